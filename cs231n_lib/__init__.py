@@ -1,0 +1,8 @@
+"""From-scratch NumPy and PyTorch code for CS231n lecture 7, *Training Neural Networks, Part 2*.
+
+One folder a family of techniques, with the same function names in `in_numpy.py` and `in_torch.py`.
+Around them stand the tools that every lesson uses: `layers`, `train`, `data`, `gradcheck`,
+`plotting` and `errors`.
+"""
+
+__version__ = "0.1.0"

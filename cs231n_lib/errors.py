@@ -1,0 +1,261 @@
+"""Argument checks that say which invariant is broken, what arrived, and what to pass instead.
+
+One line above a function states what it accepts; the function itself stays pure formula:
+
+    @validated(x="N D", gamma="D", beta="D",
+               bn_param={"mode": ("train", "test"), "eps": at_least(0), "running_mean": "D"})
+    def batchnorm_forward(x, gamma, beta, bn_param): ...
+
+What a parameter may be is written as one of these rules:
+
+- ``"N D"``: an array of floats (NumPy or PyTorch) with these dimensions. Equal letters are equal
+  sizes in all arguments, ``1`` is a size of one, and a last ``...`` stands for any more dimensions.
+- ``("train", "test")``: one of these values.
+- ``{"eps": rule}``: a dict that holds no other keys; each key may be missing.
+- ``...``: anything.
+- a function ``rule(name, value, known)``: `at_least(0)`, `above(0)`, `between(0, 1)`, `whole(1)`,
+  `labels("N", "C")`, or your own. ``known`` maps each letter to (size, name of its argument).
+"""
+
+import functools
+import inspect
+import math
+from collections.abc import Mapping
+from numbers import Integral, Real
+
+import numpy as np
+
+LIBRARY = "the library"  # the key of `known` under which the first array's library is kept
+
+
+def validated(**rules):
+    """Check the named arguments of a function by `rules` at every call.
+
+    Raises TypeError for a wrong type and ValueError for a wrong value; the message starts with the
+    function's name. An argument that equals its default None is not checked.
+
+    >>> @validated(x="N D", gamma="D", momentum=between(0, 1))
+    ... def scaled(x, gamma, momentum=0.9):
+    ...     return momentum * gamma * x
+    >>> scaled(np.ones((2, 3)), np.ones(4))
+    Traceback (most recent call last):
+    ValueError: scaled: gamma must have shape (D,) with D = 3 as in x, got shape (4,)
+    """
+
+    def decorate(function):
+        parameters = list(inspect.signature(function).parameters.values())
+        positions = {parameter.name: i for i, parameter in enumerate(parameters)}
+        optional = {p.name for p in parameters if p.default is None}
+        unknown = sorted(set(rules) - set(positions))
+        if unknown:
+            raise TypeError(f"{function.__name__} has no parameter {unknown[0]!r} to validate")
+        checks = [(name, positions[name], rule_from(rule)) for name, rule in rules.items()]
+
+        @functools.wraps(function)
+        def checked(*args, **kwargs):
+            known = {}
+            given = len(args)
+            try:
+                for name, position, check in checks:
+                    if position < given:
+                        value = args[position]
+                    elif name in kwargs:
+                        value = kwargs[name]
+                    else:
+                        continue
+                    if value is not None or name not in optional:
+                        check(name, value, known)
+            except (TypeError, ValueError) as error:
+                raise type(error)(f"{function.__name__}: {error}") from None
+            return function(*args, **kwargs)
+
+        return checked
+
+    return decorate
+
+
+def rule_from(rule):
+    """Return `rule` as a function (name, value, known), from any of the short forms above."""
+    if isinstance(rule, str):
+        return array(rule)
+    if isinstance(rule, tuple):
+        return one_of(*rule)
+    if isinstance(rule, Mapping):
+        return options(rule)
+    if rule is ...:
+        return lambda name, value, known=None: None
+    return rule
+
+
+# ---------------------------------------------------------------------------------- arrays
+
+
+def array(dimensions):
+    """Rule: an array of floats whose shape is `dimensions`, such as "N C H W" or "N ..."."""
+    tokens = dimensions.split()
+    open_ended = tokens[-1:] == ["..."]
+    sizes = tokens[:-1] if open_ended else tokens
+    rank = len(sizes)
+
+    def check(name, value, known):
+        library = _require_floats(name, value)
+        first_library, first_name = known.setdefault(LIBRARY, (library, name))
+        if library != first_library:
+            raise TypeError(
+                f"all arrays must come from one library, got {first_name} from {first_library} and "
+                f"{name} from {library}; convert with torch.from_numpy(array) or tensor.numpy()"
+            )
+        shape = value.shape
+        if len(shape) < rank or (len(shape) > rank and not open_ended):
+            raise ValueError(
+                f"{name} must have shape {_shape(tokens)}, got shape {tuple(shape)} with "
+                f"{len(shape)} dimensions; reshape it or index it to {rank}"
+            )
+        _require_sizes(name, shape, sizes, tokens, known)
+
+    return check
+
+
+def labels(size, classes):
+    """Rule: an array of `size` integers, each the number of one of `classes` (two letters)."""
+
+    def check(name, value, known):
+        integer = _library(value) and not _is_floating(value) and "bool" not in str(value.dtype)
+        if not integer:
+            raise TypeError(
+                f"{name} must be an array of integer labels, got {_describe(value)}; convert with "
+                f"{name}.astype(int) or {name}.long()"
+            )
+        if len(value.shape) != 1:
+            raise ValueError(f"{name} must have shape ({size},), got shape {tuple(value.shape)}")
+        _require_sizes(name, value.shape, [size], [size], known)
+        if isinstance(value, np.ndarray):  # reading a tensor's values would wait for the GPU
+            count = known[classes][0]
+            low, high = value.min(), value.max()
+            if low < 0 or high >= count:
+                raise ValueError(
+                    f"{name} must hold labels from 0 to {count - 1} ({classes} = {count} classes), "
+                    f"got labels from {low} to {high}"
+                )
+
+    return check
+
+
+def _require_floats(name, value):
+    library = _library(value)
+    if library is None:
+        raise TypeError(
+            f"{name} must be a NumPy array or a PyTorch tensor of floats, got {_describe(value)}; "
+            f"convert with np.asarray({name}, dtype=float) or torch.as_tensor({name}).float()"
+        )
+    if not _is_floating(value):
+        cast = "astype(float)" if library == "NumPy" else "float()"
+        raise TypeError(
+            f"{name} must hold floats, got {_describe(value)}; convert with {name}.{cast}"
+        )
+    return library
+
+
+def _require_sizes(name, shape, sizes, tokens, known):
+    for token, size in zip(sizes, shape, strict=False):
+        if size == 0:
+            raise ValueError(f"{name} must not be empty, got shape {tuple(shape)}")
+        expected, source = (1, None) if token == "1" else known.setdefault(token, (size, name))
+        if size != expected:
+            reason = f" with {token} = {expected} as in {source}" if source else ""
+            raise ValueError(
+                f"{name} must have shape {_shape(tokens)}{reason}, got shape {tuple(shape)}"
+            )
+
+
+def _library(value):
+    if isinstance(value, np.ndarray):
+        return "NumPy"
+    return "PyTorch" if hasattr(value, "is_floating_point") else None
+
+
+def _is_floating(value):
+    return value.dtype.kind == "f" if isinstance(value, np.ndarray) else value.is_floating_point()
+
+
+def _shape(tokens):
+    return f"({', '.join(tokens)}{',' if len(tokens) == 1 else ''})"
+
+
+def _describe(value):
+    if _library(value):
+        return f"{value.dtype} values of shape {tuple(value.shape)}"
+    return f"{type(value).__name__} {value!r:.60}"
+
+
+# ---------------------------------------------------------------------------------- options
+
+
+def options(rules):
+    """Rule: a dict that holds only keys of `rules`, each value as its rule says.
+
+    >>> options({"eps": at_least(0)})("bn_param", {"epsilon": 1e-5})
+    Traceback (most recent call last):
+    ValueError: bn_param has the unknown key 'epsilon'; known keys: 'eps'
+    """
+    checks = {key: rule_from(rule) for key, rule in rules.items()}
+
+    def check(name, value, known=None):
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{name} must be a dict of options, got {_describe(value)}")
+        for key, entry in value.items():
+            if key not in checks:
+                listed = ", ".join(map(repr, checks))
+                raise ValueError(f"{name} has the unknown key {key!r}; known keys: {listed}")
+            checks[key](f"{name}[{key!r}]", entry, known)
+
+    return check
+
+
+def one_of(*choices):
+    """Rule: one of `choices`."""
+
+    def check(name, value, known=None):
+        if value not in choices:
+            listed = " or ".join(map(repr, choices))
+            raise ValueError(f"{name} must be {listed}, got {value!r:.60}")
+
+    return check
+
+
+# ---------------------------------------------------------------------------------- numbers
+
+
+def at_least(low):
+    """Rule: a finite number, `low` or more.
+
+    >>> at_least(0)("eps", -1e-5)
+    Traceback (most recent call last):
+    ValueError: eps must be at least 0, got -1e-05
+    """
+    return _number(f"at least {low}", lambda value: value >= low)
+
+
+def above(low):
+    """Rule: a finite number greater than `low`."""
+    return _number(f"greater than {low}", lambda value: value > low)
+
+
+def between(low, high):
+    """Rule: a number from `low` to `high`, both included: a probability is `between(0, 1)`."""
+    return _number(f"between {low} and {high}", lambda value: low <= value <= high)
+
+
+def whole(low):
+    """Rule: a whole number, `low` or more, such as a stride or a batch size."""
+    return _number(f"a whole number, at least {low},", lambda value: value >= low, Integral)
+
+
+def _number(invariant, holds, kind=Real):
+    def check(name, value, known=None):
+        if type(value) is not float and (not isinstance(value, Real) or isinstance(value, bool)):
+            raise TypeError(f"{name} must be a number, {invariant}, got {_describe(value)}")
+        if not (isinstance(value, kind) and math.isfinite(value) and holds(value)):
+            raise ValueError(f"{name} must be {invariant}, got {value!r}")
+
+    return check
