@@ -3,18 +3,20 @@
 One line above a function states what it accepts; the function itself stays pure formula:
 
     @validated(x="N D", gamma="D", beta="D",
-               bn_param={"mode": ("train", "test"), "eps": at_least(0), "running_mean": "D"})
+               bn_param={"mode": ("train", "test"), "eps": "nonnegative", "running_mean": "D"})
     def batchnorm_forward(x, gamma, beta, bn_param): ...
 
 What a parameter may be is written as one of these rules:
 
 - ``"N D"``: an array of floats (NumPy or PyTorch) with these dimensions. Equal letters are equal
   sizes in all arguments, ``1`` is a size of one, and a last ``...`` stands for any more dimensions.
+- ``"positive"``, ``"nonnegative"``, ``"fraction"`` (0 to 1, both included): finite numbers;
+  ``"array"``: an array of floats of any shape.
 - ``("train", "test")``: one of these values.
 - ``{"eps": rule}``: a dict that holds no other keys; each key may be missing.
 - ``...``: anything.
-- a function ``rule(name, value, known)``: `at_least(0)`, `above(0)`, `between(0, 1)`, `whole(1)`,
-  `labels("N", "C")`, or your own. ``known`` maps each letter to (size, name of its argument).
+- a function ``rule(name, value, known)``: `between(low, high)`, `at_least(low)`, `above(low)`,
+  `whole(low)`, `labels("N", "C")`, or your own. ``known`` maps each letter to (size, name of its argument).
 """
 
 import functools
@@ -34,7 +36,7 @@ def validated(**rules):
     Raises TypeError for a wrong type and ValueError for a wrong value; the message starts with the
     function's name. An argument that equals its default None is not checked.
 
-    >>> @validated(x="N D", gamma="D", momentum=between(0, 1))
+    >>> @validated(x="N D", gamma="D", momentum="fraction")
     ... def scaled(x, gamma, momentum=0.9):
     ...     return momentum * gamma * x
     >>> scaled(np.ones((2, 3)), np.ones(4))
@@ -77,7 +79,7 @@ def validated(**rules):
 def rule_from(rule):
     """Return `rule` as a function (name, value, known), from any of the short forms above."""
     if isinstance(rule, str):
-        return array(rule)
+        return NAMED[rule] if rule in NAMED else array(rule)
     if isinstance(rule, tuple):
         return one_of(*rule)
     if isinstance(rule, Mapping):
@@ -194,7 +196,7 @@ def _describe(value):
 def options(rules):
     """Rule: a dict that holds only keys of `rules`, each value as its rule says.
 
-    >>> options({"eps": at_least(0)})("bn_param", {"epsilon": 1e-5})
+    >>> options({"eps": "nonnegative"})("bn_param", {"epsilon": 1e-5})
     Traceback (most recent call last):
     ValueError: bn_param has the unknown key 'epsilon'; known keys: 'eps'
     """
@@ -259,3 +261,11 @@ def _number(invariant, holds, kind=Real):
             raise ValueError(f"{name} must be {invariant}, got {value!r}")
 
     return check
+
+
+NAMED = {
+    "positive": above(0),
+    "nonnegative": at_least(0),
+    "fraction": between(0, 1),
+    "array": array("..."),
+}
