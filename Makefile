@@ -1,0 +1,116 @@
+# One command per intent. `make` alone lists them.
+#
+#   PYTHON=python3.12     the Python that .venv is made with (default: the first that fits)
+#   TORCH=2.13.0          for `make lock`: the release the course is measured and tested with
+#   TORCH_INDEX=URL       a further package index, to choose the build of PyTorch; README.md says when
+
+CANDIDATES = $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3 python)
+TORCH = 2.13.0
+INDEX = $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+PY = .venv/bin/python
+READY = .venv/ready
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export OMP_NUM_THREADS ?= 1
+
+# Exits with the reason why a Python cannot make the environment.
+define PROBE
+import sys
+version = "%d.%d.%d" % sys.version_info[:3]
+if sys.version_info < (3, 11):
+    sys.exit("is Python " + version)
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit("is Python " + version + " without venv (Debian, Ubuntu: apt install python3-venv)")
+endef
+export PROBE
+
+.PHONY: help
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s%s\n", $$1, $$2}' Makefile
+
+.PHONY: venv
+venv: $(READY)  ## make .venv and install the course in it
+
+$(READY): requirements.txt pyproject.toml
+	@set -e; \
+	if ! $(PY) -c "$$PROBE" 2>/dev/null; then \
+	    for python in $(CANDIDATES); do \
+	        reason=$$($$python -c "$$PROBE" 2>&1) && found=$$python && break; \
+	        tried="$$tried\n  $$python $$(echo "$$reason" | tail -n 1 | sed 's/.*not found.*/is not there/')"; \
+	    done; \
+	    if [ -z "$$found" ]; then \
+	        printf "The course needs Python 3.11 or newer. Tried:$$tried\n" >&2; \
+	        echo "Install it from https://www.python.org/downloads/ and try again," >&2; \
+	        echo "or name the one to use: make venv PYTHON=/path/to/python3.11" >&2; \
+	        exit 1; \
+	    fi; \
+	    $$found -m venv --clear .venv; \
+	fi
+	$(PY) -m pip install --disable-pip-version-check $(INDEX) -r requirements.txt
+	$(PY) -m pip install --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.PHONY: demo
+demo: $(READY)  ## grade a made-up class in demo-course/ and show what came out
+	$(PY) -m autograder demo
+
+.PHONY: test
+test: $(READY)  ## format, lint and tests: what must be green before a commit
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m pytest -q -n 2
+
+.PHONY: notebooks
+notebooks: $(READY)  ## build the student and solution notebooks from notebooks/src
+	$(PY) -m autograder build
+
+.PHONY: check-notebooks
+check-notebooks: $(READY)  ## run every solution, and every student notebook unedited
+	$(PY) tests/execute_notebooks.py
+
+.PHONY: grader-quality
+grader-quality: $(READY)  ## measure how many wrong answers the checks catch and name
+	$(PY) -m autograder quality
+
+.PHONY: bench
+bench: $(READY)  ## time the library against the frameworks' own
+	@set -e; for script in benchmarks/*.py; do echo "$$script"; $(PY) "$$script"; done
+
+.PHONY: lint
+lint: $(READY)  ## show what ruff would say, without changing a file
+	$(PY) -m ruff format --diff .
+	$(PY) -m ruff check .
+
+.PHONY: format
+format: $(READY)  ## format and sort imports
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+.PHONY: lock
+lock:  ## choose the newest versions that fit pyproject.toml and write requirements.txt
+	@set -e; python=python$$(cat .python-version); folder=$$(mktemp -d); \
+	trap 'rm -rf "$$folder"' EXIT; \
+	$$python -m venv "$$folder/venv"; pip="$$folder/venv/bin/python -m pip --disable-pip-version-check"; \
+	$$pip uninstall --quiet --yes setuptools; \
+	$$pip install $(INDEX) torch==$(TORCH) --editable ".[test]"; \
+	$$pip freeze --all --exclude pip --exclude cs231n-lecture7-course \
+	    | sed 's/^\(torch==[^+]*\)+.*/\1/' | LC_ALL=C sort -f > "$$folder/pins"; \
+	if grep -q '^nvidia-' "$$folder/pins"; then \
+	    echo "The lock is made with the CPU build of PyTorch, and a CUDA build was found." >&2; \
+	    echo "Run: make lock TORCH_INDEX=https://download.pytorch.org/whl/cpu" >&2; \
+	    exit 1; \
+	fi; \
+	{ \
+	    echo "# Written by \`make lock\`: what pip chose for pyproject.toml with its extra \`test\`"; \
+	    echo "# on Python $$(cat .python-version), with every transitive package. Do not edit."; \
+	    echo "# torch stands without a build tag, so that CPU and CUDA builds both fit."; \
+	    cat "$$folder/pins"; \
+	} > requirements.txt; \
+	echo "requirements.txt: $$(grep -c == requirements.txt) packages. Now copy changed pins to environment.yml."
+
+.PHONY: clean
+clean:  ## remove caches and the demo; .venv stays
+	rm -rf demo-course .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	find autograder benchmarks cs231n_lib notebooks tests -name __pycache__ -prune -exec rm -rf {} +
