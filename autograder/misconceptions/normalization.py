@@ -1,0 +1,2 @@
+MISCONCEPTIONS = ()
+VARIANTS = ()

@@ -1,0 +1,175 @@
+"""Run a check's scenario on an implementation and bring back plain arrays, or say what went wrong.
+
+The scenarios speak NumPy. For a PyTorch exercise arrays become tensors on the way in and arrays on
+the way out; a cache is opaque and passes through untouched.
+"""
+
+import contextlib
+import importlib
+import io
+import linecache
+import traceback
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from autograder.shortcuts import Forbidden, blocked
+from autograder.spec import Arrays, Check, Exercise
+
+OPAQUE = ("cache", "config")  # returned by name, never looked into
+MAX_VALUES = 1_000_000  # in one observation
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why nothing could be observed; `kind` is safe to show, `text` may hold the student's data."""
+
+    kind: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one scenario showed: arrays by name, or the fault that stopped it."""
+
+    arrays: Arrays | None = None
+    fault: Fault | None = None
+
+
+class BadReturn(Exception):
+    """A function returned something that its description does not allow."""
+
+
+class Implementation:
+    """Functions under test as a scenario calls them: `impl.batchnorm_forward(x, gamma, ...)`.
+
+    Args:
+        functions: by name.
+        exercise: says what each function returns and which framework it speaks.
+        cast: applied to every array on its way in (the judge's tolerance needs float32 and
+            slightly moved inputs); None passes the scenario's own arrays, so that changes made to
+            them in place can be seen.
+    """
+
+    def __init__(self, functions: Mapping[str, Callable], exercise: Exercise, cast=None):
+        self._functions = functions
+        self._exercise = exercise
+        self._cast = cast
+        self._torch = importlib.import_module("torch") if exercise.framework == "torch" else None
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        function, returns = self._functions[name], self._exercise.returns[name]
+
+        def call(*args):
+            inner = [self._inward(arg) for arg in args]
+            result = function(*inner)
+            for outer_arg, inner_arg in zip(args, inner, strict=True):
+                if isinstance(outer_arg, dict) and inner_arg is not outer_arg:
+                    outer_arg.update({k: self._plain(v) for k, v in inner_arg.items()})
+            return self._outward(name, returns, result)
+
+        return call
+
+    def _inward(self, value):
+        if isinstance(value, dict):
+            inner = {key: self._inward(entry) for key, entry in value.items()}
+            same = all(inner[key] is value[key] for key in value)
+            return value if same else inner
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+            value = value if self._cast is None else self._cast(value)
+            return value if self._torch is None else self._torch.from_numpy(value)
+        return value
+
+    def _outward(self, name, returns, result):
+        values = (result,) if len(returns) == 1 else result
+        if not isinstance(values, tuple | list) or len(values) != len(returns):
+            came = "None" if result is None else f"{type(result).__name__}"
+            if isinstance(values, tuple | list):
+                came = f"{len(values)} values"
+            raise BadReturn(f"{name} must return {', '.join(returns)}; it returned {came}")
+        out = tuple(
+            value if label in OPAQUE else self._array(f"{label} of {name}", value)
+            for label, value in zip(returns, values, strict=True)
+        )
+        return out[0] if len(returns) == 1 else out
+
+    def _array(self, label, value):
+        kind = self._torch.Tensor if self._torch else (np.ndarray, np.generic, float)
+        if not isinstance(value, kind):
+            wanted = "a tensor" if self._torch else "a NumPy array"
+            raise BadReturn(f"{label} must be {wanted}, got {type(value).__name__}")
+        array = np.array(self._plain(value), subok=False)
+        if array.dtype.kind not in "fiub":
+            raise BadReturn(f"{label} must hold real numbers, got dtype {array.dtype}")
+        if array.size > MAX_VALUES:
+            raise BadReturn(f"{label} must be small, got shape {array.shape}")
+        return array
+
+    def _plain(self, value):
+        if self._torch is not None and isinstance(value, self._torch.Tensor):
+            return value.detach().cpu().numpy()
+        return value
+
+
+def observe(exercise: Exercise, functions: Mapping[str, Callable], seed_of, cast=None):
+    """Run every check of `exercise` on `functions` and return {check name: Seen}.
+
+    Args:
+        seed_of: a function (exercise, check) -> seed of the check's random inputs.
+        cast: see `Implementation`.
+    """
+    impl = Implementation(functions, exercise, cast)
+    return {c.name: observe_check(impl, exercise, c, seed_of(exercise, c)) for c in exercise.checks}
+
+
+def observe_check(impl: Implementation, exercise: Exercise, check: Check, seed: int) -> Seen:
+    """Run one scenario: quietly, without the exercise's shortcuts, catching whatever it raises."""
+    try:
+        with quiet(), blocked(exercise.forbidden), _without_autograd(exercise):
+            return Seen(arrays=dict(check.scenario(impl, np.random.default_rng(seed))))
+    except NotImplementedError:
+        return Seen(fault=Fault("not written yet"))
+    except BadReturn as error:
+        return Seen(fault=Fault("wrong return value", str(error)))
+    except Forbidden as error:
+        return Seen(fault=Fault("shortcut", str(error)))
+    except Exception as error:
+        return Seen(fault=Fault(f"raised {type(error).__name__}", _where(error)))
+
+
+@contextlib.contextmanager
+def quiet():
+    """Swallow what student code prints and warns: nbgrader takes any stderr for a failure."""
+    sink = io.StringIO()
+    with (
+        contextlib.redirect_stdout(sink),
+        contextlib.redirect_stderr(sink),
+        warnings.catch_warnings(),
+        np.errstate(all="ignore"),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _without_autograd(exercise):
+    if exercise.framework == "numpy":
+        return contextlib.nullcontext()
+    return importlib.import_module("torch").inference_mode()
+
+
+def _where(error):
+    """Say what was raised, and the innermost line of the student's own code that led there."""
+    text = f"{type(error).__name__}: {error}"
+    own = [f for f in traceback.extract_tb(error.__traceback__) if _is_students(f.filename)]
+    if not own:
+        return text
+    line = linecache.getline(own[-1].filename, own[-1].lineno).strip()
+    return f"{text} (in {own[-1].name}, line {own[-1].lineno}: {line})"
+
+
+def _is_students(filename):
+    return "ipykernel_" in filename or filename.startswith(("<ipython-input", "<cell"))
