@@ -16,7 +16,8 @@ What a parameter may be is written as one of these rules:
 - ``{"eps": rule}``: a dict that holds no other keys; each key may be missing.
 - ``...``: anything.
 - a function ``rule(name, value, known)``: `between(low, high)`, `at_least(low)`, `above(low)`,
-  `whole(low)`, `labels("N", "C")`, or your own. ``known`` maps each letter to (size, name of its argument).
+  `whole(low)`, `labels("N", "C")`, or your own. ``known`` maps each letter to its size and the
+  name of the argument that fixed it.
 """
 
 import functools
