@@ -1,4 +1,6 @@
-"""Compare what was seen with what was expected, and say what differs. Nothing here runs students' code.
+"""Compare what was seen with what was expected, and say what differs.
+
+Nothing here runs students' code.
 
 The tolerance is derived, not guessed. Noise is how far the float32 reference, on inputs moved by
 one rounding, lands from the float64 reference; it scales with the machine epsilon of the dtype at
@@ -45,7 +47,7 @@ def _eps(dtype):
 
 
 def matches(seen: Arrays, expected: Expected) -> Verdict:
-    """Judge: every observation equals the reference's, or a legitimate variant's, within rounding."""
+    """Judge: every observation equals the reference's, or a variant's, within rounding."""
     wrong, remarks = [], []
     for key in expected.arrays:
         if key.startswith("_"):

@@ -40,8 +40,8 @@ def scan(source: str, names) -> list[str]:
 
     Imports and aliases are followed; code that does not parse uses nothing.
 
-    >>> scan("import torch.nn.functional as F\\nF.batch_norm(x)", ["torch.nn.functional.batch_norm"])
-    ['torch.nn.functional.batch_norm']
+    >>> scan("from torch import nn\\nnn.BatchNorm1d(3)", ["torch.nn.BatchNorm1d"])
+    ['torch.nn.BatchNorm1d']
     """
     try:
         tree = ast.parse(source)

@@ -30,7 +30,7 @@ class Verdict:
 
 @dataclass(frozen=True, eq=False)
 class Check:
-    """One experiment: `scenario(impl, rng)` returns named arrays, `judge(seen, expected)` a Verdict.
+    """One experiment: `scenario(impl, rng)` returns arrays, `judge(seen, expected)` a Verdict.
 
     Observations whose name starts with an underscore are working material of the judge.
     """

@@ -1,4 +1,4 @@
-"""Normalization in NumPy: forward and backward passes, the equations of the package cited by tag."""
+"""Normalization in NumPy: forward and backward passes, with the tags of the equations."""
 
 import numpy as np
 
@@ -217,10 +217,9 @@ def effective_learning_rate(W, dW, learning_rate, reg):
     array([0.02])
     """
     shrink = 1 - 2 * learning_rate * reg
-    length_squared = shrink**2 * (W**2).sum(axis=0) + learning_rate**2 * (dW**2).sum(
-        axis=0
-    )  # BN.16
-    return learning_rate / length_squared  # (D,) BN.17
+    kept = shrink**2 * (W**2).sum(axis=0)  # (D,)
+    added = learning_rate**2 * (dW**2).sum(axis=0)  # (D,)
+    return learning_rate / (kept + added)  # (D,) BN.16, BN.17
 
 
 @validated(running="D", momentum=between(0, 1), steps=whole(1))

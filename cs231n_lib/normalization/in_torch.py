@@ -222,8 +222,9 @@ def effective_learning_rate(W, dW, learning_rate, reg):
     tensor([0.0200])
     """
     shrink = 1 - 2 * learning_rate * reg
-    length_squared = shrink**2 * (W**2).sum(dim=0) + learning_rate**2 * (dW**2).sum(dim=0)  # BN.16
-    return learning_rate / length_squared  # (D,) BN.17
+    kept = shrink**2 * (W**2).sum(dim=0)  # (D,)
+    added = learning_rate**2 * (dW**2).sum(dim=0)  # (D,)
+    return learning_rate / (kept + added)  # (D,) BN.16, BN.17
 
 
 @validated(running="D", momentum=between(0, 1), steps=whole(1))
