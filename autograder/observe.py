@@ -102,17 +102,26 @@ class Implementation:
         if not isinstance(value, kind):
             wanted = "a tensor" if self._torch else "a NumPy array"
             raise BadReturn(f"{label} must be {wanted}, got {type(value).__name__}")
-        array = np.array(self._plain(value), subok=False)
-        if array.dtype.kind not in "fiub":
-            raise BadReturn(f"{label} must hold real numbers, got dtype {array.dtype}")
-        if array.size > MAX_VALUES:
-            raise BadReturn(f"{label} must be small, got shape {array.shape}")
-        return array
+        return plain_array(label, self._plain(value))
 
     def _plain(self, value):
         if self._torch is not None and isinstance(value, self._torch.Tensor):
             return value.detach().cpu().numpy()
         return value
+
+
+def plain_array(label: str, value) -> np.ndarray:
+    """Return a copy of `value` as a plain array of real numbers.
+
+    Raises:
+        BadReturn: when it is too large or holds anything else.
+    """
+    array = np.array(value, subok=False)
+    if array.dtype.kind not in "fiub":
+        raise BadReturn(f"{label} must hold real numbers, got dtype {array.dtype}")
+    if array.size > MAX_VALUES:
+        raise BadReturn(f"{label} must be small, got shape {array.shape}")
+    return array
 
 
 def observe(exercise: Exercise, functions: Mapping[str, Callable], seed_of, cast=None):
@@ -130,7 +139,8 @@ def observe_check(impl: Implementation, exercise: Exercise, check: Check, seed: 
     """Run one scenario: quietly, without the exercise's shortcuts, catching whatever it raises."""
     try:
         with quiet(), blocked(exercise.forbidden), _without_autograd(exercise):
-            return Seen(arrays=dict(check.scenario(impl, np.random.default_rng(seed))))
+            observed = check.scenario(impl, np.random.default_rng(seed))
+            return Seen(arrays={key: plain_array(key, value) for key, value in observed.items()})
     except NotImplementedError:
         return Seen(fault=Fault("not written yet"))
     except BadReturn as error:
