@@ -1,0 +1,170 @@
+"""Gradient checks: is a backward pass the derivative of its forward pass?
+
+The loss of a check is sum(dout · out) for some `dout`, because a backward pass takes any `dout`.
+Do not take all ones. For batch normalization each output column then sums to N·beta whatever x is:
+the true dx and dgamma are 0, relative errors compare rounding with rounding, and a right backward
+pass seems wrong, while one that forgets the variance gives 0 too and seems right.
+`check_gradients` draws `dout` at random.
+"""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+
+from cs231n_lib.errors import above
+
+STEP = float(
+    np.cbrt(np.finfo(float).eps)
+)  # balances the rounding and the h² of centred differences
+NEGLIGIBLE = float(np.sqrt(np.finfo(float).eps))  # below it a gradient is the rounding of zero
+
+
+def numerical_gradient(f, x, dout=None, h=None):
+    """Gradient of sum(dout · f(x)) by centred differences, in float64.
+
+    Args:
+        f: function of one array; it returns a number, an array, or a tuple that starts with one
+            (such as (out, cache)).
+        x: array of floats; it is not written to.
+        dout: array with the shape of f(x); only a number needs none.
+        h: step; by default 6e-6 · max(1, |x|) for each element.
+
+    Returns:
+        gradient: float64, with the shape of x.
+
+    >>> numerical_gradient(lambda x: (x**2).sum(), np.array([1.0, -3.0])).round(6)
+    array([ 2., -6.])
+    """
+    point = np.array(x, dtype=float)
+    if h is not None:
+        above(0)("h", h)
+    weights = 1.0 if dout is None else np.asarray(dout, dtype=float)
+    gradient = np.empty(point.shape)
+    for index in np.ndindex(point.shape):
+        value = point[index]
+        step = STEP * max(1.0, abs(value)) if h is None else h
+        ends = value + step, value - step
+        outputs = []
+        for point[index] in ends:
+            outputs.append(_output(f, point, dout))
+        point[index] = value
+        difference = np.sum(weights * (outputs[0] - outputs[1]))
+        gradient[index] = difference / (ends[0] - ends[1])  # the step that rounding left
+    return gradient
+
+
+def relative_error(a, b):
+    """Largest difference of two arrays, relative to the largest magnitude in either; 0 for 0, 0.
+
+    >>> relative_error(np.array([1.0, 1e-9]), np.array([1.0, 2e-9])) < 1e-8
+    True
+    """
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if a.shape != b.shape:
+        raise ValueError(f"the arrays to compare must have one shape, got {a.shape} and {b.shape}")
+    size = max(np.abs(a).max(initial=0), np.abs(b).max(initial=0))
+    if size == 0:
+        return 0.0
+    return float(np.abs(a - b).max() / size)
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """One gradient, compared: `verdict` is 'right', 'wrong' or 'unclear', `detail` says why."""
+
+    name: str
+    verdict: str
+    detail: str
+
+    def __str__(self):
+        return f"d{self.name:<8} {self.verdict:<8} {self.detail}"
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """The outcome of `check_gradients`; prints as one line for each gradient."""
+
+    rows: tuple
+
+    @property
+    def ok(self):
+        """True when every gradient is right."""
+        return all(row.verdict == "right" for row in self.rows)
+
+    def __str__(self):
+        return "\n".join(map(str, self.rows))
+
+    __repr__ = __str__
+
+
+def check_gradients(forward, backward, inputs, *options, rng=None, dout=None, tolerance=1e-6):
+    """Compare a backward pass with centred differences of its forward pass.
+
+    Args:
+        forward: (*inputs, *options) -> out, cache.
+        backward: (dout, cache) -> a gradient for each input, in order (or one array for one input).
+        inputs: dict name -> array; they are copied to float64.
+        *options: further arguments of `forward`, such as {"mode": "train"}; copied for each call.
+        rng: draws `dout`; np.random.default_rng(0) unless given.
+        dout: fixed instead; see above why ones are a bad choice.
+        tolerance: largest relative error that is right.
+
+    Returns:
+        a `GradientReport`: `.ok`, and one line a gradient when printed.
+
+    Raises:
+        ValueError: when backward does not return one gradient for each input.
+
+    >>> from cs231n_lib.layers.in_numpy import affine_backward, affine_forward
+    >>> rng = np.random.default_rng(1)
+    >>> inputs = {"x": rng.normal(size=(4, 3)), "w": rng.normal(size=(3, 2)), "b": np.zeros(2)}
+    >>> check_gradients(affine_forward, affine_backward, inputs).ok
+    True
+    """
+    arrays = {name: np.array(value, dtype=float) for name, value in inputs.items()}
+
+    def run(**changed):
+        return forward(*(arrays | changed).values(), *copy.deepcopy(options))
+
+    out, cache = run()
+    if dout is None:
+        dout = (rng or np.random.default_rng(0)).standard_normal(out.shape)
+    gradients = backward(dout.copy(), cache)
+    gradients = gradients if isinstance(gradients, tuple | list) else (gradients,)
+    if len(gradients) != len(arrays):
+        raise ValueError(
+            f"backward must return a gradient for each of {', '.join(arrays)}, got "
+            f"{len(gradients)} values"
+        )
+    rows = []
+    for (name, array), gradient in zip(arrays.items(), gradients, strict=True):
+        expected = numerical_gradient(lambda x, name=name: run(**{name: x}), array, dout)
+        rows.append(_compared(name, np.asarray(gradient), expected, tolerance))
+    return GradientReport(tuple(rows))
+
+
+def _compared(name, gradient, expected, tolerance):
+    if gradient.shape != expected.shape:
+        detail = f"its shape must be {expected.shape}, got {gradient.shape}"
+        return GradientCheck(name, "wrong", detail)
+    if not np.isfinite(gradient).all():
+        return GradientCheck(name, "wrong", "it must be finite, got NaN or infinity")
+    if np.abs(expected).max(initial=0) < NEGLIGIBLE:
+        detail = "the true gradient is about 0, nothing to compare; pass another dout"
+        return GradientCheck(name, "unclear", detail)
+    error = relative_error(gradient, expected)
+    verdict = "right" if error <= tolerance else "wrong"
+    return GradientCheck(name, verdict, f"relative error {error:.1e}")
+
+
+def _output(f, point, dout):
+    result = f(point.copy())
+    out = np.asarray(result[0] if isinstance(result, tuple) else result)
+    if dout is None and out.ndim:
+        raise ValueError(
+            f"f must return a number, got an array of shape {out.shape}; pass dout of that shape"
+        )
+    if dout is not None and np.shape(dout) != out.shape:
+        raise ValueError(f"dout must have the shape of f(x), {out.shape}, got {np.shape(dout)}")
+    return out
