@@ -141,9 +141,9 @@ def spatial_batchnorm_forward(x, gamma, beta, bn_param):
     True
     """
     N, C, H, W = x.shape
-    rows = x.transpose(0, 2, 3, 1).reshape(-1, C)  # (N·H·W, C): one row per pixel
+    rows = x.transpose(1, 0, 2, 3).reshape(C, -1).T  # (N·H·W, C): one row per pixel
     out, cache = batchnorm_forward(rows, gamma, beta, bn_param)
-    return out.reshape(N, H, W, C).transpose(0, 3, 1, 2), cache
+    return out.T.reshape(C, N, H, W).transpose(1, 0, 2, 3), cache
 
 
 @validated(dout="N C H W")
@@ -165,9 +165,9 @@ def spatial_batchnorm_backward(dout, cache):
     array([6., 6.])
     """
     N, C, H, W = dout.shape
-    rows = dout.transpose(0, 2, 3, 1).reshape(-1, C)  # (N·H·W, C)
+    rows = dout.transpose(1, 0, 2, 3).reshape(C, -1).T  # (N·H·W, C)
     dx, dgamma, dbeta = batchnorm_backward(rows, cache)
-    return dx.reshape(N, H, W, C).transpose(0, 3, 1, 2), dgamma, dbeta
+    return dx.T.reshape(C, N, H, W).transpose(1, 0, 2, 3), dgamma, dbeta
 
 
 @validated(W="D_in D", b="D", gamma="D", beta="D", bn_param=bn_options("D"))

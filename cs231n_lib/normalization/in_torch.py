@@ -145,9 +145,9 @@ def spatial_batchnorm_forward(x, gamma, beta, bn_param):
     True
     """
     N, C, H, W = x.shape
-    rows = x.permute(0, 2, 3, 1).reshape(-1, C)  # (N·H·W, C): one row per pixel
+    rows = x.permute(1, 0, 2, 3).reshape(C, -1).T  # (N·H·W, C): one row per pixel
     out, cache = batchnorm_forward(rows, gamma, beta, bn_param)
-    return out.reshape(N, H, W, C).permute(0, 3, 1, 2), cache
+    return out.T.reshape(C, N, H, W).permute(1, 0, 2, 3), cache
 
 
 @validated(dout="N C H W")
@@ -169,9 +169,9 @@ def spatial_batchnorm_backward(dout, cache):
     tensor([6., 6.])
     """
     N, C, H, W = dout.shape
-    rows = dout.permute(0, 2, 3, 1).reshape(-1, C)  # (N·H·W, C)
+    rows = dout.permute(1, 0, 2, 3).reshape(C, -1).T  # (N·H·W, C)
     dx, dgamma, dbeta = batchnorm_backward(rows, cache)
-    return dx.reshape(N, H, W, C).permute(0, 3, 1, 2), dgamma, dbeta
+    return dx.T.reshape(C, N, H, W).permute(1, 0, 2, 3), dgamma, dbeta
 
 
 @validated(W="D_in D", b="D", gamma="D", beta="D", bn_param=bn_options("D"))
@@ -312,10 +312,10 @@ class BatchNorm1d(nn.Module):
                 f"{type(self).__name__}: the input must be {expected} with C = "
                 f"{self.num_features}, but its shape is {tuple(x.shape)}"
             )
-        channels_last = x.movedim(1, -1)
-        rows = channels_last.reshape(-1, self.num_features)  # (N, D) or (N·H·W, C)
+        channels_first = x.movedim(1, 0)
+        rows = channels_first.reshape(self.num_features, -1).T  # (N, D) or (N·H·W, C)
         out = self._normalize_batch(rows) if self.training else self._normalize_running(rows)
-        return out.reshape(channels_last.shape).movedim(-1, 1)
+        return out.T.reshape(channels_first.shape).movedim(0, 1)
 
     def _normalize_batch(self, rows):
         N = len(rows)
