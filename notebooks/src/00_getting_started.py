@@ -1,0 +1,168 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+#   course:
+#     lesson: "00"
+#     title: Getting started
+#     minutes_core: 10
+#     minutes_all: 10
+# ---
+
+# %% [markdown]
+# # Getting started
+#
+# **Lesson 00 · before slide 1 · 10 minutes**
+#
+# Every lesson of this course works like this page. You read a little, you write a function of a few
+# lines, a *check* tells you at once what is right and what is not, and then an experiment runs on
+# *your* function. Here the function is small, so that you can get to know the rest.
+#
+# | cell | what you do with it |
+# |---|---|
+# | setup, and helpers that are given | run it: `Shift` + `Enter`; it is locked |
+# | a function that says `raise NotImplementedError` | replace that line by your code |
+# | `check(...)` | run it as often as you like; it is locked |
+# | an experiment | run it, then change it and play |
+# | `my_guess = None` | write down a number *before* you run what follows |
+# | "Write your answer here" | answer in words; a person reads it (not in this lesson) |
+
+# %% role="setup"
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+
+from autograder.check import check, needs
+from cs231n_lib.data import load
+from cs231n_lib.train import predicted
+
+# %% [markdown]
+# ## 1 The question
+#
+# Take two pictures of the same scene, one twice as bright as the other. As rows of numbers they are
+# far apart, but they point in the same direction. To compare directions only, scale every row
+# $x_i$ to length 1:
+#
+# $$\hat x_{ij} = \frac{x_{ij}}{\sqrt{\sum_k x_{ik}^2}}$$
+#
+# The product of two such rows is the cosine of the angle between them: 1 for the same direction,
+# 0 for a right angle. A row of zeros has no direction; it shall stay a row of zeros.
+
+# %% [markdown]
+# ## 2 Two wrong answers first
+#
+# Checks are made to be failed. Run the next cell: it has a plausible mistake in it.
+
+
+# %% role="experiment"
+def first_try(x):
+    return x / np.linalg.norm(x, axis=0)
+
+
+check("getting_started.unit_rows", first_try)
+
+# %% [markdown]
+# One line a check. On the left, whether it passed, and its points. On the right, what came: how
+# many numbers differ, and the first of them beside the one that was expected. Below it, when the
+# mistake is a known one, a **hint**. Hints do not give the answer away, and each is shown once:
+# mend what it names, then run the check again.
+#
+# The number under the table is your score. Here is a different mistake. Not every mistake is known;
+# then there is no hint, and *what came* has to be enough. Read the last line of this table: besides
+# the wrong numbers, what else did `second_try` do that it should not?
+
+
+# %% role="experiment"
+def second_try(x):
+    x *= 2
+    return x
+
+
+check("getting_started.unit_rows", second_try)
+
+# %% [markdown]
+# ## 3 Your turn
+#
+# Write `unit_rows`. Its description says what comes in and what must come out; the example in it
+# can be tried in a cell of your own (press `Esc`, then `B`).
+
+# %% role="exercise" exercise="getting_started.unit_rows"
+
+# %% [markdown]
+# **If your check fails**
+#
+# * *not written yet*: the cell above still raises, or was not run after you changed it.
+# * *out has shape …, expected …*: print the shapes along the way. A sum over an axis removes that
+#   axis, unless it is told to keep it.
+# * *out is not finite*: somewhere 0 was divided by 0.
+# * *x differs*: your function wrote into the array that it was given, for instance with `/=`.
+#   The caller still needs that array.
+# * *has dtype float64, expected float32*: some constant or array of yours turned `x` into a longer
+#   type.
+#
+# When your notebook is graded, the same checks run again on other random numbers. What is right
+# here is right there; what fits only these numbers is not.
+
+# %% [markdown]
+# ## 4 Predict, then run
+#
+# Before most experiments you write down what you expect. Nobody grades it: a wrong guess is what
+# makes the result stick.
+#
+# The data are 1797 real images of handwritten digits, 8 × 8 pixels each, that come with
+# scikit-learn, so nothing is downloaded. For each validation image the experiment takes the
+# training image with the nearest direction, by your `unit_rows`, and calls it by that image's name.
+# In which share of the cases is this the right digit? Guessing blindly gets 0.1.
+
+# %% role="predict"
+my_guess = None  # a number from 0 to 1
+
+# %% role="experiment" uses="unit_rows"
+data = load("digits")
+cosine = unit_rows(data.x_val) @ unit_rows(data.x_train).T  # (N_val, N_train)
+nearest = cosine.argmax(axis=1)
+predicted(my_guess, (data.y_train[nearest] == data.y_val).mean())
+
+figure, axes = plt.subplots(2, 8, figsize=(8, 2.6), layout="constrained")
+for column, (above, below) in enumerate(axes.T):
+    above.imshow(data.x_val[column].reshape(8, 8), cmap="gray_r")
+    above.set_title(f"{cosine[column].max():.2f}", fontsize=9)
+    below.imshow(data.x_train[nearest[column]].reshape(8, 8), cmap="gray_r")
+for axis in axes.flat:
+    axis.set(xticks=[], yticks=[])
+axes[0, 0].set_ylabel("image")
+axes[1, 0].set_ylabel("nearest")
+figure.suptitle("Validation images, their nearest training images, and the cosines between them")
+plt.show()
+
+# %% [markdown]
+# As long as `unit_rows` is not written, the cell above only says so. This holds for every
+# experiment: a notebook always runs to its end, however much of it you have done.
+
+# %% [markdown]
+# ## 5 Your device
+#
+# The second half of a lesson repeats it in PyTorch, on whatever device there is. A GPU is nice to
+# have, and never needed.
+
+# %% role="experiment"
+device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+name = torch.cuda.get_device_name() if device.type == "cuda" else "the processor"
+print(f"PyTorch {torch.__version__} computes on {device}: {name}.")
+print(torch.ones(2, 3, device=device) @ torch.ones(3, 1, device=device))
+
+# %% [markdown]
+# ## 6 To take away
+#
+# * Read the table from the top; mend one thing; run the check again.
+# * A function gives back new arrays, of the type that came in, and leaves its input alone.
+# * Guess before you run.
+# * Before you hand in: *Kernel → Restart and Run All*, and look at every check once more.
+#
+# Lesson 02 goes on with batch normalization, on the same digits.
