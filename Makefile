@@ -38,7 +38,8 @@ $(READY): requirements.txt pyproject.toml
 	if ! $(PY) -c "$$PROBE" 2>/dev/null; then \
 	    for python in $(CANDIDATES); do \
 	        reason=$$($$python -c "$$PROBE" 2>&1) && found=$$python && break; \
-	        tried="$$tried\n  $$python $$(echo "$$reason" | tail -n 1 | sed 's/.*not found.*/is not there/')"; \
+	        [ $$? = 127 ] && reason="does not run here"; \
+	        tried="$$tried\n  $$python $$(echo "$$reason" | tail -n 1)"; \
 	    done; \
 	    if [ -z "$$found" ]; then \
 	        printf "The course needs Python 3.11 or newer. Tried:$$tried\n" >&2; \

@@ -1,0 +1,41 @@
+"""What every test runs under: one thread, no screen, no settings of the person at the keyboard."""
+
+import os
+import shutil
+import tempfile
+
+import hypothesis
+import pytest
+
+PRIVATE = tempfile.mkdtemp(prefix="course-tests-")
+os.environ |= {
+    "IPYTHONDIR": f"{PRIVATE}/ipython",
+    "JUPYTER_CONFIG_DIR": f"{PRIVATE}/jupyter-config",
+    "JUPYTER_DATA_DIR": f"{PRIVATE}/jupyter-data",
+    "JUPYTER_PLATFORM_DIRS": "1",
+    "MPLBACKEND": "agg",
+    "OMP_NUM_THREADS": "1",  # read when NumPy and PyTorch are imported, which is later
+}
+
+# The same examples in every run, and no verdict that depends on how busy the machine is.
+hypothesis.settings.register_profile("course", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("course")
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what needs a GPU where there is none."""
+    for_gpu = [item for item in items if item.get_closest_marker("gpu")]
+    if for_gpu and not _has_gpu():
+        for item in for_gpu:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+def _has_gpu():
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def pytest_unconfigure():
+    """Remove the private folders."""
+    shutil.rmtree(PRIVATE, ignore_errors=True)
