@@ -1,0 +1,343 @@
+"""A small trainer for NumPy networks and PyTorch models, and fair ways to compare runs.
+
+`fit` and `fit_torch` take the same arguments, see the same batches for the same `rng`, and return
+the same `History`. Nothing here warns about a run that diverges: it stops, and its history says so.
+"""
+
+import math
+import statistics
+import sys
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from cs231n_lib.data import batches
+from cs231n_lib.errors import above, whole
+
+EVALUATED = 1000  # training examples on which the training accuracy is measured
+
+
+@dataclass
+class History:
+    """What a run saw.
+
+    loss: of the batch of every step; steps: after how many steps the accuracies were measured;
+    train_accuracy, val_accuracy: fractions, in test mode; diverged: the loss became infinite or NaN
+    and the run stopped there.
+    """
+
+    loss: list = field(default_factory=list)
+    steps: list = field(default_factory=list)
+    train_accuracy: list = field(default_factory=list)
+    val_accuracy: list = field(default_factory=list)
+    diverged: bool = False
+
+    def __repr__(self):
+        if not self.loss:
+            return "History: no steps"
+        end = ", diverged" if self.diverged else ""
+        accuracy = f", val accuracy {self.val_accuracy[-1]:.3f}" if self.val_accuracy else ""
+        return f"History: {len(self.loss)} steps, loss {self.loss[-1]:.4g}{accuracy}{end}"
+
+
+def sgd_update(w, dw, config):
+    """Gradient descent: w − learning_rate·dw and the config, unchanged.
+
+    >>> sgd_update(np.array([1.0]), np.array([0.5]), {"learning_rate": 0.2})[0]
+    array([0.9])
+    """
+    return w - config["learning_rate"] * dw, config
+
+
+def fit(
+    net,
+    data,
+    *,
+    steps=None,
+    epochs=None,
+    batch_size,
+    learning_rate,
+    rng,
+    update=sgd_update,
+    callbacks=(),
+    evaluate_every=None,
+    progress=None,
+):
+    """Train a NumPy network on random batches.
+
+    Args:
+        net: a `Network`; its parameters are changed, and it is left in test mode.
+        data: a `Dataset`.
+        steps or epochs: how long; one of the two. An epoch leaves out an incomplete last batch.
+        batch_size: examples in a step; learning_rate: size of a step, reaches `update` in `config`.
+        rng: np.random.Generator that chooses the batches.
+        update: (w, dw, config) -> next_w, config; every parameter has its own config.
+        callbacks: functions (step, net, history), called after every step, the first being 1. An
+            array that a callback keeps must be copied: the next step changes it.
+        evaluate_every: steps between measurements of the accuracies; None measures at the end only.
+            Training accuracy is that of the first 1,000 training examples.
+        progress: True or False shows or hides the progress bar; None shows it after three seconds.
+
+    Returns:
+        a `History`.
+
+    Raises:
+        ValueError: for both or neither of steps and epochs, or a number outside its range.
+
+    >>> from cs231n_lib.data import digits
+    >>> from cs231n_lib.layers.network import Affine, Network
+    >>> rng = np.random.default_rng(0)
+    >>> net = Network([Affine(64, 10, rng)])
+    >>> history = fit(net, digits(), steps=200, batch_size=50, learning_rate=0.3, rng=rng)
+    >>> history.steps, history.val_accuracy[-1] > 0.8
+    ([200], True)
+    """
+    above(0)("learning_rate", learning_rate)
+    configs = {name: {"learning_rate": learning_rate} for name in net.params}
+
+    def step(x, y):
+        loss, gradients = net.loss_and_gradients(x, y)
+        if math.isfinite(loss):
+            for name, w in net.params.items():
+                w[...], configs[name] = update(w, gradients[name], configs[name])
+        return float(loss)
+
+    return _run(
+        net, data, step, net.accuracy, steps, epochs, batch_size, rng, callbacks, evaluate_every,
+        progress,
+    )  # fmt: skip
+
+
+def fit_torch(
+    model,
+    data,
+    *,
+    steps=None,
+    epochs=None,
+    batch_size,
+    learning_rate,
+    rng,
+    optimizer=None,
+    callbacks=(),
+    evaluate_every=None,
+    progress=None,
+):
+    """Train a PyTorch model with cross-entropy, as `fit` does; device and dtype are the model's.
+
+    Args:
+        model: an nn.Module from examples to scores; it is left in eval mode.
+        optimizer: a torch optimizer over the model's parameters, with its own rate in place of
+            `learning_rate`; torch.optim.SGD unless given.
+        (all others): as for `fit`.
+
+    >>> import torch
+    >>> from cs231n_lib.data import digits
+    >>> rng, model = np.random.default_rng(0), torch.nn.Linear(64, 10)
+    >>> history = fit_torch(model, digits(), steps=200, batch_size=50, learning_rate=0.3, rng=rng)
+    >>> history.val_accuracy[-1] > 0.8
+    True
+    """
+    import torch  # NumPy lessons need not wait for it
+
+    above(0)("learning_rate", learning_rate)
+    first = next(model.parameters())
+    optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=learning_rate)
+
+    def step(x, y):
+        x = torch.as_tensor(x, dtype=first.dtype, device=first.device)
+        loss = torch.nn.functional.cross_entropy(model(x), torch.as_tensor(y, device=first.device))
+        optimizer.zero_grad()
+        loss.backward()
+        if torch.isfinite(loss):
+            optimizer.step()
+        return loss.item()
+
+    def accuracy(x, y):
+        right = 0
+        with torch.inference_mode():
+            for start in range(0, len(x), EVALUATED):
+                part = slice(start, start + EVALUATED)
+                scores = model(torch.as_tensor(x[part], dtype=first.dtype, device=first.device))
+                right += (scores.argmax(dim=1).cpu().numpy() == y[part]).sum()
+        return float(right / len(x))
+
+    return _run(
+        model, data, step, accuracy, steps, epochs, batch_size, rng, callbacks, evaluate_every,
+        progress,
+    )  # fmt: skip
+
+
+def _run(
+    net, data, step, accuracy, steps, epochs, batch_size, rng, callbacks, evaluate_every, progress
+):
+    whole(1)("batch_size", batch_size)
+    if evaluate_every is not None:
+        whole(1)("evaluate_every", evaluate_every)
+    steps = _length(steps, epochs, len(data.x_train) // batch_size)
+    history = History()
+
+    def evaluate(number):
+        net.eval()
+        history.steps.append(number)
+        few = slice(0, EVALUATED)
+        history.train_accuracy.append(accuracy(data.x_train[few], data.y_train[few]))
+        history.val_accuracy.append(accuracy(data.x_val, data.y_val))
+        net.train()
+
+    net.train()
+    stream = _endless(data, batch_size, rng)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # diverging is an outcome
+        for number in _progress(range(1, steps + 1), progress, "training"):
+            history.loss.append(step(*next(stream)))
+            history.diverged = not math.isfinite(history.loss[-1])
+            last = number == steps or history.diverged
+            if last or (evaluate_every and number % evaluate_every == 0):
+                evaluate(number)
+            for callback in callbacks:
+                callback(number, net, history)
+            if history.diverged:
+                break
+    net.eval()
+    return history
+
+
+def _length(steps, epochs, steps_per_epoch):
+    if (steps is None) == (epochs is None):
+        raise ValueError(f"pass either steps or epochs, got steps={steps} and epochs={epochs}")
+    if steps is not None:
+        whole(1)("steps", steps)
+        return steps
+    whole(1)("epochs", epochs)
+    return epochs * steps_per_epoch
+
+
+def _endless(data, batch_size, rng):
+    while True:
+        yield from batches(data.x_train, data.y_train, batch_size, rng)
+
+
+def _progress(items, progress, description):
+    from tqdm.auto import tqdm
+
+    delay = 0 if progress else 3
+    return tqdm(items, description, disable=progress is False, delay=delay, leave=False)
+
+
+# --------------------------------------------------------------------------- comparing
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Paired results of two ways, a and b, one pair a seed; prints as one sentence.
+
+    a, b: (S,) results; mean: of the differences a − b; low, high: its 95 % interval (Student's t).
+    """
+
+    names: tuple
+    a: np.ndarray
+    b: np.ndarray
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def differences(self):
+        """(S,) a − b for each seed."""
+        return self.a - self.b
+
+    def __str__(self):
+        first, second = self.names
+        interval = f"95 % interval {self.low:+.3g} to {self.high:+.3g}, {len(self.a)} seeds"
+        if self.low <= 0 <= self.high:
+            return f"{first} and {second} do not differ clearly: {self.mean:+.3g} ({interval})."
+        relation = "above" if self.mean > 0 else "below"
+        return f"{first} is {relation} {second} by {abs(self.mean):.3g} on average ({interval})."
+
+    __repr__ = __str__
+
+
+def compare(a, b, seeds, progress=None, names=("a", "b")):
+    """Compare two ways by one number each, with the same seeds for both.
+
+    The interval is Student's t of the paired differences: of many such comparisons, 95 % have the
+    true mean difference inside. It needs two seeds; five or more make it useful.
+
+    Args:
+        a, b: functions seed -> number, such as a final accuracy.
+        seeds: the seeds, at least two different ones.
+        progress: as in `fit`.
+        names: of a and b in the printed sentence.
+
+    Raises:
+        ValueError: for fewer than two seeds, for repeated seeds, or when a result is not finite.
+
+    >>> compare(lambda seed: seed + 2.0, lambda seed: seed / 2, [1, 2, 3], names=("BN", "none"))
+    BN is above none by 3 on average (95 % interval +1.76 to +4.24, 3 seeds).
+    """
+    from scipy.stats import t
+
+    seeds = list(seeds)
+    if len(seeds) < 2 or len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds must be two or more different numbers, got {seeds}")
+    results = [(float(a(seed)), float(b(seed))) for seed in _progress(seeds, progress, "seeds")]
+    for seed, pair in zip(seeds, results, strict=True):
+        if not all(map(math.isfinite, pair)):
+            raise ValueError(
+                f"results must be finite, got {pair} at seed {seed}; return a number for a run "
+                "that diverges too, such as the accuracy of guessing"
+            )
+    first, second = np.array(results).T
+    differences = first - second
+    margin = t.ppf(0.975, len(seeds) - 1) * differences.std(ddof=1) / math.sqrt(len(seeds))
+    mean = differences.mean()
+    bounds = float(mean), float(mean - margin), float(mean + margin)
+    return Comparison(tuple(names), first, second, *bounds)
+
+
+def timed(function, repeats=5):
+    """Median time of a call of `function`, in seconds, over `repeats` calls after one to warm up.
+
+    It waits for the GPU where PyTorch uses one.
+
+    >>> timed(lambda: sum(range(1000))) < 1
+    True
+    """
+    whole(1)("repeats", repeats)
+    seconds = []
+    for _ in range(repeats + 1):
+        _wait_for_gpu()
+        start = time.perf_counter()
+        function()
+        _wait_for_gpu()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[1:])
+
+
+def predicted(guess, measured, unit=""):
+    """Print how far a prediction was from what was measured.
+
+    >>> predicted(3, 2.0, "s")
+    You predicted 3 s; measured: 2 s. Your prediction was 50 % too high.
+    >>> predicted(None, 0.25)
+    No prediction made; measured: 0.25.
+    """
+    unit = f" {unit}" if unit else ""
+    if guess is None:
+        print(f"No prediction made; measured: {measured:.3g}{unit}.")
+        return
+    said = f"You predicted {guess:.3g}{unit}; measured: {measured:.3g}{unit}."
+    if measured == 0:
+        print(f"{said} The difference is {guess - measured:.3g}{unit}.")
+        return
+    off = 100 * (guess - measured) / abs(measured)
+    if abs(off) < 0.5:
+        print(f"{said} Exactly right.")
+    else:
+        print(f"{said} Your prediction was {abs(off):.0f} % too {'high' if off > 0 else 'low'}.")
+
+
+def _wait_for_gpu():
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.synchronize()
