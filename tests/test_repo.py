@@ -35,11 +35,17 @@ TOP_LEVEL = {
 
 
 def tracked_files():
-    """Return the paths under version control, relative to the root."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return [Path(name) for name in listed.stdout.split("\0") if name and (ROOT / name).exists()]
+    """Return the files under version control, relative to the root; without git, all of them."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        paths = [Path(name) for name in listed.stdout.split("\0") if name]
+    except (OSError, subprocess.CalledProcessError):
+        roots = [ROOT / name for name in TOP_LEVEL]
+        found = chain(*([root, *root.rglob("*")] for root in roots))
+        paths = [path.relative_to(ROOT) for path in found if "__pycache__" not in path.parts]
+    return [path for path in paths if (ROOT / path).is_file()]
 
 
 def read(name):
