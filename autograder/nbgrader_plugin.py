@@ -1,0 +1,326 @@
+"""Our parts for nbgrader, and nbgrader's parts for us. The only file that imports nbgrader.
+
+`configure` puts three parts into nbgrader's autograding, so that `nbgrader autograde`, the
+formgrader's button and `autograder grade` all come to the same marks:
+
+    SubmissionExporter   reads any file a student submits, rebuilt from the released template
+    RunInSandbox         takes outputs and reports from the engine instead of running a kernel
+    SaveMarks            writes the engine's marks and comments to the gradebook
+"""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import json
+import os
+import re
+import shutil
+import sys
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbconvert.exporters import NotebookExporter
+from nbgrader import utils
+from nbgrader.api import Gradebook
+from nbgrader.apps.api import NbGraderAPI
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import (
+    AssignLatePenalties,
+    CheckCellMetadata,
+    Execute,
+    IgnorePattern,
+    LimitOutput,
+    SaveAutoGrades,
+)
+from traitlets.config import Config
+from traitlets.config.loader import PyFileConfigLoader
+
+from autograder.build import nbgrader_settings
+from autograder.course import Course
+from autograder.engine import Grader, SubmissionResult, graded_exercises
+from autograder.judge import Report
+from autograder.submission import read, read_template, rebuild
+
+
+def configure(config: Config) -> None:
+    """Put our parts into nbgrader's configuration `c`."""
+    for name, options in nbgrader_settings().items():
+        for option, value in options.items():
+            setattr(config[name], option, value)
+    config.Autograde.exporter_class = SubmissionExporter
+    config.Autograde.sanitize_preprocessors = [CheckCellMetadata]
+    config.Autograde.autograde_preprocessors = [
+        RunInSandbox,
+        IgnorePattern,
+        LimitOutput,
+        SaveMarks,
+        AssignLatePenalties,
+        CheckCellMetadata,
+    ]
+
+
+# ----------------------------------------------------------------------- inside autograding
+
+
+class SubmissionExporter(NotebookExporter):
+    """Reads a submission whatever it is, and gives it the cells of the released notebook."""
+
+    def from_filename(self, filename, resources=None, **kw):
+        """Rebuild what a student submitted; read as usual what we wrote ourselves."""
+        if not self.parent._sanitizing:
+            return super().from_filename(filename, resources=resources, **kw)
+        template = read_template(_template(self.parent.coursedir, resources["nbgrader"]))
+        rebuilt = rebuild(template, read(Path(filename)))
+        folder, name = os.path.split(filename)
+        resources["metadata"] = {"name": os.path.splitext(name)[0], "path": folder}
+        return self.from_notebook_node(rebuilt.notebook, resources=resources, **kw)
+
+
+class RunInSandbox(Execute):
+    """Puts the engine's outputs and reports into the cells; other notebooks run as ever."""
+
+    def preprocess(self, nb, resources, *args, **kw):
+        """Fill in a lesson of this course; execute anything else in a kernel."""
+        result = grade(self.parent.parent.coursedir, resources["nbgrader"])
+        if result is None:
+            return super().preprocess(nb, resources, *args, **kw)
+        resources["autograder"] = result
+        exercises = graded_exercises(nb)
+        for cell in nb.cells:
+            grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
+            if grade_id in exercises:
+                cell.outputs = report_outputs(result, exercises[grade_id].id, cell.id)
+            elif cell.cell_type == "code" and cell.id in result.outputs:
+                cell.outputs = [nbformat.from_dict(o) for o in result.outputs[cell.id]]
+            elif cell.cell_type == "code" and utils.is_grade(cell):
+                cell.outputs = [_error("NotExecuted", "this cell was not reached")]
+        if result.problems:
+            nb.cells.insert(0, nbformat.v4.new_markdown_cell(_notes(result), id="grading-notes"))
+        nb.metadata["autograder"] = {"result": [result.key, result.file]}
+        return nb, resources
+
+
+class SaveMarks(SaveAutoGrades):
+    """Writes marks and comments of the engine; nbgrader's own way for all other cells."""
+
+    def preprocess(self, nb, resources):
+        """Save the marks of one notebook."""
+        self.result: SubmissionResult | None = resources.get("autograder")
+        self.exercises = graded_exercises(nb) if self.result else {}
+        self.by_solution = {
+            f"{exercise.grade_id}-solution": exercise for exercise in self.exercises.values()
+        }
+        return super().preprocess(nb, resources)
+
+    def _add_score(self, cell, resources):
+        exercise = self.exercises.get(cell.metadata.nbgrader.grade_id)
+        if exercise is None:
+            super()._add_score(cell, resources)
+            return
+        grade = self.gradebook.find_grade(
+            cell.metadata.nbgrader.grade_id, self.notebook_id, self.assignment_id, self.student_id
+        )
+        unjudged = exercise.id in self.result.unjudged
+        grade.auto_score = None if unjudged else self.result.report(exercise.id).score
+        grade.needs_manual_grade = unjudged or grade.manual_score is not None
+        self.gradebook.db.commit()
+
+    def _add_comment(self, cell, resources):
+        exercise = self.by_solution.get(cell.metadata.nbgrader.grade_id)
+        if exercise is None:
+            super()._add_comment(cell, resources)
+            return
+        comment = self.gradebook.find_comment(
+            cell.metadata.nbgrader.grade_id, self.notebook_id, self.assignment_id, self.student_id
+        )
+        comment.auto_comment = comment_text(self.result.report(exercise.id).public())
+        self.gradebook.db.commit()
+
+
+def _template(coursedir: CourseDirectory, names: dict) -> Path:
+    folder = coursedir.format_path(coursedir.release_directory, ".", names["assignment"])
+    path = Path(folder) / f"{names['notebook']}.ipynb"
+    if not path.is_file():
+        raise NbgraderError(
+            f"{path} is missing: run `nbgrader generate_assignment {names['assignment']}` first."
+        )
+    return path
+
+
+def grade(coursedir: CourseDirectory, names: dict) -> SubmissionResult | None:
+    """Return the engine's result for a submission, or None for a notebook without our checks.
+
+    A result that is kept for the same submission is taken as it is, so that all ways to grade
+    agree; `autograder grade --force` makes a new one.
+    """
+    assignment, student, notebook = names["assignment"], names["student"], names["notebook"]
+    path = _template(coursedir, names)
+    if notebook != assignment or not graded_exercises(read_template(path)):
+        return None
+    course = Course(Path(coursedir.root))
+    grader = _grader(path, path.stat().st_mtime_ns, assignment, course.secret())
+    folder = coursedir.format_path(coursedir.submitted_directory, student, assignment)
+    submitted = Path(folder) / f"{notebook}.ipynb"
+    return grader.grade(submitted, student, course.store(assignment), accept="all")
+
+
+@lru_cache(maxsize=4)
+def _grader(template: Path, changed: int, assignment: str, secret: bytes) -> Grader:
+    return Grader(read_template(template), assignment, secret)
+
+
+# ------------------------------------------------------------------------ what people read
+
+
+def report_outputs(result: SubmissionResult, exercise_id: str, cell_id: str) -> list:
+    """Return the outputs of a check cell: its error if it had one, the report, the score."""
+    report = result.report(exercise_id).public()
+    raised = [o for o in result.outputs.get(cell_id, ()) if o["output_type"] == "error"]
+    data = {"text/plain": str(report), "text/html": report._repr_html_()}
+    score = {"text/plain": repr(report.score)}
+    return [
+        *map(nbformat.from_dict, raised),
+        nbformat.v4.new_output("display_data", data),
+        nbformat.v4.new_output("execute_result", score),
+    ]
+
+
+def comment_text(report: Report) -> str:
+    """Return a report as the Markdown of nbgrader's comments: a line a check, with its hint."""
+    lines = [f"**{report.score:g} of {report.points:g} points**", ""]
+    for row in report.rows:
+        line = f"- {row.earned:g}/{row.points:g} {escape_markdown(row.check)}"
+        if row.status != "passed":
+            line += f": {escape_markdown(row.message)}"
+        notes = {"Hint": row.hint, "Remark": row.remark}
+        line += "".join(f" *{k}:* {escape_markdown(note)}" for k, note in notes.items() if note)
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def escape_markdown(text: str) -> str:
+    """Return text that Markdown and HTML show as it is, on one line.
+
+    >>> escape_markdown("a_b <i>")
+    'a\\\\_b &lt;i&gt;'
+    """
+    return html.escape(
+        re.sub(r"([\\\\`*_{}\[\]#|$~])", r"\\\1", " ".join(text.split())), quote=False
+    )
+
+
+def _notes(result: SubmissionResult) -> str:
+    listed = "\n".join(f"- {escape_markdown(problem)}" for problem in result.problems)
+    return f"**Notes on this submission**\n\n{listed}"
+
+
+def _error(name: str, text: str):
+    return nbformat.v4.new_output("error", ename=name, evalue=text, traceback=[f"{name}: {text}"])
+
+
+# -------------------------------------------------------------------------- driving nbgrader
+
+
+class NbgraderError(Exception):
+    """nbgrader did not do what it was asked; the text is the last line that it had to say."""
+
+
+class NbgraderCourse:
+    """nbgrader's commands for one course folder, under the folder's own configuration."""
+
+    def __init__(self, root: Path):
+        self.root = Path(root)
+        _put_on_path()
+        config = PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
+        self.coursedir = CourseDirectory(config=config, root=str(root))
+        self.api = NbGraderAPI(self.coursedir, config=config)
+
+    def template(self, lesson: str) -> Path:
+        """Path of the released notebook, whether or not it exists."""
+        folder = self.coursedir.format_path(self.coursedir.release_directory, ".", lesson)
+        return Path(folder) / f"{lesson}.ipynb"
+
+    def submissions(self, lesson: str) -> dict[str, Path]:
+        """The submitted notebooks of a lesson by student."""
+        students = sorted(self.api.get_submitted_students(lesson))
+        step = self.coursedir.submitted_directory
+        folders = {s: Path(self.coursedir.format_path(step, s, lesson)) for s in students}
+        paths = {student: folder / f"{lesson}.ipynb" for student, folder in folders.items()}
+        return {student: path for student, path in paths.items() if os.path.lexists(path)}
+
+    def without_notebook(self, lesson: str) -> dict[str, list[str]]:
+        """Students whose folder lacks the notebook, with the files that are in it."""
+        students = self.api.get_submitted_students(lesson) - self.submissions(lesson).keys()
+        step = self.coursedir.submitted_directory
+        folders = {s: Path(self.coursedir.format_path(step, s, lesson)) for s in sorted(students)}
+        return {s: sorted(path.name for path in folder.iterdir()) for s, folder in folders.items()}
+
+    def recorded(self, lesson: str) -> dict[str, Any]:
+        """What the gradebook holds, by student: digests of the result and of its file."""
+        with _quiet(), Gradebook(self.coursedir.db_url, self.coursedir.course_id) as book:
+            students = [submission.student_id for submission in book.assignment_submissions(lesson)]
+        step, found = self.coursedir.autograded_directory, {}
+        for student in students:
+            path = Path(self.coursedir.format_path(step, student, lesson)) / f"{lesson}.ipynb"
+            try:
+                metadata = json.loads(path.read_text("utf-8"))["metadata"]
+                found[student] = metadata["autograder"]["result"]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+        return found
+
+    def generate_assignment(self, lesson: str) -> None:
+        """Make release/ from source/ and enter the lesson in the gradebook."""
+        with _quiet():
+            _require(self.api.generate_assignment(lesson, force=True))
+
+    def release_assignment(self, lesson: str) -> None:
+        """Copy release/ to the exchange."""
+        with _quiet():
+            _require(self.api.release_assignment(lesson))
+
+    def collect(self, lesson: str) -> None:
+        """Copy submissions from the exchange."""
+        with _quiet():
+            _require(self.api.collect(lesson, update=True))
+
+    def autograde(self, lesson: str, student: str) -> None:
+        """Autograde one submission, again if need be."""
+        if re.search(r"[*?\[]", student):
+            raise NbgraderError(
+                f"nbgrader takes *, ? and [ in a name for wildcards: rename the folder {student!r}."
+            )
+        with _quiet():
+            _require(self.api.autograde(lesson, student, force=True))
+
+    def generate_feedback(self, lesson: str, student: str) -> Path:
+        """Write the feedback page of one student and return its path."""
+        with _quiet():
+            _require(self.api.generate_feedback(lesson, student, force=True))
+        step = self.coursedir.feedback_directory
+        return Path(self.coursedir.format_path(step, student, lesson)) / f"{lesson}.html"
+
+
+def _put_on_path() -> None:
+    """nbgrader calls `alembic`, which is beside the Python that runs."""
+    if shutil.which("alembic") is None:
+        folder = str(Path(sys.executable).parent)
+        os.environ["PATH"] = os.pathsep.join((folder, os.environ.get("PATH", os.defpath)))
+
+
+@contextlib.contextmanager
+def _quiet():
+    """nbgrader warns about its own use of SQLAlchemy and of dates."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _require(outcome: dict) -> None:
+    if not outcome["success"]:
+        said = (outcome.get("log") or outcome.get("error") or "no reason given").strip()
+        raise NbgraderError(said.splitlines()[-1])
