@@ -11,8 +11,9 @@ import tokenize
 from collections.abc import Callable, Sequence
 
 from autograder.answers import imports_answers
+from autograder.observe import STUB_MESSAGE
 
-STUB = 'raise NotImplementedError("not written yet")'
+STUB = f'raise NotImplementedError("{STUB_MESSAGE}")'
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"  # nbgrader's markers
 INDENT = "    "
 
