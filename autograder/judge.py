@@ -67,12 +67,35 @@ def matches(seen: Arrays, expected: Expected) -> Verdict:
 
 
 def same_dtype(seen: Arrays, expected: Expected) -> Verdict:
-    """Judge: as `matches`, and every observation also has the reference's dtype."""
+    """Judge: as `matches`, and no observation is less precise than the reference's.
+
+    More precise costs twice the memory and no points.
+    """
+    wasteful = []
     for key, dtype in expected.dtypes.items():
-        if key in seen and not key.startswith("_") and seen[key].dtype != dtype:
-            message = f"{key} has dtype {seen[key].dtype}, expected {dtype}"
-            return Verdict(0, message, wrong=(key,))
-    return matches(seen, expected)
+        if key.startswith("_") or key not in seen:
+            continue
+        gain = _digits(seen[key].dtype) - _digits(np.dtype(dtype))
+        if gain < 0:
+            message, detail = f"{key} must be {dtype}", f"{key} is {seen[key].dtype}"
+            return Verdict(0, message, detail, wrong=(key,))
+        if gain > 0:
+            wasteful.append(key)
+    verdict = matches(seen, expected)
+    if verdict.fraction == 1 and wasteful:
+        return replace(verdict, remark=" ".join([verdict.remark, WASTEFUL]).strip())
+    return verdict
+
+
+WASTEFUL = (
+    "Right, in more memory than needed: float32 came in and float64 goes out. Look for an array "
+    "that is made without a dtype."
+)
+
+
+def _digits(dtype):
+    """Precision of a floating type; anything else has none."""
+    return np.finfo(dtype).precision if dtype.kind == "f" else -1
 
 
 def agree(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
@@ -91,21 +114,31 @@ def _difference(key, seen, expected, target):
         return f"{key} is missing", ""
     value = seen[key]
     if value.shape != target.shape:
-        return f"{key} has shape {value.shape}, expected {target.shape}", ""
+        return f"{key} must have shape {target.shape}", f"{key} has shape {value.shape}"
+    value, tolerance = value.astype(float), expected.tolerance(key, value.dtype)
     with np.errstate(invalid="ignore"):
-        distance = np.abs(value.astype(float) - target)
-    off = ~(distance <= expected.tolerance(key, value.dtype))
+        off = ~(np.abs(value - target) <= tolerance)
     if not off.any():
         return None
     first = tuple(int(i) for i in np.argwhere(off)[0])
     where = f"{key}{list(first)}" if first else key
     detail = f"{where}: expected {target[first]:.6g}, got {value[first]:.6g}"
+    if off.size > 1:
+        detail += f" (different in {off.sum()} of {off.size} places)"
+    return f"{key} {_kind_of_difference(value, target, off, tolerance)}", detail
+
+
+def _kind_of_difference(value, target, off, tolerance):
+    """Say in words how `value` misses `target`, without a number of either."""
     if not np.isfinite(value).all():
-        return (
-            f"{key} is not finite in {(~np.isfinite(value)).sum()} of {value.size} places",
-            detail,
-        )
-    return f"{key} differs in {off.sum()} of {off.size} places", detail
+        return "is not finite"
+    if not value.any():
+        return "is zero everywhere"
+    factor = (value * target).sum() / (target**2).sum() if target.any() else 0.0
+    if value.size > 2 and factor and agree(value, factor * target, abs(factor) * tolerance):
+        opposite = agree(value, -target, tolerance)
+        return "has the opposite sign" if opposite else "is off by one constant factor"
+    return "differs everywhere" if off.all() else "differs in some places"
 
 
 def _variant_remark(key, seen, expected):

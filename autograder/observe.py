@@ -4,7 +4,9 @@ The scenarios speak NumPy. For a PyTorch exercise arrays become tensors on the w
 the way out; a cache is opaque and passes through untouched.
 """
 
+import builtins
 import contextlib
+import dis
 import importlib
 import io
 import linecache
@@ -20,6 +22,8 @@ from autograder.spec import Arrays, Check, Exercise
 
 OPAQUE = ("cache", "config")  # returned by name, never looked into
 MAX_VALUES = 1_000_000  # in one observation
+STUB_MESSAGE = "not written yet"
+RAISE = dis.opmap["RAISE_VARARGS"]
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,9 @@ class Implementation:
             inner = {key: self._inward(entry) for key, entry in value.items()}
             same = all(inner[key] is value[key] for key in value)
             return value if same else inner
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-            value = value if self._cast is None else self._cast(value)
+        if isinstance(value, np.ndarray):
+            if self._cast is not None and value.dtype.kind == "f":
+                value = self._cast(value)
             return value if self._torch is None else self._torch.from_numpy(value)
         return value
 
@@ -116,12 +121,12 @@ def plain_array(label: str, value) -> np.ndarray:
     Raises:
         BadReturn: when it is too large or holds anything else.
     """
-    array = np.array(value, subok=False)
+    array = np.asarray(value)
     if array.dtype.kind not in "fiub":
         raise BadReturn(f"{label} must hold real numbers, got dtype {array.dtype}")
     if array.size > MAX_VALUES:
         raise BadReturn(f"{label} must be small, got shape {array.shape}")
-    return array
+    return array.copy()
 
 
 def observe(exercise: Exercise, functions: Mapping[str, Callable], seed_of, cast=None):
@@ -136,19 +141,33 @@ def observe(exercise: Exercise, functions: Mapping[str, Callable], seed_of, cast
 
 
 def observe_check(impl: Implementation, exercise: Exercise, check: Check, seed: int) -> Seen:
-    """Run one scenario: quietly, without the exercise's shortcuts, catching whatever it raises."""
+    """Run one scenario: quietly, without the exercise's shortcuts, catching whatever it raises.
+
+    Whatever the code under test raises is a fault, SystemExit included; only a KeyboardInterrupt
+    that comes from the keyboard goes on.
+    """
     try:
         with quiet(), blocked(exercise.forbidden), _without_autograd(exercise):
             observed = check.scenario(impl, np.random.default_rng(seed))
             return Seen(arrays={key: plain_array(key, value) for key, value in observed.items()})
-    except NotImplementedError:
-        return Seen(fault=Fault("not written yet"))
     except BadReturn as error:
         return Seen(fault=Fault("wrong return value", str(error)))
     except Forbidden as error:
         return Seen(fault=Fault("shortcut", str(error)))
-    except Exception as error:
-        return Seen(fault=Fault(f"raised {type(error).__name__}", _where(error)))
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and not _is_raised_by_statement(error):
+            raise
+        if isinstance(error, NotImplementedError) and _text(error) in ("", STUB_MESSAGE):
+            return Seen(fault=Fault("not written yet"))
+        return Seen(fault=Fault(f"raised {_builtin_name(error)}", _where(error)))
+
+
+def _is_raised_by_statement(error):
+    """Say whether a `raise` of the code threw `error`, rather than a key that was pressed."""
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_code.co_code[trace.tb_lasti] == RAISE
 
 
 @contextlib.contextmanager
@@ -171,14 +190,27 @@ def _without_autograd(exercise):
     return importlib.import_module("torch").inference_mode()
 
 
+def _builtin_name(error):
+    """Name the exception, or its nearest built-in base: a name of one's own could tell numbers."""
+    bases = type(error).__mro__
+    return next(base.__name__ for base in bases if vars(builtins).get(base.__name__) is base)
+
+
 def _where(error):
     """Say what was raised, and the innermost line of the student's own code that led there."""
-    text = f"{type(error).__name__}: {error}"
+    text = f"{type(error).__name__}: {_text(error)}"
     own = [f for f in traceback.extract_tb(error.__traceback__) if _is_students(f.filename)]
     if not own:
         return text
     line = linecache.getline(own[-1].filename, own[-1].lineno).strip()
     return f"{text} (in {own[-1].name}, line {own[-1].lineno}: {line})"
+
+
+def _text(error):
+    try:
+        return str(error)
+    except Exception:
+        return "its text cannot be shown"
 
 
 def _is_students(filename):

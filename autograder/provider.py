@@ -111,9 +111,12 @@ def _arrays(exercise, check, seed, functions, cast=None):
 
 
 def _run_variants(exercise, check, seed):
+    """Yield (remark, arrays) of the variants with a remark; the others match the reference."""
     from autograder import misconceptions
 
     for variant in misconceptions.variants_of(exercise.id):
+        if not variant.remark:
+            continue
         impl = Implementation(misconceptions.functions_of(variant), exercise)
         seen = observe_check(impl, exercise, check, seed)
         if seen.arrays is not None:
@@ -142,7 +145,7 @@ def record(exercises, folder: Path, seed_of=public_seed) -> None:
             expected = provider.expected(exercise, check)
             _put(arrays, f"{c}/expected", expected.arrays)
             for v, (_, variant) in enumerate(expected.variants):
-                _put(arrays, f"{c}/variant{v}", variant)
+                _put(arrays, f"{c}/variant{v}", _compared(variant))
             remarks = [remark for remark, _ in expected.variants]
             texts["checks"].append(
                 {"dtypes": expected.dtypes, "noise": expected.noise, "remarks": remarks}
@@ -151,7 +154,7 @@ def record(exercises, folder: Path, seed_of=public_seed) -> None:
             faults = {}
             for c, check in enumerate(exercise.checks):
                 seen = known.seen[check.name]
-                _put(arrays, f"{c}/misconception{m}", seen.arrays or {})
+                _put(arrays, f"{c}/misconception{m}", _compared(seen.arrays or {}))
                 if seen.fault:
                     faults[check.name] = [seen.fault.kind, seen.fault.text]
             entry = {"name": known.name, "hint": known.hint, "faults": faults}
@@ -159,6 +162,11 @@ def record(exercises, folder: Path, seed_of=public_seed) -> None:
         np.savez_compressed(folder / f"{exercise.grade_id}.npz", **arrays)
         text = json.dumps(texts, indent=1, sort_keys=True, ensure_ascii=False)
         (folder / f"{exercise.grade_id}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _compared(arrays):
+    """Leave out the working material of judges, which is not compared."""
+    return {key: array for key, array in arrays.items() if not key.startswith("_")}
 
 
 def _put(arrays, prefix, entries):

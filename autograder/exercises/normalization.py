@@ -12,6 +12,7 @@ from autograder.spec import Check, Exercise
 EPS, MOMENTUM = 0.3, 0.7  # neither the usual values nor each other's complement
 DIRECTIONS = 3  # along which a student's own forward pass is differentiated
 STEP = 1e-5
+GRADIENTS = ("dx", "dgamma", "dbeta")
 
 
 def batch(rng, *shape):
@@ -79,10 +80,20 @@ def forward_checks(name, shape, points):
         out, _ = forward(impl, *single, bn_param)
         return {"out": out, "running_var": np.asarray(bn_param["running_var"])}
 
+    def unknown_mode(impl, rng):
+        try:
+            forward(impl, *batch(rng, *shape), training(mode="tests"))
+        except ValueError:
+            return {"refused": np.array(1)}
+        return {"refused": np.array(0)}
+
     def types_and_inputs(impl, rng):
-        arrays = [a.astype(np.float32) for a in batch(rng, *shape)]
-        out, _ = forward(impl, *arrays, training())
-        return {"out": out, **dict(zip(("x", "gamma", "beta"), arrays, strict=True))}
+        arrays = batch(rng, *shape)
+        single = [a.astype(np.float32) for a in arrays]
+        out, _ = forward(impl, *single, training())
+        double, _ = forward(impl, *arrays, training())
+        changed = dict(zip(("x", "gamma", "beta"), single, strict=True))
+        return {"out": out, "out of float64 x": double, **changed}
 
     scenarios = {
         "output of a training batch": (train_output, None),
@@ -91,12 +102,20 @@ def forward_checks(name, shape, points):
         "test mode with given statistics": (given_statistics, None),
         "test mode after three training batches": (train_then_test, None),
         "float32 around a mean of 10,000": (large_mean, None),
-        "float32 stays float32, inputs stay as they were": (types_and_inputs, same_dtype),
+        "precision is kept, inputs stay as they were": (types_and_inputs, same_dtype),
+        "a mode that is neither train nor test": (unknown_mode, _refuses),
     }
     return tuple(
         Check(title, worth, scenario, judge)
         for (title, (scenario, judge)), worth in zip(scenarios.items(), points, strict=True)
     )
+
+
+def _refuses(seen, expected):
+    """Judge: a ValueError stopped the call."""
+    if seen["refused"]:
+        return Verdict(1)
+    return _not("it went through, and should have raised a ValueError", "refused")
 
 
 def running(bn_param):
@@ -115,47 +134,48 @@ def backward_checks(forward, backward, shape, points):
     def centred(a):
         return a - a.mean(axis=others, keepdims=True)
 
-    def along_path(choose):
+    def along_path(choose, *keys):
         def scenario(impl, rng):
             x, gamma, beta = batch(rng, *shape)
             dout = choose(rng.normal(size=shape), centred(x))
-            return gradients(impl, rng, (x, gamma, beta), dout)
+            return gradients(impl, rng, (x, gamma, beta), dout, keys)
 
         return scenario
 
-    def gradients(impl, rng, arrays, dout):
-        out, cache = getattr(impl, forward)(*arrays, training())
-        dx, dgamma, dbeta = getattr(impl, backward)(dout, cache)
-        observed = {"dx": dx, "dgamma": dgamma, "dbeta": dbeta, "_out": out}
-        for position, key in enumerate(("dx", "dgamma", "dbeta")):
-            directions = rng.normal(size=(DIRECTIONS, *arrays[position].shape))
-            observed[f"_directions_{key}"] = directions
-            observed[f"_slopes_{key}"] = np.array(
-                [slope(impl, arrays, position, direction, dout) for direction in directions]
-            )
+    def gradients(impl, rng, arrays, dout, keys):
+        out, cache = forward_of(impl, arrays)
+        returned = getattr(impl, backward)(dout.copy(), cache)
+        observed = {"_out": out}
+        for position, (key, gradient) in enumerate(zip(GRADIENTS, returned, strict=True)):
+            if key in keys:
+                directions = rng.normal(size=(DIRECTIONS, *arrays[position].shape))
+                slopes = [slope(impl, arrays, position, step, dout) for step in directions]
+                observed |= {
+                    key: gradient,
+                    f"_directions_{key}": directions,
+                    f"_slopes_{key}": np.array(slopes),
+                }
         return observed
+
+    def forward_of(impl, arrays):
+        return getattr(impl, forward)(*(array.copy() for array in arrays), training())
 
     def slope(impl, arrays, position, direction, dout):
         """Derivative of sum(dout * out) along `direction`, from the own forward pass."""
-        moved = [list(arrays), list(arrays)]
-        moved[0][position] = arrays[position] + STEP * direction
-        moved[1][position] = arrays[position] - STEP * direction
-        plus, minus = (getattr(impl, forward)(*args, training())[0] for args in moved)
-        return np.sum(dout * (plus - minus)) / (2 * STEP)
-
-    def only(scenario, *keys):
-        def narrowed(impl, rng):
-            kept = {"_out", *keys, *(f"_{kind}_{k}" for kind in KINDS for k in keys)}
-            return {k: a for k, a in scenario(impl, rng).items() if k in kept}
-
-        return narrowed
+        plus, minus = list(arrays), list(arrays)
+        plus[position] = arrays[position] + STEP * direction
+        minus[position] = arrays[position] - STEP * direction
+        change = forward_of(impl, plus)[0] - forward_of(impl, minus)[0]
+        return np.sum(dout * change) / (2 * STEP) if change.shape == dout.shape else np.nan
 
     def types_and_inputs(impl, rng):
-        arrays = [a.astype(np.float32) for a in batch(rng, *shape)]
-        dout = rng.normal(size=shape).astype(np.float32)
-        _, cache = getattr(impl, forward)(*arrays, training())
-        dx, dgamma, dbeta = getattr(impl, backward)(dout, cache)
-        return {"dx": dx, "dgamma": dgamma, "dbeta": dbeta, "dout": dout}
+        arrays = batch(rng, *shape)
+        dout = rng.normal(size=shape)
+        single = dout.astype(np.float32)
+        _, cache = getattr(impl, forward)(*(a.astype(np.float32) for a in arrays), training())
+        observed = dict(zip(GRADIENTS, getattr(impl, backward)(single, cache), strict=True))
+        double, *_ = getattr(impl, backward)(dout, forward_of(impl, arrays)[1])
+        return {**observed, "dx of float64 dout": double, "dout": single}
 
     def direct(noise, x_mu):
         """Remove both sums: neither the mean nor the variance moves the loss."""
@@ -165,61 +185,63 @@ def backward_checks(forward, backward, shape, points):
         share = (dout * x_mu).sum(axis=others, keepdims=True)
         return dout - x_mu * share / (x_mu**2).sum(axis=others, keepdims=True)
 
-    whole = along_path(lambda noise, x_mu: noise + 1)
+    def centre(noise, x_mu):
+        return centred(noise)
+
+    def offset(noise, x_mu):
+        return without(noise + 1, x_mu)
+
+    def whole(noise, x_mu):
+        return noise + 1
+
     scenarios = {
-        "dbeta": (only(whole, "dbeta"), follow_through),
-        "dgamma": (only(whole, "dgamma"), follow_through),
-        "dx, direct path (the loss feels neither mean nor variance)": (
-            only(along_path(direct), "dx"),
-            follow_through,
-        ),
-        "dx, through the variance (the loss does not feel the mean)": (
-            only(along_path(lambda noise, x_mu: centred(noise)), "dx"),
-            follow_through,
-        ),
-        "dx, through the mean (the loss does not feel the variance)": (
-            only(along_path(lambda noise, x_mu: without(noise + 1, centred(x_mu))), "dx"),
-            follow_through,
-        ),
-        "dx, every path at once": (only(whole, "dx"), follow_through),
-        "float32 stays float32, dout stays as it was": (types_and_inputs, same_dtype),
+        "dbeta": along_path(whole, "dbeta"),
+        "dgamma": along_path(whole, "dgamma"),
+        "dx, direct path (the loss feels neither mean nor variance)": along_path(direct, "dx"),
+        "dx, through the variance (the loss does not feel the mean)": along_path(centre, "dx"),
+        "dx, through the mean (the loss does not feel the variance)": along_path(offset, "dx"),
+        "dx, every path at once": along_path(whole, "dx"),
+        "precision is kept, dout stays as it was": types_and_inputs,
     }
+    judges = [follow_through] * (len(scenarios) - 1) + [same_dtype]
     return tuple(
         Check(title, worth, scenario, judge)
-        for (title, (scenario, judge)), worth in zip(scenarios.items(), points, strict=True)
+        for (title, scenario), worth, judge in zip(scenarios.items(), points, judges, strict=True)
     )
-
-
-KINDS = ("directions", "slopes")
 
 
 # ------------------------------------------------------------------ three consequences
 
 
-def _folded(impl, rng):
-    W, b = rng.normal(size=(4, 6)), rng.normal(size=6)
+def _folded(impl, rng, **options):
+    arrays = {"W": rng.normal(size=(4, 6)), "b": rng.normal(size=6)}
     gamma, beta = rng.uniform(0.5, 2, 6), rng.normal(size=6)
-    bn_param = training(
-        mode="test", running_mean=rng.normal(size=6), running_var=rng.uniform(0.5, 4, 6)
-    )
-    arrays = {"W": W, "b": b}
-    W_folded, b_folded = impl.fold_batchnorm(W, b, gamma, beta, bn_param)
+    statistics = {"running_mean": rng.normal(size=6), "running_var": rng.uniform(0.5, 4, 6)}
+    bn_param = {"mode": "test", **statistics, **options}
+    W_folded, b_folded = impl.fold_batchnorm(*arrays.values(), gamma, beta, bn_param)
     return {"W_folded": W_folded, "b_folded": b_folded, **arrays}
 
 
 def _folded_weights(impl, rng):
-    return {key: array for key, array in _folded(impl, rng).items() if "W" in key}
+    observed = _folded(impl, rng, eps=EPS)
+    return {"W_folded": observed["W_folded"], "W": observed["W"]}
 
 
 def _folded_bias(impl, rng):
-    return {key: array for key, array in _folded(impl, rng).items() if "b" in key}
+    observed = _folded(impl, rng, eps=EPS)
+    return {"b_folded": observed["b_folded"], "b": observed["b"]}
+
+
+def _folded_default_eps(impl, rng):
+    observed = _folded(impl, rng)
+    return {"W_folded": observed["W_folded"], "b_folded": observed["b_folded"]}
 
 
 def _step(reg):
     def scenario(impl, rng):
         W, dW = rng.normal(size=(2, 6, 4))
         dW -= W * (W * dW).sum(axis=0) / (W**2).sum(axis=0)  # as under batch norm
-        return {"rate": impl.effective_learning_rate(W, dW, 0.4, reg)}
+        return {"rate": impl.effective_learning_rate(W, dW, 0.4, reg), "W": W, "dW": dW}
 
     return scenario
 
@@ -244,28 +266,54 @@ def one_pass_batchnorm(x, eps=1e-5):
 
 def _separate(impl, rng):
     x = impl.separating_input()
-    if x.ndim != 2:
-        return {"x": x}
+    if _unfair(x):
+        return {"_x": x, "outcome": np.array(_outcome(x))}
     ones, zeros = np.ones(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
-    own, _ = impl.batchnorm_forward(x, ones, zeros, {"mode": "train"})
-    return {"x": x, "own": own}
+    own, _ = impl.batchnorm_forward(x.copy(), ones, zeros, {"mode": "train"})
+    return {"_x": x, "_own": own, "outcome": np.array(_outcome(x, own))}
 
 
 def _separates(seen, expected):
     """Judge: on a fair input the student's batch norm is right and the one-pass one is not."""
-    x = seen["x"]
-    fair = x.ndim == 2 and x.dtype == np.float32 and 0 < x.size <= 10_000 and np.isfinite(x).all()
-    if not fair:
-        return _not("x must be a finite float32 array (N, D) of at most 10,000 numbers", "x")
-    if (np.abs(x) > 1e6).any():
-        return _not("x must stay within ±1,000,000, so that its squares stay finite", "x")
+    outcome = _outcome(seen["_x"], seen.get("_own"))
+    return _not(OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
+
+
+OUTCOMES = (
+    "right and wrong differ",
+    "x must have shape (N, D), with 1 to 10,000 numbers",
+    "x must be float32",
+    "x must be finite and stay within ±1,000,000, so that its squares stay finite",
+    "your own batchnorm_forward is wrong on this x",
+    "both give nearly the same output on this x, where every feature is constant",
+    "both give nearly the same output on this x, which lies around 0",
+    "both give nearly the same output on this x",
+)
+
+
+def _outcome(x, own=None):
+    """Return the place in OUTCOMES of what `x` and the student's output for it show."""
+    unfair = _unfair(x)
+    if unfair:
+        return unfair
     exact = x.astype(np.float64)
-    right = (exact - exact.mean(axis=0)) / np.sqrt(exact.var(axis=0) + 1e-5)
-    if seen["own"].shape != x.shape or not np.abs(seen["own"] - right).max() < 0.05:
-        return _not("your own batchnorm_forward is wrong on this x", "own")
-    if np.abs(one_pass_batchnorm(x) - right).max() < 0.5:
-        return _not("both give nearly the same output on this x", "x")
-    return Verdict(1)
+    mean, spread = exact.mean(axis=0), exact.std(axis=0)
+    right = (exact - mean) / np.sqrt(spread**2 + 1e-5)
+    if own is None or own.shape != x.shape or not np.abs(own - right).max() < 0.05:
+        return 4
+    if np.abs(one_pass_batchnorm(x) - right).max() >= 0.5:
+        return 0
+    if not spread.any():
+        return 5
+    return 6 if (np.abs(mean) < 10 * spread).all() else 7
+
+
+def _unfair(x):
+    if x.ndim != 2 or not 0 < x.size <= 10_000:
+        return 1
+    if x.dtype != np.float32:
+        return 2
+    return 0 if (np.abs(x) <= 1e6).all() else 3
 
 
 def _not(message, key):
@@ -278,7 +326,12 @@ FORBIDDEN = (
     "cs231n_lib.normalization",
     "autograder.misconceptions",
     "torch.batch_norm",
+    "torch.instance_norm",
+    "torch.layer_norm",
+    "torch.group_norm",
     "torch.native_batch_norm",
+    "torch.native_layer_norm",
+    "torch.native_group_norm",
     "torch.nn.functional.batch_norm",
     "torch.nn.functional.group_norm",
     "torch.nn.functional.instance_norm",
@@ -287,7 +340,6 @@ FORBIDDEN = (
     "torch.nn.BatchNorm2d",
     "torch.nn.BatchNorm3d",
 )
-GRADIENTS = ("dx", "dgamma", "dbeta")
 RETURNS = {
     "batchnorm_forward": ("out", "cache"),
     "batchnorm_backward": GRADIENTS,
@@ -320,7 +372,7 @@ def exercise(title, functions, checks, slide, **options):
 FORWARD = exercise(
     "Batch normalization, forward",
     "batchnorm_forward",
-    forward_checks("batchnorm_forward", ROWS, (3, 2, 3, 3, 2, 2, 1)),
+    forward_checks("batchnorm_forward", ROWS, (3, 2, 3, 3, 1.5, 2, 1, 0.5)),
     "11–13",
 )
 BACKWARD = exercise(
@@ -345,7 +397,7 @@ SEPARATING = exercise(
 SPATIAL_FORWARD = exercise(
     "Batch normalization for ConvNets, forward",
     "batchnorm_forward spatial_batchnorm_forward",
-    forward_checks("spatial_batchnorm_forward", IMAGES, (2, 1, 1, 1, 1, 1, 1)),
+    forward_checks("spatial_batchnorm_forward", IMAGES, (1.5, 1, 1, 1, 1, 1, 1, 0.5)),
     "14",
 )
 SPATIAL_BACKWARD = exercise(
@@ -360,8 +412,9 @@ FOLD = exercise(
     "Fold batch normalization into the layer before it",
     "fold_batchnorm",
     (
-        Check("folded weights", 2, _folded_weights),
-        Check("folded bias", 2, _folded_bias),
+        Check("folded weights", 1.5, _folded_weights),
+        Check("folded bias", 1.5, _folded_bias),
+        Check("the default eps", 1, _folded_default_eps),
     ),
     "13",
 )
