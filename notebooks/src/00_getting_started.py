@@ -68,14 +68,14 @@ def first_try(x):
 check("getting_started.unit_rows", first_try)
 
 # %% [markdown]
-# One line a check. On the left, whether it passed, and its points. On the right, what came: how
-# many numbers differ, and the first of them beside the one that was expected. Below it, when the
+# One row a check. On the left, whether it passed, and its points. On the right, what came: how it
+# differs, and the first number that differs beside the one that was expected. Below it, when the
 # mistake is a known one, a **hint**. Hints do not give the answer away, and each is shown once:
-# mend what it names, then run the check again.
+# mend what it names, then run the check again. The number under the table is your score.
 #
-# The number under the table is your score. Here is a different mistake. Not every mistake is known;
-# then there is no hint, and *what came* has to be enough. Read the last line of this table: besides
-# the wrong numbers, what else did `second_try` do that it should not?
+# Not every mistake is known; then there is no hint, and *what came* has to be enough. Read the last
+# row of the next table: besides wrong numbers in `out`, it complains about `x`. What did
+# `second_try` do to the array that it was given?
 
 
 # %% role="experiment"
@@ -98,13 +98,12 @@ check("getting_started.unit_rows", second_try)
 # **If your check fails**
 #
 # * *not written yet*: the cell above still raises, or was not run after you changed it.
-# * *out has shape …, expected …*: print the shapes along the way. A sum over an axis removes that
-#   axis, unless it is told to keep it.
+# * *out must have shape …*, or *operands could not be broadcast*: print the shapes along the way.
+#   A sum over an axis removes that axis, unless it is told to keep it.
 # * *out is not finite*: somewhere 0 was divided by 0.
-# * *x differs*: your function wrote into the array that it was given, for instance with `/=`.
-#   The caller still needs that array.
-# * *has dtype float64, expected float32*: some constant or array of yours turned `x` into a longer
-#   type.
+# * anything about *x*: your function wrote into the array that it was given, for instance with
+#   `/=`. The caller still needs that array.
+# * anything about the *dtype*: an array of yours turned float32 into float64.
 #
 # When your notebook is graded, the same checks run again on other random numbers. What is right
 # here is right there; what fits only these numbers is not.
