@@ -1,7 +1,7 @@
 """What counts as an answer, said once: what a student, the kit and the sandbox must not hold.
 
-Answers are the reference functions of every family except `layers`, the runnable misconceptions,
-and the notebooks that show solutions. Everything else in the packages is support.
+Answers are all modules of a family but its `__init__` (and except the family `layers`), the
+runnable misconceptions, and the notebooks that show solutions. The rest of the packages is support.
 """
 
 import re
@@ -12,7 +12,7 @@ GIVEN_FAMILIES = ("layers",)  # families that students are given, not asked to w
 
 _GIVEN = "|".join(GIVEN_FAMILIES)
 _ANSWER_FILE = re.compile(
-    rf"cs231n_lib/(?!({_GIVEN})/)\w+/(in_\w+|shared)\.py"
+    rf"cs231n_lib/(?!({_GIVEN})/)\w+/(?!__init__\.py$).+"
     r"|autograder/misconceptions/.+"
     r"|notebooks/(src|solution)/.+"
 )

@@ -229,6 +229,7 @@ def test_a_string_continued_by_a_backslash_keeps_its_value():
 
 def test_what_is_an_answer():
     assert is_answer_file("cs231n_lib/schedules/shared.py")
+    assert is_answer_file("cs231n_lib/normalization/tuned.py")
     assert is_answer_file("autograder/misconceptions/normalization.py")
     assert is_answer_file("notebooks/solution/02_batch_normalization.ipynb")
     for support in ("cs231n_lib/layers/in_torch.py", "cs231n_lib/data.py", "autograder/check.py",
