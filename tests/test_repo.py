@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 from typer.main import get_command
 
 import cs231n_lib
+from autograder.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -211,9 +212,12 @@ def test_make_targets_in_the_guides_exist(guide):
 
 @pytest.mark.parametrize("guide", GUIDES)
 def test_autograder_commands_in_the_guides_exist(guide):
-    from autograder.cli import app  # here, so that a fault in it fails this test alone
-
     assert commands_in(guide, "autograder") <= set(get_command(app).commands)
+
+
+def test_autograder_commands_in_the_makefile_exist():
+    named = set(re.findall(r"-m autograder ([a-z-]+)", read("Makefile")))
+    assert {"build", "demo"} <= named <= set(get_command(app).commands)
 
 
 def test_every_make_target_says_what_it_does():
