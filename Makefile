@@ -8,6 +8,7 @@ CANDIDATES = $(or $(PYTHON),python3.11 python3.12 python3.13 python3.14 python3 
 TORCH = 2.13.0
 INDEX = $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 PY = .venv/bin/python
+PACKAGES = .venv/packages
 READY = .venv/ready
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -33,7 +34,7 @@ help:  ## list the commands
 .PHONY: venv
 venv: $(READY)  ## make .venv and install the course in it
 
-$(READY): requirements.txt pyproject.toml
+$(PACKAGES): requirements.txt
 	@set -e; \
 	if ! $(PY) -c "$$PROBE" 2>/dev/null; then \
 	    for python in $(CANDIDATES); do \
@@ -50,6 +51,9 @@ $(READY): requirements.txt pyproject.toml
 	    $$found -m venv --clear .venv; \
 	fi
 	$(PY) -m pip install --disable-pip-version-check $(INDEX) -r requirements.txt
+	@touch $@
+
+$(READY): $(PACKAGES) pyproject.toml
 	$(PY) -m pip install --disable-pip-version-check --no-deps --editable .
 	@touch $@
 

@@ -236,6 +236,18 @@ def test_continuous_integration_runs_the_test_command_of_the_readme():
     assert "make test" in "\n".join(code_in("README.md"))
 
 
+@pytest.mark.parametrize(
+    ("test", "check_notebooks", "status"),
+    [("true", "true", 0), ("false", "true", 2), ("true", "false", 2)],
+)
+def test_continuous_integration_fails_when_a_step_fails(tmp_path, test, check_notebooks, status):
+    script = tmp_path / ".ci" / "run"
+    script.parent.mkdir()
+    script.write_text(read(".ci/run"))
+    (tmp_path / "Makefile").write_text(f"test:\n\t{test}\ncheck-notebooks:\n\t{check_notebooks}\n")
+    assert subprocess.run(["bash", script], capture_output=True).returncode == status
+
+
 def test_the_workflow_runs_only_make_targets():
     workflow = yaml.safe_load(read(".github/workflows/ci.yml"))
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
