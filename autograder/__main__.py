@@ -5,13 +5,13 @@ import sys
 OLDEST = (3, 11)
 
 
-def require_python(version=sys.version_info):
+def require_python(version=tuple(sys.version_info[:2])):
     """Leave with one line when this Python is too old to read the rest of the package."""
-    if tuple(version[:2]) < OLDEST:
-        wanted, found = (".".join(map(str, v[:2])) for v in (OLDEST, version))
+    if version < OLDEST:
+        found, wanted = (f"{major}.{minor}" for major, minor in (version, OLDEST))
         sys.stderr.write(
-            "autograder: this is Python {}, and Python {} or newer is needed. Install it from "
-            "https://www.python.org/downloads/ and run `make venv`.\n".format(found, wanted)  # noqa: UP032 - old Pythons read this
+            f"autograder: this is Python {found}, and Python {wanted} or newer is needed. Install "
+            "it from https://www.python.org/downloads/ and run `make venv`.\n"
         )
         sys.exit(2)
 

@@ -63,6 +63,10 @@ class Course:
         """The kept results of one lesson."""
         return Store(self.private / "results" / lesson)
 
+    def summary(self, lesson: str) -> Path:
+        """The page about a class."""
+        return self.root / f"summary-{lesson}.html"
+
     def secret(self) -> bytes:
         """The course's secret; raises `CourseError` when `init` has not made it."""
         path = self.private / "secret"
@@ -211,7 +215,7 @@ def grade_class(
     jobs: int = 2,
     feedback: bool = False,
     limits: Limits | None = None,
-    progress: Callable[[str, str], None] | None = None,
+    progress: Callable[[str, str, int], None] | None = None,
 ) -> Graded:
     """Grade submissions and write marks and comments to the gradebook, through nbgrader.
 
@@ -220,12 +224,12 @@ def grade_class(
         students: only these; all who submitted when empty.
         force: execute and write again what is unchanged.
         feedback: also write nbgrader's feedback pages.
-        progress: called with (stage, student) after each piece of work; the stages are
-            "execute", "record" and "feedback".
+        progress: called with (stage, student, how many there are) after each piece of work; the
+            stages are "execute", "record" and "feedback".
     """
     from autograder.nbgrader_plugin import NbgraderCourse, NbgraderError
 
-    tell = progress or (lambda stage, student: None)
+    tell = progress or (lambda stage, student, total: None)
     book = NbgraderCourse(course.root)
     submissions = _select(students, book.submissions(lesson), lesson)
     grader = Grader(read_template(template_path(book, lesson)), lesson, course.secret(), limits)
@@ -235,7 +239,7 @@ def grade_class(
         course.store(lesson),
         jobs=jobs,
         force=force,
-        progress=lambda student: tell("execute", student),
+        progress=lambda student: tell("execute", student, len(submissions)),
     )
     recorded = book.recorded(lesson)
     unchanged = []
@@ -247,11 +251,12 @@ def grade_class(
                 book.autograde(lesson, student)
             except NbgraderError as error:
                 faults[student] = str(error)
-        tell("record", student)
+        tell("record", student, len(results))
     if feedback:
-        for student in results.keys() - faults.keys():
+        marked = [student for student in results if student not in faults]
+        for student in marked:
             book.generate_feedback(lesson, student)
-            tell("feedback", student)
+            tell("feedback", student, len(marked))
     missing = {} if students else book.without_notebook(lesson)
     return Graded(results, faults, tuple(unchanged), missing)
 

@@ -19,12 +19,14 @@ import platform
 import re
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
+import nbformat
 from nbformat import NotebookNode
 
 from autograder import exercises, provider, sandbox
@@ -33,7 +35,17 @@ from autograder.observe import Fault, Seen
 from autograder.sandbox import Infrastructure, Limits, Outcome
 from autograder.shortcuts import scan
 from autograder.spec import Exercise
-from autograder.submission import Rebuilt, Step, read, rebuild, role
+from autograder.submission import (
+    MAX_FILE,
+    Rebuilt,
+    Step,
+    Unreadable,
+    definitions,
+    read,
+    read_regular,
+    rebuild,
+    role,
+)
 
 TIER = "process"  # how the student's code was kept apart; recorded with every mark
 OWN_PACKAGES = ("autograder", "cs231n_lib")
@@ -51,6 +63,7 @@ class SubmissionResult:
     reports: tuple[Report, ...]
     bonus_ids: tuple[str, ...] = ()  # exercises whose points are bonus
     unjudged: tuple[str, ...] = ()  # exercises that a person must look at
+    unobserved: tuple[str, ...] = ()  # exercises that could not be run to their end
     problems: tuple[str, ...] = ()
     outputs: Mapping[str, list[dict]] = field(default_factory=dict)  # cell id -> nbformat outputs
     seconds: float = 0.0
@@ -166,7 +179,7 @@ class Grader:
         kept = store.load(student) if store and accept != "none" else None
         if kept and kept.key == key and (kept.complete or accept == "all"):
             return self._keep(store, replace(kept, file=submission.digest), kept)
-        outcome = self._execute(rebuilt.steps)
+        outcome = self._execute(rebuilt.steps) if submission.cells else Outcome()
         reports, unjudged, problems = self._judge(rebuilt, outcome)
         result = SubmissionResult(
             student=student,
@@ -174,6 +187,7 @@ class Grader:
             reports=reports,
             bonus_ids=tuple(e.id for e in self.exercises.values() if e.bonus),
             unjudged=unjudged,
+            unobserved=tuple(e.id for e in self.exercises.values() if not _observed(e, outcome)),
             problems=(*rebuilt.problems, *problems),
             outputs=outcome.outputs,
             seconds=round(outcome.seconds, 3),
@@ -190,8 +204,6 @@ class Grader:
         return result
 
     def _execute(self, steps: tuple[Step, ...]) -> Outcome:
-        if all(step.role in ("given", "check") for step in steps):
-            return Outcome()  # nothing of the student's: a file that could not be read
         try:
             return sandbox.execute(steps, self.exercises, self.seed_of, self.limits)
         except Infrastructure:
@@ -199,7 +211,7 @@ class Grader:
 
     def _judge(self, rebuilt, outcome):
         reports, unjudged = [], []
-        problems = list(_stops(rebuilt, outcome))
+        problems = [*_stops(rebuilt, outcome), *_replacements(rebuilt.steps)]
         for check_id, exercise in self.exercises.items():
             names = _shortcuts(exercise, rebuilt.steps)
             if names:
@@ -232,18 +244,27 @@ def graded_exercises(template: NotebookNode) -> dict[str, Exercise]:
     return {grade_id: known[grade_id] for grade_id in checks if grade_id in known}
 
 
+def _observed(exercise: Exercise, outcome: Outcome) -> bool:
+    """Whether the exercise ran to its end, whatever came of it."""
+    return exercise.id in outcome.seen and outcome.seen[exercise.id].keys() == {
+        check.name for check in exercise.checks
+    }
+
+
 def _all(exercise: Exercise, fault: Fault) -> dict[str, Seen]:
     return {check.name: Seen(fault=fault) for check in exercise.checks}
 
 
 def _why_unseen(exercise, check_id, rebuilt, outcome) -> str:
     """Say, without numbers, why an exercise was not observed."""
-    function = exercise.functions[-1]
+    function = exercise.function
+    if exercise.id in outcome.failed:
+        return outcome.failed[exercise.id].kind
     if not outcome.outputs and not outcome.stopped:
         return "nothing was submitted that could be executed"
     for step in rebuilt.steps:
         if step.cell_id in outcome.stopped and step.grade_id.startswith(f"{exercise.grade_id}-"):
-            return f"stopped: {_clause(outcome.stopped[step.cell_id].text)}"
+            return outcome.stopped[step.cell_id].kind
     own = next((s for s in rebuilt.steps if s.grade_id == f"{exercise.grade_id}-solution"), None)
     failed = _error(outcome.outputs.get(own.cell_id, ())) if own else ""
     if failed:
@@ -253,12 +274,8 @@ def _why_unseen(exercise, check_id, rebuilt, outcome) -> str:
     if failed:
         return f"could not be checked: the check ended with {failed}"
     if outcome.aborted:
-        return f"not reached: another cell was stopped ({_clause(outcome.aborted.text)})"
+        return f"not reached: another cell was {outcome.aborted.kind}"
     return "no result came back from this check"
-
-
-def _clause(text: str) -> str:
-    return text[:1].lower() + text[1:].rstrip(".")
 
 
 def _error(outputs: Iterable[Mapping]) -> str:
@@ -269,9 +286,9 @@ def _stops(rebuilt: Rebuilt, outcome: Outcome) -> Iterator[str]:
     """What the instructor should know about cells that did not come to their end."""
     names = {step.cell_id: step.grade_id or "that the student added" for step in rebuilt.steps}
     for cell_id, fault in outcome.stopped.items():
-        yield f"The cell {names.get(cell_id, cell_id)} was stopped: {fault.text}"
+        yield f"The cell {names.get(cell_id, cell_id)} was {fault.kind}."
     if outcome.aborted:
-        yield "A second cell was stopped, so what came after it was not observed."
+        yield "A second cell had to be stopped, so what came after it was not executed."
 
 
 # ------------------------------------------------------------------------------- shortcuts
@@ -301,15 +318,33 @@ def _used(source: str, steps: Iterable[Step], names: Iterable[str]) -> list[str]
 
 
 def _imports(source: str, words: set[str]) -> Iterator[str]:
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
-    for node in ast.walk(tree):
+    for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.Import | ast.ImportFrom):
             used = [a for a in node.names if (a.asname or a.name.split(".")[0]) in words]
             if used:
                 yield ast.unparse(type(node)(**{**vars(node), "names": used}))
+
+
+def _parsed(source: str) -> ast.Module:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\\d" in a student's string
+            return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module(body=[], type_ignores=[])
+
+
+def _replacements(steps: Iterable[Step]) -> Iterator[str]:
+    """Tell of code that replaces parts of libraries; in the sandbox that changes no mark."""
+    trees = [_parsed(step.source) for step in steps if step.role in ("given", "solution", "added")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    aliases = (a for node in nodes if isinstance(node, ast.Import) for a in node.names)
+    imported = {alias.asname or alias.name.split(".")[0] for alias in aliases}
+    targets = (target for node in nodes if isinstance(node, ast.Assign) for target in node.targets)
+    names = [ast.unparse(target) for target in targets if isinstance(target, ast.Attribute)]
+    replaced = dict.fromkeys(name for name in names if name.split(".")[0] in imported)
+    if replaced:
+        yield f"The submitted code replaces {', '.join(replaced)}, which changes no mark."
 
 
 # ---------------------------------------------------------------------------------- results
@@ -420,3 +455,61 @@ def software() -> str:
     versions = [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES]
     sources = [path.read_text("utf-8") for path in files]
     return _digest(platform.python_version(), *versions, *map(str, files), *sources)
+
+
+# ------------------------------------------------------------------- a file of one's own
+
+
+def check_file(path: Path, limits: Limits | None = None) -> tuple[list[Report], list[str]]:
+    """Run the instant checks on a notebook or a Python file, with the public seeds.
+
+    Returns the reports of the exercises that were found in it, and what went wrong on the way.
+    In a notebook of the course the check cells say what is checked; in any other file it is
+    every exercise whose function the file defines.
+
+    Raises `Unreadable` when the file is neither.
+    """
+    steps, checked, problems = _plan_of_file(path)
+    outcome = sandbox.execute(steps, checked, provider.public_seed, limits or Limits())
+    rebuilt = Rebuilt(nbformat.v4.new_notebook(), tuple(steps))
+    expectations = provider.default()
+    reports = []
+    for check_id, exercise in checked.items():
+        fault = Fault(_why_unseen(exercise, check_id, rebuilt, outcome))
+        seen = _all(exercise, fault) | outcome.seen.get(exercise.id, {})
+        reports.append(judge_exercise(exercise, seen, expectations))
+    return reports, [*problems, *_stops(rebuilt, outcome)]
+
+
+def _plan_of_file(path: Path):
+    known = {f"{exercise.grade_id}-check": exercise for exercise in exercises.all_exercises()}
+    if path.suffix == ".py":
+        source = read_regular(path, MAX_FILE).decode("utf-8-sig", "replace")
+        cells, problems = [Step("file", "added", source)], ()
+    else:
+        submission = read(path)
+        if not submission.cells:
+            raise Unreadable(*submission.problems)
+        problems = submission.problems
+        code = [cell for cell in submission.cells if cell.kind == "code" and not cell.shown]
+        cells = [
+            Step(f"cell-{i}", "check" if c.grade_id in known else "added", c.source, c.grade_id)
+            for i, c in enumerate(code)
+        ]
+    checked = {step.grade_id: known[step.grade_id] for step in cells if step.role == "check"}
+    if not checked:
+        checked = {key: e for key, e in known.items() if _defines(cells, e)}
+        cells += [Step(key, "check", _call(e), key) for key, e in checked.items()]
+    return cells, checked, problems
+
+
+def _defines(steps: Iterable[Step], exercise: Exercise) -> bool:
+    """Whether code defines what an exercise asks for, and speaks its framework."""
+    source = "\n".join(step.source for step in steps)
+    speaks_torch = re.search(r"^\s*(?:import|from) torch\b", source, re.MULTILINE) is not None
+    wanted = "torch" if speaks_torch else "numpy"
+    return exercise.framework == wanted and set(exercise.functions) <= set(definitions(source))
+
+
+def _call(exercise: Exercise) -> str:
+    return f'check("{exercise.id}", {", ".join(exercise.functions)})'

@@ -44,23 +44,24 @@ def score(result: SubmissionResult) -> str:
 def understanding(result: SubmissionResult) -> list[str]:
     """Say in a few words what a student has misunderstood, or has not done yet."""
     words = list(result.misconceptions)
-    unwritten = [r for r in result.reports if all(row.message == NOT_WRITTEN for row in r.rows)]
-    if unwritten:
-        words.append(f"{len(unwritten)} of {len(result.reports)} exercises not written yet")
-    unnamed = [
-        report
-        for report in result.reports
-        if report.score < report.points and report not in unwritten and not report.misconceptions
-    ]
-    if unnamed:
-        words.append(f"points lost without a known reason: {_listed(r.title for r in unnamed)}")
+    left = [r for r in result.reports if r.score < r.points and not r.misconceptions]
+    unwritten = [r for r in left if all(row.message == NOT_WRITTEN for row in r.rows)]
+    stopped = [r for r in left if r.exercise_id in result.unobserved]
+    unnamed = [report for report in left if report not in unwritten and report not in stopped]
+    for what, reports in (
+        ("not written yet", unwritten),
+        ("could not be run", stopped),
+        ("wrong in a way of their own", unnamed),
+    ):
+        if reports:
+            words.append(f"{what}: {_listed([r.title for r in reports], len(result.reports))}")
     return words
 
 
-def _listed(names: Iterable[str], most: int = 2) -> str:
-    names = list(names)
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest
+def _listed(names: Sequence[str], of: int, most: int = 2) -> str:
+    if len(names) == of:
+        return "everything"
+    return ", ".join(names) if len(names) <= most else f"{len(names)} of {of} exercises"
 
 
 def table(results: Sequence[SubmissionResult], title: str = "") -> Table:
@@ -224,5 +225,7 @@ def _list(texts: Iterable[str]) -> str:
 
 def _bar(parts: Iterable[tuple[str, float]]) -> str:
     """Return a bar of shares; the numbers stand beside it, so that it need not be read aloud."""
-    inner = "".join(f'<span class="{kind}" style="width:{share:.1%}"></span>' for kind, share in parts)
+    inner = "".join(
+        f'<span class="{kind}" style="width:{share:.1%}"></span>' for kind, share in parts
+    )
     return f'<td><div class="bar" aria-hidden="true">{inner}</div></td>'

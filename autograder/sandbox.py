@@ -37,6 +37,7 @@ MAX_REPLY = 8_000_000  # bytes of one answer of the child
 MAX_ARRAYS = 200  # of one scenario
 MAX_ARRAY = 9_000_000  # bytes of one observed array
 MAX_FAULT = 2_000  # characters
+MALFORMED = "what came back was not as agreed"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Outcome:
     seen: dict[str, dict[str, Seen]] = field(default_factory=dict)  # exercise id, check name
     outputs: dict[str, list[dict]] = field(default_factory=dict)  # cell id
     stopped: dict[str, Fault] = field(default_factory=dict)  # cell id: why it did not end
+    failed: dict[str, Fault] = field(default_factory=dict)  # exercise id: why it was not observed
     aborted: Fault | None = None  # why the rest was not executed either
     seconds: float = 0.0
 
@@ -70,7 +72,7 @@ class Stopped(Exception):
     """The child did not answer; `fault` says why in words for the student."""
 
     def __init__(self, fault: Fault):
-        super().__init__(fault.text)
+        super().__init__(fault.kind)
         self.fault = fault
 
 
@@ -86,71 +88,81 @@ def execute(
 ) -> Outcome:
     """Execute the steps of one submission and observe its exercises.
 
-    A step or scenario that overruns its time or ends the process is left out in one second run;
-    if that happens again, what was not observed by then stays unobserved.
+    A cell that overruns its time or ends the process is left out in one second run; of a check
+    cell, that is the exercise and what else calls its function. If it happens again, what was not
+    observed by then stays unobserved.
 
     Args:
         exercises: by grade id of their check cell.
     """
     outcome = Outcome()
-    left_out: set[tuple[str, str]] = set()
+    run = _Run(steps, exercises, seed_of, limits, outcome)
     start = time.monotonic()
-    for attempt in (1, 2):
-        run = _Run(steps, exercises, seed_of, limits, outcome, left_out)
-        try:
-            run.all()
-            break
-        except Stopped as stop:
-            cell_id, check = unit = run.unit
-            left_out.add(unit)
-            outcome.stopped[cell_id] = stop.fault
-            if check:
-                outcome.seen[run.exercise.id][check] = Seen(fault=stop.fault)
-            if attempt == 2:
-                outcome.aborted = stop.fault
+    stop = run.all()
+    if stop is not None:
+        outcome.aborted = run.all()
     outcome.seconds = time.monotonic() - start
     return outcome
 
 
 class _Run:
-    """One pass over the steps in one child."""
+    """The steps of one submission, executed from the first on, without what stopped them before."""
 
-    def __init__(self, steps, exercises, seed_of, limits, outcome, left_out):
+    def __init__(self, steps, exercises, seed_of, limits, outcome):
         self.steps, self.exercises, self.seed_of = steps, exercises, seed_of
-        self.limits, self.outcome, self.left_out = limits, outcome, left_out
-        self.unit = ("", "")  # what runs at the moment: cell id and name of the check
-        self.exercise = None
+        self.limits, self.outcome = limits, outcome
+        self.stuck: set[tuple[str, str]] = set()  # framework, function
 
-    def all(self) -> None:
+    def all(self) -> Fault | None:
+        """Execute everything in one child; return what stopped it, if anything did."""
         with Process(self.limits) as child:
             for step in self.steps:
-                if (step.cell_id, "") not in self.left_out:
-                    self._step(child, step)
+                if step.cell_id in self.outcome.stopped:
+                    continue
+                exercise = self.exercises.get(step.grade_id) if step.role == "check" else None
+                try:
+                    if exercise is None:
+                        self._run(child, step)
+                    else:
+                        self._check(child, step, exercise)
+                except Stopped as stop:
+                    self.outcome.stopped[step.cell_id] = stop.fault
+                    if exercise is not None:
+                        self.outcome.failed[exercise.id] = stop.fault
+                        self.stuck.add((exercise.framework, exercise.function))
+                    return stop.fault
+        return None
 
-    def _step(self, child: Process, step: Step) -> None:
-        exercise = self.exercises.get(step.grade_id) if step.role == "check" else None
-        if exercise is not None and not self._open_checks(exercise):
-            return
-        self.unit, self.exercise = (step.cell_id, ""), exercise
-        request = {"do": "run", "cell": step.cell_id, "source": step.source}
-        if exercise is not None:
-            request |= {"do": "check", "exercise": exercise.id}
-        reply = child.ask(request)
+    def _run(self, child: Process, step: Step, **more: str) -> dict:
+        reply = child.ask({"do": "run", "source": step.source} | more)
         self.outcome.outputs[step.cell_id] = clean_outputs(reply.get("outputs"))
-        if exercise is not None and reply.get("kept") is True:
-            for check in self._open_checks(exercise):
-                self._observe(child, step, exercise, check)
+        return reply
 
-    def _open_checks(self, exercise: Exercise) -> list[Check]:
-        seen = self.outcome.seen.get(exercise.id, {})
-        return [check for check in exercise.checks if check.name not in seen]
-
-    def _observe(self, child: Process, step: Step, exercise: Exercise, check: Check) -> None:
-        self.unit = (step.cell_id, check.name)
+    def _check(self, child: Process, step: Step, exercise: Exercise) -> None:
+        for name in exercise.functions:
+            if (exercise.framework, name) in self.stuck:
+                fault = Fault(f"not run: it calls {name}, which had to be stopped")
+                self.outcome.failed[exercise.id] = fault
+                return
         seen = self.outcome.seen.setdefault(exercise.id, {})
-        seed = self.seed_of(exercise, check)
-        reply = child.ask({"do": "observe", "check": check.name, "seed": seed})
-        seen[check.name] = _seen(reply, child.results)
+        waiting = [check for check in exercise.checks if check.name not in seen]
+        if waiting:
+            reply = self._run(child, step, do="check", exercise=exercise.id)
+            waiting = waiting if reply.get("kept") is True else []
+        for check in waiting:
+            request = {"check": check.name, "seed": self.seed_of(exercise, check)}
+            seen[check.name] = _seen(child.ask({"do": "observe"} | request), child.results)
+
+
+def _seen(self, exercise: Exercise) -> dict[str, Seen]:
+        return self.outcome.seen.setdefault(exercise.id, {})
+
+    def _open(self, exercise: Exercise) -> list[Check]:
+        return [check for check in exercise.checks if check.name not in self._seen(exercise)]
+
+    def _fail(self, exercise: Exercise, fault: Fault) -> None:
+        for check in self._open(exercise):
+            self._seen(exercise)[check.name] = Seen(fault=fault)
 
 
 def _seen(reply: dict, folder: Path) -> Seen:
@@ -159,11 +171,11 @@ def _seen(reply: dict, folder: Path) -> Seen:
     if isinstance(fault, list) and [type(part) for part in fault] == [str, str]:
         return Seen(fault=Fault(fault[0][:100], fault[1][:MAX_FAULT]))
     if not isinstance(files, list) or len(files) > MAX_ARRAYS:
-        return Seen(fault=Fault("stopped", "The result of this check was not as agreed."))
+        return Seen(fault=Fault(MALFORMED))
     try:
         return Seen(arrays=_arrays(files, folder))
     except Unreadable as error:
-        return Seen(fault=Fault("stopped", f"A result of this check was not as agreed: {error}"))
+        return Seen(fault=Fault(MALFORMED, str(error)))
 
 
 def _arrays(files: list, folder: Path) -> dict[str, np.ndarray]:
@@ -275,31 +287,31 @@ class Process:
                 raise ConnectionError
             reply += chunk
             if len(reply) > MAX_REPLY:
-                raise Stopped(Fault("stopped", "It produced more output than can be kept."))
+                raise Stopped(Fault("stopped: it produced more output than can be kept"))
         try:
             answer = json.loads(reply)
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
-            raise Stopped(Fault("stopped", "Its answer was not as agreed."))
+            raise Stopped(Fault("stopped: its answer was not as agreed"))
         return answer
 
     def _too_slow(self) -> Fault:
         cell, total = self.limits.cell_seconds, self.limits.total_seconds
         if self.left <= cell:
-            return Fault("too slow", f"All cells together took longer than {total:g} seconds.")
-        return Fault("too slow", f"It took longer than {cell:g} seconds: is there an endless loop?")
+            return Fault(f"stopped: all cells together took longer than {total:g} seconds")
+        return Fault(f"stopped: it took longer than {cell:g} seconds (an endless loop?)")
 
     def _ended(self) -> Fault:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.child.wait(timeout=2)
         code = self.child.poll()
         if code is None:
-            return Fault("stopped", "It closed the connection to the grader.")
+            return Fault("stopped: it closed the connection to the grader")
         if code < 0:
             name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-            return Fault("stopped", f"It ended the Python process ({name}).")
-        return Fault("stopped", f"It ended the Python process (exit status {code}).")
+            return Fault(f"stopped: it ended the Python process ({name})")
+        return Fault(f"stopped: it ended the Python process (exit status {code})")
 
     def _end(self) -> None:
         """Kill everything of the child's process group and remove its folder."""

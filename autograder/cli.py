@@ -1,0 +1,287 @@
+"""The command line: `autograder init`, `build`, `kit`, `grade`, `report`, `check`, `demo`.
+
+A user's mistake is one line on standard error that says what to do, and exit status 2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+app = typer.Typer(
+    help="Build, check and grade the lessons of the course.",
+    epilog="Try it first: autograder demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+CourseFolder = Annotated[Path, typer.Argument(metavar="COURSE", help="The folder of the course.")]
+LessonName = Annotated[str, typer.Argument(metavar="LESSON", help="As 2, 02 or the full name.")]
+FAILED = 1  # exit status when the work was done and something in it is not right
+WRONG_INPUT = 2
+
+
+@app.command()
+def init(
+    course: CourseFolder,
+    lesson: Annotated[list[str] | None, typer.Option(help="Only this lesson; repeatable.")] = None,
+    exchange: Annotated[
+        Path | None, typer.Option(help="Folder through which nbgrader hands out assignments.")
+    ] = None,
+) -> None:
+    """Make a course folder for nbgrader, or complete one; what is there is kept.
+
+    **Example**
+
+        autograder init my-course --exchange /srv/nbgrader/exchange
+
+        cd my-course
+
+        nbgrader generate_assignment 02_batch_normalization
+
+        nbgrader release_assignment 02_batch_normalization
+    """
+    from autograder.course import init
+
+    made, done = init(course, lesson or (), exchange)
+    for line in done or ["everything was there already"]:
+        print(f"{made.root.name}: {line}")
+
+
+@app.command()
+def build(
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; fail when a notebook is out of date.")
+    ] = False,
+) -> None:
+    """Write the student and solution notebooks from notebooks/src.
+
+    **Example**
+
+        autograder build --check     # in a test: are the committed notebooks up to date?
+    """
+    from autograder.build import OutOfDate, build_all
+    from autograder.lesson import shown
+
+    try:
+        written = build_all(check=check)
+    except OutOfDate as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(FAILED) from None
+    for path in written:
+        print(f"wrote {shown(path)}")
+    if not written:
+        print("every notebook is up to date")
+
+
+@app.command()
+def kit(
+    folder: Annotated[Path, typer.Argument(help="Where to write it; FOLDER.zip too.")] = Path(
+        "kit"
+    ),
+) -> None:
+    """Write what students get: notebooks and packages without any answer, as folder and zip.
+
+    **Example**
+
+        autograder kit handout
+    """
+    from autograder.kit import write_kit
+
+    out = write_kit(folder)
+    print(f"wrote {out} and {out.with_name(out.name + '.zip').name}")
+
+
+@app.command()
+def grade(
+    course: CourseFolder,
+    lesson: LessonName,
+    student: Annotated[list[str] | None, typer.Option(help="Only this one; repeatable.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Grade again what has not changed.")
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Submissions at a time.")] = 2,
+    feedback: Annotated[
+        bool, typer.Option("--feedback", help="Also write nbgrader's feedback pages.")
+    ] = False,
+) -> None:
+    """Grade all submissions of a lesson: marks, comments and hints go to nbgrader's gradebook.
+
+    **Examples**
+
+        autograder grade my-course 2
+
+        autograder grade my-course 2 --student ada --force --feedback
+    """
+    from autograder.course import find_name, grade_class, open_course
+    from autograder.report import table
+
+    opened = open_course(course)
+    name = find_name(lesson, opened.lessons())
+    with stages() as tell:
+        graded = grade_class(
+            opened,
+            name,
+            students=student or (),
+            force=force,
+            jobs=jobs,
+            feedback=feedback,
+            progress=tell,
+        )
+    Console().print(table(list(graded.results.values()), name))
+    if graded.unchanged:
+        print(f"{len(graded.unchanged)} were unchanged and already in the gradebook.")
+    complain(graded)
+
+
+def complain(graded) -> None:
+    """Say on standard error who has no marks, and leave with a status that tells."""
+    from autograder.report import printable
+
+    for who, files in graded.missing.items():
+        found = printable(", ".join(files) or "nothing")
+        print(f"{printable(who)}: not the notebook, but {found}: rename it.", file=sys.stderr)
+    for who, why in graded.faults.items():
+        print(f"{printable(who)}: no mark was written: {printable(why)}", file=sys.stderr)
+    if graded.missing or graded.faults:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def report(
+    course: CourseFolder,
+    lesson: LessonName,
+    output: Annotated[Path | None, typer.Option(help="The page to write.")] = None,
+) -> None:
+    """Show what a class understood, as a table and as a page for the browser.
+
+    **Example**
+
+        autograder report my-course 2 --output class.html
+    """
+    from autograder.course import CourseError, find_name, open_course
+    from autograder.report import table, write_summary
+
+    opened = open_course(course)
+    name = find_name(lesson, opened.lessons())
+    results = opened.store(name).all()
+    if not results:
+        raise CourseError(f"Nobody is graded: run `autograder grade {course} {lesson}` first.")
+    Console().print(table(results, name))
+    print(f"wrote {write_summary(output or opened.summary(name), name, results)}")
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="A notebook of the course, or any .ipynb or .py.")],
+) -> None:
+    """Run the instant checks on a file and show the tables, without Jupyter.
+
+    Exit status 1 when points are missing, so that it fits in scripts.
+
+    **Examples**
+
+        autograder check notebooks/student/02_batch_normalization.ipynb
+
+        autograder check my_layers.py     # checks every function that an exercise asks for
+    """
+    from autograder.course import CourseError
+    from autograder.engine import check_file
+    from autograder.submission import Unreadable
+
+    if not file.exists():
+        raise CourseError(f"There is no file {file}.")
+    try:
+        reports, problems = check_file(file)
+    except Unreadable as error:
+        raise CourseError(f"{file}: {error}") from None
+    if not reports:
+        raise CourseError(f"{file} defines no function that an exercise asks for.")
+    for one in reports:
+        print(one)
+    for problem in problems:
+        print(problem)
+    earned, points = (sum(getattr(r, part) for r in reports) for part in ("score", "points"))
+    print(f"{earned:g} of {points:g} points")
+    if earned < points:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where to make the course.")] = Path("demo-course"),
+) -> None:
+    """Make a course with a class of made-up students, grade it, and show what came out.
+
+    **Example**
+
+        autograder demo
+    """
+    from autograder.demo import run
+
+    run(folder)
+
+
+@contextlib.contextmanager
+def stages() -> Iterator[Callable[[str, str, int], None]]:
+    """Show a progress bar for each stage of grading that begins."""
+    names = {
+        "execute": "execute and judge",
+        "record": "marks to the gradebook",
+        "feedback": "feedback pages",
+    }
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("{task.fields[student]}"),
+    )
+    from autograder.report import printable
+
+    # The bar keeps its own hold on the terminal: judging redirects sys.stdout for a while.
+    with Progress(*columns, console=Console(file=sys.stdout)) as progress:
+        tasks = {}
+
+        def tell(stage: str, student: str, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(names[stage], total=total, student="")
+            progress.update(tasks[stage], advance=1, student=printable(student))
+
+        yield tell
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; a user's mistake ends in one line and exit status 2."""
+    from autograder.course import CourseError
+    from autograder.kit import KitError
+    from autograder.lesson import BuildError
+
+    try:
+        app(args=arguments, prog_name="autograder")
+    except (CourseError, BuildError, KitError) as error:
+        leave(str(error))
+    except PermissionError as error:
+        leave(f"No permission for {error.filename}: change it, or choose another folder.")
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        leave(f"{place}{error.strerror or error}. What was written before is kept.")
+    except KeyboardInterrupt:
+        leave("Stopped. What was graded is kept; the same command goes on from there.", 130)
+
+
+def leave(message: str, status: int = WRONG_INPUT) -> None:
+    """Print one line on standard error and exit."""
+    from autograder.report import printable
+
+    print(f"autograder: {printable(' '.join(message.split()))}", file=sys.stderr)
+    sys.exit(status)
