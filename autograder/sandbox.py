@@ -154,17 +154,6 @@ class _Run:
             seen[check.name] = _seen(child.ask({"do": "observe"} | request), child.results)
 
 
-def _seen(self, exercise: Exercise) -> dict[str, Seen]:
-        return self.outcome.seen.setdefault(exercise.id, {})
-
-    def _open(self, exercise: Exercise) -> list[Check]:
-        return [check for check in exercise.checks if check.name not in self._seen(exercise)]
-
-    def _fail(self, exercise: Exercise, fault: Fault) -> None:
-        for check in self._open(exercise):
-            self._seen(exercise)[check.name] = Seen(fault=fault)
-
-
 def _seen(reply: dict, folder: Path) -> Seen:
     """Read back what a scenario showed; whatever is not as agreed is a fault of the submission."""
     fault, files = reply.get("fault"), reply.get("arrays")
