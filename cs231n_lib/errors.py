@@ -217,11 +217,14 @@ def options(rules):
 
 def one_of(*choices):
     """Rule: one of `choices`."""
+    listed = " or ".join(map(repr, choices))
+    kinds = tuple({type(choice) for choice in choices})
 
     def check(name, value, known=None):
+        if not isinstance(value, kinds):
+            raise TypeError(f"{name} must be {listed}, got {_describe(value)}")
         if value not in choices:
-            listed = " or ".join(map(repr, choices))
-            raise ValueError(f"{name} must be {listed}, got {value!r:.60}")
+            raise ValueError(f"{name} must be {listed}, got {value!r}")
 
     return check
 
@@ -251,7 +254,7 @@ def between(low, high):
 
 def whole(low):
     """Rule: a whole number, `low` or more, such as a stride or a batch size."""
-    return _number(f"a whole number, at least {low},", lambda value: value >= low, Integral)
+    return _number(f"a whole number of at least {low}", lambda value: value >= low, Integral)
 
 
 def _number(invariant, holds, kind=Real):

@@ -61,6 +61,21 @@ def plot_batch_sizes(batch_sizes, results, ylabel="validation accuracy"):
     return figure
 
 
+def plot_lines(x, results, xlabel, ylabel, log_x=False):
+    """Draw results against any setting x (S,); `results` as for `plot_scale_sweep`.
+
+    >>> figure = plot_lines([1, 2, 3], {"mean": [0.1, 0.2, 0.3]}, xlabel="step", ylabel="value")
+    >>> figure.axes[0].get_xlabel()
+    'step'
+    >>> plt.close(figure)
+    """
+    figure, axes = _sweep(x, results, xlabel, ylabel)
+    if log_x:
+        for ax in axes:
+            ax.set_xscale("log")
+    return figure
+
+
 def plot_train_eval_gap(
     x, train_mode, eval_mode, xlabel="training step", ylabel="validation accuracy"
 ):
@@ -169,23 +184,13 @@ def plot_histograms(activations, xlabel="activation"):
         sharex="col", squeeze=False, layout="constrained",
     )  # fmt: skip
     for k, (row, panels) in enumerate(activations.items()):
-        color, _, _, hatch = _style(k)
         for ax, column in zip(axes[k], columns, strict=True):
             values = np.ravel(panels[column]).astype(float)
             everything = np.concatenate([np.ravel(each[column]) for each in activations.values()])
             bins = np.histogram_bin_edges(everything, 40)
             shares = np.histogram(values, bins)[0] / values.size
-            ax.bar(
-                bins[:-1],
-                shares,
-                np.diff(bins),
-                align="edge",
-                fc=_faint(color),
-                ec=color,
-                hatch=hatch,
-                lw=0,
-            )
-            ax.stairs(shares, bins, color=color, lw=1.2)
+            ax.bar(bins[:-1], shares, np.diff(bins), align="edge", lw=0, **_filled(k))
+            ax.stairs(shares, bins, color=_style(k)[0], lw=1.2)
             ax.set_title(f"mean {values.mean() + 0.0:.2f}, std {values.std():.2g}", fontsize=9)
             ax.tick_params(labelsize=8)
             _plain(ax)
@@ -215,8 +220,7 @@ def plot_timings(timings):
     for name, group in groups.items():
         first = next(iter(group.values()))
         for label, seconds in group.items():
-            color, _, _, hatch = _style(labels.index(label))
-            ax.barh(position, seconds * 1e3, 0.8, fc=_faint(color), ec=color, hatch=hatch)
+            ax.barh(position, seconds * 1e3, 0.8, **_filled(labels.index(label)))
             ratio = "" if seconds is first else f" ({seconds / first:.2g} ×)"
             text = f"{seconds * 1e3:.3g} ms{ratio}"
             ax.annotate(
@@ -390,6 +394,11 @@ def _style(k):
 
 def _faint(color):
     return (*to_rgb(color), FAINT)
+
+
+def _filled(k):
+    color, _, _, hatch = _style(k)
+    return {"fc": _faint(color), "ec": color, "hatch": hatch}
 
 
 def _line(ax, x, values, k, label, markevery=None):
