@@ -16,8 +16,8 @@ What a parameter may be is written as one of these rules:
 - ``{"eps": rule}``: a dict that holds no other keys; each key may be missing.
 - ``...``: anything.
 - a function ``rule(name, value, known)``: `between(low, high)`, `at_least(low)`, `above(low)`,
-  `whole(low)`, `labels("N", "C")`, or your own. ``known`` maps each letter to its size and the
-  name of the argument that fixed it.
+  `below(high)`, `whole(low)`, `labels("N", "C")`, or your own. ``known`` maps each letter to its
+  size and the name of the argument that fixed it.
 """
 
 import functools
@@ -250,6 +250,11 @@ def above(low):
 def between(low, high):
     """Rule: a number from `low` to `high`, both included: a probability is `between(0, 1)`."""
     return _number(f"between {low} and {high}", lambda value: low <= value <= high)
+
+
+def below(high, low=0):
+    """Rule: a number from `low` up to `high`, which is excluded: a share to keep is `below(1)`."""
+    return _number(f"at least {low} and below {high}", lambda value: low <= value < high)
 
 
 def whole(low):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cs231n_lib.errors import above, at_least, between, validated, whole
+from cs231n_lib.errors import above, at_least, below, validated, whole
 from cs231n_lib.normalization import bn_options
 
 
@@ -222,7 +222,7 @@ def effective_learning_rate(W, dW, learning_rate, reg):
     return learning_rate / (kept + added)  # (D,) BN.16, BN.17
 
 
-@validated(running="D", momentum=between(0, 1), steps=whole(1))
+@validated(running="D", momentum=below(1), steps=whole(1))
 def debias_running(running, momentum, steps):
     """Correct a running statistic that was started at zero.
 

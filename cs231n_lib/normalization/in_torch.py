@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from cs231n_lib.errors import above, at_least, between, validated, whole
+from cs231n_lib.errors import above, at_least, below, validated, whole
 from cs231n_lib.normalization import bn_options
 
 
@@ -227,7 +227,7 @@ def effective_learning_rate(W, dW, learning_rate, reg):
     return learning_rate / (kept + added)  # (D,) BN.16, BN.17
 
 
-@validated(running="D", momentum=between(0, 1), steps=whole(1))
+@validated(running="D", momentum=below(1), steps=whole(1))
 def debias_running(running, momentum, steps):
     """Correct a running statistic that was started at zero.
 
@@ -262,6 +262,11 @@ class BatchNormFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, gamma, beta, bn_param):
         """Return (N, D) `out`; `bn_param` is read and updated as in `batchnorm_forward`."""
+        if bn_param.get("mode", "train") != "train":
+            raise ValueError(
+                "BatchNormFunction: bn_param['mode'] must be 'train', because the backward pass is "
+                "that of train mode; in test mode call batchnorm_forward, which autograd can follow"
+            )
         out, cache = batchnorm_forward(x, gamma, beta, bn_param)
         ctx.save_for_backward(*cache)
         return out
@@ -276,9 +281,9 @@ class BatchNormFunction(torch.autograd.Function):
 class BatchNorm1d(nn.Module):
     """Batch normalization layer, a drop-in for `torch.nn.BatchNorm1d` on (N, D) inputs.
 
-    Same arguments, same state_dict, and PyTorch's conventions: `momentum` is the share of the
-    *new* value, and the running variance is the unbiased one. `momentum=None` averages all
-    batches equally.
+    Same state_dict and PyTorch's conventions: `momentum` is the share of the *new* value, and the
+    running variance is the unbiased one. `momentum=None` averages all batches equally. It always
+    has a scale, a shift and running statistics.
 
     Raises:
         ValueError: when the input has the wrong number of dimensions or of features, or when a
