@@ -20,6 +20,7 @@ FOLDER_VARIABLE = "CS231N_DATA"  # names the folder in which local data sets are
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR10_HASH = "md5:c32a1d4ab5d03f1284b67883e8d87530"
 CIFAR10_FOLDER = "cifar-10-batches-bin"
+CHUNK = 2**14  # bytes that a download writes at once, so that an interruption loses few
 RECORD = 1 + 3 * 32 * 32  # bytes: a label, then the red, green and blue 32 × 32 pixels
 
 
@@ -242,32 +243,28 @@ class _ResumingDownloader:
 
     def __call__(self, url, output_file, pooch):
         import requests
-        from tqdm.auto import tqdm
 
         have = self.part.stat().st_size if self.part.exists() else 0
         headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
         with requests.get(url, headers=headers, stream=True, timeout=30) as response:
             if response.status_code != requests.codes.requested_range_not_satisfiable:
                 response.raise_for_status()
-                if response.status_code != requests.codes.partial_content:
-                    have = 0  # the server sends the whole file
-                size = have + int(response.headers.get("Content-Length", 0))
-                with (
-                    open(self.part, "ab" if have else "wb") as file,
-                    tqdm(
-                        total=size,
-                        initial=have,
-                        unit="B",
-                        unit_scale=True,
-                        desc="CIFAR-10",
-                        delay=3,
-                        leave=False,
-                    ) as bar,
-                ):
-                    for chunk in response.iter_content(2**16):
-                        file.write(chunk)
-                        bar.update(len(chunk))
+                continued = response.status_code == requests.codes.partial_content
+                self._write(response, have if continued else 0)
         os.replace(self.part, output_file)  # pooch compares the hash next, and deletes a bad file
+
+    def _write(self, response, have):
+        from tqdm.auto import tqdm
+
+        size = have + int(response.headers.get("Content-Length", 0))
+        look = {"desc": "CIFAR-10", "unit": "B", "unit_scale": True, "delay": 3, "leave": False}
+        with (
+            open(self.part, "ab" if have else "wb") as file,
+            tqdm(total=size, initial=have, **look) as bar,
+        ):
+            for chunk in response.iter_content(CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
 
 
 def _unpack(archive, folder):

@@ -1,0 +1,135 @@
+"""Gradient checks: they find wrong gradients, pass right ones, and say when they cannot tell."""
+
+import numpy as np
+import pytest
+import torch
+
+from cs231n_lib.gradcheck import check_gradients, numerical_gradient, relative_error
+
+
+def square_forward(x, y, param):
+    """Return x²·y, and spoil the options, which must not matter to the next call."""
+    param["calls"] = param.get("calls", 0) + 1
+    return x**2 * y * (param["calls"] == 1), (x, y)
+
+
+def square_backward(dout, cache):
+    """Return the gradients of `square_forward`."""
+    x, y = cache
+    return 2 * x * y * dout, x**2 * dout
+
+
+INPUTS = {"x": np.array([[1.0, -2.0, 0.5]]), "y": np.array([[3.0, 0.1, -7.0]])}
+
+
+def broken(change):
+    """Return `square_backward` with its result changed."""
+    return lambda dout, cache: change(*square_backward(dout, cache))
+
+
+def test_the_numerical_gradient_is_autograds():
+    x = np.random.default_rng(0).normal(size=(3, 2, 4))
+    dout = np.random.default_rng(1).normal(size=(3, 2, 4))
+    tensor = torch.tensor(x, requires_grad=True)
+    (torch.tanh(tensor) * torch.tensor(dout)).sum().backward()
+    assert relative_error(numerical_gradient(np.tanh, x, dout), tensor.grad.numpy()) < 1e-9
+    assert relative_error(numerical_gradient(np.tanh, x, dout, h=1e-4), tensor.grad.numpy()) < 1e-7
+
+
+def test_the_numerical_gradient_follows_the_size_of_x():
+    x = np.array([1e6, 1e-6, 0.0])
+    assert relative_error(numerical_gradient(lambda v: (v**2).sum(), x), 2 * x) < 1e-9
+
+
+def test_x_is_not_written_to_even_when_f_writes_to_its_argument():
+    def f(v):
+        v *= 2
+        return v.sum(), "cache"
+
+    x = np.array([1.0, 2.0])
+    np.testing.assert_allclose(numerical_gradient(f, x), [2, 2], rtol=1e-9)
+    np.testing.assert_array_equal(x, [1, 2])
+
+
+def test_float32_points_are_checked_in_float64():
+    x = np.array([0.3, 0.7], np.float32)
+    gradient = numerical_gradient(lambda v: np.exp(v).sum(), x)
+    assert gradient.dtype == np.float64
+    assert relative_error(gradient, np.exp(x.astype(float))) < 1e-9
+
+
+def test_dout_must_fit():
+    with pytest.raises(ValueError, match=r"f must return a number, got .* shape \(2,\); pass dout"):
+        numerical_gradient(np.exp, np.ones(2))
+    with pytest.raises(ValueError, match=r"dout must have the shape of f\(x\), \(2,\), got \(3,\)"):
+        numerical_gradient(np.exp, np.ones(2), np.ones(3))
+    with pytest.raises(ValueError, match="h must be greater than 0, got 0"):
+        numerical_gradient(np.sum, np.ones(2), h=0)
+
+
+def test_relative_error():
+    assert relative_error([1.0, 2.0], [1.0, 2.5]) == 0.2
+    assert relative_error(np.zeros(3), np.zeros(3)) == 0
+    assert relative_error([0.0], [1e-300]) == 1
+    with pytest.raises(ValueError, match=r"one shape, got \(3,\) and \(3, 1\)"):
+        relative_error(np.ones(3), np.ones((3, 1)))
+
+
+def test_right_gradients_pass():
+    report = check_gradients(square_forward, square_backward, INPUTS, {})
+    assert report.ok
+    assert [row.name for row in report.rows] == ["x", "y"]
+    assert str(report).count("right") == 2 and repr(report) == str(report)
+
+
+def test_one_input_needs_no_tuple():
+    report = check_gradients(
+        lambda x: (np.sin(x), x), lambda dout, x: dout * np.cos(x), {"x": INPUTS["x"]}
+    )
+    assert report.ok
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda dx, dy: (dx, 2 * dy), r"dy        wrong    relative error 5.0e-01"),
+        (lambda dx, dy: (dx, dy * np.nan), r"dy        wrong    it must be finite, got NaN"),
+        (lambda dx, dy: (dx, dy[0]), r"dy        wrong    its shape must be (1, 3), got (3,)"),
+    ],
+)
+def test_wrong_gradients_are_named_and_say_why(change, line):
+    report = check_gradients(square_forward, broken(change), INPUTS, {})
+    assert not report.ok
+    assert [row.verdict for row in report.rows] == ["right", "wrong"]
+    assert line in str(report)
+
+
+def test_a_gradient_of_zero_cannot_be_judged():
+    def centred(x):
+        return x - x.mean(axis=0), None
+
+    def no_mean(dout, cache):
+        return dout - dout.mean(axis=0)
+
+    x = {"x": np.random.default_rng(0).normal(size=(4, 3))}
+    ones = check_gradients(centred, no_mean, x, dout=np.ones((4, 3)))
+    assert not ones.ok
+    assert "dx        unclear  the true gradient is about 0" in str(ones)
+    assert check_gradients(centred, no_mean, x).ok
+
+
+def test_dout_is_not_what_people_take_for_x():
+    seen = []
+
+    def backward(dout, x):
+        seen.append(dout)
+        return dout
+
+    x = np.random.default_rng(0).standard_normal((4, 3))
+    check_gradients(lambda x: (x, x), backward, {"x": x})
+    assert relative_error(seen[0], x) > 0.1
+
+
+def test_the_number_of_gradients_is_checked():
+    with pytest.raises(ValueError, match="a gradient for each of x, y, got 1 values"):
+        check_gradients(square_forward, broken(lambda dx, dy: dx), INPUTS, {})

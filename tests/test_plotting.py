@@ -1,0 +1,191 @@
+"""Pictures: they show the numbers they were given, legibly, in grey too, and show nothing else."""
+
+from itertools import combinations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from cs231n_lib import plotting
+from cs231n_lib.train import History
+
+SCALES = np.logspace(-3, 1, 5)
+RUNS = np.linspace(0.1, 0.9, 10).reshape(2, 5)  # two seeds
+HISTORY = History([2.3, 1.0, 0.5], [1, 3], [0.5, 0.9], [0.4, 0.8])
+TWO = {"batch norm": RUNS, "no normalization": RUNS[::-1] / 2}
+RUNNING = {name: {0.9: [0.1, 0.19], 0.99: [0.01, 0.02]} for name in ("mean", "variance")}
+
+PICTURES = {
+    "scales": lambda: plotting.plot_scale_sweep(SCALES, TWO),
+    "panels": lambda: plotting.plot_scale_sweep(SCALES, {"accuracy": TWO, "loss": TWO}),
+    "diverged": lambda: plotting.plot_scale_sweep(SCALES, {"none": [1, 2, np.nan, np.inf, 3]}),
+    "batch sizes": lambda: plotting.plot_batch_sizes([2, 4, 8, 16, 32], TWO),
+    "gap": lambda: plotting.plot_train_eval_gap(range(5), RUNS, RUNS / 2),
+    "curves": lambda: plotting.plot_curves({"a": HISTORY, "b": [HISTORY, HISTORY]}),
+    "running": lambda: plotting.plot_running_statistics(
+        RUNNING, {"mean": 1, "variance": 1}, RUNNING
+    ),
+    "histograms": lambda: plotting.plot_histograms({"without": {"1": RUNS, "2": RUNS}}),
+    "timings": lambda: plotting.plot_timings({"forward": {"a": 0.01, "b": 0.0001}}),
+    "graph": plotting.plot_computation_graph,
+}
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(params=PICTURES)
+def picture(request, monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda: pytest.fail("a picture must not show itself"))
+    figure = PICTURES[request.param]()
+    figure.canvas.draw()
+    return figure
+
+
+def boxes(figure, artists):
+    return [artist.get_window_extent(figure.canvas.get_renderer()) for artist in artists]
+
+
+def overlap(a, b):
+    """Return the area, in square pixels, that two boxes share."""
+    width = min(a.x1, b.x1) - max(a.x0, b.x0)
+    height = min(a.y1, b.y1) - max(a.y0, b.y0)
+    return max(width, 0) * max(height, 0)
+
+
+def test_a_picture_is_one_figure_with_named_axes(picture):
+    assert isinstance(picture, plt.Figure) and plt.get_fignums() == [picture.number]
+    for ax in picture.axes:
+        if ax.axison:
+            last_row = ax.get_subplotspec().is_last_row()
+            assert ax.get_xlabel() or not last_row
+            assert ax.get_ylabel() or ax.get_yticklabels()
+
+
+def test_the_legend_covers_no_data_and_all_is_inside_the_figure(picture):
+    axes = boxes(picture, picture.axes)
+    for legend in boxes(picture, picture.legends):
+        assert all(overlap(legend, ax) == 0 for ax in axes)
+        assert legend.x1 <= picture.bbox.x1 + 1 and legend.y0 >= picture.bbox.y0 - 1
+
+
+def test_texts_do_not_overlap(picture):
+    texts = [t for ax in picture.axes for t in ax.texts if t.get_text() and not t.get_rotation()]
+    framed = [text.get_bbox_patch() or text for text in texts]
+    assert all(overlap(a, b) == 0 for a, b in combinations(boxes(picture, framed), 2))
+
+
+def test_lines_differ_in_grey(picture):
+    for ax in picture.axes:
+        lines = [line for line in ax.lines if line.get_marker() not in (None, "None", "x")]
+        looks = {
+            (line.get_marker(), line.get_markerfacecolor() == "white", str(line.get_linestyle()))
+            for line in lines
+        }
+        assert len(looks) == len(lines)
+
+
+def test_the_styles_are_different_in_marker_and_dash():
+    assert len({style[1] for style in plotting.STYLES}) == len(plotting.STYLES)
+    assert len({str(style[2]) for style in plotting.STYLES}) == len(plotting.STYLES)
+
+
+def test_a_line_is_the_median_and_a_band_the_range():
+    runs = np.array([[1.0, 5], [2, 6], [9, 7]])
+    (ax,) = plotting.plot_scale_sweep([0.1, 1], {"a": runs}).axes
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [2, 6])
+    corners = ax.collections[0].get_paths()[0].vertices
+    assert {(x, y) for x, y in corners} == {(0.1, 1), (0.1, 9), (1, 5), (1, 7)}
+
+
+def test_a_diverged_run_is_a_cross_at_the_top():
+    figure = plotting.plot_scale_sweep([1, 2, 3], {"a": [[1, 2, np.nan], [1, np.inf, np.inf]]})
+    line, crosses = figure.axes[0].lines
+    np.testing.assert_array_equal(line.get_ydata(), [1, 2, np.nan])
+    assert crosses.get_xdata().tolist() == [2, 3] and min(crosses.get_ydata()) >= 1
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels == ["a", "a, a run diverged"]
+
+
+def test_wide_ranges_are_drawn_on_a_logarithmic_axis():
+    def scale(values):
+        return plotting.plot_scale_sweep([1, 2], {"a": values}).axes[0].get_yscale()
+
+    assert scale([1e-3, 1.0]) == "log"
+    assert scale([0.1, 1.0]) == scale([0, 1e3]) == scale([-1e-3, 1.0]) == "linear"
+
+
+def test_results_must_fit_the_settings():
+    with pytest.raises(ValueError, match=r"'a' must have one value for each of the 3 settings"):
+        plotting.plot_scale_sweep([1, 2, 3], {"a": [1, 2]})
+    with pytest.raises(ValueError, match=r"got shape \(2, 4\)"):
+        plotting.plot_batch_sizes([1, 2, 3], {"a": np.ones((2, 4))})
+
+
+def test_curves_show_loss_and_both_accuracies():
+    left, right = plotting.plot_curves({"a": HISTORY}).axes
+    np.testing.assert_array_equal(left.lines[0].get_ydata(), HISTORY.loss)
+    np.testing.assert_array_equal(right.lines[0].get_ydata(), HISTORY.val_accuracy)
+    np.testing.assert_array_equal(right.lines[1].get_ydata(), HISTORY.train_accuracy)
+    assert right.lines[1].get_markerfacecolor() == "white" != right.lines[0].get_markerfacecolor()
+
+
+def test_the_loss_is_a_running_mean_over_a_fiftieth_of_the_steps():
+    history = History([0.0, 2.0] * 50, [100], [0.5], [0.5])
+    smooth = plotting.plot_curves({"a": history}).axes[0].lines[0].get_ydata()
+    np.testing.assert_array_equal(smooth, [0] + [1] * 99)
+
+
+def test_a_run_that_diverged_early_ends_in_a_cross():
+    diverged = History([2.0, np.nan], [2], [0.1], [0.1], diverged=True)
+    left, right = plotting.plot_curves({"a": [HISTORY, diverged]}).axes
+    line, cross = left.lines
+    np.testing.assert_allclose(line.get_ydata(), [2.15, 1, 0.5])
+    assert cross.get_xdata().tolist() == [2]
+    assert right.lines[0].get_xdata().tolist() == [1, 3]
+
+
+def test_a_histogram_counts_every_value_once():
+    values = np.random.default_rng(0).normal(size=(20, 10))
+    figure = plotting.plot_histograms({"a": {"1": values}, "b": {"1": values + 5}})
+    for ax in figure.axes:
+        assert sum(bar.get_height() for bar in ax.patches if hasattr(bar, "get_height")) == (
+            pytest.approx(1)
+        )
+    assert figure.axes[0].get_title().endswith(f"std {values.std():.2g}")
+
+
+def test_times_are_compared_with_the_first_of_their_group():
+    timings = {"forward": {"a": 0.01, "b": 0.005}, "backward": {"a": 0.02, "b": 0.06}}
+    (ax,) = plotting.plot_timings(timings).axes
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == ["10 ms", "5 ms (0.5 ×)", "20 ms", "60 ms (3 ×)"]
+    ticks = [label.get_text() for label in ax.get_yticklabels()]
+    assert ticks == ["forward, a", "forward, b", "backward, a", "backward, b"]
+    assert ax.get_xscale() == "log"
+
+
+def test_the_graphs_numbers_are_those_of_torchs_batch_norm():
+    import torch
+
+    x = torch.tensor([[1.0], [2], [6]], dtype=torch.float64, requires_grad=True)
+    gamma = torch.tensor([2.0], dtype=torch.float64, requires_grad=True)
+    beta = torch.tensor([1.0], dtype=torch.float64, requires_grad=True)
+    out = torch.nn.functional.batch_norm(x, None, None, gamma, beta, True, eps=0.5)
+    dout = torch.tensor([[1.0], [-2], [0.5]], dtype=torch.float64)
+    out.backward(dout)
+    edges = plotting._graph_edges((1.0, 2.0, 6.0), 2.0, 1.0, (1.0, -2.0, 0.5), 0.5)
+    np.testing.assert_allclose(edges["plus", "y"][0], out.detach().numpy()[:, 0])
+    into_x = sum(gradient for (start, _), (_, gradient) in edges.items() if start == "x")
+    np.testing.assert_allclose(into_x, x.grad.numpy()[:, 0], atol=1e-12)
+    np.testing.assert_allclose(edges["gamma", "times"][1], gamma.grad.item())
+    np.testing.assert_allclose(edges["beta", "plus"][1], beta.grad.item())
+
+
+def test_the_graph_shows_its_numbers():
+    texts = [text.get_text() for text in plotting.plot_computation_graph().axes[0].texts]
+    assert "$\\mu$ = 3" in texts and "(−2, −1, 3)" in texts
+    assert "(BN.3)" in " ".join(texts)

@@ -1,0 +1,270 @@
+"""The trainer learns what can be learned, repeats itself, and calls divergence by its name."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from cs231n_lib.data import Dataset, digits
+from cs231n_lib.layers.network import Affine, Network, ReLU
+from cs231n_lib.train import (
+    Comparison,
+    History,
+    compare,
+    fit,
+    fit_torch,
+    predicted,
+    sgd_update,
+    timed,
+)
+
+
+def tiny_data(n=60, d=3, classes=2):
+    """Return data in which the sign of the first feature is the label."""
+    rng = np.random.default_rng(7)
+    x = rng.normal(size=(n, d)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int64)
+    return Dataset(x, y, x[:20], y[:20], x[:10], y[:10], "tiny", ("-", "+"), (1, 1, d))
+
+
+def network(seed=0, d=3, width=8, classes=2):
+    rng = np.random.default_rng(seed)
+    return Network([Affine(d, width, rng), ReLU(), Affine(width, classes, rng)])
+
+
+def run(net=None, data=None, seed=0, **changes):
+    settings = {"steps": 30, "batch_size": 10, "learning_rate": 0.3} | changes
+    return fit(net or network(), data or tiny_data(), rng=np.random.default_rng(seed), **settings)
+
+
+def test_it_learns_digits():
+    data = digits()
+    net = network(0, 64, 32, 10)
+    history = run(net, data, steps=300, batch_size=50)
+    assert history.val_accuracy[-1] > 0.9  # guessing gives 0.1
+    assert net.accuracy(data.x_val, data.y_val) == history.val_accuracy[-1]
+    assert not history.diverged and len(history.loss) == 300
+
+
+def test_a_run_repeats_exactly_and_depends_on_the_rng():
+    assert run().loss == run().loss
+    assert run().loss != run(seed=1).loss
+
+
+def test_one_step_is_gradient_descent_on_the_batch():
+    data = tiny_data(n=10)
+    net, same = network(), network()
+    loss, gradients = same.loss_and_gradients(data.x_train, data.y_train)
+    history = run(net, data, steps=1)
+    assert history.loss == [pytest.approx(loss, rel=1e-6)]
+    for name, w in net.params.items():
+        expected = same.params[name] - 0.3 * gradients[name]
+        np.testing.assert_allclose(w, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_update_keeps_one_config_a_parameter():
+    seen = {}
+
+    def counting(w, dw, config):
+        config = config | {"t": config.get("t", 0) + 1}
+        seen.setdefault(w.shape, []).append(config["t"])
+        return w - config["learning_rate"] * dw, config
+
+    assert run(update=counting, steps=3).loss == run(steps=3).loss
+    assert list(seen.values()) == [[1, 2, 3]] * 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps", "evaluated"),
+    [
+        ({"steps": 7}, 7, [7]),
+        ({"steps": 7, "evaluate_every": 3}, 7, [3, 6, 7]),
+        ({"steps": 6, "evaluate_every": 3}, 6, [3, 6]),
+        ({"steps": None, "epochs": 2, "batch_size": 25}, 4, [4]),
+    ],
+)
+def test_lengths_and_evaluations(changes, steps, evaluated):
+    history = run(**changes)
+    assert len(history.loss) == steps and history.steps == evaluated
+    assert len(history.train_accuracy) == len(history.val_accuracy) == len(evaluated)
+
+
+def test_callbacks_see_every_step_in_training_mode():
+    seen = []
+
+    def callback(step, net, history):
+        seen.append((step, len(history.loss), net.layers[0].training))
+
+    net = network()
+    run(net, steps=3, evaluate_every=2, callbacks=[callback])
+    assert seen == [(1, 1, True), (2, 2, True), (3, 3, True)]
+    assert not net.layers[0].training  # ready to be tested
+
+
+def test_divergence_stops_the_run_without_a_warning():
+    history = run(learning_rate=1e30, steps=50)
+    assert history.diverged and len(history.loss) < 50
+    assert not np.isfinite(history.loss[-1]) and np.isfinite(history.loss[:-1]).all()
+    assert history.steps == [len(history.loss)] and 0 <= history.val_accuracy[-1] <= 1
+    assert "diverged" in repr(history)
+
+
+def test_a_history_in_one_line():
+    assert repr(History()) == "History: no steps"
+    history = History([2.0, 1.0], [2], [0.5], [0.25])
+    assert repr(history) == "History: 2 steps, loss 1, val accuracy 0.250"
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"steps": None}, ValueError, "pass either steps or epochs, got steps=None and epochs=No"),
+        ({"epochs": 2}, ValueError, "got steps=30 and epochs=2"),
+        ({"steps": 0}, ValueError, "steps must be a whole number of at least 1, got 0"),
+        ({"batch_size": 61}, ValueError, "batch_size must be at most 60, the examples, got 61"),
+        ({"batch_size": 1.5}, ValueError, "batch_size must be a whole number"),
+        ({"learning_rate": np.nan}, ValueError, "learning_rate must be greater than 0, got nan"),
+        ({"evaluate_every": 0}, ValueError, "evaluate_every must be a whole number"),
+    ],
+)
+def test_bad_settings_are_refused(changes, error, message):
+    with pytest.raises(error, match=message):
+        run(**changes)
+
+
+@pytest.mark.parametrize(("progress", "shown"), [(True, True), (False, False), (None, False)])
+def test_the_progress_bar(progress, shown, capsys):
+    run(steps=3, progress=progress)  # far shorter than the three seconds that None waits for
+    assert ("training" in capsys.readouterr().err) is shown
+
+
+# --------------------------------------------------------------------------- PyTorch
+
+
+class Linear64(torch.nn.Module):
+    """The network of `network()`, with its weights, in float64."""
+
+    def __init__(self):
+        super().__init__()
+        (first, _, last) = network().layers
+        self.arrays = torch.nn.ParameterList(
+            torch.tensor(layer.params[key], dtype=torch.float64)
+            for layer in (first, last)
+            for key in ("w", "b")
+        )
+
+    def forward(self, x):
+        w1, b1, w2, b2 = self.arrays
+        assert x.dtype == torch.float64
+        return torch.relu(x @ w1 + b1) @ w2 + b2
+
+
+def run_torch(model, **changes):
+    settings = {"steps": 30, "batch_size": 10, "learning_rate": 0.3} | changes
+    return fit_torch(model, tiny_data(), rng=np.random.default_rng(0), **settings)
+
+
+def test_both_trainers_take_the_same_steps():
+    history = run_torch(Linear64(), evaluate_every=10)
+    expected = run(evaluate_every=10)
+    np.testing.assert_allclose(history.loss, expected.loss, rtol=1e-4)
+    assert history.steps == expected.steps
+    one_example = 1 / 20  # float32 and float64 may part at a tie
+    assert history.val_accuracy == pytest.approx(expected.val_accuracy, abs=1.01 * one_example)
+
+
+def test_a_torch_model_is_tested_in_eval_mode():
+    modes = []
+
+    class Model(Linear64):
+        def forward(self, x):
+            modes.append((self.training, torch.is_grad_enabled()))
+            return super().forward(x)
+
+    model = Model()
+    run_torch(model, steps=2)
+    assert modes == [(True, True), (True, True), (False, False), (False, False)]
+    assert not model.training
+
+
+def test_another_optimizer():
+    model = Linear64()
+    adam = torch.optim.Adam(model.parameters(), lr=0.01)
+    history = run_torch(model, optimizer=adam)
+    assert history.loss[1:] != run_torch(Linear64()).loss[1:]
+    assert adam.state[model.arrays[0]]["step"] == 30
+
+
+def test_divergence_in_torch():
+    history = run_torch(Linear64(), learning_rate=1e200, steps=50)
+    assert history.diverged and len(history.loss) < 50
+
+
+@pytest.mark.gpu
+def test_a_model_on_the_gpu_stays_there():
+    model = Linear64().cuda()
+    np.testing.assert_allclose(run_torch(model).loss, run_torch(Linear64()).loss, rtol=1e-8)
+
+
+# --------------------------------------------------------------------------- comparing
+
+
+def test_the_interval_is_that_of_scipys_paired_t_test():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(1, 1, 8), rng.normal(size=8)
+    result = compare(lambda s: first[s], lambda s: second[s], range(8))
+    interval = stats.ttest_rel(first, second).confidence_interval(0.95)
+    assert (result.low, result.high) == pytest.approx((interval.low, interval.high), rel=1e-12)
+    assert result.mean == pytest.approx((first - second).mean())
+    np.testing.assert_array_equal(result.differences, first - second)
+
+
+def test_a_comparison_is_one_sentence():
+    def says(mean, low, high):
+        ones = np.ones(5)
+        return str(Comparison(("BN", "none"), ones, ones, mean, low, high))
+
+    assert says(0.2, 0.1, 0.3) == (
+        "BN is above none by 0.2 on average (95 % interval +0.1 to +0.3, 5 seeds)."
+    )
+    assert says(-0.2, -0.3, -0.1).startswith("BN is below none by 0.2 on average")
+    assert says(0.1, -0.1, 0.3).startswith("BN and none do not differ clearly: +0.1 (95 %")
+
+
+def test_comparisons_that_mean_nothing_are_refused():
+    with pytest.raises(ValueError, match=r"two or more different numbers, got \[1\]"):
+        compare(float, float, [1])
+    with pytest.raises(ValueError, match="two or more different numbers"):
+        compare(float, float, [1, 1])
+    with pytest.raises(ValueError, match=r"finite, got \(nan, 2\.0\) at seed 2; return a number"):
+        compare(lambda seed: np.nan if seed == 2 else 0, float, [1, 2])
+
+
+def test_timed_counts_its_calls_and_reports_the_median(monkeypatch):
+    calls, clock = [], iter([0, 50, 100, 101, 200, 207, 300, 303])
+    monkeypatch.setattr("cs231n_lib.train.time.perf_counter", lambda: next(clock))
+    assert timed(lambda: calls.append(1), repeats=3) == 3  # of 1, 7 and 3; 50 was the warm-up
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize(
+    ("guess", "measured", "text"),
+    [
+        (None, 0.5, "No prediction made; measured: 0.5 s."),
+        (0.5, 0.5, "You predicted 0.5 s; measured: 0.5 s. Exactly right."),
+        (1, 2.0, "You predicted 1 s; measured: 2 s. Your prediction was 50 % too low."),
+        (-1, -2.0, "You predicted -1 s; measured: -2 s. Your prediction was 50 % too high."),
+        (0.1, 0.0, "You predicted 0.1 s; measured: 0 s. The difference is 0.1 s."),
+    ],
+)
+def test_predictions(guess, measured, text, capsys):
+    assert predicted(guess, measured, "s") is None
+    assert capsys.readouterr().out == text + "\n"
+
+
+def test_sgd_returns_new_weights():
+    w, dw, config = np.ones(2), np.array([1.0, -2.0]), {"learning_rate": 0.5}
+    next_w, same = sgd_update(w, dw, config)
+    np.testing.assert_array_equal(next_w, [0.5, 2])
+    np.testing.assert_array_equal(w, [1, 1])
+    assert same is config == {"learning_rate": 0.5}
