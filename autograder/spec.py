@@ -32,7 +32,8 @@ class Verdict:
 class Check:
     """One experiment: `scenario(impl, rng)` returns arrays, `judge(seen, expected)` a Verdict.
 
-    Observations whose name starts with an underscore are working material of the judge.
+    Observations whose name starts with an underscore are working material of the judge; with two
+    underscores they are themselves an answer, and the student kit does not hold them.
     """
 
     name: str

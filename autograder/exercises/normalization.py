@@ -267,15 +267,15 @@ def one_pass_batchnorm(x, eps=1e-5):
 def _separate(impl, rng):
     x = impl.separating_input()
     if _unfair(x):
-        return {"_x": x, "outcome": np.array(_outcome(x))}
+        return {"__x": x, "outcome": np.array(_outcome(x))}
     ones, zeros = np.ones(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
     own, _ = impl.batchnorm_forward(x.copy(), ones, zeros, {"mode": "train"})
-    return {"_x": x, "_own": own, "outcome": np.array(_outcome(x, own))}
+    return {"__x": x, "__own": own, "outcome": np.array(_outcome(x, own))}
 
 
 def _separates(seen, expected):
     """Judge: on a fair input the student's batch norm is right and the one-pass one is not."""
-    outcome = _outcome(seen["_x"], seen.get("_own"))
+    outcome = _outcome(seen["__x"], seen.get("__own"))
     return _not(OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
 
 
