@@ -199,12 +199,17 @@ def run(folder: Path = Path("demo-course")) -> Graded:
         graded = grade_class(course, lesson.name, feedback=True, progress=tell)
     results = list(graded.results.values())
     console.print(table(results, f"Lesson {lesson.number}: {lesson.title}"))
-    page = write_summary(course.summary(lesson.name), lesson.name, results)
+    page = Path(folder) / course.summary(lesson.name).name
+    write_summary(page, lesson.name, results)
     seconds = time.monotonic() - start
-    print(f"{len(results)} submissions graded in {seconds:.0f} s. Look at")
-    print(f"  {page}  the class at a glance")
-    print(f"  {course.root}/feedback/STUDENT/{lesson.name}/{lesson.name}.html  what students get")
-    print(f"  {course.root}/gradebook.db  the marks; to browse them: cd {folder} && jupyter lab")
+    feedback = Path(folder) / "feedback" / "carl" / lesson.name / f"{lesson.name}.html"
+    print(f"{len(results)} submissions graded in {seconds:.0f} s. Now look at")
+    for path, what in (
+        (page, "what the class understood"),
+        (feedback, "what one student reads; the others' are beside it"),
+        (Path(folder) / "gradebook.db", "the marks, for nbgrader and its formgrader"),
+    ):
+        print(f"  {path}\n      {what}")
     return graded
 
 

@@ -15,10 +15,12 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from autograder import exercises
 from autograder.engine import SubmissionResult, write_atomically
 from autograder.judge import Report
 
 NOT_WRITTEN = "not written yet"
+NUMBER = '<td class="number">'
 
 
 def printable(text: str) -> str:
@@ -43,19 +45,34 @@ def score(result: SubmissionResult) -> str:
 
 def understanding(result: SubmissionResult) -> list[str]:
     """Say in a few words what a student has misunderstood, or has not done yet."""
-    words = list(result.misconceptions)
     left = [r for r in result.reports if r.score < r.points and not r.misconceptions]
-    unwritten = [r for r in left if all(row.message == NOT_WRITTEN for row in r.rows)]
-    stopped = [r for r in left if r.exercise_id in result.unobserved]
-    unnamed = [report for report in left if report not in unwritten and report not in stopped]
-    for what, reports in (
-        ("not written yet", unwritten),
-        ("could not be run", stopped),
-        ("wrong in a way of their own", unnamed),
-    ):
-        if reports:
-            words.append(f"{what}: {_listed([r.title for r in reports], len(result.reports))}")
-    return words
+    lost = {r.exercise_id for r in result.reports if r.score < r.points}
+    kinds: dict[str, list[str]] = {
+        "not written yet": [],
+        "could not be run": [],
+        "follows from a mistake before": [],
+        "wrong in a way of their own": [],
+    }
+    for report in left:
+        kinds[_kind(report, result, lost)].append(report.title)
+    words = [
+        f"{kind}: {_listed(titles, len(result.reports))}"
+        for kind, titles in kinds.items()
+        if titles
+    ]
+    return [*result.misconceptions, *words]
+
+
+def _kind(report: Report, result: SubmissionResult, lost: set[str]) -> str:
+    if all(row.message == NOT_WRITTEN for row in report.rows):
+        return "not written yet"
+    if report.exercise_id in result.unobserved:
+        return "could not be run"
+    prefix = report.exercise_id.rpartition(".")[0]
+    before = exercises.find(report.exercise_id).functions[:-1]
+    if lost & {f"{prefix}.{name}" for name in before}:
+        return "follows from a mistake before"
+    return "wrong in a way of their own"
 
 
 def _listed(names: Sequence[str], of: int, most: int = 2) -> str:
@@ -198,7 +215,11 @@ def _table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) 
     """Return a table; `rows` hold whole cells, of which the first is the row's heading."""
     if not rows:
         return f"<p>{html.escape(caption)}: nothing to show.</p>"
-    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in columns)
+    numeric = [' class="number"' if cell.startswith(NUMBER) else "" for cell in rows[0]]
+    head = "".join(
+        f'<th scope="col"{kind}>{html.escape(column)}</th>'
+        for column, kind in zip(columns, numeric, strict=True)
+    )
     body = "".join(f"<tr>{''.join([_heading(row[0]), *row[1:]])}</tr>\n" for row in rows)
     return (
         f"<table><caption>{html.escape(caption)}</caption>\n"
@@ -215,7 +236,7 @@ def _text(text: str) -> str:
 
 
 def _number(text: str) -> str:
-    return f'<td class="number">{html.escape(text)}</td>'
+    return f"{NUMBER}{html.escape(text)}</td>"
 
 
 def _list(texts: Iterable[str]) -> str:

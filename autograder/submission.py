@@ -97,13 +97,16 @@ def read_regular(path: Path, limit: int) -> bytes:
     except OSError as error:
         reason = "it is a symbolic link" if os.path.islink(path) else error.strerror
         raise Unreadable(f"The file cannot be opened: {reason}.") from None
-    with open(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
+    try:
+        status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise Unreadable("It is not an ordinary file.")
         if status.st_size > limit:
             raise Unreadable(f"The file has {status.st_size} bytes; at most {limit} are read.")
-        return file.read(limit)
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(limit)
+    finally:
+        os.close(descriptor)
 
 
 def read(path: Path) -> Submission:

@@ -1,0 +1,111 @@
+"""A small lesson, submissions of it, and courses, for the tests of grading."""
+
+import copy
+import json
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import nbformat
+
+from autograder import build, exercises
+from autograder.lesson import read_lesson
+
+NAME = "02_batch_normalization"
+HEADER = """\
+# ---
+# jupyter:
+#   course: {lesson: "02", title: Batch normalization, minutes_core: 60, minutes_all: 90}
+# ---
+
+# %% [markdown]
+# # Batch normalization
+
+# %% role="setup"
+import numpy as np
+import torch
+
+from autograder.check import check, needs
+
+# %% role="experiment"
+print("an experiment")
+"""
+QUESTION = """
+# %% [markdown] role="question" id="why-{number}" points=5
+# Why?
+
+# %% [markdown] role="answer"
+# Because.
+"""
+KEPT = ("batchnorm_forward", "batchnorm_backward", "fold_batchnorm")
+
+
+def lesson_source() -> str:
+    """The text of a lesson with every exercise of the family and four questions."""
+    ids = [e.id for e in exercises.all_exercises() if e.family == "normalization"]
+    cells = [f'\n# %% role="exercise" exercise="{name}"\n' for name in ids]
+    return "".join([HEADER, *cells, *(QUESTION.format(number=i) for i in range(4))])
+
+
+def write_lesson(folder: Path) -> Path:
+    """Write the lesson into `folder` and return the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{NAME}.py").write_text(lesson_source(), encoding="utf-8")
+    return folder
+
+
+@cache
+def _small_lesson():
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        lesson = read_lesson(write_lesson(Path(folder)) / f"{NAME}.py")
+    ids = [f"normalization-{name}-{part}" for name in KEPT for part in ("solution", "check")]
+    kept = [c for c in lesson.cells if c.role not in ("given", "solution", "check") or c.id in ids]
+    return replace(lesson, cells=tuple(kept))
+
+
+def template():
+    """A released notebook with three exercises."""
+    return build.student_notebook(_small_lesson())
+
+
+def solution():
+    """The same with everything written."""
+    return build.solution_notebook(_small_lesson())
+
+
+def cell(notebook, name):
+    """The cell with a grade id, or a part of one such as 'batchnorm_forward-solution'."""
+    return notebook.cells[index(notebook, name)]
+
+
+def index(notebook, name):
+    """The position of such a cell."""
+    names = [
+        c.metadata.get("nbgrader", {}).get("grade_id", c.get("id", "")) for c in notebook.cells
+    ]
+    return next(i for i, found in enumerate(names) if found in (name, f"normalization-{name}"))
+
+
+def added(source, kind="code"):
+    """A cell as a student adds it."""
+    return getattr(nbformat.v4, f"new_{kind}_cell")(source)
+
+
+def with_body(notebook, name, body):
+    """Give the function of a solution cell another body."""
+    solution = cell(notebook, f"{name}-solution")
+    signature = solution.source.partition('"""')[0].rstrip()
+    solution.source = f"{signature}\n    {body}"
+    return notebook
+
+
+def content(notebook) -> bytes:
+    """The bytes of a notebook's file."""
+    return json.dumps(notebook).encode()
+
+
+def changed(notebook, **parts):
+    """A copy of a notebook as plain data, for changes that nbformat would not allow."""
+    return copy.deepcopy(json.loads(json.dumps(notebook))) | parts

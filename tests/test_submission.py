@@ -1,0 +1,331 @@
+"""Whatever is handed in is read, rebuilt from the template, and reported; nothing raises."""
+
+import copy
+import json
+import os
+
+import nbformat
+import pytest
+from grading import added, cell, changed, content, index, solution, template
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autograder import submission
+from autograder.submission import clean_outputs, parse, read, rebuild
+
+FORWARD = "batchnorm_forward-solution"
+
+
+def rebuilt(notebook):
+    return rebuild(template(), parse(content(notebook)))
+
+
+def sources(result):
+    return {step.grade_id or step.cell_id: step.source for step in result.steps}
+
+
+# ---------------------------------------------------------------------------------- reading
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"", "empty"),
+        (b" \n ", "empty"),
+        (b"{", "not JSON (line 1, column 2)"),
+        (b"\x00\xff\x80binary", "not JSON"),
+        (b"[1, 2]", "not an object"),
+        (b'{"cells": 3}', "no list of cells"),
+        (b'{"a": ' * 100_000, "too deep"),
+        (b'{"cells": [' + b"9" * 5000 + b"]}", "too deep or too long"),
+        (b"PK\x03\x04 a zip", "not JSON"),
+    ],
+)
+def test_a_file_that_is_no_notebook_gives_no_cells_and_one_sentence(data, said):
+    result = parse(data)
+    assert result.cells == ()
+    assert len(result.problems) == 1 and said in result.problems[0]
+
+
+def test_files_that_are_not_ordinary_are_not_opened(tmp_path):
+    real = tmp_path / "real.ipynb"
+    real.write_bytes(content(solution()))
+    (tmp_path / "link.ipynb").symlink_to(real)
+    (tmp_path / "folder.ipynb").mkdir()
+    os.mkfifo(tmp_path / "pipe.ipynb")
+    for name, said in (
+        ("link", "symbolic link"),
+        ("folder", "not an ordinary file"),
+        ("pipe", "not an ordinary file"),
+        ("absent", "No such file"),
+    ):
+        result = read(tmp_path / f"{name}.ipynb")
+        assert result.cells == () and said in result.problems[0], name
+    assert read(real).cells
+
+
+def test_a_file_over_the_limit_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(submission, "MAX_FILE", 100)
+    path = tmp_path / "big.ipynb"
+    path.write_bytes(content(solution()))
+    assert "at most 100 are read" in read(path).problems[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_other_encodings_are_read(encoding):
+    notebook = solution()
+    cell(notebook, FORWARD).source += "\n# größer"
+    text = json.dumps(notebook, ensure_ascii=False).encode(encoding, "replace")
+    result = parse(text)
+    assert any("größer" in c.source for c in result.cells)
+    assert bool(result.problems) == (encoding != "utf-8-sig")
+
+
+def test_format_3_is_read():
+    old = {
+        "nbformat": 3,
+        "worksheets": [
+            {
+                "cells": [
+                    {"cell_type": "heading", "source": ["Title"], "level": 1},
+                    {"cell_type": "code", "input": ["a = 1\r\n", "b"], "outputs": []},
+                ]
+            }
+        ],
+    }
+    result = parse(json.dumps(old).encode())
+    assert [(c.kind, c.source) for c in result.cells] == [
+        ("markdown", "# Title"),
+        ("code", "a = 1\nb"),
+    ]
+    assert "old format 3" in result.problems[0]
+
+
+def test_what_cannot_be_written_again_is_replaced():
+    raw = {"cells": [{"cell_type": "code", "source": "a = '\ud800\0'"}]}
+    (only,) = parse(json.dumps(raw).encode()).cells
+    assert only.source == "a = '?\ufffd'"
+
+
+def test_too_many_and_too_long_cells_are_cut(monkeypatch):
+    monkeypatch.setattr(submission, "MAX_CELLS", 2)
+    monkeypatch.setattr(submission, "MAX_SOURCE", 5)
+    raw = {"cells": [{"cell_type": "code", "source": "x = 1234"}] * 3 + [7]}
+    result = parse(json.dumps(raw).encode())
+    assert [c.source for c in result.cells] == ["x = 1"] * 2
+    assert "4 cells" in result.problems[0] and "cut after 5" in result.problems[1]
+
+
+def test_only_harmless_outputs_are_kept():
+    raw = [
+        {"output_type": "stream", "name": "stderr", "text": ["a", "b"]},
+        {"output_type": "display_data", "data": {"text/html": "<script>", "image/png": "aGk="}},
+        {"output_type": "display_data", "data": {"application/javascript": "alert()"}},
+        {"output_type": "display_data", "data": {"image/png": '"><script>'}},
+        {"output_type": "execute_result", "data": {"text/plain": "x" * 50_000}},
+        {"output_type": "error", "ename": "E", "evalue": 3, "traceback": ["t", 4]},
+        {"output_type": "nonsense"},
+        "nonsense",
+    ]
+    stream, picture, value, error = clean_outputs(raw)
+    assert stream["text"] == "ab"
+    assert picture["data"] == {"image/png": "aGk="}
+    assert len(value["data"]["text/plain"]) < 21_000
+    assert error["traceback"] == ["t", ""] and error["evalue"] == ""
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(outputs=[stream, picture, value, error])]
+    )
+    nbformat.validate(nbformat.from_dict(notebook))
+
+
+KEYS = """attachments cell_type cells code course data grade_id id input metadata nbgrader outputs
+    output_type role source text worksheets""".split()
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(cells=st.lists(json_values, max_size=4), other=json_values)
+def test_any_json_is_rebuilt_into_a_valid_notebook(cells, other):
+    for document in (
+        {"cells": cells, "nbformat": other},
+        {"worksheets": [{"cells": cells}]},
+        other,
+    ):
+        result = rebuild(template(), parse(json.dumps(document).encode()))
+        nbformat.validate(result.notebook)
+        assert all(isinstance(problem, str) for problem in result.problems)
+
+
+# ---------------------------------------------------------------------------------- rebuild
+
+
+def test_an_honest_submission_is_what_it_was():
+    result = rebuilt(solution())
+    assert result.problems == ()
+    assert [c.source for c in result.notebook.cells] == [c.source for c in solution().cells]
+    roles = [step.role for step in result.steps]
+    assert roles == ["given"] + ["solution", "check"] * 3
+
+
+def test_experiments_and_answers_are_shown_as_submitted_and_not_executed():
+    notebook = solution()
+    experiment = next(c for c in notebook.cells if c.source == 'print("an experiment")')
+    experiment.source = "print('changed')"
+    experiment.outputs = [nbformat.v4.new_output("stream", name="stdout", text="seen")]
+    cell(notebook, "why-0-question").source = "My answer"
+    cell(notebook, "why-0-question").attachments = {"a.png": {"image/png": "aGk="}}
+    result = rebuilt(notebook)
+    assert not any("changed" in step.source for step in result.steps)
+    shown = next(c for c in result.notebook.cells if c.source == "print('changed')")
+    assert shown.outputs[0].text == "seen"
+    answer = cell(result.notebook, "why-0-question")
+    assert answer.source == "My answer" and answer.attachments["a.png"] == {"image/png": "aGk="}
+
+
+def test_locked_cells_come_from_the_template():
+    notebook = solution()
+    cell(notebook, "batchnorm_forward-check").source = "100.0"
+    cell(notebook, "setup").source = "check = lambda *args: 100.0"
+    result = rebuilt(notebook)
+    assert sources(result)["setup"] == cell(template(), "setup").source
+    assert "100.0" not in "".join(sources(result).values())
+    assert sorted(result.problems) == [
+        "The locked cell normalization-batchnorm_forward-check was changed; "
+        "the released one was used.",
+        "The locked cell setup was changed; the released one was used.",
+    ]
+
+
+@pytest.mark.parametrize("name", [FORWARD, "batchnorm_forward-check", "setup", "why-1-question"])
+def test_a_deleted_cell_is_put_back(name):
+    notebook = solution()
+    del notebook.cells[index(notebook, name)]
+    result = rebuilt(notebook)
+    assert cell(result.notebook, name).source == cell(template(), name).source
+    assert len(result.problems) == 1 and "is missing" in result.problems[0]
+
+
+def test_of_a_duplicated_solution_the_first_counts():
+    notebook = solution()
+    twin = copy.deepcopy(cell(notebook, FORWARD))
+    twin.id, twin.source = "twin", twin.source.replace("eps", "epsilon")
+    notebook.cells.append(twin)
+    result = rebuilt(notebook)
+    assert sources(result)[f"normalization-{FORWARD}"] == cell(solution(), FORWARD).source
+    assert not any("epsilon" in step.source for step in result.steps)
+    assert any("epsilon" in c.source for c in result.notebook.cells)  # but it is shown
+    assert "is there 2 times" in result.problems[0]
+
+
+def test_of_a_split_solution_both_halves_are_executed():
+    notebook = solution()
+    place = index(notebook, FORWARD)
+    helper = copy.deepcopy(notebook.cells[place])
+    helper.id, helper.source = "helper", "def my_mean(x):\n    return x.mean(axis=0)"
+    notebook.cells.insert(place, helper)
+    steps = rebuilt(notebook).steps
+    order = [step.source for step in steps if step.role in ("added", "solution")]
+    assert order[:2] == [helper.source, cell(solution(), FORWARD).source]
+
+
+def test_a_duplicated_check_is_dropped():
+    notebook = solution()
+    twin = copy.deepcopy(cell(notebook, "batchnorm_forward-check"))
+    twin.id = "twin"
+    notebook.cells.append(twin)
+    result = rebuilt(notebook)
+    assert len(result.notebook.cells) == len(template().cells)
+    assert [s.grade_id for s in result.steps].count("normalization-batchnorm_forward-check") == 1
+
+
+def test_relabelled_cells_are_found_and_reported():
+    notebook = changed(solution())
+    found = index(solution(), FORWARD)
+    notebook["cells"][found]["metadata"]["nbgrader"] |= {"grade": True, "solution": False}
+    notebook["cells"][found]["cell_type"] = "markdown"
+    check = index(solution(), "batchnorm_forward-check")
+    notebook["cells"][check]["metadata"]["nbgrader"]["points"] = 1000
+    result = rebuild(template(), parse(json.dumps(notebook).encode()))
+    assert sources(result)[f"normalization-{FORWARD}"] == cell(solution(), FORWARD).source
+    assert cell(result.notebook, FORWARD).metadata == cell(template(), FORWARD).metadata
+    points = cell(result.notebook, "batchnorm_forward-check").metadata.nbgrader.points
+    assert points == cell(template(), "batchnorm_forward-check").metadata.nbgrader.points
+    assert "grade, solution, cell type" in result.problems[0]
+    assert "points" in result.problems[1]
+
+
+def test_without_metadata_cells_are_found_by_id():
+    notebook = solution()
+    for each in notebook.cells:
+        each.metadata = {}
+    result = rebuilt(notebook)
+    assert sources(result) == sources(rebuilt(solution()))
+
+
+def test_without_metadata_and_ids_cells_are_found_by_what_they_define():
+    notebook = changed(solution(), nbformat=4, nbformat_minor=4)
+    for each in notebook["cells"]:
+        each["metadata"] = {}
+        del each["id"]
+    result = rebuild(template(), parse(json.dumps(notebook).encode()))
+    assert sources(result) == sources(rebuilt(solution()))
+    assert sum("had lost its label" in problem for problem in result.problems) == 3
+
+
+def test_a_stub_that_is_put_back_does_not_undo_an_answer_elsewhere():
+    notebook = solution()
+    forward, backward = cell(notebook, FORWARD), cell(notebook, "batchnorm_backward-solution")
+    forward.source += "\n\n\n" + backward.source
+    notebook.cells.remove(backward)
+    executed = "\n".join(step.source for step in rebuilt(notebook).steps)
+    assert executed.count("def batchnorm_backward(") == 1
+    assert "NotImplementedError" not in executed
+
+
+def test_added_code_stays_where_it_was():
+    notebook = solution()
+    notebook.cells.insert(0, added("first = 1"))
+    notebook.cells.insert(index(notebook, FORWARD), added("before = 1"))
+    notebook.cells.insert(index(notebook, FORWARD) + 1, added("after = 1"))
+    notebook.cells.append(added("last = 1"))
+    notebook.cells.append(added("**text**", "markdown"))
+    result = rebuilt(notebook)
+    executed = [step.source.split("(")[0] for step in result.steps]
+    assert executed[:6] == [
+        "first = 1",
+        cell(template(), "setup").source.split("(")[0],
+        "before = 1",
+        "def batchnorm_forward",
+        "after = 1",
+        "check",
+    ]
+    assert result.steps[-1].source == "last = 1"
+    assert result.notebook.cells[-1].source == "**text**"
+    assert len({c.id for c in result.notebook.cells}) == len(result.notebook.cells)
+
+
+def test_added_code_is_bounded(monkeypatch):
+    monkeypatch.setattr(submission, "MAX_ADDED", 2)
+    notebook = solution()
+    notebook.cells += [added(f"x = {i}") for i in range(5)]
+    result = rebuilt(notebook)
+    assert [step.source for step in result.steps if step.role == "added"] == ["x = 0", "x = 1"]
+    assert "More than 2 code cells" in result.problems[0]
+    assert sum(c.source.startswith("x = ") for c in result.notebook.cells) == 5
+
+
+def test_cells_in_another_order_are_executed_in_the_template_order():
+    notebook = solution()
+    notebook.cells.reverse()
+    assert sources(rebuilt(notebook)) == sources(rebuilt(solution()))
+
+
+def test_an_unreadable_file_becomes_the_template():
+    result = rebuild(template(), parse(b"{"))
+    assert [c.source for c in result.notebook.cells] == [c.source for c in template().cells]
+    assert "not JSON" in result.problems[0] and len(result.problems) == 1
