@@ -1,0 +1,254 @@
+"""A student's process: what it may do, what comes back, and what stops it."""
+
+import io
+import json
+import os
+import re
+import time
+
+import numpy as np
+import pytest
+from grading import solution, template, with_body
+
+from autograder import engine, provider, sandbox
+from autograder.sandbox import Infrastructure, Limits, Process, Stopped, execute, read_array
+from autograder.submission import Step, Unreadable, parse, rebuild
+
+SECRET = "a token of the grader"
+FORWARD, BACKWARD, FOLD = (
+    f"normalization.{name}"
+    for name in ("batchnorm_forward", "batchnorm_backward", "fold_batchnorm")
+)
+
+
+def run(steps, limits=None):
+    checked = engine.graded_exercises(template())
+    return execute(steps, checked, provider.public_seed, limits or Limits())
+
+
+def steps_of(notebook, *more):
+    """The steps of a notebook, with further cells of the student's after the setup."""
+    setup, *rest = rebuild(template(), parse(json.dumps(notebook).encode())).steps
+    return [setup, *(Step(f"more-{i}", "added", text) for i, text in enumerate(more)), *rest]
+
+
+def text_of(outputs):
+    return "".join("".join(output.get("text", "")) for output in outputs)
+
+
+# ------------------------------------------------------------------------- one process, asked
+
+
+@pytest.fixture(scope="module")
+def child():
+    os.environ["GRADER_TOKEN"] = SECRET
+    with Process(Limits(file=1000)) as process:
+        yield process
+    del os.environ["GRADER_TOKEN"]
+
+
+@pytest.fixture
+def cell(child):
+    def execute(source):
+        child.left = 60
+        return child.ask({"do": "run", "source": source})["outputs"]
+
+    return execute
+
+
+def test_outputs_are_those_of_a_notebook(cell):
+    outputs = cell(
+        "import sys, matplotlib.pyplot as plt\n"
+        "print('out')\nprint('err', file=sys.stderr)\nplt.plot([1, 2])\n6 * 7"
+    )
+    kinds = [(output["output_type"], output.get("name")) for output in outputs]
+    assert kinds[:2] == [("stream", "stdout"), ("stream", "stderr")]
+    assert {kind for kind, _ in kinds[2:]} == {"execute_result", "display_data"}
+    data = {kind: value for output in outputs[2:] for kind, value in output["data"].items()}
+    assert data["image/png"].startswith("iVBOR")
+    assert "42" in [output["data"]["text/plain"] for output in outputs[2:]]
+
+
+def test_errors_are_outputs_and_the_next_cell_runs(cell):
+    (syntax,) = cell("def f(:\n  pass")
+    assert syntax["ename"] == "SyntaxError"
+    (error,) = cell("1 / 0")
+    assert error["ename"] == "ZeroDivisionError" and error["traceback"]
+    (result,) = cell("'still here'")
+    assert result["data"]["text/plain"] == "'still here'"
+
+
+def test_there_is_nothing_of_the_grader_in_the_environment(cell):
+    found = text_of(cell("import os\nprint(dict(os.environ), os.getcwd())"))
+    assert SECRET not in found
+    assert os.path.expanduser("~") not in re.findall(r"'HOME': '([^']*)'", found)
+    assert os.getcwd() not in found.split("}")[1]
+
+
+def test_one_thread_and_no_standard_input(cell):
+    found = text_of(cell("import sys, torch\nprint(torch.get_num_threads(), sys.stdin.read())"))
+    assert found == "1 \n"
+
+
+def test_a_memory_bomb_is_an_error_of_the_student(cell):
+    outputs = cell("import numpy as np\nnp.ones(10**10)")
+    assert "MemoryError" in outputs[-1]["ename"]
+
+
+def test_a_full_disk_is_an_error_of_the_student(cell):
+    outputs = cell("with open('big', 'wb') as file:\n    file.write(b'x' * 5000)")
+    assert outputs[-1]["ename"] == "OSError"
+
+
+def test_output_is_bounded(cell):
+    outputs = cell("for _ in range(100_000):\n    print('x' * 100)")
+    assert 100_000 < sum(map(len, map(str, outputs))) < 3_000_000
+
+
+# ------------------------------------------------------------------------ a whole submission
+
+
+def test_scenarios_run_at_the_check_of_the_template_only():
+    steps = steps_of(
+        solution(),
+        "check = 'my own variable'\nnp.random.seed(0)",
+        "from autograder.check import check as again",
+    )
+    late = Step("late", "added", f"again('{FORWARD}', lambda *args: None)")
+    outcome = run([*steps, late])
+    assert outcome.complete
+    assert set(outcome.seen) == {FORWARD, BACKWARD, FOLD}
+    assert all(seen.fault is None for part in outcome.seen.values() for seen in part.values())
+    assert outcome.outputs["late"][0]["data"]["text/plain"] == "0.0"
+
+
+def test_an_endless_function_costs_itself_and_what_calls_it():
+    notebook = with_body(solution(), "batchnorm_backward", "while True: pass")
+    calls = f'check("{BACKWARD}", batchnorm_forward, batchnorm_backward)'
+    steps = steps_of(notebook)
+    outcome = run(steps, Limits(cell_seconds=1.5))
+    assert list(outcome.stopped) == ["normalization-batchnorm_backward-check"]
+    assert "1.5 seconds" in outcome.failed[BACKWARD].kind
+    assert outcome.seen[BACKWARD] == {} and outcome.aborted is None
+    assert all(seen.fault is None for id in (FORWARD, FOLD) for seen in outcome.seen[id].values())
+    assert not outcome.complete and calls in [step.source for step in steps]
+
+
+def test_the_second_cell_that_ends_the_process_ends_the_run():
+    daemon = (
+        "import os, subprocess\nprint(subprocess.Popen(['sleep', '600']).pid)\n"
+        "from pathlib import Path\nprint(Path.cwd())"
+    )
+    crash = "import ctypes\nctypes.string_at(0)"
+    steps = steps_of(solution(), daemon, "os._exit(7)")
+    steps.insert(5, Step("crash", "added", crash))
+    outcome = run(steps)
+    assert "exit status 7" in outcome.stopped["more-1"].kind
+    assert "SIGSEGV" in outcome.stopped["crash"].kind and outcome.aborted
+    assert set(outcome.seen) == {FORWARD}  # what came before the second crash is kept
+    pid, folder = text_of(outcome.outputs["more-0"]).split()
+    assert not os.path.exists(folder)
+    assert is_gone(int(pid))
+
+
+def is_gone(pid):
+    """Whether a killed process has left; the kernel may need a moment."""
+    for _ in range(100):
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                if file.read().rpartition(")")[2].split()[0] == "Z":
+                    return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+FORGED = """
+import itertools, os, numpy
+ways = itertools.cycle([
+    lambda path: open(path, "wb").write(b"\\x80pickle"),
+    lambda path: None,
+    lambda path: os.symlink("/etc/passwd", path),
+])
+numpy.save = lambda path, array, **options: next(ways)(path)
+"""
+
+
+def test_results_that_are_not_as_agreed_are_faults_of_the_submission():
+    outcome = run(steps_of(solution(), FORGED)[:6])
+    seen = [one for part in outcome.seen.values() for one in part.values()]
+    assert len(seen) > 6
+    assert {one.fault.kind for one in seen} == {sandbox.MALFORMED}
+    details = " ".join(one.fault.text for one in seen)
+    assert all(said in details for said in ("not an array", "No such file", "symbolic link"))
+
+
+def test_an_answer_that_is_not_as_agreed_stops_the_process():
+    with Process(Limits()) as process:
+        process.ask({"do": "run", "source": "import json"})
+        with pytest.raises(Stopped, match="not as agreed"):
+            process.ask({"do": "run", "source": "json.dumps = lambda *args: '[]'"})
+
+
+def test_a_sandbox_that_cannot_start_is_nobodys_mark(monkeypatch):
+    monkeypatch.setattr(sandbox.sys, "executable", "/bin/false")
+    with pytest.raises(Infrastructure, match="did not start"):
+        run(steps_of(solution()))
+    monkeypatch.setattr(sandbox.sys, "executable", "/bin/no-such-python")
+    with pytest.raises(Infrastructure, match="no-such-python"):
+        run(steps_of(solution()))
+
+
+# --------------------------------------------------------------------------------- arrays
+
+
+def saved(array, **options):
+    file = io.BytesIO()
+    np.save(file, array, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i8", "?", ">f8"])
+def test_plain_arrays_are_read(tmp_path, dtype):
+    array = np.arange(6).reshape(2, 3).astype(dtype)
+    (tmp_path / "a.npy").write_bytes(saved(array))
+    np.testing.assert_array_equal(read_array(tmp_path / "a.npy"), array, strict=True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"not an array",
+        saved(np.array([{}], dtype=object), allow_pickle=True),
+        saved(np.array(["text"])),
+        saved(np.zeros(2, "f8,i4")),
+        saved(np.zeros(2, "c16")),
+        saved(np.zeros(2, "m8[s]")),
+        saved(np.zeros(2, np.longdouble)),
+        saved(np.zeros(4))[:-1],
+        saved(np.zeros(4)) + b"x",
+        saved(np.zeros(4)).replace(b"(4,)", b"(9,)"),
+        saved(np.zeros(4)).replace(b"(4,)", b"(-4,)"[:4]),
+        saved(np.zeros(4)).replace(b"'descr'", b"'other'"),
+    ],
+)
+def test_anything_else_is_refused(tmp_path, data):
+    (tmp_path / "a.npy").write_bytes(data)
+    with pytest.raises(Unreadable):
+        read_array(tmp_path / "a.npy")
+
+
+def test_a_link_in_place_of_an_array_is_refused(tmp_path):
+    (tmp_path / "secret.npy").write_bytes(saved(np.zeros(4)))
+    (tmp_path / "a.npy").symlink_to(tmp_path / "secret.npy")
+    with pytest.raises(Unreadable, match="symbolic link"):
+        read_array(tmp_path / "a.npy")
+
+
+def test_a_large_array_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(sandbox, "MAX_ARRAY", 100)
+    (tmp_path / "a.npy").write_bytes(saved(np.zeros(40)))
+    with pytest.raises(Unreadable, match="at most 100"):
+        read_array(tmp_path / "a.npy")
