@@ -417,13 +417,11 @@ def test_references_are_self_contained(lesson):
 
 
 def test_stubs_score_nothing(lesson):
-    for cell, exercise in zip(
-        [cell for cell in lesson.cells if cell.role == "solution"], lesson.exercises, strict=True
-    ):
-        namespace = {}
-        exec(cell.student, namespace)
-        functions = dict.fromkeys(exercise.functions, namespace[exercise.function])
-        report = run(exercise, functions)
+    namespace = {}
+    stubs = [cell.student for cell in lesson.cells if cell.role == "solution"]
+    for stub, exercise in zip(stubs, lesson.exercises, strict=True):
+        exec(stub, namespace)
+        report = run(exercise, {name: namespace[name] for name in exercise.functions})
         assert report.score == 0
         assert {row.message for row in report.rows} == {"not written yet"}
 
