@@ -121,8 +121,14 @@ def read_lesson(path: Path) -> Lesson:
     Raises BuildError for anything an author can get wrong, with file, line and what to do.
     """
     path = Path(path)
-    text = path.read_text(encoding="utf-8")
-    notebook = jupytext.reads(text, fmt="py:percent")
+    try:
+        text = path.read_text(encoding="utf-8")
+        notebook = jupytext.reads(text, fmt="py:percent")
+    except OSError:
+        raise
+    except Exception as error:  # jupytext has no error of its own: YAML's, Unicode's, ...
+        problem = " ".join(str(error).split())
+        raise BuildError(f"{shown(path)}: cannot be read as a lesson: {problem}") from None
     header = _read_header(path, notebook.metadata)
     blocks = _read_blocks(path, text, notebook)
     expansion = _Expansion()
@@ -140,7 +146,8 @@ def read_lesson(path: Path) -> Lesson:
 
 
 def _read_header(path, metadata):
-    header = metadata.get("course", {})
+    header = metadata.get("course")
+    header = header if isinstance(header, dict) else {}
     wanted = {"lesson": str, "title": str, "minutes_core": int, "minutes_all": int}
     for key, kind in wanted.items():
         if not isinstance(header.get(key), kind):
@@ -187,6 +194,8 @@ def _read_blocks(path, text, notebook):
 
 
 def _require_valid(block):
+    if block.role is None:
+        raise block.error(f'a code cell needs role="..." on its line; roles: {", ".join(ROLES)}')
     if block.role not in ROLES:
         raise block.error(f"unknown role {block.role!r}; roles: {', '.join(ROLES)}")
     kind, required, optional = ROLES[block.role]
@@ -307,12 +316,12 @@ class _Expansion:
     def _find(self, block):
         """Return the exercise of a block, once what it builds on is known to stand above it."""
         name = block.options["exercise"]
-        known = {exercise.id: exercise for exercise in exercises.all_exercises()}
-        if name not in known:
-            raise block.error(f"unknown exercise {name!r}; exercises: {', '.join(known)}")
+        try:
+            exercise = exercises.find(name)
+        except KeyError as error:
+            raise block.error(error.args[0]) from None
         if _without_comments(block.source):
             raise block.error("the build writes the cells of an exercise; leave this one empty")
-        exercise = known[name]
         if exercise in self.exercises:
             raise block.error(f"exercise {name!r} stands twice in this lesson; keep one")
         for function in exercise.functions[:-1]:

@@ -92,14 +92,14 @@ def test_cells_of_a_tiny_lesson_stand_in_order_with_their_roles(write):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (EXERCISE.replace("unit_rows", "unit_row"), "line 14: unknown exercise"),
+        (EXERCISE.replace("unit_rows", "unit_row"), "line 14: there is no exercise"),
         (EXERCISE + "x = 1\n\n", "leave this one empty"),
         (EXERCISE + EXERCISE, "line 16: exercise 'getting_started.unit_rows' stands twice"),
         (EXPERIMENT + EXERCISE, "uses names 'unit_rows', which no exercise above this cell writes"),
         (EXERCISE + question(20), "80 automatic points and 20 by hand, got 100"),
         ("", "100 automatic points and 0 by hand, got 0"),
         (EXERCISE + '# %% role="quiz"\n1\n', "line 16: unknown role 'quiz'; roles: prose, setup"),
-        (EXERCISE + "# %%\n1\n", "unknown role None"),
+        (EXERCISE + "# %%\n1\n", 'line 16: a code cell needs role="..." on its line'),
         (EXERCISE + '# %% role="experiment" use="x"\n1\n', "takes no use=...; remove it"),
         (EXERCISE + '# %% role="question" id="a" points=1\n1\n', "must be a markdown cell"),
         ('# %% role="exercise"\n', "needs exercise=... on its line"),
@@ -129,9 +129,18 @@ def test_a_guard_or_a_check_that_is_not_imported_is_refused(write):
         read_lesson(write(EXERCISE, HEADER.replace("check, needs", "needs")))
 
 
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "77_tiny.py"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(BuildError, match=r"77_tiny.py: cannot be read as a lesson: 'utf-8' codec"):
+        read_lesson(path)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
+        ('"77"', '"77', "cannot be read as a lesson: while scanning a quoted scalar"),
+        ('{lesson: "77", title: Tiny, minutes_core: 1, minutes_all: 2}', "77", "lesson is None"),
         ("lesson: ", "number: ", "the header needs, under `jupyter:`, a `course:` entry"),
         ("minutes_core: 1", "minutes_core: one", "minutes_core is 'one', not int"),
         ('"77"', '"78"', "the file name must start with its lesson number"),
