@@ -102,8 +102,8 @@ def agree(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
     """Say whether two observations are the same: shape, NaNs, infinities, values in tolerance."""
     if a.shape != b.shape:
         return False
+    a, b = a.astype(float), b.astype(float)
     with np.errstate(invalid="ignore"):
-        a, b = a.astype(float), b.astype(float)
         close = (np.abs(a - b) <= tolerance) | (a == b) | (np.isnan(a) & np.isnan(b))
     return bool(close.all())
 
@@ -116,8 +116,7 @@ def _difference(key, seen, expected, target):
     if value.shape != target.shape:
         return f"{key} must have shape {target.shape}", f"{key} has shape {value.shape}"
     value, tolerance = value.astype(float), expected.tolerance(key, value.dtype)
-    with np.errstate(invalid="ignore"):
-        off = ~(np.abs(value - target) <= tolerance)
+    off = ~(np.abs(value - target) <= tolerance)
     if not off.any():
         return None
     first = tuple(int(i) for i in np.argwhere(off)[0])
@@ -311,11 +310,12 @@ def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Re
     from autograder.diagnose import diagnose
 
     missing = Seen(fault=Fault("nothing came back"))
-    verdicts = {
-        check.name: _verdict(check, seen.get(check.name, missing), exercise, provider)
-        for check in exercise.checks
-    }
-    named = diagnose(exercise, seen, verdicts, provider)
+    with np.errstate(all="ignore"):  # what was seen may hold NaN and infinity
+        verdicts = {
+            check.name: _verdict(check, seen.get(check.name, missing), exercise, provider)
+            for check in exercise.checks
+        }
+        named = diagnose(exercise, seen, verdicts, provider)
     rows, hinted = [], set()
     for check in exercise.checks:
         verdict, known = verdicts[check.name], named.get(check.name)

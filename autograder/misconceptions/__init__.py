@@ -1,13 +1,14 @@
 """Wrong answers that learners really give, and right answers in other ways; found by discovery.
 
-A module has tuples `MISCONCEPTIONS` and `VARIANTS`, or one of them. An edit of the reference is
-applied to its source here, so that a record reads as the difference that it makes. Records are
-written in NumPy's words; for a PyTorch exercise their text is translated.
+A module has tuples `MISCONCEPTIONS` and `VARIANTS`, and where needed a table `EQUIVALENT`. An edit
+of the reference is applied to its source here, so that a record reads as the difference that it
+makes. Records are written in NumPy's words; for a PyTorch exercise their text is translated.
 """
 
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Mapping
 from functools import cache
 
 from autograder import exercises
@@ -24,18 +25,19 @@ TO_TORCH = {
 
 
 @cache
+def _modules():
+    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    return [importlib.import_module(f"{__name__}.{name}") for name in names]
+
+
+@cache
 def _records() -> tuple[Misconception | Variant, ...]:
-    modules = [importlib.import_module(f"{__name__}.{m.name}") for m in _files()]
     return tuple(
         record
-        for module in modules
+        for module in _modules()
         for name in ("MISCONCEPTIONS", "VARIANTS")
         for record in getattr(module, name, ())
     )
-
-
-def _files():
-    return sorted(pkgutil.iter_modules(__path__), key=lambda module: module.name)
 
 
 @cache
@@ -55,26 +57,52 @@ def _select(exercise_id, kind):
 
 
 @cache
+def equivalent_of(exercise_id: str) -> dict[str, str]:
+    """Return {mutated line: why it changes nothing that counts}; "..." stands for anything."""
+    exercise = exercises.find(exercise_id)
+    lines = {}
+    for module in _modules():
+        tables = getattr(module, "EQUIVALENT", {})
+        lines |= tables.get(f"{exercise.family}.{exercise.function}", {})
+    return {in_words_of(exercise, line): why for line, why in lines.items()}
+
+
+@cache
 def functions_of(record: Misconception | Variant):
     """Return {name: function}: the reference with the record's edits and functions in place.
-
-    All functions live in one namespace, so that an edited one is also what the others call; the
-    line that validates arguments is left out, as in what a student writes.
 
     Raises:
         ValueError: when an edit does not apply exactly once.
     """
     exercise = exercises.find(record.exercise)
-    module = importlib.import_module(exercise.module)
-    namespace = dict(vars(module)) | {"__name__": f"<{record.name}>", "validated": _unvalidated}
-    for name in exercise.functions:
-        source = inspect.getsource(inspect.unwrap(getattr(module, name)))
-        for old, new in record.edits.get(name, ()):
-            source = _edited(source, old, new, record, exercise)
-        _execute(source, record, namespace)
+    texts = {}
+    for name, edits in record.edits.items():
+        texts[name] = reference_source(exercise, name)
+        for old, new in edits:
+            texts[name] = _edited(texts[name], old, new, record, exercise)
     for name, function in record.functions.items():
-        _execute(in_words_of(exercise, inspect.getsource(function)), record, namespace)
-        namespace[name] = namespace[function.__name__]
+        text = inspect.getsource(function).replace(f"def {function.__name__}(", f"def {name}(", 1)
+        texts[name] = in_words_of(exercise, text)
+    return assembled(exercise, texts, label=record.name)
+
+
+def reference_source(exercise: Exercise, name: str) -> str:
+    """Return the program text of one of the exercise's functions in the library."""
+    module = importlib.import_module(exercise.module)
+    return inspect.getsource(inspect.unwrap(getattr(module, name)))
+
+
+def assembled(exercise: Exercise, texts: Mapping[str, str], label: str):
+    """Return {name: function} of the library, with the program `texts` in place of some.
+
+    All functions live in one namespace, so that a changed one is also what the others call; the
+    line that validates arguments is left out, as in what a student writes.
+    """
+    module = importlib.import_module(exercise.module)
+    namespace = dict(vars(module)) | {"__name__": f"<{label}>", "validated": _unvalidated}
+    for name in exercise.functions:
+        text = texts.get(name) or reference_source(exercise, name)
+        exec(compile(text, f"<{label}>", "exec"), namespace)
     return {name: namespace[name] for name in exercise.functions}
 
 
@@ -88,10 +116,6 @@ def in_words_of(exercise: Exercise, text: str) -> str:
 
 def _unvalidated(**rules):
     return lambda function: function
-
-
-def _execute(source, record, namespace):
-    exec(compile(source, f"<{record.name}>", "exec"), namespace)
 
 
 def _edited(source, old, new, record, exercise):

@@ -96,3 +96,7 @@ VARIANTS = (
         remark=NEARLY_REMARK,
     ),
 )
+
+EQUIVALENT = {
+    ID: {"return x / np.where(length > 0, length, 2)": "a row of zeros divided by anything is zero"}
+}

@@ -1,2 +1,0 @@
-MISCONCEPTIONS = ()
-VARIANTS = ()

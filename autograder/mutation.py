@@ -1,0 +1,163 @@
+"""Small mistakes made by machine: every mutant of a function differs from it in one place.
+
+A check that lets a mutant pass would let a student's slip pass. What is changed: operators,
+constants (axis numbers among them), comparisons, names of the same kind, the order of arguments;
+what is left out: terms, calls, keyword arguments, signs, statements.
+"""
+
+import ast
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+OTHER = {
+    ast.Add: ast.Sub,
+    ast.Sub: ast.Add,
+    ast.Mult: ast.Div,
+    ast.Div: ast.Mult,
+    ast.Pow: ast.Mult,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+}
+OTHER_CALL = {"sum": "mean", "mean": "sum"}
+SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.Raise)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A changed function: its program text, and the statement that differs."""
+
+    line: str
+    text: str
+
+
+def mutants(text: str, kinds: Mapping[str, object]) -> list[Mutant]:
+    """Return every mutant of the function that `text` defines, each once.
+
+    Args:
+        text: program text of one function; decorators and docstring are left alone.
+        kinds: {name of a variable: its kind}; only names of one kind take each other's place.
+
+    >>> [m.line for m in mutants("def f(x):\\n    return -x", {"x": "number"})]
+    ['return x']
+    """
+    tree = ast.parse(textwrap.dedent(text))
+    function = tree.body[0]
+    function.decorator_list = []
+    if ast.get_docstring(function) is not None:
+        del function.body[0]
+    found = {}
+    for statement in _statements(function):
+        for put, taken in _changes(statement, kinds):
+            put()
+            line, changed = ast.unparse(statement).splitlines()[0], ast.unparse(tree)
+            taken()
+            found.setdefault(changed, Mutant(line, changed))
+    for body, position in _places(function):
+        statement = body[position]
+        body[position] = ast.Pass()
+        left_out = f"left out: {ast.unparse(statement)}"
+        found.setdefault(ast.unparse(tree), Mutant(left_out, ast.unparse(tree)))
+        body[position] = statement
+    found.pop(ast.unparse(tree), None)
+    return list(found.values())
+
+
+def _statements(function):
+    return [node for node in ast.walk(function) if isinstance(node, ast.stmt)][1:]
+
+
+def _places(function):
+    """Yield (list of statements, position) of every statement that can be left out."""
+    for node in ast.walk(function):
+        for body in (getattr(node, "body", []), getattr(node, "orelse", [])):
+            if isinstance(body, list):
+                yield from ((body, i) for i, part in enumerate(body) if isinstance(part, SIMPLE))
+
+
+def _changes(statement, kinds) -> Iterator:
+    """Yield pairs of functions that make one change in `statement` and take it back."""
+    if isinstance(statement, ast.Raise):
+        return  # the wording of an error counts for nothing
+    for parent in _own_nodes(statement):
+        for name, value in list(ast.iter_fields(parent)):
+            if isinstance(value, list):
+                yield from _list_changes(parent, name, value, kinds)
+            elif isinstance(value, ast.AST) and not isinstance(value, ast.stmt):
+                for other in _alternatives(value, kinds):
+                    yield _setter(parent, name, other), _setter(parent, name, value)
+
+
+def _own_nodes(statement):
+    """Walk over a statement without the statements inside it."""
+    waiting = [statement]
+    while waiting:
+        node = waiting.pop(0)
+        yield node
+        waiting += [c for c in ast.iter_child_nodes(node) if not isinstance(c, ast.stmt)]
+
+
+def _list_changes(parent, name, values, kinds):
+    for i, value in enumerate(values):
+        if isinstance(value, ast.expr | ast.cmpop):
+            for other in _alternatives(value, kinds):
+                changed = [*values[:i], other, *values[i + 1 :]]
+                yield _setter(parent, name, changed), _setter(parent, name, values)
+        if isinstance(value, ast.keyword):
+            yield (
+                _setter(parent, name, [*values[:i], *values[i + 1 :]]),
+                _setter(parent, name, values),
+            )
+        if i and isinstance(parent, ast.Call | ast.Tuple) and isinstance(value, ast.expr):
+            swapped = [*values[: i - 1], value, values[i - 1], *values[i + 1 :]]
+            yield _setter(parent, name, swapped), _setter(parent, name, values)
+
+
+def _setter(parent, name, value):
+    return lambda: setattr(parent, name, value)
+
+
+def _alternatives(node, kinds):
+    """Yield what may stand in place of the expression `node`."""
+    if isinstance(node, ast.operator | ast.cmpop):
+        if type(node) in OTHER:
+            yield OTHER[type(node)]()
+    elif isinstance(node, ast.BinOp):
+        yield from (node.left, node.right)
+    elif isinstance(node, ast.UnaryOp):
+        yield node.operand
+    elif isinstance(node, ast.Constant):
+        yield from map(ast.Constant, _other_constants(node.value))
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+        kind = kinds.get(node.id)
+        same = sorted(name for name in kinds if kinds[name] == kind and name != node.id)
+        yield from (ast.Name(name, ast.Load()) for name in same if kind is not None)
+    elif isinstance(node, ast.Attribute) and node.attr in OTHER_CALL:
+        yield ast.Attribute(node.value, OTHER_CALL[node.attr], ast.Load())
+    elif isinstance(node, ast.Attribute) and node.attr == "T":
+        yield node.value
+    elif isinstance(node, ast.Call):
+        yield from _without_call(node, kinds)
+
+
+def _without_call(call, kinds):
+    if len(call.args) == 1:
+        yield call.args[0]
+    receiver = getattr(call.func, "value", None)
+    is_module = isinstance(receiver, ast.Name) and receiver.id not in kinds
+    if receiver is not None and not is_module:
+        yield receiver
+
+
+def _other_constants(value):
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int):
+        return [value + 1, value - 1]
+    if isinstance(value, float):
+        return [2 * value, value / 2]
+    return [value + "_"] if isinstance(value, str) else []
