@@ -320,7 +320,9 @@ class BatchNorm1d(nn.Module):
         channels_first = x.movedim(1, 0)
         rows = channels_first.reshape(self.num_features, -1).T  # (N, D) or (N·H·W, C)
         out = self._normalize_batch(rows) if self.training else self._normalize_running(rows)
-        return out.T.reshape(channels_first.shape).movedim(0, 1)
+        return (
+            out.T.reshape(channels_first.shape).movedim(0, 1).contiguous()
+        )  # so that view() works
 
     def _normalize_batch(self, rows):
         N = len(rows)
@@ -333,7 +335,9 @@ class BatchNorm1d(nn.Module):
         out = BatchNormFunction.apply(rows, self.weight, self.bias, batch)
         with torch.no_grad():
             self.num_batches_tracked += 1
-            share = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+            share = self.momentum
+            if share is None:
+                share = 1 / int(self.num_batches_tracked)
             self.running_mean.lerp_(batch["running_mean"].to(self.running_mean), share)
             unbiased = batch["running_var"].to(self.running_var) * (N / (N - 1))
             self.running_var.lerp_(unbiased, share)
