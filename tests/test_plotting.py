@@ -102,9 +102,9 @@ def test_a_line_is_the_median_and_a_band_the_range():
 
 
 def test_a_diverged_run_is_a_cross_at_the_top():
-    figure = plotting.plot_scale_sweep([1, 2, 3], {"a": [[1, 2, np.nan], [1, np.inf, np.inf]]})
+    figure = plotting.plot_scale_sweep([1, 2, 3], {"a": [[1, 2, np.nan], [1, np.inf, 3]]})
     line, crosses = figure.axes[0].lines
-    np.testing.assert_array_equal(line.get_ydata(), [1, 2, np.nan])
+    np.testing.assert_array_equal(line.get_ydata(), [1, 2, 3])
     assert crosses.get_xdata().tolist() == [2, 3] and min(crosses.get_ydata()) >= 1
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["a", "a, a run diverged"]
@@ -115,7 +115,7 @@ def test_wide_ranges_are_drawn_on_a_logarithmic_axis():
         return plotting.plot_scale_sweep([1, 2], {"a": values}).axes[0].get_yscale()
 
     assert scale([1e-3, 1.0]) == "log"
-    assert scale([0.1, 1.0]) == scale([0, 1e3]) == scale([-1e-3, 1.0]) == "linear"
+    assert scale([0.1, 9.0]) == scale([0, 1e3]) == scale([-1e-3, 1.0]) == "linear"
 
 
 def test_results_must_fit_the_settings():

@@ -102,8 +102,15 @@ def test_callbacks_see_every_step_in_training_mode():
 
 
 def test_divergence_stops_the_run_without_a_warning():
-    history = run(learning_rate=1e30, steps=50)
+    updates = []
+
+    def update(w, dw, config):
+        updates.append(w.shape)
+        return sgd_update(w, dw, config)
+
+    history = run(learning_rate=1e30, steps=50, update=update)
     assert history.diverged and len(history.loss) < 50
+    assert len(updates) == 4 * (len(history.loss) - 1)  # none by the gradients of a lost run
     assert not np.isfinite(history.loss[-1]) and np.isfinite(history.loss[:-1]).all()
     assert history.steps == [len(history.loss)] and 0 <= history.val_accuracy[-1] <= 1
     assert "diverged" in repr(history)
