@@ -404,6 +404,7 @@ def _filled(k):
 def _line(ax, x, values, k, label, markevery=None):
     """Draw the median of values (seeds, X) and their range; infinity is a cross at the top."""
     color, marker, dash, _ = _style(k)
+    markevery = markevery or max(1, len(x) // 20)
     look = {"color": color, "marker": marker, "ls": dash, "ms": 5, "markevery": markevery}
     ax.plot(x, _over_seeds(np.median, values), label=label, zorder=3, **look)
     if len(values) > 1:

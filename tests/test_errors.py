@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cs231n_lib.errors import at_least, between, labels, validated, whole
+from cs231n_lib.errors import at_least, below, between, labels, validated, whole
 
 RULES = {
     "x": "N D",
@@ -142,7 +142,10 @@ def test_labels():
 def test_rules_are_functions_that_can_be_called_directly():
     at_least(2)("n", 2)
     between(0, 1)("p", 0)
+    below(1)("momentum", 0)
     whole(1)("stride", np.int32(3))
+    with pytest.raises(ValueError, match=r"momentum must be at least 0 and below 1, got 1\.0"):
+        below(1)("momentum", 1.0)
     with pytest.raises(ValueError, match=r"must be a whole number of at least 1, got 1\.5"):
         whole(1)("stride", 1.5)
 

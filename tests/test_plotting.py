@@ -20,6 +20,7 @@ PICTURES = {
     "panels": lambda: plotting.plot_scale_sweep(SCALES, {"accuracy": TWO, "loss": TWO}),
     "diverged": lambda: plotting.plot_scale_sweep(SCALES, {"none": [1, 2, np.nan, np.inf, 3]}),
     "batch sizes": lambda: plotting.plot_batch_sizes([2, 4, 8, 16, 32], TWO),
+    "lines": lambda: plotting.plot_lines(SCALES, TWO, "rate", "accuracy", log_x=True),
     "gap": lambda: plotting.plot_train_eval_gap(range(5), RUNS, RUNS / 2),
     "curves": lambda: plotting.plot_curves({"a": HISTORY, "b": [HISTORY, HISTORY]}),
     "running": lambda: plotting.plot_running_statistics(
@@ -37,10 +38,14 @@ def close_figures():
     plt.close("all")
 
 
-@pytest.fixture(params=PICTURES)
-def picture(request, monkeypatch):
-    monkeypatch.setattr(plt, "show", lambda: pytest.fail("a picture must not show itself"))
-    figure = PICTURES[request.param]()
+@pytest.fixture(params=PICTURES, scope="module")
+def picture(request):
+    """Return each picture, drawn once; it is the only figure, and nothing has shown it."""
+    plt.close("all")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plt, "show", lambda: pytest.fail("a picture must not show itself"))
+        figure = PICTURES[request.param]()
+    assert isinstance(figure, plt.Figure) and plt.get_fignums() == [figure.number]
     figure.canvas.draw()
     return figure
 
@@ -56,8 +61,7 @@ def overlap(a, b):
     return max(width, 0) * max(height, 0)
 
 
-def test_a_picture_is_one_figure_with_named_axes(picture):
-    assert isinstance(picture, plt.Figure) and plt.get_fignums() == [picture.number]
+def test_axes_have_names(picture):
     for ax in picture.axes:
         if ax.axison:
             last_row = ax.get_subplotspec().is_last_row()
@@ -99,6 +103,13 @@ def test_a_line_is_the_median_and_a_band_the_range():
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), [2, 6])
     corners = ax.collections[0].get_paths()[0].vertices
     assert {(x, y) for x, y in corners} == {(0.1, 1), (0.1, 9), (1, 5), (1, 7)}
+
+
+def test_markers_stay_apart_on_long_lines():
+    def every(n):
+        return plotting.plot_lines(range(n), {"a": range(n)}, "x", "y").axes[0].lines[0]
+
+    assert [every(n).get_markevery() for n in (3, 20, 300)] == [1, 1, 15]
 
 
 def test_a_diverged_run_is_a_cross_at_the_top():
