@@ -16,6 +16,7 @@ from autograder.observe import STUB_MESSAGE
 STUB = f'raise NotImplementedError("{STUB_MESSAGE}")'
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"  # nbgrader's markers
 INDENT = "    "
+LINE = 100  # characters
 
 
 def stub_source(function: Callable) -> str:
@@ -77,18 +78,28 @@ def guarded(body: str, names: Sequence[str]) -> str:
         total = f(1)
         print(total)
     """
-    inside = _lines_inside_strings(body)
-    lines = [
-        line if number in inside or not line.strip() else INDENT + line
-        for number, line in enumerate(body.splitlines(), start=1)
-    ]
-    text = "\n".join([f"with needs({', '.join(names)}):", *lines])
+    inside, lines = _lines_inside_strings(body), [_opening(names)]
+    for number, line in enumerate(body.splitlines(), start=1):
+        if number in inside:
+            lines.append(line)
+        elif line.strip():
+            lines.append(INDENT + line)
+        elif lines[-1]:  # one blank line is enough inside a block
+            lines.append("")
+    text = "\n".join(lines)
     if _dump(ast.parse(text).body[0].body) != _dump(ast.parse(body).body):
         raise ValueError(
             "this cell changes its meaning when it is indented; "
             "do not continue a line inside a string with a backslash"
         )
     return text
+
+
+def _opening(names):
+    line = f"with needs({', '.join(names)}):"
+    if len(line) <= LINE:
+        return line
+    return "\n".join(["with needs(", *(f"{INDENT}{name}," for name in names), "):"])
 
 
 def _lines_inside_strings(body):

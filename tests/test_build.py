@@ -232,6 +232,14 @@ def test_a_guard_leaves_the_inside_of_strings_as_it_stands():
     assert inner["b"] == plain["b"]
 
 
+def test_a_guard_is_laid_out_for_reading():
+    body = 'def f():\n    return """a\n\n\nb"""\n\n\nprint(f())'
+    expected = '    def f():\n        return """a\n\n\nb"""\n\n    print(f())'
+    assert guarded(body, ["g"]) == f"with needs(g):\n{expected}"
+    names = ["a" * 60, "b" * 60]
+    assert guarded("1", names) == f"with needs(\n    {names[0]},\n    {names[1]},\n):\n    1"
+
+
 def test_a_string_continued_by_a_backslash_keeps_its_value():
     assert "\nno indent'" in guarded("a = 'one \\\nno indent'", ["f"])
 
