@@ -33,9 +33,11 @@ PICTURES = {
 
 
 @pytest.fixture(autouse=True)
-def close_figures():
+def close_figures(request):
+    """Close what a test drew; `picture` keeps its figure for several tests."""
     yield
-    plt.close("all")
+    if "picture" not in request.fixturenames:
+        plt.close("all")
 
 
 @pytest.fixture(params=PICTURES, scope="module")
