@@ -32,6 +32,14 @@ class Layer:
         self.grads = {}
         self.training = True
 
+    def forward(self, x):
+        """Return the output for the batch x, and remember what `backward` needs."""
+        raise NotImplementedError
+
+    def backward(self, dout):
+        """Return dx, and leave the gradients of `params` in `grads`."""
+        raise NotImplementedError
+
 
 class Affine(Layer):
     """x·w + b on rows of `n_in` numbers; w is drawn from N(0, scale²), b starts at 0.
