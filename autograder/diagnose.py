@@ -21,8 +21,8 @@ def diagnose(
     open_ = {
         (check.name, key)
         for check in exercise.checks
+        for key in verdicts[check.name].wrong
         if verdicts[check.name].fraction < 1
-        for key in _wrong_keys(seen.get(check.name), verdicts[check.name])
     }
     if not open_:
         return {}
@@ -46,27 +46,28 @@ def diagnose(
     return named
 
 
-def _wrong_keys(seen, verdict):
-    return ("fault",) if seen is None or seen.fault else verdict.wrong
-
-
 def _compare(exercise, seen, known, provider):
-    """Return the observations that `known` explains, and those in which it differs from `seen`."""
+    """Return the observations that `known` explains, and those in which it differs from `seen`.
+
+    It explains what it shows too and loses points for; being right there explains nothing.
+    """
     explains, contradicts = set(), set()
     for check in exercise.checks:
         student, theirs = seen.get(check.name, Seen()), known.seen[check.name]
         if student.fault or theirs.fault:
-            if _same_fault(student, theirs):
-                explains.add((check.name, "fault"))
-            else:
-                contradicts.add((check.name, "fault"))
-            continue
-        expected = provider.expected(exercise, check)
-        for key in expected.arrays:
-            if key.startswith("_") or student.arrays is None:
-                continue
-            same = _same(student.arrays, theirs.arrays, key, expected)
-            (explains if same else contradicts).add((check.name, key))
+            equal = {"fault": _same_fault(student, theirs)}
+        else:
+            expected = provider.expected(exercise, check)
+            equal = {
+                key: _same(student.arrays or {}, theirs.arrays, key, expected)
+                for key in expected.arrays
+                if not key.startswith("_")
+            }
+        for key, agrees in equal.items():
+            if not agrees:
+                contradicts.add((check.name, key))
+            elif key in known.wrong[check.name]:
+                explains.add((check.name, key))
     return explains, contradicts
 
 

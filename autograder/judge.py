@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from autograder.observe import Fault, Seen
-from autograder.spec import Arrays, Exercise, Verdict
+from autograder.spec import Arrays, Check, Exercise, Verdict
 
 NOISE_FACTOR = 10
 FLOOR = 16  # epsilons of the largest expected value
@@ -310,12 +310,11 @@ def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Re
     from autograder.diagnose import diagnose
 
     missing = Seen(fault=Fault("nothing came back"))
-    with np.errstate(all="ignore"):  # what was seen may hold NaN and infinity
-        verdicts = {
-            check.name: _verdict(check, seen.get(check.name, missing), exercise, provider)
-            for check in exercise.checks
-        }
-        named = diagnose(exercise, seen, verdicts, provider)
+    verdicts = {
+        check.name: verdict_on(check, seen.get(check.name, missing), exercise, provider)
+        for check in exercise.checks
+    }
+    named = diagnose(exercise, seen, verdicts, provider)
     rows, hinted = [], set()
     for check in exercise.checks:
         verdict, known = verdicts[check.name], named.get(check.name)
@@ -335,7 +334,9 @@ def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Re
     return Report(exercise.id, exercise.title, tuple(rows))
 
 
-def _verdict(check, seen, exercise, provider):
+def verdict_on(check: Check, seen: Seen, exercise: Exercise, provider) -> Verdict:
+    """Judge one check; what could not be observed earns nothing."""
     if seen.fault:
-        return Verdict(0, seen.fault.kind, seen.fault.text)
-    return (check.judge or matches)(seen.arrays, provider.expected(exercise, check))
+        return Verdict(0, seen.fault.kind, seen.fault.text, wrong=("fault",))
+    with np.errstate(all="ignore"):  # what was seen may hold NaN and infinity
+        return (check.judge or matches)(seen.arrays, provider.expected(exercise, check))

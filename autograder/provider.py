@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autograder.judge import EPS32, Expected
+from autograder.judge import EPS32, Expected, verdict_on
 from autograder.observe import Fault, Implementation, Seen, observe, observe_check
 from autograder.spec import Check, Exercise
 
@@ -25,11 +25,12 @@ NUDGES = 3
 
 @dataclass(frozen=True)
 class Known:
-    """A known wrong answer: its name, its hint, and what it shows in every check."""
+    """A known wrong answer: its name, its hint, what every check shows and finds wrong."""
 
     name: str
     hint: str
     seen: dict[str, Seen]
+    wrong: dict[str, tuple[str, ...]]
 
 
 def public_seed(exercise: Exercise, check: Check) -> int:
@@ -65,7 +66,7 @@ class live:
 
     def __init__(self, seed_of):
         self.expected = cache(lambda exercise, check: _expect(exercise, check, seed_of))
-        self.misconceptions = cache(lambda exercise: _run_misconceptions(exercise, seed_of))
+        self.misconceptions = cache(lambda exercise: _run_misconceptions(exercise, seed_of, self))
 
 
 def reference(exercise: Exercise):
@@ -122,13 +123,18 @@ def _run_variants(exercise, check, seed):
             yield variant.remark, seen.arrays
 
 
-def _run_misconceptions(exercise, seed_of):
+def _run_misconceptions(exercise, seed_of, provider):
     from autograder import misconceptions
 
-    return tuple(
-        Known(m.name, m.hint, observe(exercise, misconceptions.functions_of(m), seed_of))
-        for m in misconceptions.of(exercise.id)
-    )
+    known = []
+    for m in misconceptions.of(exercise.id):
+        seen = observe(exercise, misconceptions.functions_of(m), seed_of)
+        wrong = {
+            check.name: verdict_on(check, seen[check.name], exercise, provider).wrong
+            for check in exercise.checks
+        }
+        known.append(Known(m.name, m.hint, seen, wrong))
+    return tuple(known)
 
 
 # ---------------------------------------------------------------------------------- recorded
@@ -156,8 +162,9 @@ def record(exercises, folder: Path, seed_of=public_seed) -> None:
                 _put(arrays, f"{c}/misconception{m}", _compared(seen.arrays or {}))
                 if seen.fault:
                     faults[check.name] = [seen.fault.kind, seen.fault.text]
-            entry = {"name": known.name, "hint": known.hint, "faults": faults}
-            texts["misconceptions"].append(entry)
+            texts["misconceptions"].append(
+                {"name": known.name, "hint": known.hint, "faults": faults, "wrong": known.wrong}
+            )
         np.savez_compressed(folder / f"{exercise.grade_id}.npz", **arrays)
         text = json.dumps(texts, indent=1, sort_keys=True, ensure_ascii=False)
         (folder / f"{exercise.grade_id}.json").write_text(text + "\n", encoding="utf-8")
@@ -198,7 +205,12 @@ class recorded:
     def _misconceptions(self, exercise):
         texts, arrays = self._load(exercise)
         return tuple(
-            Known(entry["name"], entry["hint"], self._seen(exercise, m, entry, arrays))
+            Known(
+                entry["name"],
+                entry["hint"],
+                self._seen(exercise, m, entry, arrays),
+                {name: tuple(keys) for name, keys in entry["wrong"].items()},
+            )
             for m, entry in enumerate(texts["misconceptions"])
         )
 
