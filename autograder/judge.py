@@ -32,8 +32,11 @@ class Expected:
     variants: tuple[tuple[str, Arrays], ...] = ()  # (remark, arrays) of legitimate other ways
 
     def tolerance(self, key: str, dtype) -> float:
-        """Largest difference that rounding explains in observation `key` of type `dtype`."""
-        eps = max(_eps(self.dtypes[key]), _eps(dtype))
+        """Largest difference that rounding explains in observation `key` of type `dtype`.
+
+        Types coarser than float32 are given no more room than float32.
+        """
+        eps = max(_eps(self.dtypes[key]), min(_eps(dtype), EPS32))
         largest = np.abs(self.arrays[key]).max(initial=0.0)
         return NOISE_FACTOR * max(self.noise[key] * eps / EPS32, FLOOR * eps * largest)
 

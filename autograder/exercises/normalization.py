@@ -23,6 +23,11 @@ def batch(rng, *shape):
     return mean + spread * rng.normal(size=shape), gamma, beta
 
 
+def afterwards(names, arrays):
+    """Return arrays that went into a function as observations: it should not have changed them."""
+    return {f"{n} after the call": array for n, array in zip(names.split(), arrays, strict=True)}
+
+
 def training(**options):
     """Return a fresh bn_param in train mode with our awkward eps and momentum."""
     return {"mode": "train", "eps": EPS, "momentum": MOMENTUM, **options}
@@ -92,8 +97,7 @@ def forward_checks(name, shape, points):
         single = [a.astype(np.float32) for a in arrays]
         out, _ = forward(impl, *single, training())
         double, _ = forward(impl, *arrays, training())
-        changed = dict(zip(("x", "gamma", "beta"), single, strict=True))
-        return {"out": out, "out of float64 x": double, **changed}
+        return {"out": out, "out of float64 x": double, **afterwards("x gamma beta", single)}
 
     scenarios = {
         "output of a training batch": (train_output, None),
@@ -175,7 +179,7 @@ def backward_checks(forward, backward, shape, points):
         _, cache = getattr(impl, forward)(*(a.astype(np.float32) for a in arrays), training())
         observed = dict(zip(GRADIENTS, getattr(impl, backward)(single, cache), strict=True))
         double, *_ = getattr(impl, backward)(dout, forward_of(impl, arrays)[1])
-        return {**observed, "dx of float64 dout": double, "dout": single}
+        return {**observed, "dx of float64 dout": double, **afterwards("dout", [single])}
 
     def direct(noise, x_mu):
         """Remove both sums: neither the mean nor the variance moves the loss."""
@@ -214,34 +218,35 @@ def backward_checks(forward, backward, shape, points):
 
 
 def _folded(impl, rng, **options):
-    arrays = {"W": rng.normal(size=(4, 6)), "b": rng.normal(size=6)}
+    W, b = rng.normal(size=(4, 6)), rng.normal(size=6)
     gamma, beta = rng.uniform(0.5, 2, 6), rng.normal(size=6)
     statistics = {"running_mean": rng.normal(size=6), "running_var": rng.uniform(0.5, 4, 6)}
     bn_param = {"mode": "test", **statistics, **options}
-    W_folded, b_folded = impl.fold_batchnorm(*arrays.values(), gamma, beta, bn_param)
-    return {"W_folded": W_folded, "b_folded": b_folded, **arrays}
+    W_folded, b_folded = impl.fold_batchnorm(W, b, gamma, beta, bn_param)
+    weights = {"W_folded": W_folded, **afterwards("W", [W])}
+    bias = {"b_folded": b_folded, **afterwards("b", [b])}
+    return weights, bias
 
 
 def _folded_weights(impl, rng):
-    observed = _folded(impl, rng, eps=EPS)
-    return {"W_folded": observed["W_folded"], "W": observed["W"]}
+    return _folded(impl, rng, eps=EPS)[0]
 
 
 def _folded_bias(impl, rng):
-    observed = _folded(impl, rng, eps=EPS)
-    return {"b_folded": observed["b_folded"], "b": observed["b"]}
+    return _folded(impl, rng, eps=EPS)[1]
 
 
 def _folded_default_eps(impl, rng):
-    observed = _folded(impl, rng)
-    return {"W_folded": observed["W_folded"], "b_folded": observed["b_folded"]}
+    weights, bias = _folded(impl, rng)
+    return weights | bias
 
 
 def _step(reg):
     def scenario(impl, rng):
         W, dW = rng.normal(size=(2, 6, 4))
         dW -= W * (W * dW).sum(axis=0) / (W**2).sum(axis=0)  # as under batch norm
-        return {"rate": impl.effective_learning_rate(W, dW, 0.4, reg), "W": W, "dW": dW}
+        rate = impl.effective_learning_rate(W, dW, 0.4, reg)
+        return {"rate": rate, **afterwards("W dW", [W, dW])}
 
     return scenario
 
@@ -249,7 +254,8 @@ def _step(reg):
 def _running_after(steps, momentum):
     def scenario(impl, rng):
         running = rng.uniform(0.5, 2, 5) * (1 - momentum**steps)
-        return {"debiased": impl.debias_running(running, momentum, steps), "running": running}
+        debiased = impl.debias_running(running, momentum, steps)
+        return {"debiased": debiased, **afterwards("running", [running])}
 
     return scenario
 
