@@ -320,9 +320,8 @@ class BatchNorm1d(nn.Module):
         channels_first = x.movedim(1, 0)
         rows = channels_first.reshape(self.num_features, -1).T  # (N, D) or (N·H·W, C)
         out = self._normalize_batch(rows) if self.training else self._normalize_running(rows)
-        return (
-            out.T.reshape(channels_first.shape).movedim(0, 1).contiguous()
-        )  # so that view() works
+        out = out.T.reshape(channels_first.shape).movedim(0, 1)
+        return out.contiguous()  # as PyTorch's own, so that view() works on it
 
     def _normalize_batch(self, rows):
         N = len(rows)

@@ -25,7 +25,8 @@ import torch
 from cs231n_lib.errors import validated
 from cs231n_lib.normalization import bn_options
 
-BLOCK = 2**17  # numbers of the input that are taken at a time, where rows can be chosen
+BLOCK = 2**17  # numbers of the input that are taken at a time
+CHAIN = 512  # rows that are added up at a time; in longer sums float32 loses digits
 
 
 @validated(x="N D", gamma="D", beta="D", bn_param=bn_options("D"))
@@ -143,7 +144,7 @@ def _blocks(a):
 
 
 def _slices(a):
-    step = max(1, BLOCK // math.prod(a.shape[1:]))
+    step = min(CHAIN, max(1, BLOCK // math.prod(a.shape[1:])))
     return [a[i : i + step] for i in range(0, len(a), step)]
 
 
