@@ -249,15 +249,19 @@ def stages() -> Iterator[Callable[[str, str, int], None]]:
     from autograder.report import printable
 
     # The bar keeps its own hold on the terminal: judging redirects sys.stdout for a while.
-    with Progress(*columns, console=Console(file=sys.stdout)) as progress:
-        tasks = {}
+    progress, tasks = Progress(*columns, console=Console(file=sys.stdout)), {}
 
-        def tell(stage: str, student: str, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = progress.add_task(names[stage], total=total, student="")
-            progress.update(tasks[stage], advance=1, student=printable(student))
+    def tell(stage: str, student: str, total: int) -> None:
+        progress.start()
+        if stage not in tasks:
+            tasks[stage] = progress.add_task(names[stage], total=total, student="")
+        progress.update(tasks[stage], advance=1, student=printable(student))
 
+    try:
         yield tell
+    finally:
+        if tasks:
+            progress.stop()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -216,7 +216,7 @@ def run(folder: Path = Path("demo-course")) -> Graded:
 def _fresh_course(folder: Path) -> Course:
     root = Path(folder).resolve()
     marker = root / ".autograder" / MARKER
-    if root.exists() and any(root.iterdir()) and not marker.exists():
+    if not marker.exists() and (root.is_file() or (root.is_dir() and any(root.iterdir()))):
         raise CourseError(f"{folder} is there already and is no demo: name another folder.")
     shutil.rmtree(root, ignore_errors=True)
     marker.parent.mkdir(parents=True, mode=0o700)

@@ -360,7 +360,7 @@ class Store:
         """Return the kept result of a student, or None when there is none that can be read."""
         try:
             return SubmissionResult.from_dict(json.loads(self._path(student).read_text("utf-8")))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def save(self, result: SubmissionResult) -> None:

@@ -226,7 +226,7 @@ def _error(name: str, text: str):
 
 
 class NbgraderError(Exception):
-    """nbgrader did not do what it was asked; the text is the last line that it had to say."""
+    """nbgrader did not do what it was asked; the text says why."""
 
 
 class NbgraderCourse:
@@ -321,6 +321,9 @@ def _quiet():
 
 
 def _require(outcome: dict) -> None:
+    """Raise what nbgrader says of a failure: the end of its last traceback, else its last line."""
     if not outcome["success"]:
-        said = (outcome.get("log") or outcome.get("error") or "no reason given").strip()
-        raise NbgraderError(said.splitlines()[-1])
+        log = (outcome.get("log") or outcome.get("error") or "no reason given").strip()
+        lines = [line for line in log.splitlines() if line.strip()]
+        raised = [line for line in lines if not line.startswith("[")]
+        raise NbgraderError((raised or lines)[-1])

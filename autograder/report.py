@@ -141,7 +141,7 @@ def write_summary(path: Path, lesson: str, results: Sequence[SubmissionResult]) 
 
 def summary_html(lesson: str, results: Sequence[SubmissionResult]) -> str:
     """Return one page about a class that needs no other file and no script."""
-    title = html.escape(f"Lesson {lesson}: what the class understood")
+    title = html.escape(printable(f"Lesson {lesson}: what the class understood"))
     return PAGE.format(
         title=title,
         lead=_lead(results),

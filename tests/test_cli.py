@@ -1,0 +1,271 @@
+"""The command line: what it teaches, what it does, and one clear line for each mistake."""
+
+import stat
+import subprocess
+import sys
+
+import pytest
+from grading import NAME, cell, content, solution, write_lesson
+
+from autograder import cli, course, lesson
+from autograder.__main__ import require_python
+from autograder.cli import main
+from autograder.course import find_name, init
+from autograder.engine import SubmissionResult
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Run the command line; returns exit status, standard output and standard error."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def command(*arguments):
+        with pytest.raises(SystemExit) as left:
+            main([str(argument) for argument in arguments])
+        return left.value.code or 0, *capsys.readouterr()
+
+    return command
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A course with a source notebook that nobody has released."""
+    made, _ = init(tmp_path / "my course", src=write_lesson(tmp_path / "src"))
+    return made
+
+
+def released(made):
+    """The same with a release, as nbgrader would make it, and one broken submission."""
+    for folder in ("release", "submitted/ada"):
+        path = made.root / folder / NAME / f"{NAME}.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content(solution()) if folder == "release" else b"{")
+    return made
+
+
+# ------------------------------------------------------------------------------------ help
+
+
+def test_help_teaches_with_examples(run):
+    status, out, _ = run("--help")
+    commands = ("init", "build", "kit", "grade", "report", "check", "demo")
+    assert status == 0 and all(command in out for command in commands)
+    for command in commands:
+        status, out, _ = run(command, "--help")
+        assert status == 0 and "Example" in out and f"autograder {command}" in out
+
+
+def test_python_dash_m_works():
+    command = [sys.executable, "-m", "autograder", "grade", "no-such-folder", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert done.stderr.startswith("autograder: There is no folder no-such-folder")
+
+
+def test_an_old_python_is_told_what_to_install(capsys):
+    require_python((3, 11))
+    with pytest.raises(SystemExit) as left:
+        require_python((3, 9))
+    assert left.value.code == 2
+    assert "this is Python 3.9, and Python 3.11 or newer is needed" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------ init
+
+
+def test_init_makes_a_course_and_running_it_again_keeps_everything(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(course, "SRC", write_lesson(tmp_path / "src"))
+    monkeypatch.setattr(init, "__defaults__", ((), None, tmp_path / "src"))
+    root = tmp_path / "made"
+    status, out, _ = run("init", root, "--exchange", tmp_path / "exchange")
+    assert status == 0 and "made the secret" in out and f"wrote source/{NAME}" in out
+    secret = root / ".autograder" / "secret"
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert stat.S_IMODE(secret.parent.stat().st_mode) == 0o700
+    assert len(secret.read_text()) == 64
+    assert str(tmp_path / "exchange") in (root / "nbgrader_config.py").read_text()
+    (root / "gradebook.db").write_text("precious")
+    config = root / "nbgrader_config.py"
+    config.write_text(config.read_text() + "# mine\n")
+    source = root / "source" / NAME / f"{NAME}.ipynb"
+    source.write_text("edited by hand")
+    before = {path: path.read_bytes() for path in (secret, config, root / "gradebook.db")}
+    status, out, _ = run("init", root)
+    assert status == 0 and "replaced" in out
+    assert all(path.read_bytes() == kept for path, kept in before.items())
+    (earlier,) = (root / ".autograder" / "replaced").iterdir()
+    assert earlier.read_text() == "edited by hand"
+    assert run("init", root)[1] == "made: everything was there already\n"
+
+
+def test_init_leaves_another_course_as_it_is(run, tmp_path):
+    (tmp_path / "nbgrader_config.py").write_text("c = get_config()")
+    status, _, err = run("init", tmp_path)
+    assert status == 2 and "configure(c)" in err
+    assert (tmp_path / "nbgrader_config.py").read_text() == "c = get_config()"
+
+
+# ------------------------------------------------------------------------------- mistakes
+
+
+def one_line(result):
+    status, out, err = result
+    assert status == 2 and out == "" and err.count("\n") == 1 and err.startswith("autograder: ")
+    return err
+
+
+def test_a_missing_or_wrong_course_folder(run, tmp_path):
+    assert "run `autograder init" in one_line(run("grade", tmp_path / "absent", "2"))
+    assert "is not a course folder" in one_line(run("grade", tmp_path, "2"))
+    assert "is not a course folder" in one_line(run("report", tmp_path, "2"))
+
+
+def test_an_unknown_lesson_names_the_nearest(run, made):
+    err = one_line(run("grade", made.root, "02_batch_normalisation"))
+    assert f"Did you mean {NAME}?" in err
+    assert f"Lessons: {NAME}" in one_line(run("report", made.root, "7"))
+    assert "There is no lesson 'optimizers'" in one_line(
+        run("init", made.root, "--lesson", "optimizers")
+    )
+
+
+def test_what_has_to_be_done_first_is_said(run, made):
+    assert "Nobody has submitted" in one_line(run("grade", made.root, "2"))
+    path = made.root / "submitted" / "ada" / NAME / f"{NAME}.ipynb"
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    assert f"nbgrader generate_assignment {NAME}" in one_line(run("grade", made.root, "2"))
+    assert "Nobody is graded" in one_line(run("report", made.root, "2"))
+    released_path = made.root / "release" / NAME / f"{NAME}.ipynb"
+    released_path.parent.mkdir(parents=True)
+    released_path.write_bytes(content(solution()))
+    (made.root / ".autograder" / "secret").unlink()
+    assert "autograder init" in one_line(run("grade", made.root, "2"))
+
+
+def test_an_unknown_student_names_the_nearest(run, made):
+    released(made)
+    err = one_line(run("grade", made.root, "2", "--student", "ade"))
+    assert "no submission of 'ade'" in err and "Did you mean ada?" in err
+
+
+def test_a_folder_without_permission(run, tmp_path, monkeypatch):
+    def refuse(self, *args, **options):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(course.Path, "mkdir", refuse)
+    assert "No permission for" in one_line(run("init", tmp_path / "closed"))
+
+
+def test_a_file_in_the_way_and_a_full_disk(run, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("in the way")
+    assert "Not a directory" in one_line(run("init", tmp_path / "file" / "course"))
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(course, "write_atomically", full)
+    assert "No space left on device" in one_line(run("init", tmp_path / "course"))
+
+
+def test_broken_and_absent_files_to_check(run, tmp_path):
+    assert "There is no file" in one_line(run("check", tmp_path / "absent.ipynb"))
+    (tmp_path / "broken.ipynb").write_text("{")
+    assert "not JSON" in one_line(run("check", tmp_path / "broken.ipynb"))
+
+
+def test_names_cannot_steer_the_terminal(run, made):
+    err = one_line(run("grade", made.root, "\x1b[2J\u202e2"))
+    assert "\x1b" not in err and "\u202e" not in err
+
+
+def test_an_interruption_is_no_traceback(run, made, monkeypatch):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(course, "grade_class", interrupt)
+    status, _, err = run("grade", released(made).root, "2")
+    assert status in (1, 130) and "Traceback" not in err
+
+
+def test_wrong_options_are_one_message_of_typer(run):
+    status, _, err = run("grade")
+    assert status == 2 and "Missing argument" in err
+
+
+# ---------------------------------------------------------------------------------- working
+
+
+@pytest.mark.parametrize("name", ["2", "02", NAME, f"{NAME}/", f"{NAME}.ipynb"])
+def test_a_lesson_has_three_names(name):
+    assert find_name(name, ["00_getting_started", NAME]) == NAME
+
+
+def test_grade_says_who_has_no_marks(run, made, monkeypatch):
+    graded = course.Graded(
+        results={"ada": SubmissionResult("ada", NAME, ())},
+        faults={"eve": "no process"},
+        unchanged=("ada",),
+        missing={"max": ["homework.ipynb"]},
+    )
+    monkeypatch.setattr(course, "grade_class", lambda *args, **options: graded)
+    status, out, err = run("grade", made.root, "2")
+    assert status == 1 and "ada" in out and "1 were unchanged" in out
+    assert "eve: no mark was written: no process" in err and "homework.ipynb" in err
+
+
+def test_report_shows_a_table_and_writes_a_page(run, made, tmp_path):
+    made.store(NAME).save(SubmissionResult("ada", NAME, (), problems=("odd",)))
+    status, out, _ = run("report", made.root, "2", "--output", tmp_path / "page.html")
+    assert status == 0 and "ada" in out and "odd" in out
+    assert "<th scope=" in (tmp_path / "page.html").read_text()
+
+
+def test_check_prints_tables_and_a_status_for_scripts(run, tmp_path):
+    path = tmp_path / "mine.py"
+    source = cell(solution(), "fold_batchnorm-solution").source
+    path.write_text(f"import numpy as np\n\n{source}\n")
+    status, out, _ = run("check", path)
+    assert status == 0 and "normalization.fold_batchnorm: 4 of 4 points" in out
+    path.write_text("import numpy as np\n\ndef fold_batchnorm(W, b, gamma, beta, bn_param): 1 / 0")
+    status, out, _ = run("check", path)
+    assert status == 1 and "raised ZeroDivisionError" in out and "0 of 4 points" in out
+    path.write_text("x = 1")
+    assert "defines no function" in one_line(run("check", path))
+
+
+def test_build_writes_and_checks(run, tmp_path, monkeypatch):
+    folders = (write_lesson(tmp_path / "src"), tmp_path / "student", tmp_path / "solution")
+    from autograder import build
+
+    monkeypatch.setattr(build.build_all, "__defaults__", folders)
+    status, _, err = run("build", "--check")
+    assert status == 1 and "run `autograder build`" in err
+    assert run("build")[1].count("wrote") == 2
+    assert run("build", "--check")[:2] == (0, "every notebook is up to date\n")
+    (tmp_path / "src" / f"{NAME}.py").write_text("# %%\n")
+    assert NAME in one_line(run("build"))
+
+
+def test_kit_says_where_it_is(run, tmp_path, monkeypatch):
+    from autograder import kit
+
+    monkeypatch.setattr(kit, "write_kit", lambda out: tmp_path / out)
+    assert run("kit", "handout")[:2] == (0, f"wrote {tmp_path}/handout and handout.zip\n")
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "file").write_text("")
+    monkeypatch.undo()
+    assert "used" in one_line(run("kit", tmp_path / "used"))
+
+
+def test_the_progress_of_each_stage_is_shown(capsys):
+    with cli.stages() as tell:
+        for student in ("ada", "b\x1b[2Jo"):
+            tell("execute", student, 2)
+    out = capsys.readouterr().out
+    assert "execute and judge" in out and "2/2" in out and "\x1b[2Jo" not in out
+
+
+def test_every_lesson_of_the_course_can_be_put_into_one(tmp_path):
+    made, _ = init(tmp_path / "all")
+    assert made.lessons() == sorted(path.stem for path in lesson.SRC.glob("*.py"))

@@ -1,0 +1,342 @@
+"""The trusted side: what becomes a mark, what is kept, what the secret decides."""
+
+import json
+import stat
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from grading import added, cell, content, index, solution, template, with_body
+
+from autograder import engine, exercises, sandbox
+from autograder.engine import Grader, Store, SubmissionResult, check_file, grade_batch
+from autograder.observe import Fault, Seen
+from autograder.sandbox import Infrastructure, Limits, Outcome
+from autograder.submission import Unreadable
+
+SECRET = b"the secret of a course"
+FORWARD, BACKWARD, FOLD = (
+    exercises.find(f"normalization.{name}")
+    for name in ("batchnorm_forward", "batchnorm_backward", "fold_batchnorm")
+)
+
+
+@pytest.fixture(scope="module")
+def grader():
+    return Grader(template(), "02_batch_normalization", SECRET)
+
+
+@pytest.fixture
+def submit(tmp_path):
+    """Write a notebook to a file and return its path."""
+
+    def write(notebook, name="submission"):
+        path = tmp_path / f"{name}.ipynb"
+        path.write_bytes(notebook if isinstance(notebook, bytes) else content(notebook))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def executed(monkeypatch):
+    """Replace execution: every exercise is observed as the reference; returns the calls."""
+    calls = []
+
+    def execute(steps, checked, seed_of, limits):
+        calls.append(steps)
+        grader = Grader(template(), "02_batch_normalization", SECRET)
+        seen = {
+            exercise.id: {
+                check.name: Seen(arrays=grader.provider.expected(exercise, check).arrays)
+                for check in exercise.checks
+            }
+            for exercise in (FOLD,)
+        }
+        return Outcome(seen=seen, outputs={step.cell_id: [] for step in steps})
+
+    monkeypatch.setattr(sandbox, "execute", execute)
+    return calls
+
+
+def marks(result):
+    return {report.exercise_id: report.score for report in result.reports}
+
+
+# ---------------------------------------------------------------------------------- marks
+
+
+def test_right_code_earns_everything_and_wrong_code_what_it_is_worth(grader, submit):
+    full = grader.grade(submit(solution()), "ada")
+    assert (full.score, full.points) == (FORWARD.points + BACKWARD.points + FOLD.points,) * 2
+    assert full.complete and full.problems == () and full.misconceptions == ()
+    notebook = solution()
+    forward = cell(notebook, "batchnorm_forward-solution")
+    assert forward.source.count("+ eps") == 1
+    forward.source = forward.source.replace("np.sqrt(var + eps)", "(np.sqrt(var) + eps)")
+    wrong = grader.grade(submit(notebook), "carl")
+    assert 0 < wrong.report(FORWARD.id).score < FORWARD.points
+    assert "eps outside the root" in wrong.misconceptions
+    assert wrong.report(FOLD.id).score == FOLD.points
+
+
+def test_a_cheat_earns_nothing_and_is_reported(grader, submit):
+    cheat = (
+        "import numpy as np\nimport autograder.check\n"
+        "np.allclose = np.array_equal = lambda *args, **options: True\n"
+        "autograder.check.check = check = lambda *args: 100.0"
+    )
+    notebook = template()
+    notebook.cells.insert(index(notebook, "batchnorm_forward-solution"), added(cheat))
+    result = grader.grade(submit(notebook), "leonhard")
+    assert result.score == 0
+    (problem,) = result.problems
+    assert "np.allclose" in problem and "autograder.check.check" in problem
+
+
+def test_a_file_that_cannot_be_read_has_no_marks_and_needs_no_sandbox(grader, submit, executed):
+    result = grader.grade(submit(b"{"), "jan")
+    assert result.score == 0 and result.points > 0 and not executed
+    assert all("nothing was submitted" in row.message for r in result.reports for row in r.rows)
+    assert "not JSON" in result.problems[0]
+
+
+def test_what_was_not_observed_says_why(grader, submit, monkeypatch):
+    notebook = with_body(solution(), "batchnorm_forward", "return (")
+    error = {"output_type": "error", "ename": "SyntaxError", "evalue": "", "traceback": []}
+    ids = {name: cell(notebook, name).id for name in ("batchnorm_forward-solution", "setup")}
+    outcome = Outcome(
+        outputs={ids["setup"]: [], ids["batchnorm_forward-solution"]: [error]},
+        failed={BACKWARD.id: Fault("stopped: it took longer than 5 seconds")},
+        stopped={"normalization-batchnorm_backward-check": Fault("stopped: it took longer")},
+        aborted=Fault("stopped: it ended the process"),
+    )
+    monkeypatch.setattr(sandbox, "execute", lambda *args: outcome)
+    result = grader.grade(submit(notebook), "ida")
+    said = {report.exercise_id: report.rows[0].message for report in result.reports}
+    assert said[FORWARD.id] == ("batchnorm_forward is not defined: its cell ended with SyntaxError")
+    assert said[BACKWARD.id] == "stopped: it took longer than 5 seconds"
+    assert said[FOLD.id] == "not reached: another cell was stopped: it ended the process"
+    assert result.unobserved == (FORWARD.id, BACKWARD.id, FOLD.id) and not result.complete
+    assert any("batchnorm_backward-check was stopped" in problem for problem in result.problems)
+
+
+def test_arrays_that_cannot_be_judged_wait_for_a_person(grader, submit, monkeypatch):
+    real = engine.judge_exercise
+
+    def judge(exercise, seen, provider):
+        if exercise is FOLD and any(one.arrays for one in seen.values()):
+            raise FloatingPointError("overflow")
+        return real(exercise, seen, provider)
+
+    arrays = {"W_folded": np.zeros(3)}
+    seen = {FOLD.id: {check.name: Seen(arrays=arrays) for check in FOLD.checks}}
+    monkeypatch.setattr(sandbox, "execute", lambda *args: Outcome(seen, {"setup": []}))
+    monkeypatch.setattr(engine, "judge_exercise", judge)
+    result = grader.grade(submit(solution()), "eve")
+    assert result.unjudged == (FOLD.id,) and result.report(FOLD.id).score == 0
+    assert "FloatingPointError" in result.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("own", "elsewhere", "costs"),
+    [
+        ("from cs231n_lib.normalization.in_numpy import fold_batchnorm", "", True),
+        ("", "from cs231n_lib.normalization.in_numpy import fold_batchnorm as f", True),
+        ("torch.nn.functional.batch_norm", "import torch", True),
+        ("F.batch_norm", "import torch.nn.functional as F", True),
+        ("built_in", "from torch.nn.functional import batch_norm as built_in", True),
+        ("", "import torch\ntorch.nn.functional.batch_norm", False),  # to compare is fine
+        ("", "from torch.nn.functional import batch_norm", False),
+        ("", "not even (Python", False),
+    ],
+)
+def test_forbidden_shortcuts_cost_the_exercise(grader, submit, executed, own, elsewhere, costs):
+    notebook = solution()
+    if own:
+        cell(notebook, "fold_batchnorm-solution").source += f"\n    {own}"
+    if elsewhere:
+        notebook.cells.insert(1, added(elsewhere))
+    result = grader.grade(submit(notebook), "max")
+    assert (result.report(FOLD.id).score == 0) == costs
+    assert any("uses" in problem for problem in result.problems) == costs
+    assert ("not allowed" in result.report(FOLD.id).rows[0].message) == costs
+
+
+def test_a_result_survives_json(grader, submit, executed):
+    result = grader.grade(submit(solution()), "ada")
+    assert SubmissionResult.from_dict(json.loads(json.dumps(result.to_dict()))) == result
+
+
+def test_bonus_points_stand_apart():
+    graded = SubmissionResult("ada", "02", ())
+    report = engine.judge_exercise(FOLD, {}, Grader(template(), "02", SECRET).provider)
+    with_bonus = replace(graded, reports=(report,), bonus_ids=(FOLD.id,))
+    assert (with_bonus.points, with_bonus.score, with_bonus.bonus) == (0, 0, 0)
+    assert replace(with_bonus, bonus_ids=()).points == FOLD.points
+
+
+# ---------------------------------------------------------------------------------- secret
+
+
+def test_the_secret_decides_the_inputs_and_stays_here(grader, submit, executed, tmp_path):
+    other = Grader(template(), "02_batch_normalization", b"another")
+    again = Grader(template(), "02_batch_normalization", SECRET)
+    assert grader.seeds == again.seeds != other.seeds
+    elsewhere = Grader(template(), "03_more", SECRET)
+    assert grader.seeds != elsewhere.seeds
+    grader.grade(submit(solution()), "ada", Store(tmp_path / "results"))
+    kept = (tmp_path / "results" / "ada.json").read_text()
+    assert SECRET.decode() not in kept and grader.seeds in kept
+    first = FOLD.checks[0]
+    assert str(grader.seed_of(FOLD, first)) not in kept
+
+
+def test_public_reports_hold_no_numbers_of_secret_inputs(grader, submit):
+    notebook = with_body(solution(), "fold_batchnorm", "raise ValueError(W.sum())")
+    report = grader.grade(submit(notebook), "eve").report(FOLD.id)
+    assert "ValueError: " in report.rows[0].detail
+    public = report.public()
+    assert public.rows[0].message == "raised ValueError" and public.rows[0].detail == ""
+
+
+# ---------------------------------------------------------------------------------- keeping
+
+
+def test_an_unchanged_submission_is_not_executed_again(grader, submit, executed, tmp_path):
+    store, path = Store(tmp_path / "results"), submit(solution())
+    first = grader.grade(path, "ada", store)
+    assert grader.grade(path, "ada", store) == first and len(executed) == 1
+    grader.grade(path, "ada", store, accept="none")
+    assert len(executed) == 2
+
+
+def test_a_written_answer_changes_the_file_and_not_the_run(grader, submit, executed, tmp_path):
+    store, notebook = Store(tmp_path / "results"), solution()
+    first = grader.grade(submit(notebook), "ada", store)
+    cell(notebook, "why-0-question").source = "Because of the batch."
+    second = grader.grade(submit(notebook), "ada", store)
+    assert len(executed) == 1 and second.key == first.key and second.file != first.file
+    assert store.load("ada") == second
+
+
+@pytest.mark.parametrize("what", ["code", "template", "secret", "limits", "software", "assignment"])
+def test_whatever_decides_about_a_result_is_in_its_key(
+    grader, submit, executed, tmp_path, monkeypatch, what
+):
+    store, notebook = Store(tmp_path / "results"), solution()
+    grader.grade(submit(notebook), "ada", store)
+    arguments = {"template": template(), "assignment": grader.assignment, "secret": SECRET}
+    if what == "code":
+        notebook.cells.append(added("x = 1"))
+    if what == "template":
+        cell(arguments["template"], "setup").source += "\n"
+    if what == "secret":
+        arguments["secret"] = b"another"
+    if what == "limits":
+        arguments["limits"] = Limits(cell_seconds=4)
+    if what == "assignment":
+        arguments["assignment"] = "another"
+    if what == "software":
+        monkeypatch.setattr(engine, "software", lambda: "another")
+    Grader(**arguments).grade(submit(notebook), "ada", store)
+    assert len(executed) == 2
+
+
+def test_a_run_that_was_stopped_is_kept_but_tried_again(grader, submit, monkeypatch, tmp_path):
+    calls = []
+
+    def execute(*args):
+        calls.append(args)
+        return Outcome(aborted=Fault("stopped: it took too long"))
+
+    monkeypatch.setattr(sandbox, "execute", execute)
+    store, path = Store(tmp_path / "results"), submit(solution())
+    grader.grade(path, "henri", store)
+    grader.grade(path, "henri", store, accept="all")
+    assert len(calls) == 1
+    grader.grade(path, "henri", store)
+    assert len(calls) == 2
+
+
+@pytest.mark.parametrize("broken", ["", "{", "[]", '{"reports": 3}', '{"reports": []}'])
+def test_a_broken_kept_result_is_as_good_as_none(tmp_path, broken):
+    (tmp_path / "ada.json").write_text(broken)
+    assert Store(tmp_path).load("ada") is None and Store(tmp_path).all() == []
+
+
+def test_results_are_written_in_one_step_and_for_the_grader_only(tmp_path, monkeypatch):
+    store = Store(tmp_path / "results")
+    old, new = (SubmissionResult("ada", "02", (), seconds=s) for s in (1.0, 2.0))
+    store.save(old)
+    assert stat.S_IMODE((tmp_path / "results" / "ada.json").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "results").stat().st_mode) == 0o700
+
+    def full_disk(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(engine.os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        store.save(new)
+    assert store.load("ada") == old
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["ada.json"]
+
+
+# ---------------------------------------------------------------------------------- batches
+
+
+def test_a_batch_goes_on_past_faults_of_the_sandbox(grader, submit, monkeypatch, tmp_path):
+    attempts = []
+
+    def execute(steps, *args):
+        bad = any("bad" in step.source for step in steps)
+        attempts.append(bad)
+        if bad:
+            raise Infrastructure("no memory for a process")
+        return Outcome(outputs={step.cell_id: [] for step in steps})
+
+    monkeypatch.setattr(sandbox, "execute", execute)
+    notebook = solution()
+    notebook.cells.append(added("bad = 1"))
+    paths = {"ada": submit(solution(), "ada"), "eve": submit(notebook, "eve")}
+    paths["jan"] = submit(b"\x00", "jan")
+    done = []
+    results, faults = grade_batch(grader, paths, Store(tmp_path / "results"), progress=done.append)
+    assert list(results) == ["ada", "jan"] and faults == {"eve": "no memory for a process"}
+    assert sorted(done) == ["ada", "eve", "jan"]
+    assert sorted(attempts) == [False, True, True]  # tried again before it was given up
+    assert sorted(path.stem for path in (tmp_path / "results").iterdir()) == ["ada", "jan"]
+
+
+# ------------------------------------------------------------------------- a file of one's own
+
+
+def test_functions_of_any_file_are_checked_with_their_values_shown(tmp_path):
+    path = tmp_path / "mine.py"
+    source = cell(solution(), "fold_batchnorm-solution").source
+    path.write_text(
+        "import numpy as np\n\n" + source.replace("np.sqrt(", "(").replace("* (", "* 2 * (", 1)
+    )
+    reports, problems = check_file(path)
+    assert [report.exercise_id for report in reports] == [FOLD.id] and problems == []
+    assert 0 <= reports[0].score < FOLD.points
+    assert any("expected" in row.detail for row in reports[0].rows)
+
+
+def test_a_notebook_of_the_course_is_checked_by_its_check_cells(submit):
+    reports, _ = check_file(submit(solution()))
+    assert [report.exercise_id for report in reports] == [FORWARD.id, BACKWARD.id, FOLD.id]
+    assert all(report.score == report.points for report in reports)
+
+
+def test_what_is_no_notebook_is_refused(submit, tmp_path):
+    with pytest.raises(Unreadable, match="not JSON"):
+        check_file(submit(b"{"))
+    with pytest.raises(Unreadable, match="No such file"):
+        check_file(tmp_path / "absent.py")
+
+
+def test_files_in_torch_are_checked_in_torch():
+    steps = [engine.Step("a", "added", "import torch\ndef batchnorm_forward(): pass")]
+    found = [e.id for e in exercises.all_exercises() if engine._defines(steps, e)]
+    assert found == ["normalization.torch.batchnorm_forward"]

@@ -1,0 +1,305 @@
+"""Real nbgrader around our grading: release, collect, autograde, feedback, and both gradebooks."""
+
+import copy
+import json
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import nbformat
+import pytest
+from grading import NAME, added, cell, content, index, write_lesson
+
+from autograder import build
+from autograder.cli import main
+from autograder.course import grade_class, init, open_course
+from autograder.engine import Infrastructure
+from autograder.lesson import read_lesson
+from autograder.nbgrader_plugin import NbgraderCourse, NbgraderError, escape_markdown
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from nbgrader.api import Gradebook
+
+pytestmark = pytest.mark.xdist_group("nbgrader")  # one course for all tests of this file
+
+FORWARD, FOLD = "normalization-batchnorm_forward", "normalization-fold_batchnorm"
+
+
+def solution(lesson):
+    return build.solution_notebook(lesson)
+
+
+def mistaken(lesson):
+    """eps outside the root, and one question left open."""
+    notebook = solution(lesson)
+    forward = cell(notebook, "batchnorm_forward-solution")
+    forward.source = forward.source.replace("np.sqrt(var + eps)", "(np.sqrt(var) + eps)")
+    cell(notebook, "why-0-question").source = build.ANSWER_HERE
+    notebook.cells.insert(2, added("import matplotlib.pyplot as plt\nplt.plot([1, 2]);"))
+    return notebook
+
+
+def mangled(lesson):
+    """A cell duplicated, a check deleted, labels changed."""
+    notebook = solution(lesson)
+    twin = copy.deepcopy(cell(notebook, "batchnorm_forward-solution"))
+    twin.id = "twin"
+    notebook.cells.append(twin)
+    twin = copy.deepcopy(cell(notebook, "batchnorm_backward-check"))
+    twin.id = "twin-check"
+    notebook.cells.append(twin)
+    del notebook.cells[index(notebook, "fold_batchnorm-check")]
+    labels = cell(notebook, "fold_batchnorm-solution").metadata.nbgrader
+    labels.solution, labels.grade, labels.points = False, True, 50
+    return notebook
+
+
+SUBMITTED = {
+    "ada": lambda lesson: content(solution(lesson)),
+    "carl": lambda lesson: content(mistaken(lesson)),
+    "jan": lambda lesson: b'{"cells": [',
+    "zoë b": lambda lesson: content(mangled(lesson)),
+}
+
+
+@pytest.fixture(scope="module")
+def lesson(tmp_path_factory):
+    return read_lesson(write_lesson(tmp_path_factory.mktemp("src")) / f"{NAME}.py")
+
+
+@pytest.fixture(scope="module")
+def collected(tmp_path_factory, lesson):
+    """A course whose lesson went out and came back through nbgrader's exchange."""
+    root = tmp_path_factory.mktemp("courses") / "course"
+    exchange = root.parent / "exchange"
+    init(root, exchange=exchange, src=write_lesson(root.parent / "src"))
+    book = NbgraderCourse(root)
+    book.generate_assignment(NAME)
+    book.release_assignment(NAME)
+    assert (exchange / "course" / "outbound" / NAME / f"{NAME}.ipynb").is_file()
+    for student, make in SUBMITTED.items():
+        when = "2026-01-15 10:00:00 UTC"
+        folder = exchange / "course" / "inbound" / f"{student}+{NAME}+{when}"
+        folder.mkdir()
+        (folder / f"{NAME}.ipynb").write_bytes(make(lesson))
+        (folder / "timestamp.txt").write_text(when)
+    book.collect(NAME)
+    assert list(book.submissions(NAME)) == list(SUBMITTED)
+    return root
+
+
+@pytest.fixture(scope="module")
+def course(collected):
+    """The same course, graded by `autograder grade`."""
+    root = collected.with_name("graded")
+    shutil.copytree(collected, root)
+    main_returns(["grade", str(root), "2", "--student", "ada", "--student", "carl", "--feedback"])
+    main_returns(["grade", str(root), "02"])
+    return root
+
+
+def main_returns(arguments):
+    with pytest.raises(SystemExit) as left:
+        main(arguments)
+    assert left.value.code == 0
+
+
+def gradebook(root):
+    """Marks and comments by student and cell."""
+    with warnings.catch_warnings(), Gradebook(f"sqlite:///{root}/gradebook.db") as book:
+        warnings.simplefilter("ignore")
+        return {
+            submission.student_id: {
+                **{
+                    grade.name: (grade.auto_score, grade.needs_manual_grade)
+                    for grade in submission.notebooks[0].grades
+                },
+                **{
+                    comment.name: comment.auto_comment
+                    for comment in submission.notebooks[0].comments
+                    if comment.name.endswith("-solution")
+                },
+            }
+            for submission in book.assignment_submissions(NAME)
+        }
+
+
+def autograded(root, student):
+    return nbformat.read(root / "autograded" / student / NAME / f"{NAME}.ipynb", as_version=4)
+
+
+# ------------------------------------------------------------------------------ our command
+
+
+def test_every_submission_has_marks_whatever_was_handed_in(course):
+    marks = gradebook(course)
+    assert set(marks) == set(SUBMITTED)
+    automatic = {
+        student: sum(m[0] or 0 for name, m in cells.items() if name.endswith("-check"))
+        for student, cells in marks.items()
+    }
+    assert automatic["ada"] == automatic["zoë b"] == 80
+    assert 0 < automatic["carl"] < 80 and automatic["jan"] == 0
+    assert marks["carl"][f"{FOLD}-check"] == (4, False)
+
+
+def test_written_answers_wait_for_a_person_and_empty_ones_do_not(course):
+    marks = gradebook(course)
+    assert marks["ada"]["why-0-question"] == (None, True)
+    assert marks["carl"]["why-0-question"] == (0, False)
+    assert marks["carl"]["why-1-question"] == (None, True)
+
+
+def test_comments_name_each_check_and_hint_at_the_misconception(course):
+    comment = gradebook(course)["carl"][f"{FORWARD}-solution"]
+    assert comment.startswith("**")
+    assert comment.count("\n- ") == len(
+        open_course(course).store(NAME).load("carl").reports[0].rows
+    )
+    assert "*Hint:*" in comment
+    assert gradebook(course)["ada"][f"{FOLD}-solution"].startswith("**4 of 4 points**")
+
+
+def test_feedback_shows_reports_comments_and_plots_and_no_secret_number(course):
+    page = (course / "feedback" / "carl" / NAME / f"{NAME}.html").read_text("utf-8")
+    report = open_course(course).store(NAME).load("carl").reports[0]
+    lost = next(row for row in report.rows if row.hint)
+    assert lost.message in page and lost.hint[:40] in page and "image/png;base64" in page
+    details = [row.detail for each in [report] for row in each.rows if row.detail]
+    assert details and not any(detail in page for detail in details)
+
+
+def test_what_was_odd_is_told_in_the_notebook(course):
+    notes = autograded(course, "zoë b").cells[0]
+    assert notes.cell_type == "markdown" and notes.source.count("2 times") == 2
+    assert "is missing" in notes.source and "labels" in notes.source
+    assert "not JSON" in autograded(course, "jan").cells[0].source
+    assert "grading-notes" not in [c.id for c in autograded(course, "ada").cells]
+
+
+def test_the_released_notebook_is_what_students_get(collected, lesson):
+    released = nbformat.read(collected / "release" / NAME / f"{NAME}.ipynb", as_version=4)
+    student = build.student_notebook(lesson)
+    assert [c.source for c in released.cells] == [c.source for c in student.cells]
+
+
+def test_only_changed_submissions_are_graded_again_and_manual_marks_stay(course, lesson):
+    copied = course.with_name("regraded")
+    shutil.copytree(course, copied)
+    with Gradebook(f"sqlite:///{copied}/gradebook.db") as book:
+        for name, score in (("why-1-question", 4), (f"{FOLD}-check", 1.5)):
+            book.find_grade(name, NAME, NAME, "carl").manual_score = score
+        book.find_comment("why-1-question", NAME, NAME, "carl").manual_comment = "well said"
+        book.db.commit()
+    path = copied / "submitted" / "carl" / NAME / f"{NAME}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    cell(notebook, "why-2-question").source = "A new thought"
+    path.write_bytes(content(notebook))
+    graded = grade_class(open_course(copied), NAME)
+    assert graded.unchanged == ("ada", "jan", "zoë b") and graded.faults == {}
+    assert cell(autograded(copied, "carl"), "why-2-question").source == "A new thought"
+    with Gradebook(f"sqlite:///{copied}/gradebook.db") as book:
+        fold = book.find_grade(f"{FOLD}-check", NAME, NAME, "carl")
+        assert (fold.auto_score, fold.score, fold.needs_manual_grade) == (4, 1.5, True)
+        assert book.find_grade("why-1-question", NAME, NAME, "carl").score == 4
+        comment = book.find_comment("why-1-question", NAME, NAME, "carl")
+        assert comment.comment == "well said"
+
+
+def test_an_older_gradebook_is_filled_again(collected, course):
+    copied = course.with_name("refilled")
+    shutil.copytree(course, copied)
+    shutil.copy(collected / "gradebook.db", copied)
+    assert gradebook(copied) == {}
+    assert grade_class(open_course(copied), NAME).unchanged == ()
+    assert gradebook(copied) == gradebook(course)
+
+
+def test_faults_of_the_sandbox_write_no_mark(collected, monkeypatch):
+    root = collected.with_name("faulty")
+    shutil.copytree(collected, root)
+
+    def fail(*args):
+        raise Infrastructure("no process to be had")
+
+    monkeypatch.setattr("autograder.sandbox.execute", fail)
+    graded = grade_class(open_course(root), NAME)
+    assert set(graded.faults) == {"ada", "carl", "zoë b"} and set(graded.results) == {"jan"}
+    assert set(gradebook(root)) == {"jan"}
+    with pytest.raises(NbgraderError, match="no process to be had"):
+        NbgraderCourse(root).autograde(NAME, "ada")
+
+
+def test_names_that_nbgrader_takes_for_wildcards_are_refused(collected):
+    with pytest.raises(NbgraderError, match="rename"):
+        NbgraderCourse(collected).autograde(NAME, "ada[1]")
+
+
+# ------------------------------------------------------------------------ nbgrader's command
+
+
+def nbgrader(root, *arguments):
+    command = [str(Path(sys.executable).with_name("nbgrader")), *arguments]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def test_nbgrader_autograde_gives_the_same_marks_and_comments(collected, course):
+    root = collected.with_name("by-nbgrader")
+    shutil.copytree(collected, root)
+    nbgrader(root, "autograde", NAME)
+    assert gradebook(root) == gradebook(course)
+    for student in SUBMITTED:
+        ours, theirs = (autograded(folder, student) for folder in (course, root))
+        assert [c.get("outputs") for c in ours.cells] == [c.get("outputs") for c in theirs.cells]
+
+
+def test_without_our_parts_the_value_of_check_is_partial_credit(collected):
+    root = collected.with_name("plain")
+    shutil.copytree(collected, root)
+    config = root / "nbgrader_config.py"
+    config.write_text(config.read_text().replace("configure(c)", "c.Execute.timeout = 60"))
+    book = NbgraderCourse(root)
+    book.autograde(NAME, "carl")
+    marks = gradebook(root)["carl"]
+    assert 0 < marks[f"{FORWARD}-check"][0] < 16 and marks[f"{FOLD}-check"][0] == 4
+
+
+def test_an_assignment_of_another_kind_is_graded_as_ever(collected):
+    root = collected.with_name("foreign")
+    shutil.copytree(collected, root)
+    labels = {
+        "schema_version": 3,
+        "locked": False,
+        "solution": False,
+        "grade": False,
+        "task": False,
+    }
+    solved = nbformat.v4.new_code_cell("a = 1", id="a")
+    solved.metadata.nbgrader = labels | {"grade_id": "a", "solution": True}
+    test = nbformat.v4.new_code_cell("assert a == 2", id="b")
+    test.metadata.nbgrader = labels | {"grade_id": "b", "grade": True, "locked": True, "points": 3}
+    notebook = nbformat.v4.new_notebook(cells=[solved, test])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    for folder in ("source", "submitted/ada"):
+        path = root / folder / "ps0" / "problem.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(notebook))
+    book = NbgraderCourse(root)
+    book.generate_assignment("ps0")
+    book.autograde("ps0", "ada")
+    with Gradebook(f"sqlite:///{root}/gradebook.db") as marks:
+        assert marks.find_grade("b", "problem", "ps0", "ada").auto_score == 0
+
+
+@pytest.mark.parametrize("text", ["a_b*c*", "<script>", "[x](javascript:y)", "line\nbreak", "`c`"])
+def test_comments_show_text_as_it_is(text):
+    from nbconvert.filters import markdown2html
+
+    shown = markdown2html(escape_markdown(text))
+    assert "<script" not in shown and "<em>" not in shown and "<a " not in shown
+    assert "<code>" not in shown and shown.count("\n") <= 1
