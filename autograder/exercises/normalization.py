@@ -75,7 +75,7 @@ def forward_checks(name, shape, points):
         bn_param = train_three(impl, rng)
         x, gamma, beta = batch(rng, *shape)
         bn_param["mode"] = "test"
-        out, _ = forward(impl, x[:2], gamma, beta, bn_param)
+        out, _ = forward(impl, x[:1], gamma, beta, bn_param)
         return {"out": out}
 
     def large_mean(impl, rng):

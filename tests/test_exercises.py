@@ -1,0 +1,273 @@
+"""Laws of every exercise of the course, by discovery: a new one is tested by existing."""
+
+import ast
+import inspect
+import re
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+
+import pytest
+from built_ins import built_ins_for
+
+from autograder import exercises, misconceptions, provider
+from autograder.judge import judge_exercise
+from autograder.observe import observe
+from autograder.quality import seeded
+from autograder.spec import Misconception
+
+EXERCISES = exercises.all_exercises()
+# PyTorch runs the very scenarios of NumPy at three times the cost; `make grader-quality` tries 200.
+SEEDS = {"numpy": 50, "torch": 20}
+for_every_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
+
+
+@cache
+def expectations(number=0):
+    return provider.live(seeded(number))
+
+
+def report_on(exercise, functions, number=0):
+    """Return the report on functions with the seeds of this number; 0 are the public ones."""
+    seen = observe(exercise, functions, seeded(number))
+    return judge_exercise(exercise, seen, expectations(number))
+
+
+def remarks(report):
+    return {row.remark for row in report.rows if row.remark}
+
+
+def not_written(*args):
+    raise NotImplementedError("not written yet")
+
+
+def assert_full_marks(report, remark=""):
+    assert report.score == report.points, str(report)
+    assert remarks(report) == ({remark} if remark else set()), str(report)
+    assert not report.misconceptions
+    assert not any(row.hint or row.message for row in report.rows), str(report)
+
+
+# ---------------------------------------------------------------------------------- right answers
+
+
+@for_every_exercise
+def test_the_reference_earns_full_marks_and_is_not_diagnosed(exercise):
+    assert_full_marks(report_on(exercise, provider.reference(exercise)))
+
+
+@for_every_exercise
+def test_every_variant_earns_full_marks_with_its_remark(exercise):
+    for variant in misconceptions.variants_of(exercise.id):
+        report = report_on(exercise, misconceptions.functions_of(variant))
+        assert_full_marks(report, variant.remark)
+
+
+WITH_BUILT_IN = [exercise for exercise in EXERCISES if built_ins_for(exercise)]
+
+
+@pytest.mark.parametrize("exercise", WITH_BUILT_IN, ids=lambda e: e.id)
+def test_the_built_in_earns_full_marks(exercise):
+    """Its one other convention, the unbiased running variance, earns the remark of the Variant."""
+    variants = misconceptions.variants_of(exercise.id)
+    unbiased = [v.remark for v in variants if v.name == "unbiased running variance"]
+    seen = observe(replace(exercise, forbidden=()), built_ins_for(exercise), provider.public_seed)
+    report = judge_exercise(exercise, seen, expectations())
+    assert_full_marks(report, *unbiased)
+    assert bool(unbiased) == exercise.function.endswith("batchnorm_forward")
+
+
+def test_built_ins_cover_every_function_of_the_family_but_the_search_for_an_input():
+    missing = {e.function for e in EXERCISES if e.family == "normalization"}
+    assert missing - {e.function for e in WITH_BUILT_IN} == {"separating_input"}
+
+
+@for_every_exercise
+def test_right_answers_stay_right_with_other_seeds(exercise):
+    """The reference and, by turns, one of its variants."""
+    variants = misconceptions.variants_of(exercise.id)
+    for number in range(1, SEEDS[exercise.framework] + 1):
+        assert_full_marks(report_on(exercise, provider.reference(exercise), number))
+        variant = variants[number % len(variants)]
+        report = report_on(exercise, misconceptions.functions_of(variant), number)
+        assert_full_marks(report, variant.remark)
+
+
+# ---------------------------------------------------------------------------------- wrong answers
+
+
+@for_every_exercise
+def test_the_stub_earns_nothing_and_is_told_apart_from_a_mistake(exercise):
+    stub = report_on(exercise, provider.reference(exercise) | {exercise.function: not_written})
+    assert stub.score == 0
+    assert {(row.message, row.hint) for row in stub.rows} == {("not written yet", "")}
+
+
+@for_every_exercise
+def test_every_misconception_loses_points_and_is_named(exercise):
+    for known in expectations().misconceptions(exercise):
+        report = judge_exercise(exercise, known.seen, expectations())
+        assert report.score < report.points, known.name
+        assert known.name in report.misconceptions, (known.name, report.misconceptions)
+        assert known.hint in {row.hint for row in report.rows}
+
+
+@for_every_exercise
+def test_no_check_is_idle(exercise):
+    failed = set()
+    for known in expectations().misconceptions(exercise):
+        report = judge_exercise(exercise, known.seen, expectations())
+        failed |= {row.check for row in report.rows if row.earned < row.points}
+    assert failed == {check.name for check in exercise.checks}
+
+
+# ---------------------------------------------------------------------------------- records
+
+
+@for_every_exercise
+def test_there_are_three_wrong_and_three_other_right_answers_at_least(exercise):
+    for records in (misconceptions.of(exercise.id), misconceptions.variants_of(exercise.id)):
+        assert len(records) >= 3
+        assert len({record.name for record in records}) == len(records)
+        assert all(set(r.edits) | set(r.functions) <= set(exercise.functions) for r in records)
+
+
+@for_every_exercise
+def test_records_differ_from_the_reference(exercise):
+    reference = {n: misconceptions.reference_source(exercise, n) for n in exercise.functions}
+    for record in (*misconceptions.of(exercise.id), *misconceptions.variants_of(exercise.id)):
+        assert record.edits or record.functions, record.name
+        for name, edits in record.edits.items():
+            for old, new in edits:
+                words = [misconceptions.in_words_of(exercise, text) for text in (old, new)]
+                assert words[0] != words[1] and reference[name].count(words[0]) <= 1
+
+
+@pytest.mark.parametrize("old", ["no such text", "x"])
+def test_an_edit_must_apply_exactly_once(old):
+    edits = {"batchnorm_forward": ((old, "1"),)}
+    record = Misconception("normalization.batchnorm_forward", "unclear", "hint", edits)
+    with pytest.raises(ValueError, match="must apply once, but the reference holds it"):
+        misconceptions.functions_of(record)
+
+
+def solution_parts(exercise):
+    """Yield the statements of the reference, and the values that they compute, as text."""
+    for name in exercise.functions:
+        function = ast.parse(misconceptions.reference_source(exercise, name)).body[0]
+        for node in ast.walk(function):
+            if isinstance(node, ast.stmt) and node is not function:
+                yield ast.unparse(node)
+            if isinstance(node, ast.Assign | ast.Return) and not isinstance(
+                node.value, ast.Name | ast.Constant
+            ):
+                yield ast.unparse(node.value)
+
+
+def without_spaces(text):
+    return re.sub(r"\s", "", text)
+
+
+@for_every_exercise
+def test_no_hint_holds_a_line_of_the_reference(exercise):
+    parts = {without_spaces(part) for part in solution_parts(exercise)}
+    assert len(parts) > 1
+    for record in misconceptions.of(exercise.id):
+        held = [part for part in parts if part in without_spaces(record.hint)]
+        assert not held, (record.name, held)
+
+
+@for_every_exercise
+def test_hints_are_sentences_that_ask_or_say_something(exercise):
+    for record in misconceptions.of(exercise.id):
+        assert record.hint == record.hint.strip() and record.hint[-1] in ".?"
+        assert len(record.hint) > 40, "a hint explains"
+    for variant in misconceptions.variants_of(exercise.id):
+        assert not variant.remark or variant.remark.endswith(".")
+
+
+@for_every_exercise
+def test_the_equivalent_mutants_have_a_reason(exercise):
+    assert all(len(why) > 10 for why in misconceptions.equivalent_of(exercise.id).values())
+
+
+def test_ids_are_unique_and_name_functions_of_the_library():
+    assert len({exercise.id for exercise in EXERCISES}) == len(EXERCISES)
+    for exercise in EXERCISES:
+        middle = "torch." if exercise.framework == "torch" else ""
+        assert exercise.id == f"{exercise.family}.{middle}{exercise.function}"
+        assert exercises.find(exercise.id) is exercise
+        assert len(exercise.grade_id + "-solution") <= 64 and "." not in exercise.grade_id
+        assert set(provider.reference(exercise)) == set(exercise.functions) == set(exercise.returns)
+
+
+@for_every_exercise
+def test_checks_have_names_and_points(exercise):
+    names = [check.name for check in exercise.checks]
+    assert len(set(names)) == len(names)
+    assert all(check.points > 0 and len(check.name) < 80 for check in exercise.checks)
+
+
+def test_the_automatic_points_of_the_batch_norm_lesson_are_80():
+    points = [e.points for e in EXERCISES if e.family == "normalization" and not e.bonus]
+    assert sum(points) == 80
+
+
+@for_every_exercise
+def test_seeds_differ_from_check_to_check_and_follow_the_secret(exercise):
+    seeds = [
+        seed_of(exercise, check)
+        for seed_of in (
+            provider.public_seed,
+            provider.secret_seed(b"one", "02"),
+            provider.secret_seed(b"two", "02"),
+            provider.secret_seed(b"one", "03"),
+        )
+        for check in exercise.checks
+    ]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_an_unknown_id_names_the_nearest():
+    with pytest.raises(KeyError, match=r"did you mean 'normalization\.fold_batchnorm'"):
+        exercises.find("normalization.fold_batchnrom")
+
+
+# ---------------------------------------------------------------------------------- the scenarios
+
+
+def arrays_of(exercise, number=0):
+    return {check.name: expectations(number).expected(exercise, check) for check in exercise.checks}
+
+
+@for_every_exercise
+def test_scenarios_are_no_accident_of_their_seed(exercise):
+    """Other seeds give other numbers, none of them empty or the same everywhere."""
+    if exercise.function == "separating_input":
+        pytest.skip("the student chooses the input")
+    for check in exercise.checks:
+        first, other = (arrays_of(exercise, number)[check.name].arrays for number in (1, 2))
+        visible = [key for key in first if not key.startswith("_") and first[key].ndim]
+        for key in visible:
+            assert first[key].size > 1 and first[key].std() > 0, (check.name, key)
+            assert first[key].shape == other[key].shape
+            assert (first[key] != other[key]).any()
+
+
+def test_shapes_are_awkward():
+    """No two axes are equally long, so that a mixed-up axis shows."""
+    for exercise in EXERCISES:
+        for expected in arrays_of(exercise).values():
+            for key, array in expected.arrays.items():
+                if key.startswith("_") or array.ndim < 2:
+                    continue
+                lengths = sorted(array.shape)
+                assert all(a < b for a, b in pairwise(lengths)), (exercise.id, key)
+
+
+def test_functions_take_what_the_scenarios_pass():
+    """A reference has as many parameters as its exercise's stub shows."""
+    for exercise in EXERCISES:
+        for name, function in provider.reference(exercise).items():
+            parameters = inspect.signature(function).parameters.values()
+            assert all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters), name
