@@ -1,0 +1,70 @@
+"""What the numbers were measured on, and how: everything compared takes turns in one process.
+
+    python benchmarks/machine.py          describes the machine
+    make bench                            runs every benchmark
+
+Times are processor time of one thread, which other programs lengthen less than the clock on the
+wall. Still they say little: neighbours share caches and memory, and the state of the heap counts.
+Compare ratios of one run, and look at their spread before believing a difference.
+"""
+
+import os
+import platform
+import statistics
+import time
+
+os.environ["OMP_NUM_THREADS"] = "1"  # read when NumPy's BLAS is loaded, so it comes first
+
+import numpy as np
+import torch
+
+torch.set_num_threads(1)
+
+
+def describe():
+    """Return one line: processor, versions, threads, GPU."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU, so none measured"
+    return (
+        f"{_processor()}, 1 thread of {os.cpu_count()}; Python {platform.python_version()}, "
+        f"NumPy {np.__version__}, PyTorch {torch.__version__}; {gpu}"
+    )
+
+
+def _processor():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return (
+                next(line for line in file if line.startswith("model name")).split(":")[1].strip()
+            )
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def interleaved(functions, rounds):
+    """Return {name: processor seconds of its calls}; in every round each function is called once.
+
+    Args:
+        functions: dict name -> function without arguments; each is called once before to warm up.
+        rounds: number of rounds.
+    """
+    for function in functions.values():
+        function()
+    seconds = {name: [] for name in functions}
+    for _ in range(rounds):
+        for name, function in functions.items():
+            start = time.process_time()
+            function()
+            seconds[name].append(time.process_time() - start)
+    return seconds
+
+
+def ratio(times, base):
+    """Return the median of times / base, round by round, and its quartiles."""
+    low, middle, high = statistics.quantiles(
+        [t / b for t, b in zip(times, base, strict=True)], n=4, method="inclusive"
+    )
+    return middle, low, high
+
+
+if __name__ == "__main__":
+    print(describe())

@@ -1,0 +1,44 @@
+"""The benchmarks compare like with like: every contestant gives the same answer."""
+
+import importlib
+
+import numpy as np
+import pytest
+import torch
+
+from autograder import exercises
+
+
+@pytest.fixture
+def benchmark_module(monkeypatch, request):
+    monkeypatch.syspath_prepend(request.config.rootpath / "benchmarks")
+    return importlib.import_module
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (3, 4, 2, 5)])
+def test_all_batch_norms_that_are_timed_compute_the_same(benchmark_module, shape):
+    contestants = benchmark_module("normalization").contestants(shape, compiled=False)
+    answers = {name: function() for name, function in contestants.items()}
+    assert len(answers) >= 6
+    for answer in answers.values():
+        for a, b in zip(answer, answers["PyTorch, built in"], strict=True):
+            np.testing.assert_allclose(a, torch.as_tensor(b), rtol=1e-4, atol=1e-5)
+            assert np.ptp(np.asarray(b)) > 0
+
+
+def test_ratios_are_taken_round_by_round(benchmark_module):
+    machine = benchmark_module("machine")
+    assert machine.ratio([2.0, 4.0, 9.0], [1.0, 2.0, 3.0]) == (2.0, 2.0, 2.5)
+    calls = []
+    functions = {"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}
+    seconds = machine.interleaved(functions, rounds=2)
+    assert "".join(calls) == "ab" * 3
+    assert [len(times) for times in seconds.values()] == [2, 2]
+
+
+def test_every_answer_whose_latency_is_measured_is_runnable(benchmark_module):
+    answers = benchmark_module("check_latency").answers
+    exercise = exercises.find("normalization.debias_running")
+    named = answers(exercise)
+    assert len(named) > 3
+    assert all(set(functions) == set(exercise.functions) for functions in named.values())

@@ -1,0 +1,99 @@
+"""Nothing in the syllabus is missing in any column, and nothing exists outside of it."""
+
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import cs231n_lib
+from autograder import exercises
+from autograder.answers import GIVEN_FAMILIES
+from cs231n_lib import plotting
+from cs231n_lib.syllabus import SYLLABUS
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = {path.name[:2]: path for path in (ROOT / "notebooks/src").glob("*.py")}
+SLIDES = re.compile(r"\d+(–\d+)?(, \d+(–\d+)?)*")
+every_row = pytest.mark.parametrize("row", SYLLABUS, ids=lambda row: row.title)
+
+
+def source(row):
+    """Return the text of a row's lesson."""
+    return SOURCES[row.lesson].read_text(encoding="utf-8")
+
+
+@every_row
+def test_functions_stand_in_every_framework(row):
+    importlib.import_module(f"cs231n_lib.{row.family}")
+    for framework in row.frameworks if row.functions else ():
+        module = importlib.import_module(f"cs231n_lib.{row.family}.in_{framework}")
+        missing = [name for name in row.functions if not inspect.isfunction(vars(module).get(name))]
+        assert not missing, f"{module.__name__} has no {missing}"
+
+
+@every_row
+def test_exercises_exist_and_ask_for_the_rows_functions(row):
+    assert bool(row.exercises) != bool(row.without_exercise), "exercises, or why there are none"
+    written = set()
+    for exercise_id in row.exercises:
+        exercise = exercises.find(exercise_id)
+        assert (exercise.family, exercise.slide) == (row.family, row.slides)
+        assert exercise.framework in row.frameworks
+        assert exercise.function in row.functions
+        written.add(exercise.function)
+    assert written == set(row.functions) or not row.exercises
+
+
+@every_row
+def test_figures_exist_and_the_lesson_draws_them(row):
+    assert bool(row.figure) != bool(row.without_figure), "a figure, or why there is none"
+    if row.figure:
+        assert inspect.isfunction(vars(plotting).get(row.figure))
+        assert f"{row.figure}(" in source(row)
+
+
+@every_row
+def test_lessons_exist_and_set_the_exercises(row):
+    assert row.lesson in SOURCES, f"no notebooks/src/{row.lesson}_*.py"
+    missing = [e for e in row.exercises if f'exercise="{e}"' not in source(row)]
+    assert not missing, f"{SOURCES[row.lesson].name} does not set {missing}"
+
+
+@every_row
+def test_slides_are_of_the_lecture(row):
+    assert SLIDES.fullmatch(row.slides) or row.lesson == "00"
+    assert all(1 <= int(number) <= 109 for number in re.findall(r"\d+", row.slides))
+
+
+def test_every_exercise_stands_in_one_row():
+    named = [exercise_id for row in SYLLABUS for exercise_id in row.exercises]
+    assert named == list(dict.fromkeys(named))
+    assert set(named) == {exercise.id for exercise in exercises.all_exercises()}
+
+
+def reference_functions():
+    """Return (family, framework, name) of every function in a family that students write."""
+    for family in pkgutil.iter_modules(cs231n_lib.__path__):
+        if not family.ispkg or family.name in GIVEN_FAMILIES:
+            continue
+        package = importlib.import_module(f"cs231n_lib.{family.name}")
+        for found in pkgutil.iter_modules(package.__path__):
+            if found.name.startswith("in_"):
+                module = importlib.import_module(f"{package.__name__}.{found.name}")
+                for name, value in vars(module).items():
+                    if inspect.isfunction(value) and value.__module__ == module.__name__:
+                        yield family.name, found.name.removeprefix("in_"), name
+
+
+def test_every_function_that_students_write_stands_in_one_row():
+    named = [(r.family, f, name) for r in SYLLABUS for f in r.frameworks for name in r.functions]
+    assert len(named) == len(set(named))
+    assert set(named) == set(reference_functions())
+
+
+def test_every_lesson_stands_in_the_syllabus():
+    assert set(SOURCES) == {row.lesson for row in SYLLABUS}
+    assert [row.lesson for row in SYLLABUS] == sorted(row.lesson for row in SYLLABUS)
