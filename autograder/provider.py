@@ -83,12 +83,13 @@ def _expect(exercise, check, seed_of):
         _arrays(exercise, check, seed, functions, _nudge(np.random.default_rng(i)))
         for i in range(NUDGES)
     ]
-    noise = {
-        key: max(float(np.abs(r[key] - exact[key]).max(initial=0.0)) for r in rounded)
-        for key in exact
-    }
+    noise = {key: max(_distance(r[key], exact[key]) for r in rounded) for key in exact}
     dtypes = {key: str(array.dtype) for key, array in natural.items()}
     return Expected(exact, dtypes, noise, tuple(_run_variants(exercise, check, seed)))
+
+
+def _distance(a, b):
+    return float(np.abs(np.subtract(a, b, dtype=float)).max(initial=0.0))
 
 
 def _nudge(rng):
