@@ -65,7 +65,7 @@ demo: $(READY)  ## grade a made-up class in demo-course/ and show what came out
 test: $(READY)  ## format, lint and tests: what must be green before a commit
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	$(PY) -m pytest -q -n 2
+	$(PY) -m pytest -q -n 2 --dist worksteal
 
 .PHONY: notebooks
 notebooks: $(READY)  ## build the student and solution notebooks from notebooks/src
