@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import importlib
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -191,17 +192,17 @@ class recorded:
     def __init__(self, folder: Path):
         self._folder = folder
         self._load = cache(self._read)
+        self.expected = cache(self._expected)
         self.misconceptions = cache(self._misconceptions)
 
-    def expected(self, exercise: Exercise, check: Check) -> Expected:
-        """Return what the reference showed in `check`."""
+    def _expected(self, exercise, check):
         texts, arrays = self._load(exercise)
         c = exercise.checks.index(check)
         text = texts["checks"][c]
         variants = tuple(
-            (remark, arrays(f"{c}/variant{v}")) for v, remark in enumerate(text["remarks"])
+            (remark, arrays[f"{c}/variant{v}"]) for v, remark in enumerate(text["remarks"])
         )
-        return Expected(arrays(f"{c}/expected"), text["dtypes"], text["noise"], variants)
+        return Expected(arrays[f"{c}/expected"], text["dtypes"], text["noise"], variants)
 
     def _misconceptions(self, exercise):
         texts, arrays = self._load(exercise)
@@ -220,7 +221,7 @@ class recorded:
         return {
             check.name: Seen(fault=faults[check.name])
             if check.name in faults
-            else Seen(arrays=arrays(f"{c}/misconception{m}"))
+            else Seen(arrays=arrays[f"{c}/misconception{m}"])
             for c, check in enumerate(exercise.checks)
         }
 
@@ -231,12 +232,10 @@ class recorded:
                 f"no recording for {exercise.id} ({path.name} is missing in {self._folder}): "
                 "unpack the student kit again, or install the full course"
             )
+        groups = defaultdict(dict)
         with np.load(path, allow_pickle=False) as archive:
-            stored = dict(archive)
+            for name, array in archive.items():
+                prefix, _, key = name.rpartition("/")
+                groups[prefix][key] = array
         texts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-
-        def arrays(prefix):
-            start = prefix + "/"
-            return {k[len(start) :]: a for k, a in stored.items() if k.startswith(start)}
-
-        return texts, arrays
+        return texts, groups

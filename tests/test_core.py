@@ -1,0 +1,697 @@
+"""What stands between a student's function and a mark: observe, judge, name, provide, show."""
+
+import json
+import sys
+from dataclasses import replace
+from functools import cache
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from nbclient import NotebookClient
+from nbgrader.utils import determine_grade
+
+from autograder import check as checks
+from autograder import exercises, misconceptions, provider, shortcuts
+from autograder.check import check, needs, run
+from autograder.diagnose import diagnose
+from autograder.judge import (
+    EPS32,
+    Expected,
+    Report,
+    Row,
+    agree,
+    follow_through,
+    judge_exercise,
+    matches,
+    same_dtype,
+    verdict_on,
+)
+from autograder.observe import BadReturn, Fault, Implementation, Seen, observe, plain_array, quiet
+from autograder.provider import Known
+from autograder.spec import Check, Exercise, Verdict
+from cs231n_lib.normalization import in_numpy
+
+EXERCISES = exercises.all_exercises()
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(4, 3))
+
+
+def exercise(*cases, framework="numpy", returns=("out",), **options):
+    """Return a small exercise whose checks are (name, points, scenario[, judge])."""
+    middle = "torch." if framework == "torch" else ""
+    return Exercise(
+        id=f"family.{middle}f",
+        title="A small one",
+        functions=("f",),
+        returns={"f": returns},
+        checks=tuple(Check(*case) for case in cases),
+        slide="1",
+        **options,
+    )
+
+
+def call(impl, rng):
+    return {"out": impl.f(X.copy())}
+
+
+def expected(noise=1e-7, **arrays):
+    return Expected(
+        {key: np.asarray(array, float) for key, array in arrays.items()},
+        {key: str(np.asarray(array).dtype) for key, array in arrays.items()},
+        dict.fromkeys(arrays, noise),
+    )
+
+
+class Provided:
+    """A provider with the same expectation for every check and given wrong answers."""
+
+    def __init__(self, expectation, *known):
+        self._expectation, self._known = expectation, known
+
+    def expected(self, exercise, check):
+        return self._expectation
+
+    def misconceptions(self, exercise):
+        return self._known
+
+
+# ---------------------------------------------------------------------------------- observe
+
+
+def test_scenarios_see_arrays_and_functions_see_tensors():
+    received = []
+
+    def f(x, options, label):
+        received.extend([x, options["mean"], options["ids"], label])
+        options["mean"] = options["mean"] + 1
+        options["new"] = x.sum()
+        return x * 2
+
+    def scenario(impl, rng):
+        options = {"mean": np.zeros(3), "ids": np.arange(3), "mode": "train"}
+        out = impl.f(X, options, "text")
+        return {"out": out, "mean": options["mean"], "new": options["new"]}
+
+    small = exercise(("one", 1, scenario), framework="torch")
+    seen = observe(small, {"f": f}, lambda e, c: 0)["one"]
+    assert [type(value) for value in received] == [torch.Tensor] * 3 + [str]
+    assert received[2].dtype == torch.int64
+    np.testing.assert_array_equal(seen.arrays["out"], 2 * X)
+    np.testing.assert_array_equal(seen.arrays["mean"], np.ones(3))
+    np.testing.assert_allclose(seen.arrays["new"], X.sum())
+    assert all(type(array) is np.ndarray for array in seen.arrays.values())
+
+
+def test_a_cast_reaches_every_float_and_hides_changes_in_place():
+    types = []
+
+    def f(x, options):
+        types.extend([x.dtype, options["mean"].dtype, options["ids"].dtype])
+        x += 1
+        return x
+
+    def scenario(impl, rng):
+        x, options = np.zeros(3), {"mean": np.zeros(3), "ids": np.arange(2)}
+        return {"out": impl.f(x, options), "x": x}
+
+    small = exercise(("one", 1, scenario))
+    cast = observe(small, {"f": f}, lambda e, c: 0, lambda a: a.astype(np.float32))["one"]
+    assert types == [np.float32, np.float32, np.int64]
+    np.testing.assert_array_equal(cast.arrays["x"], 0)
+    seen = observe(small, {"f": f}, lambda e, c: 0)["one"]
+    np.testing.assert_array_equal(seen.arrays["x"], 1)
+
+
+def test_the_seed_decides_the_inputs():
+    def scenario(impl, rng):
+        return {"out": impl.f(rng.normal(size=3))}
+
+    small = exercise(("one", 1, scenario), ("two", 1, scenario))
+    seeds = {"one": 1, "two": 2}
+    seen = observe(small, {"f": lambda x: x}, lambda e, c: seeds[c.name])
+    for name, seed in seeds.items():
+        inputs = np.random.default_rng(seed).normal(size=3)
+        np.testing.assert_array_equal(seen[name].arrays["out"], inputs)
+
+
+@pytest.mark.parametrize(
+    ("returns", "value", "text"),
+    [
+        (("out",), None, "out of f must be a NumPy array, got NoneType"),
+        (("dx", "dw"), None, "f must return dx, dw; it returned None"),
+        (("dx", "dw"), X, "f must return dx, dw; it returned ndarray"),
+        (("dx", "dw"), (X, X, X), "f must return dx, dw; it returned 3 values"),
+        (("dx", "dw"), (X, "text"), "dw of f must be a NumPy array, got str"),
+    ],
+)
+def test_a_wrong_return_value_is_described(returns, value, text):
+    def scenario(impl, rng):
+        impl.f(X)
+        return {}
+
+    small = exercise(("one", 1, scenario), returns=returns)
+    seen = observe(small, {"f": lambda x: value}, lambda e, c: 0)["one"]
+    assert seen.fault == Fault("wrong return value", text)
+
+
+def test_tensors_are_asked_for_where_tensors_are_due():
+    small = exercise(("one", 1, call), framework="torch")
+    seen = observe(small, {"f": lambda x: x.numpy()}, lambda e, c: 0)["one"]
+    assert seen.fault.text == "out of f must be a tensor, got ndarray"
+
+
+def test_a_cache_passes_through_untouched():
+    cache = object()
+
+    def scenario(impl, rng):
+        out, passed = impl.f(X)
+        assert passed is cache
+        return {"out": out}
+
+    small = exercise(("one", 1, scenario), returns=("out", "cache"))
+    assert observe(small, {"f": lambda x: (x, cache)}, lambda e, c: 0)["one"].fault is None
+
+
+def test_plain_arrays_are_copies_of_plain_numbers():
+    array = np.ma.masked_array(np.arange(3.0))
+    plain = plain_array("out", array)
+    assert type(plain) is np.ndarray
+    array[0] = 9
+    assert plain[0] == 0
+    for value in ("text", None, [1, "a"], np.zeros(2, complex), np.zeros(2, "M8[s]")):
+        with pytest.raises(BadReturn, match="real numbers"):
+            plain_array("out", value)
+    with pytest.raises(BadReturn, match="must be small"):
+        plain_array("out", np.broadcast_to(0.0, (10**5, 10**5)))
+
+
+def test_the_innermost_line_of_the_students_own_code_is_named():
+    namespace = {"np": np}
+    source = "def f(x):\n    return helper(x)\ndef helper(x):\n    return np.linalg.inv(x)\n"
+    exec(compile(source, "<cell 3>", "exec"), namespace)
+    seen = observe(exercise(("one", 1, call)), namespace, lambda e, c: 0)["one"]
+    assert seen.fault.kind == "raised ValueError"  # LinAlgError, by its built-in name
+    assert seen.fault.text.startswith("LinAlgError: ")
+    assert "in helper, line 4" in seen.fault.text
+
+
+def test_quiet_swallows_and_restores(capsys):
+    with quiet():
+        print("out")
+        print("err", file=sys.stderr)
+        np.log(np.zeros(1))
+    print("after")
+    assert capsys.readouterr() == ("after\n", "")
+
+
+def test_underscore_names_are_no_functions():
+    impl = Implementation({"f": len}, exercise(("one", 1, call)))
+    with pytest.raises(AttributeError):
+        _ = impl._secret
+    with pytest.raises(AttributeError):
+        _ = impl.__wrapped__
+
+
+# ---------------------------------------------------------------------------------- judge
+
+
+def test_tolerance_is_ten_times_the_noise_with_a_floor():
+    single = Expected({"a": np.full(3, 2.0)}, {"a": "float32"}, {"a": 1e-3})
+    assert single.tolerance("a", np.float32) == pytest.approx(1e-2)
+    assert single.tolerance("a", np.float64) == pytest.approx(1e-2)
+    double = replace(single, dtypes={"a": "float64"})
+    eps = np.finfo(float).eps
+    assert double.tolerance("a", np.float64) == pytest.approx(1e-2 * eps / EPS32)
+    assert double.tolerance("a", np.float32) == pytest.approx(1e-2)
+    quiet_one = replace(double, noise={"a": 0.0})
+    assert quiet_one.tolerance("a", np.float64) == pytest.approx(10 * 16 * eps * 2)
+
+
+def test_coarse_types_are_given_no_more_room_than_float32():
+    one = expected(a=np.ones(3))
+    assert one.tolerance("a", np.float16) == one.tolerance("a", np.float32) < 1e-4
+
+
+DIFFERENCES = [
+    ({}, "out is missing", ""),
+    ({"out": X[0]}, "out must have shape (4, 3)", "out has shape (3,)"),
+    ({"out": X * np.nan}, "out is not finite", "got nan"),
+    ({"out": 0 * X}, "out is zero everywhere", "12 of 12 places"),
+    ({"out": -X}, "out has the opposite sign", "12 of 12 places"),
+    ({"out": 3 * X}, "out is off by one constant factor", "12 of 12 places"),
+    ({"out": X + 1}, "out differs everywhere", "out[0, 0]: expected 0.12573, got 1.12573"),
+    ({"out": np.where(X > 0, X, 5)}, "out differs in some places", "places)"),
+]
+
+
+@pytest.mark.parametrize(("seen", "message", "detail"), DIFFERENCES)
+def test_a_difference_is_put_in_words_without_numbers_and_details_have_them(seen, message, detail):
+    verdict = matches(seen, expected(out=X))
+    assert (verdict.fraction, verdict.message, verdict.wrong) == (0, message, ("out",))
+    assert detail in verdict.detail
+    allowed = message.replace("(4, 3)", "")
+    assert not any(character.isdigit() for character in allowed)
+
+
+def test_what_rounding_explains_is_no_difference():
+    target = expected(noise=1e-6, out=X)
+    tolerance = target.tolerance("out", np.float64)
+    assert matches({"out": X + 0.9 * tolerance}, target) == Verdict(1)
+    assert matches({"out": X + 1.1 * tolerance}, target).fraction == 0
+
+
+def test_working_material_is_not_compared():
+    assert matches({"out": X}, expected(out=X, _secret=X)).fraction == 1
+
+
+def test_a_variant_is_accepted_key_by_key_with_its_remark_once():
+    target = replace(
+        expected(a=X, b=X, c=X), variants=(("Other way.", {"a": 2 * X, "b": 3 * X, "c": X}),)
+    )
+    assert matches({"a": 2 * X, "b": 3 * X, "c": X}, target) == Verdict(1, remark="Other way.")
+    assert matches({"a": 2 * X, "b": X, "c": X}, target).remark == "Other way."
+    assert matches({"a": X, "b": X, "c": 2 * X}, target).wrong == ("c",)
+
+
+def test_precision_may_be_gained_and_not_lost():
+    single = X.astype(np.float32)
+    target = expected(out=single)
+    assert same_dtype({"out": single}, target) == Verdict(1)
+    gained = same_dtype({"out": single.astype(float)}, target)
+    assert gained.fraction == 1 and "more memory" in gained.remark
+    for lost in (single.astype(np.float16), single.astype(int)):
+        verdict = same_dtype({"out": lost}, target)
+        assert verdict.fraction == 0 and verdict.message == "out must be float32"
+    assert same_dtype({"out": single}, expected(out=X)).message == "out must be float64"
+    assert same_dtype({}, target).message == "out is missing"
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ([1, 2], [1, 2.05], True),
+        ([1, 2], [1, 2.2], False),
+        ([1, 2], [[1, 2]], False),
+        ([np.nan, 1], [np.nan, 1], True),
+        ([np.nan, 1], [1, 1], False),
+        ([np.inf, 1], [np.inf, 1], True),
+        ([np.inf, 1], [-np.inf, 1], False),
+    ],
+)
+def test_agreement_includes_nan_and_infinity(a, b, same):
+    assert agree(np.array(a, float), np.array(b, float), 0.1) is same
+    assert agree(np.array(b, float), np.array(a, float), 0.1) is same
+
+
+DIRECTIONS = RNG.normal(size=(2, 4, 3))
+OWN = X + np.array([1.0, 0, 0])  # the gradient of a student's own wrong forward
+
+
+def followed(gradient=OWN, out=X, slopes=None):
+    if slopes is None:
+        slopes = np.tensordot(DIRECTIONS, OWN, axes=2)
+    target = expected(dx=X, _directions_dx=DIRECTIONS, _out=X)
+    return follow_through({"dx": gradient, "_out": out, "_slopes_dx": slopes}, target)
+
+
+def test_follow_through():
+    assert followed(X).fraction == 1
+    half = followed()
+    assert half.fraction == 0.5 and "right for your own forward pass" in half.message
+    assert half.wrong == ("dx",)
+    for verdict in (
+        followed(OWN + 0.01),
+        followed(OWN[0]),
+        followed(OWN * np.nan),
+        followed(out=np.zeros((4, 3))),
+        followed(out=np.full((4, 3), 2.0)),
+        followed(out=-X),
+        followed(out=X[0]),
+        followed(out=X * np.nan),
+        followed(slopes=np.zeros(5)),
+        followed(slopes=np.full(2, np.nan)),
+    ):
+        assert verdict.fraction == 0
+
+
+def test_judging_says_nothing_on_stderr_whatever_was_seen(recwarn, capfd):
+    strange = {"dx": X * np.inf, "_out": X + np.inf, "_slopes_dx": np.full(2, np.nan)}
+    one = Check("one", 1, call, follow_through)
+    target = expected(dx=X, _directions_dx=DIRECTIONS, _out=X)
+    verdict = verdict_on(one, Seen(strange), exercise(("one", 1, call)), Provided(target))
+    assert verdict.fraction == 0
+    assert not recwarn.list and capfd.readouterr() == ("", "")
+
+
+# ---------------------------------------------------------------------------------- reports
+
+ROWS = (
+    Row("first", 2, 2, remark="Other way."),
+    Row("second", 1, 0.5, "x < y", "x[0]: expected 3", "Think & try.", misconception="m"),
+    Row("third", 1, 0, "raised ValueError", "boom"),
+)
+REPORT = Report("family.f", "A title", ROWS)
+
+
+def test_a_report_adds_up_and_survives_json():
+    assert (REPORT.score, REPORT.points) == (2.5, 4.0)
+    assert type(REPORT.score) is float and REPORT.misconceptions == ("m",)
+    assert [row.status for row in ROWS] == ["passed", "partly", "failed"]
+    data = json.loads(json.dumps(REPORT.to_dict()))
+    assert data["score"] == 2.5
+    assert Report.from_dict(data) == REPORT
+
+
+def test_a_score_is_never_more_than_the_points():
+    thirds = tuple(Row(str(i), 1 / 3, 1 / 3) for i in range(3))
+    report = Report("f", "t", thirds)
+    assert report.score == report.points == 1.0
+
+
+def test_the_public_report_has_no_details():
+    assert "expected 3" in str(REPORT) and "expected 3" in REPORT._repr_html_()
+    public = REPORT.public()
+    assert "expected 3" not in str(public) + public._repr_html_() + json.dumps(public.to_dict())
+    assert "Think & try." in str(public)
+
+
+def test_text_and_html_say_the_same():
+    text, page = str(REPORT), REPORT._repr_html_()
+    assert text.splitlines()[0] == "family.f: 2.5 of 4 points"
+    for mark in ("✓ first", "◐ second", "✗ third"):
+        assert mark in text
+    assert "hint: Think & try." in text and "remark: Other way." in text
+    for part in ("passed", "partly", "failed", "x &lt; y", "Think &amp; try.", "Other way."):
+        assert part in page
+    assert "x < y" not in page and page.count("<tr>") == 4
+
+
+def test_one_row_stands_for_all_that_were_stopped_alike():
+    same = tuple(Row(str(i), 1, 0, "not written yet") for i in range(5))
+    assert str(Report("f", "t", same)).count("not written yet") == 1
+    assert "all 5 checks" in Report("f", "t", same)._repr_html_()
+    assert str(Report("f", "t", same[:1])).count("all") == 0
+    perfect = tuple(replace(row, earned=1, message="") for row in same)
+    assert len(str(Report("f", "t", perfect)).splitlines()) == 6
+
+
+def test_what_did_not_come_back_earns_nothing():
+    small = exercise(("one", 2, call), ("two", 1, call))
+    report = judge_exercise(small, {"one": Seen({"out": X})}, Provided(expected(out=X)))
+    assert report.score == 2 and report.rows[1].message == "nothing came back"
+
+
+# ---------------------------------------------------------------------------------- diagnose
+
+
+def known(name, wrong=("out",), **arrays):
+    return Known(name, f"Think of {name}.", {"one": Seen(arrays)}, {"one": wrong})
+
+
+def named_by(seen, *answers, keys=("out",)):
+    """Return the names that the diagnosis of one check gives."""
+    small = exercise(("one", 1, call))
+    target = expected(**dict.fromkeys(("out", "other"), X))
+    verdicts = {"one": Verdict(0, wrong=keys)}
+    found = diagnose(small, {"one": Seen(seen)}, verdicts, Provided(target, *answers))
+    return found["one"].name if found else None
+
+
+def test_the_known_answer_that_shows_the_same_is_named():
+    doubled, negative = known("doubled", out=2 * X, other=X), known("negative", out=-X, other=X)
+    assert named_by({"out": -X, "other": X}, doubled, negative) == "negative"
+    assert named_by({"out": 5 * X, "other": X}, doubled, negative) is None
+
+
+def test_the_answer_that_contradicts_least_is_named():
+    both = known("both", ("out", "other"), out=2 * X, other=3 * X)
+    one = known("one", out=2 * X, other=X)
+    assert named_by({"out": 2 * X, "other": X}, both, one) == "one"
+    keys = ("out", "other")
+    assert named_by({"out": 2 * X, "other": 3 * X}, one, both, keys=keys) == "both"
+
+
+def test_being_right_there_explains_nothing():
+    harmless = known("harmless", (), out=X.astype(np.float32), other=X)
+    assert named_by({"out": X.astype(np.float32), "other": X}, harmless) is None
+
+
+def test_two_mistakes_are_named_one_after_the_other():
+    small = exercise(("one", 1, call), ("two", 1, call))
+    first = Known(
+        "first",
+        "",
+        {"one": Seen({"out": 2 * X}), "two": Seen({"out": X})},
+        {"one": ("out",), "two": ()},
+    )
+    second = Known(
+        "second",
+        "",
+        {"one": Seen({"out": X}), "two": Seen({"out": 3 * X})},
+        {"one": (), "two": ("out",)},
+    )
+    seen = {"one": Seen({"out": 2 * X}), "two": Seen({"out": 3 * X})}
+    report = judge_exercise(small, seen, Provided(expected(out=X), first, second))
+    assert [row.misconception for row in report.rows] == ["first", "second"]
+
+
+def test_a_hint_is_given_once():
+    small = exercise(("one", 1, call), ("two", 1, call))
+    seen = dict.fromkeys(("one", "two"), Seen({"out": 2 * X}))
+    answer = Known("doubled", "Half of it.", seen, dict.fromkeys(seen, ("out",)))
+    report = judge_exercise(small, seen, Provided(expected(out=X), answer))
+    assert [row.hint for row in report.rows] == ["Half of it.", ""]
+    assert report.misconceptions == ("doubled",)
+
+
+def test_the_same_fault_is_recognised_but_not_an_empty_stub():
+    small = exercise(("one", 1, call))
+    text = "ValueError: shapes (7,5) (7,)"
+    for fault, same in (
+        (Fault("raised ValueError", f"{text} (in f, line 3: x - mu)"), True),
+        (Fault("raised ValueError", "ValueError: other"), False),
+        (Fault("raised TypeError", text), False),
+    ):
+        answer = Known(
+            "axis", "", {"one": Seen(fault=Fault("raised ValueError", text))}, {"one": ("fault",)}
+        )
+        report = judge_exercise(
+            small, {"one": Seen(fault=fault)}, Provided(expected(out=X), answer)
+        )
+        assert report.misconceptions == (("axis",) if same else ())
+    empty = Seen(fault=Fault("not written yet"))
+    answer = Known("empty", "", {"one": empty}, {"one": ("fault",)})
+    report = judge_exercise(small, {"one": empty}, Provided(expected(out=X), answer))
+    assert report.misconceptions == ()
+
+
+# ---------------------------------------------------------------------------------- provider
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recordings")
+    provider.record(EXERCISES, folder)
+    return folder
+
+
+@cache
+def live():
+    return provider.live(provider.public_seed)
+
+
+@pytest.mark.parametrize("one", EXERCISES, ids=lambda e: e.id)
+def test_recorded_answers_as_live_does(one, recordings):
+    recorded = provider.recorded(recordings)
+    answers = [known.seen for known in live().misconceptions(one)]
+    functions = [misconceptions.functions_of(v) for v in misconceptions.variants_of(one.id)]
+    for each in (provider.reference(one), *functions):
+        answers.append(observe(one, each, provider.public_seed))
+    for seen in answers:
+        assert judge_exercise(one, seen, recorded) == judge_exercise(one, seen, live())
+    for check_ in one.checks:
+        mine, theirs = live().expected(one, check_), recorded.expected(one, check_)
+        assert (mine.dtypes, mine.noise) == (theirs.dtypes, theirs.noise)
+        assert [remark for remark, _ in mine.variants] == [remark for remark, _ in theirs.variants]
+
+
+def test_recording_twice_gives_the_same_bytes(recordings, tmp_path):
+    few = EXERCISES[:3]
+    provider.record(few, tmp_path)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert len(names) == 2 * len(few)
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (recordings / name).read_bytes()
+
+
+def test_a_missing_recording_says_what_to_do(tmp_path):
+    with pytest.raises(FileNotFoundError, match="unpack the student kit again"):
+        provider.recorded(tmp_path).expected(EXERCISES[0], EXERCISES[0].checks[0])
+
+
+def test_a_reference_that_fails_its_own_check_is_a_loud_error(monkeypatch):
+    def broken(impl, rng):
+        raise RuntimeError("broken scenario")
+
+    one = exercises.find("normalization.debias_running")
+    broken_check = Check("broken", 1, broken)
+    with pytest.raises(RuntimeError, match="fails its own check 'broken'"):
+        live().expected(replace(one, checks=(broken_check,)), broken_check)
+
+
+# ---------------------------------------------------------------------------------- check
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "takes 1 functions"),
+        ((len, len), "takes 1 functions"),
+        ((3.0,), "debias_running must be a function, got float; pass the function itself"),
+    ],
+)
+def test_a_wrong_call_shows_the_right_one(arguments, message):
+    with pytest.raises(TypeError, match=message) as caught:
+        check("normalization.debias_running", *arguments)
+    assert 'check("normalization.debias_running", debias_running)' in str(caught.value)
+
+
+def test_check_prints_on_stdout_only_and_returns_a_float(capfd):
+    score = check("normalization.debias_running", in_numpy.debias_running)
+    assert type(score) is float and score == 3.0
+    out, err = capfd.readouterr()
+    assert err == "" and out.startswith("normalization.debias_running: 3 of 3 points")
+
+
+def test_a_recorder_takes_the_functions_and_nothing_runs(monkeypatch, capfd):
+    kept = []
+    monkeypatch.setattr(checks, "recorder", lambda *args: kept.append(args))
+
+    def function(*args):
+        pytest.fail("it was called")
+
+    assert check("normalization.debias_running", function) == 0.0
+    assert kept == [(exercises.find("normalization.debias_running"), {"debias_running": function})]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_experiment_waits_for_what_is_not_written(capsys):
+    def unwritten():
+        raise NotImplementedError("not written yet")
+
+    def other():
+        return 1
+
+    with needs(unwritten, other):
+        unwritten()
+    assert "waits for unwritten, other" in capsys.readouterr().out
+    with needs(other):
+        print(other())
+    assert capsys.readouterr().out == "1\n"
+    with pytest.raises(ZeroDivisionError), needs(other):
+        _ = other() / 0
+
+
+CELLS = {
+    "full": ('check("normalization.debias_running", in_numpy.debias_running)', 3),
+    "some": ('check("normalization.debias_running", lambda r, m, steps: r / (1 - m))', 1),
+    "none": ('check("normalization.debias_running", lambda r, m, steps: r)', 0),
+    "stub": ('check("normalization.debias_running", stub)', 0),
+    "noise": ('check("normalization.debias_running", noisy)', 3),
+    "exit": ('check("normalization.debias_running", sys.exit)', 0),
+    "nothing passed": ('check("normalization.debias_running")', 0),
+    "unknown": ('check("normalization.debias")', 0),
+    "thirds": ('check("normalization.torch.batchnorm_forward", in_torch.batchnorm_forward)', 4),
+}
+SETUP = """
+import sys, warnings
+from autograder.check import check
+from cs231n_lib.normalization import in_numpy, in_torch
+
+def stub(*args):
+    raise NotImplementedError("not written yet")
+
+def noisy(*args):
+    print("out"); print("err", file=sys.stderr); warnings.warn("careful")
+    return in_numpy.debias_running(*args)
+"""
+
+
+@pytest.fixture(scope="module")
+def executed():
+    """A notebook with one check cell for each outcome, run by a real kernel."""
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells.append(nbformat.v4.new_code_cell(SETUP))
+    for source, _ in CELLS.values():
+        cell = nbformat.v4.new_code_cell(source)
+        cell.metadata["nbgrader"] = {"grade": True, "solution": False, "points": 4}
+        notebook.cells.append(cell)
+    return NotebookClient(notebook, allow_errors=True, timeout=120).execute()
+
+
+def test_nbgrader_reads_the_score_from_every_outcome(executed):
+    assert executed.cells[0].outputs == []
+    for (name, (_, points)), cell in zip(CELLS.items(), executed.cells[1:], strict=True):
+        assert determine_grade(cell) == (points, 4), name
+        assert not [o for o in cell.outputs if o.get("name") == "stderr"], name
+
+
+def test_a_kernel_shows_html_and_text_and_the_score(executed):
+    shown, value = executed.cells[1].outputs
+    assert shown.output_type == "display_data" and value.output_type == "execute_result"
+    assert shown.data["text/plain"].startswith("normalization.debias_running: 3 of 3 points")
+    assert "<table>" in shown.data["text/html"]
+    assert value.data["text/plain"] == "3.0"
+
+
+# ---------------------------------------------------------------------------------- shortcuts
+
+
+def test_a_blocked_name_raises_and_comes_back_even_after_an_error():
+    original = torch.nn.functional.layer_norm
+    with pytest.raises(ZeroDivisionError), shortcuts.blocked(["torch.nn.functional.layer_norm"]):
+        with pytest.raises(shortcuts.Forbidden, match="is what this exercise asks you to write"):
+            torch.nn.functional.layer_norm(torch.ones(2), (2,))
+        _ = 1 / 0
+    assert torch.nn.functional.layer_norm is original
+
+
+def test_names_that_do_not_exist_are_passed_over():
+    with shortcuts.blocked(["torch.no_such_thing", "no.such.module"]):
+        assert not hasattr(torch, "no_such_thing")
+
+
+NORM = "torch.nn.functional.batch_norm"
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import torch\ntorch.nn.functional.batch_norm(x)", True),
+        ("import torch.nn.functional as F\nF.batch_norm(x)", True),
+        ("from torch.nn import functional\nf = functional.batch_norm", True),
+        ("from torch.nn.functional import batch_norm as b", True),
+        ("import torch as t\nn = t.nn\n", False),
+        ("import torch\ntorch.nn.functional.relu(x)", False),
+        ("# torch.nn.functional.batch_norm", False),
+        ("def batch_norm(x):\n    return x\nbatch_norm(1)", False),
+        ("not python (", False),
+    ],
+)
+def test_the_scan_follows_imports(source, found):
+    assert shortcuts.scan(source, [NORM]) == ([NORM] if found else [])
+
+
+def test_the_scan_finds_whole_packages():
+    source = "from cs231n_lib.normalization.in_numpy import batchnorm_forward"
+    assert shortcuts.scan(source, ["cs231n_lib.normalization"]) == ["cs231n_lib.normalization"]
+    assert shortcuts.scan(source, ["cs231n_lib.norm"]) == []
+
+
+def test_the_whole_way_with_the_public_seeds():
+    one = exercises.find("normalization.fold_batchnorm")
+    report = run(one, provider.reference(one))
+    assert report.score == report.points == 4
+    assert report.exercise_id == one.id and report.title == one.title
