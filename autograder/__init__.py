@@ -1,1 +1,1 @@
-"""Checks, builds and grades the lessons of the course; `python -m autograder --help` shows how."""
+"""Checks, builds and grades the lessons of the course."""

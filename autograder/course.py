@@ -21,11 +21,14 @@ from pathlib import Path
 from autograder.build import nbgrader_source, notebook_text
 from autograder.engine import Grader, Store, SubmissionResult, grade_batch, write_atomically
 from autograder.lesson import SRC, Lesson, find_lesson
-from autograder.sandbox import Limits
 from autograder.submission import read_template
 
 CONFIG = '''\
-"""Settings of nbgrader for this course, made by `autograder init`. Yours to edit."""
+"""Settings of nbgrader for this course, made by `autograder init`. Yours to edit.
+
+On a slow machine, give each cell more than 5 seconds: c.RunInSandbox.cell_seconds = 10, and
+all cells of a submission more than 30: c.RunInSandbox.total_seconds = 60.
+"""
 
 from pathlib import Path
 
@@ -214,7 +217,6 @@ def grade_class(
     force: bool = False,
     jobs: int = 2,
     feedback: bool = False,
-    limits: Limits | None = None,
     progress: Callable[[str, str, int], None] | None = None,
 ) -> Graded:
     """Grade submissions and write marks and comments to the gradebook, through nbgrader.
@@ -232,7 +234,8 @@ def grade_class(
     tell = progress or (lambda stage, student, total: None)
     book = NbgraderCourse(course.root)
     submissions = _select(students, book.submissions(lesson), lesson)
-    grader = Grader(read_template(template_path(book, lesson)), lesson, course.secret(), limits)
+    template = read_template(template_path(book, lesson))
+    grader = Grader(template, lesson, course.secret(), book.limits)
     results, faults = grade_batch(
         grader,
         submissions,

@@ -36,6 +36,7 @@ from nbgrader.preprocessors import (
     LimitOutput,
     SaveAutoGrades,
 )
+from traitlets import Float
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
@@ -43,6 +44,7 @@ from autograder.build import nbgrader_settings
 from autograder.course import Course
 from autograder.engine import Grader, SubmissionResult, graded_exercises
 from autograder.judge import Report
+from autograder.sandbox import Limits
 from autograder.submission import read, read_template, rebuild
 
 
@@ -83,9 +85,21 @@ class SubmissionExporter(NotebookExporter):
 class RunInSandbox(Execute):
     """Puts the engine's outputs and reports into the cells; other notebooks run as ever."""
 
+    cell_seconds = Float(Limits.cell_seconds, help="Seconds that one cell may take.").tag(
+        config=True
+    )
+    total_seconds = Float(
+        Limits.total_seconds, help="Seconds that all cells of a submission may take."
+    ).tag(config=True)
+
+    @property
+    def limits(self) -> Limits:
+        """What one submission may use."""
+        return Limits(cell_seconds=self.cell_seconds, total_seconds=self.total_seconds)
+
     def preprocess(self, nb, resources, *args, **kw):
         """Fill in a lesson of this course; execute anything else in a kernel."""
-        result = grade(self.parent.parent.coursedir, resources["nbgrader"])
+        result = grade(self.parent.parent.coursedir, resources["nbgrader"], self.limits)
         if result is None:
             return super().preprocess(nb, resources, *args, **kw)
         resources["autograder"] = result
@@ -151,7 +165,7 @@ def _template(coursedir: CourseDirectory, names: dict) -> Path:
     return path
 
 
-def grade(coursedir: CourseDirectory, names: dict) -> SubmissionResult | None:
+def grade(coursedir: CourseDirectory, names: dict, limits: Limits) -> SubmissionResult | None:
     """Return the engine's result for a submission, or None for a notebook without our checks.
 
     A result that is kept for the same submission is taken as it is, so that all ways to grade
@@ -162,15 +176,15 @@ def grade(coursedir: CourseDirectory, names: dict) -> SubmissionResult | None:
     if notebook != assignment or not graded_exercises(read_template(path)):
         return None
     course = Course(Path(coursedir.root))
-    grader = _grader(path, path.stat().st_mtime_ns, assignment, course.secret())
+    grader = _grader(path, path.stat().st_mtime_ns, assignment, course.secret(), limits)
     folder = coursedir.format_path(coursedir.submitted_directory, student, assignment)
     submitted = Path(folder) / f"{notebook}.ipynb"
     return grader.grade(submitted, student, course.store(assignment), accept="all")
 
 
 @lru_cache(maxsize=4)
-def _grader(template: Path, changed: int, assignment: str, secret: bytes) -> Grader:
-    return Grader(read_template(template), assignment, secret)
+def _grader(template: Path, changed: int, assignment: str, secret: bytes, limits: Limits) -> Grader:
+    return Grader(read_template(template), assignment, secret, limits)
 
 
 # ------------------------------------------------------------------------ what people read
@@ -238,6 +252,7 @@ class NbgraderCourse:
         config = PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
         self.coursedir = CourseDirectory(config=config, root=str(root))
         self.api = NbGraderAPI(self.coursedir, config=config)
+        self.limits = RunInSandbox(config=config).limits
 
     def template(self, lesson: str) -> Path:
         """Path of the released notebook, whether or not it exists."""

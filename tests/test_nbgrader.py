@@ -18,12 +18,11 @@ from autograder.course import grade_class, init, open_course
 from autograder.engine import Infrastructure
 from autograder.lesson import read_lesson
 from autograder.nbgrader_plugin import NbgraderCourse, NbgraderError, escape_markdown
+from autograder.sandbox import Limits
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from nbgrader.api import Gradebook
-
-pytestmark = pytest.mark.xdist_group("nbgrader")  # one course for all tests of this file
 
 FORWARD, FOLD = "normalization-batchnorm_forward", "normalization-fold_batchnorm"
 
@@ -218,19 +217,32 @@ def test_an_older_gradebook_is_filled_again(collected, course):
     assert gradebook(copied) == gradebook(course)
 
 
-def test_faults_of_the_sandbox_write_no_mark(collected, monkeypatch):
+def test_faults_of_the_sandbox_and_other_file_names_are_told_and_no_mark(collected, monkeypatch):
     root = collected.with_name("faulty")
     shutil.copytree(collected, root)
 
     def fail(*args):
         raise Infrastructure("no process to be had")
 
+    misnamed = root / "submitted" / "max" / NAME / "homework.ipynb"
+    misnamed.parent.mkdir(parents=True)
+    misnamed.write_bytes(b"{}")
     monkeypatch.setattr("autograder.sandbox.execute", fail)
     graded = grade_class(open_course(root), NAME)
     assert set(graded.faults) == {"ada", "carl", "zoë b"} and set(graded.results) == {"jan"}
+    assert graded.missing == {"max": ["homework.ipynb"]}
     assert set(gradebook(root)) == {"jan"}
     with pytest.raises(NbgraderError, match="no process to be had"):
         NbgraderCourse(root).autograde(NAME, "ada")
+
+
+def test_limits_are_settings_of_the_course(collected):
+    root = collected.with_name("slow")
+    shutil.copytree(collected, root)
+    assert NbgraderCourse(root).limits == Limits()
+    with open(root / "nbgrader_config.py", "a") as config:
+        config.write("c.RunInSandbox.cell_seconds = 8\nc.RunInSandbox.total_seconds = 70\n")
+    assert NbgraderCourse(root).limits == Limits(cell_seconds=8, total_seconds=70)
 
 
 def test_names_that_nbgrader_takes_for_wildcards_are_refused(collected):
