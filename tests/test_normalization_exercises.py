@@ -17,7 +17,7 @@ from autograder.check import run
 from cs231n_lib.normalization import in_numpy, in_torch
 
 FORWARD = exercises.find("normalization.batchnorm_forward")
-PRECISION = "precision is kept, inputs stay as they were"
+PRECISION = "float32 and float64 alike, inputs stay as they were"
 
 
 def report_on(exercise_id, *functions):
@@ -474,7 +474,7 @@ def test_a_gradient_that_is_right_for_a_wrong_forward_earns_half():
     report = report_on("normalization.batchnorm_backward", eps_outside, consistent)
     shares = {row.check: row.earned / row.points for row in report.rows}
     assert shares.pop("dbeta") == 1  # does not depend on the mistake
-    assert shares.pop("precision is kept, dout stays as it was") == 0
+    assert shares.pop("float32 and float64 alike, dout stays as it was") == 0
     assert set(shares.values()) == {0.5}, shares
 
 
@@ -658,7 +658,7 @@ def test_changing_dout_in_place_costs_only_the_check_that_says_so():
 
     name = "normalization.batchnorm_backward"
     report = report_on(name, in_numpy.batchnorm_forward, backward)
-    assert failed(report) == {"precision is kept, dout stays as it was"}
+    assert failed(report) == {"float32 and float64 alike, dout stays as it was"}
 
 
 def test_a_shortcut_is_refused_while_a_check_runs_and_works_again_afterwards():

@@ -106,7 +106,7 @@ def forward_checks(name, shape, points):
         "test mode with given statistics": (given_statistics, None),
         "test mode after three training batches": (train_then_test, None),
         "float32 around a mean of 10,000": (large_mean, None),
-        "precision is kept, inputs stay as they were": (types_and_inputs, same_dtype),
+        "float32 and float64 alike, inputs stay as they were": (types_and_inputs, same_dtype),
         "a mode that is neither train nor test": (unknown_mode, _refuses),
     }
     return tuple(
@@ -205,7 +205,7 @@ def backward_checks(forward, backward, shape, points):
         "dx, through the variance (the loss does not feel the mean)": along_path(centre, "dx"),
         "dx, through the mean (the loss does not feel the variance)": along_path(offset, "dx"),
         "dx, every path at once": along_path(whole, "dx"),
-        "precision is kept, dout stays as it was": types_and_inputs,
+        "float32 and float64 alike, dout stays as it was": types_and_inputs,
     }
     judges = [follow_through] * (len(scenarios) - 1) + [same_dtype]
     return tuple(
