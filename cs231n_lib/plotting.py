@@ -7,7 +7,7 @@ told apart in grey; where there are several seeds, a line is their median and it
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_rgb
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 # Colour (dark and light in turn, safe for colour-blind readers), marker, dash, hatch.
 STYLES = (
@@ -191,7 +191,8 @@ def plot_histograms(activations, xlabel="activation"):
             shares = np.histogram(values, bins)[0] / values.size
             ax.bar(bins[:-1], shares, np.diff(bins), align="edge", lw=0, **_filled(k))
             ax.stairs(shares, bins, color=_style(k)[0], lw=1.2)
-            ax.set_title(f"mean {values.mean() + 0.0:.2f}, std {values.std():.2g}", fontsize=9)
+            mean = round(values.mean(), 2) + 0.0  # + 0.0 turns −0 into 0
+            ax.set_title(f"mean {mean:.2f}, std {values.std():.2g}", fontsize=9)
             ax.tick_params(labelsize=8)
             _plain(ax)
         axes[k, 0].set_ylabel(f"{row}\nfraction")
@@ -233,6 +234,9 @@ def plot_timings(timings):
     ax.set_xlim(min(milliseconds) / 3, max(milliseconds) * 4)
     ax.set_yticks(list(ticks), ticks.values())
     ax.invert_yaxis()
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("time of one call (ms, logarithmic)")
     _plain(ax)
     return figure
