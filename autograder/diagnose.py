@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from autograder.judge import Expected, agree
-from autograder.observe import Seen
+from autograder.observe import STUB_MESSAGE, Seen
 from autograder.spec import Exercise, Verdict
 
 SAME = 1e-7  # relative; a wrong answer that agrees this closely is the same wrong answer
@@ -73,7 +73,7 @@ def _compare(exercise, seen, known, provider):
 
 def _same_fault(a: Seen, b: Seen):
     """Say whether both were stopped the same way; not having written anything is no mistake."""
-    if a.fault is None or b.fault is None or a.fault.kind == "not written yet":
+    if a.fault is None or b.fault is None or a.fault.kind == STUB_MESSAGE:
         return False
     return a.fault.kind == b.fault.kind and _stem(a.fault.text) == _stem(b.fault.text)
 

@@ -6,6 +6,7 @@ what is left out: terms, calls, keyword arguments, signs, statements.
 """
 
 import ast
+import contextlib
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -52,44 +53,50 @@ def mutants(text: str, kinds: Mapping[str, object]) -> list[Mutant]:
         del function.body[0]
     found = {}
     for statement in _statements(function):
-        for put, taken in _changes(statement, kinds):
-            put()
-            line, changed = ast.unparse(statement).splitlines()[0], ast.unparse(tree)
-            taken()
-            found.setdefault(changed, Mutant(line, changed))
-    for body, position in _places(function):
-        statement = body[position]
-        body[position] = ast.Pass()
-        left_out = f"left out: {ast.unparse(statement)}"
-        found.setdefault(ast.unparse(tree), Mutant(left_out, ast.unparse(tree)))
-        body[position] = statement
+        for parent, field, value in _changes(statement, kinds):
+            with _changed(parent, field, value):
+                line = ast.unparse(statement).splitlines()[0]
+                found.setdefault(ast.unparse(tree), line)
+    for parent, field, position, statement in _places(function):
+        others = list(getattr(parent, field))
+        others[position] = ast.Pass()
+        with _changed(parent, field, others):
+            found.setdefault(ast.unparse(tree), f"left out: {ast.unparse(statement)}")
     found.pop(ast.unparse(tree), None)
-    return list(found.values())
+    return [Mutant(line, changed) for changed, line in found.items()]
 
 
 def _statements(function):
     return [node for node in ast.walk(function) if isinstance(node, ast.stmt)][1:]
 
 
+@contextlib.contextmanager
+def _changed(parent, field, value):
+    before = getattr(parent, field)
+    setattr(parent, field, value)
+    yield
+    setattr(parent, field, before)
+
+
 def _places(function):
-    """Yield (list of statements, position) of every statement that can be left out."""
+    """Yield (node, field, position, statement) for every statement that can be left out."""
     for node in ast.walk(function):
-        for body in (getattr(node, "body", []), getattr(node, "orelse", [])):
-            if isinstance(body, list):
-                yield from ((body, i) for i, part in enumerate(body) if isinstance(part, SIMPLE))
+        for field, body in ast.iter_fields(node):
+            for position, part in enumerate(body if isinstance(body, list) else ()):
+                if isinstance(part, SIMPLE):
+                    yield node, field, position, part
 
 
 def _changes(statement, kinds) -> Iterator:
-    """Yield pairs of functions that make one change in `statement` and take it back."""
+    """Yield (node, field, value) for every value that a field of `statement` may have instead."""
     if isinstance(statement, ast.Raise):
         return  # the wording of an error counts for nothing
-    for parent in _own_nodes(statement):
-        for name, value in list(ast.iter_fields(parent)):
+    for node in _own_nodes(statement):
+        for field, value in list(ast.iter_fields(node)):
             if isinstance(value, list):
-                yield from _list_changes(parent, name, value, kinds)
-            elif isinstance(value, ast.AST) and not isinstance(value, ast.stmt):
-                for other in _alternatives(value, kinds):
-                    yield _setter(parent, name, other), _setter(parent, name, value)
+                yield from ((node, field, other) for other in _other_lists(node, value, kinds))
+            else:
+                yield from ((node, field, other) for other in _alternatives(value, kinds))
 
 
 def _own_nodes(statement):
@@ -101,24 +108,15 @@ def _own_nodes(statement):
         waiting += [c for c in ast.iter_child_nodes(node) if not isinstance(c, ast.stmt)]
 
 
-def _list_changes(parent, name, values, kinds):
+def _other_lists(node, values, kinds):
+    """Yield the list with one part changed, left out, or exchanged with its neighbour."""
     for i, value in enumerate(values):
-        if isinstance(value, ast.expr | ast.cmpop):
-            for other in _alternatives(value, kinds):
-                changed = [*values[:i], other, *values[i + 1 :]]
-                yield _setter(parent, name, changed), _setter(parent, name, values)
+        before, after = values[:i], values[i + 1 :]
+        yield from ([*before, other, *after] for other in _alternatives(value, kinds))
         if isinstance(value, ast.keyword):
-            yield (
-                _setter(parent, name, [*values[:i], *values[i + 1 :]]),
-                _setter(parent, name, values),
-            )
-        if i and isinstance(parent, ast.Call | ast.Tuple) and isinstance(value, ast.expr):
-            swapped = [*values[: i - 1], value, values[i - 1], *values[i + 1 :]]
-            yield _setter(parent, name, swapped), _setter(parent, name, values)
-
-
-def _setter(parent, name, value):
-    return lambda: setattr(parent, name, value)
+            yield [*before, *after]
+        if before and isinstance(node, ast.Call | ast.Tuple) and isinstance(value, ast.expr):
+            yield [*before[:-1], value, before[-1], *after]
 
 
 def _alternatives(node, kinds):

@@ -22,7 +22,7 @@ from autograder.spec import Arrays, Check, Exercise
 
 OPAQUE = ("cache", "config")  # returned by name, never looked into
 MAX_VALUES = 1_000_000  # in one observation
-STUB_MESSAGE = "not written yet"
+KINDS = STUB_MESSAGE, BAD_RETURN, SHORTCUT = "not written yet", "wrong return value", "shortcut"
 RAISE = dis.opmap["RAISE_VARARGS"]
 
 
@@ -151,14 +151,14 @@ def observe_check(impl: Implementation, exercise: Exercise, check: Check, seed: 
             observed = check.scenario(impl, np.random.default_rng(seed))
             return Seen(arrays={key: plain_array(key, value) for key, value in observed.items()})
     except BadReturn as error:
-        return Seen(fault=Fault("wrong return value", str(error)))
+        return Seen(fault=Fault(BAD_RETURN, str(error)))
     except Forbidden as error:
-        return Seen(fault=Fault("shortcut", str(error)))
+        return Seen(fault=Fault(SHORTCUT, str(error)))
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt) and not _is_raised_by_statement(error):
             raise
         if isinstance(error, NotImplementedError) and _text(error) in ("", STUB_MESSAGE):
-            return Seen(fault=Fault("not written yet"))
+            return Seen(fault=Fault(STUB_MESSAGE))
         return Seen(fault=Fault(f"raised {_builtin_name(error)}", _where(error)))
 
 
@@ -188,6 +188,19 @@ def _without_autograd(exercise):
     if exercise.framework == "numpy":
         return contextlib.nullcontext()
     return importlib.import_module("torch").inference_mode()
+
+
+def known_kind(kind: str) -> str:
+    """Return `kind` when `observe_check` may have given it, else "stopped".
+
+    A fault that comes from a student's process may say anything, the secret inputs included.
+
+    >>> known_kind("raised ValueError"), known_kind("x is 0.125")
+    ('raised ValueError', 'stopped')
+    """
+    error = getattr(builtins, kind.removeprefix("raised "), None)
+    raised = kind.startswith("raised ") and isinstance(error, type)
+    return kind if kind in KINDS or (raised and issubclass(error, BaseException)) else "stopped"
 
 
 def _builtin_name(error):

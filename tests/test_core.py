@@ -28,7 +28,16 @@ from autograder.judge import (
     same_dtype,
     verdict_on,
 )
-from autograder.observe import BadReturn, Fault, Implementation, Seen, observe, plain_array, quiet
+from autograder.observe import (
+    BadReturn,
+    Fault,
+    Implementation,
+    Seen,
+    known_kind,
+    observe,
+    plain_array,
+    quiet,
+)
 from autograder.provider import Known
 from autograder.spec import Check, Exercise, Verdict
 from cs231n_lib.normalization import in_numpy
@@ -195,6 +204,13 @@ def test_the_innermost_line_of_the_students_own_code_is_named():
     assert seen.fault.kind == "raised ValueError"  # LinAlgError, by its built-in name
     assert seen.fault.text.startswith("LinAlgError: ")
     assert "in helper, line 4" in seen.fault.text
+
+
+def test_a_fault_from_a_students_process_says_nothing_but_its_kind():
+    kinds = ("not written yet", "wrong return value", "shortcut", "raised KeyError")
+    assert [known_kind(kind) for kind in kinds] == list(kinds)
+    for kind in ("raised x_is_3", "raised len", "raised ", "KeyError", "x is 3", ""):
+        assert known_kind(kind) == "stopped"
 
 
 def test_quiet_swallows_and_restores(capsys):
