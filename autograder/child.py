@@ -23,7 +23,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import Type
 from traitlets.config import Config
 
-from autograder import check
+from autograder import check, exercises
 from autograder.observe import Implementation, observe_check
 from autograder.spec import Exercise
 
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     requests, replies = connection.makefile("rb"), connection.makefile("wb")
     inside = Inside(Path(results))
     set_limits(**json.loads(limits))
-    _send(replies, {"ready": True})
+    _send(replies, {"ready": exercises.check_names()})
     for line in requests:
         _send(replies, inside.answer(json.loads(line)))
 

@@ -11,6 +11,7 @@ submission is not executed again.
 from __future__ import annotations
 
 import ast
+import builtins
 import hashlib
 import importlib.metadata
 import json
@@ -279,7 +280,11 @@ def _why_unseen(exercise, check_id, rebuilt, outcome) -> str:
 
 
 def _error(outputs: Iterable[Mapping]) -> str:
-    return next((o["ename"] for o in outputs if o["output_type"] == "error"), "")
+    """Name the error that ended a cell, in words that Python has: a name of one's own says all."""
+    names = [output["ename"] for output in outputs if output["output_type"] == "error"]
+    if not names:
+        return ""
+    return names[0] if isinstance(getattr(builtins, names[0], None), type) else "an error"
 
 
 def _stops(rebuilt: Rebuilt, outcome: Outcome) -> Iterator[str]:

@@ -29,7 +29,8 @@ from pathlib import Path
 
 import numpy as np
 
-from autograder.observe import Fault, Seen
+from autograder.exercises import check_names
+from autograder.observe import Fault, Seen, known_kind
 from autograder.spec import Check, Exercise
 from autograder.submission import Step, Unreadable, clean_outputs, read_regular
 
@@ -158,7 +159,7 @@ def _seen(reply: dict, folder: Path) -> Seen:
     """Read back what a scenario showed; whatever is not as agreed is a fault of the submission."""
     fault, files = reply.get("fault"), reply.get("arrays")
     if isinstance(fault, list) and [type(part) for part in fault] == [str, str]:
-        return Seen(fault=Fault(fault[0][:100], fault[1][:MAX_FAULT]))
+        return Seen(fault=Fault(known_kind(fault[0]), fault[1][:MAX_FAULT]))
     if not isinstance(files, list) or len(files) > MAX_ARRAYS:
         return Seen(fault=Fault(MALFORMED))
     try:
@@ -246,8 +247,8 @@ class Process:
         except (Stopped, OSError) as stop:
             text = (self.box / "stderr").read_text(errors="replace").strip()
             raise Infrastructure(f"The sandbox did not start: {text[-2000:] or stop}") from None
-        if ready != {"ready": True}:
-            raise Infrastructure("The sandbox did not start as agreed.")
+        if ready != {"ready": check_names()}:
+            raise Infrastructure("The exercises were changed while grading ran; start it again.")
 
     def ask(self, request: dict) -> dict:
         """Send one request and return the answer; raises `Stopped` when none comes in time."""

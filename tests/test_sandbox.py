@@ -200,6 +200,12 @@ def test_a_sandbox_that_cannot_start_is_nobodys_mark(monkeypatch):
         run(steps_of(solution()))
 
 
+def test_a_sandbox_with_other_exercises_is_nobodys_mark(monkeypatch):
+    monkeypatch.setattr(sandbox, "check_names", lambda: ["an older check"])
+    with pytest.raises(Infrastructure, match="changed while grading ran"):
+        run(steps_of(solution()))
+
+
 # --------------------------------------------------------------------------------- arrays
 
 

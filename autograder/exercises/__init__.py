@@ -16,6 +16,11 @@ def all_exercises() -> tuple[Exercise, ...]:
     return tuple(exercise for module in modules for exercise in module.EXERCISES)
 
 
+def check_names() -> list[str]:
+    """Return "exercise: check" of every check; two processes that agree on it speak of the same."""
+    return [f"{e.id}: {check.name}" for e in all_exercises() for check in e.checks]
+
+
 def find(exercise_id: str) -> Exercise:
     """Return the exercise with this id.
 
