@@ -1,0 +1,340 @@
+"""Attempts to earn a mark that the code does not earn."""
+
+from corpus import Attack
+
+BLANK = "def debias_running(running, momentum, steps):\n"
+
+
+def debias(body: str) -> dict[str, str]:
+    """A solution cell of the exercise `debias_running`, wrong in the honest submission."""
+    return {"debias_running": BLANK + "".join(f"    {line}\n" for line in body.splitlines())}
+
+
+EQUAL = """
+class Equal:
+    shape, dtype, size, ndim = (5,), np.dtype(float), 5, 1
+    def __eq__(self, other): return True
+    def __sub__(self, other): return 0.0
+    def __array__(self, dtype=None, copy=None): return np.array([self] * 5, dtype=object)
+    __rsub__ = __sub__
+    def __abs__(self): return 0.0
+    def __le__(self, other): return True
+    __lt__ = __ge__ = __gt__ = __le__
+"""
+EQUAL_ARRAY = """
+class EqualArray(np.ndarray):
+    def __eq__(self, other): return np.ones(self.shape, bool)
+    def __sub__(self, other): return np.zeros(self.shape)
+    __rsub__ = __sub__
+    def __array_ufunc__(self, *arguments, **options): return np.ones(self.shape, bool)
+    def __array_function__(self, *arguments): return True
+"""
+STRANGER = """
+import sys, gc
+def found(names):
+    frame = sys._getframe(1)
+    while frame is not None:
+        for name in names:
+            if name in frame.f_locals:
+                return frame.f_locals[name]
+        frame = frame.f_back
+    for thing in gc.get_objects():
+        if isinstance(thing, dict) and any(name in thing for name in names):
+            return next(thing[name] for name in names if name in thing)
+    return None
+"""
+CARELESS = """
+def fold_batchnorm(W, b, gamma, beta, bn_param):
+    scale = gamma / np.sqrt(bn_param["running_var"] + bn_param.get("eps", 1e-5))
+    W *= scale
+    return W, (b - bn_param["running_mean"]) * scale + beta
+"""
+TORCH_BUILT_IN = """
+def batchnorm_forward(x, gamma, beta, bn_param):
+    mean = bn_param.setdefault("running_mean", torch.zeros_like(gamma))
+    var = bn_param.setdefault("running_var", torch.zeros_like(gamma))
+    training = bn_param.get("mode", "train") == "train"
+    keep, eps = bn_param.get("momentum", 0.9), bn_param.get("eps", 1e-5)
+    return {call}(x, mean, var, gamma, beta, training, 1 - keep, eps), None
+"""
+NOT_WRITTEN_IN_TORCH = {"torch.batchnorm_forward": 0, "torch.spatial_batchnorm_forward": 0}
+
+
+def built_in(call: str, start: str = "") -> dict[str, str]:
+    """The PyTorch forward pass, which is to be written, by a function of the framework."""
+    return {"torch.batchnorm_forward": start + TORCH_BUILT_IN.format(call=call)}
+
+
+ATTACKS = (
+    # ------------------------------------------------ replace what compares, records, displays
+    Attack(
+        "every comparison is true",
+        "comparisons",
+        added=(
+            "import numpy\nnumpy.allclose = numpy.array_equal = lambda *args, **options: True\n"
+            "numpy.testing.assert_allclose = lambda *args, **options: None",
+        ),
+        told="replaces numpy.allclose, numpy.array_equal, numpy.testing.assert_allclose",
+        quick=True,
+    ),
+    Attack(
+        "a transformer that drops asserts",
+        "transformer",
+        added=(
+            "import ast\nclass Drop(ast.NodeTransformer):\n"
+            "    def visit_Assert(self, node): return ast.Pass()\n"
+            "get_ipython().ast_transformers.append(Drop())",
+        ),
+    ),
+    Attack(
+        "a transformer that turns check cells into a number",
+        "transformer",
+        added=(
+            "def points(lines):\n"
+            "    return ['100.0'] if lines and lines[0].startswith('check(') else lines\n"
+            "get_ipython().input_transformers_post.append(points)",
+        ),
+        own_goal=True,
+    ),
+    Attack(
+        "the first displayed number",
+        "displayhook",
+        cells=debias("import sys\nsys.displayhook(3.0)\nprint(3.0)\nreturn running"),
+        quick=True,
+    ),
+    Attack(
+        "marks that are no numbers",
+        "displayhook",
+        appended=("float('nan')", "-5", "'full marks'", "import sys\nsys.displayhook(100)"),
+    ),
+    Attack(
+        "a check of one's own",
+        "check",
+        added=(
+            "import autograder.check\n"
+            "autograder.check.check = check = lambda *args: 100.0\n"
+            "autograder.check.show = lambda *args: None",
+        ),
+        told="replaces autograder.check.check",
+    ),
+    Attack(
+        "a class that stands in for check",
+        "check",
+        added=("class check(float):\n    def __new__(cls, *args): return float(16)",),
+    ),
+    Attack(
+        "the recorder keeps what is right for what is wrong",
+        "own",
+        added=(
+            "import autograder.check as module\n"
+            "from autograder import exercises\n"
+            "keep = module.recorder\n"
+            "def best(exercise, functions):\n"
+            "    keep(exercises.find('normalization.fold_batchnorm'),\n"
+            "         {'fold_batchnorm': lambda W, b, *rest: (W, b)})\n"
+            "    if exercise.id != 'normalization.debias_running':\n"
+            "        keep(exercise, functions)\n"
+            "module.recorder = best",
+        ),
+        told="replaces module.recorder",
+    ),
+    Attack(
+        "check called for another exercise",
+        "elsewhere",
+        appended=(
+            "check('normalization.debias_running', lambda running, momentum, steps: running)",
+            "check('normalization.debias_running', print)",
+        ),
+    ),
+    Attack(
+        "the observer sends ones",
+        "own",
+        added=(
+            "import sys\nfrom autograder.observe import Seen\n"
+            "def ones(impl, exercise, check, seed):\n"
+            "    names = 'debiased', 'running after the call'\n"
+            "    return Seen(arrays=dict.fromkeys(names, np.ones(5)))\n"
+            "for module in list(sys.modules.values()):\n"
+            "    if hasattr(module, 'observe_check'):\n"
+            "        module.observe_check = ones",
+        ),
+        own_goal=True,
+    ),
+    Attack(
+        "functions are called on copies",
+        "inputs",
+        cells={"fold_batchnorm": CARELESS},
+        honest={"fold_batchnorm": 0},
+        added=(
+            "from autograder.observe import Implementation\n"
+            "import copy\ninward = Implementation._inward\n"
+            "def copied(self, value):\n    return inward(self, copy.deepcopy(value))\n"
+            "Implementation._inward = copied",
+        ),
+        slips="that inputs stay as they were, and that a mode is refused, only the child can say",
+    ),
+    Attack(
+        "a refusal that never was",
+        "own",
+        cells={
+            "batchnorm_forward": """
+def batchnorm_forward(x, gamma, beta, bn_param):
+    test = bn_param.get("mode", "train") == "test"
+    mean = bn_param["running_mean"] if test else x.mean(axis=0)
+    var = bn_param["running_var"] if test else ((x - mean) ** 2).mean(axis=0)
+    std = np.sqrt(var + bn_param.get("eps", 1e-5))
+    return gamma * (x - mean) / std + beta, ((x - mean) / std, gamma, std)
+"""
+        },
+        honest={"batchnorm_forward": 5, "spatial_batchnorm_forward": 2.5},
+        added=(
+            "from autograder import exercises\n"
+            "for exercise in exercises.all_exercises():\n"
+            "    for check in exercise.checks:\n"
+            "        if check.name.startswith('a mode'):\n"
+            "            refused = lambda impl, rng: {'refused': np.array(1)}\n"
+            "            object.__setattr__(check, 'scenario', refused)",
+        ),
+        slips="that inputs stay as they were, and that a mode is refused, only the child can say",
+    ),
+    # -------------------------------------------------------- return what compares as equal
+    Attack(
+        "an always-equal object",
+        "equal",
+        cells={"debias_running": EQUAL + BLANK + "    return Equal()"},
+        quick=True,
+    ),
+    Attack(
+        "an always-equal array",
+        "equal",
+        cells={"debias_running": EQUAL_ARRAY + BLANK + "    return running.view(EqualArray)"},
+    ),
+    Attack("a huge array", "equal", cells=debias("return np.broadcast_to(0.5, (10**12,))")),
+    Attack(
+        "an object array", "equal", cells=debias("return np.array([object()] * 5, dtype=object)")
+    ),
+    Attack("a generator", "equal", cells=debias("return (value for value in running)")),
+    Attack("only NaN", "equal", cells=debias("return np.full_like(running, np.nan)")),
+    Attack(
+        "a coarse type with a generous tolerance",
+        "equal",
+        cells=debias("return (running * 1.4).astype(np.float16)"),
+    ),
+    Attack(
+        "inputs set to zero, and zeros returned",
+        "inputs",
+        cells=debias("running[...] = 0\nreturn running"),
+    ),
+    Attack(
+        "a result that changes after it was returned",
+        "inputs",
+        cells=debias(
+            "import threading\nout = running.copy()\n"
+            "threading.Timer(0.0, out.fill, [0.0]).start()\nreturn out"
+        ),
+    ),
+    Attack(
+        "inputs that are all zeros",
+        "generator",
+        added=(
+            "class Zeros:\n"
+            "    def __getattr__(self, name):\n"
+            "        return lambda *args, size=None, **options: np.zeros(size or ())\n"
+            "np.random.default_rng = lambda seed=None: Zeros()",
+        ),
+        told="",
+        own_goal=True,
+        quick=True,
+    ),
+    # ------------------------------------------------------------------ look for the answers
+    Attack(
+        "what a test cell left in In, frames and the collector",
+        "frames",
+        cells={
+            "debias_running": STRANGER
+            + BLANK
+            + "    answer = found(['expected', 'answer', 'debiased', 'reference'])\n"
+            + "    return answer if isinstance(answer, np.ndarray) else running\n"
+        },
+        appended=("print(In[-2], [thing for thing in Out.values()])",),
+    ),
+    Attack(
+        "the solution is read from the course's disk",
+        "disk",
+        cells={
+            "debias_running": """
+import json, pathlib
+for folder in ("<course>", "../../..", ".."):
+    for path in pathlib.Path(folder).rglob("*.ipynb"):
+        for cell in json.loads(path.read_text())["cells"]:
+            source = "".join(cell["source"])
+            if source.startswith("def debias_running") and "momentum**steps" in source:
+                exec(source)
+"""
+            + "if 'debias_running' not in globals():\n    "
+            + BLANK.replace("\n", " return running")
+        },
+        tier="B",
+    ),
+    Attack(
+        "the reference is imported",
+        "shortcut",
+        cells={"debias_running": "from cs231n_lib.normalization.in_numpy import debias_running"},
+        told="the submitted code uses cs231n_lib.normalization",
+        quick=True,
+    ),
+    Attack(
+        "the reference is imported under a hidden name",
+        "shortcut",
+        cells={
+            "debias_running": BLANK
+            + "    try:\n"
+            + "        import importlib\n"
+            + "        name = 'cs231n_lib.normali' + 'zation.in_numpy'\n"
+            + "        reference = importlib.import_module(name)\n"
+            + "        return reference.debias_running(running, momentum, steps)\n"
+            + "    except Exception:\n        return running"
+        },
+        tier="B",
+    ),
+    # -------------------------------------------------------------- call what is to be written
+    Attack(
+        "the framework's own function",
+        "shortcut",
+        cells=built_in("torch.nn.functional.batch_norm"),
+        honest=NOT_WRITTEN_IN_TORCH,
+        told="the submitted code uses torch.nn.functional.batch_norm",
+    ),
+    Attack(
+        "the framework's own function, imported in another cell",
+        "shortcut",
+        added=("from torch.nn.functional import batch_norm as helper",),
+        cells=built_in("helper"),
+        honest=NOT_WRITTEN_IN_TORCH,
+        told="the submitted code uses torch.nn.functional.batch_norm",
+    ),
+    Attack(
+        "the framework's own function, its name put together at the call",
+        "shortcut",
+        cells=built_in("getattr(torch.nn.functional, 'batch' + '_norm')"),
+        honest=NOT_WRITTEN_IN_TORCH,
+    ),
+    Attack(
+        "the framework's own function behind a magic that no parser knows",
+        "shortcut",
+        cells=built_in("batch_norm", "%%time\nfrom torch.nn.functional import batch_norm\n"),
+        honest=NOT_WRITTEN_IN_TORCH,
+    ),
+    Attack(
+        "the framework's own function, taken along beforehand",
+        "shortcut",
+        added=(
+            "kept = getattr(torch, 'native_batch' + '_norm')\n"
+            "def helper(x, mean, var, gamma, beta, training, rate, eps):\n"
+            "    return kept(x, gamma, beta, mean, var, training, rate, eps)[0]",
+        ),
+        cells=built_in("helper"),
+        honest=NOT_WRITTEN_IN_TORCH,
+        slips="a built-in function that was fetched by a computed name before the check",
+    ),
+)

@@ -1,0 +1,96 @@
+"""Every attack earns what its honest code earns, harms nobody, and is reported."""
+
+import itertools
+import json
+import tempfile
+from contextlib import ExitStack
+
+import corpus
+import forging
+import harming
+import leaking
+import protocol
+import pytest
+import uploads
+from corpus import NOTHING, ROWS, SOLVED, TIERS, UNSOLVED
+from world import ACTIVE, SECRET, World, html_of_reports, instructor_reads, marks, student_reads
+
+ATTACKS = tuple(
+    attack for module in (forging, protocol, leaking, harming, uploads) for attack in module.ATTACKS
+)
+REFERENCE = (corpus.ROOT / "cs231n_lib" / "normalization" / "in_numpy.py").read_text("utf-8")
+numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory, request):
+    with ExitStack() as stack:
+        folder = tmp_path_factory.mktemp("world")
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(tempfile, "tempdir", str(folder / "boxes"))
+        yield World(folder, request.config.getoption("--tier", "C"), stack)
+
+
+def parameters():
+    for attack in ATTACKS:
+        slips = [pytest.mark.xfail(reason=attack.slips)] if attack.slips else []
+        yield pytest.param(attack, id=attack.name, marks=slips)
+
+
+@pytest.mark.parametrize("attack", tuple(parameters()))
+def test_an_attack_earns_nothing_and_harms_nobody(attack, world, request):
+    if not attack.quick and not request.config.getoption("--all-attacks", False):
+        pytest.skip("not in the fast subset")
+    if TIERS.index(attack.tier) > TIERS.index(world.tier):
+        pytest.skip(f"tier {world.tier} does not stop this, tier {attack.tier} does")
+    results = world.grade(attack, next(numbers))
+    left, after = world.left_behind(), world.digests()
+    result = results["attacker"]
+
+    honest = marks(world.base) | attack.honest
+    earned = marks(result)
+    assert earned.keys() == honest.keys()
+    if attack.own_goal:
+        assert not {name for name in honest if earned[name] > honest[name]}
+    else:
+        assert earned == honest
+
+    assert marks(results["neighbour"]) == marks(results["later"]) == marks(world.base)
+    assert after == world.before
+    assert not left
+    assert not world.heard
+
+    assert attack.told in " ".join(result.problems)
+    assert not result.unjudged
+    for_student, for_instructor = student_reads(result), instructor_reads(result)
+    assert not secrets_in(for_student, world)
+    assert not ACTIVE.search(for_instructor)
+    assert not ACTIVE.search(html_of_reports(result))
+    assert len(json.dumps(result.to_dict())) < 20_000_000
+    assert sum(map(len, result.problems)) < 20_000
+
+
+def secrets_in(text, world):
+    """What a student must not read: marked values, seeds, the secret, lines of the reference."""
+    seeds = (
+        world.grader.seed_of(exercise, check)
+        for exercise in world.grader.exercises.values()
+        for check in exercise.checks
+    )
+    lines = [line.strip() for line in REFERENCE.splitlines() if "# (" in line]
+    wanted = ["LEAK", SECRET.decode()[:20], *map(str, seeds), *lines]
+    return [word for word in wanted if word in text]
+
+
+def test_the_honest_submission_is_half_right(world):
+    earned = marks(world.base)
+    assert all(earned[name] > 0 for name in SOLVED)
+    assert all(earned[name] == 0 for name in UNSOLVED)
+    assert world.base.problems == ()
+
+
+def test_the_corpus_has_every_row_of_the_table():
+    assert {attack.row for attack in ATTACKS} == set(ROWS)
+    assert len({attack.name for attack in ATTACKS}) == len(ATTACKS) >= 50
+    assert sum(attack.row == "own" for attack in ATTACKS) >= 10
+    assert {name for a in ATTACKS for name in (*a.cells, *a.honest)} <= set(NOTHING)

@@ -1,0 +1,183 @@
+"""What an attack could reach: a course folder, a neighbour, a listening port, this process."""
+
+import hashlib
+import json
+import os
+import re
+import socket
+import sqlite3
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+
+from corpus import LESSON, ROOT, Attack, hand_in, honest_notebook
+from harming import MARK
+from rich.console import Console
+
+from autograder.engine import Grader, Store, SubmissionResult, grade_batch
+from autograder.nbgrader_plugin import comment_text
+from autograder.report import summary_html, table
+from autograder.sandbox import Limits
+from autograder.submission import read_template
+
+SECRET = b"planted: the secret of this course, which nobody may read"
+LIMITS = Limits(cell_seconds=4, total_seconds=20, memory=2**30, file=2**26)
+COMMON = ("/tmp", "/var/tmp", "/dev/shm", "/root", str(ROOT))
+ACTIVE = re.compile(r"<(script|img|iframe)[^>]*ALARM|javascript:[^\s]*ALARM|\x1b|\u202e")
+
+
+class World:
+    """A course with a neighbour's submission, and one grader for all attacks."""
+
+    def __init__(self, folder: Path, tier: str, stack: ExitStack):
+        self.folder = folder
+        self.course = folder / "course"
+        self.boxes = folder / "boxes"  # where the sandboxes are
+        self.tier = tier
+        self.port, self.heard = _listen(stack)
+        self._make_course()
+        template = read_template(ROOT / "notebooks" / "student" / f"{LESSON}.ipynb")
+        self.grader = Grader(template, LESSON, SECRET, LIMITS)
+        self.base = self.grader.grade(self.neighbour, "base")
+        self.lasting = set(_processes(self.boxes))  # the warm ones, which outlive a submission
+
+    def _make_course(self) -> None:
+        self.boxes.mkdir()
+        self.neighbour = self.submission("neighbour")
+        hand_in(Attack("honest", "own"), self.neighbour, {})
+        solution = self.course / "source" / LESSON / f"{LESSON}.ipynb"
+        solution.parent.mkdir(parents=True)
+        solution.write_bytes((ROOT / "notebooks" / "solution" / solution.name).read_bytes())
+        private = self.course / ".autograder"
+        (private / "results").mkdir(parents=True)
+        (private / "secret").write_bytes(SECRET)
+        (private / "results" / "neighbour.json").write_text(json.dumps(honest_notebook()))
+        with sqlite3.connect(self.course / "gradebook.db") as book:
+            book.execute("create table grade (student text, manual_score real)")
+            book.execute("insert into grade values ('neighbour', 3)")
+        book.close()
+
+    def submission(self, student: str) -> Path:
+        """Where a student's notebook is."""
+        return self.course / "submitted" / student / LESSON / f"{LESSON}.ipynb"
+
+    def grade(self, attack: Attack, number: int) -> dict[str, SubmissionResult]:
+        """Grade an attack beside its neighbour, and the neighbour once more afterwards."""
+        path = self.submission(f"attacker-{number}")
+        places = {"<course>": self.course, "<port>": self.port, "<grader>": os.getpid()}
+        hand_in(attack, path, places)
+        self.before = self.digests()
+        store = Store(self.folder / "results" / str(number))
+        both = {"attacker": path, "neighbour": self.neighbour}
+        results, faults = grade_batch(self.grader, both, store, jobs=2)
+        assert not faults
+        later, faults = grade_batch(self.grader, {"later": self.neighbour}, store)
+        assert not faults
+        return results | later
+
+    def digests(self) -> dict[str, str]:
+        """The files that are not the attacker's."""
+        files = [path for path in self.course.rglob("*") if path.is_file()]
+        return {
+            str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in files
+            if path.stat().st_size < 10**7
+        }
+
+    def left_behind(self) -> list[str]:
+        """Files and processes that a submission left somewhere; they are removed."""
+        found = []
+        places = [*map(Path, COMMON), self.course, *_packages()]
+        for path in (place / MARK for place in places):
+            if path.exists():
+                found.append(str(path))
+                path.unlink()
+        return found + sorted(set(_processes(self.boxes)) - self.lasting)
+
+
+def _packages() -> list[Path]:
+    import numpy
+
+    import autograder
+
+    return [Path(module.__file__).parent for module in (numpy, autograder)]
+
+
+def _processes(boxes: Path) -> list[str]:
+    """Processes that live in a sandbox's folder, without the warm process itself."""
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            texts = [Path(f"/proc/{name}/{part}").read_bytes() for part in ("environ", "cmdline")]
+            texts.append(os.fsencode(os.readlink(f"/proc/{name}/cwd")))
+        except OSError:
+            continue
+        if any(os.fsencode(boxes) in text for text in texts):
+            found.append(name)
+    return found
+
+
+def _listen(stack: ExitStack) -> tuple[int, list[bytes]]:
+    """Listen on a port and on an abstract name; return the port and what is heard."""
+    heard: list[bytes] = []
+    stream = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+    port = stream.getsockname()[1]
+    datagrams = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    datagrams.bind(("127.0.0.1", port))
+    local = stack.enter_context(socket.socket(socket.AF_UNIX))
+    local.bind(f"\0course-attack-{port}")
+    local.listen()
+    for one in (stream, local):
+        threading.Thread(target=_accept, args=(one, heard), daemon=True).start()
+    threading.Thread(target=_receive, args=(datagrams, heard), daemon=True).start()
+    return port, heard
+
+
+def _accept(server: socket.socket, heard: list[bytes]) -> None:
+    while True:
+        try:
+            connection, _ = server.accept()
+        except OSError:
+            return
+        with connection:
+            heard.append(b"a connection")
+
+
+def _receive(datagrams: socket.socket, heard: list[bytes]) -> None:
+    while True:
+        try:
+            heard.append(datagrams.recv(1000))
+        except OSError:
+            return
+
+
+# ------------------------------------------------------------------------- what people read
+
+
+def marks(result: SubmissionResult) -> dict[str, float]:
+    """Points by exercise, named as attacks name them."""
+    return {r.exercise_id.removeprefix("normalization."): r.score for r in result.reports}
+
+
+def student_reads(result: SubmissionResult) -> str:
+    """Whatever of a result reaches the student: outputs, reports, comments, notes."""
+    texts = [json.dumps(result.outputs, ensure_ascii=False), *result.problems]
+    for report in result.reports:
+        public = report.public()
+        texts += [str(public), public._repr_html_(), comment_text(public)]
+    return "\n".join(texts)
+
+
+def instructor_reads(result: SubmissionResult) -> str:
+    """The report about a class, as a terminal and as a browser get it."""
+    with open(os.devnull, "w") as nowhere:
+        console = Console(
+            file=nowhere, record=True, width=200, force_terminal=True, color_system=None
+        )
+        console.print(table([result]))
+        return console.export_text() + summary_html("02", [result])
+
+
+def html_of_reports(result: SubmissionResult) -> str:
+    """What of a student's feedback is put into a page as it is."""
+    return "\n".join(report.public()._repr_html_() for report in result.reports)
