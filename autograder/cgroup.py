@@ -1,49 +1,42 @@
-"""Control groups: a bound on the memory and the threads of one slot, where we may make them.
+"""Control groups: a bound on the memory, threads and processor of one slot, where we may make them.
 
 Both forms are served, the unified hierarchy (version 2) and one hierarchy a controller (1). The
-limits inside a child hold without them; a group adds what rlimits do not count, and knows when
-memory ran out.
+limits inside a child hold without them; a group adds what rlimits do not count, knows when memory
+ran out, and keeps a child with many busy threads on one processor.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
-_LIMITS = {  # version: (file, what it bounds)
-    1: (("memory.limit_in_bytes", "memory"), ("pids.max", "threads")),
-    2: (("memory.max", "memory"), ("pids.max", "threads")),
-}
-_numbers = itertools.count()
+PERIOD = 100_000  # microseconds, of which a group may use as many on one processor
+Files = dict[str, str]
 
 
 class Group:
     """The groups of one slot, to be closed when nobody lives in them any more."""
 
-    def __init__(self, memory: int, threads: int):
+    def __init__(self, name: str, memory: int, threads: int):
         """Make the groups.
 
         Raises OSError when this user may not.
         """
         self._folders: list[Path] = []
-        name = f"autograder-{os.getpid()}-{next(_numbers)}"
-        limits = {"memory": memory, "threads": threads}
         try:
-            for parent, version, files in _places():
+            for parent, files in _places(memory, threads):
                 folder = parent / name
                 folder.mkdir()
                 self._folders.append(folder)
-                for file, kind in files:
-                    (folder / file).write_text(str(limits[kind]))
-                if version == 2:
-                    with contextlib.suppress(OSError):  # there is no such file without swap
-                        (folder / "memory.swap.max").write_text("0")
+                for file, text in files.items():
+                    if (folder / file).exists():
+                        (folder / file).write_text(text)
         except OSError:
             self.close()
             raise
@@ -72,10 +65,19 @@ class Group:
         self._folders.clear()
 
 
+def remove(prefix: str) -> None:
+    """Remove the groups with names that start so, which a killed grader has left behind."""
+    with contextlib.suppress(OSError):
+        for parent, _ in _places(0, 0):
+            for folder in parent.glob(f"{prefix}*"):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+
+
 def report() -> tuple[str, bool, str]:
     """Return (feature, whether it is available, why), for `autograder doctor`."""
     why = _refusal()
-    return "control groups", not why, why or "memory and threads of a submission, as one sum"
+    return "control groups", not why, why or "bounds on memory, threads and processor as sums"
 
 
 def available() -> bool:
@@ -86,7 +88,7 @@ def available() -> bool:
 @functools.cache
 def _refusal() -> str:
     try:
-        group = Group(2**30, 64)
+        group = Group(f"autograder-{uuid.uuid4().hex}", 2**30, 64)
         try:
             idle = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", "input()"],
@@ -102,24 +104,33 @@ def _refusal() -> str:
     return ""
 
 
-def _places() -> list[tuple[Path, int, Iterable[tuple[str, str]]]]:
-    """Where groups can be made: (folder, version, files to write).
+def _places(memory: int, threads: int) -> list[tuple[Path, Files]]:
+    """Where groups can be made, and what to write into their files.
 
     Raises OSError when memory and threads cannot both be bounded.
     """
     own, mounts = dict(_own_groups()), dict(_mounts())
+    separate = {
+        "memory": {"memory.limit_in_bytes": str(memory)},
+        "pids": {"pids.max": str(threads)},
+        "cpu": {"cpu.cfs_period_us": str(PERIOD), "cpu.cfs_quota_us": str(PERIOD)},
+    }
     if {"memory", "pids"} <= mounts.keys():
-        found = []
-        for controller, limit in zip(("memory", "pids"), _LIMITS[1], strict=True):
-            found.append((mounts[controller] / own[controller].lstrip("/"), 1, (limit,)))
-        return found
+        here = [name for name in separate if name in mounts and name in own]
+        return [(mounts[name] / own[name].lstrip("/"), separate[name]) for name in here]
+    together = {
+        "memory.max": str(memory),
+        "memory.swap.max": "0",
+        "pids.max": str(threads),
+        "cpu.max": f"{PERIOD} {PERIOD}",
+    }
     if "" in mounts and "" in own:
         here = mounts[""] / own[""].lstrip("/")
         for folder in (here, here.parent):
             with contextlib.suppress(OSError):
                 passed_on = (folder / "cgroup.subtree_control").read_text().split()
                 if {"memory", "pids"} <= set(passed_on) and os.access(folder, os.W_OK):
-                    return [(folder, 2, _LIMITS[2])]
+                    return [(folder, together)]
     raise OSError("no group near this process passes memory and pids on to groups that we may make")
 
 

@@ -31,15 +31,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from autograder import kernel
+from autograder import cgroup, kernel
 
 TIERS = ("A", "B", "C")
 SLOTS = 1024  # children at the same time
 MANY = 1 << 20  # more descriptors than a process has
 FIRST_USER = 61_184  # of a range that systemd keeps for users who are nobody
-THREADS = 64  # of one child
+THREADS = 16  # of one child
+SHARED_THREADS = 256  # where those of all its children and of the grader are counted together
 DESCRIPTORS = 64
 FILES = 4096  # in a child's own folder
+WARM = "warm process"
 OWN_PACKAGES = ("autograder", "cs231n_lib")
 KIT, PRIVATE = "/kit", "/own"  # in a root: the packages, and the only place to write to
 DEVICES = ("null", "zero", "full", "random", "urandom")
@@ -120,14 +122,20 @@ def available() -> Layers:
 def report() -> list[tuple[str, bool, str]]:
     """Return (feature, whether it is available, why), for `autograder doctor`."""
     rows, _ = _probed()
-    return rows
+    return [*rows, cgroup.report()]
+
+
+def can_fork_warm() -> bool:
+    """Whether submissions can be forked from a warm process here; else each starts its own."""
+    rows, _ = _probed()
+    return next(available for feature, available, _ in rows if feature == WARM)
 
 
 @functools.cache
 def _probed() -> tuple[list[tuple[str, bool, str]], Layers]:
     """Try everything in a process of its own, so that nothing of it stays behind here."""
     if platform.system() != "Linux":
-        return [("Linux", False, f"this is {platform.system()}")], Layers()
+        return [(WARM, False, f"needs Linux, this is {platform.system()}")], Layers()
     root = str(Path(__file__).resolve().parents[1])
     done = subprocess.run(
         [sys.executable, "-P", "-s", "-S", "-m", __name__, "probe"],
@@ -161,7 +169,9 @@ def _probe() -> tuple[list[tuple[str, bool, str]], Layers]:
         landlock=not landlock,
         slot_user=not slot_user and not (namespaces and not own_users),
     )
+    handles = _tried(lambda: os.close(os.pidfd_open(os.getpid())))
     rows = [
+        (WARM, not handles, handles or "libraries are imported once, a submission is a fork"),
         ("namespaces as this user", not namespaces, namespaces or "own files, processes, network"),
         ("namespaces in a user namespace", not own_users, own_users or "the same, without root"),
         ("seccomp", not seccomp, seccomp or "no processes, no sockets, no foreign signals"),
@@ -229,8 +239,15 @@ def libraries() -> list[str]:
     """The files and folders that Python and the installed libraries consist of."""
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
     found = [f"{prefix}/{name}" for prefix in prefixes for name in ("lib", "lib64", "pyvenv.cfg")]
-    found += [*sys.path, *_links(sys.executable), *SYSTEM]
+    found += [path for path in sys.path if not _is_checkout(path)]
+    found += [*_links(sys.executable), *SYSTEM]
     return _outermost(path for path in found if os.path.isabs(path) and os.path.exists(path))
+
+
+def _is_checkout(path: str) -> bool:
+    """Whether a folder holds our own sources, perhaps with a course and its gradebook inside."""
+    ours = any(os.path.isdir(f"{path}/{name}") for name in OWN_PACKAGES)
+    return ours and os.path.exists(f"{path}/pyproject.toml")
 
 
 def _links(path: str) -> Iterator[str]:
@@ -399,13 +416,13 @@ def confine(
     if layers.namespaces:
         kernel.unshare(kernel.NEW_MOUNTS | kernel.NEW_IPC)
         kernel.mount_memory(private, allowance.files, FILES, "1777")
-    kernel.bar_capabilities()
     if layers.user_namespace:
         kernel.unshare(kernel.NEW_USERS)  # its threads are counted there, apart from all others
+    kernel.bar_capabilities()
     if layers.slot_user:
         become(FIRST_USER + slot)
     own_count = layers.user_namespace or layers.slot_user
-    _set_limits(layers, allowance, THREADS if own_count else others + THREADS)
+    _set_limits(layers, allowance, THREADS if own_count else others + SHARED_THREADS)
     kernel.drop_capabilities()
     if not layers.namespaces:
         kernel.die_with_parent()
@@ -492,7 +509,7 @@ def main(arguments: Sequence[str]) -> None:
     if layers.tier == "B":
         setup["readable"] = without([*libraries(), kit], installed_copies(kit))
         setup["readable"] += [*MACHINE, *(f"/dev/{name}" for name in DEVICES)]
-    setup["hidden"] += installed_copies(kit)
+    setup["hidden"] = installed_copies(kit)
     setup["others"] = threads_of_user()
 
     def start(views):

@@ -18,7 +18,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 # Name, number on x86_64, number on aarch64; "-" where the machine has no such call.
 _NUMBERS = """
 landlock_create_ruleset 444 444 | landlock_add_rule 445 445 | landlock_restrict_self 446 446
-mount_setattr 442 442 | pivot_root 155 41 | capset 126 91
+mount_setattr 442 442 | pivot_root 155 41
 """
 
 # What a child never needs. Starting programs and processes: a thread is all it may start.
@@ -193,7 +193,7 @@ def bar_capabilities() -> None:
 def drop_capabilities() -> None:
     """Give up every capability, and the right to gain any, for good."""
     version_3 = 0x20080522
-    _call("capset", struct.pack("Ii", version_3, 0), bytes(24))
+    _checked("capset", _libc.capset(struct.pack("Ii", version_3, 0), bytes(24)))
     _checked("prctl", _prctl(_PR_SET_NO_NEW_PRIVS, 1))
     _checked("prctl", _prctl(_PR_SET_DUMPABLE, 0))
 

@@ -3,8 +3,8 @@
 Started by `isolation.main` inside of the namespaces. Its only partner is `zygote.py`, over a
 socket that no child has:
 
-    {"do": "fork", "slot": 3, "private": folder, "allowance": …} + socket ▶ {"pid": 7} + pidfd
-    {"do": "reap", "pid": 7}                                            ──▶ {"status": -9}
+    {"do": "fork", "slot": 3, "private": …, "allowance": …} + socket  ──▶  {"pid": 7} + pidfd
+    {"do": "reap", "pid": 7}                                          ──▶  {"status": -9}
 
 A child speaks with the grader over the socket that came with its request: lines of JSON both
 ways, each reply followed by as many bytes as its "sizes" add up to.
@@ -35,7 +35,7 @@ from autograder import exercises, isolation
 from autograder.child import Inside
 
 SEED = 0  # of every child's global generators, so that the same code does the same again
-EXERCISE_OF_LIBRARIES = """
+USE_OF_LIBRARIES = """
 import numpy as np, torch, matplotlib.pyplot as plt
 from IPython.display import display
 x = np.random.default_rng(0).normal(size=(4, 3))
@@ -51,9 +51,10 @@ display(x)
 def main(arguments: Sequence[str]) -> None:
     """Warm up, then fork on request until the grader hangs up."""
     setup = json.loads(arguments[0])
+    sys.argv[1:] = []
     control = socket.socket(fileno=setup["control"])
     control.set_inheritable(False)
-    inside = _warm_up(setup["private"])
+    inside = _warm_up(setup["private"], setup["imports"])
     require_one_thread(setup["views"]["tasks"])
     control.sendall(json.dumps({"ready": os.getpid()}).encode())
     children: set[int] = set()
@@ -65,12 +66,13 @@ def main(arguments: Sequence[str]) -> None:
         end_orphans(())
 
 
-def _warm_up(private: str) -> Inside:
+def _warm_up(private: str, imports: str) -> Inside:
     """Import and use once what every submission uses; leave nothing of it behind but the memory."""
     torch.set_num_threads(1)
     exercises.all_exercises()
     inside = Inside(Path(private) / "results")
-    inside.answer({"do": "run", "source": EXERCISE_OF_LIBRARIES})
+    for source in (imports, USE_OF_LIBRARIES):
+        inside.answer({"do": "run", "source": source})
     inside.shell.reset(new_session=True)
     sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
     plt.close("all")
@@ -179,7 +181,7 @@ def _become_harmless(connection, layers, setup, request, inside) -> None:
         request["slot"],
         request["private"],
         setup.get("readable", ()),
-        setup["hidden"],
+        setup["hidden"] + request["hidden"],
         setup["others"],
     )
     os.environ |= isolation.move_in(request["private"])

@@ -11,7 +11,9 @@ to kill it with, and believes none of its answers.
 
 from __future__ import annotations
 
+import ast
 import contextlib
+import fcntl
 import heapq
 import json
 import os
@@ -36,10 +38,12 @@ from autograder.observe import Fault
 from autograder.sandbox import MAX_ARRAY, MAX_ARRAYS, MAX_REPLY, Infrastructure, Limits, Stopped
 
 MAX_RESULT = 64_000_000  # bytes of all arrays of one scenario
+BOX, LEASE = "autograder-zygote-", "lease"
 START_SECONDS = 120.0  # for all imports, on a busy machine
 CALL_SECONDS = 30.0  # for a fork, or for the end of a killed child
+COPIED = 256 * 2**20  # bytes of the warm process that a child may come to have copies of
 LOOK_SECONDS = 0.25  # between two looks at what a child has written to the disk
-FILES_OF_CHILD = ("child.py", "isolation.py", "kernel.py", "warm.py")
+FILES_OF_CHILD = ("cgroup.py", "child.py", "isolation.py", "kernel.py", "warm.py")
 SECRET_PLACES = tuple(ROOT / name for name in ("cs231n_lib", "autograder", "notebooks", "tests"))
 
 
@@ -52,16 +56,24 @@ class Zygote:
         layers: what keeps children apart; by default all that the machine allows.
         hidden: files and folders, besides the course's own sources, that no child may open.
             At tiers A and B a child that can open one does not start.
+        cells: the course's own cells (never a student's), whose imports are made beforehand.
     """
 
-    def __init__(self, layers: Layers | None = None, hidden: Iterable[str | Path] = ()):
+    def __init__(
+        self,
+        layers: Layers | None = None,
+        hidden: Iterable[str | Path] = (),
+        cells: Iterable[str] = (),
+    ):
         self.layers = isolation.available() if layers is None else layers
+        self._imports = imports_of(cells)
         self.hidden = [str(path) for path in (*SECRET_PLACES, *hidden)]
         self._lock = threading.Lock()
         self._warm: _Warm | None = None
         self._slots = list(range(isolation.SLOTS))
-        self._groups: dict[int, cgroup.Group] = {}
+        self._groups: dict[tuple[int, int], cgroup.Group] = {}
         self._box: Path | None = None
+        self._lease = -1  # open as long as the box is ours
 
     @property
     def tier(self) -> str:
@@ -87,6 +99,7 @@ class Zygote:
             self._groups.clear()
             if self._box is not None:
                 _remove(self._box)
+                os.close(self._lease)
                 self._box = None
 
     def _stop(self) -> None:
@@ -99,8 +112,9 @@ class Zygote:
         if self._warm is None or not self._warm.is_alive():
             self._stop()
             if self._box is None:
-                self._box = _make_box()
-            self._warm = _Warm(self.layers, self._box, self.hidden)
+                remove_abandoned_boxes()
+                self._box, self._lease = _make_box()
+            self._warm = _Warm(self.layers, self._box, self._imports)
         return self._warm
 
     def _fork(self, request: Mapping, theirs: socket.socket) -> tuple[_Warm, int, int]:
@@ -134,10 +148,11 @@ class Zygote:
         """Return the control group of a slot, where there can be one."""
         if not cgroup.available():
             return None
-        if slot not in self._groups:
-            memory = limits.memory + 2 * limits.file
-            self._groups[slot] = cgroup.Group(memory, isolation.THREADS)
-        return self._groups[slot]
+        memory = limits.memory + limits.file + COPIED
+        if (slot, memory) not in self._groups:
+            name = f"{self._box.name}-{slot}-{memory}"
+            self._groups[slot, memory] = cgroup.Group(name, memory, isolation.THREADS)
+        return self._groups[slot, memory]
 
     def _folder(self, slot: int) -> Path | None:
         """Make the folder that a child may write to, unless it has one in memory."""
@@ -150,24 +165,35 @@ class Zygote:
         return folder
 
 
+def imports_of(cells: Iterable[str]) -> str:
+    """Return the import statements at the top level of some cells.
+
+    >>> imports_of(["import numpy as np\\nx = np.ones(3)", "from math import *"])
+    'import numpy as np\\nfrom math import *'
+    """
+    kinds = (ast.Import, ast.ImportFrom)
+    found = (node for cell in cells for node in ast.parse(cell).body if isinstance(node, kinds))
+    return "\n".join(dict.fromkeys(map(ast.unparse, found)))
+
+
 class _Warm:
     """One run of the warm process."""
 
-    def __init__(self, layers: Layers, box: Path, hidden: list[str]):
+    def __init__(self, layers: Layers, box: Path, imports: str):
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         setup = {
             "control": theirs.fileno(),
             "layers": asdict(layers),
             "root": str(box / "root"),
             "kit": str(box / "kit"),
+            "imports": imports,
             "private": isolation.PRIVATE if layers.namespaces else str(box / "own"),
-            "hidden": hidden,
         }
-        errors = box / "errors"
-        with theirs, open(errors, "wb") as stderr:
+        program = (sys.executable, "-P", "-s", "-m", "autograder.isolation")
+        self._errors = box / "errors"
+        with theirs, open(self._errors, "wb") as stderr:
             self._starter = subprocess.Popen(
-                [sys.executable, "-P", "-s", "-m", "autograder.isolation", "enter"]
-                + [json.dumps(setup)],
+                [*program, "enter", json.dumps(setup)],
                 env=_environment(box / "kit"),
                 cwd=box,
                 stdin=subprocess.DEVNULL,
@@ -178,10 +204,9 @@ class _Warm:
             )
         try:
             self._receive(START_SECONDS)
-        except Infrastructure as fault:
+        except Infrastructure:
             self.close()
-            text = errors.read_text(errors="replace").strip()[-2000:]
-            raise Infrastructure(f"The warm process did not start: {text or fault}") from None
+            raise
 
     def is_alive(self) -> bool:
         return self._starter.poll() is None
@@ -197,8 +222,8 @@ class _Warm:
         descriptors = [theirs.fileno()] if theirs else []
         try:
             socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
-        except OSError as error:
-            raise Infrastructure(f"The warm process has ended: {error}") from None
+        except OSError:
+            raise Infrastructure(self._why_ended()) from None
         return self._receive(CALL_SECONDS)
 
     def _receive(self, seconds: float) -> tuple[dict, list]:
@@ -210,8 +235,12 @@ class _Warm:
         except OSError as error:
             raise Infrastructure(f"The warm process does not answer: {error}") from None
         if not message:
-            raise Infrastructure("The warm process has ended.")
+            raise Infrastructure(self._why_ended())
         return json.loads(message), descriptors
+
+    def _why_ended(self) -> str:
+        last = self._errors.read_text(errors="replace").strip()[-2000:]
+        return f"The warm process has ended: {last or 'it was killed'}"
 
     def close(self) -> None:
         """Hang up, upon which it kills its children and ends; kill it when it does not."""
@@ -248,7 +277,7 @@ class Process(sandbox.Process):
 
     def _start(self) -> None:
         zygote, limits = self._zygote, self.limits
-        seconds = int(limits.total_seconds + limits.start_seconds)
+        seconds = int(limits.total_seconds) + 5
         with zygote._lock:
             zygote._running()
         self._folder = zygote._folder(self._slot)
@@ -256,6 +285,7 @@ class Process(sandbox.Process):
         request = {
             "slot": self._slot,
             "private": str(self._folder or isolation.PRIVATE),
+            "hidden": zygote.hidden,
             "allowance": asdict(Allowance(limits.memory, limits.file, seconds)),
         }
         with theirs:
@@ -279,7 +309,7 @@ class Process(sandbox.Process):
         """Read an answer: a line of JSON, and then as many bytes as its sizes say."""
         while b"\n" not in self._buffer:
             if len(self._buffer) > MAX_REPLY:
-                raise Stopped(Fault("stopped", "It produced more output than can be kept."))
+                raise Stopped(Fault("stopped: it produced more output than can be kept"))
             self._receive(deadline)
         line, _, rest = self._buffer.partition(b"\n")
         answer = _answer(line)
@@ -290,7 +320,8 @@ class Process(sandbox.Process):
             rest += self._buffer
         self._buffer.clear()
         if len(rest) > sum(sizes):
-            raise Stopped(Fault("stopped", "It answered more than it was asked."))
+            raise Stopped(Fault("stopped: it answered more than it was asked"))
+        self._require_little_on_disk()
         self._arrays = _split(rest, sizes)
         return answer
 
@@ -298,12 +329,12 @@ class Process(sandbox.Process):
         """Read some bytes; look now and then at what the child wrote to the disk."""
         while True:
             self._wait(deadline)
-            self._require_little_on_disk()
             if self._folder is not None:
                 self.connection.settimeout(min(self.connection.gettimeout(), LOOK_SECONDS))
             try:
                 chunk = self.connection.recv(1 << 20)
             except TimeoutError:
+                self._require_little_on_disk()
                 continue
             if not chunk:
                 raise ConnectionError
@@ -312,22 +343,23 @@ class Process(sandbox.Process):
 
     def _require_little_on_disk(self) -> None:
         if self._folder is not None and _is_larger(self._folder, self.limits.file):
-            allowed = self.limits.file // 2**20
-            raise Stopped(Fault("stopped", f"It wrote more than {allowed} MB of files."))
+            allowed = self.limits.file / 2**20
+            raise Stopped(Fault(f"stopped: it wrote more than {allowed:g} MB, or too many files"))
 
     def _ended(self) -> Fault:
         if not _has_ended(self._handle, 2.0):
-            return Fault("stopped", "It closed the connection to the grader.")
+            return Fault("stopped: it closed the connection to the grader")
         status, self._child = self._zygote._reap(self._warm, self._child), None
         if status is None:
             raise Infrastructure("The warm process ended, and its children with it.")
         if self._group and self._group.kills() > self._kills:
-            return Fault("stopped", f"It used more than {self.limits.memory // 2**20} MB of memory.")
+            allowed = self.limits.memory / 2**20
+            return Fault(f"stopped: it used more than {allowed:g} MB of memory")
         if status < 0:
             known = -status in set(signal.Signals)
             name = signal.Signals(-status).name if known else f"signal {-status}"
-            return Fault("stopped", f"It ended the Python process ({name}).")
-        return Fault("stopped", f"It ended the Python process (exit status {status}).")
+            return Fault(f"stopped: it ended the Python process ({name})")
+        return Fault(f"stopped: it ended the Python process (exit status {status})")
 
     def _end(self) -> None:
         """Kill the child with all it started, and remove what it wrote."""
@@ -352,7 +384,7 @@ def _answer(line: bytes) -> dict:
         answer = json.loads(line)
         if isinstance(answer, dict):
             return answer
-    raise Stopped(Fault("stopped", "Its answer was not as agreed."))
+    raise Stopped(Fault("stopped: its answer was not as agreed"))
 
 
 def _sizes(answer: Mapping[str, Any]) -> list[int]:
@@ -364,7 +396,7 @@ def _sizes(answer: Mapping[str, Any]) -> list[int]:
         or any(type(size) is not int or not 0 <= size <= MAX_ARRAY for size in sizes)
         or sum(sizes) > MAX_RESULT
     ):
-        raise Stopped(Fault("stopped", "The result of this check was not as agreed."))
+        raise Stopped(Fault("stopped: its answer was larger than agreed"))
     return sizes
 
 
@@ -395,9 +427,14 @@ def _number_here(handle: int) -> int:
 # --------------------------------------------------------------------------------- folders
 
 
-def _make_box() -> Path:
-    """Make the folder of a zygote: the kit without answers, and places to mount and to write."""
-    box = Path(tempfile.mkdtemp(prefix="autograder-"))
+def _make_box() -> tuple[Path, int]:
+    """Make the folder of a zygote: the kit without answers, and places to mount and to write.
+
+    Also returns an open descriptor, whose lock says that somebody uses the folder.
+    """
+    box = Path(tempfile.mkdtemp(prefix=BOX))
+    lease = os.open(box / LEASE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lease, fcntl.LOCK_EX)
     box.chmod(0o711)  # children may be other users, who need to pass
     for name in ("root", "own", "children"):
         (box / name).mkdir(mode=0o711)
@@ -406,12 +443,23 @@ def _make_box() -> Path:
         shutil.copyfile(Path(__file__).parent / name, box / "kit" / "autograder" / name)
     for path in (box / "kit", *(box / "kit").rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    return box
+    return box, lease
+
+
+def remove_abandoned_boxes() -> None:
+    """Remove what graders of this user that were killed have left behind."""
+    for file in Path(tempfile.gettempdir()).glob(f"{BOX}*/{LEASE}"):
+        with contextlib.suppress(OSError), open(file, "rb") as lease:
+            if os.fstat(lease.fileno()).st_uid == os.geteuid():
+                fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(file.parent)
+                cgroup.remove(f"{file.parent.name}-")
 
 
 def _remove(folder: Path) -> None:
     """Remove a folder in which a student's code may have done anything."""
-    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():  # too deep for Python, or closed by its owner
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         subprocess.run(["chmod", "-R", "u+rwX", "--", str(folder)], **quiet)
@@ -419,18 +467,22 @@ def _remove(folder: Path) -> None:
 
 
 def _is_larger(folder: Path, limit: int) -> bool:
-    """Whether the files below a folder take more than `limit` bytes, or are too many to look at."""
+    """Whether the files below a folder take more than `limit` bytes, or cannot all be looked at."""
     size, count, folders = 0, 0, [str(folder)]
     while folders:
-        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                with contextlib.suppress(OSError):
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
                     size += entry.stat(follow_symlinks=False).st_blocks * 512
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
-                count += 1
-                if size > limit or count > isolation.FILES:
-                    return True
+                    count += 1
+                    if size > limit or count > isolation.FILES:
+                        return True
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return True
     return False
 
 

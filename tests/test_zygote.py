@@ -1,0 +1,696 @@
+"""The warm process and its children: what a submission may do at each tier, and what it costs.
+
+Every tier that this machine allows is tested as the user who runs the tests, and, when that is
+root, once more as an ordinary user.
+"""
+
+import io
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import ExitStack, nullcontext, suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from autograder import cgroup, exercises, isolation, observe, warm
+from autograder.answers import ROOT
+from autograder.sandbox import Infrastructure, Limits, Stopped
+from autograder.zygote import Zygote, remove_abandoned_boxes
+
+LIMITS = Limits(cell_seconds=60, total_seconds=120, memory=2**29, file=2**23)
+PLANTED = "planted-" + "answer"  # in one piece only in files and in this process's memory
+SECRET = os.fsencode(PLANTED) * 3
+SUPPORT = ("cs231n_lib/layers",)  # in_*.py of it are given to students
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """A folder that other users could read, with an answer in it; a server; another process."""
+    with tempfile.TemporaryDirectory(prefix="course-") as folder:
+        os.chmod(folder, 0o755)
+        Path(folder, "answer").write_bytes(SECRET)
+        yield Path(folder)
+
+
+def started(layers, planted):
+    return Zygote(layers, hidden=[planted])
+
+
+@pytest.fixture(scope="module", params=isolation.TIERS)
+def zygote(request, planted):
+    layers = isolation.available().lowered(request.param)
+    if layers.tier != request.param:
+        pytest.skip(f"this machine allows tier {layers.tier}")
+    with started(layers, planted) as zygote:
+        yield zygote
+
+
+@pytest.fixture(scope="module")
+def unfiltered(planted):
+    """Namespaces and limits without seccomp and Landlock: each wall must hold by itself."""
+    layers = replace(isolation.available(), seccomp=False, landlock=False)
+    if not layers.namespaces:
+        pytest.skip("this machine allows no namespaces")
+    with started(layers, planted) as zygote:
+        yield zygote
+
+
+@pytest.fixture
+def child(zygote):
+    with zygote.process(LIMITS) as child:
+        yield child
+
+
+def walled(zygote):
+    """Skip what tier C does not promise."""
+    if zygote.tier == "C":
+        pytest.skip("tier C does not stop this")
+
+
+def run(child, source):
+    """Run a cell; return what it printed, and the name of the error that ended it."""
+    outputs = child.ask({"do": "run", "source": source})["outputs"]
+    error = next((o["ename"] for o in outputs if o["output_type"] == "error"), "")
+    return "".join("".join(o.get("text", "")) for o in outputs), error
+
+
+def said(child, source):
+    text, error = run(child, source)
+    assert not error, text
+    return text
+
+
+# ---------------------------------------------------------------------------- doing its work
+
+
+def test_a_check_is_observed_as_it_is_here(child):
+    source = "import numpy as np\ndef unit_rows(x):\n    return x / np.abs(x).sum(1)[:, None]"
+    namespace = {}
+    exec(source, namespace)
+    exercise = exercises.find("getting_started.unit_rows")
+    said(child, source)
+    call = f"from autograder.check import check\ncheck('{exercise.id}', unit_rows)"
+    assert child.ask({"do": "check", "exercise": exercise.id, "source": call})["kept"]
+    seeds = {check.name: seed for seed, check in enumerate(exercise.checks)}
+    here = observe.observe(
+        exercise, {"unit_rows": namespace["unit_rows"]}, lambda _, c: seeds[c.name]
+    )
+    for name, seed in seeds.items():
+        reply = child.ask({"do": "observe", "check": name, "seed": seed})
+        arrays = [np.load(io.BytesIO(data), allow_pickle=False) for data in child.read_arrays()]
+        expected = here[name].arrays
+        assert reply["arrays"] == list(expected) and expected
+        for array, wanted in zip(arrays, expected.values(), strict=True):
+            np.testing.assert_array_equal(array, wanted, strict=True)
+
+
+def test_pictures_gradients_and_threads_work(child):
+    text = said(
+        child,
+        "import threading, torch, matplotlib.pyplot as plt\n"
+        "plt.plot([1, 2]); plt.show()\n"
+        "t = torch.ones(3, requires_grad=True); (t ** 2).sum().backward()\n"
+        "worker = threading.Thread(target=lambda: print(t.grad.tolist()))\n"
+        "worker.start(); worker.join()\n",
+    )
+    assert text == "[2.0, 2.0, 2.0]\n"
+
+
+def test_children_start_alike_and_share_nothing(zygote):
+    draw = "import random, numpy as np, torch\n"
+    draw += "print(random.random(), np.random.rand(), torch.rand(1).item(), 'x' in dir())\nx = 1"
+    with zygote.process(LIMITS) as one, zygote.process(LIMITS) as two:
+        first, second = said(one, draw), said(two, draw)
+        assert said(one, draw) != first
+    assert first == second and "False" in first
+
+
+def test_what_a_student_writes_is_for_this_submission_only(zygote):
+    write = "import os\nopen('mine', 'w').write('x')\nprint(os.path.abspath('mine'))"
+    with zygote.process(LIMITS) as one:
+        path = said(one, write).strip()
+        if zygote.tier == "C" and not zygote.layers.slot_user:
+            return
+        with zygote.process(LIMITS) as two:
+            look = f"import os\nprint(os.path.exists('mine'))\nopen({path!r}).read()"
+            assert run(two, look) in (
+                ("False\n", "FileNotFoundError"),
+                ("False\n", "PermissionError"),
+            )
+    with zygote.process(LIMITS) as three:
+        assert said(three, "import os\nprint(os.listdir())") == "[]\n"
+
+
+# ------------------------------------------------------------------------------- not to be seen
+
+SEARCH = """
+import os
+found = []
+for folder, _, files in os.walk("/"):
+    for name in files:
+        path = os.path.join(folder, name)
+        if path.startswith(("/proc", "/sys")):
+            continue
+        if name.endswith(".ipynb") or "misconception" in path or name.startswith("in_"):
+            found.append(path)
+print("\\n".join(found))
+"""
+
+
+def test_no_answers_are_on_disk(zygote, child):
+    walled(zygote)
+    found = said(child, SEARCH).split()
+    ours = [path for path in found if "cs231n" in path or "autograder" in path or "course" in path]
+    if zygote.layers.namespaces:
+        assert any(SUPPORT[0] in path for path in ours)  # so that the search can find something
+    assert [path for path in ours if SUPPORT[0] not in path] == []
+
+
+def test_known_places_cannot_be_opened(zygote, child, planted):
+    walled(zygote)
+    places = [
+        planted / "answer",
+        ROOT / "cs231n_lib/normalization/in_numpy.py",
+        ROOT / "pyproject.toml",
+    ]
+    assert all(place.exists() for place in places)
+    for place in (*places, "/etc/shadow", "/etc/passwd", "/proc/1/environ"):
+        assert run(child, f"print(open({str(place)!r}, 'rb').read())")[1] in (
+            "FileNotFoundError",
+            "PermissionError",
+        )
+    listing = f"import os\nprint(os.listdir({str(planted.parent)!r}))"
+    text, error = run(child, listing)
+    assert error or planted.name not in text
+
+
+def test_no_answer_and_no_token_is_in_memory(zygote, child, planted):
+    os.environ["GRADER_TOKEN"] = SECRET.decode()
+    try:
+        assert PLANTED not in said(child, "import os\nprint(dict(os.environ))")
+    finally:
+        del os.environ["GRADER_TOKEN"]
+    modules = said(child, "import sys\nprint(*sys.modules)").split()
+    assert "autograder.check" in modules
+    ours = [name for name in modules if name.startswith(("autograder", "cs231n"))]
+    assert not [n for n in ours if "in_numpy" in n or "in_torch" in n or "misconc" in n]
+    assert not [name for name in ours if name.endswith(("engine", "provider.live", "zygote"))]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may read the memory of a child")
+def test_a_search_of_its_whole_memory_finds_nothing_planted(zygote, child):
+    said(child, "own = b'own-' + b'text' * 2")
+    memory = memory_of(child)
+    assert b"own-texttext" in memory and b"batchnorm_forward" in memory
+    assert SECRET not in memory
+    assert b"eps outside the root" not in memory  # the name of a misconception
+
+
+def memory_of(child):
+    number = number_of(child)
+    spans = []
+    for line in Path(f"/proc/{number}/maps").read_text().splitlines():
+        span, rights, *_ = line.split()
+        if rights.startswith("rw"):
+            spans.append([int(part, 16) for part in span.split("-")])
+    with open(f"/proc/{number}/mem", "rb", 0) as memory:
+        return b"".join(os.pread(memory.fileno(), end - start, start) for start, end in spans)
+
+
+def number_of(child):
+    lines = Path(f"/proc/self/fdinfo/{child._handle}").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("Pid:")).split()[1])
+
+
+# ---------------------------------------------------------------------------- not to be reached
+
+CONNECT = """
+import socket
+def attempt(family, kind, address):
+    try:
+        with socket.socket(family, kind) as s:
+            s.settimeout(2)
+            s.connect(address)
+            s.sendall(b"x")
+    except OSError as error:
+        return "refused"
+    return "reached"
+print(attempt(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", PORT)),
+      attempt(socket.AF_INET, socket.SOCK_STREAM, ("192.0.2.1", 80)),
+      attempt(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", PORT)),
+      attempt(socket.AF_INET6, socket.SOCK_STREAM, ("::1", PORT)),
+      attempt(socket.AF_UNIX, socket.SOCK_STREAM, PATH),
+      attempt(socket.AF_UNIX, socket.SOCK_STREAM, "\\0" + PATH))
+"""
+
+
+@pytest.fixture
+def servers(planted):
+    """A port and a name at which this process listens."""
+    import socket
+
+    with ExitStack() as stack:
+        port = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+        name = str(planted / "socket")
+        for address in (name, "\0" + name):
+            server = stack.enter_context(socket.socket(socket.AF_UNIX))
+            server.bind(address)
+            server.listen()
+        os.chmod(name, 0o777)
+        yield f"PORT, PATH = {port}, {name!r}\n"
+        os.unlink(name)
+
+
+def reached(child, servers):
+    return said(child, servers + CONNECT).split()
+
+
+def test_there_is_no_network(zygote, child, servers):
+    walled(zygote)
+    assert reached(child, servers) == ["refused"] * 6
+
+
+def test_namespaces_alone_reach_no_network(unfiltered, servers):
+    with unfiltered.process(LIMITS) as child:
+        assert reached(child, servers) == ["refused"] * 6
+
+
+def test_the_servers_can_be_reached_from_here(servers):
+    source = servers + CONNECT.replace('("192.0.2.1", 80)', '("127.0.0.1", PORT)')
+    found = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+    assert (
+        found.stdout.split()[:2] == ["reached"] * 2 and found.stdout.split()[4:] == ["reached"] * 2
+    )
+
+
+CALLS = """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+def refused(name, *arguments):
+    ctypes.set_errno(0)
+    return getattr(libc, name)(*arguments) == -1 and ctypes.get_errno() == 1
+print(all([
+    refused("ptrace", 0, 0, 0, 0), refused("mount", b"a", b"/", b"tmpfs", 0, b""),
+    refused("umount2", b"/own", 2), refused("unshare", 0x10000000), refused("chroot", b"/"),
+    refused("process_vm_readv", 1, None, 0, None, 0, 0), refused("memfd_create", b"a", 0),
+    refused("shmget", 0, 4096, 0o1600), refused("setns", 0, 0), refused("setuid", 0),
+    refused("syscall", 425, 1, 0), refused("mq_open", b"/a", 0o100, 0o600, None),
+    refused("prctl", 1, 0, 0, 0, 0), refused("fork"), refused("execve", b"/bin/sh", None, None),
+    refused("prlimit64", 2, 0, None, None), refused("kill", 2, 9), refused("kill", -1, 9),
+]))
+print(libc.syscall(435, 0, 0), ctypes.get_errno(), libc.syscall(1000), ctypes.get_errno())
+os.kill(os.getpid(), 0)
+"""
+
+
+def test_system_calls_that_harm_others_are_refused(zygote, child):
+    walled(zygote)
+    assert said(child, CALLS).split() == ["True", "-1", "38", "-1", "38"]
+
+
+def test_nobody_gains_rights(unfiltered):
+    source = "import os\nfor name in ('setuid', 'setgid', 'chroot', 'unlink'):\n    try:\n"
+    source += (
+        "        getattr(os, name)('/lib' if name in ('chroot', 'unlink') else 0); print(name)\n"
+    )
+    source += "    except OSError: pass"
+    with unfiltered.process(LIMITS) as child:
+        assert said(child, source) == ""
+        status = Path(f"/proc/{number_of(child)}/status").read_text()
+    values = dict(line.split(":\t", 1) for line in status.splitlines())
+    assert {values[f"Cap{kind}"].strip("0 ") for kind in ("Eff", "Prm", "Inh", "Bnd", "Amb")} == {
+        ""
+    }
+    assert values["NoNewPrivs"] == "1"
+    assert "0" not in values["Uid"].split()
+
+
+def test_other_processes_can_be_neither_seen_nor_signalled(zygote, child):
+    walled(zygote)
+    source = f"import os\nos.kill({os.getpid()}, 0)"
+    assert run(child, source)[1] in ("PermissionError", "ProcessLookupError")
+    text, error = run(child, "import os\nprint([n for n in os.listdir('/proc') if n.isdigit()])")
+    assert error in ("PermissionError", "FileNotFoundError") or text == "[]\n"
+
+
+def test_namespaces_alone_hide_other_processes(unfiltered):
+    with unfiltered.process(LIMITS) as child:
+        source = "import os\nprint(os.getpid(), [n for n in os.listdir('/proc') if n.isdigit()])"
+        assert said(child, source) == "1 []\n"
+        assert run(child, f"os.kill({os.getpid()}, 0)")[1] == "ProcessLookupError"
+
+
+# ---------------------------------------------------------------------------- not to be drowned
+
+FORK_BOMB = """
+import os
+count = 0
+try:
+    while count < 1000:
+        if os.fork() == 0:
+            import time; time.sleep(1e6)
+        count += 1
+except OSError:
+    pass
+print(count)
+"""
+
+
+def test_a_fork_bomb_does_not_start(zygote, child):
+    walled(zygote)
+    assert said(child, FORK_BOMB) == "0\n"
+
+
+def test_a_fork_bomb_without_filter_is_small_and_dies(unfiltered, request):
+    if not (unfiltered.layers.slot_user or unfiltered.layers.user_namespace):
+        pytest.skip("this user's processes are counted together")
+    with unfiltered.process(LIMITS) as child, unfiltered.process(LIMITS) as neighbour:
+        count = int(said(child, FORK_BOMB))
+        assert isolation.THREADS / 2 < count <= isolation.THREADS
+        assert len(processes(unfiltered)) > count
+        said(neighbour, "import threading\nt = threading.Thread(target=print)\nt.start(); t.join()")
+    assert len(processes(unfiltered)) == 1
+
+
+def processes(zygote):
+    """The warm process of a zygote, and its children."""
+    return processes_of(zygote._box)
+
+
+def processes_of(box):
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            command = Path(f"/proc/{name}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"autograder.warm" in command and os.fsencode(box) in command:
+            found.append(int(name))
+    return found
+
+
+DAEMON = """
+import os
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        import time; time.sleep(1e6)
+    os._exit(0)
+os.wait()
+print("gone")
+"""
+
+
+def test_a_daemon_dies_with_its_submission(zygote, unfiltered):
+    for one in (zygote, unfiltered):
+        with one.process(LIMITS) as child:
+            text, error = run(child, DAEMON)
+            allowed = one is unfiltered or one.tier == "C"
+            assert (text, error) == ("gone\n", "") if allowed else error == "PermissionError"
+            assert len(processes(one)) == 2 + allowed
+        assert len(processes(one)) == 1
+
+
+def test_a_memory_bomb_is_an_error_of_the_student(child):
+    bomb = "x = []\nwhile True: x.append(bytearray(50_000_000))"
+    assert run(child, bomb)[1] == "MemoryError"
+    shared = "x.clear()\nimport mmap\nwhile True: x.append(mmap.mmap(-1, 50_000_000))"
+    assert run(child, shared)[1] == "OSError"
+    assert said(child, "x.clear()\nprint('alive')") == "alive\n"
+
+
+FULL = """
+import time
+number = 0
+while True:
+    with open(f"file{number}", "wb") as file:
+        file.write(bytes(500_000))
+    number += 1
+    if number > 16: time.sleep(0.02)
+"""
+
+
+def test_a_full_disk_is_contained(zygote, child):
+    if zygote.layers.namespaces:
+        assert run(child, FULL)[1] == "OSError"
+        used = said(
+            child, "import os\nprint(sum(os.stat(n).st_blocks for n in os.listdir()) * 512)"
+        )
+        assert 0 < int(used) <= LIMITS.file
+    else:
+        with pytest.raises(Stopped, match="it wrote more than 8 MB, or"):
+            run(child, FULL)
+
+
+def test_many_and_deep_folders_leave_nothing(zygote):
+    deep = "import os\nfor i in range(1100):\n    os.mkdir('deep'); os.chdir('deep')\nos.chmod('..', 0)"
+    with zygote.process(LIMITS) as child:
+        folder = child._folder
+        stops = pytest.raises(Stopped, match="too many files") if folder else nullcontext()
+        with stops:
+            run(child, deep)
+    assert folder is None or not folder.exists()
+
+
+# ----------------------------------------------------------------------- not to be talked around
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        (
+            "while True:\n    try:\n        while True: pass\n    except BaseException: pass",
+            "longer",
+        ),
+        ("import os\nos._exit(7)", "exit status 7"),
+        ("import ctypes\nctypes.string_at(0)", "SIGSEGV"),
+        ("import os\nos.closerange(3, 64)", "ended|closed"),
+    ],
+)
+def test_what_ends_a_child_ends_only_that(zygote, source, why):
+    with (
+        zygote.process(replace(LIMITS, cell_seconds=1.5)) as child,
+        zygote.process(LIMITS) as other,
+    ):
+        said(child, "1")
+        with pytest.raises(Stopped, match=why):
+            run(child, source)
+        assert said(other, "print(1)") == "1\n"
+    with zygote.process(LIMITS) as child:
+        assert said(child, "print(2)") == "2\n"
+
+
+WRITE = """
+import os, socket
+for number in range(3, 64):
+    try:
+        connection = socket.socket(fileno=os.dup(number))
+    except OSError:
+        continue
+    connection.sendall({message!r})
+"""
+
+
+@pytest.mark.parametrize(
+    ("message", "why"),
+    [
+        (b"[]\n", "not as agreed"),
+        (b"no json\n", "not as agreed"),
+        (b"[" * 100_000 + b"\n", "not as agreed"),
+        (b'{"sizes": [99999999999]}\n', "larger than agreed"),
+        (b'{"sizes": [' + b"9000000," * 7 + b"9000000]}\n", "larger than agreed"),
+        (b'{"sizes": [-1, 1]}\n', "larger than agreed"),
+        (b'{"sizes": [true]}\n', "larger than agreed"),
+        (b'{"sizes": "12"}\n', "larger than agreed"),
+        (b'{"a": 1}\n{"b": 2}\n', "more than it was asked"),
+        (b"x" * 9_000_000, "more output than can be kept"),
+    ],
+    ids=range(10),
+)
+def test_an_answer_that_is_not_as_agreed_stops_the_child(message, why):
+    import socket
+
+    from autograder.zygote import Process
+
+    ours, theirs = socket.socketpair()
+    process = Process(None, LIMITS)
+    process.connection = ours
+    with ours, theirs:
+        writer = threading.Thread(target=send, args=(theirs, message))
+        writer.start()
+        with pytest.raises(Stopped, match=why):
+            process.ask({"do": "run"})
+        ours.close()
+        writer.join()
+
+
+def send(connection, message):
+    with suppress(OSError):
+        connection.sendall(message)
+
+
+def test_a_child_that_writes_to_the_connection_hurts_itself(zygote):
+    with zygote.process(LIMITS) as child, zygote.process(LIMITS) as other:
+        with pytest.raises(Stopped, match=r"agreed|asked"):
+            run(child, WRITE.format(message=b'{"outputs": [], "kept": true}\n' * 2))
+            run(child, "1")
+        assert said(other, "print(1)") == "1\n"
+
+
+def test_the_connection_is_all_that_a_child_has(zygote, child):
+    source = "import os\nprint([n for n in range(1000) if os.path.exists(f'/dev/null') and ok(n)])"
+    define = "def ok(n):\n    try: os.fstat(n)\n    except OSError: return False\n    return True\n"
+    standard, connection = [0, 1, 2], 1
+    assert len(json.loads(said(child, define + source))) == len(standard) + connection
+
+
+# ------------------------------------------------------------------------------ the warm process
+
+
+def test_a_warm_process_with_two_threads_does_not_fork():
+    tasks = os.open("/proc/self/task", os.O_RDONLY)
+    stop = threading.Event()
+    thread = threading.Thread(target=stop.wait)
+    thread.start()
+    try:
+        with pytest.raises(RuntimeError, match="threads; it can fork only with one"):
+            warm.require_one_thread(tasks)
+    finally:
+        stop.set()
+        thread.join()
+        os.close(tasks)
+
+
+def test_a_child_that_could_open_a_secret_does_not_start(zygote, monkeypatch):
+    walled(zygote)
+    library = os.path.dirname(np.__file__)
+    monkeypatch.setattr(zygote, "hidden", [*zygote.hidden, library])
+    with pytest.raises(Infrastructure, match=f"{library} can be seen"):
+        zygote.process(LIMITS).__enter__()
+
+
+def test_two_hundred_children_leave_nothing(zygote):
+    with zygote.process(LIMITS) as child:
+        said(child, "1")
+    before = leftovers(zygote)
+    for _ in range(200 if zygote.tier == "A" else 20):
+        with zygote.process(LIMITS):
+            pass
+    assert leftovers(zygote) == before
+
+
+def leftovers(zygote):
+    (warm_one,) = processes(zygote)
+    return {
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "of the warm process": len(os.listdir(f"/proc/{warm_one}/fd")),
+        "mounts": len(Path(f"/proc/{warm_one}/mounts").read_text().splitlines()),
+        "files": len(list(zygote._box.rglob("*"))),
+        "groups": len(zygote._groups),
+        "slots": len(zygote._slots),
+    }
+
+
+def test_a_killed_zygote_is_nobodys_mark_starts_again_and_leaves_nothing(unfiltered):
+    with unfiltered.process(LIMITS) as child:
+        (warm_one,) = set(processes(unfiltered)) - {number_of(child)}
+        os.kill(warm_one, signal.SIGKILL)
+        with pytest.raises(Infrastructure, match="warm process ended"):
+            while True:
+                run(child, "1")
+    with unfiltered.process(LIMITS) as child:
+        assert said(child, "print(1)") == "1\n"
+    box, lived = unfiltered._box, processes(unfiltered)
+    groups = [folder for group in unfiltered._groups.values() for folder in group._folders]
+    assert bool(groups) == cgroup.available()
+    unfiltered.close()
+    assert len(lived) == 1 and not os.path.exists(f"/proc/{lived[0]}")
+    assert not box.exists() and not [folder for folder in groups if folder.exists()]
+
+
+GRADER = """
+import sys, threading
+from autograder import isolation
+from autograder.sandbox import Limits
+from autograder.zygote import Zygote
+layers = isolation.available().lowered(sys.argv[1])
+with Zygote(layers) as zygote, zygote.process(Limits()) as child:
+    child.ask({"do": "run", "source": "import threading"})
+    print(zygote._box, flush=True)
+    child.ask({"do": "run", "source": "threading.Event().wait()"})
+"""
+
+
+def test_a_killed_grader_leaves_no_process_and_its_folder_to_the_next(zygote):
+    if zygote.tier == "B":
+        pytest.skip("its processes end as those of tier C")
+    command = [sys.executable, "-c", GRADER, zygote.tier]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as grader:
+        box = Path(grader.stdout.readline().strip())
+        lived = {number: os.pidfd_open(number) for number in processes_of(box)}
+        grader.kill()
+    assert len(lived) == 2 and box.exists()
+    for handle in lived.values():
+        select.select([handle], [], [])  # returns when it has ended
+        os.close(handle)
+    remove_abandoned_boxes()
+    assert not box.exists() and zygote._box.exists()
+
+
+# -------------------------------------------------------------------------- as an ordinary user
+
+AS_SOMEBODY = """
+import os, sys, tempfile
+from autograder import isolation, kernel
+from autograder.answers import ROOT
+
+# What lies in closed folders, such as a Python in /root, is shown in open ones at the same place.
+needed = [*isolation.libraries(), str(ROOT)]
+closed = set()
+for path in needed:
+    folder = os.path.dirname(path)
+    while folder != "/":
+        if not os.stat(folder).st_mode & 0o001:
+            closed.add(folder)
+        folder = os.path.dirname(folder)
+kernel.unshare(kernel.NEW_MOUNTS)
+kernel.keep_mounts_private()
+for folder in isolation._outermost(closed):
+    opened = tempfile.mkdtemp()
+    kernel.mount_memory(opened, 2**20, 1000)
+    for path in needed:
+        if path.startswith(folder + "/"):
+            isolation._show(path, opened + path.removeprefix(folder))
+    kernel.mount_again(opened, folder)
+user, arguments = 4321, sys.argv[1:]
+isolation.become(user)
+os.environ |= {"HOME": "/nonexistent", "USER": "somebody", "LOGNAME": "somebody"}
+import pytest
+sys.exit(pytest.main([*arguments, "--basetemp", tempfile.mkdtemp() + "/tests"]))
+"""
+
+
+WALLS = (
+    "observed or known_places or network or system_calls or gains_rights or processes or fork_bomb "
+    "or daemon or memory_bomb or full_disk or deep_folders or ends_a_child"
+)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the tests above ran as an ordinary user already")
+def test_an_ordinary_user_is_as_safe():
+    if not isolation.available().namespaces:
+        pytest.skip("this root may not open the way to its Python for others")
+    arguments = [__file__, "-q", "-k", WALLS, "-p", "no:cacheprovider", "-p", "no:xdist"]
+    done = subprocess.run(
+        [sys.executable, "-c", AS_SOMEBODY, *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
