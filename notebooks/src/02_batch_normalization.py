@@ -1008,8 +1008,11 @@ for column, size in enumerate(GROUPS[:-1]):
 # Same examples, same steps, same size of the gradient's batch. All networks with groups of 8 or more
 # know the training examples by heart; what they make of new ones depends on the noise. Middle-sized
 # groups do best, and are well above the quiet batch of all 192: here the noise of batch norm does
-# regularize. With groups of 2 there is nothing left to learn from. (Few examples make this plain. In
-# part 6 it cannot be seen, because the batch size changes the noise of the gradient as well.)
+# regularize. With groups of 2 there is nothing left to learn from.
+#
+# Mind how far this goes. Few examples make it plain; in part 6 it cannot be seen, because there the
+# batch size changes the noise of the gradient as well. And with CIFAR-10 in place of the digits far less
+# of it shows.
 
 # %% [markdown] role="question" id="noise-and-batch-size" points=5
 # **Question 4 (5 points).** Slide 84 writes $y = f_W(x, z)$ for training and
