@@ -178,9 +178,8 @@ def follow_through(seen: Arrays, expected: Expected) -> Verdict:
 def _resembles(out, expected_out):
     if out is None or out.shape != expected_out.shape or not np.isfinite(out).all():
         return False
-    if np.ptp(out) == 0:
-        return False
-    return float(np.corrcoef(out.ravel(), expected_out.ravel())[0, 1]) > 0.5
+    out = out.ravel().astype(float)
+    return np.ptp(out) > 0 and float(np.corrcoef(out, expected_out.ravel())[0, 1]) > 0.5
 
 
 # ---------------------------------------------------------------------------------- reports
@@ -318,7 +317,7 @@ def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Re
         for check in exercise.checks
     }
     named = diagnose(exercise, seen, verdicts, provider)
-    rows, hinted = [], set()
+    rows, said = [], set()
     for check in exercise.checks:
         verdict, known = verdicts[check.name], named.get(check.name)
         rows.append(
@@ -328,12 +327,12 @@ def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Re
                 earned=check.points * verdict.fraction,
                 message=verdict.message,
                 detail=verdict.detail,
-                hint=known.hint if known and known.name not in hinted else "",
-                remark=verdict.remark,
+                hint=known.hint if known and known.hint not in said else "",
+                remark=verdict.remark if verdict.remark not in said else "",
                 misconception=known.name if known else "",
             )
         )
-        hinted |= {known.name} if known else set()
+        said |= {verdict.remark, known.hint if known else ""}
     return Report(exercise.id, exercise.title, tuple(rows))
 
 

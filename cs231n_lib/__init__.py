@@ -4,5 +4,3 @@ One folder a family of techniques, with the same function names in `in_numpy.py`
 Around them stand the tools that every lesson uses: `layers`, `train`, `data`, `gradcheck`,
 `plotting` and `errors`.
 """
-
-__version__ = "0.1.0"

@@ -29,7 +29,7 @@ def _zero_row(impl, rng):
 
 def _types_and_inputs(impl, rng):
     x = rows(rng).astype(np.float32)
-    return {"out": impl.unit_rows(x), "x": x}
+    return {"out": impl.unit_rows(x), "x after the call": x}
 
 
 def nearly(seen, expected):

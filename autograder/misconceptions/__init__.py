@@ -15,6 +15,7 @@ from autograder import exercises
 from autograder.spec import Exercise, Misconception, Variant
 
 TO_TORCH = {
+    ", dtype=float).astype(x.dtype)": ")",  # PyTorch sums well in single precision
     "np.": "torch.",
     "axis=": "dim=",
     "keepdims": "keepdim",

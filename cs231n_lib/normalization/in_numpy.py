@@ -40,10 +40,10 @@ def batchnorm_forward(x, gamma, beta, bn_param):
     running_var = bn_param.get("running_var", np.zeros_like(gamma))
 
     if mode == "train":
-        mu = x.mean(axis=0)  # (D,) BN.1
+        mu = x.mean(axis=0, dtype=float).astype(x.dtype)  # (D,) BN.1, summed in double
         x_mu = x - mu  # (N, D)
         x_mu -= x_mu.mean(axis=0)  # again: takes out the rounding of a large mean
-        var = (x_mu**2).mean(axis=0)  # (D,) BN.2
+        var = (x_mu**2).mean(axis=0, dtype=float).astype(x.dtype)  # (D,) BN.2
         bn_param["running_mean"] = momentum * running_mean + (1 - momentum) * mu  # BN.5
         bn_param["running_var"] = momentum * running_var + (1 - momentum) * var  # BN.6
     elif mode == "test":

@@ -4,6 +4,8 @@ CENTRED_AGAIN = (
     "the next line centres again; only rounding is left, and the tolerance allows for it"
 )
 ROUNDING = "takes out rounding only; the tolerance allows for the plain form"
+SINGLE = "the sum is rounded sooner; the tolerance allows for the plain form"
+WIDER = "right, in more memory than needed; a remark says so"
 SAME_SHAPE = "only the shape is read, and it is the same"
 CACHE = "the cache is between the student's two functions; the backward exercise tries it"
 NEGATIVE = "NumPy takes any negative size for the unknown one"
@@ -16,6 +18,11 @@ EQUIVALENT = {
         "running_var = bn_param.get('running_var', np.zeros_like(beta))": SAME_SHAPE,
         "running_var = bn_param.get('running_var', np.zeros_like(running_mean))": SAME_SHAPE,
         "return (out, (...": CACHE,
+        "mu = x.mean(axis=0).astype(x.dtype)": SINGLE,
+        "mu = x.mean(axis=0, dtype=float)": WIDER,
+        "var = (x_mu ** 2).mean(axis=0).astype(x.dtype)": SINGLE,
+        "var = (x_mu ** 2).mean(axis=0, dtype=float)": WIDER,
+        "var = (x_mu ** 2).mean(axis=0, dtype=float).astype(x_mu.dtype)": "x_mu has the dtype of x",
         "x_mu = x + mu": CENTRED_AGAIN,
         "x_mu = x - beta": CENTRED_AGAIN,
         "x_mu = x - gamma": CENTRED_AGAIN,

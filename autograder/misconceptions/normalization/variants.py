@@ -100,7 +100,7 @@ FORWARD = (
     *right(
         "batchnorm_forward",
         "the library's variance",
-        ("(x_mu**2).mean(axis=0)", "np.var(x, axis=0)"),
+        ("(x_mu**2).mean(axis=0, dtype=float).astype(x.dtype)", "np.var(x, axis=0)"),
         framework="numpy",
     ),
     *right(
