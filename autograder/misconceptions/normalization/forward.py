@@ -2,6 +2,9 @@
 
 from autograder.misconceptions.normalization.records import wrong
 
+MU = "mu = x.mean(axis=0, dtype=float).astype(x.dtype)"
+VAR = "(x_mu**2).mean(axis=0, dtype=float).astype(x.dtype)"
+
 FORWARD = wrong(
     "batchnorm_forward",
     (
@@ -20,7 +23,7 @@ FORWARD = wrong(
         "eps kept inside running_var",
         "A feature that never changes should end with a running variance of 0; yours does not. "
         "What belongs to the statistic, and what only to the division?",
-        ("(x_mu**2).mean(axis=0, dtype=float).astype(x.dtype)", "(x_mu**2).mean(axis=0) + eps"),
+        (VAR, "(x_mu**2).mean(axis=0) + eps"),
         ("np.sqrt(var + eps)", 'np.sqrt(var + eps * (mode == "test"))'),
     ),
     (
@@ -140,48 +143,48 @@ FORWARD = wrong(
         "Over the batch itself the squares of x_hat should have the mean 1 (nearly: eps). Yours "
         "are a little small. By what do you divide the sum of squares in (BN.2)? Some functions "
         "choose for you: read their documentation.",
-        ("(x_mu**2).mean(axis=0, dtype=float).astype(x.dtype)", "(x_mu**2).sum(axis=0) / (len(x) - 1)"),
+        (VAR, "(x_mu**2).sum(axis=0) / (len(x) - 1)"),
     ),
     (
         "the variance is a sum",
         "Your variance grows with the number of examples. Which symbol in (BN.2) stops that?",
-        ("(x_mu**2).mean(axis=0, dtype=float).astype(x.dtype)", "(x_mu**2).sum(axis=0)"),
+        (VAR, "(x_mu**2).sum(axis=0)"),
     ),
     (
         "variance around zero",
         "Add 100 to every x: the variance must stay the same, and yours does not. "
         "Around which point is the spread measured?",
-        ("(x_mu**2).mean(axis=0, dtype=float).astype(x.dtype)", "(x**2).mean(axis=0)"),
+        (VAR, "(x**2).mean(axis=0)"),
     ),
     (
         "one-pass variance",
         "Around 10,000 the squares are near 100,000,000, and float32 keeps about 7 digits. What is "
         "left of a spread of 1 when two such numbers are subtracted? Which of mean, difference and "
         "square should come first?",
-        ("mu = x.mean(axis=0, dtype=float).astype(x.dtype)", "mu = x.mean(axis=0)"),
-        ("(x_mu**2).mean(axis=0, dtype=float).astype(x.dtype)", "(x**2).mean(axis=0) - mu**2"),
+        (MU, "mu = x.mean(axis=0)"),
+        (VAR, "(x**2).mean(axis=0) - mu**2"),
     ),
     (
         "one mean and variance for all features",
         "All features share one mean and one variance here. "
         "How many means does (BN.1) give for x of shape (N, D)?",
-        ("mu = x.mean(axis=0, dtype=float).astype(x.dtype)", "mu = x.mean()"),
+        (MU, "mu = x.mean()"),
         ("x_mu -= x_mu.mean(axis=0)", "x_mu -= x_mu.mean()"),
-        ("(x_mu**2).mean(axis=0, dtype=float).astype(x.dtype)", "(x_mu**2).mean()"),
+        (VAR, "(x_mu**2).mean()"),
     ),
     (
         "statistics of each example, shapes collide",
         "There should be one mean for each of the D features. "
         "How many did you get, and along which axis did you walk?",
-        ("mu = x.mean(axis=0, dtype=float).astype(x.dtype)", "mu = x.mean(axis=1)"),
+        (MU, "mu = x.mean(axis=1)"),
     ),
     (
         "statistics of each example",
         "Every row of your x_hat has mean 0; every column should. That would be another kind of "
         "normalization. Along which axis are the examples of a batch?",
-        ("mu = x.mean(axis=0, dtype=float).astype(x.dtype)", "mu = x.mean(axis=1, keepdims=True)"),
+        (MU, "mu = x.mean(axis=1, keepdims=True)"),
         ("x_mu -= x_mu.mean(axis=0)", "x_mu -= x_mu.mean(axis=1, keepdims=True)"),
-        ("(x_mu**2).mean(axis=0, dtype=float).astype(x.dtype)", "(x_mu**2).mean(axis=1, keepdims=True)"),
+        (VAR, "(x_mu**2).mean(axis=1, keepdims=True)"),
     ),
     (
         "divided by the variance",
