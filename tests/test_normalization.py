@@ -12,7 +12,6 @@ from normalizations import (
     IMAGES,
     READABLE,
     ROWS,
-    TUNED,
     both_ranks,
     every_pair,
     forward_of,

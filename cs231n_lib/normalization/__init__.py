@@ -53,9 +53,9 @@ w\rangle = 0`: a gradient step can only lengthen w, L2 (slide 70, without ½) on
 what matters is the rate that the *direction* of w sees (van Laarhoven 2017, arXiv:1706.05350):
 
 .. math::
-    \lVert w' \rVert^2 &= (1 - 2 \eta \lambda)^2 \lVert w \rVert^2
-                          + \eta^2 \lVert \partial L / \partial w \rVert^2      && \text{(BN.16)} \\
-    \eta_\text{eff} &= \eta \, / \, \lVert w' \rVert^2                          && \text{(BN.17)}
+    \lVert w' \rVert^2 &= (1 - 2 \alpha \lambda)^2 \lVert w \rVert^2
+                          + \alpha^2 \lVert \partial L / \partial w \rVert^2      && \text{(BN.16)} \\
+    \alpha_\text{eff} &= \alpha \, / \, \lVert w' \rVert^2                          && \text{(BN.17)}
 
 ==============  ===================  ========================  =======================
 layer           statistics over      one mean per              train = test?
