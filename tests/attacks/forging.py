@@ -100,7 +100,6 @@ ATTACKS = (
         "the first displayed number",
         "displayhook",
         cells=debias("import sys\nsys.displayhook(3.0)\nprint(3.0)\nreturn running"),
-        quick=True,
     ),
     Attack(
         "marks that are no numbers",
@@ -179,14 +178,20 @@ ATTACKS = (
         cells={
             "batchnorm_forward": """
 def batchnorm_forward(x, gamma, beta, bn_param):
-    test = bn_param.get("mode", "train") == "test"
-    mean = bn_param["running_mean"] if test else x.mean(axis=0)
-    var = bn_param["running_var"] if test else ((x - mean) ** 2).mean(axis=0)
+    test, keep = bn_param.get("mode", "train") == "test", bn_param.get("momentum", 0.9)
+    mean = bn_param.get("running_mean", np.zeros_like(gamma))
+    var = bn_param.get("running_var", np.zeros_like(gamma))
+    if not test:
+        mu, old_mean, old_var = x.mean(axis=0), mean, var
+        mean = mu + (x - mu).mean(axis=0)
+        var = ((x - mean) ** 2).mean(axis=0)
+        bn_param["running_mean"] = keep * old_mean + (1 - keep) * mean
+        bn_param["running_var"] = keep * old_var + (1 - keep) * var
     std = np.sqrt(var + bn_param.get("eps", 1e-5))
-    return gamma * (x - mean) / std + beta, ((x - mean) / std, gamma, std)
+    return gamma * ((x - mean) / std) + beta, ((x - mean) / std, gamma, std)
 """
         },
-        honest={"batchnorm_forward": 5, "spatial_batchnorm_forward": 2.5},
+        honest={"batchnorm_forward": 15.5, "spatial_batchnorm_forward": 7.5},
         added=(
             "from autograder import exercises\n"
             "for exercise in exercises.all_exercises():\n"
@@ -202,7 +207,6 @@ def batchnorm_forward(x, gamma, beta, bn_param):
         "an always-equal object",
         "equal",
         cells={"debias_running": EQUAL + BLANK + "    return Equal()"},
-        quick=True,
     ),
     Attack(
         "an always-equal array",
@@ -242,9 +246,8 @@ def batchnorm_forward(x, gamma, beta, bn_param):
             "        return lambda *args, size=None, **options: np.zeros(size or ())\n"
             "np.random.default_rng = lambda seed=None: Zeros()",
         ),
-        told="",
+        told="replaces np.random.default_rng",
         own_goal=True,
-        quick=True,
     ),
     # ------------------------------------------------------------------ look for the answers
     Attack(
@@ -281,7 +284,6 @@ for folder in ("<course>", "../../..", ".."):
         "shortcut",
         cells={"debias_running": "from cs231n_lib.normalization.in_numpy import debias_running"},
         told="the submitted code uses cs231n_lib.normalization",
-        quick=True,
     ),
     Attack(
         "the reference is imported under a hidden name",

@@ -69,8 +69,6 @@ ATTACKS = (
         "SIGKILL to itself",
         "exit",
         cells=debias("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\nreturn running"),
-        told="debias_running-check",
-        own_goal=True,
     ),
     Attack(
         "a segmentation fault",
@@ -147,9 +145,9 @@ ATTACKS = (
         own_goal=True,
     ),
     Attack(
-        "a million lines",
+        "lines without end",
         "bomb",
-        added=("for number in range(1_000_000):\n    print(number)",),
+        added=("for number in range(100_000):\n    print(number)",),
     ),
     Attack(
         "a large log",
@@ -162,7 +160,7 @@ ATTACKS = (
     Attack(
         "outputs without number",
         "bomb",
-        added=("for number in range(20_000):\n    display(number)",) * 3,
+        added=("for number in range(1_500):\n    display(number)",) * 3,
     ),
     Attack(
         "folders too deep to be removed",
@@ -181,7 +179,7 @@ ATTACKS = (
             "import subprocess\nsubprocess.Popen(['/bin/sleep', '600'], start_new_session=True)"
         ),
     ),
-    Attack("startup files for whoever comes next", "startup", added=(STARTUP,), quick=True),
+    Attack("startup files for whoever comes next", "startup", added=(STARTUP,)),
     Attack(
         "files in common places",
         "startup",
@@ -237,7 +235,6 @@ def fold_batchnorm(W, b, gamma, beta, bn_param):
     return W * scale, (b - bn_param["running_mean"]) * scale + beta
 """
         },
-        quick=True,
     ),
     Attack(
         "strict settings of one's own",

@@ -161,7 +161,7 @@ def fold_batchnorm(W, b, gamma, beta, bn_param):
         "own",
         added=(
             "import numpy as np\n"
-            f"if False:\n    np.x['{PICTURE}{ESCAPE}'].y = 1\n    np.{'ALARM' * 4000} = 1",
+            f'if False:\n    np.x["{PICTURE}{ESCAPE}"].y = 1\n    np.{"ALARM" * 4000} = 1',
         ),
         cells=debias(f'raise type("{PICTURE}{ESCAPE}", (Exception,), {{}})("{PICTURE}{ESCAPE}")'),
         told="replaces",
@@ -172,5 +172,5 @@ def fold_batchnorm(W, b, gamma, beta, bn_param):
         added=observer(f'Seen(fault=Fault("{PICTURE}{ESCAPE}", "{PICTURE}{ESCAPE}"))'),
         own_goal=True,
     ),
-    Attack("outputs that were there before", "own", mangle=stored_outputs, quick=True),
+    Attack("outputs that were there before", "own", mangle=stored_outputs),
 )

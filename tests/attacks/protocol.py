@@ -33,9 +33,10 @@ for module in list(sys.modules.values()):
 """
 
 
-def message(text: str, then: str = "    return running\n") -> dict[str, str]:
+def message(expression: str, then: str = "return running") -> dict[str, str]:
     """A function that writes a message of its own to the grader."""
-    return {"debias_running": f"{CONNECTIONS}{BLANK}    message = b{text!r}\n{SEND}{then}"}
+    said = f"    message = {expression}\n"
+    return {"debias_running": f"{CONNECTIONS}{BLANK}{said}{SEND}    {then}\n"}
 
 
 def forged_header(name: str, shape: str, data: str) -> Attack:
@@ -54,32 +55,32 @@ ATTACKS = (
     Attack(
         "a result of one's own on the connection",
         "pipe",
-        cells=message('{"score": 3, "arrays": ["debiased"], "kept": true}\n'),
+        cells=message(r"""b'{"score": 3, "arrays": ["debiased"], "kept": true}\n'"""),
         own_goal=True,
     ),
     Attack(
         "a result of one's own, then the end",
         "pipe",
-        cells=message('{"arrays": [], "score": 3.0}\n', "    os._exit(0)\n"),
+        cells=message(r"""b'{"arrays": [], "score": 3.0}\n'""", "os._exit(0)"),
         own_goal=True,
         told="debias_running-check was stopped",
     ),
     Attack(
         "half an answer, then nothing",
         "pipe",
-        cells=message('{"arrays": ["debi', "    os._exit(0)\n"),
+        cells=message("""b'{"arrays": ["debi'""", "os._exit(0)"),
         told="debias_running-check was stopped",
     ),
     Attack(
         "an answer deeper than a parser goes",
         "pipe",
-        cells=message("[" * 100_000 + "\n"),
+        cells=message(r"b'[' * 100_000 + b'\n'"),
         own_goal=True,
     ),
     Attack(
         "an answer that announces more than there is room for",
         "pipe",
-        cells=message('{"arrays": ["debiased"], "sizes": [99999999999999]}\n'),
+        cells=message(r"""b'{"arrays": ["debiased"], "sizes": [99999999999999]}\n'"""),
         own_goal=True,
     ),
     Attack(
@@ -274,7 +275,6 @@ def batchnorm_backward(dout, cache):
         "a name too deep to be written out",
         "own",
         added=("import numpy as np\nif False:\n    np" + ".a" * 900 + " = 1",),
-        quick=True,
     ),
     Attack(
         "an expression too deep to be parsed",
@@ -285,7 +285,6 @@ def batchnorm_backward(dout, cache):
         "half a letter in an error",
         "own",
         cells=debias("raise ValueError('\\ud800')"),
-        quick=True,
     ),
     Attack(
         "half a letter in everything",

@@ -13,7 +13,16 @@ import protocol
 import pytest
 import uploads
 from corpus import NOTHING, ROWS, SOLVED, TIERS, UNSOLVED
-from world import ACTIVE, SECRET, World, html_of_reports, instructor_reads, marks, student_reads
+from world import (
+    ACTIVE,
+    MOVING,
+    SECRET,
+    World,
+    in_the_browser,
+    in_the_terminal,
+    marks,
+    student_reads,
+)
 
 ATTACKS = tuple(
     attack for module in (forging, protocol, leaking, harming, uploads) for attack in module.ATTACKS
@@ -55,17 +64,16 @@ def test_an_attack_earns_nothing_and_harms_nobody(attack, world, request):
     else:
         assert earned == honest
 
-    assert marks(results["neighbour"]) == marks(results["later"]) == marks(world.base)
+    assert marks(results["neighbour"]) == marks(world.base)
     assert after == world.before
     assert not left
     assert not world.heard
 
     assert attack.told in " ".join(result.problems)
     assert not result.unjudged
-    for_student, for_instructor = student_reads(result), instructor_reads(result)
-    assert not secrets_in(for_student, world)
-    assert not ACTIVE.search(for_instructor)
-    assert not ACTIVE.search(html_of_reports(result))
+    assert not secrets_in(student_reads(result), world)
+    assert not MOVING.search(in_the_terminal(result))
+    assert not ACTIVE.search(in_the_browser(result))
     assert len(json.dumps(result.to_dict())) < 20_000_000
     assert sum(map(len, result.problems)) < 20_000
 
@@ -80,6 +88,11 @@ def secrets_in(text, world):
     lines = [line.strip() for line in REFERENCE.splitlines() if "# (" in line]
     wanted = ["LEAK", SECRET.decode()[:20], *map(str, seeds), *lines]
     return [word for word in wanted if word in text]
+
+
+def test_after_all_attacks_the_neighbour_has_the_same_marks(world):
+    assert marks(world.grader.grade(world.neighbour, "later")) == marks(world.base)
+    assert not world.left_behind()
 
 
 def test_the_honest_submission_is_half_right(world):

@@ -96,7 +96,7 @@ def locked_cells_changed(notebook: dict) -> None:
 
 def odd_names(notebook: dict) -> None:
     """Use letters that not every encoding has, in code and in text."""
-    find(notebook, "fold_batchnorm-solution")["source"] += "\nσ²_ñandú = '你好 🎉 \u202e'\n"
+    find(notebook, "fold_batchnorm-solution")["source"] += "\nσ_ñandú = '你好 🎉 \u202e'\n"
 
 
 # ------------------------------------------------------------------------- other files
@@ -186,7 +186,6 @@ ATTACKS = (
         "duplicate",
         mangle=twice("fold_batchnorm-solution", "def fold_batchnorm(*args):\n    return 1, 2"),
         told="2 times",
-        quick=True,
     ),
     Attack(
         "a copy of the check that gives points",
@@ -214,7 +213,6 @@ ATTACKS = (
         "libraries beside the notebook",
         "shadow",
         upload=beside(numpy=SHADOW, torch=SHADOW, autograder=SHADOW, sitecustomize=SHADOW),
-        quick=True,
     ),
     # ----------------------------------------------------------------------- no notebook
     none("an empty file", as_bytes(lambda c: b" "), "empty"),

@@ -10,7 +10,7 @@ import threading
 from contextlib import ExitStack
 from pathlib import Path
 
-from corpus import LESSON, ROOT, Attack, hand_in, honest_notebook
+from corpus import LESSON, NOTHING, ROOT, Attack, hand_in, honest_notebook
 from harming import MARK
 from rich.console import Console
 
@@ -21,9 +21,12 @@ from autograder.sandbox import Limits
 from autograder.submission import read_template
 
 SECRET = b"planted: the secret of this course, which nobody may read"
-LIMITS = Limits(cell_seconds=4, total_seconds=20, memory=2**30, file=2**26)
+LIMITS = Limits(cell_seconds=6, total_seconds=60, memory=2**30, file=2**26)
 COMMON = ("/tmp", "/var/tmp", "/dev/shm", "/root", str(ROOT))
-ACTIVE = re.compile(r"<(script|img|iframe)[^>]*ALARM|javascript:[^\s]*ALARM|\x1b|\u202e")
+ACTIVE = re.compile(  # in a browser
+    r"<script[^>]*>[^<]*ALARM|<(img|iframe|svg)[^>]*ALARM|href=.javascript:"
+)
+MOVING = re.compile(r"[\x1b\x07\u202e]")  # in a terminal
 
 
 class World:
@@ -38,7 +41,8 @@ class World:
         self._make_course()
         template = read_template(ROOT / "notebooks" / "student" / f"{LESSON}.ipynb")
         self.grader = Grader(template, LESSON, SECRET, LIMITS)
-        self.base = self.grader.grade(self.neighbour, "base")
+        self.store = Store(folder / "results")
+        self.base = self.grader.grade(self.neighbour, "neighbour", self.store)
         self.lasting = set(_processes(self.boxes))  # the warm ones, which outlive a submission
 
     def _make_course(self) -> None:
@@ -62,18 +66,17 @@ class World:
         return self.course / "submitted" / student / LESSON / f"{LESSON}.ipynb"
 
     def grade(self, attack: Attack, number: int) -> dict[str, SubmissionResult]:
-        """Grade an attack beside its neighbour, and the neighbour once more afterwards."""
+        """Grade an attack beside its neighbour, whom the attack before may have harmed too."""
         path = self.submission(f"attacker-{number}")
         places = {"<course>": self.course, "<port>": self.port, "<grader>": os.getpid()}
         hand_in(attack, path, places)
         self.before = self.digests()
-        store = Store(self.folder / "results" / str(number))
+        runs = attack.honest is not NOTHING
+        store = Store(self.folder / "results" / str(number)) if runs else self.store
         both = {"attacker": path, "neighbour": self.neighbour}
         results, faults = grade_batch(self.grader, both, store, jobs=2)
         assert not faults
-        later, faults = grade_batch(self.grader, {"later": self.neighbour}, store)
-        assert not faults
-        return results | later
+        return results
 
     def digests(self) -> dict[str, str]:
         """The files that are not the attacker's."""
@@ -168,16 +171,15 @@ def student_reads(result: SubmissionResult) -> str:
     return "\n".join(texts)
 
 
-def instructor_reads(result: SubmissionResult) -> str:
-    """The report about a class, as a terminal and as a browser get it."""
+def in_the_terminal(result: SubmissionResult) -> str:
+    """The report about a class as a terminal gets it."""
     with open(os.devnull, "w") as nowhere:
-        console = Console(
-            file=nowhere, record=True, width=200, force_terminal=True, color_system=None
-        )
+        console = Console(file=nowhere, record=True, width=200, color_system=None)
         console.print(table([result]))
-        return console.export_text() + summary_html("02", [result])
+        return console.export_text()
 
 
-def html_of_reports(result: SubmissionResult) -> str:
-    """What of a student's feedback is put into a page as it is."""
-    return "\n".join(report.public()._repr_html_() for report in result.reports)
+def in_the_browser(result: SubmissionResult) -> str:
+    """The page about a class, and the parts of feedback that are put into a page as they are."""
+    reports = (report.public()._repr_html_() for report in result.reports)
+    return "\n".join([summary_html("02", [result]), *reports])

@@ -1,0 +1,41 @@
+"""A few hundred mutations of a submission; `fuzz.py` tries ten thousand."""
+
+import fuzz
+import pytest
+
+from autograder import submission
+
+
+@pytest.fixture(scope="module")
+def original():
+    return fuzz.load("solution")
+
+
+def test_no_mutation_raises_or_loses_what_is_intact():
+    assert fuzz.main(200, progress=iter) > 200
+
+
+def test_mutations_depend_on_their_seed_alone(original):
+    assert fuzz.mutated(3, original) == fuzz.mutated(3, original)
+    assert len({fuzz.mutated(seed, original)[1] for seed in range(20)}) == 20
+
+
+def test_a_mutation_leaves_most_solutions_intact(original):
+    notebook, content = {}, b""
+    counts = []
+    for seed in range(40):
+        notebook, content = fuzz.mutated(seed, original)
+        counts.append(len(fuzz.intact(original, notebook, content)))
+    assert sum(counts) > 4 * len(counts)
+
+
+def test_a_lost_cell_is_noticed(monkeypatch):
+    fill = submission._Rebuild._fill
+
+    def forgetful(self, cell, submitted, kind):
+        if "debias" not in cell.id:
+            fill(self, cell, submitted, kind)
+
+    monkeypatch.setattr(submission._Rebuild, "_fill", forgetful)
+    with pytest.raises(AssertionError, match="debias_running-solution was intact"):
+        fuzz.main(20, progress=iter)
