@@ -10,7 +10,6 @@ submission is not executed again.
 
 from __future__ import annotations
 
-import ast
 import builtins
 import hashlib
 import importlib.metadata
@@ -19,40 +18,36 @@ import os
 import platform
 import re
 import tempfile
-import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-import nbformat
 from nbformat import NotebookNode
 
-from autograder import exercises, provider, sandbox
+from autograder import analysis, exercises, provider, sandbox
+from autograder.analysis import OWN_PACKAGES, Code
 from autograder.judge import Report, judge_exercise
 from autograder.observe import Fault, Seen
 from autograder.sandbox import Infrastructure, Limits, Outcome
-from autograder.shortcuts import scan
 from autograder.spec import Exercise
 from autograder.submission import (
     MAX_FILE,
     Rebuilt,
     Step,
     Unreadable,
+    clean_text,
     definitions,
     read,
     read_regular,
     rebuild,
     role,
 )
+from autograder.uploads import read_submission
 
 TIER = "process"  # how the student's code was kept apart; recorded with every mark
-OWN_PACKAGES = ("autograder", "cs231n_lib")
 LIBRARIES = ("numpy", "torch", "ipython", "nbformat")
-
-_judging = threading.Lock()  # the references run with redirected output, which is global
 
 
 @dataclass(frozen=True)
@@ -174,14 +169,15 @@ class Grader:
 
         Raises `Infrastructure` when the sandbox itself fails twice.
         """
-        submission = read(path)
+        submission = read_submission(path)
         rebuilt = rebuild(self.template, submission)
         key = self.key(rebuilt)
         kept = store.load(student) if store and accept != "none" else None
         if kept and kept.key == key and (kept.complete or accept == "all"):
             return self._keep(store, replace(kept, file=submission.digest), kept)
-        outcome = self._execute(rebuilt.steps) if submission.cells else Outcome()
-        reports, unjudged, problems = self._judge(rebuilt, outcome)
+        code = Code(rebuilt.steps)
+        outcome = self._execute(code.readable) if submission.cells else Outcome()
+        reports, unjudged, problems = self._judge(code, outcome)
         result = SubmissionResult(
             student=student,
             assignment=self.assignment,
@@ -210,32 +206,36 @@ class Grader:
         except Infrastructure:
             return sandbox.execute(steps, self.exercises, self.seed_of, self.limits)
 
-    def _judge(self, rebuilt, outcome):
-        reports, unjudged = [], []
-        problems = [*_stops(rebuilt, outcome), *_replacements(rebuilt.steps)]
+    def _judge(self, code, outcome):
+        reports, unjudged, problems = [], [], [*_stops(code.steps, outcome), *code.notes()]
         for check_id, exercise in self.exercises.items():
-            names = _shortcuts(exercise, rebuilt.steps)
+            names = code.shortcuts(exercise)
             if names:
                 problems.append(f"{exercise.id}: the submitted code uses {', '.join(names)}.")
                 fault = Fault(f"uses {', '.join(names)}, which is not allowed here")
                 seen = _all(exercise, fault)
             else:
-                fault = Fault(_why_unseen(exercise, check_id, rebuilt, outcome))
+                fault = Fault(_why_unseen(exercise, check_id, code, outcome))
                 seen = _all(exercise, fault) | outcome.seen.get(exercise.id, {})
             try:
-                with _judging:
+                with analysis.lock:
                     reports.append(judge_exercise(exercise, seen, self.provider))
             except Exception as error:
                 unjudged.append(exercise.id)
                 problems.append(
-                    f"{exercise.id}: the results could not be judged ({type(error).__name__}: "
-                    f"{error}); it has 0 points until someone looks at it."
+                    f"{exercise.id}: the results could not be judged ({_short(error)}); it has 0 "
+                    "points until someone looks at it."
                 )
                 fault = Fault("the results could not be judged; your instructor has been told")
-                with _judging:
+                with analysis.lock:
                     seen = _all(exercise, fault)
                     reports.append(judge_exercise(exercise, seen, self.provider))
         return tuple(reports), tuple(unjudged), problems
+
+
+def _short(error: BaseException) -> str:
+    """Name an error in one line that any file and terminal can take."""
+    return clean_text(f"{type(error).__name__}: {error}"[:300])
 
 
 def graded_exercises(template: NotebookNode) -> dict[str, Exercise]:
@@ -256,21 +256,23 @@ def _all(exercise: Exercise, fault: Fault) -> dict[str, Seen]:
     return {check.name: Seen(fault=fault) for check in exercise.checks}
 
 
-def _why_unseen(exercise, check_id, rebuilt, outcome) -> str:
+def _why_unseen(exercise, check_id, code, outcome) -> str:
     """Say, without numbers, why an exercise was not observed."""
     function = exercise.function
     if exercise.id in outcome.failed:
         return outcome.failed[exercise.id].kind
     if not outcome.outputs and not outcome.stopped:
         return "nothing was submitted that could be executed"
-    for step in rebuilt.steps:
+    for step in code.steps:
         if step.cell_id in outcome.stopped and step.grade_id.startswith(f"{exercise.grade_id}-"):
             return outcome.stopped[step.cell_id].kind
-    own = next((s for s in rebuilt.steps if s.grade_id == f"{exercise.grade_id}-solution"), None)
+    own = next((s for s in code.steps if s.grade_id == f"{exercise.grade_id}-solution"), None)
+    if own and own.cell_id in code.unread:
+        return code.unread[own.cell_id]
     failed = _error(outcome.outputs.get(own.cell_id, ())) if own else ""
     if failed:
         return f"{function} is not defined: its cell ended with {failed}"
-    check = next((s for s in rebuilt.steps if s.grade_id == check_id), None)
+    check = next((s for s in code.steps if s.grade_id == check_id), None)
     failed = _error(outcome.outputs.get(check.cell_id, ())) if check else ""
     if failed:
         return f"could not be checked: the check ended with {failed}"
@@ -287,69 +289,13 @@ def _error(outputs: Iterable[Mapping]) -> str:
     return names[0] if isinstance(getattr(builtins, names[0], None), type) else "an error"
 
 
-def _stops(rebuilt: Rebuilt, outcome: Outcome) -> Iterator[str]:
+def _stops(steps: Iterable[Step], outcome: Outcome) -> Iterator[str]:
     """What the instructor should know about cells that did not come to their end."""
-    names = {step.cell_id: step.grade_id or "that the student added" for step in rebuilt.steps}
+    names = {step.cell_id: step.grade_id or "that the student added" for step in steps}
     for cell_id, fault in outcome.stopped.items():
         yield f"The cell {names.get(cell_id, cell_id)} was {fault.kind}."
     if outcome.aborted:
         yield "A second cell had to be stopped, so what came after it was not executed."
-
-
-# ------------------------------------------------------------------------------- shortcuts
-
-
-def _shortcuts(exercise: Exercise, steps: Iterable[Step]) -> list[str]:
-    """The forbidden names that the student's code for `exercise` uses.
-
-    In the exercise's own cell all of them count. Elsewhere only the course's own answers do: to
-    compare with the framework's built-in in a cell of one's own is good practice.
-    """
-    steps = [step for step in steps if step.role in ("given", "solution", "added")]
-    own = [s.source for s in steps if s.grade_id == f"{exercise.grade_id}-solution"]
-    elsewhere = [s.source for s in steps if s.role == "added"]
-    answers = [n for n in exercise.forbidden if n.split(".")[0] in OWN_PACKAGES]
-    used = [name for source in own for name in _used(source, steps, exercise.forbidden)]
-    used += [name for source in elsewhere for name in scan(source, answers)]
-    return list(dict.fromkeys(used))
-
-
-def _used(source: str, steps: Iterable[Step], names: Iterable[str]) -> list[str]:
-    """The forbidden names in `source`, with the imports of other cells that it refers to."""
-    words = set(re.findall(r"\w+", source))
-    imports = [line for step in steps for line in _imports(step.source, words)]
-    found = scan("\n".join(imports) + "\n" + source, names)
-    return found or scan(source, names)
-
-
-def _imports(source: str, words: set[str]) -> Iterator[str]:
-    for node in ast.walk(_parsed(source)):
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            used = [a for a in node.names if (a.asname or a.name.split(".")[0]) in words]
-            if used:
-                yield ast.unparse(type(node)(**{**vars(node), "names": used}))
-
-
-def _parsed(source: str) -> ast.Module:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # "\\d" in a student's string
-            return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ast.Module(body=[], type_ignores=[])
-
-
-def _replacements(steps: Iterable[Step]) -> Iterator[str]:
-    """Tell of code that replaces parts of libraries; in the sandbox that changes no mark."""
-    trees = [_parsed(step.source) for step in steps if step.role in ("given", "solution", "added")]
-    nodes = [node for tree in trees for node in ast.walk(tree)]
-    aliases = (a for node in nodes if isinstance(node, ast.Import) for a in node.names)
-    imported = {alias.asname or alias.name.split(".")[0] for alias in aliases}
-    targets = (target for node in nodes if isinstance(node, ast.Assign) for target in node.targets)
-    names = [ast.unparse(target) for target in targets if isinstance(target, ast.Attribute)]
-    replaced = dict.fromkeys(name for name in names if name.split(".")[0] in imported)
-    if replaced:
-        yield f"The submitted code replaces {', '.join(replaced)}, which changes no mark."
 
 
 # ---------------------------------------------------------------------------------- results
@@ -425,8 +371,10 @@ def grade_batch(
                 student = tasks[task]
                 try:
                     results[student] = task.result()
-                except (Infrastructure, OSError) as error:
+                except Infrastructure as error:
                     faults[student] = str(error)
+                except Exception as error:  # whatever one submission does, the others go on
+                    faults[student] = _short(error)
                 if progress:
                     progress(student)
         except BaseException:
@@ -475,15 +423,15 @@ def check_file(path: Path, limits: Limits | None = None) -> tuple[list[Report], 
     Raises `Unreadable` when the file is neither.
     """
     steps, checked, problems = _plan_of_file(path)
-    outcome = sandbox.execute(steps, checked, provider.public_seed, limits or Limits())
-    rebuilt = Rebuilt(nbformat.v4.new_notebook(), tuple(steps))
+    code = Code(steps)
+    outcome = sandbox.execute(code.readable, checked, provider.public_seed, limits or Limits())
     expectations = provider.default()
     reports = []
     for check_id, exercise in checked.items():
-        fault = Fault(_why_unseen(exercise, check_id, rebuilt, outcome))
+        fault = Fault(_why_unseen(exercise, check_id, code, outcome))
         seen = _all(exercise, fault) | outcome.seen.get(exercise.id, {})
         reports.append(judge_exercise(exercise, seen, expectations))
-    return reports, [*problems, *_stops(rebuilt, outcome)]
+    return reports, [*problems, *_stops(steps, outcome), *code.notes()]
 
 
 def _plan_of_file(path: Path):

@@ -170,10 +170,20 @@ def _is_raised_by_statement(error):
     return trace.tb_frame.f_code.co_code[trace.tb_lasti] == RAISE
 
 
+class _Nowhere(io.TextIOBase):
+    """A stream that keeps nothing: what is printed may be endless."""
+
+    def writable(self):
+        return True
+
+    def write(self, text):
+        return len(text)
+
+
 @contextlib.contextmanager
 def quiet():
     """Swallow what student code prints and warns: nbgrader takes any stderr for a failure."""
-    sink = io.StringIO()
+    sink = _Nowhere()
     with (
         contextlib.redirect_stdout(sink),
         contextlib.redirect_stderr(sink),

@@ -23,21 +23,24 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from autograder import analysis
 from autograder.exercises import check_names
 from autograder.observe import Fault, Seen, known_kind
 from autograder.spec import Check, Exercise
-from autograder.submission import Step, Unreadable, clean_outputs, read_regular
+from autograder.submission import Step, Unreadable, clean_outputs, clean_text, read_regular
 
 MAX_REPLY = 8_000_000  # bytes of one answer of the child
 MAX_ARRAYS = 200  # of one scenario
 MAX_ARRAY = 9_000_000  # bytes of one observed array
 MAX_FAULT = 2_000  # characters
+MAX_DIMENSIONS = 32
 MALFORMED = "what came back was not as agreed"
 
 
@@ -87,59 +90,73 @@ def execute(
     seed_of: Callable[[Exercise, Check], int],
     limits: Limits,
 ) -> Outcome:
-    """Execute the steps of one submission and observe its exercises.
+    """Execute the steps of one submission: once for its outputs, and once to observe it.
 
-    A cell that overruns its time or ends the process is left out in one second run; of a check
-    cell, that is the exercise and what else calls its function. If it happens again, what was not
-    observed by then stays unobserved.
+    Code that has met the inputs of a scenario could remember them and print them in a later cell.
+    So what feedback shows comes from a process that is never given a seed, and from the one that
+    is come observations only.
+
+    A cell that overruns its time or ends the process is left out in one second try; of a check
+    cell, that is the exercise and what else calls its function. If it happens again, nothing
+    after that cell is executed.
 
     Args:
         exercises: by grade id of their check cell.
     """
-    outcome = Outcome()
-    run = _Run(steps, exercises, seed_of, limits, outcome)
+    run = _Run(steps, exercises, seed_of, limits)
     start = time.monotonic()
-    stop = run.all()
-    if stop is not None:
-        outcome.aborted = run.all()
-    outcome.seconds = time.monotonic() - start
-    return outcome
+    for observing in (False, True):
+        while not run.comes_to_end(observing):
+            continue
+    run.outcome.seconds = time.monotonic() - start
+    return run.outcome
 
 
 class _Run:
     """The steps of one submission, executed from the first on, without what stopped them before."""
 
-    def __init__(self, steps, exercises, seed_of, limits, outcome):
+    def __init__(self, steps, exercises, seed_of, limits):
         self.steps, self.exercises, self.seed_of = steps, exercises, seed_of
-        self.limits, self.outcome = limits, outcome
+        self.limits, self.outcome = limits, Outcome()
+        self.last = ""  # id of the cell after which nothing is executed
         self.stuck: set[tuple[str, str]] = set()  # framework, function
 
-    def all(self) -> Fault | None:
-        """Execute everything in one child; return what stopped it, if anything did."""
+    def comes_to_end(self, observing: bool) -> bool:
+        """Execute everything in one child; False when a cell has to be left out and all repeated.
+
+        Args:
+            observing: whether scenarios run; if so, outputs are not kept.
+        """
         with Process(self.limits) as child:
             for step in self.steps:
+                if step.cell_id == self.last:
+                    return True
                 if step.cell_id in self.outcome.stopped:
                     continue
                 exercise = self.exercises.get(step.grade_id) if step.role == "check" else None
                 try:
-                    if exercise is None:
-                        self._run(child, step)
+                    if observing and exercise is not None:
+                        self._observe(child, step, exercise)
+                    elif observing:
+                        child.ask(_request(step, exercise))
                     else:
-                        self._check(child, step, exercise)
+                        reply = child.ask(_request(step, exercise))
+                        outputs = clean_outputs(reply.get("outputs"))
+                        self.outcome.outputs[step.cell_id] = outputs
                 except Stopped as stop:
-                    self.outcome.stopped[step.cell_id] = stop.fault
-                    if exercise is not None:
-                        self.outcome.failed[exercise.id] = stop.fault
-                        self.stuck.add((exercise.framework, exercise.function))
-                    return stop.fault
-        return None
+                    self._note(step, exercise, stop.fault)
+                    return self.outcome.aborted is not None
+        return True
 
-    def _run(self, child: Process, step: Step, **more: str) -> dict:
-        reply = child.ask({"do": "run", "source": step.source} | more)
-        self.outcome.outputs[step.cell_id] = clean_outputs(reply.get("outputs"))
-        return reply
+    def _note(self, step: Step, exercise: Exercise | None, fault: Fault) -> None:
+        if self.outcome.stopped:
+            self.outcome.aborted, self.last = fault, step.cell_id
+        self.outcome.stopped[step.cell_id] = fault
+        if exercise is not None:
+            self.outcome.failed[exercise.id] = fault
+            self.stuck.add((exercise.framework, exercise.function))
 
-    def _check(self, child: Process, step: Step, exercise: Exercise) -> None:
+    def _observe(self, child: Process, step: Step, exercise: Exercise) -> None:
         for name in exercise.functions:
             if (exercise.framework, name) in self.stuck:
                 fault = Fault(f"not run: it calls {name}, which had to be stopped")
@@ -147,54 +164,65 @@ class _Run:
                 return
         seen = self.outcome.seen.setdefault(exercise.id, {})
         waiting = [check for check in exercise.checks if check.name not in seen]
-        if waiting:
-            reply = self._run(child, step, do="check", exercise=exercise.id)
-            waiting = waiting if reply.get("kept") is True else []
+        if not waiting or child.ask(_request(step, exercise)).get("kept") is not True:
+            return
         for check in waiting:
             request = {"check": check.name, "seed": self.seed_of(exercise, check)}
-            seen[check.name] = _seen(child.ask({"do": "observe"} | request), child.results)
+            reply = child.ask({"do": "observe"} | request)
+            seen[check.name] = _seen(reply, child.read_arrays)
 
 
-def _seen(reply: dict, folder: Path) -> Seen:
+def _request(step: Step, exercise: Exercise | None) -> dict[str, str]:
+    if exercise is None:
+        return {"do": "run", "source": step.source}
+    return {"do": "check", "source": step.source, "exercise": exercise.id}
+
+
+def _seen(reply: dict, read_arrays: Callable[[], Sequence[bytes]]) -> Seen:
     """Read back what a scenario showed; whatever is not as agreed is a fault of the submission."""
-    fault, files = reply.get("fault"), reply.get("arrays")
+    fault, names = reply.get("fault"), reply.get("arrays")
     if isinstance(fault, list) and [type(part) for part in fault] == [str, str]:
-        return Seen(fault=Fault(known_kind(fault[0]), fault[1][:MAX_FAULT]))
-    if not isinstance(files, list) or len(files) > MAX_ARRAYS:
+        return Seen(fault=Fault(known_kind(fault[0]), clean_text(fault[1][:MAX_FAULT])))
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return Seen(fault=Fault(MALFORMED))
     try:
-        return Seen(arrays=_arrays(files, folder))
+        contents = read_arrays()
+        if len(contents) != len(names):
+            raise Unreadable(f"{len(names)} arrays were announced and {len(contents)} came.")
+        keys = [clean_text(name[:100]) for name in names]
+        return Seen(arrays=dict(zip(keys, map(read_array, contents), strict=True)))
     except Unreadable as error:
         return Seen(fault=Fault(MALFORMED, str(error)))
 
 
-def _arrays(files: list, folder: Path) -> dict[str, np.ndarray]:
-    return {str(key)[:100]: read_array(folder / f"{i}.npy") for i, key in enumerate(files)}
-
-
-def read_array(path: Path) -> np.ndarray:
-    """Read a `.npy` file that a student's process wrote: plain numbers, of the size it says.
+def read_array(content: bytes) -> np.ndarray:
+    """Read what a student's process wrote as `.npy`: plain numbers, as many as it says.
 
     Raises `Unreadable` for anything else.
     """
-    content = read_regular(path, MAX_ARRAY)
     file = io.BytesIO(content)
     try:
-        version = np.lib.format.read_magic(file)
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, _, dtype = read_header(file)
+        shape, by_columns, dtype = _header(file)
     except Exception:  # a header is parsed as Python, which fails in many ways
         raise Unreadable("It is not an array file.") from None
     if dtype.kind not in "fiub" or dtype.itemsize > 8:
-        raise Unreadable(f"It holds {dtype}, not plain numbers.")
-    size = math.prod(shape) * dtype.itemsize
-    if any(length < 0 for length in shape) or size != len(content) - file.tell():
+        raise Unreadable(f"It holds {str(dtype)[:100]}, not plain numbers.")
+    if len(shape) > MAX_DIMENSIONS or any(type(n) is not int or not 0 <= n < 2**32 for n in shape):
+        raise Unreadable("Its shape is not one that an array has.")
+    start = file.tell()
+    if math.prod(shape) * dtype.itemsize != len(content) - start:
         raise Unreadable("Its size is not what its header says.")
-    file.seek(0)
-    return np.load(file, allow_pickle=False)
+    values = np.frombuffer(content, dtype, offset=start) if len(content) > start else np.array([])
+    return values.astype(dtype).reshape(shape, order="F" if by_columns else "C")
+
+
+def _header(file: io.BytesIO) -> tuple[tuple, bool, np.dtype]:
+    with analysis.lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            return np.lib.format.read_array_header_1_0(file)
+        return np.lib.format.read_array_header_2_0(file)
 
 
 class Process:
@@ -250,6 +278,19 @@ class Process:
         if ready != {"ready": check_names()}:
             raise Infrastructure("The exercises were changed while grading ran; start it again.")
 
+    def read_arrays(self) -> list[bytes]:
+        """Return what came with the last answer: `.npy` files, not looked at yet.
+
+        Raises `Unreadable` when one is not an ordinary file.
+        """
+        contents: list[bytes] = []
+        while len(contents) < MAX_ARRAYS:
+            path = self.results / f"{len(contents)}.npy"
+            if not os.path.lexists(path):
+                break
+            contents.append(read_regular(path, MAX_ARRAY))
+        return contents
+
     def ask(self, request: dict) -> dict:
         """Send one request and return the answer; raises `Stopped` when none comes in time."""
         start = time.monotonic()
@@ -301,10 +342,7 @@ class Process:
         code = self.child.poll()
         if code is None:
             return Fault("stopped: it closed the connection to the grader")
-        if code < 0:
-            name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-            return Fault(f"stopped: it ended the Python process ({name})")
-        return Fault(f"stopped: it ended the Python process (exit status {code})")
+        return ended(code)
 
     def _end(self) -> None:
         """Kill everything of the child's process group and remove its folder."""
@@ -316,6 +354,21 @@ class Process:
         if hasattr(self, "connection"):
             self.connection.close()
         shutil.rmtree(self.box, ignore_errors=True)
+
+
+def ended(status: int) -> Fault:
+    """The fault of a process that ended by itself.
+
+    How it ended is for the instructor only: a student's code that has met secret inputs chooses it.
+
+    >>> ended(-11)
+    Fault(kind='stopped: it ended the Python process', text='SIGSEGV')
+    """
+    how = f"exit status {status}"
+    if status < 0:
+        known = -status in set(signal.Signals)
+        how = signal.Signals(-status).name if known else f"signal {-status}"
+    return Fault("stopped: it ended the Python process", how)
 
 
 def _environment(box: Path) -> dict[str, str]:

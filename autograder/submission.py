@@ -185,7 +185,7 @@ def _raw_cells(document: Any, problems: list[str]) -> list:
 def _cell(raw: dict, problems: list[str]) -> SubmittedCell:
     metadata = _dict(raw.get("metadata"))
     marks = _dict(metadata.get("nbgrader"))
-    source = _text(raw.get("source", raw.get("input", "")))
+    source = clean_text(raw.get("source", raw.get("input", "")))
     if len(source) > MAX_SOURCE:
         problems.append(f"A cell has {len(source)} characters; it was cut after {MAX_SOURCE}.")
         source = source[:MAX_SOURCE]
@@ -195,8 +195,8 @@ def _cell(raw: dict, problems: list[str]) -> SubmittedCell:
     return SubmittedCell(
         kind=kind if kind in ("code", "markdown") else "raw",
         source=source,
-        cell_id=_text(raw.get("id")),
-        grade_id=_text(marks.get("grade_id")),
+        cell_id=clean_text(raw.get("id")),
+        grade_id=clean_text(marks.get("grade_id")),
         flags={key: marks[key] for key in ("grade", "solution", "points") if key in marks},
         shown=_dict(metadata.get("course")).get("role") in NOT_EXECUTED,
         outputs=tuple(clean_outputs(raw.get("outputs"))),
@@ -210,7 +210,7 @@ def _attachments(raw: Any) -> dict[str, dict]:
     for name, bundle in list(_dict(raw).items())[:MAX_OUTPUTS]:
         images = _images(_dict(bundle))
         if images:
-            kept[_text(name)] = images
+            kept[clean_text(name)] = images
     return kept
 
 
@@ -252,7 +252,7 @@ def _clean_output(output: dict) -> dict | None:
 
 
 def _images(bundle: dict) -> dict[str, str]:
-    found = {kind: _text(bundle[kind]) for kind in IMAGES if kind in bundle}
+    found = {kind: clean_text(bundle[kind]) for kind in IMAGES if kind in bundle}
     return {
         kind: text
         for kind, text in found.items()
@@ -261,11 +261,11 @@ def _images(bundle: dict) -> dict[str, str]:
 
 
 def _bounded(value: Any) -> str:
-    text = _text(value)
+    text = clean_text(value)
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "\n… cut here …"
 
 
-def _text(value: Any) -> str:
+def clean_text(value: Any) -> str:
     """Text from a string or a list of strings; lone surrogates and null characters are replaced."""
     if isinstance(value, list):
         value = "".join(part for part in value if isinstance(part, str))

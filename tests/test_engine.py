@@ -149,6 +149,8 @@ def test_arrays_that_cannot_be_judged_wait_for_a_person(grader, submit, monkeypa
         ("", "import torch\ntorch.nn.functional.batch_norm", False),  # to compare is fine
         ("", "from torch.nn.functional import batch_norm", False),
         ("", "not even (Python", False),
+        ("# as batch_norm does", "from torch.nn.functional import batch_norm", False),
+        ("batch_norm", "from torch.nn.functional import *", True),
     ],
 )
 def test_forbidden_shortcuts_cost_the_exercise(grader, submit, executed, own, elsewhere, costs):
@@ -306,6 +308,43 @@ def test_a_batch_goes_on_past_faults_of_the_sandbox(grader, submit, monkeypatch,
     assert sorted(done) == ["ada", "eve", "jan"]
     assert sorted(attempts) == [False, True, True]  # tried again before it was given up
     assert sorted(path.stem for path in (tmp_path / "results").iterdir()) == ["ada", "jan"]
+
+
+@pytest.mark.parametrize("deep", ["np" + ".a" * 900 + " = 1", "np" + "[0]" * 900 + ".a = 1"])
+def test_deep_code_is_graded_like_any_other(grader, submit, executed, deep):
+    notebook = solution()
+    notebook.cells.append(added("import numpy as np\nif False:\n    " + deep))
+    result = grader.grade(submit(notebook), "eve")
+    assert result.report(FOLD.id).score == FOLD.points
+    assert sum(map(len, result.problems)) < 1000
+
+
+def test_code_that_cannot_be_read_is_not_executed(grader, submit, executed):
+    notebook = solution()
+    notebook.cells.append(added("x = " + "-" * 90_000 + "1"))
+    cell(notebook, "fold_batchnorm-solution").source += "\n    " + "-" * 90_000 + "1"
+    result = grader.grade(submit(notebook), "eve")
+    (steps,) = executed
+    assert not any("-----" in step.source for step in steps)
+    assert "normalization-fold_batchnorm-solution, that the student added" in result.problems[0]
+    assert "nested too deeply" in result.problems[0]
+
+
+def test_whatever_happens_to_one_submission_the_batch_goes_on(
+    grader, submit, executed, monkeypatch, tmp_path
+):
+    real = engine.rebuild
+
+    def rebuild(template, submission):
+        if not submission.cells:
+            raise AssertionError("half a letter: \ud800")
+        return real(template, submission)
+
+    monkeypatch.setattr(engine, "rebuild", rebuild)
+    paths = {"jan": submit(b"", "jan"), "ada": submit(solution(), "ada")}
+    results, faults = grade_batch(grader, paths, Store(tmp_path / "results"))
+    assert list(results) == ["ada"] and faults == {"jan": "AssertionError: half a letter: ?"}
+    assert Store(tmp_path / "results").load("jan") is None
 
 
 # ------------------------------------------------------------------------- a file of one's own
