@@ -427,8 +427,8 @@ def confine(
     if not layers.namespaces:
         kernel.die_with_parent()
     if layers.landlock:
-        readable = ("/",) if layers.namespaces else readable
-        kernel.restrict_files(readable, (private, "/dev/null"))
+        shown = ("/",) if layers.namespaces else (*readable, f"/proc/{os.getpid()}")
+        kernel.restrict_files(shown, (private, "/dev/null"))
     if layers.seccomp:
         kernel.filter_calls(os.getpid())
     if layers.tier != "C":

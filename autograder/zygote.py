@@ -12,6 +12,7 @@ to kill it with, and believes none of its answers.
 from __future__ import annotations
 
 import ast
+import atexit
 import contextlib
 import fcntl
 import heapq
@@ -33,11 +34,13 @@ from typing import Any
 
 from autograder import cgroup, isolation, kit, sandbox
 from autograder.answers import ROOT
+from autograder.exercises import check_names
 from autograder.isolation import Allowance, Layers
 from autograder.observe import Fault
 from autograder.sandbox import MAX_ARRAY, MAX_ARRAYS, MAX_REPLY, Infrastructure, Limits, Stopped
 
 MAX_RESULT = 64_000_000  # bytes of all arrays of one scenario
+MAX_MESSAGE = 1 << 18  # bytes between here and the warm process
 BOX, LEASE = "autograder-zygote-", "lease"
 START_SECONDS = 120.0  # for all imports, on a busy machine
 CALL_SECONDS = 30.0  # for a fork, or for the end of a killed child
@@ -101,6 +104,7 @@ class Zygote:
                 _remove(self._box)
                 os.close(self._lease)
                 self._box = None
+        atexit.unregister(self.close)
 
     def _stop(self) -> None:
         if self._warm is not None:
@@ -114,6 +118,7 @@ class Zygote:
             if self._box is None:
                 remove_abandoned_boxes()
                 self._box, self._lease = _make_box()
+                atexit.register(self.close)
             self._warm = _Warm(self.layers, self._box, self._imports)
         return self._warm
 
@@ -203,7 +208,9 @@ class _Warm:
                 start_new_session=True,
             )
         try:
-            self._receive(START_SECONDS)
+            ready, _ = self._receive(START_SECONDS)
+            if ready != {"ready": check_names()}:
+                raise Infrastructure("The exercises were changed meanwhile; start grading again.")
         except Infrastructure:
             self.close()
             raise
@@ -230,7 +237,7 @@ class _Warm:
         self._control.settimeout(seconds)
         try:
             message, descriptors, *_ = socket.recv_fds(
-                self._control, 65536, 1, socket.MSG_CMSG_CLOEXEC
+                self._control, MAX_MESSAGE, 1, socket.MSG_CMSG_CLOEXEC
             )
         except OSError as error:
             raise Infrastructure(f"The warm process does not answer: {error}") from None
@@ -270,6 +277,9 @@ class Process(sandbox.Process):
         self._slot = self._zygote._take_slot()
         try:
             self._start()
+        except OSError as error:
+            self._end()
+            raise Infrastructure(f"The child did not start: {error}") from None
         except BaseException:
             self._end()
             raise

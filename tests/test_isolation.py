@@ -164,7 +164,7 @@ def test_folders_are_spelled_out_around_what_is_hidden(tmp_path):
 def test_libraries_are_there_and_a_checkout_is_not(tmp_path, monkeypatch):
     make(tmp_path, "checkout/cs231n_lib/a.py", "checkout/pyproject.toml", "site/cs231n_lib/a.py")
     checkout, site = f"{tmp_path}/checkout", f"{tmp_path}/site"
-    monkeypatch.setattr(sys, "path", [checkout, site, *sys.path])
+    monkeypatch.setattr(sys, "path", [checkout, site, os.path.dirname(pytest.__path__[0])])
     shown = isolation.libraries()
     assert site in shown and checkout not in shown
     for needed in (os.__file__, pytest.__file__, sys.executable, os.path.realpath(sys.executable)):
