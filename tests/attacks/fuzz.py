@@ -52,7 +52,7 @@ def copy_cell(rng, notebook):
     """Put a copy of a cell somewhere after it, as copying and pasting does."""
     place = _place(rng, notebook)
     twin = copy.deepcopy(notebook["cells"][place])
-    if rng.random() < 0.5:
+    if isinstance(twin, dict) and rng.random() < 0.5:
         twin["id"] = f"twin-{rng.randrange(10**6)}"
     notebook["cells"].insert(rng.randint(place + 1, len(notebook["cells"])), twin)
 
@@ -65,8 +65,8 @@ def move_cell(rng, notebook):
 
 def split_cell(rng, notebook):
     """Split a cell in two: Jupyter copies its metadata."""
-    place = _place(rng, notebook)
-    cell = notebook["cells"][place]
+    cell = _cell(rng, notebook)
+    place = notebook["cells"].index(cell)
     lines = _source(cell).splitlines(keepends=True)
     cut = rng.randint(0, len(lines))
     rest = copy.deepcopy(cell) | {"source": lines[cut:], "id": f"rest-{rng.randrange(10**6)}"}
@@ -76,9 +76,10 @@ def split_cell(rng, notebook):
 
 def merge_cells(rng, notebook):
     """Merge a cell with the next one."""
-    place = _place(rng, notebook)
+    cell = _cell(rng, notebook)
+    place = notebook["cells"].index(cell)
     if place + 1 < len(notebook["cells"]):
-        cell, below = notebook["cells"][place], notebook["cells"].pop(place + 1)
+        below = notebook["cells"].pop(place + 1)
         cell["source"] = _source(cell) + "\n\n" + _source(below)
 
 
@@ -262,12 +263,12 @@ def mutated(seed: int, original: dict) -> tuple[dict, bytes]:
 
 
 def intact(original: dict, notebook: dict, content: bytes) -> dict[str, str]:
-    """Solution cells that nobody touched and whose place nobody claims: {grade id: source}."""
+    """Solution cells that nobody touched or claims a second time: {grade id: source}."""
     try:
-        if json.loads(content) != notebook:
+        if json.loads(content.decode("utf-8-sig")) != notebook:
             return {}
     except ValueError:
-        return {}
+        return {}  # not in UTF-8: it is read as far as that goes
     cells = notebook.get("cells", [])[:MAX_CELLS]
     claimed = [_grade_id(cell) for cell in cells]
     defined = [set(definitions(_source(cell))) for cell in cells]

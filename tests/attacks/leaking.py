@@ -76,6 +76,12 @@ ATTACKS = (
         cells=debias("return type(f'LEAK{running[0]}', (), {})()"),
     ),
     Attack(
+        "hidden inputs as an exit status",
+        "own",
+        cells=debias("import os\nos._exit(int(abs(running[0]) * 100) % 200 + 3)"),
+        told="debias_running-check was stopped",
+    ),
+    Attack(
         "hidden seeds as the kind of a fault",
         "own",
         added=observer("Seen(fault=Fault(f'LEAK {seed}', f'LEAK {seed}'))"),

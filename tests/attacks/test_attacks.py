@@ -18,6 +18,7 @@ from world import (
     MOVING,
     SECRET,
     World,
+    feedback_pages,
     in_the_browser,
     in_the_terminal,
     marks,
@@ -86,13 +87,22 @@ def secrets_in(text, world):
         for check in exercise.checks
     )
     lines = [line.strip() for line in REFERENCE.splitlines() if "# (" in line]
-    wanted = ["LEAK", SECRET.decode()[:20], *map(str, seeds), *lines]
+    wanted = ["LEAK", "exit status", SECRET.decode()[:20], *map(str, seeds), *lines]
     return [word for word in wanted if word in text]
 
 
 def test_after_all_attacks_the_neighbour_has_the_same_marks(world):
     assert marks(world.grader.grade(world.neighbour, "later")) == marks(world.base)
     assert not world.left_behind()
+
+
+def test_feedback_pages_hold_nothing_that_a_browser_would_act_on(tmp_path, request):
+    if not request.config.getoption("--all-attacks", False):
+        pytest.skip("not in the fast subset")
+    active = [attack for attack in leaking.ATTACKS if "ALARM" in repr(attack) or attack.mangle]
+    pages = feedback_pages(tmp_path, active)
+    assert len(pages) >= 4
+    assert {name for name, page in pages.items() if ACTIVE.search(page)} == set()
 
 
 def test_the_honest_submission_is_half_right(world):

@@ -7,6 +7,7 @@ import re
 import socket
 import sqlite3
 import threading
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from corpus import LESSON, NOTHING, ROOT, Attack, hand_in, honest_notebook
 from harming import MARK
 from rich.console import Console
 
+from autograder.course import grade_class, init
 from autograder.engine import Grader, Store, SubmissionResult, grade_batch
-from autograder.nbgrader_plugin import comment_text
+from autograder.nbgrader_plugin import NbgraderCourse, comment_text
 from autograder.report import summary_html, table
 from autograder.sandbox import Limits
 from autograder.submission import read_template
@@ -155,6 +157,21 @@ def _receive(datagrams: socket.socket, heard: list[bytes]) -> None:
 
 
 # ------------------------------------------------------------------------- what people read
+
+
+def feedback_pages(folder: Path, attacks: Iterable[Attack]) -> dict[str, str]:
+    """Grade attacks in a course of nbgrader's and return the pages that students get, by attack."""
+    course, _ = init(folder / "course", ["02"], exchange=folder / "exchange")
+    NbgraderCourse(course.root).generate_assignment(LESSON)
+    names = {f"student-{number}": attack.name for number, attack in enumerate(attacks)}
+    for student, attack in zip(names, attacks, strict=True):
+        hand_in(attack, course.root / "submitted" / student / LESSON / f"{LESSON}.ipynb", {})
+    grade_class(course, LESSON, feedback=True)
+    pages = course.root / "feedback"
+    return {
+        name: (pages / student / LESSON / f"{LESSON}.html").read_text("utf-8")
+        for student, name in names.items()
+    }
 
 
 def marks(result: SubmissionResult) -> dict[str, float]:
