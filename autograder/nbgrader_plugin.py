@@ -6,6 +6,9 @@ formgrader's button and `autograder grade` all come to the same marks:
     SubmissionExporter   reads any file a student submits, rebuilt from the released template
     RunInSandbox         takes outputs and reports from the engine instead of running a kernel
     SaveMarks            writes the engine's marks and comments to the gradebook
+
+and makes nbgrader careful with what students hand in: no link is followed, no text of theirs acts
+in a browser, and a time that is none stops nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import warnings
 from functools import lru_cache
 from pathlib import Path
@@ -27,7 +31,9 @@ from nbconvert.exporters import NotebookExporter
 from nbgrader import utils
 from nbgrader.api import Gradebook
 from nbgrader.apps.api import NbGraderAPI
+from nbgrader.converters.base import BaseConverter
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.exchange.default import ExchangeCollect
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
@@ -44,8 +50,10 @@ from autograder.build import nbgrader_settings
 from autograder.course import Course
 from autograder.engine import Grader, SubmissionResult, graded_exercises
 from autograder.judge import Report
+from autograder.safe_html import FILTERS
 from autograder.sandbox import Limits
 from autograder.submission import read, read_template, rebuild
+from autograder.uploads import copy_files, look_beside, timestamp
 
 
 def configure(config: Config) -> None:
@@ -53,6 +61,10 @@ def configure(config: Config) -> None:
     for name, options in nbgrader_settings().items():
         for option, value in options.items():
             setattr(config[name], option, value)
+    config.HTMLExporter.filters = FILTERS
+    config.HTMLExporter.sanitize_html = True
+    config.ExchangeFactory.collect = Collect
+    take_care()
     config.Autograde.exporter_class = SubmissionExporter
     config.Autograde.sanitize_preprocessors = [CheckCellMetadata]
     config.Autograde.autograde_preprocessors = [
@@ -63,6 +75,47 @@ def configure(config: Config) -> None:
         AssignLatePenalties,
         CheckCellMetadata,
     ]
+
+
+# ----------------------------------------------------------------- files that students hand in
+
+
+class Collect(ExchangeCollect):
+    """Collects ordinary files of a bounded size from the exchange, and says what it left there."""
+
+    def do_copy(self, src, dest, log=None):
+        """Copy one submission."""
+        ignored = self.coursedir.ignore
+        for problem in look_beside(Path(src), ignored).problems:
+            self.log.warning("%s: %s", src, problem)
+        with tempfile.TemporaryDirectory() as folder:
+            copied = Path(folder) / "submission"
+            copied.mkdir()
+            copy_files(Path(src), copied, ignored)
+            super().do_copy(str(copied), dest, log)
+
+
+def take_care() -> None:
+    """Have every command of nbgrader in this process copy and read students' files with care.
+
+    nbgrader has no setting for either: it follows links when it copies a submission's other
+    files, and a `timestamp.txt` that holds no time ends a command for the whole class.
+    """
+    CourseDirectory.get_existing_timestamp = lambda self, folder: timestamp(Path(folder))[0]
+    BaseConverter.init_assignment = _init_assignment
+
+
+def _init_assignment(converter: BaseConverter, assignment: str, student: str) -> None:
+    """Copy what lies beside the notebooks: the course's own files as ever, students' with care."""
+    if converter._input_directory == converter.coursedir.source_directory:
+        _nbgraders_init_assignment(converter, assignment, student)
+    else:
+        folders = (converter._format_source, converter._format_dest)
+        source, target = (Path(folder(assignment, student)) for folder in folders)
+        copy_files(source, target, [*converter.coursedir.ignore, "*.ipynb"])
+
+
+_nbgraders_init_assignment = BaseConverter.init_assignment
 
 
 # ----------------------------------------------------------------------- inside autograding

@@ -1,0 +1,148 @@
+"""What lies beside a submitted notebook: what is copied, what is told, and when it came."""
+
+import datetime
+import os
+import warnings
+
+import pytest
+
+from autograder import uploads
+from autograder.uploads import copy_files, look_beside, parse_time, read_submission, timestamp
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from nbgrader.utils import parse_utc
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A submission with one file of each kind beside it."""
+    secret = tmp_path / "secret"
+    secret.write_text("the secret")
+    made = tmp_path / "ada" / "02"
+    (made / "figures").mkdir(parents=True)
+    (made / "02.ipynb").write_text("{}")
+    (made / "figures" / "a.png").write_bytes(b"picture")
+    (made / "link").symlink_to(secret)
+    (made / "endless").symlink_to("/dev/zero")
+    (made / "all").symlink_to("/", target_is_directory=True)
+    os.link(secret, made / "hard")
+    os.mkfifo(made / "pipe")
+    with open(made / "huge", "wb") as file:
+        file.truncate(uploads.MAX_BYTES + 1)
+    return made
+
+
+def copied(folder):
+    target = folder.parent / "copied"
+    copy_files(folder, target)
+    return sorted(str(p.relative_to(target)) for p in target.rglob("*") if not p.is_dir())
+
+
+def test_only_ordinary_files_are_copied_and_the_rest_is_told(folder):
+    assert copied(folder) == ["figures/a.png"]
+    told = look_beside(folder).problems
+    assert len(told) == 4 and all(text.startswith("Not copied, because it is") for text in told)
+    links = next(text for text in told if "symbolic link" in text)
+    assert links.endswith("a symbolic link: all, endless, link.")
+    assert "pipe" in " ".join(told) and "hard" in " ".join(told) and "huge" in " ".join(told)
+    assert set(told) <= set(read_submission(folder / "02.ipynb").problems)
+
+
+def test_honest_files_are_copied_without_a_word(tmp_path):
+    for name in ("helper.py", "data/x.csv", ".ipynb_checkpoints/a", "__pycache__/b", "other.ipynb"):
+        (tmp_path / "s" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "s" / name).write_text(name)
+    assert look_beside(tmp_path / "s").problems == ()
+    assert copied(tmp_path / "s") == ["data/x.csv", "helper.py"]
+
+
+def test_many_files_and_many_bytes_are_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, "MAX_FILES", 3)
+    monkeypatch.setattr(uploads, "MAX_BYTES", 100)
+    (tmp_path / "s").mkdir()
+    for i in range(9):
+        (tmp_path / "s" / f"{i}").write_bytes(bytes(40))
+    look = look_beside(tmp_path / "s")
+    assert look.files == ("0", "1")
+    assert look.problems == (
+        "Not copied, because it is too much beside the notebook: 2, 3, 4, 5, 6 and 2 more.",
+    )
+    monkeypatch.setattr(uploads, "MAX_BYTES", 1000)
+    assert look_beside(tmp_path / "s").files == ("0", "1", "2")
+    monkeypatch.setattr(uploads, "MAX_ENTRIES", 2)
+    assert look_beside(tmp_path / "s").files == ("0", "1")
+
+
+def test_the_notebook_and_the_time_come_before_what_lies_beside_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, "MAX_FILES", 2)
+    for name in ("a.png", "b.ipynb", "timestamp.txt"):
+        (tmp_path / name).write_text("2026-01-15")
+    assert set(look_beside(tmp_path, ()).files) == {"b.ipynb", "timestamp.txt"}
+
+
+def test_the_digest_of_a_submission_covers_what_lies_beside_it(tmp_path):
+    path = tmp_path / "a.ipynb"
+    path.write_text("{}")
+    digests = [read_submission(path).digest]
+    (tmp_path / "helper.py").write_text("1")
+    digests.append(read_submission(path).digest)
+    (tmp_path / "timestamp.txt").write_text("2026-01-15")
+    digests.append(read_submission(path).digest)
+    assert len(set(digests)) == 3
+    assert read_submission(path).digest == digests[-1]
+
+
+def test_a_missing_folder_is_no_failure(tmp_path):
+    assert look_beside(tmp_path / "none").files == ()
+    assert "No such file" in read_submission(tmp_path / "none" / "a.ipynb").problems[0]
+
+
+TIMES = [
+    "2026-01-15 10:00:00 UTC",
+    "2026-01-15 10:00:00.123456 Europe/Berlin",
+    "2026-01-15 10:00:00",
+    "2015-02-02 15:58:23.948203 America/Los_Angeles",
+    "2015-02-02 15:58:23 +0100",
+    "2026-01-15T10:00:00Z",
+    "2026-01-15 10:00:00+01:00",
+    "2026-01-15 10:00:00 EST",
+    "15.1.2026 10:00",
+]
+
+
+@pytest.mark.parametrize("text", TIMES)
+def test_times_are_read_as_nbgrader_reads_them(text, tmp_path):
+    (tmp_path / "timestamp.txt").write_text(f"{text}\n")
+    assert timestamp(tmp_path) == (parse_utc(text), ())
+    assert isinstance(parse_time(text), datetime.datetime)
+
+
+NO_TIMES = [
+    b"",
+    b"yesterday",
+    b"1",
+    b"9999-12-31 23:59:59 -2359",
+    b"\xff\xfe\x00",
+    b"2026-13-45",
+    b"9" * 60,
+    b"2026-01-15 " + b" " * 200,
+    b"0001-01-01 00:00:00 +99999999999999",
+    b"2026\x00",
+    b"10:00",
+    b"2026 [] {}",
+]
+
+
+@pytest.mark.parametrize("content", NO_TIMES)
+def test_a_time_that_is_none_is_told_and_stops_nothing(content, tmp_path):
+    (tmp_path / "timestamp.txt").write_bytes(content)
+    when, problems = timestamp(tmp_path)
+    assert when is None and problems == look_beside(tmp_path).problems
+    assert "nobody knows whether the submission was late" in problems[0]
+
+
+def test_no_time_is_no_problem_and_a_link_is_no_time(tmp_path):
+    assert timestamp(tmp_path) == (None, ())
+    (tmp_path / "timestamp.txt").symlink_to("/dev/zero")
+    assert timestamp(tmp_path)[0] is None and len(look_beside(tmp_path).problems) == 2
