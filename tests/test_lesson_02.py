@@ -1,5 +1,6 @@
 """What lesson 02 claims, and what `docs/lecture_errata.md` says about its slides."""
 
+import ast
 import itertools
 import re
 
@@ -255,6 +256,18 @@ def test_the_minutes_of_the_parts_add_up():
     parts = [int(minutes) for title, minutes in rows if not title.startswith("**")]
     assert find_lesson("02").minutes == (core, everything)
     assert sum(parts) == everything and sum(parts[:6]) == core
+
+
+def test_experiments_name_the_mode_because_code_for_the_usual_assignment_needs_it():
+    calls = [node for node in ast.walk(ast.parse(SOURCE.read_text())) if isinstance(node, ast.Call)]
+    literals = [
+        [ast.literal_eval(key) for key in argument.keys]
+        for call in calls
+        if ast.unparse(call.func).endswith("batchnorm_forward")
+        for argument in call.args
+        if isinstance(argument, ast.Dict)
+    ]
+    assert len(literals) >= 4 and all("mode" in keys for keys in literals)
 
 
 def test_code_that_students_read_holds_no_formula_of_an_answer():

@@ -237,7 +237,8 @@ plt.show()
 
 # %% [markdown]
 # The product is broken: layer 5 does not know what scale the weights of layers 1 to 4 have. (The
-# histograms are for scale 0.1, a factor of 1.8 below Kaiming's: look at the axes of the upper row.)
+# histograms are for scale 0.1, a factor of 1.8 below Kaiming's. Both histograms of a layer have the
+# same axis; read how the standard deviations above the upper row shrink.)
 #
 # The printed ranges say more than the picture: at the smallest scale layer 1 falls short. Which
 # constant in your code is the reason? Compare it with the variance that arrives at layer 1 there.
@@ -336,7 +337,8 @@ for name, dout in {"random": rng.normal(size=(6, 4)), "all ones": np.ones((6, 4)
 # %% role="experiment" uses="batchnorm_forward batchnorm_backward batchnorm_backward_alt"
 rng = np.random.default_rng(0)
 x, dout = rng.normal(size=(2, 512, 1024)).astype(np.float32)
-_, cache = batchnorm_forward(x, np.ones(1024, "float32"), np.zeros(1024, "float32"), {})
+gamma, beta = np.ones(1024, "float32"), np.zeros(1024, "float32")
+_, cache = batchnorm_forward(x, gamma, beta, {"mode": "train"})
 staged, simplified = batchnorm_backward(dout, cache)[0], batchnorm_backward_alt(dout, cache)[0]
 print(f"largest relative difference of the two: {relative_error(staged, simplified):.1e}")
 
