@@ -275,10 +275,13 @@ class Report:
 
 
 MARK = {"passed": "✓", "partly": "◐", "failed": "✗"}
+# White on these is readable whatever the theme of the notebook.
 COLOUR = {"passed": "#1a7f37", "partly": "#9a6700", "failed": "#cf222e"}
 STYLE = {
     "box": "max-width:60em;border-left:4px solid #8886;padding-left:.8em;line-height:1.4",
     "cell": "text-align:left;vertical-align:top;white-space:normal",
+    "whole": "text-align:left;vertical-align:top;white-space:nowrap",
+    "mark": "padding:.1em .4em;border-radius:.3em;color:#fff;background:",
     "note": "margin-top:.3em",
 }
 HEADER = "<tr>" + "".join(
@@ -289,7 +292,9 @@ HEADER += "</tr>"
 
 
 def _html_row(row):
-    mark = f'<b style="color:{COLOUR[row.status]}">{MARK[row.status]} {row.status}</b>'
+    mark = (
+        f'<b style="{STYLE["mark"]}{COLOUR[row.status]}">{MARK[row.status]}&nbsp;{row.status}</b>'
+    )
     notes = [html.escape(row.message)]
     if row.detail:
         notes.append(f"<code>{html.escape(row.detail)}</code>")
@@ -299,8 +304,14 @@ def _html_row(row):
         if note
     ]
     points = f"{_number(row.earned)} / {_number(row.points)}"
-    cells = (mark, html.escape(row.check), points, "<br>".join(filter(None, notes)))
-    return "<tr>" + "".join(f'<td style="{STYLE["cell"]}">{c}</td>' for c in cells) + "</tr>"
+    cells = (
+        (mark, "whole"),
+        (html.escape(row.check), "cell"),
+        (points, "whole"),
+        ("<br>".join(filter(None, notes)), "cell"),
+    )
+    shown = (f'<td style="{STYLE[style]}">{cell}</td>' for cell, style in cells)
+    return f"<tr>{''.join(shown)}</tr>"
 
 
 def _number(value):
