@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -234,6 +235,65 @@ def test_faults_of_the_sandbox_and_other_file_names_are_told_and_no_mark(collect
     assert set(gradebook(root)) == {"jan"}
     with pytest.raises(NbgraderError, match="no process to be had"):
         NbgraderCourse(root).autograde(NAME, "ada")
+
+
+def hand_in_traps(folder, root):
+    """Links, a pipe and a time that is none, beside a notebook."""
+    (folder / "leak.txt").symlink_to(root / ".autograder" / "secret")
+    (folder / "endless").symlink_to("/dev/zero")
+    (folder / "everything").symlink_to(root, target_is_directory=True)
+    os.mkfifo(folder / "pipe")
+    (folder / "notes.txt").write_text("mine")
+    (folder / "timestamp.txt").write_text("yesterday, I swear")
+
+
+@pytest.fixture(scope="module")
+def trapped(collected, lesson):
+    """A course in which someone handed in traps, through the exchange and afterwards."""
+    root = collected.with_name("trapped")
+    shutil.copytree(collected, root)
+    config = root / "nbgrader_config.py"
+    exchange = root.parent / "traps"
+    config.write_text(config.read_text() + f"c.Exchange.root = {str(exchange)!r}\n")
+    folder = exchange / "course" / "inbound" / f"eve+{NAME}+2026-01-15 10:00:00 UTC"
+    folder.mkdir(parents=True)
+    (exchange / "course" / "inbound").chmod(0o733)
+    notebook = solution(lesson)
+    notebook.cells.append(added("<script>alarm()</script> ![a](attachment:none)", "markdown"))
+    (folder / f"{NAME}.ipynb").write_bytes(content(notebook))
+    hand_in_traps(folder, root)
+    nbgrader(root, "collect", NAME)
+    return root
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_collecting_follows_no_link_and_waits_for_no_pipe(trapped):
+    collected = trapped / "submitted" / "eve" / NAME
+    assert names_in(collected) == [f"{NAME}.ipynb", "notes.txt", "timestamp.txt"]
+
+
+def test_traps_beside_a_notebook_reach_neither_autograded_nor_feedback(trapped):
+    submitted = trapped / "submitted" / "eve" / NAME
+    shutil.rmtree(submitted)
+    submitted.mkdir()
+    inbound = next((trapped.parent / "traps" / "course" / "inbound").iterdir())
+    shutil.copy(inbound / f"{NAME}.ipynb", submitted)
+    hand_in_traps(submitted, trapped)
+    graded = grade_class(open_course(trapped), NAME, students=["eve"], feedback=True)
+    assert graded.faults == {}
+    assert sum("symbolic link" in text for text in graded.results["eve"].problems) == 1
+    assert sum("nobody knows" in text for text in graded.results["eve"].problems) == 1
+    for step in ("autograded", "feedback"):
+        assert not {"leak.txt", "endless", "everything", "pipe"} & set(
+            names_in(trapped / step / "eve" / NAME)
+        )
+    assert (trapped / "autograded" / "eve" / NAME / "notes.txt").read_text() == "mine"
+    page = (trapped / "feedback" / "eve" / NAME / f"{NAME}.html").read_text("utf-8")
+    assert "<script>alarm" not in page and "&lt;script&gt;alarm()" in page
+    nbgrader(trapped, "autograde", NAME, "--student", "eve", "--force")
 
 
 def test_limits_are_settings_of_the_course(collected):
