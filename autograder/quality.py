@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -199,36 +200,61 @@ def kinds_of_variables(exercise: Exercise) -> dict[str, object]:
 # ------------------------------------------------------------------ the command
 
 
+HEADS = (
+    "wrong\nanswers\ncaught",
+    "\n\nnamed",
+    "right\nanswers\nfailed",
+    "\n\nhinted",
+    "\nmutants\nkilled",
+    "\nmutants\nleft out",
+)
+
+
 def table(measured: Mapping[str, Quality]) -> Table:
-    """Return one row for each exercise, and their sum."""
-    shown = Table("exercise", title="Quality of the checks")
-    for title in ("misconceptions", "lose points", "named", "variants", "of them lose points"):
-        shown.add_column(title, justify="right")
-    for title in ("mutants", "equivalent", "killed", "hints on right answers"):
-        shown.add_column(title, justify="right")
+    """Return one row for each exercise, under the name of its family; it fits 80 columns."""
+    shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    shown.add_column("exercise", no_wrap=True)
+    for head in HEADS:
+        shown.add_column(head, justify="right")
+    group = None
     for exercise_id, quality in measured.items():
-        shown.add_row(exercise_id, *_cells(quality))
-    shown.add_section()
-    shown.add_row("all", *_cells(sum(measured.values(), Quality())))
+        before, group, name = group, *exercise_id.rpartition(".")[::2]
+        if group != before:
+            shown.add_section()
+            shown.add_row(f"[bold]{group}[/]")
+        shown.add_row(name, *_cells(quality))
     return shown
 
 
 def _cells(quality):
     return (
-        str(quality.misconceptions),
-        _share(quality.losing, quality.misconceptions),
-        _share(quality.named, quality.misconceptions),
-        str(quality.variants),
-        str(quality.variants_losing),
-        str(quality.mutants),
+        f"{quality.losing}/{quality.misconceptions}",
+        f"{quality.named}/{quality.misconceptions}",
+        f"{quality.variants_losing}/{quality.variants}",
+        f"{quality.diagnosed}/{quality.variants}",
+        f"{quality.killed}/{quality.mutants - quality.equivalent}",
         str(quality.equivalent),
-        _share(quality.killed, quality.mutants - quality.equivalent),
-        str(quality.diagnosed),
+    )
+
+
+def summary(total: Quality) -> str:
+    """Return the sums of all exercises, with shares and targets, one line a kind of answer."""
+    counted = total.mutants - total.equivalent
+    return "\n".join(
+        (
+            f"{total.misconceptions} wrong answers: "
+            f"{_share(total.losing, total.misconceptions)} caught (target 100.0%), "
+            f"{_share(total.named, total.misconceptions)} named (target {LEAST_NAMED:.1%})",
+            f"{total.variants} right answers: {total.variants_losing} failed, "
+            f"{total.diagnosed} hinted (target 0)",
+            f"{counted} mutants: {_share(total.killed, counted)} killed "
+            f"(target {LEAST_KILLED:.1%}); {total.equivalent} that are right left out",
+        )
     )
 
 
 def _share(part, whole):
-    return f"{part} ({part / whole:.1%})" if whole else "–"
+    return f"{part / whole:.1%}" if whole else "–"
 
 
 def chosen(family: str, exercise: str) -> tuple[Exercise, ...]:
@@ -258,6 +284,7 @@ def main(
             measured[one.id] = measure(one, seeds, lambda: progress.advance(task))
     total = sum(measured.values(), Quality())
     console.print(table(measured))
+    console.print(summary(total), highlight=False)
     for line in total.exceptions:
         console.print(line, markup=False, highlight=False)
     console.print("The targets are met." if total.passes else "The targets are not met.")

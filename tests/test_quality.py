@@ -1,8 +1,10 @@
 """The measurement of the checks: its mutants, its counts, its targets, its command."""
 
 import ast
+import io
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from autograder import exercises, misconceptions, provider, quality
@@ -208,8 +210,23 @@ def command(*arguments):
 def test_the_command_shows_a_table_and_succeeds():
     result = command("--exercise", SMALL, "--seeds", "2")
     assert result.exit_code == 0, result.output
-    assert SMALL in result.output and "8 (100.0%)" in result.output
+    assert SMALL.rpartition(".")[2] in result.output and "8/8" in result.output
+    assert "8 wrong answers: 100.0% caught (target 100.0%)" in result.output
     assert "The targets are met." in result.output
+
+
+def test_the_table_fits_80_columns_and_names_everything_in_full():
+    many = Quality(
+        misconceptions=99, losing=99, named=99, variants=99, mutants=999, equivalent=99, killed=900
+    )
+    everything = exercises.all_exercises()
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(quality.table({exercise.id: many for exercise in everything}))
+    lines = console.export_text().splitlines()
+    assert all(exercise.id.rpartition(".")[2] in "\n".join(lines) for exercise in everything)
+    assert "normalization.torch" in map(str.strip, lines) and "…" not in "".join(lines)
+    words = " ".join(lines[:5]).split()
+    assert all(word in words for head in quality.HEADS for word in head.split())
 
 
 def test_the_command_fails_when_a_target_is_missed(monkeypatch):
