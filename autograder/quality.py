@@ -260,7 +260,10 @@ def _share(part, whole):
 def chosen(family: str, exercise: str) -> tuple[Exercise, ...]:
     """Return the exercises of a family, or the one with this id, or all."""
     if exercise:
-        return (exercises.find(exercise),)
+        try:
+            return (exercises.find(exercise),)
+        except KeyError as error:
+            raise typer.BadParameter(error.args[0]) from None
     found = tuple(e for e in exercises.all_exercises() if family in ("", e.family))
     if not found:
         known = sorted({e.family for e in exercises.all_exercises()})

@@ -238,6 +238,11 @@ def test_the_command_fails_when_a_target_is_missed(monkeypatch):
     assert "The targets are not met." in result.output
 
 
+def test_the_command_names_the_nearest_exercise():
+    result = command("--exercise", "normalization.debias_runing")
+    assert result.exit_code == 2 and "did you mean 'normalization.debias_running'" in result.output
+
+
 def test_the_command_names_the_families_there_are():
     result = command("--family", "nonsense")
     assert result.exit_code == 2 and "normalization" in result.output
