@@ -256,7 +256,8 @@ def _allow(rules: int, path: str, rights: int) -> None:
 _LOAD, _EQUAL, _ABOVE, _ANY_BIT, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
 _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _EPERM, _ENOSYS = 1, 38
-_NUMBER, _ARCHITECTURE, _FIRST = 0, 4, 16  # where they lie in struct seccomp_data
+_NUMBER, _ARCHITECTURE, _FIRST, _SECOND, _THIRD = 0, 4, 16, 24, 32  # in struct seccomp_data
+_SIGKILL = 9
 _THREAD = 0x00010000  # CLONE_THREAD
 
 
@@ -298,8 +299,8 @@ def _filter(process: int) -> list[bytes]:
         program += _when(_EQUAL, number, refuse)
     about_arguments = {
         "clone": [*_when(_ANY_BIT, _NEW_ANYTHING, refuse), *_unless(_ANY_BIT, _THREAD, refuse)],
-        "kill": _unless(_EQUAL, process, refuse),
-        "tgkill": _unless(_EQUAL, process, refuse),
+        "kill": [*_unless(_EQUAL, process, refuse), *_end_itself(_SECOND)],
+        "tgkill": [*_unless(_EQUAL, process, refuse), *_end_itself(_THIRD)],
         "prctl": _when(_EQUAL, _PR_SET_PDEATHSIG, refuse),
         "prlimit64": _unless(_EQUAL, 0, refuse),
         "sched_setaffinity": _unless(_EQUAL, 0, refuse),
@@ -308,6 +309,11 @@ def _filter(process: int) -> list[bytes]:
         body = [_step(_LOAD, _FIRST), *steps, _step(_RETURN, allow)]
         program += [_step(_EQUAL, inspected[name], 0, len(body)), *body]
     return [*program, _step(_RETURN, allow)]
+
+
+def _end_itself(place: int) -> list[bytes]:
+    """Let a process that sends itself SIGKILL have its way: the first of a namespace is immune."""
+    return [_step(_LOAD, place), *_when(_EQUAL, _SIGKILL, _KILL)]
 
 
 def _step(code: int, value: int, when: int = 0, otherwise: int = 0) -> bytes:

@@ -40,9 +40,9 @@ def test_numbers_of_system_calls_are_those_of_the_kernel(machine, monkeypatch):
         assert table == {name: known[name] for name in table}
 
 
-def answer(program, architecture, number, first=0):
+def answer(program, architecture, number, *arguments):
     """Run a filter as the kernel does; return the action and its error number."""
-    data = struct.pack("=iIQQ", number, architecture, 0, first)
+    data = struct.pack("=iIQ6Q", number, architecture, 0, *(*arguments, *[0] * 6)[:6])
     value, at = 0, 0
     while True:
         code, when, otherwise, constant = struct.unpack("HBBI", program[at])
@@ -67,8 +67,8 @@ def test_the_filter_answers_as_it_should(machine, monkeypatch):
     calls = kernel._table(kernel._INSPECTED)
     read, openat = {"x86_64": (0, 257), "aarch64": (63, 56)}[machine]
 
-    def asked(number, first=0):
-        return answer(program, here, number, first)
+    def asked(number, *arguments):
+        return answer(program, here, number, *arguments)
 
     assert asked(read) == asked(openat) == ALLOWED
     assert {asked(number) for number in kernel._table(kernel._DENIED).values()} == {REFUSED}
@@ -77,8 +77,9 @@ def test_the_filter_answers_as_it_should(machine, monkeypatch):
     assert asked(calls["clone"], 17) == asked(calls["clone"], thread | new_users) == REFUSED
     assert asked(calls["clone3"]) == asked(457) == asked(10_000) == MISSING
     assert asked(calls["kill"], 7) == asked(calls["tgkill"], 7) == ALLOWED
+    assert asked(calls["kill"], 7, 9) == asked(calls["tgkill"], 7, 7, 9) == KILLED
     for other in (1, 8, 0, 2**32 - 1):
-        assert asked(calls["kill"], other) == asked(calls["tgkill"], other) == REFUSED
+        assert asked(calls["kill"], other, 9) == asked(calls["tgkill"], other, 7, 9) == REFUSED
     assert asked(calls["prctl"], 15) == asked(calls["prlimit64"], 0) == ALLOWED
     assert asked(calls["prctl"], 1) == asked(calls["prlimit64"], 3) == REFUSED
     (foreign,) = set(ARCHITECTURES.values()) - {here}

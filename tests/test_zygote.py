@@ -473,6 +473,7 @@ def test_many_and_deep_folders_leave_nothing(zygote):
             "longer",
         ),
         ("import os\nos._exit(7)", "exit status 7"),
+        ("import os\nos.kill(os.getpid(), 9)", "SIGSYS|SIGKILL"),
         ("import ctypes\nctypes.string_at(0)", "SIGSEGV"),
         ("import os\nos.closerange(3, 64)", "ended|closed"),
     ],
