@@ -4,6 +4,7 @@ import itertools
 import json
 import tempfile
 from contextlib import ExitStack
+from pathlib import Path
 
 import corpus
 import forging
@@ -33,9 +34,10 @@ numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory, request):
+def world(request):
     with ExitStack() as stack:
-        folder = tmp_path_factory.mktemp("world")
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="course-attacks-")))
+        folder.chmod(0o711)  # the users that children become need to pass
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(tempfile, "tempdir", str(folder / "boxes"))
         yield World(folder, request.config.getoption("--tier", "C"), stack)

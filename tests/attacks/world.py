@@ -48,7 +48,7 @@ class World:
         self.lasting = set(_processes(self.boxes))  # the warm ones, which outlive a submission
 
     def _make_course(self) -> None:
-        self.boxes.mkdir()
+        self.boxes.mkdir(mode=0o711)
         self.neighbour = self.submission("neighbour")
         hand_in(Attack("honest", "own"), self.neighbour, {})
         solution = self.course / "source" / LESSON / f"{LESSON}.ipynb"
