@@ -36,6 +36,7 @@ import jupytext
 from autograder import exercises
 from autograder.answers import ROOT
 from autograder.source import (
+    call,
     given_source,
     guarded,
     nbgrader_source_of,
@@ -302,14 +303,14 @@ class _Expansion:
             raise block.error(str(error)) from None
         solution = {"grade_id": f"{exercise.grade_id}-solution", "solution": True}
         self._append(block, texts, solution, role="solution")
-        arguments = ", ".join([f'"{exercise.id}"', *exercise.functions])
+        arguments = [f'"{exercise.id}"', *exercise.functions]
         check = {
             "grade_id": f"{exercise.grade_id}-check",
             "grade": True,
             "locked": True,
             "points": _number(exercise.points),
         }
-        self._append(block, f"check({arguments})", check, role="check")
+        self._append(block, call("check", arguments), check, role="check")
         self.exercises.append(exercise)
         self.bound[exercise.functions[-1]] = exercise
 

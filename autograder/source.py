@@ -96,10 +96,19 @@ def guarded(body: str, names: Sequence[str]) -> str:
 
 
 def _opening(names):
-    line = f"with needs({', '.join(names)}):"
-    if len(line) <= LINE:
+    return call("with needs", names) + ":"
+
+
+def call(function: str, arguments: Sequence[str]) -> str:
+    """Return a call on one line, or with an argument on each where one line is too long.
+
+    >>> call("check", ['"family.f"', "f"])
+    'check("family.f", f)'
+    """
+    line = f"{function}({', '.join(arguments)})"
+    if len(line) < LINE:
         return line
-    return "\n".join(["with needs(", *(f"{INDENT}{name}," for name in names), "):"])
+    return "\n".join([f"{function}(", *(f"{INDENT}{argument}," for argument in arguments), ")"])
 
 
 def _lines_inside_strings(body):

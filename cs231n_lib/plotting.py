@@ -79,7 +79,7 @@ def plot_lines(x, results, xlabel, ylabel, log_x=False):
 def plot_train_eval_gap(
     x, train_mode, eval_mode, xlabel="training step", ylabel="validation accuracy"
 ):
-    """Draw one quantity as measured in training mode and in test mode, and the gap between them.
+    """Draw one quantity as measured in train mode and in test mode, and the gap between them.
 
     Args:
         x: (T,); train_mode, eval_mode: (T,) or (seeds, T).
@@ -92,7 +92,7 @@ def plot_train_eval_gap(
     curves = [np.atleast_2d(np.asarray(values, float)) for values in (train_mode, eval_mode)]
     middles = [_over_seeds(np.median, curve) for curve in curves]
     ax.fill_between(x, *middles, color="0.85", label="gap", zorder=0)
-    _line(ax, x, curves[0], 0, "training mode: statistics of the batch")
+    _line(ax, x, curves[0], 0, "train mode: statistics of the batch")
     _line(ax, x, curves[1], 1, "test mode: running statistics")
     ax.set(xlabel=xlabel, ylabel=ylabel)
     _legend(figure, axes)

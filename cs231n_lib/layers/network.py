@@ -25,7 +25,7 @@ from cs231n_lib.layers.in_numpy import (
 
 
 class Layer:
-    """What all layers share: no parameters yet, and training mode."""
+    """What all layers share: no parameters yet, and train mode."""
 
     def __init__(self):
         self.params = {}
@@ -222,7 +222,7 @@ class Network:
             RuntimeError: in test mode, where a normalization has no backward pass.
         """
         if not all(layer.training for layer in self.layers):
-            raise RuntimeError("gradients need training mode; call net.train() first")
+            raise RuntimeError("gradients need train mode; call net.train() first")
         loss, dout = self.loss(self.scores(x), y)
         for layer in reversed(self.layers):
             dout = layer.backward(dout)
@@ -231,7 +231,7 @@ class Network:
     def accuracy(self, x, y, batch_size=1000):
         """Fraction of the examples x whose highest score is that of their label y.
 
-        The present mode counts: in training mode, normalization uses (and its running statistics
+        The present mode counts: in train mode, normalization uses (and its running statistics
         remember) each batch of `batch_size` examples.
         """
         whole(1)("batch_size", batch_size)

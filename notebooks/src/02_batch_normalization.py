@@ -823,7 +823,8 @@ print(f"Same effective rate, scales 0.2 to 10: accuracies of one seed differ by 
 # **Question 3 (5 points).** Without batch norm, L2 is explained so: small weights make a simple
 # function. (a) What is left of this for weights that are followed by a batch norm? (b) What happens to
 # the length of $w$, and to the effective learning rate, in a long training without L2, and why?
-# (c) So what does $\lambda$ control here? Use a line of the picture above in your answer.
+# (c) So what does $\lambda$ control here? Use a line of the picture of the effective learning
+# rates in your answer.
 
 # %% [markdown] role="answer"
 # *Model answer.* (a) Nothing: the output, hence the function, depends on the direction of $w$ only;
@@ -890,13 +891,13 @@ def accuracy_after(seed, way, steps):
 few = sweep(accuracy_after, only_batch_norm, FEW, seeds=range(5))["batch norm"]
 plotting.plot_lines(
     FEW,
-    {"running statistics as they are": few[:, :, 0], "corrected": few[:, :, 1]},
+    {"uncorrected": few[:, :, 0], "corrected": few[:, :, 1]},
     "training steps before the test",
     "validation accuracy",
     log_x=True,
 )
 plt.show()
-print("After 10 steps:", paired(few[:, 4, 1], few[:, 4, 0], names=("corrected", "as they are")))
+print("After 10 steps:", paired(few[:, 4, 1], few[:, 4, 0], names=("corrected", "uncorrected")))
 
 # %% [markdown]
 # In the first dozens of steps the correction decides whether test mode works at all; after a hundred it
@@ -1250,11 +1251,11 @@ final = {name: [run.val_accuracy[-1] for run in runs] for name, runs in historie
 print(paired(final["yours"], final["none"], names=("your batch norm", "none")))
 
 # %% [markdown]
-# The losses of your layer and of the built-in one agree to rounding: your backward pass is as good as
-# autograd's. The first accuracies differ nevertheless. Which of the two conventions in part 10 is
-# behind that? (Without batch norm this ConvNet, from PyTorch's own initial weights and at the same
-# learning rate, hardly gets going in 60 steps. That says something about the start, not about
-# the end of a long training.)
+# The losses of your layer and of the built-in one agree but for rounding, which grows a little with
+# every step: your backward pass is as good as autograd's. The first accuracies differ nevertheless.
+# Which of the two conventions in part 10 is behind that? (Without batch norm this ConvNet, from
+# PyTorch's own initial weights and at the same learning rate, hardly gets going in 60 steps. That
+# says something about the start, not about the end of a long training.)
 #
 # ### How fast is it?
 #

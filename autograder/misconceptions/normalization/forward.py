@@ -28,7 +28,7 @@ FORWARD = wrong(
     ),
     (
         "test mode without eps",
-        "In training mode your division is right. Does test mode divide by the same expression?",
+        "In train mode your division is right. Does test mode divide by the same expression?",
         ("np.sqrt(var + eps)", 'np.sqrt(var + eps * (mode == "train"))'),
     ),
     (
