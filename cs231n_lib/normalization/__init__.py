@@ -54,8 +54,8 @@ what matters is the rate that the *direction* of w sees (van Laarhoven 2017, arX
 
 .. math::
     \lVert w' \rVert^2 &= (1 - 2 \alpha \lambda)^2 \lVert w \rVert^2
-                          + \alpha^2 \lVert \partial L / \partial w \rVert^2      && \text{(BN.16)} \\
-    \alpha_\text{eff} &= \alpha \, / \, \lVert w' \rVert^2                          && \text{(BN.17)}
+                          + \alpha^2 \lVert \partial L / \partial w \rVert^2   && \text{(BN.16)} \\
+    \alpha_\text{eff} &= \alpha \, / \, \lVert w' \rVert^2                       && \text{(BN.17)}
 
 ==============  ===================  ========================  =======================
 layer           statistics over      one mean per              train = test?
