@@ -281,7 +281,7 @@ STYLE = {
     "box": "max-width:60em;border-left:4px solid #8886;padding-left:.8em;line-height:1.4",
     "cell": "text-align:left;vertical-align:top;white-space:normal",
     "whole": "text-align:left;vertical-align:top;white-space:nowrap",
-    "mark": "padding:.1em .4em;border-radius:.3em;color:#fff;background:",
+    "mark": "padding:.1em .4em;border-radius:.3em;color:#fff;background-color:",
     "note": "margin-top:.3em",
 }
 HEADER = "<tr>" + "".join(
@@ -315,7 +315,7 @@ def _html_row(row):
 
 
 def _number(value):
-    return f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{value:.3f}".rstrip("0").rstrip(".")
 
 
 def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Report:
