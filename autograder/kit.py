@@ -33,6 +33,8 @@ STUDENT_SIDE = (
     "spec.py",
 )
 
+DOCS = ("docs/vocabulary.md",)  # to which the lessons refer
+
 # What the packages and notebooks of the kit import or need; versions stand in pyproject.toml.
 REQUIREMENTS = (
     "ipython",
@@ -43,6 +45,7 @@ REQUIREMENTS = (
     "scikit-image",
     "scikit-learn",
     "scipy",
+    "threadpoolctl",
     "torch",
     "tqdm",
 )
@@ -89,7 +92,7 @@ No graphics card is needed. Where PyTorch's CUDA build would be installed and yo
 Open `00_getting_started.ipynb` first; it takes ten minutes and shows how everything works. In
 every notebook you write functions in the cells that say `raise NotImplementedError`, and run the
 check below each, as often as you like. Your work stays in the notebook: hand in that file, under
-its own name, the way your course says.
+its own name, the way your course says. Words and symbols are explained in `docs/vocabulary.md`.
 
 `kit.json` lists the files as they were handed out. Do not change the folders `autograder` and
 `cs231n_lib`: grading uses its own copies.
@@ -113,6 +116,8 @@ def write_kit(out: Path, root: Path = ROOT) -> Path:
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".kit-") as scratch:
         folder = Path(scratch) / out.name
         copy_packages(folder, root)
+        for name in DOCS:
+            _write(folder / name, (root / name).read_text(encoding="utf-8"))
         provider.record(exercises.all_exercises(), folder / "autograder" / "recordings")
         lessons = _write_notebooks(folder / "notebooks" / "student", root)
         _write_project(folder, root, lessons)

@@ -33,7 +33,7 @@ MARKER = "marker_of_a_planted_answer"
 def planted(tmp_path_factory):
     """A copy of the project in which every answer file and everything else unneeded is marked."""
     root = tmp_path_factory.mktemp("project")
-    for name in ("autograder", "cs231n_lib", "notebooks", "tests"):
+    for name in ("autograder", "cs231n_lib", "docs", "notebooks", "tests"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", root)
     paths = [path for path in root.rglob("*.py") if "src" not in path.parts]
@@ -331,9 +331,19 @@ def test_the_kit_is_a_package_that_pip_can_install(folder):
     assert {providers.get(name, name) for name in imported - own} <= set(kit.REQUIREMENTS)
 
 
+def test_every_document_that_a_lesson_names_is_in_the_kit(folder):
+    lessons = [path.read_text(encoding="utf-8") for path in folder.rglob("*.ipynb")]
+    named = {name for text in lessons for name in re.findall(r"`(docs/[\w./-]+)`", text)}
+    assert named and all((folder / name).is_file() for name in named)
+
+
 def imported_modules(folder):
-    for path in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    programs = [path.read_text(encoding="utf-8") for path in folder.rglob("*.py")]
+    for path in folder.rglob("*.ipynb"):
+        cells = nbformat.read(path, nbformat.NO_CONVERT).cells
+        programs += [cell.source for cell in cells if cell.cell_type == "code"]
+    for program in programs:
+        for node in ast.walk(ast.parse(program)):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
