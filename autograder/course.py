@@ -19,8 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.build import nbgrader_source, notebook_text
-from autograder.engine import Grader, Store, SubmissionResult, grade_batch, write_atomically
+from autograder.engine import Grader, grade_batch
 from autograder.lesson import SRC, Lesson, find_lesson
+from autograder.log import Log
+from autograder.results import Store, SubmissionResult, write_atomically
 from autograder.submission import read_template
 
 CONFIG = '''\
@@ -61,6 +63,11 @@ class Course:
     def private(self) -> Path:
         """The folder that students and their code must never see."""
         return self.root / ".autograder"
+
+    @property
+    def log(self) -> Log:
+        """What the grader decided."""
+        return Log(self.private / "log.jsonl")
 
     def store(self, lesson: str) -> Store:
         """The kept results of one lesson."""
@@ -235,15 +242,17 @@ def grade_class(
     book = NbgraderCourse(course.root)
     submissions = _select(students, book.submissions(lesson), lesson)
     template = read_template(template_path(book, lesson))
-    grader = Grader(template, lesson, course.secret(), book.limits)
-    results, faults = grade_batch(
-        grader,
-        submissions,
-        course.store(lesson),
-        jobs=jobs,
-        force=force,
-        progress=lambda student: tell("execute", student, len(submissions)),
-    )
+    with Grader(
+        template, lesson, course.secret(), book.limits, hidden=[course.root], log=course.log
+    ) as grader:
+        results, faults = grade_batch(
+            grader,
+            submissions,
+            course.store(lesson),
+            jobs=jobs,
+            force=force,
+            progress=lambda student, result: tell("execute", student, len(submissions)),
+        )
     recorded = book.recorded(lesson)
     unchanged = []
     for student, result in results.items():

@@ -14,23 +14,26 @@ import builtins
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 import re
-import tempfile
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
 from nbformat import NotebookNode
 
-from autograder import analysis, exercises, provider, sandbox
+from autograder import analysis, exercises, isolation, provider, sandbox
 from autograder.analysis import OWN_PACKAGES, Code
+from autograder.canary import Canaries
+from autograder.isolation import Layers
 from autograder.judge import Report, judge_exercise
+from autograder.log import Log
 from autograder.observe import Fault, Seen
-from autograder.sandbox import Infrastructure, Limits, Outcome
+from autograder.results import Store, SubmissionResult
+from autograder.sandbox import Fresh, Infrastructure, Limits, Outcome
 from autograder.spec import Exercise
 from autograder.submission import (
     MAX_FILE,
@@ -39,90 +42,35 @@ from autograder.submission import (
     Unreadable,
     clean_text,
     definitions,
+    parse,
     read,
     read_regular,
     rebuild,
     role,
 )
-from autograder.uploads import read_submission
+from autograder.uploads import digest_of, read_submission
+from autograder.zygote import Zygote
 
-TIER = "process"  # how the student's code was kept apart; recorded with every mark
+ATTEMPTS = 3  # to execute a submission, when the sandbox itself fails
 LIBRARIES = ("numpy", "torch", "ipython", "nbformat")
-
-
-@dataclass(frozen=True)
-class SubmissionResult:
-    """What grading one submission came to; `reports` hold details that students must not see."""
-
-    student: str
-    assignment: str
-    reports: tuple[Report, ...]
-    bonus_ids: tuple[str, ...] = ()  # exercises whose points are bonus
-    unjudged: tuple[str, ...] = ()  # exercises that a person must look at
-    unobserved: tuple[str, ...] = ()  # exercises that could not be run to their end
-    problems: tuple[str, ...] = ()
-    outputs: Mapping[str, list[dict]] = field(default_factory=dict)  # cell id -> nbformat outputs
-    seconds: float = 0.0
-    complete: bool = True  # whether every cell came to its end
-    key: str = ""  # digest of everything the result depends on
-    file: str = ""  # digest of the submitted file
-    seeds: str = ""  # digest of the seeds of all checks
-    tier: str = TIER
-
-    @property
-    def score(self) -> float:
-        """Points earned, without bonus."""
-        return sum(report.score for report in self.reports if not self.is_bonus(report))
-
-    @property
-    def points(self) -> float:
-        """Points to be had, without bonus."""
-        return sum(report.points for report in self.reports if not self.is_bonus(report))
-
-    @property
-    def bonus(self) -> float:
-        """Bonus points earned."""
-        return sum(report.score for report in self.reports if self.is_bonus(report))
-
-    @property
-    def misconceptions(self) -> tuple[str, ...]:
-        """Names of the misconceptions that were recognised, in the order of the exercises."""
-        names = (name for report in self.reports for name in report.misconceptions)
-        return tuple(dict.fromkeys(names))
-
-    def is_bonus(self, report: Report) -> bool:
-        """Whether the points of this report are bonus points."""
-        return report.exercise_id in self.bonus_ids
-
-    def report(self, exercise_id: str) -> Report | None:
-        """The report of one exercise."""
-        return next((r for r in self.reports if r.exercise_id == exercise_id), None)
-
-    def to_dict(self) -> dict:
-        """Plain data for JSON."""
-        data = {**asdict(self), "reports": [report.to_dict() for report in self.reports]}
-        return data | {"score": self.score, "points": self.points, "bonus": self.bonus}
-
-    @classmethod
-    def from_dict(cls, data: Mapping) -> SubmissionResult:
-        """Rebuild a result from `to_dict`."""
-        names = cls.__dataclass_fields__
-        values = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items()}
-        values["reports"] = tuple(Report.from_dict(report) for report in data["reports"])
-        return cls(**{name: values[name] for name in names})
 
 
 # ---------------------------------------------------------------------------------- grading
 
 
 class Grader:
-    """Grades submissions of one assignment.
+    """Grades submissions of one assignment; its sandboxes start at the first one that is executed.
+
+    Use it in a `with`, or leave it to the garbage collector.
 
     Args:
         template: the released notebook.
         assignment: its name, part of every seed.
         secret: the course's secret.
         limits: time and memory of one submission.
+        layers: what keeps submissions apart; all that the machine allows when None.
+        hidden: files and folders that no submission may be able to open.
+        log: where decisions are written down.
     """
 
     def __init__(
@@ -131,21 +79,45 @@ class Grader:
         assignment: str,
         secret: bytes,
         limits: Limits | None = None,
+        *,
+        layers: Layers | None = None,
+        hidden: Iterable[Path] = (),
+        log: Log | None = None,
     ):
         self.template = template
         self.assignment = assignment
         self.limits = limits or Limits()
+        self.log = log or Log()
         self.exercises = graded_exercises(template)
         self.seed_of = provider.secret_seed(secret, assignment)
         self.provider = provider.live(self.seed_of)
-        self._basis = _digest(
+        given = (cell.source for cell in template.cells if role(cell) == "given")
+        self.sandboxes = sandboxes(layers, hidden, given)
+        self.canaries = Canaries(template, self.exercises, self._marks_of, self.log.write)
+        self._close = weakref.finalize(self, self.sandboxes.close)
+        self.basis = _digest(
             *_cell_texts(template),
             assignment,
             hashlib.sha256(secret).hexdigest(),
             json.dumps(asdict(self.limits)),
-            TIER,
+            self.tier,
             software(),
         )
+
+    def __enter__(self) -> Grader:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the sandboxes."""
+        self._close()
+
+    @property
+    def tier(self) -> str:
+        """How submissions are kept apart: A, B or C, recorded with every mark."""
+        return self.sandboxes.tier
 
     @property
     def seeds(self) -> str:
@@ -156,7 +128,7 @@ class Grader:
     def key(self, rebuilt: Rebuilt) -> str:
         """Digest of all that the result of a submission depends on."""
         steps = (text for step in rebuilt.steps for text in (step.role, step.cell_id, step.source))
-        return _digest(self._basis, *steps, *rebuilt.problems)
+        return _digest(self.basis, *steps, *rebuilt.problems)
 
     def grade(
         self, path: Path, student: str, store: Store | None = None, accept: str = "complete"
@@ -167,16 +139,31 @@ class Grader:
             store: where results are kept; a kept result with the same key is returned as it is.
             accept: which kept results count: "complete" ones, "all", or "none".
 
-        Raises `Infrastructure` when the sandbox itself fails twice.
+        Raises:
+            Infrastructure: when the sandbox itself fails again and again, or the grader comes to
+                a wrong mark for an answer that is known.
         """
+        result, _ = self.mark(path, student, store, accept)
+        return result
+
+    def mark(
+        self, path: Path, student: str, store: Store | None, accept: str
+    ) -> tuple[SubmissionResult, bool]:
+        """Return what `grade` does, and whether the submission was executed for it."""
+        kept = store.load(student) if store and accept != "none" else None
+        kept = kept if kept and (kept.complete or accept == "all") else None
+        if kept and (kept.basis, kept.file) == (self.basis, digest_of(path)):
+            self.log.write("kept", student=student, key=kept.key)
+            return kept, False
         submission = read_submission(path)
         rebuilt = rebuild(self.template, submission)
         key = self.key(rebuilt)
-        kept = store.load(student) if store and accept != "none" else None
-        if kept and kept.key == key and (kept.complete or accept == "all"):
-            return self._keep(store, replace(kept, file=submission.digest), kept)
+        if kept and kept.key == key:
+            return self._keep(store, replace(kept, file=submission.digest), "kept"), False
+        if submission.cells:
+            self.canaries.require()
         code = Code(rebuilt.steps)
-        outcome = self._execute(code.readable) if submission.cells else Outcome()
+        outcome = self._execute(code.readable, student) if submission.cells else Outcome()
         reports, unjudged, problems = self._judge(code, outcome)
         result = SubmissionResult(
             student=student,
@@ -190,21 +177,47 @@ class Grader:
             seconds=round(outcome.seconds, 3),
             complete=outcome.complete,
             key=key,
+            basis=self.basis,
             file=submission.digest,
             seeds=self.seeds,
+            tier=self.tier,
         )
-        return self._keep(store, result)
+        stopped = {cell: [fault.kind, fault.text] for cell, fault in outcome.stopped.items()}
+        self._keep(store, result, "graded", stopped=stopped)
+        return result, bool(submission.cells)
 
-    def _keep(self, store, result, kept=None):
-        if store and result != kept:
+    def _keep(self, store, result, event, **facts):
+        if store:
             store.save(result)
+        self.log.write(
+            event,
+            student=result.student,
+            key=result.key,
+            tier=result.tier,
+            score=result.score,
+            points=result.points,
+            unjudged=result.unjudged,
+            seconds=result.seconds,
+            **facts,
+        )
         return result
 
-    def _execute(self, steps: tuple[Step, ...]) -> Outcome:
-        try:
-            return sandbox.execute(steps, self.exercises, self.seed_of, self.limits)
-        except Infrastructure:
-            return sandbox.execute(steps, self.exercises, self.seed_of, self.limits)
+    def _marks_of(self, notebook: NotebookNode) -> tuple[Report, ...]:
+        """Grade a notebook of the course's own, whatever was kept."""
+        rebuilt = rebuild(self.template, parse(json.dumps(notebook).encode()))
+        code = Code(rebuilt.steps)
+        reports, _, _ = self._judge(code, self._execute(code.readable, ""))
+        return reports
+
+    def _execute(self, steps: tuple[Step, ...], student: str) -> Outcome:
+        """Execute a submission, and again when the sandbox itself failed."""
+        arguments = (steps, self.exercises, self.seed_of, self.limits, self.sandboxes)
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return sandbox.execute(*arguments)
+            except Infrastructure as error:
+                self.log.write("retried", student=student, why=str(error))
+        return sandbox.execute(*arguments)
 
     def _judge(self, code, outcome):
         reports, unjudged, problems = [], [], [*_stops(code.steps, outcome), *code.notes()]
@@ -236,6 +249,17 @@ class Grader:
 def _short(error: BaseException) -> str:
     """Name an error in one line that any file and terminal can take."""
     return clean_text(f"{type(error).__name__}: {error}"[:300])
+
+
+def sandboxes(
+    layers: Layers | None = None, hidden: Iterable[Path] = (), cells: Iterable[str] = ()
+) -> Zygote | Fresh:
+    """Return where submissions run: children of one warm process, if this machine can fork one.
+
+    Args:
+        cells: the course's own, whose imports a warm process makes beforehand.
+    """
+    return Zygote(layers, hidden, cells) if isolation.can_fork_warm() else Fresh()
 
 
 def graded_exercises(template: NotebookNode) -> dict[str, Exercise]:
@@ -298,49 +322,7 @@ def _stops(steps: Iterable[Step], outcome: Outcome) -> Iterator[str]:
         yield "A second cell had to be stopped, so what came after it was not executed."
 
 
-# ---------------------------------------------------------------------------------- results
-
-
-class Store:
-    """Results of one assignment, a JSON file a student, each written in one step."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-
-    def load(self, student: str) -> SubmissionResult | None:
-        """Return the kept result of a student, or None when there is none that can be read."""
-        try:
-            return SubmissionResult.from_dict(json.loads(self._path(student).read_text("utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
-
-    def save(self, result: SubmissionResult) -> None:
-        """Keep a result: the file is either the old one or the new one, never half of one."""
-        text = json.dumps(result.to_dict(), ensure_ascii=False, indent=1)
-        write_atomically(self._path(result.student), text.encode())
-
-    def all(self) -> list[SubmissionResult]:
-        """Return every kept result, by student."""
-        names = sorted(path.name.removesuffix(".json") for path in self.folder.glob("*.json"))
-        return [result for result in map(self.load, names) if result is not None]
-
-    def _path(self, student: str) -> Path:
-        return self.folder / f"{student}.json"
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file for its owner only, in one step that survives a crash."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    try:
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+# ---------------------------------------------------------------------------------- batches
 
 
 def grade_batch(
@@ -350,37 +332,77 @@ def grade_batch(
     *,
     jobs: int = 2,
     force: bool = False,
-    progress: Callable[[str], None] | None = None,
+    progress: Callable[[str, SubmissionResult | None], None] | None = None,
 ) -> tuple[dict[str, SubmissionResult], dict[str, str]]:
     """Grade many submissions, `jobs` sandboxes at a time.
+
+    Results are kept as they come, so that a batch that was killed goes on where it was. Before
+    the first submission that is executed and after the last one, two answers with known marks go
+    the same way; when one of them comes to another mark, what was executed since is forgotten.
 
     Returns the results by student, and the infrastructure faults by student, which are no marks.
 
     Args:
-        progress: called with the student's name after each submission.
+        progress: called with the student's name and result (None: a fault) after each submission.
     """
-    results, faults = {}, {}
-    accept = "none" if force else "complete"
+    batch = _Batch(grader, store, "none" if force else "complete")
+    grader.canaries.reset()
+    grader.log.write("batch", submissions=len(submissions), jobs=jobs, tier=grader.tier)
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-        tasks = {
-            pool.submit(grader.grade, path, student, store, accept): student
-            for student, path in submissions.items()
-        }
+        tasks = {pool.submit(batch.one, student, path) for student, path in submissions.items()}
         try:
             for task in as_completed(tasks):
-                student = tasks[task]
-                try:
-                    results[student] = task.result()
-                except Infrastructure as error:
-                    faults[student] = str(error)
-                except Exception as error:  # whatever one submission does, the others go on
-                    faults[student] = _short(error)
+                student, result = task.result()
                 if progress:
-                    progress(student)
+                    progress(student, result)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return {student: results[student] for student in submissions if student in results}, faults
+    batch.end()
+    results = {name: batch.results[name] for name in submissions if name in batch.results}
+    grader.log.write("batch ended", results=len(results), faults=len(batch.faults))
+    return results, batch.faults
+
+
+class _Batch:
+    """What a batch has come to so far."""
+
+    def __init__(self, grader: Grader, store: Store, accept: str):
+        self.grader, self.store, self.accept = grader, store, accept
+        self.results: dict[str, SubmissionResult] = {}
+        self.faults: dict[str, str] = {}
+        self.executed: set[str] = set()
+
+    def one(self, student: str, path: Path) -> tuple[str, SubmissionResult | None]:
+        """Grade one submission; whatever it does, the others go on."""
+        try:
+            result, executed = self.grader.mark(path, student, self.store, self.accept)
+        except Infrastructure as error:
+            self._fault(student, str(error))
+        except Exception as error:
+            self._fault(student, _short(error))
+        else:
+            self.results[student] = result
+            if executed:
+                self.executed.add(student)
+        return student, self.results.get(student)
+
+    def _fault(self, student: str, why: str) -> None:
+        self.results.pop(student, None)
+        self.faults[student] = why
+        self.grader.log.write("fault", student=student, why=why)
+
+    def end(self) -> None:
+        """See whether the grader can still be trusted; if not, forget what it came to."""
+        if not self.executed:
+            return
+        self.grader.canaries.reset()
+        try:
+            self.grader.canaries.require()
+        except Infrastructure as error:
+            for student in self.executed:
+                self.store.remove(student)
+                self._fault(student, str(error))
 
 
 # ---------------------------------------------------------------------------------- digests
@@ -424,7 +446,10 @@ def check_file(path: Path, limits: Limits | None = None) -> tuple[list[Report], 
     """
     steps, checked, problems = _plan_of_file(path)
     code = Code(steps)
-    outcome = sandbox.execute(code.readable, checked, provider.public_seed, limits or Limits())
+    with sandboxes() as places:
+        outcome = sandbox.execute(
+            code.readable, checked, provider.public_seed, limits or Limits(), places
+        )
     expectations = provider.default()
     reports = []
     for check_id, exercise in checked.items():

@@ -48,8 +48,9 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from autograder.build import nbgrader_settings
 from autograder.course import Course
-from autograder.engine import Grader, SubmissionResult, graded_exercises
+from autograder.engine import Grader, graded_exercises
 from autograder.judge import Report
+from autograder.results import SubmissionResult
 from autograder.safe_html import FILTERS
 from autograder.sandbox import Limits
 from autograder.submission import read, read_template, rebuild
@@ -229,15 +230,19 @@ def grade(coursedir: CourseDirectory, names: dict, limits: Limits) -> Submission
     if notebook != assignment or not graded_exercises(read_template(path)):
         return None
     course = Course(Path(coursedir.root))
-    grader = _grader(path, path.stat().st_mtime_ns, assignment, course.secret(), limits)
+    changed = path.stat().st_mtime_ns
+    grader = _grader(course, path, changed, assignment, course.secret(), limits)
     folder = coursedir.format_path(coursedir.submitted_directory, student, assignment)
     submitted = Path(folder) / f"{notebook}.ipynb"
     return grader.grade(submitted, student, course.store(assignment), accept="all")
 
 
 @lru_cache(maxsize=4)
-def _grader(template: Path, changed: int, assignment: str, secret: bytes, limits: Limits) -> Grader:
-    return Grader(read_template(template), assignment, secret, limits)
+def _grader(
+    course: Course, template: Path, changed: int, assignment: str, secret: bytes, limits: Limits
+) -> Grader:
+    read = read_template(template)
+    return Grader(read, assignment, secret, limits, hidden=[course.root], log=course.log)
 
 
 # ------------------------------------------------------------------------ what people read

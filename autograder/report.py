@@ -16,8 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from autograder import exercises
-from autograder.engine import SubmissionResult, write_atomically
 from autograder.judge import Report
+from autograder.results import SubmissionResult, write_atomically
 
 NOT_WRITTEN = "not written yet"
 NUMBER = '<td class="number">'

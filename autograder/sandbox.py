@@ -27,6 +27,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -41,6 +42,7 @@ MAX_ARRAYS = 200  # of one scenario
 MAX_ARRAY = 9_000_000  # bytes of one observed array
 MAX_FAULT = 2_000  # characters
 MAX_DIMENSIONS = 32
+KILLED = signal.SIGKILL.name
 MALFORMED = "what came back was not as agreed"
 
 
@@ -89,6 +91,7 @@ def execute(
     exercises: Mapping[str, Exercise],
     seed_of: Callable[[Exercise, Check], int],
     limits: Limits,
+    sandboxes: Sandboxes,
 ) -> Outcome:
     """Execute the steps of one submission: once for its outputs, and once to observe it.
 
@@ -98,12 +101,15 @@ def execute(
 
     A cell that overruns its time or ends the process is left out in one second try; of a check
     cell, that is the exercise and what else calls its function. If it happens again, nothing
-    after that cell is executed.
+    after that cell is executed. A process that was killed is once taken for an accident.
 
     Args:
         exercises: by grade id of their check cell.
+        sandboxes: where it runs.
+
+    Raises `Infrastructure` when a sandbox fails.
     """
-    run = _Run(steps, exercises, seed_of, limits)
+    run = _Run(steps, exercises, seed_of, lambda: sandboxes.process(limits))
     start = time.monotonic()
     for observing in (False, True):
         while not run.comes_to_end(observing):
@@ -115,9 +121,10 @@ def execute(
 class _Run:
     """The steps of one submission, executed from the first on, without what stopped them before."""
 
-    def __init__(self, steps, exercises, seed_of, limits):
+    def __init__(self, steps, exercises, seed_of, process):
         self.steps, self.exercises, self.seed_of = steps, exercises, seed_of
-        self.limits, self.outcome = limits, Outcome()
+        self.process, self.outcome = process, Outcome()
+        self.killed = ""  # id of a cell during which the process was killed
         self.last = ""  # id of the cell after which nothing is executed
         self.stuck: set[tuple[str, str]] = set()  # framework, function
 
@@ -127,7 +134,7 @@ class _Run:
         Args:
             observing: whether scenarios run; if so, outputs are not kept.
         """
-        with Process(self.limits) as child:
+        with self.process() as child:
             for step in self.steps:
                 if step.cell_id == self.last:
                     return True
@@ -144,6 +151,9 @@ class _Run:
                         outputs = clean_outputs(reply.get("outputs"))
                         self.outcome.outputs[step.cell_id] = outputs
                 except Stopped as stop:
+                    if stop.fault.text == KILLED and not self.killed:
+                        self.killed = step.cell_id
+                        return False
                     self._note(step, exercise, stop.fault)
                     return self.outcome.aborted is not None
         return True
@@ -223,6 +233,37 @@ def _header(file: io.BytesIO) -> tuple[tuple, bool, np.dtype]:
         if version == (1, 0):
             return np.lib.format.read_array_header_1_0(file)
         return np.lib.format.read_array_header_2_0(file)
+
+
+class Sandboxes(Protocol):
+    """Where submissions run."""
+
+    tier: str
+
+    def process(self, limits: Limits) -> Process:
+        """Return a process for one submission, to be used in a `with`."""
+
+    def close(self) -> None:
+        """End what stands ready."""
+
+
+class Fresh:
+    """Starts a Python of its own for each process: where none can be forked from a warm one."""
+
+    tier = "C"
+
+    def __enter__(self) -> Fresh:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def process(self, limits: Limits) -> Process:
+        """Return a process for one submission, to be used in a `with`."""
+        return Process(limits)
+
+    def close(self) -> None:
+        """Do nothing: nothing stands ready."""
 
 
 class Process:

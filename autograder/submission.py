@@ -114,7 +114,19 @@ def read(path: Path) -> Submission:
     try:
         return parse(read_regular(path, MAX_FILE))
     except Unreadable as error:
-        return Submission((), (str(error),), hashlib.sha256(str(error).encode()).hexdigest())
+        return Submission((), (str(error),), _digest(str(error).encode()))
+
+
+def file_digest(path: Path) -> str:
+    """Return the digest of a submitted file, as `read` gives it, without looking at its cells."""
+    try:
+        return _digest(read_regular(path, MAX_FILE))
+    except Unreadable as error:
+        return _digest(str(error).encode())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def parse(content: bytes) -> Submission:
@@ -123,7 +135,7 @@ def parse(content: bytes) -> Submission:
     >>> parse(b"no notebook").problems
     ('The file is not a notebook: it is not JSON (line 1, column 1).',)
     """
-    digest = hashlib.sha256(content).hexdigest()
+    digest = _digest(content)
     problems: list[str] = []
     try:
         cells = tuple(_cells(_decode(content, problems), problems))
@@ -135,11 +147,13 @@ def parse(content: bytes) -> Submission:
 def _decode(content: bytes, problems: list[str]) -> Any:
     if not content.strip():
         raise Unreadable("The file is empty.")
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError:
-        encoding, text = "latin-1", content.decode("latin-1")
+    encoding = json.detect_encoding(content)
+    text = content.decode(encoding, "replace")
+    if encoding.startswith("utf-8") and not _is_utf8(content):
+        if text.replace("\ufffd", "").isascii():
+            encoding, text = "latin-1", content.decode("latin-1")
+        else:
+            problems.append("The file holds bytes that are no text; they were replaced.")
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
@@ -149,11 +163,19 @@ def _decode(content: bytes, problems: list[str]) -> Any:
         raise Unreadable(
             "The file is not a notebook: its JSON is too deep or too long to be read."
         ) from None
-    if encoding != "utf-8-sig":
+    if not encoding.startswith("utf-8"):
         problems.append(
             f"The file is written in {encoding}, not in UTF-8; it was read all the same."
         )
     return document
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _cells(document: Any, problems: list[str]) -> Iterator[SubmittedCell]:

@@ -21,7 +21,7 @@ from pathlib import Path
 import dateutil.parser
 import dateutil.tz
 
-from autograder.submission import Submission, Unreadable, read, read_regular
+from autograder.submission import Submission, Unreadable, file_digest, read, read_regular
 
 MAX_FILES = 100
 MAX_BYTES = 20_000_000  # of one file, and of all together
@@ -45,9 +45,17 @@ class Beside:
 def read_submission(path: Path) -> Submission:
     """Read a submitted notebook; its problems and its digest cover what lies beside it."""
     submission, beside = read(path), look_beside(path.parent)
-    digest = hashlib.sha256(f"{submission.digest} {beside.digest}".encode()).hexdigest()
     problems = (*submission.problems, *beside.problems)
-    return replace(submission, problems=problems, digest=digest)
+    return replace(submission, problems=problems, digest=_joined(submission.digest, beside))
+
+
+def digest_of(path: Path) -> str:
+    """Return the digest of `read_submission`, without looking at the cells."""
+    return _joined(file_digest(path), look_beside(path.parent))
+
+
+def _joined(digest: str, beside: Beside) -> str:
+    return hashlib.sha256(f"{digest} {beside.digest}".encode()).hexdigest()
 
 
 def look_beside(folder: Path, ignored: Iterable[str] = IGNORED) -> Beside:

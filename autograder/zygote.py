@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder import cgroup, isolation, kit, sandbox
+from autograder.analysis import parsed
 from autograder.answers import ROOT
 from autograder.exercises import check_names
 from autograder.isolation import Allowance, Layers
@@ -177,7 +178,7 @@ def imports_of(cells: Iterable[str]) -> str:
     'import numpy as np\\nfrom math import *'
     """
     kinds = (ast.Import, ast.ImportFrom)
-    found = (node for cell in cells for node in ast.parse(cell).body if isinstance(node, kinds))
+    found = (node for cell in cells for node in parsed(cell).body if isinstance(node, kinds))
     return "\n".join(dict.fromkeys(map(ast.unparse, found)))
 
 
@@ -365,11 +366,7 @@ class Process(sandbox.Process):
         if self._group and self._group.kills() > self._kills:
             allowed = self.limits.memory / 2**20
             return Fault(f"stopped: it used more than {allowed:g} MB of memory")
-        if status < 0:
-            known = -status in set(signal.Signals)
-            name = signal.Signals(-status).name if known else f"signal {-status}"
-            return Fault(f"stopped: it ended the Python process ({name})")
-        return Fault(f"stopped: it ended the Python process (exit status {status})")
+        return sandbox.ended(status)
 
     def _end(self) -> None:
         """Kill the child with all it started, and remove what it wrote."""

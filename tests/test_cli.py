@@ -11,8 +11,8 @@ from autograder import cli, course, engine, lesson
 from autograder.__main__ import require_python
 from autograder.cli import main
 from autograder.course import find_name, init
-from autograder.engine import SubmissionResult
 from autograder.judge import Report, Row
+from autograder.results import SubmissionResult
 
 
 @pytest.fixture

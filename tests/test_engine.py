@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from grading import added, cell, content, index, solution, template, with_body
 
-from autograder import engine, exercises, sandbox
-from autograder.engine import Grader, Store, SubmissionResult, check_file, grade_batch
+from autograder import engine, exercises, results, sandbox
+from autograder.canary import Canaries, filled, right, wrong
+from autograder.engine import Grader, check_file, grade_batch
+from autograder.log import Log
 from autograder.observe import Fault, Seen
+from autograder.results import Store, SubmissionResult
 from autograder.sandbox import Infrastructure, Limits, Outcome
 from autograder.submission import Unreadable
 
@@ -23,7 +26,14 @@ FORWARD, BACKWARD, FOLD = (
 
 @pytest.fixture(scope="module")
 def grader():
-    return Grader(template(), "02_batch_normalization", SECRET)
+    with Grader(template(), "02_batch_normalization", SECRET) as grader:
+        yield grader
+
+
+def instead(monkeypatch, execute):
+    """Replace execution, and trust the grader without canaries."""
+    monkeypatch.setattr(sandbox, "execute", execute)
+    monkeypatch.setattr(Canaries, "require", lambda self: None)
 
 
 @pytest.fixture
@@ -31,7 +41,8 @@ def submit(tmp_path):
     """Write a notebook to a file and return its path."""
 
     def write(notebook, name="submission"):
-        path = tmp_path / f"{name}.ipynb"
+        path = tmp_path / "submitted" / f"{name}.ipynb"
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(notebook if isinstance(notebook, bytes) else content(notebook))
         return path
 
@@ -43,7 +54,7 @@ def executed(monkeypatch):
     """Replace execution: every exercise is observed as the reference; returns the calls."""
     calls = []
 
-    def execute(steps, checked, seed_of, limits):
+    def execute(steps, *arguments):
         calls.append(steps)
         grader = Grader(template(), "02_batch_normalization", SECRET)
         seen = {
@@ -55,7 +66,7 @@ def executed(monkeypatch):
         }
         return Outcome(seen=seen, outputs={step.cell_id: [] for step in steps})
 
-    monkeypatch.setattr(sandbox, "execute", execute)
+    instead(monkeypatch, execute)
     return calls
 
 
@@ -111,7 +122,7 @@ def test_what_was_not_observed_says_why(grader, submit, monkeypatch):
         stopped={"normalization-batchnorm_backward-check": Fault("stopped: it took longer")},
         aborted=Fault("stopped: it ended the process"),
     )
-    monkeypatch.setattr(sandbox, "execute", lambda *args: outcome)
+    instead(monkeypatch, lambda *args: outcome)
     result = grader.grade(submit(notebook), "ida")
     said = {report.exercise_id: report.rows[0].message for report in result.reports}
     assert said[FORWARD.id] == ("batchnorm_forward is not defined: its cell ended with SyntaxError")
@@ -131,7 +142,7 @@ def test_arrays_that_cannot_be_judged_wait_for_a_person(grader, submit, monkeypa
 
     arrays = {"W_folded": np.zeros(3)}
     seen = {FOLD.id: {check.name: Seen(arrays=arrays) for check in FOLD.checks}}
-    monkeypatch.setattr(sandbox, "execute", lambda *args: Outcome(seen, {"setup": []}))
+    instead(monkeypatch, lambda *args: Outcome(seen, {"setup": []}))
     monkeypatch.setattr(engine, "judge_exercise", judge)
     result = grader.grade(submit(solution()), "eve")
     assert result.unjudged == (FOLD.id,) and result.report(FOLD.id).score == 0
@@ -222,7 +233,9 @@ def test_a_written_answer_changes_the_file_and_not_the_run(grader, submit, execu
     assert store.load("ada") == second
 
 
-@pytest.mark.parametrize("what", ["code", "template", "secret", "limits", "software", "assignment"])
+@pytest.mark.parametrize(
+    "what", ["code", "template", "secret", "limits", "software", "tier", "assignment"]
+)
 def test_whatever_decides_about_a_result_is_in_its_key(
     grader, submit, executed, tmp_path, monkeypatch, what
 ):
@@ -239,6 +252,8 @@ def test_whatever_decides_about_a_result_is_in_its_key(
         arguments["limits"] = Limits(cell_seconds=4)
     if what == "assignment":
         arguments["assignment"] = "another"
+    if what == "tier":
+        monkeypatch.setattr(Grader, "tier", "another")
     if what == "software":
         monkeypatch.setattr(engine, "software", lambda: "another")
     Grader(**arguments).grade(submit(notebook), "ada", store)
@@ -252,7 +267,7 @@ def test_a_run_that_was_stopped_is_kept_but_tried_again(grader, submit, monkeypa
         calls.append(args)
         return Outcome(aborted=Fault("stopped: it took too long"))
 
-    monkeypatch.setattr(sandbox, "execute", execute)
+    instead(monkeypatch, execute)
     store, path = Store(tmp_path / "results"), submit(solution())
     grader.grade(path, "henri", store)
     grader.grade(path, "henri", store, accept="all")
@@ -277,7 +292,7 @@ def test_results_are_written_in_one_step_and_for_the_grader_only(tmp_path, monke
     def full_disk(descriptor):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(engine.os, "fsync", full_disk)
+    monkeypatch.setattr(results.os, "fsync", full_disk)
     with pytest.raises(OSError, match="No space"):
         store.save(new)
     assert store.load("ada") == old
@@ -297,16 +312,19 @@ def test_a_batch_goes_on_past_faults_of_the_sandbox(grader, submit, monkeypatch,
             raise Infrastructure("no memory for a process")
         return Outcome(outputs={step.cell_id: [] for step in steps})
 
-    monkeypatch.setattr(sandbox, "execute", execute)
+    instead(monkeypatch, execute)
     notebook = solution()
     notebook.cells.append(added("bad = 1"))
     paths = {"ada": submit(solution(), "ada"), "eve": submit(notebook, "eve")}
     paths["jan"] = submit(b"\x00", "jan")
     done = []
-    results, faults = grade_batch(grader, paths, Store(tmp_path / "results"), progress=done.append)
+    results, faults = grade_batch(
+        grader, paths, Store(tmp_path / "results"), progress=lambda *args: done.append(args)
+    )
     assert list(results) == ["ada", "jan"] and faults == {"eve": "no memory for a process"}
-    assert sorted(done) == ["ada", "eve", "jan"]
-    assert sorted(attempts) == [False, True, True]  # tried again before it was given up
+    assert sorted(name for name, _ in done) == ["ada", "eve", "jan"]
+    assert dict(done) == {**results, "eve": None}
+    assert sorted(attempts) == [False, True, True, True]  # tried again before it was given up
     assert sorted(path.stem for path in (tmp_path / "results").iterdir()) == ["ada", "jan"]
 
 
@@ -345,6 +363,104 @@ def test_whatever_happens_to_one_submission_the_batch_goes_on(
     results, faults = grade_batch(grader, paths, Store(tmp_path / "results"))
     assert list(results) == ["ada"] and faults == {"jan": "AssertionError: half a letter: ?"}
     assert Store(tmp_path / "results").load("jan") is None
+
+
+# ---------------------------------------------------------------------------------- canaries
+
+
+def test_the_canaries_of_every_lesson_are_right_and_wrong_everywhere():
+    for exercise in exercises.all_exercises():
+        notebook = filled(template(), [exercise], right)
+        names = [c.metadata.get("nbgrader", {}).get("grade_id") for c in notebook.cells]
+        if f"{exercise.grade_id}-solution" in names:
+            assert exercise.function in right(exercise) != (wrong(exercise) or "")
+    assert wrong(FOLD) and wrong(FORWARD) and wrong(BACKWARD)
+
+
+def test_a_batch_is_graded_between_two_pairs_of_canaries(grader, submit, tmp_path, monkeypatch):
+    log = Log(tmp_path / "log.jsonl")
+    monkeypatch.setattr(grader, "log", log)
+    monkeypatch.setattr(grader.canaries, "_note", log.write)
+    store, paths = Store(tmp_path / "results"), {"ada": submit(solution())}
+    results, faults = grade_batch(grader, paths, store)
+    assert faults == {} and results["ada"].score == results["ada"].points
+    assert results["ada"].tier == grader.tier
+    events = [line["event"] for line in log.read()]
+    assert events == ["batch", "canaries", "graded", "canaries", "batch ended"]
+    assert all(line["trusted"] for line in log.read() if line["event"] == "canaries")
+    again, faults = grade_batch(grader, paths, store)
+    assert again == results and faults == {}
+    events = [line["event"] for line in log.read()][len(events) :]
+    assert events == ["batch", "kept", "batch ended"]  # nothing was executed
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("mistake", ["everything is right", "everything is wrong"])
+def test_a_grader_that_errs_gives_no_marks(submit, tmp_path, monkeypatch, when, mistake):
+    grader = Grader(template(), "02_batch_normalization", SECRET, log=Log(tmp_path / "log.jsonl"))
+    store, executed = Store(tmp_path / "results"), []
+    seen = {
+        e.id: {c.name: Seen(arrays=grader.provider.expected(e, c).arrays) for c in e.checks}
+        for e in grader.exercises.values()
+    }
+
+    def execute(steps, *arguments):
+        source = "".join(step.source for step in steps)
+        is_student = "a submission" in source
+        is_right = "validated" not in source
+        executed.append(is_student)
+        if when == "before" or any(executed):
+            is_right = mistake == "everything is right"
+        if is_student or not is_right:
+            return Outcome(outputs={step.cell_id: [] for step in steps})
+        return Outcome(seen=seen, outputs={step.cell_id: [] for step in steps})
+
+    monkeypatch.setattr(sandbox, "execute", execute)
+    notebook = solution()
+    notebook.cells.append(added("'a submission'"))
+    paths = {"ada": submit(notebook, "ada"), "jan": submit(b"", "jan")}
+    results, faults = grade_batch(grader, paths, store)
+    assert list(faults) == ["ada"] and "cannot be trusted" in faults["ada"]
+    assert list(results) == ["jan"]
+    assert [result.student for result in store.all()] == ["jan"]
+    assert any(executed) == (when == "after")
+    trusted = [line["trusted"] for line in grader.log.read() if line["event"] == "canaries"]
+    assert trusted == [True, False][when == "before" :]
+
+
+# --------------------------------------------------------------------------------------- log
+
+
+def test_every_decision_is_a_line(submit, tmp_path, monkeypatch):
+    log = Log(tmp_path / "private" / "log.jsonl")
+    grader, calls = Grader(template(), "02", SECRET, log=log), []
+
+    def execute(steps, *arguments):
+        calls.append(steps)
+        if len(calls) == 1:
+            raise Infrastructure("half a letter \ud800")
+        return Outcome(stopped={"setup": Fault("stopped: it ended", "SIGKILL")})
+
+    instead(monkeypatch, execute)
+    grader.grade(submit(solution()), "ada", Store(tmp_path / "results"))
+    retried, graded = log.read()
+    assert (retried["event"], retried["student"]) == ("retried", "ada")
+    assert graded["event"] == "graded" and graded["stopped"] == {
+        "setup": ["stopped: it ended", "SIGKILL"]
+    }
+    assert {"time", "process", "key", "tier", "score", "points"} <= graded.keys()
+    assert stat.S_IMODE(log.path.stat().st_mode) == 0o600
+
+
+def test_a_log_that_was_cut_short_or_cannot_be_written_stops_nothing(tmp_path):
+    log = Log(tmp_path / "log.jsonl")
+    log.write("batch")
+    with open(log.path, "a") as file:
+        file.write('{"half')
+    assert [line["event"] for line in log.read()] == ["batch"]
+    blocked = Log(tmp_path / "log.jsonl" / "not a folder")
+    blocked.write("batch")
+    assert Log().read() == [] and not Log().path
 
 
 # ------------------------------------------------------------------------- a file of one's own

@@ -16,10 +16,9 @@ from grading import NAME, added, cell, content, index, write_lesson
 from autograder import build
 from autograder.cli import main
 from autograder.course import grade_class, init, open_course
-from autograder.engine import Infrastructure
 from autograder.lesson import read_lesson
 from autograder.nbgrader_plugin import NbgraderCourse, NbgraderError, escape_markdown
-from autograder.sandbox import Limits
+from autograder.sandbox import Infrastructure, Limits
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

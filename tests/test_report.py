@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from autograder import exercises
-from autograder.engine import SubmissionResult
 from autograder.judge import Report, Row
 from autograder.report import printable, score, summary_html, table, understanding, write_summary
+from autograder.results import SubmissionResult
 
 FORWARD, BACKWARD, FOLD = (
     exercises.find(f"normalization.{name}")

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import signal
 import time
 
 import numpy as np
@@ -11,7 +12,15 @@ import pytest
 from grading import solution, template, with_body
 
 from autograder import engine, provider, sandbox
-from autograder.sandbox import Infrastructure, Limits, Process, Stopped, execute, read_array
+from autograder.sandbox import (
+    Fresh,
+    Infrastructure,
+    Limits,
+    Process,
+    Stopped,
+    execute,
+    read_array,
+)
 from autograder.submission import Step, Unreadable, parse, rebuild
 
 SECRET = "a token of the grader"
@@ -21,9 +30,18 @@ FORWARD, BACKWARD, FOLD = (
 )
 
 
-def run(steps, limits=None):
+PLACES = {"warm": engine.sandboxes(), "fresh": Fresh()}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def closed():
+    yield
+    PLACES["warm"].close()
+
+
+def run(steps, limits=None, places="warm"):
     checked = engine.graded_exercises(template())
-    return execute(steps, checked, provider.public_seed, limits or Limits())
+    return execute(steps, checked, provider.public_seed, limits or Limits(), PLACES[places])
 
 
 def steps_of(notebook, *more):
@@ -108,14 +126,15 @@ def test_output_is_bounded(cell):
 # ------------------------------------------------------------------------ a whole submission
 
 
-def test_scenarios_run_at_the_check_of_the_template_only():
+@pytest.mark.parametrize("places", PLACES)
+def test_scenarios_run_at_the_check_of_the_template_only(places):
     steps = steps_of(
         solution(),
         "check = 'my own variable'\nnp.random.seed(0)",
         "from autograder.check import check as again",
     )
     late = Step("late", "added", f"again('{FORWARD}', lambda *args: None)")
-    outcome = run([*steps, late])
+    outcome = run([*steps, late], places=places)
     assert outcome.complete
     assert set(outcome.seen) == {FORWARD, BACKWARD, FOLD}
     assert all(seen.fault is None for part in outcome.seen.values() for seen in part.values())
@@ -135,21 +154,48 @@ def test_an_endless_function_costs_itself_and_what_calls_it():
 
 
 def test_the_second_cell_that_ends_the_process_ends_the_run():
+    crash = "import ctypes\nctypes.string_at(0)"
+    steps = steps_of(solution(), "import os\nos._exit(7)")
+    steps.insert(5, Step("crash", "added", crash))
+    outcome = run(steps)
+    assert outcome.stopped["more-0"].text == "exit status 7"
+    assert outcome.stopped["crash"].text == "SIGSEGV" and outcome.aborted
+    assert "7" not in outcome.stopped["more-0"].kind
+    assert set(outcome.seen) == {FORWARD}  # what came before the second crash is kept
+
+
+def test_a_process_without_a_warm_one_leaves_nothing_behind():
     daemon = (
         "import os, subprocess\nprint(subprocess.Popen(['sleep', '600']).pid)\n"
         "from pathlib import Path\nprint(Path.cwd())"
     )
-    crash = "import ctypes\nctypes.string_at(0)"
-    steps = steps_of(solution(), daemon, "os._exit(7)")
-    steps.insert(5, Step("crash", "added", crash))
-    outcome = run(steps)
-    assert outcome.stopped["more-1"].text == "exit status 7"
-    assert outcome.stopped["crash"].text == "SIGSEGV" and outcome.aborted
-    assert "7" not in outcome.stopped["more-1"].kind
-    assert set(outcome.seen) == {FORWARD}  # what came before the second crash is kept
-    pid, folder = text_of(outcome.outputs["more-0"]).split()
+    with Fresh() as fresh, fresh.process(Limits(cell_seconds=60, total_seconds=60)) as process:
+        outputs = process.ask({"do": "run", "source": daemon})["outputs"]
+    pid, folder = text_of(outputs).split()
     assert not os.path.exists(folder)
     assert is_gone(int(pid))
+
+
+SUICIDE = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+
+
+def test_to_be_killed_is_an_accident_once(monkeypatch):
+    outcome = run(steps_of(solution(), SUICIDE))
+    assert outcome.stopped["more-0"].text in ("SIGKILL", "SIGSYS") and outcome.aborted is None
+    assert all(seen.fault is None for part in outcome.seen.values() for seen in part.values())
+
+    asked = []
+    real = Process.ask
+
+    def ask(process, request):
+        asked.append(request)
+        if len(asked) == 4:  # as if somebody had killed it from outside
+            os.kill(process.child.pid, signal.SIGKILL)
+        return real(process, request)
+
+    monkeypatch.setattr(Process, "ask", ask)
+    outcome = run(steps_of(solution())[:3], places="fresh")
+    assert outcome.complete and set(outcome.seen) == {FORWARD}
 
 
 def is_gone(pid):
@@ -177,7 +223,7 @@ numpy.save = lambda path, array, **options: next(ways)(path)
 
 
 def test_results_that_are_not_as_agreed_are_faults_of_the_submission():
-    outcome = run(steps_of(solution(), FORGED)[:6])
+    outcome = run(steps_of(solution(), FORGED)[:6], places="fresh")
     seen = [one for part in outcome.seen.values() for one in part.values()]
     assert len(seen) > 6
     assert {one.fault.kind for one in seen} == {sandbox.MALFORMED}
@@ -195,16 +241,16 @@ def test_an_answer_that_is_not_as_agreed_stops_the_process():
 def test_a_sandbox_that_cannot_start_is_nobodys_mark(monkeypatch):
     monkeypatch.setattr(sandbox.sys, "executable", "/bin/false")
     with pytest.raises(Infrastructure, match="did not start"):
-        run(steps_of(solution()))
+        run(steps_of(solution()), places="fresh")
     monkeypatch.setattr(sandbox.sys, "executable", "/bin/no-such-python")
     with pytest.raises(Infrastructure, match="no-such-python"):
-        run(steps_of(solution()))
+        run(steps_of(solution()), places="fresh")
 
 
 def test_a_sandbox_with_other_exercises_is_nobodys_mark(monkeypatch):
     monkeypatch.setattr(sandbox, "check_names", lambda: ["an older check"])
     with pytest.raises(Infrastructure, match="changed while grading ran"):
-        run(steps_of(solution()))
+        run(steps_of(solution()), places="fresh")
 
 
 REMEMBER = """

@@ -75,6 +75,15 @@ def functions_of(record: Misconception | Variant):
     Raises:
         ValueError: when an edit does not apply exactly once.
     """
+    return assembled(exercises.find(record.exercise), texts_of(record), label=record.name)
+
+
+def texts_of(record: Misconception | Variant) -> dict[str, str]:
+    """Return {name: program text} of what a record changes.
+
+    Raises:
+        ValueError: when an edit does not apply exactly once.
+    """
     exercise = exercises.find(record.exercise)
     texts = {}
     for name, edits in record.edits.items():
@@ -84,7 +93,7 @@ def functions_of(record: Misconception | Variant):
     for name, function in record.functions.items():
         text = inspect.getsource(function).replace(f"def {function.__name__}(", f"def {name}(", 1)
         texts[name] = in_words_of(exercise, text)
-    return assembled(exercise, texts, label=record.name)
+    return texts
 
 
 def reference_source(exercise: Exercise, name: str) -> str:
