@@ -43,16 +43,20 @@ def world(request):
         yield World(folder, request.config.getoption("--tier", "C"), stack)
 
 
-def parameters():
-    for attack in ATTACKS:
-        slips = [pytest.mark.xfail(reason=attack.slips)] if attack.slips else []
-        yield pytest.param(attack, id=attack.name, marks=slips)
+def pytest_generate_tests(metafunc):
+    """Take every attack, or the fast subset."""
+    if "attack" in metafunc.fixturenames:
+        everything = metafunc.config.getoption("--all-attacks", False)
+        chosen = [attack for attack in ATTACKS if everything or attack.quick]
+        metafunc.parametrize("attack", list(map(parameter, chosen)))
 
 
-@pytest.mark.parametrize("attack", tuple(parameters()))
-def test_an_attack_earns_nothing_and_harms_nobody(attack, world, request):
-    if not attack.quick and not request.config.getoption("--all-attacks", False):
-        pytest.skip("not in the fast subset")
+def parameter(attack):
+    slips = [pytest.mark.xfail(reason=attack.slips)] if attack.slips else []
+    return pytest.param(attack, id=attack.name, marks=slips)
+
+
+def test_an_attack_earns_nothing_and_harms_nobody(attack, world):
     if TIERS.index(attack.tier) > TIERS.index(world.tier):
         pytest.skip(f"tier {world.tier} does not stop this, tier {attack.tier} does")
     results = world.grade(attack, next(numbers))
