@@ -658,6 +658,7 @@ from autograder import isolation, kernel
 from autograder.answers import ROOT
 
 # What lies in closed folders, such as a Python in /root, is shown in open ones at the same place.
+scratch, *arguments = sys.argv[1:]
 needed = [*isolation.libraries(), str(ROOT)]
 closed = set()
 for path in needed:
@@ -669,17 +670,17 @@ for path in needed:
 kernel.unshare(kernel.NEW_MOUNTS)
 kernel.keep_mounts_private()
 for folder in isolation._outermost(closed):
-    opened = tempfile.mkdtemp()
+    opened = tempfile.mkdtemp(dir=scratch)
     kernel.mount_memory(opened, 2**20, 1000)
     for path in needed:
         if path.startswith(folder + "/"):
             isolation._show(path, opened + path.removeprefix(folder))
     kernel.mount_again(opened, folder)
-user, arguments = 4321, sys.argv[1:]
-isolation.become(user)
-os.environ |= {"HOME": "/nonexistent", "USER": "somebody", "LOGNAME": "somebody"}
+somebody = 4321
+isolation.become(somebody)
+os.environ |= {"HOME": "/nonexistent", "USER": "somebody", "LOGNAME": "somebody", "TMPDIR": scratch}
 import pytest
-sys.exit(pytest.main([*arguments, "--basetemp", tempfile.mkdtemp() + "/tests"]))
+sys.exit(pytest.main([*arguments, "--basetemp", f"{scratch}/tests"]))
 """
 
 
@@ -694,8 +695,9 @@ def test_an_ordinary_user_is_as_safe():
     if not isolation.available().namespaces:
         pytest.skip("this root may not open the way to its Python for others")
     arguments = [__file__, "-q", "-k", WALLS, "-p", "no:cacheprovider", "-p", "no:xdist"]
-    done = subprocess.run(
-        [sys.executable, "-c", AS_SOMEBODY, *arguments], cwd=ROOT, capture_output=True, text=True
-    )
+    with tempfile.TemporaryDirectory() as scratch:
+        os.chmod(scratch, 0o777)
+        command = [sys.executable, "-c", AS_SOMEBODY, scratch, *arguments]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
