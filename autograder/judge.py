@@ -253,11 +253,14 @@ class Report:
 
     def __str__(self) -> str:
         rows = self._shown()
+        earned = [f"{_number(row.earned)}/{_number(row.points)}" for row in rows]
         width = max((len(row.check) for row in rows), default=0)
+        room = max(map(len, earned), default=0)
         lines = [f"{self.exercise_id}: {_number(self.score)} of {_number(self.points)} points"]
-        for row in rows:
-            points = f"{_number(row.earned)}/{_number(row.points)}"
-            lines.append(f"  {MARK[row.status]} {row.check:<{width}}  {points:>7}  {row.message}")
+        for row, points in zip(rows, earned, strict=True):
+            lines.append(
+                f"  {MARK[row.status]} {row.check:<{width}}  {points:>{room}}  {row.message}"
+            )
             notes = {"": row.detail, "hint: ": row.hint, "remark: ": row.remark}
             lines += [f"      {label}{note}" for label, note in notes.items() if note]
         return "\n".join(line.rstrip() for line in lines)

@@ -405,6 +405,13 @@ def test_text_and_html_say_the_same():
     assert "x < y" not in page and page.count("<tr>") == 4
 
 
+def test_columns_of_the_text_stand_below_each_other():
+    points = (0.375, 0.1875), (10, 0), (0.5, 0.25)
+    rows = tuple(Row("c" * n, p, e, "came") for n, (p, e) in enumerate(points, start=1))
+    lines = str(Report("f", "t", rows)).splitlines()[1:]
+    assert len({line.index("came") for line in lines}) == 1
+
+
 def test_one_row_stands_for_all_that_were_stopped_alike():
     same = tuple(Row(str(i), 1, 0, "not written yet") for i in range(5))
     assert str(Report("f", "t", same)).count("not written yet") == 1
