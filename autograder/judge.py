@@ -282,8 +282,8 @@ MARK = {"passed": "✓", "partly": "◐", "failed": "✗"}
 COLOUR = {"passed": "#1a7f37", "partly": "#9a6700", "failed": "#cf222e"}
 STYLE = {
     "box": "max-width:60em;border-left:4px solid #8886;padding-left:.8em;line-height:1.4",
-    "cell": "text-align:left;vertical-align:top;white-space:normal",
-    "whole": "text-align:left;vertical-align:top;white-space:nowrap",
+    "cell": "padding:.25em .6em;text-align:left;vertical-align:top;white-space:normal",
+    "whole": "padding:.25em .6em;text-align:left;vertical-align:top;white-space:nowrap",
     "mark": "padding:.1em .4em;border-radius:.3em;color:#fff;background-color:",
     "note": "margin-top:.3em",
 }

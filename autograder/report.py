@@ -78,16 +78,16 @@ def _kind(report: Report, result: SubmissionResult, lost: set[str]) -> str:
 def _listed(names: Sequence[str], of: int, most: int = 2) -> str:
     if len(names) == of:
         return "everything"
-    return ", ".join(names) if len(names) <= most else f"{len(names)} of {of} exercises"
+    return "; ".join(names) if len(names) <= most else f"{len(names)} of {of} exercises"
 
 
 def table(results: Sequence[SubmissionResult], title: str = "") -> Table:
     """Return a class as a table: student, score, what was misunderstood, notes."""
     shown = Table(title=Text(title) if title else None, show_lines=True)
-    shown.add_column("student", no_wrap=True)
+    shown.add_column("student", overflow="fold", max_width=24)
     shown.add_column("score", justify="right", no_wrap=True)
-    shown.add_column("what they misunderstood", ratio=2)
-    shown.add_column("notes for the instructor", ratio=2)
+    shown.add_column("what they misunderstood", ratio=2, overflow="fold")
+    shown.add_column("notes for the instructor", ratio=2, overflow="fold")
     for result in results:
         cells = (
             result.student,
@@ -108,18 +108,27 @@ PAGE = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
+:root {{ color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --line: #d0d7de; --grey: #57606a;
+  --full: #1f6feb; --part: #9cc3f5 }}
+@media (prefers-color-scheme: dark) {{ :root {{ --ink: #e6edf3; --paper: #0d1117; --line: #30363d;
+  --grey: #9198a1; --full: #4493f8; --part: #2f5a94 }} }}
 body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem;
-  color: #1b1f24; background: #fff }}
-table {{ border-collapse: collapse; width: 100%; margin: 0 0 2.5rem }}
+  color: var(--ink); background: var(--paper) }}
+.wide {{ overflow-x: auto; margin: 0 0 2.5rem }}
+table {{ border-collapse: collapse; width: 100% }}
 caption {{ text-align: left; font-size: 1.25rem; font-weight: 600; padding: .5rem 0 }}
 th, td {{ text-align: left; vertical-align: top; padding: .35rem .6rem;
-  border-bottom: 1px solid #d0d7de }}
-.number {{ text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }}
-ul {{ margin: 0; padding-left: 1.1rem }}
-.bar {{ display: flex; height: 1.1rem; min-width: 10rem; border: 1px solid #57606a }}
-.all {{ background: #1f6feb }}
-.some {{ background: repeating-linear-gradient(45deg, #9cc3f5 0 4px, #fff 4px 8px) }}
-.count {{ background: #57606a }}
+  border-bottom: 1px solid var(--line) }}
+thead th {{ vertical-align: bottom }}
+tbody th {{ min-width: 10rem; font-weight: 600; overflow-wrap: anywhere }}
+th.number, td.number {{ text-align: right; white-space: nowrap;
+  font-variant-numeric: tabular-nums }}
+th code {{ font-weight: 400; color: var(--grey) }}
+ul {{ margin: 0; padding-left: 1.1rem; min-width: 12rem; overflow-wrap: anywhere }}
+.bar {{ display: flex; height: 1.1rem; min-width: 8rem; border: 1px solid var(--grey) }}
+.all {{ background: var(--full) }}
+.some {{ background: repeating-linear-gradient(45deg, var(--part) 0 4px, var(--paper) 4px 8px) }}
+.count {{ background: var(--grey) }}
 </style>
 </head>
 <body>
@@ -222,8 +231,8 @@ def _table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) 
     )
     body = "".join(f"<tr>{''.join([_heading(row[0]), *row[1:]])}</tr>\n" for row in rows)
     return (
-        f"<table><caption>{html.escape(caption)}</caption>\n"
-        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table>"
+        f'<div class="wide"><table><caption>{html.escape(caption)}</caption>\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody></table></div>"
     )
 
 

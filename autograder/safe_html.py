@@ -25,8 +25,9 @@ TAGS = """
 """
 ATTRIBUTES = "align alt class colspan height rowspan scope style title width"
 STYLES = """
-    background-color border-left color font-style font-weight line-height margin margin-top
-    max-width padding padding-left text-align text-decoration vertical-align white-space width
+    background-color border-left border-radius color font-style font-weight line-height margin
+    margin-top max-width padding padding-left text-align text-decoration vertical-align white-space
+    width
 """
 PICTURE = re.compile(r"data:image/(png|jpeg|gif);base64,[A-Za-z0-9+/=\s]*\Z")
 FILTERS = {
