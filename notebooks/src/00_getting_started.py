@@ -162,6 +162,6 @@ print(torch.ones(2, 3, device=device) @ torch.ones(3, 1, device=device))
 # * Read the table from the top; mend one thing; run the check again.
 # * A function gives back new arrays, of the type that came in, and leaves its input alone.
 # * Guess before you run.
-# * Before you hand in: *Kernel → Restart and Run All*, and look at every check once more.
+# * Before you hand in: *Kernel → Restart Kernel and Run All Cells…*, and look at every check once more.
 #
 # Lesson 02 goes on with batch normalization, on the same digits.
