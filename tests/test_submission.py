@@ -71,7 +71,7 @@ def test_a_file_over_the_limit_is_not_read(tmp_path, monkeypatch):
     assert "at most 100 are read" in read(path).problems[0]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "latin-1"])
 def test_other_encodings_are_read(encoding):
     notebook = solution()
     cell(notebook, FORWARD).source += "\n# größer"
@@ -79,6 +79,15 @@ def test_other_encodings_are_read(encoding):
     result = parse(text)
     assert any("größer" in c.source for c in result.cells)
     assert bool(result.problems) == (encoding != "utf-8-sig")
+
+
+def test_one_damaged_byte_damages_one_letter():
+    notebook = solution()
+    cell(notebook, FORWARD).source += "\n# größer: σ X"
+    damaged = json.dumps(notebook, ensure_ascii=False).encode().replace(b"X", b"\xe9")
+    result = parse(damaged)
+    assert any("größer: σ \ufffd" in c.source for c in result.cells)
+    assert "no text" in result.problems[0]
 
 
 def test_format_3_is_read():
