@@ -1,4 +1,4 @@
-"""The command line: `autograder init`, `build`, `kit`, `grade`, `report`, `check`, `demo`.
+"""The command line: `autograder init`, `build`, `kit`, `grade`, `report`, `check`, `doctor` …
 
 A user's mistake is one line on standard error that says what to do, and exit status 2.
 """
@@ -6,6 +6,7 @@ A user's mistake is one line on standard error that says what to do, and exit st
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,16 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 app = typer.Typer(
     help="Build, check and grade the lessons of the course.",
@@ -28,6 +38,11 @@ CourseFolder = Annotated[Path, typer.Argument(metavar="COURSE", help="The folder
 LessonName = Annotated[str, typer.Argument(metavar="LESSON", help="As 2, 02 or the full name.")]
 FAILED = 1  # exit status when the work was done and something in it is not right
 WRONG_INPUT = 2
+INTERRUPTED = 130
+
+
+class Interrupted(Exception):
+    """Someone pressed Ctrl-C; the text says what is kept."""
 
 
 @app.command()
@@ -231,18 +246,53 @@ def demo(
     run(folder)
 
 
+@app.command()
+def doctor(
+    course: Annotated[
+        Path | None, typer.Argument(metavar="[COURSE]", help="Look at this course too.")
+    ] = None,
+) -> None:
+    """Say how well this machine keeps submissions apart, and what grading needs and lacks.
+
+    Exit status 1 when something is missing without which nothing can be graded.
+
+    **Example**
+
+        autograder doctor my-course
+    """
+    from autograder.doctor import examine, table
+
+    findings = examine(course)
+    Console().print(table(findings))
+    if not all(finding.fine for finding in findings if finding.needed):
+        raise typer.Exit(FAILED)
+
+
+class Rate(ProgressColumn):
+    """How many are done a minute."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate, as soon as there is one."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed * 60:.0f}/min" if speed else "", style="progress.data.speed")
+
+
 @contextlib.contextmanager
 def stages() -> Iterator[Callable[[str, str, int], None]]:
-    """Show a progress bar for each stage of grading that begins."""
+    """Show a progress bar for each stage of grading that begins.
+
+    Raises `Interrupted` on Ctrl-C, with the number of submissions that are done.
+    """
     names = {
         "execute": "execute and judge",
         "record": "marks to the gradebook",
         "feedback": "feedback pages",
     }
     columns = (
-        TextColumn("{task.description:<24}"),
-        BarColumn(),
+        TextColumn("{task.description:<22}"),
+        BarColumn(bar_width=24),
         MofNCompleteColumn(),
+        Rate(),
         TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("{task.fields[student]}"),
     )
@@ -259,6 +309,12 @@ def stages() -> Iterator[Callable[[str, str, int], None]]:
 
     try:
         yield tell
+    except KeyboardInterrupt:
+        done = progress.tasks[0] if progress.tasks else None
+        count = f"{done.completed:g} of {done.total:g}" if done else "none"
+        raise Interrupted(
+            f"Stopped: {count} are graded and kept; the same command goes on from there."
+        ) from None
     finally:
         if tasks:
             progress.stop()
@@ -279,13 +335,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         leave(f"{place}{error.strerror or error}. What was written before is kept.")
-    except KeyboardInterrupt:
-        leave("Stopped. What was graded is kept; the same command goes on from there.", 130)
+    except Interrupted as error:
+        say(str(error))
+        end_now(INTERRUPTED)
+
+
+def end_now(status: int) -> None:
+    """End without waiting for the threads that grade: what they were at is done again."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def leave(message: str, status: int = WRONG_INPUT) -> None:
     """Print one line on standard error and exit."""
+    say(message)
+    sys.exit(status)
+
+
+def say(message: str) -> None:
+    """Print one line on standard error."""
     from autograder.report import printable
 
     print(f"autograder: {printable(' '.join(message.split()))}", file=sys.stderr)
-    sys.exit(status)

@@ -221,6 +221,8 @@ def _fresh_course(folder: Path) -> Course:
     shutil.rmtree(root, ignore_errors=True)
     marker.parent.mkdir(parents=True, mode=0o700)
     marker.touch()
-    (marker.parent / "secret").write_text(SECRET)
+    secret = marker.parent / "secret"
+    secret.touch(0o600)
+    secret.write_text(SECRET)
     course, _ = init(root, [LESSON], exchange=root / "exchange")
     return course

@@ -348,16 +348,15 @@ def grade_batch(
     batch = _Batch(grader, store, "none" if force else "complete")
     grader.canaries.reset()
     grader.log.write("batch", submissions=len(submissions), jobs=jobs, tier=grader.tier)
-    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+    pool = ThreadPoolExecutor(max_workers=max(1, jobs))
+    try:
         tasks = {pool.submit(batch.one, student, path) for student, path in submissions.items()}
-        try:
-            for task in as_completed(tasks):
-                student, result = task.result()
-                if progress:
-                    progress(student, result)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for task in as_completed(tasks):
+            student, result = task.result()
+            if progress:
+                progress(student, result)
+    finally:  # an interruption waits for nobody
+        pool.shutdown(wait=False, cancel_futures=True)
     batch.end()
     results = {name: batch.results[name] for name in submissions if name in batch.results}
     grader.log.write("batch ended", results=len(results), faults=len(batch.faults))

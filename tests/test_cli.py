@@ -1,5 +1,6 @@
 """The command line: what it teaches, what it does, and one clear line for each mistake."""
 
+import re
 import stat
 import subprocess
 import sys
@@ -7,7 +8,7 @@ import sys
 import pytest
 from grading import NAME, content, solution, write_lesson
 
-from autograder import cli, course, engine, lesson
+from autograder import cli, course, doctor, engine, lesson
 from autograder.__main__ import require_python
 from autograder.cli import main
 from autograder.course import find_name, init
@@ -49,7 +50,7 @@ def released(made):
 
 def test_help_teaches_with_examples(run):
     status, out, _ = run("--help")
-    commands = ("init", "build", "kit", "grade", "report", "check", "demo")
+    commands = ("init", "build", "kit", "grade", "report", "check", "doctor", "demo")
     assert status == 0 and all(command in out for command in commands)
     for command in commands:
         status, out, _ = run(command, "--help")
@@ -180,13 +181,16 @@ def test_names_cannot_steer_the_terminal(run, made):
     assert "\x1b" not in err and "\u202e" not in err
 
 
-def test_an_interruption_is_no_traceback(run, made, monkeypatch):
-    def interrupt(*args, **options):
+def test_an_interruption_is_one_line_that_says_what_is_kept(run, made, monkeypatch):
+    def interrupt(*args, progress, **options):
+        progress("execute", "ada", 3)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(course, "grade_class", interrupt)
+    monkeypatch.setattr(cli, "end_now", sys.exit)
     status, _, err = run("grade", released(made).root, "2")
-    assert status in (1, 130) and "Traceback" not in err
+    assert status == cli.INTERRUPTED and err.count("\n") == 1
+    assert err.startswith("autograder: Stopped: 1 of 3 are graded and kept;")
 
 
 def test_wrong_options_are_one_message_of_typer(run):
@@ -235,6 +239,20 @@ def test_check_prints_tables_and_a_status_for_scripts(run, tmp_path, monkeypatch
     assert status == 0 and "a check" in out and "a note" in out and "4 of 4 points" in out
 
 
+def test_doctor_says_which_tier_and_what_is_missing(run, made, tmp_path, monkeypatch):
+    status, out, _ = run("doctor", made.root)
+    assert status == 0 and re.search(r"tier [ABC]", out) and "NO" not in out
+    for word in ("Landlock", "seccomp", "Python", "torch", "nbgrader", "alembic", "secret"):
+        assert word in out
+    (made.private / "secret").chmod(0o644)
+    status, out, _ = run("doctor", made.root)
+    assert status == 1 and "mode 644" in out
+    status, out, _ = run("doctor", tmp_path / "absent")
+    assert status == 1 and "cannot be written" in out and "autograder init" in out
+    monkeypatch.setattr(doctor, "LIBRARIES", ("no-such-library",))
+    assert run("doctor")[0] == 1
+
+
 def test_build_writes_and_checks(run, tmp_path, monkeypatch):
     folders = (write_lesson(tmp_path / "src"), tmp_path / "student", tmp_path / "solution")
     from autograder import build
@@ -265,6 +283,7 @@ def test_the_progress_of_each_stage_is_shown(capsys):
             tell("execute", student, 2)
     out = capsys.readouterr().out
     assert "execute and judge" in out and "2/2" in out and "\x1b[2Jo" not in out
+    assert "/min" in out
 
 
 def test_every_lesson_of_the_course_can_be_put_into_one(tmp_path):
