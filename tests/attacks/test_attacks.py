@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,6 +27,8 @@ from world import (
     student_reads,
 )
 
+from autograder import isolation
+
 ATTACKS = tuple(
     attack for module in (forging, protocol, leaking, harming, uploads) for attack in module.ATTACKS
 )
@@ -40,15 +43,21 @@ def world(request):
         folder.chmod(0o711)  # the users that children become need to pass
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(tempfile, "tempdir", str(folder / "boxes"))
-        yield World(folder, request.config.getoption("--tier", "C"), stack)
+        layers = isolation.available()
+        wanted = request.config.getoption("--tier", None)
+        yield World(folder, layers.lowered(wanted) if wanted else layers, stack)
 
 
 def pytest_generate_tests(metafunc):
     """Take every attack, or the fast subset."""
     if "attack" in metafunc.fixturenames:
-        everything = metafunc.config.getoption("--all-attacks", False)
+        everything = wants_all(metafunc.config)
         chosen = [attack for attack in ATTACKS if everything or attack.quick]
         metafunc.parametrize("attack", list(map(parameter, chosen)))
+
+
+def wants_all(config):
+    return config.getoption("--all-attacks", bool(os.environ.get("ALL_ATTACKS")))
 
 
 def parameter(attack):
@@ -57,8 +66,8 @@ def parameter(attack):
 
 
 def test_an_attack_earns_nothing_and_harms_nobody(attack, world):
-    if TIERS.index(attack.tier) > TIERS.index(world.tier):
-        pytest.skip(f"tier {world.tier} does not stop this, tier {attack.tier} does")
+    if TIERS.index(attack.tier) > TIERS.index(world.grader.tier):
+        pytest.skip(f"tier {world.grader.tier} does not stop this, tier {attack.tier} does")
     results = world.grade(attack, next(numbers))
     left, after = world.left_behind(), world.digests()
     result = results["attacker"]
@@ -103,7 +112,7 @@ def test_after_all_attacks_the_neighbour_has_the_same_marks(world):
 
 
 def test_feedback_pages_hold_nothing_that_a_browser_would_act_on(tmp_path, request):
-    if not request.config.getoption("--all-attacks", False):
+    if not wants_all(request.config):
         pytest.skip("not in the fast subset")
     active = [attack for attack in leaking.ATTACKS if "ALARM" in repr(attack) or attack.mangle]
     pages = feedback_pages(tmp_path, active)

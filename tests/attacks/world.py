@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import threading
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from harming import MARK
 from rich.console import Console
 
 from autograder.course import grade_class, init
-from autograder.engine import Grader, Store, SubmissionResult, grade_batch
+from autograder.engine import Grader
+from autograder.isolation import Layers
 from autograder.nbgrader_plugin import NbgraderCourse, comment_text
 from autograder.report import summary_html, table
+from autograder.results import Store, SubmissionResult
 from autograder.sandbox import Limits
 from autograder.submission import read_template
 
@@ -34,15 +37,17 @@ MOVING = re.compile(r"[\x1b\x07\u202e]")  # in a terminal
 class World:
     """A course with a neighbour's submission, and one grader for all attacks."""
 
-    def __init__(self, folder: Path, tier: str, stack: ExitStack):
+    def __init__(self, folder: Path, layers: Layers, stack: ExitStack):
         self.folder = folder
         self.course = folder / "course"
         self.boxes = folder / "boxes"  # where the sandboxes are
-        self.tier = tier
         self.port, self.heard = _listen(stack)
         self._make_course()
         template = read_template(ROOT / "notebooks" / "student" / f"{LESSON}.ipynb")
-        self.grader = Grader(template, LESSON, SECRET, LIMITS)
+        grader = Grader(
+            template, LESSON, SECRET, LIMITS, layers=layers, hidden=[self.course / ".autograder"]
+        )
+        self.grader = stack.enter_context(grader)
         self.store = Store(folder / "results")
         self.base = self.grader.grade(self.neighbour, "neighbour", self.store)
         self.lasting = set(_processes(self.boxes))  # the warm ones, which outlive a submission
@@ -76,9 +81,11 @@ class World:
         runs = attack.honest is not NOTHING
         store = Store(self.folder / "results" / str(number)) if runs else self.store
         both = {"attacker": path, "neighbour": self.neighbour}
-        results, faults = grade_batch(self.grader, both, store, jobs=2)
-        assert not faults
-        return results
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            tasks = {
+                who: pool.submit(self.grader.grade, what, who, store) for who, what in both.items()
+            }
+            return {who: task.result() for who, task in tasks.items()}
 
     def digests(self) -> dict[str, str]:
         """The files that are not the attacker's."""
