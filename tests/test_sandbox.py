@@ -343,6 +343,7 @@ def test_plain_arrays_are_read(dtype):
         forged("(0, 2**63)", b""),
         forged(f"(0, {2**63})", b""),
         forged(f"(0, {10**28})", b""),
+        forged(f"(0, {'999999999, ' * 30})", b""),
         forged("(True,)", bytes(8)),
         forged("(1.0,)", bytes(8)),
         forged("(0x1for x in y)", bytes(8)),
