@@ -18,6 +18,7 @@ from autograder.observe import Fault, Seen
 from autograder.spec import Arrays, Check, Exercise, Verdict
 
 NOISE_FACTOR = 10
+STILL = 1e-3  # of the right slope: a forward pass that moves less does not react to its input
 FLOOR = 16  # epsilons of the largest expected value
 EPS32 = float(np.finfo(np.float32).eps)
 
@@ -154,20 +155,15 @@ def follow_through(seen: Arrays, expected: Expected) -> Verdict:
     """Judge of a backward pass: full marks for the right gradient, half for a consistent one.
 
     Half the points go to a gradient that is right for the student's own wrong forward pass. The
-    scenario reports the slopes of that forward along known directions as `_slopes_<key>`; a
-    forward that hardly resembles the right one (`_out`) earns nothing.
+    scenario reports the slopes of that forward along known directions as `_slopes_<key>`. Nothing
+    goes to a forward that hardly resembles the right one (`_out`), that is right after all, or
+    that does not react to its input: it would have only one right gradient, or none.
     """
     verdict = matches(seen, expected)
-    if verdict.fraction == 1 or not _resembles(seen.get("_out"), expected.arrays["_out"]):
+    if verdict.fraction == 1 or not _wrong_but_alike(seen.get("_out"), expected):
         return verdict
-    for key in verdict.wrong:
-        directions = expected.arrays[f"_directions_{key}"]  # (K, *shape)
-        slopes, gradient = seen.get(f"_slopes_{key}"), seen.get(key)
-        if gradient is None or slopes is None or gradient.shape != directions.shape[1:]:
-            return verdict
-        along = np.tensordot(directions, gradient, axes=gradient.ndim)  # (K,)
-        if slopes.shape != along.shape or not np.allclose(slopes, along, rtol=1e-4, atol=1e-6):
-            return verdict
+    if not all(_is_slope(key, seen, expected) for key in verdict.wrong):
+        return verdict
     return replace(
         verdict,
         fraction=0.5,
@@ -175,11 +171,25 @@ def follow_through(seen: Arrays, expected: Expected) -> Verdict:
     )
 
 
-def _resembles(out, expected_out):
-    if out is None or out.shape != expected_out.shape or not np.isfinite(out).all():
+def _wrong_but_alike(out, expected):
+    right = expected.arrays["_out"]
+    if out is None or out.shape != right.shape or not np.isfinite(out).all():
         return False
-    out = out.ravel().astype(float)
-    return np.ptp(out) > 0 and float(np.corrcoef(out, expected_out.ravel())[0, 1]) > 0.5
+    if np.ptp(out.astype(float)) == 0 or agree(out, right, expected.tolerance("_out", out.dtype)):
+        return False
+    return float(np.corrcoef(out.ravel(), right.ravel())[0, 1]) > 0.5
+
+
+def _is_slope(key, seen, expected):
+    """Say whether the gradient `key` gives the slopes that the student's own forward has."""
+    directions = expected.arrays[f"_directions_{key}"]  # (K, *shape)
+    right = expected.arrays[f"_slopes_{key}"]  # (K,)
+    slopes, gradient = seen.get(f"_slopes_{key}"), seen.get(key)
+    if gradient is None or slopes is None or gradient.shape != directions.shape[1:]:
+        return False
+    along = np.tensordot(directions, gradient, axes=gradient.ndim)  # (K,)
+    reacts = np.abs(slopes).max() > STILL * np.abs(right).max()
+    return bool(reacts and slopes.shape == along.shape and np.allclose(slopes, along, 1e-4, 1e-6))
 
 
 # ---------------------------------------------------------------------------------- reports

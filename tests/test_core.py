@@ -326,10 +326,11 @@ DIRECTIONS = RNG.normal(size=(2, 4, 3))
 OWN = X + np.array([1.0, 0, 0])  # the gradient of a student's own wrong forward
 
 
-def followed(gradient=OWN, out=X, slopes=None):
-    if slopes is None:
-        slopes = np.tensordot(DIRECTIONS, OWN, axes=2)
-    target = expected(dx=X, _directions_dx=DIRECTIONS, _out=X)
+SLOPES = np.tensordot(DIRECTIONS, OWN, axes=2)
+
+
+def followed(gradient=OWN, out=1.1 * X, slopes=SLOPES):
+    target = expected(dx=X, _directions_dx=DIRECTIONS, _slopes_dx=SLOPES, _out=X)
     return follow_through({"dx": gradient, "_out": out, "_slopes_dx": slopes}, target)
 
 
@@ -347,6 +348,8 @@ def test_follow_through():
         followed(out=-X),
         followed(out=X[0]),
         followed(out=X * np.nan),
+        followed(out=X),  # a right forward pass has one right gradient
+        followed(0 * X, slopes=0 * SLOPES),  # a forward pass that remembers its last answer
         followed(slopes=np.zeros(5)),
         followed(slopes=np.full(2, np.nan)),
     ):
@@ -356,7 +359,7 @@ def test_follow_through():
 def test_judging_says_nothing_on_stderr_whatever_was_seen(recwarn, capfd):
     strange = {"dx": X * np.inf, "_out": X + np.inf, "_slopes_dx": np.full(2, np.nan)}
     one = Check("one", 1, call, follow_through)
-    target = expected(dx=X, _directions_dx=DIRECTIONS, _out=X)
+    target = expected(dx=X, _directions_dx=DIRECTIONS, _slopes_dx=SLOPES, _out=X)
     verdict = verdict_on(one, Seen(strange), exercise(("one", 1, call)), Provided(target))
     assert verdict.fraction == 0
     assert not recwarn.list and capfd.readouterr() == ("", "")

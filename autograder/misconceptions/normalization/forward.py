@@ -161,8 +161,7 @@ FORWARD = wrong(
         "Around 10,000 the squares are near 100,000,000, and float32 keeps about 7 digits. What is "
         "left of a spread of 1 when two such numbers are subtracted? Which of mean, difference and "
         "square should come first?",
-        (MU, "mu = x.mean(axis=0)"),
-        (VAR, "(x**2).mean(axis=0) - mu**2"),
+        (VAR, "(x**2).mean(axis=0) - x.mean(axis=0) ** 2"),
     ),
     (
         "one mean and variance for all features",
