@@ -328,6 +328,28 @@ def test_a_batch_goes_on_past_faults_of_the_sandbox(grader, submit, monkeypatch,
     assert sorted(path.stem for path in (tmp_path / "results").iterdir()) == ["ada", "jan"]
 
 
+def test_a_full_disk_is_a_fault_until_there_is_room(
+    grader, submit, executed, monkeypatch, tmp_path
+):
+    real, calls = results.os.fsync, []
+
+    def fsync(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(results.os, "fsync", fsync)
+    store = Store(tmp_path / "results")
+    paths = {name: submit(solution(), name) for name in ("ada", "eve", "jan")}
+    graded, faults = grade_batch(grader, paths, store, jobs=1)
+    assert faults == {"eve": "OSError: [Errno 28] No space left on device"}
+    assert list(graded) == ["ada", "jan"] == [result.student for result in store.all()]
+    graded, faults = grade_batch(grader, paths, store, jobs=1)
+    assert list(graded) == ["ada", "eve", "jan"] and not faults and len(executed) == 4
+    assert {path.suffix for path in store.folder.iterdir()} == {".json"}
+
+
 @pytest.mark.parametrize("deep", ["np" + ".a" * 900 + " = 1", "np" + "[0]" * 900 + ".a = 1"])
 def test_deep_code_is_graded_like_any_other(grader, submit, executed, deep):
     notebook = solution()
