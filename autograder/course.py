@@ -236,6 +236,7 @@ def grade_class(
         progress: called with (stage, student, how many there are) after each piece of work; the
             stages are "execute", "record" and "feedback".
     """
+    from autograder.gradebook import Recorder
     from autograder.nbgrader_plugin import NbgraderCourse, NbgraderError
 
     tell = progress or (lambda stage, student, total: None)
@@ -253,24 +254,27 @@ def grade_class(
             force=force,
             progress=lambda student, result: tell("execute", student, len(submissions)),
         )
-    recorded = book.recorded(lesson)
-    unchanged = []
-    for student, result in results.items():
-        if not force and recorded.get(student) == [result.key, result.file]:
-            unchanged.append(student)
-        else:
+    with Recorder(book, lesson) as recorder:
+        unchanged = set() if force else recorder.unchanged(results)
+        for student, result in results.items():
             try:
-                book.autograde(lesson, student)
-            except NbgraderError as error:
-                faults[student] = str(error)
-        tell("record", student, len(results))
-    if feedback:
-        marked = [student for student in results if student not in faults]
-        for student in marked:
+                if student not in unchanged and recorder.can:
+                    recorder.record(student, submissions[student], result)
+                elif student not in unchanged:
+                    book.autograde(lesson, student)
+            except Exception as error:
+                faults[student] = " ".join(str(error).split()) or type(error).__name__
+            tell("record", student, len(results))
+    marked = [student for student in results if student not in faults]
+    for student in marked if feedback else ():
+        try:
             book.generate_feedback(lesson, student)
-            tell("feedback", student, len(marked))
+        except NbgraderError as error:
+            faults[student] = f"no feedback page: {error}"
+        tell("feedback", student, len(marked))
     missing = {} if students else book.without_notebook(lesson)
-    return Graded(results, faults, tuple(unchanged), missing)
+    kept = tuple(student for student in results if student in unchanged)
+    return Graded(results, faults, kept, missing)
 
 
 def template_path(book, lesson: str) -> Path:

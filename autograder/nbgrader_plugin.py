@@ -24,12 +24,12 @@ import tempfile
 import warnings
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import nbformat
 from nbconvert.exporters import NotebookExporter
+from nbformat import NotebookNode
 from nbgrader import utils
-from nbgrader.api import Gradebook
+from nbgrader.api import Grade
 from nbgrader.apps.api import NbGraderAPI
 from nbgrader.converters.base import BaseConverter
 from nbgrader.coursedir import CourseDirectory
@@ -66,16 +66,8 @@ def configure(config: Config) -> None:
     config.HTMLExporter.sanitize_html = True
     config.ExchangeFactory.collect = Collect
     take_care()
-    config.Autograde.exporter_class = SubmissionExporter
-    config.Autograde.sanitize_preprocessors = [CheckCellMetadata]
-    config.Autograde.autograde_preprocessors = [
-        RunInSandbox,
-        IgnorePattern,
-        LimitOutput,
-        SaveMarks,
-        AssignLatePenalties,
-        CheckCellMetadata,
-    ]
+    for option, value in AUTOGRADE.items():
+        setattr(config.Autograde, option, value)
 
 
 # ----------------------------------------------------------------- files that students hand in
@@ -157,19 +149,25 @@ class RunInSandbox(Execute):
         if result is None:
             return super().preprocess(nb, resources, *args, **kw)
         resources["autograder"] = result
-        exercises = graded_exercises(nb)
-        for cell in nb.cells:
-            grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
-            if grade_id in exercises:
-                cell.outputs = report_outputs(result, exercises[grade_id].id, cell.id)
-            elif cell.cell_type == "code" and cell.id in result.outputs:
-                cell.outputs = [nbformat.from_dict(o) for o in result.outputs[cell.id]]
-            elif cell.cell_type == "code" and utils.is_grade(cell):
-                cell.outputs = [_error("NotExecuted", "this cell was not reached")]
-        if result.problems:
-            nb.cells.insert(0, nbformat.v4.new_markdown_cell(_notes(result), id="grading-notes"))
-        nb.metadata["autograder"] = {"result": [result.key, result.file]}
+        fill(nb, result)
         return nb, resources
+
+
+def fill(notebook: NotebookNode, result: SubmissionResult) -> None:
+    """Put outputs, reports and notes of the engine into a rebuilt notebook."""
+    exercises = graded_exercises(notebook)
+    for cell in notebook.cells:
+        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if grade_id in exercises:
+            cell.outputs = report_outputs(result, exercises[grade_id].id, cell.id)
+        elif cell.cell_type == "code" and cell.id in result.outputs:
+            cell.outputs = [nbformat.from_dict(o) for o in result.outputs[cell.id]]
+        elif cell.cell_type == "code" and utils.is_grade(cell):
+            cell.outputs = [_error("NotExecuted", "this cell was not reached")]
+    if result.problems:
+        notes = nbformat.v4.new_markdown_cell(_notes(result), id="grading-notes")
+        notebook.cells.insert(0, notes)
+    notebook.metadata["autograder"] = {"result": [result.key, result.file]}
 
 
 class SaveMarks(SaveAutoGrades):
@@ -178,35 +176,76 @@ class SaveMarks(SaveAutoGrades):
     def preprocess(self, nb, resources):
         """Save the marks of one notebook."""
         self.result: SubmissionResult | None = resources.get("autograder")
-        self.exercises = graded_exercises(nb) if self.result else {}
-        self.by_solution = {
-            f"{exercise.grade_id}-solution": exercise for exercise in self.exercises.values()
-        }
+        if self.result:
+            self.marks, self.comments = marks_and_comments(nb, self.result)
         return super().preprocess(nb, resources)
 
     def _add_score(self, cell, resources):
-        exercise = self.exercises.get(cell.metadata.nbgrader.grade_id)
-        if exercise is None:
+        if self.result is None:
             super()._add_score(cell, resources)
             return
-        grade = self.gradebook.find_grade(
-            cell.metadata.nbgrader.grade_id, self.notebook_id, self.assignment_id, self.student_id
-        )
-        unjudged = exercise.id in self.result.unjudged
-        grade.auto_score = None if unjudged else self.result.report(exercise.id).score
-        grade.needs_manual_grade = unjudged or grade.manual_score is not None
+        name = cell.metadata.nbgrader.grade_id
+        where = (name, self.notebook_id, self.assignment_id, self.student_id)
+        set_mark(self.gradebook.find_grade(*where), self.marks[name])
         self.gradebook.db.commit()
 
     def _add_comment(self, cell, resources):
-        exercise = self.by_solution.get(cell.metadata.nbgrader.grade_id)
-        if exercise is None:
+        if self.result is None:
             super()._add_comment(cell, resources)
             return
-        comment = self.gradebook.find_comment(
-            cell.metadata.nbgrader.grade_id, self.notebook_id, self.assignment_id, self.student_id
-        )
-        comment.auto_comment = comment_text(self.result.report(exercise.id).public())
+        name = cell.metadata.nbgrader.grade_id
+        where = (name, self.notebook_id, self.assignment_id, self.student_id)
+        self.gradebook.find_comment(*where).auto_comment = self.comments[name]
         self.gradebook.db.commit()
+
+
+AUTOGRADE = {
+    "exporter_class": SubmissionExporter,
+    "sanitize_preprocessors": [CheckCellMetadata],
+    "autograde_preprocessors": [
+        RunInSandbox,
+        IgnorePattern,
+        LimitOutput,
+        SaveMarks,
+        AssignLatePenalties,
+        CheckCellMetadata,
+    ],
+}
+
+
+def set_mark(grade: Grade, mark: float | None) -> None:
+    """Enter an automatic mark; someone must look where there is none, or one given by hand."""
+    grade.auto_score = mark
+    grade.needs_manual_grade = mark is None or grade.manual_score is not None
+
+
+def marks_and_comments(
+    notebook: NotebookNode, result: SubmissionResult
+) -> tuple[dict[str, float | None], dict[str, str | None]]:
+    """Return automatic marks (None: a person must give it) and comments by grade id.
+
+    Exercises have those of the engine; all other cells those that nbgrader gives them.
+    """
+    exercises = graded_exercises(notebook)
+    solutions = {f"{exercise.grade_id}-solution": exercise for exercise in exercises.values()}
+    marks, comments = {}, {}
+    for cell in notebook.cells:
+        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if name in exercises:
+            marks[name] = mark_of(result, exercises[name].id)
+        elif utils.is_grade(cell):
+            marks[name], _ = utils.determine_grade(cell)
+        if name in solutions:
+            comments[name] = comment_text(result.report(solutions[name].id).public())
+        elif utils.is_solution(cell) or utils.is_task(cell):
+            untouched = cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
+            comments[name] = "No response." if untouched and not utils.is_task(cell) else None
+    return marks, comments
+
+
+def mark_of(result: SubmissionResult, exercise_id: str) -> float | None:
+    """Return the mark of an exercise, or None when a person must look at it."""
+    return None if exercise_id in result.unjudged else result.report(exercise_id).score
 
 
 def _template(coursedir: CourseDirectory, names: dict) -> Path:
@@ -308,6 +347,7 @@ class NbgraderCourse:
         self.root = Path(root)
         _put_on_path()
         config = PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
+        self.config = config
         self.coursedir = CourseDirectory(config=config, root=str(root))
         self.api = NbGraderAPI(self.coursedir, config=config)
         self.limits = RunInSandbox(config=config).limits
@@ -332,33 +372,28 @@ class NbgraderCourse:
         folders = {s: Path(self.coursedir.format_path(step, s, lesson)) for s in sorted(students)}
         return {s: sorted(path.name for path in folder.iterdir()) for s, folder in folders.items()}
 
-    def recorded(self, lesson: str) -> dict[str, Any]:
-        """What the gradebook holds, by student: digests of the result and of its file."""
-        with _quiet(), Gradebook(self.coursedir.db_url, self.coursedir.course_id) as book:
-            students = [submission.student_id for submission in book.assignment_submissions(lesson)]
-        step, found = self.coursedir.autograded_directory, {}
-        for student in students:
-            path = Path(self.coursedir.format_path(step, student, lesson)) / f"{lesson}.ipynb"
-            try:
-                metadata = json.loads(path.read_text("utf-8"))["metadata"]
-                found[student] = metadata["autograder"]["result"]
-            except (OSError, ValueError, KeyError, TypeError):
-                continue
-        return found
+    def recorded(self, lesson: str, student: str) -> list[str] | None:
+        """The digests of the result and of its file that an autograded notebook was made from."""
+        step = self.coursedir.autograded_directory
+        path = Path(self.coursedir.format_path(step, student, lesson)) / f"{lesson}.ipynb"
+        try:
+            return json.loads(path.read_text("utf-8"))["metadata"]["autograder"]["result"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     def generate_assignment(self, lesson: str) -> None:
         """Make release/ from source/ and enter the lesson in the gradebook."""
-        with _quiet():
+        with quiet():
             _require(self.api.generate_assignment(lesson, force=True))
 
     def release_assignment(self, lesson: str) -> None:
         """Copy release/ to the exchange."""
-        with _quiet():
+        with quiet():
             _require(self.api.release_assignment(lesson))
 
     def collect(self, lesson: str) -> None:
         """Copy submissions from the exchange."""
-        with _quiet():
+        with quiet():
             _require(self.api.collect(lesson, update=True))
 
     def autograde(self, lesson: str, student: str) -> None:
@@ -367,12 +402,12 @@ class NbgraderCourse:
             raise NbgraderError(
                 f"nbgrader takes *, ? and [ in a name for wildcards: rename the folder {student!r}."
             )
-        with _quiet():
+        with quiet():
             _require(self.api.autograde(lesson, student, force=True))
 
     def generate_feedback(self, lesson: str, student: str) -> Path:
         """Write the feedback page of one student and return its path."""
-        with _quiet():
+        with quiet():
             _require(self.api.generate_feedback(lesson, student, force=True))
         step = self.coursedir.feedback_directory
         return Path(self.coursedir.format_path(step, student, lesson)) / f"{lesson}.html"
@@ -386,7 +421,7 @@ def _put_on_path() -> None:
 
 
 @contextlib.contextmanager
-def _quiet():
+def quiet():
     """nbgrader warns about its own use of SQLAlchemy and of dates."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,6 +1,7 @@
 """Real nbgrader around our grading: release, collect, autograde, feedback, and both gradebooks."""
 
 import copy
+import datetime
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from grading import NAME, added, cell, content, index, write_lesson
 from autograder import build
 from autograder.cli import main
 from autograder.course import grade_class, init, open_course
+from autograder.gradebook import Recorder
 from autograder.lesson import read_lesson
 from autograder.nbgrader_plugin import NbgraderCourse, NbgraderError, escape_markdown
 from autograder.sandbox import Infrastructure, Limits
@@ -124,6 +126,29 @@ def gradebook(root):
             }
             for submission in book.assignment_submissions(NAME)
         }
+
+
+def circumstances(root):
+    """When each submission came, its penalty, and what people gave by hand."""
+    with warnings.catch_warnings(), Gradebook(f"sqlite:///{root}/gradebook.db") as book:
+        warnings.simplefilter("ignore")
+        return {
+            submission.student_id: (
+                submission.timestamp,
+                submission.notebooks[0].late_submission_penalty,
+                submission.notebooks[0].score,
+                [grade.manual_score for grade in submission.notebooks[0].grades],
+                sorted(str(comment.comment) for comment in submission.notebooks[0].comments),
+            )
+            for submission in book.assignment_submissions(NAME)
+        }
+
+
+def files_of(root, student):
+    """Names, modes and contents below an autograded folder."""
+    folder = root / "autograded" / student / NAME
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [(p.relative_to(folder), p.stat().st_mode & 0o777, p.read_bytes()) for p in paths]
 
 
 def autograded(root, student):
@@ -324,9 +349,71 @@ def test_nbgrader_autograde_gives_the_same_marks_and_comments(collected, course)
     shutil.copytree(collected, root)
     nbgrader(root, "autograde", NAME)
     assert gradebook(root) == gradebook(course)
+    assert circumstances(root) == circumstances(course)
     for student in SUBMITTED:
-        ours, theirs = (autograded(folder, student) for folder in (course, root))
-        assert [c.get("outputs") for c in ours.cells] == [c.get("outputs") for c in theirs.cells]
+        assert files_of(root, student) == files_of(course, student)
+
+
+def test_manual_scores_and_late_penalties_are_those_of_nbgrader(course):
+    roots = [course.with_name(name) for name in ("late-ours", "late-nbgraders")]
+    for root in roots:
+        shutil.copytree(course, root)
+        with open(root / "nbgrader_config.py", "a") as config:
+            config.write("c.LateSubmissionPlugin.penalty_method = 'zero'\n")
+        with Gradebook(f"sqlite:///{root}/gradebook.db") as book:
+            book.find_assignment(NAME).duedate = datetime.datetime(2026, 1, 15, 9, 0)
+            book.find_grade("why-1-question", NAME, NAME, "carl").manual_score = 4
+            book.find_grade(f"{FOLD}-check", NAME, NAME, "carl").manual_score = 1.5
+            book.find_comment("why-1-question", NAME, NAME, "carl").manual_comment = "well said"
+            book.db.commit()
+    grade_class(open_course(roots[0]), NAME, students=["carl"], force=True)
+    NbgraderCourse(roots[1]).autograde(NAME, "carl")
+    ours, theirs = map(circumstances, roots)
+    assert ours == theirs and gradebook(roots[0]) == gradebook(roots[1])
+    _, penalty, score, _, comments = ours["carl"]
+    assert penalty == score > 5.5 and "well said" in comments
+    assert ours["ada"][1] is None
+
+
+def test_a_course_of_another_make_is_recorded_by_nbgrader_itself(course, monkeypatch):
+    root = course.with_name("own-hook")
+    shutil.copytree(course, root)
+    with open(root / "nbgrader_config.py", "a") as config:
+        config.write(
+            "c.Autograde.autograde_preprocessors = c.Autograde.autograde_preprocessors[1:]\n"
+        )
+    book = NbgraderCourse(root)
+    with Recorder(book, NAME) as recorder:
+        assert not recorder.can
+    with Recorder(NbgraderCourse(course), NAME) as recorder:
+        assert recorder.can
+
+
+def test_a_transaction_is_written_whole_or_not_at_all(course, monkeypatch):
+    root = course.with_name("torn")
+    shutil.copytree(course, root)
+    before = gradebook(root), files_of(root, "carl")
+    monkeypatch.setattr("autograder.gradebook.set_mark", lambda grade, mark: 1 / 0)
+    graded = grade_class(open_course(root), NAME, students=["carl"], force=True)
+    assert "division" in graded.faults["carl"]
+    assert (gradebook(root), files_of(root, "carl")) == before
+
+
+def test_a_mark_that_somebody_changed_is_put_right_and_nothing_else_is_touched(course):
+    root = course.with_name("altered")
+    shutil.copytree(course, root)
+    with Gradebook(f"sqlite:///{root}/gradebook.db") as book:
+        book.find_grade(f"{FORWARD}-check", NAME, NAME, "carl").auto_score = 99
+        book.db.commit()
+    times = {
+        s: (root / "autograded" / s / NAME / f"{NAME}.ipynb").stat().st_mtime_ns for s in SUBMITTED
+    }
+    graded = grade_class(open_course(root), NAME)
+    assert set(graded.unchanged) == set(SUBMITTED) - {"carl"}
+    assert gradebook(root) == gradebook(course)
+    for student, time in times.items():
+        after = (root / "autograded" / student / NAME / f"{NAME}.ipynb").stat().st_mtime_ns
+        assert (after == time) == (student != "carl")
 
 
 def test_without_our_parts_the_value_of_check_is_partial_credit(collected):
