@@ -39,3 +39,14 @@ def _has_gpu():
 def pytest_unconfigure():
     """Remove the private folders."""
     shutil.rmtree(PRIVATE, ignore_errors=True)
+
+
+def pytest_addoption(parser):
+    """Offer --all-attacks and --tier, the options of `tests/attacks`."""
+    parser.addoption(
+        "--all-attacks",
+        action="store_true",
+        default=bool(os.environ.get("ALL_ATTACKS")),
+        help="hand in every attack of the corpus, not only the fast subset (or ALL_ATTACKS=1)",
+    )
+    parser.addoption("--tier", choices="ABC", help="a lower tier than the machine allows")
