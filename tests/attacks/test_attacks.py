@@ -57,7 +57,7 @@ def pytest_generate_tests(metafunc):
 
 
 def wants_all(config):
-    return config.getoption("--all-attacks", bool(os.environ.get("ALL_ATTACKS")))
+    return config.getoption("--all-attacks")
 
 
 def parameter(attack):
