@@ -1,6 +1,7 @@
 """The benchmarks compare like with like: every contestant gives the same answer."""
 
 import importlib
+import json
 
 import numpy as np
 import pytest
@@ -42,3 +43,22 @@ def test_every_answer_whose_latency_is_measured_is_runnable(benchmark_module):
     named = answers(exercise)
     assert len(named) > 3
     assert all(set(functions) == set(exercise.functions) for functions in named.values())
+
+
+def test_graders_that_are_compared_get_the_same_submissions(benchmark_module, tmp_path):
+    grading = benchmark_module("grading")
+    course, _ = grading.make_course(tmp_path / "a", 3, experiments=False)
+    paths = sorted((course.root / "submitted").rglob("*.ipynb"))
+    contents = [json.loads(path.read_text()) for path in paths]
+    assert len({json.dumps(content) for content in contents}) == len(paths) == 3
+    cells = [cell for content in contents for cell in content["cells"]]
+    assert not [c for c in cells if c["metadata"].get("course", {}).get("role") == "experiment"]
+    assert [path.parts[-3][0] for path in paths] == ["a", "a", "b"]
+    grading.without_our_parts(course)
+    assert "configure(c)" not in course.config.read_text()
+    compile(course.config.read_text(), "nbgrader_config.py", "exec")
+
+
+def test_rates_are_compared_with_plain_nbgrader(benchmark_module, capsys):
+    benchmark_module("grading").print_rates({"one": [2.0, 4.0], "two": [6.0], "ours": [60.0]})
+    assert capsys.readouterr().out.splitlines()[-1].split()[-2:] == ["20.0x", "10.0x"]
