@@ -155,16 +155,17 @@ def grade(
     Console().print(table(list(graded.results.values()), name))
     if graded.unchanged:
         print(f"{len(graded.unchanged)} were unchanged and already in the gradebook.")
-    complain(graded)
+    complain(graded, name)
 
 
-def complain(graded) -> None:
+def complain(graded, lesson: str) -> None:
     """Say on standard error who has no marks, and leave with a status that tells."""
     from autograder.report import printable
 
     for who, files in graded.missing.items():
         found = printable(", ".join(files) or "nothing")
-        print(f"{printable(who)}: not the notebook, but {found}: rename it.", file=sys.stderr)
+        wanted = f"{lesson}.ipynb"
+        print(f"{printable(who)}: no {wanted}, but {found}: rename the notebook.", file=sys.stderr)
     for who, why in graded.faults.items():
         print(f"{printable(who)}: no mark was written: {printable(why)}", file=sys.stderr)
     if graded.missing or graded.faults:
@@ -215,12 +216,15 @@ def check(
 
     if not file.exists():
         raise CourseError(f"There is no file {file}.")
+    if file.is_dir():
+        raise CourseError(f"{file} is a folder: name a notebook or a .py file in it.")
     try:
         reports, problems = check_file(file)
     except Unreadable as error:
         raise CourseError(f"{file}: {error}") from None
     if not reports:
-        raise CourseError(f"{file} defines no function that an exercise asks for.")
+        why = "".join(f" {problem}" for problem in problems)
+        raise CourseError(f"{file} defines no function that an exercise asks for.{why}")
     for one in reports:
         print(one)
     for problem in problems:

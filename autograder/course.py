@@ -156,6 +156,8 @@ def init(
             "package, add to its end: from autograder.nbgrader_plugin import configure; "
             "configure(c)"
         )
+    if course.root.exists() and not course.root.is_dir():
+        raise CourseError(f"{course.root} is a file: name a folder for the course.")
     done = []
     course.root.mkdir(parents=True, exist_ok=True)
     course.private.mkdir(mode=0o700, exist_ok=True)

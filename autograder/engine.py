@@ -10,6 +10,7 @@ submission is not executed again.
 
 from __future__ import annotations
 
+import ast
 import builtins
 import hashlib
 import importlib.metadata
@@ -458,11 +459,21 @@ def check_file(path: Path, limits: Limits | None = None) -> tuple[list[Report], 
     return reports, [*problems, *_stops(steps, outcome), *code.notes()]
 
 
+def _syntax_error(source: str) -> tuple[str, ...]:
+    try:
+        compile(source, "the file", "exec", ast.PyCF_ONLY_AST)
+    except SyntaxError as error:
+        return (f"SyntaxError in line {error.lineno}: {error.msg}.",)
+    except (ValueError, RecursionError, MemoryError):
+        return ("It cannot be parsed.",)
+    return ()
+
+
 def _plan_of_file(path: Path):
     known = {f"{exercise.grade_id}-check": exercise for exercise in exercises.all_exercises()}
     if path.suffix == ".py":
         source = read_regular(path, MAX_FILE).decode("utf-8-sig", "replace")
-        cells, problems = [Step("file", "added", source)], ()
+        cells, problems = [Step("file", "added", source)], _syntax_error(source)
     else:
         submission = read(path)
         if not submission.cells:

@@ -370,7 +370,7 @@ class NbgraderCourse:
         students = self.api.get_submitted_students(lesson) - self.submissions(lesson).keys()
         step = self.coursedir.submitted_directory
         folders = {s: Path(self.coursedir.format_path(step, s, lesson)) for s in sorted(students)}
-        return {s: sorted(path.name for path in folder.iterdir()) for s, folder in folders.items()}
+        return {student: _names_in(folder) for student, folder in folders.items()}
 
     def recorded(self, lesson: str, student: str) -> list[str] | None:
         """The digests of the result and of its file that an autograded notebook was made from."""
@@ -428,10 +428,17 @@ def quiet():
         yield
 
 
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        return [f"a folder that cannot be read ({error.strerror})"]
+
+
 def _require(outcome: dict) -> None:
     """Raise what nbgrader says of a failure: the end of its last traceback, else its last line."""
     if not outcome["success"]:
         log = (outcome.get("log") or outcome.get("error") or "no reason given").strip()
         lines = [line for line in log.splitlines() if line.strip()]
-        raised = [line for line in lines if not line.startswith("[")]
-        raise NbgraderError((raised or lines)[-1])
+        raised = [line for line in lines if not line.startswith(("[", "(Background on"))]
+        raise NbgraderError((raised or lines)[-1].strip())

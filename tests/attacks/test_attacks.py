@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
