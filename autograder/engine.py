@@ -207,8 +207,18 @@ class Grader:
         """Grade a notebook of the course's own, whatever was kept."""
         rebuilt = rebuild(self.template, parse(json.dumps(notebook).encode()))
         code = Code(rebuilt.steps)
-        reports, _, _ = self._judge(code, self._execute(code.readable, ""))
+        with ThreadPoolExecutor(max_workers=1) as meanwhile:  # a sandbox takes seconds to start
+            prepared = meanwhile.submit(self._prepare)
+            outcome = self._execute(code.readable, "")
+            prepared.result()
+        reports, _, _ = self._judge(code, outcome)
         return reports
+
+    def _prepare(self) -> None:
+        """Compute what every judgement needs; it is kept."""
+        with analysis.lock:
+            for exercise in self.exercises.values():
+                self.provider.misconceptions(exercise)
 
     def _execute(self, steps: tuple[Step, ...], student: str) -> Outcome:
         """Execute a submission, and again when the sandbox itself failed."""

@@ -1,14 +1,18 @@
 """How many submissions of lesson 02 a minute: this grader, plain nbgrader, and the limit.
 
     python benchmarks/grading.py [--submissions 60] [--plain 8] [--rounds 3] [--large 3000]
+                                 [--no-otter]
 
 Everybody grades the same submissions with the command that an instructor types, from its start to
 the end, gradebook and autograded notebooks included, feedback pages not. Plain nbgrader executes
 experiments too, which take a minute; so that the same cells are compared, it gets submissions
 without them, and once the whole ones. It is slow, so it grades the first few only; starting a
-command takes it less time than us. `limit` executes the same cells and scenarios in two warm
+command takes it less time than us, so `each further one` shows ours without it. `limit` executes the same cells and scenarios in two warm
 processes that nothing keeps apart, without a judge or a gradebook. Nobody gets results that were
 kept, except in `nothing changed`.
+
+otter-grader is installed into an environment of its own, which is removed again; its command takes
+one submission, so it is run for each, with a test for each exercise that calls the same check.
 """
 
 import argparse
@@ -21,6 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from machine import describe
@@ -101,12 +106,73 @@ def ours(course, lesson, jobs, *options):
     return seconds_of([*command, "--jobs", str(jobs), *options], cwd=course.root)
 
 
+def further(course, lesson, few):
+    """Return the seconds by which all submissions take longer than a few of them."""
+    students = sorted(path.name for path in (course.root / "submitted").iterdir())[:few]
+    only = [word for student in students for word in ("--student", student)]
+    start = ours(course, lesson, PROCESSES, "--force", *only)
+    return ours(course, lesson, PROCESSES, "--force") - start
+
+
 def plain(course, lesson, groups):
     """Return the seconds of `nbgrader autograde`, one process for each group of students."""
     shutil.rmtree(course.root / "autograded", ignore_errors=True)
     tool = str(Path(sys.executable).with_name("nbgrader"))
     commands = [[tool, "autograde", lesson, "--student", group] for group in groups]
     return seconds_of(*commands, cwd=course.root)
+
+
+# ------------------------------------------------------------------------------------ otter
+
+OTTER_TEST = """\
+OK_FORMAT = True
+case = {{"code": {code!r}, "hidden": False, "locked": False}}
+suite = {{"type": "doctest", "scored": True, "setup": "", "teardown": "", "cases": [case]}}
+test = {{"name": {name!r}, "points": {points}, "suites": [suite]}}
+"""
+
+
+def install_otter(folder):
+    """Return the path of an `otter` that has this environment's libraries, or None and say why."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    (site,) = folder.glob("lib/*/site-packages")
+    (site / "more.pth").write_text("\n".join(path for path in sys.path if Path(path).is_dir()))
+    command = [str(folder / "bin" / "pip"), "install", "--quiet", "otter-grader"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        print(f"otter-grader is left out, it cannot be installed: {done.stderr.strip()[-200:]}")
+        return None
+    return folder / "bin" / "otter"
+
+
+def otter_tests(tool, folder, template):
+    """Write the tests of the lesson as otter has them; return the archive that it runs."""
+    tests = folder / "tests"
+    tests.mkdir(parents=True)
+    for exercise in graded_exercises(read_template(template)).values():
+        call = f'check("{exercise.id}", {", ".join(exercise.functions)})'
+        code = f">>> {call} > {exercise.points - 0.001}\nTrue"
+        name = exercise.id.replace(".", "_")
+        text = OTTER_TEST.format(name=name, points=exercise.points, code=code)
+        (tests / f"{name}.py").write_text(text)
+    command = [tool, "generate", "-t", tests, "-o", folder / "tests.zip"]
+    command += ["--no-requirements", "--no-environment", "--no-config"]
+    subprocess.run(command, check=True, cwd=folder, capture_output=True)
+    return folder / "tests.zip"
+
+
+def otter(course, tool, archive, processes):
+    """Return the seconds of `otter run` for every submission, so many at a time."""
+    paths = sorted((course.root / "submitted").rglob("*.ipynb"))
+    seconds = 0.0
+    for number in range(0, len(paths), processes):
+        commands = []
+        for path in paths[number : number + processes]:
+            out = path.parent / "otter"
+            out.mkdir(exist_ok=True)
+            commands.append([str(tool), "run", "-a", str(archive), "-o", str(out), str(path)])
+        seconds += seconds_of(*commands, cwd=course.root)
+    return seconds
 
 
 # -------------------------------------------------------------------------------- the limit
@@ -185,9 +251,17 @@ def measure(arguments, folder):
         "plain nbgrader, with experiments": (2, lambda: plain(whole, lesson, ["*"])),
         "limit: 2 warm processes": (count, lambda: limit(course, lesson)),
         "ours, default": (count, lambda: ours(course, lesson, PROCESSES, "--force")),
+        "ours, each further one": (count - few, lambda: further(course, lesson, few)),
         "ours, 1 at a time": (count, lambda: ours(course, lesson, 1, "--force")),
         "ours, nothing changed": (count, lambda: ours(course, lesson, PROCESSES)),
     }
+    tool = None if arguments.no_otter else install_otter(folder / "otter")
+    if tool:
+        released = other.root / "release" / lesson / f"{lesson}.ipynb"
+        archive = otter_tests(tool, folder / "otter-tests", released)
+        for processes in (1, PROCESSES):
+            run = partial(otter, other, tool, archive, processes)
+            contestants[f"otter run, {processes} at a time"] = (few, run)
     rates = {name: [] for name in contestants}
     for _ in range(arguments.rounds):
         for name, (number, run) in contestants.items():
@@ -225,6 +299,7 @@ def main():
     parser.add_argument("--submissions", type=int, default=60)
     parser.add_argument("--plain", type=int, default=8, help="how many plain nbgrader grades")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--no-otter", action="store_true")
     parser.add_argument("--large", type=int, help="measure the growth up to so many instead")
     arguments = parser.parse_args()
     print(f"{describe()}\nload {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
