@@ -6,10 +6,10 @@
 Everybody grades the same submissions with the command that an instructor types, from its start to
 the end, gradebook and autograded notebooks included, feedback pages not. Plain nbgrader executes
 experiments too, which take a minute; so that the same cells are compared, it gets submissions
-without them, and once the whole ones. It is slow, so it grades the first few only; starting a
-command takes it less time than us, so `each further one` shows ours without it. `limit` executes the same cells and scenarios in two warm
-processes that nothing keeps apart, without a judge or a gradebook. Nobody gets results that were
-kept, except in `nothing changed`.
+without them, and once the whole ones. It is slow, so it grades the first few only; its command
+starts faster than ours, so `each further one` shows ours without the start. `limit` executes the
+same cells and scenarios in two warm processes that nothing keeps apart, without a judge or a
+gradebook. Nobody gets results that were kept, except in `nothing changed`.
 
 otter-grader is installed into an environment of its own, which is removed again; its command takes
 one submission, so it is run for each, with a test for each exercise that calls the same check.
