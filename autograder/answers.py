@@ -1,14 +1,14 @@
 """What counts as an answer, said once: what a student, the kit and the sandbox must not hold.
 
-Answers are all modules of a family but its `__init__` (and except the family `layers`), the
-runnable misconceptions, and the notebooks that show solutions. The rest of the packages is support.
+Answers are all modules of a family but its `__init__`, the runnable misconceptions, and the
+notebooks that show solutions. The rest of the packages is support, `GIVEN_FAMILIES` included.
 """
 
 import re
 from pathlib import Path, PurePath
 
 ROOT = Path(__file__).resolve().parents[1]
-GIVEN_FAMILIES = ("layers",)  # families that students are given, not asked to write
+GIVEN_FAMILIES = ("layers", "plotting")  # folders that students are given, not asked to write
 
 _GIVEN = "|".join(GIVEN_FAMILIES)
 _ANSWER_FILE = re.compile(

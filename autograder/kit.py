@@ -29,6 +29,7 @@ STUDENT_SIDE = (
     "judge.py",
     "observe.py",
     "provider.py",
+    "scenarios.py",
     "shortcuts.py",
     "spec.py",
 )

@@ -55,6 +55,7 @@ class Exercise:
     given: tuple[Callable, ...] = ()
     forbidden: tuple[str, ...] = ()
     bonus: bool = False
+    shared: bool = False  # a technique without a framework, written once
 
     @property
     def family(self) -> str:
@@ -69,7 +70,8 @@ class Exercise:
     @property
     def module(self) -> str:
         """Where the reference lives."""
-        return f"cs231n_lib.{self.family}.in_{self.framework}"
+        place = "shared" if self.shared else f"in_{self.framework}"
+        return f"cs231n_lib.{self.family}.{place}"
 
     @property
     def function(self) -> str:

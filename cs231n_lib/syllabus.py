@@ -7,6 +7,7 @@ exercise, figure and lesson that it names exists, and none exists that it does n
 from dataclasses import dataclass
 
 BOTH = ("numpy", "torch")
+SHARED = ("shared",)  # what has no framework is written once
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Technique:
         family: the folder of `cs231n_lib` that holds it.
         lesson: number of the lesson that teaches it.
         functions: their names, the same in every framework.
-        frameworks: the files `in_<framework>.py` that hold the functions.
+        frameworks: the files `in_<framework>.py` that hold the functions, or `SHARED`.
         exercises: ids of what students write.
         figure: the function of `cs231n_lib.plotting` that draws it.
         without_exercise, without_figure: why there is none, where there is none.

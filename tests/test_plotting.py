@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from cs231n_lib import plotting
+from cs231n_lib.plotting.normalization import _graph_edges
+from cs231n_lib.plotting.style import STYLES
 from cs231n_lib.train import History
 
 SCALES = np.logspace(-3, 1, 5)
@@ -95,8 +97,8 @@ def test_lines_differ_in_grey(picture):
 
 
 def test_the_styles_are_different_in_marker_and_dash():
-    assert len({style[1] for style in plotting.STYLES}) == len(plotting.STYLES)
-    assert len({str(style[2]) for style in plotting.STYLES}) == len(plotting.STYLES)
+    assert len({style[1] for style in STYLES}) == len(STYLES)
+    assert len({str(style[2]) for style in STYLES}) == len(STYLES)
 
 
 def test_a_line_is_the_median_and_a_band_the_range():
@@ -190,7 +192,7 @@ def test_the_graphs_numbers_are_those_of_torchs_batch_norm():
     out = torch.nn.functional.batch_norm(x, None, None, gamma, beta, True, eps=0.5)
     dout = torch.tensor([[1.0], [-2], [0.5]], dtype=torch.float64)
     out.backward(dout)
-    edges = plotting._graph_edges((1.0, 2.0, 6.0), 2.0, 1.0, (1.0, -2.0, 0.5), 0.5)
+    edges = _graph_edges((1.0, 2.0, 6.0), 2.0, 1.0, (1.0, -2.0, 0.5), 0.5)
     np.testing.assert_allclose(edges["plus", "y"][0], out.detach().numpy()[:, 0])
     into_x = sum(gradient for (start, _), (_, gradient) in edges.items() if start == "x")
     np.testing.assert_allclose(into_x, x.grad.numpy()[:, 0], atol=1e-12)

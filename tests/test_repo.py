@@ -158,7 +158,8 @@ def test_python_version_is_one_that_the_project_allows():
 def imported_packages():
     """Return the third-party top-level modules that the project's code imports."""
     files = [path for path in tracked_files() if path.suffix == ".py" and path.parts[0] != "docs"]
-    own = {*PACKAGES, *(path.stem for path in files if path.parts[0] in ("tests", "benchmarks"))}
+    beside = [path for path in files if path.parts[0] in ("tests", "benchmarks")]
+    own = {*PACKAGES, *(path.stem for path in beside), *(path.parts[1] for path in beside)}
     names = set()
     for path in files:
         for node in ast.walk(ast.parse(read(path))):

@@ -20,6 +20,11 @@ SLIDES = re.compile(r"\d+(–\d+)?(, \d+(–\d+)?)*")
 every_row = pytest.mark.parametrize("row", SYLLABUS, ids=lambda row: row.title)
 
 
+def place(framework):
+    """Return the name of the module that holds a family's functions for a framework."""
+    return framework if framework == "shared" else f"in_{framework}"
+
+
 def source(row):
     """Return the text of a row's lesson."""
     return SOURCES[row.lesson].read_text(encoding="utf-8")
@@ -29,7 +34,7 @@ def source(row):
 def test_functions_stand_in_every_framework(row):
     importlib.import_module(f"cs231n_lib.{row.family}")
     for framework in row.frameworks if row.functions else ():
-        module = importlib.import_module(f"cs231n_lib.{row.family}.in_{framework}")
+        module = importlib.import_module(f"cs231n_lib.{row.family}.{place(framework)}")
         missing = [name for name in row.functions if not inspect.isfunction(vars(module).get(name))]
         assert not missing, f"{module.__name__} has no {missing}"
 
@@ -41,7 +46,7 @@ def test_exercises_exist_and_ask_for_the_rows_functions(row):
     for exercise_id in row.exercises:
         exercise = exercises.find(exercise_id)
         assert (exercise.family, exercise.slide) == (row.family, row.slides)
-        assert exercise.framework in row.frameworks
+        assert ("shared" if exercise.shared else exercise.framework) in row.frameworks
         assert exercise.function in row.functions
         written.add(exercise.function)
     assert written == set(row.functions) or not row.exercises
@@ -81,7 +86,7 @@ def reference_functions():
             continue
         package = importlib.import_module(f"cs231n_lib.{family.name}")
         for found in pkgutil.iter_modules(package.__path__):
-            if found.name.startswith("in_"):
+            if found.name.startswith("in_") or found.name == "shared":
                 module = importlib.import_module(f"{package.__name__}.{found.name}")
                 for name, value in vars(module).items():
                     if inspect.isfunction(value) and value.__module__ == module.__name__:

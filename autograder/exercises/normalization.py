@@ -7,11 +7,10 @@ the default nor ½, gamma ≠ 1, features of very different mean and spread.
 import numpy as np
 
 from autograder.judge import Verdict, follow_through, same_dtype
-from autograder.spec import Check, Exercise
+from autograder.scenarios import afterwards, failed, family, refusal, refuses, with_slopes
+from autograder.spec import Check
 
 EPS, MOMENTUM = 0.3, 0.7  # neither the usual values nor each other's complement
-DIRECTIONS = 2  # along which a student's own forward pass is differentiated
-STEP = 1e-5
 GRADIENTS = ("dx", "dgamma", "dbeta")
 
 
@@ -21,11 +20,6 @@ def batch(rng, *shape):
     spread, mean = rng.uniform(0.5, 3, features), rng.normal(0, 4, features)
     gamma, beta = rng.uniform(0.5, 2, shape[1]), rng.normal(0, 1, shape[1])
     return mean + spread * rng.normal(size=shape), gamma, beta
-
-
-def afterwards(names, arrays):
-    """Return arrays that went into a function as observations: it should not have changed them."""
-    return {f"{n} after the call": array for n, array in zip(names.split(), arrays, strict=True)}
 
 
 def training(**options):
@@ -86,11 +80,8 @@ def forward_checks(name, shape, points):
         return {"out": out, "running_var": np.asarray(bn_param["running_var"])}
 
     def unknown_mode(impl, rng):
-        try:
-            forward(impl, *batch(rng, *shape), training(mode="tests"))
-        except ValueError:
-            return {"refused": np.array(1)}
-        return {"refused": np.array(0)}
+        arrays = batch(rng, *shape)
+        return refusal(lambda: forward(impl, *arrays, training(mode="tests")))
 
     def types_and_inputs(impl, rng):
         arrays = batch(rng, *shape)
@@ -107,19 +98,12 @@ def forward_checks(name, shape, points):
         "test mode after three training batches": (train_then_test, None),
         "float32 around a mean of 10,000": (large_mean, None),
         "float32 and float64 alike, inputs stay as they were": (types_and_inputs, same_dtype),
-        "a mode that is neither train nor test": (unknown_mode, _refuses),
+        "a mode that is neither train nor test": (unknown_mode, refuses),
     }
     return tuple(
         Check(title, worth, scenario, judge)
         for (title, (scenario, judge)), worth in zip(scenarios.items(), points, strict=True)
     )
-
-
-def _refuses(seen, expected):
-    """Judge: a ValueError stopped the call."""
-    if seen.get("refused", np.array(0)).all():
-        return Verdict(1)
-    return _not("it went through, and should have raised a ValueError", "refused")
 
 
 def running(bn_param):
@@ -147,30 +131,14 @@ def backward_checks(forward, backward, shape, points):
         return scenario
 
     def gradients(impl, rng, arrays, dout, keys):
-        out, cache = forward_of(impl, arrays)
+        _, cache = forward_of(impl, arrays)
         returned = getattr(impl, backward)(dout.copy(), cache)
-        observed = {"_out": out}
-        for position, (key, gradient) in enumerate(zip(GRADIENTS, returned, strict=True)):
-            if key in keys:
-                directions = rng.normal(size=(DIRECTIONS, *arrays[position].shape))
-                slopes = [slope(impl, arrays, position, step, dout) for step in directions]
-                observed |= {
-                    key: gradient,
-                    f"_directions_{key}": directions,
-                    f"_slopes_{key}": np.array(slopes),
-                }
-        return observed
+        named = zip(GRADIENTS, enumerate(returned), strict=True)
+        wanted = {key: placed for key, placed in named if key in keys}
+        return with_slopes(rng, lambda *a: forward_of(impl, a)[0], arrays, dout, wanted)
 
     def forward_of(impl, arrays):
         return getattr(impl, forward)(*(array.copy() for array in arrays), training())
-
-    def slope(impl, arrays, position, direction, dout):
-        """Derivative of sum(dout * out) along `direction`, from the own forward pass."""
-        plus, minus = list(arrays), list(arrays)
-        plus[position] = arrays[position] + STEP * direction
-        minus[position] = arrays[position] - STEP * direction
-        change = forward_of(impl, plus)[0] - forward_of(impl, minus)[0]
-        return np.sum(dout * change) / (2 * STEP) if change.shape == dout.shape else np.nan
 
     def types_and_inputs(impl, rng):
         arrays = batch(rng, *shape)
@@ -282,7 +250,7 @@ def _separate(impl, rng):
 def _separates(seen, expected):
     """Judge: on a fair input the student's batch norm is right and the one-pass one is not."""
     outcome = _outcome(seen.get("__x", np.array(0)), seen.get("__own"))
-    return _not(OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
+    return failed(OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
 
 
 OUTCOMES = (
@@ -322,15 +290,9 @@ def _unfair(x):
     return 0 if (np.abs(x) <= 1e6).all() else 3
 
 
-def _not(message, key):
-    return Verdict(0, message, wrong=(key,))
-
-
 # ------------------------------------------------------------------ the exercises
 
 FORBIDDEN = (
-    "cs231n_lib.normalization",
-    "autograder.misconceptions",
     "torch.batch_norm",
     "torch.instance_norm",
     "torch.layer_norm",
@@ -360,20 +322,7 @@ RETURNS = {
 ROWS, IMAGES = (7, 5), (3, 4, 2, 5)
 
 
-def exercise(title, functions, checks, slide, **options):
-    """Return an exercise of this family; the last of `functions` is the one to write."""
-    names = functions.split()
-    return Exercise(
-        id=f"normalization.{names[-1]}",
-        title=title,
-        functions=tuple(names),
-        returns={name: RETURNS[name] for name in names},
-        checks=checks,
-        slide=slide,
-        forbidden=FORBIDDEN,
-        **options,
-    )
-
+exercise = family("normalization", RETURNS, FORBIDDEN)
 
 FORWARD = exercise(
     "Batch normalization, forward",

@@ -1,6 +1,6 @@
 """Wrong backward passes of batch normalization, step by step and in one formula."""
 
-from autograder.misconceptions.normalization.records import wrong
+from autograder.misconceptions.records import wrong
 
 SUMS = (
     (

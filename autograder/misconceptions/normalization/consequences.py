@@ -1,6 +1,6 @@
 """Wrong answers about what follows from batch normalization: folding, rates, debiasing."""
 
-from autograder.misconceptions.normalization.records import wrong
+from autograder.misconceptions.records import wrong
 
 FOLD = wrong(
     "fold_batchnorm",

@@ -1,6 +1,6 @@
 """Wrong forward passes of batch normalization."""
 
-from autograder.misconceptions.normalization.records import wrong
+from autograder.misconceptions.records import wrong
 
 MU = "mu = x.mean(axis=0, dtype=float).astype(x.dtype)"
 VAR = "(x_mu**2).mean(axis=0, dtype=float).astype(x.dtype)"

@@ -1,6 +1,6 @@
 """Wrong batch normalization of images."""
 
-from autograder.misconceptions.normalization.records import wrong
+from autograder.misconceptions.records import wrong
 
 ROWS = "rows = x.transpose(1, 0, 2, 3).reshape(C, -1).T"
 IMAGES = "out.T.reshape(C, N, H, W).transpose(1, 0, 2, 3)"

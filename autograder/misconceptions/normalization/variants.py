@@ -6,7 +6,7 @@ is looked up beside it, among the other functions of the exercise.
 
 import numpy as np
 
-from autograder.misconceptions.normalization.records import right
+from autograder.misconceptions.records import right
 from cs231n_lib.normalization.in_numpy import batchnorm_backward, batchnorm_forward
 
 UNBIASED = (
