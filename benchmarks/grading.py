@@ -1,7 +1,7 @@
 """How many submissions of lesson 02 a minute: this grader, plain nbgrader, and the limit.
 
     python benchmarks/grading.py [--submissions 60] [--plain 8] [--rounds 3] [--large 3000]
-                                 [--no-otter]
+                                 [--memory] [--no-otter]
 
 Everybody grades the same submissions with the command that an instructor types, from its start to
 the end, gradebook and autograded notebooks included, feedback pages not. Plain nbgrader executes
@@ -16,6 +16,7 @@ one submission, so it is run for each, with a test for each exercise that calls 
 """
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
@@ -28,6 +29,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import psutil
 from machine import describe
 
 # isort: split
@@ -42,6 +44,7 @@ from autograder.submission import NOT_EXECUTED, read, read_template, rebuild
 LESSON = "02"
 UNFIT = {"henri", "ida", "jan", "katherine"}  # loops, crashes, and what plain nbgrader stops at
 PROCESSES = 2
+LOOK_SECONDS = 0.02  # between two looks at the memory of children
 
 
 def make_course(folder, count, experiments=True):
@@ -104,6 +107,33 @@ def ours(course, lesson, jobs, *options):
     """Return the seconds of `autograder grade`."""
     command = [sys.executable, "-m", "autograder", "grade", str(course.root), lesson]
     return seconds_of([*command, "--jobs", str(jobs), *options], cwd=course.root)
+
+
+def memory(course, lesson):
+    """Return the peak of each child's own memory in MB, while `autograder grade` runs."""
+    command = [sys.executable, "-m", "autograder", "grade", str(course.root), lesson, "--force"]
+    peaks = {}
+    with subprocess.Popen([*command, "--jobs", str(PROCESSES)], stdout=-3, stderr=-3) as engine:
+        here = psutil.Process(engine.pid)
+        while engine.poll() is None:
+            for child in children_of_the_warm(here):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    own = child.memory_full_info().uss / 2**20
+                    peaks[child.pid] = max(own, peaks.get(child.pid, 0.0))
+            time.sleep(LOOK_SECONDS)
+    return list(peaks.values())
+
+
+def children_of_the_warm(engine):
+    """Return the processes of submissions: the engine starts a starter, that the warm one."""
+    found = [engine]
+    for _ in range(3):
+        below = []
+        for process in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                below += process.children()
+        found = below
+    return found
 
 
 def further(course, lesson, few):
@@ -280,6 +310,13 @@ def print_rates(rates):
         print(f"{name:<34}{middle:9.1f}   {spread:<19}{middle / base:10.1f}x{middle / pair:9.1f}x")
 
 
+def print_memory(peaks):
+    """Print how much memory children had that they did not share with the warm process."""
+    low, *_, high = sorted(peaks)
+    middle = statistics.median(peaks)
+    print(f"{len(peaks)} children had {low:.0f} - {high:.0f} MB of their own, median {middle:.0f}")
+
+
 def print_slope(folder, counts):
     """Print how the time grows with the class."""
     print(f"\n{'submissions':>11}{'seconds':>10}{'seconds a submission':>22}{'a minute':>10}")
@@ -300,6 +337,7 @@ def main():
     parser.add_argument("--plain", type=int, default=8, help="how many plain nbgrader grades")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-otter", action="store_true")
+    parser.add_argument("--memory", action="store_true", help="measure children's memory instead")
     parser.add_argument("--large", type=int, help="measure the growth up to so many instead")
     arguments = parser.parse_args()
     print(f"{describe()}\nload {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
@@ -307,6 +345,9 @@ def main():
         if arguments.large:
             count = arguments.submissions
             print_slope(Path(folder), [count, (count + arguments.large) // 2, arguments.large])
+        elif arguments.memory:
+            course, lesson = make_course(Path(folder), arguments.submissions)
+            print_memory(memory(course, lesson))
         else:
             print_rates(measure(arguments, Path(folder)))
     print(f"load {os.getloadavg()[0]:.1f} at the end")

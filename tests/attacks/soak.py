@@ -16,11 +16,13 @@ import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import astuple, dataclass, fields
 from itertools import product
 from pathlib import Path
+
+import psutil
 
 from autograder.build import solution_notebook
 from autograder.course import init
@@ -71,34 +73,22 @@ class State:
 def state(temporary: Path) -> State:
     """Measure, once what can be collected has been."""
     gc.collect()
-    below = list(_processes_below(os.getpid()))
+    here = psutil.Process()
+    below = [held for child in here.children(recursive=True) if (held := _megabytes(child))]
     return State(
-        megabytes=_megabytes("self"),
-        warm_megabytes=max(map(_megabytes, below), default=0),
-        descriptors=len(os.listdir("/proc/self/fd")),
+        megabytes=_megabytes(here),
+        warm_megabytes=max(below, default=0),
+        descriptors=here.num_fds(),
         processes=len(below),
         files=sum(len(files) for _, _, files in os.walk(temporary)),
     )
 
 
 def _megabytes(process) -> int:
-    try:
-        lines = Path(f"/proc/{process}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 1024
-
-
-def _processes_below(parent: int) -> Iterator[int]:
-    for thread in os.listdir(f"/proc/{parent}/task"):
-        try:
-            children = Path(f"/proc/{parent}/task/{thread}/children").read_text().split()
-        except OSError:
-            continue
-        for child in map(int, children):
-            yield child
-            if os.path.exists(f"/proc/{child}"):
-                yield from _processes_below(child)
+    """Memory of a process; 0 once it has ended."""
+    with suppress(psutil.NoSuchProcess):
+        return process.memory_info().rss // 2**20
+    return 0
 
 
 def hand_in(folder: Path, lesson, copies: int) -> dict[str, Path]:

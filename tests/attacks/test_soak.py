@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import soak
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is measured is in /proc")
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="counts file descriptors")
 
 
 def test_gradings_leave_nothing_behind():
