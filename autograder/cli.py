@@ -326,6 +326,10 @@ def stages() -> Iterator[Callable[[str, str, int], None]]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake ends in one line and exit status 2."""
+    # jsonschema, which nbformat imports, would compile a grammar of international addresses for
+    # more than a second, and no notebook has one to check; without the module it leaves that out.
+    sys.modules.setdefault("rfc3987_syntax", None)
+
     from autograder.course import CourseError
     from autograder.kit import KitError
     from autograder.lesson import BuildError

@@ -318,14 +318,17 @@ def print_memory(peaks):
 
 
 def print_slope(folder, counts):
-    """Print how the time grows with the class."""
-    print(f"\n{'submissions':>11}{'seconds':>10}{'seconds a submission':>22}{'a minute':>10}")
+    """Print how the time grows with the class, and how fast grading it again is."""
+    heads = ("submissions", "seconds", "a further one", "a minute", "unchanged, a second")
+    print("\n" + "".join(head.rjust(20) for head in heads))
     before = (0, 0.0)
     for count in counts:
         course, lesson = make_course(folder / str(count), count)
         seconds = ours(course, lesson, PROCESSES)
         slope = (seconds - before[1]) / (count - before[0])
-        print(f"{count:11d}{seconds:10.1f}{slope:22.4f}{60 * count / seconds:10.1f}", flush=True)
+        again = count / ours(course, lesson, PROCESSES)
+        row = (count, f"{seconds:.1f}", f"{slope:.4f} s", f"{60 * count / seconds:.1f}")
+        print("".join(str(cell).rjust(20) for cell in (*row, f"{again:.1f}")), flush=True)
         before = (count, seconds)
         assert len(open_course(course.root).store(lesson).all()) == count
 

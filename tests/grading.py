@@ -8,8 +8,8 @@ from pathlib import Path
 
 import nbformat
 
-from autograder import build, exercises
-from autograder.lesson import read_lesson
+from autograder import build
+from autograder.lesson import find_lesson, read_lesson
 
 NAME = "02_batch_normalization"
 HEADER = """\
@@ -41,8 +41,8 @@ KEPT = ("batchnorm_forward", "batchnorm_backward", "fold_batchnorm")
 
 
 def lesson_source() -> str:
-    """The text of a lesson with every exercise of the family and four questions."""
-    ids = [e.id for e in exercises.all_exercises() if e.family == "normalization"]
+    """The text of a lesson with every exercise of lesson 02 and four questions."""
+    ids = [exercise.id for exercise in find_lesson("02").exercises]
     cells = [f'\n# %% role="exercise" exercise="{name}"\n' for name in ids]
     return "".join([HEADER, *cells, *(QUESTION.format(number=i) for i in range(4))])
 
