@@ -113,6 +113,7 @@ ATTACKS = (
         "own",
         cells=debias("import os\nos.fork()\nreturn running"),
         own_goal=True,
+        tier="B",  # at C each process sees a part of the cells, and may earn what that part earns
     ),
     # ------------------------------------------------------------------ what comes back through it
     Attack(
