@@ -5,7 +5,7 @@ from autograder.spec import Misconception, Variant
 
 
 def wrong(function, *lines, edited=None, framework=None):
-    """Return misconceptions from lines (name, hint, *edits), in NumPy and PyTorch or in one of them.
+    """Return misconceptions from lines (name, hint, *edits), in both frameworks or in one.
 
     The edits apply to the reference of `function`, or to that of `edited` on which it builds. In
     their place a line may hold one whole function.

@@ -5,6 +5,11 @@ told apart in grey; where there are several seeds, a line is their median and it
 A module holds the pictures of a family of techniques; `training` those that all families need.
 """
 
+from cs231n_lib.plotting.foundations import (
+    plot_activation_functions,
+    plot_layer_histograms,
+    plot_unit_states,
+)
 from cs231n_lib.plotting.normalization import plot_computation_graph, plot_running_statistics
 from cs231n_lib.plotting.training import (
     plot_batch_sizes,
@@ -17,13 +22,16 @@ from cs231n_lib.plotting.training import (
 )
 
 __all__ = [
+    "plot_activation_functions",
     "plot_batch_sizes",
     "plot_computation_graph",
     "plot_curves",
     "plot_histograms",
+    "plot_layer_histograms",
     "plot_lines",
     "plot_running_statistics",
     "plot_scale_sweep",
     "plot_timings",
     "plot_train_eval_gap",
+    "plot_unit_states",
 ]
