@@ -39,7 +39,7 @@ def everywhere(function, scaled):
         ),
         (
             "stored the other way round",
-            "In x @ W, how many rows must W have?",
+            "x @ W takes a row of x for each example. How many rows must W have, and how many columns?",
             (scaled, f"({scaled}).T"),
         ),
     )
