@@ -363,10 +363,8 @@ def excess_by_example(scores, y):
     """Add up one example after the other."""
     total = 0.0
     for row, label in zip(scores, y, strict=True):
-        exponentials = np.exp(row - row.max())
-        total -= np.log(exponentials[label] / exponentials.sum() + 1e-300)
-        if exponentials[label] == 0:
-            total += np.log(1e-300) - (row[label] - row.max() - np.log(exponentials.sum()))
+        largest = row.max()
+        total += np.log(np.exp(row - largest).sum()) + largest - row[label]
     return total / len(y) - np.log(scores.shape[1])
 
 
