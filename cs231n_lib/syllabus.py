@@ -80,6 +80,16 @@ SYLLABUS = (
         figure="plot_unit_states",
     ),
     Technique(
+        title="an input on which a slope cannot be had by division",
+        slides="3–4",
+        family="activations",
+        lesson="01",
+        functions=("slope_breaking_input",),
+        frameworks=("numpy",),
+        exercises=("activations.slope_breaking_input",),
+        without_figure="three numbers, printed",
+    ),
+    Technique(
         title="maxout",
         slides="3–4",
         family="activations",

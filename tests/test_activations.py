@@ -308,6 +308,17 @@ def test_tied_pieces_share_one_gradient(impl):
         np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-13)
 
 
+# ---------------------------------------------------------------------------------- kill the bug
+
+
+def test_the_slope_breaking_input_breaks_a_slope():
+    x = in_numpy.slope_breaking_input()
+    out, cache = in_numpy.leaky_relu_forward(x)
+    assert np.isfinite(in_numpy.leaky_relu_backward(np.ones_like(x), cache)).all()
+    with np.errstate(invalid="ignore"):
+        assert not np.isfinite(out / x).all()
+
+
 # ---------------------------------------------------------------------------------- bad input
 
 

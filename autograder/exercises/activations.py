@@ -10,7 +10,7 @@ import numpy as np
 
 from autograder.judge import follow_through, matches, same_dtype
 from autograder.scenarios import afterwards, failed, family, with_slopes
-from autograder.spec import Check
+from autograder.spec import Check, Verdict
 
 ALPHA = 0.3  # neither the lecture's slope nor PyTorch's
 SHAPE, IMAGES = (5, 7), (3, 4, 2, 5)
@@ -151,6 +151,66 @@ def _elu_backward_far(impl, rng):
     return {"dx": impl.elu_backward(dout, cache)}
 
 
+# ------------------------------------------------------------------ kill the bug
+
+
+def slope_by_division(dout, cache):
+    """Gradient of the leaky ReLU, with its slope as output divided by input."""
+    x, alpha = cache
+    out = np.maximum(alpha * x, x)
+    return dout * (out / x)
+
+
+def _separate(impl, rng):
+    x = impl.slope_breaking_input()
+    if _unfair(x):
+        return {"__x": x, "outcome": np.array(_outcome(x))}
+    _, cache = impl.leaky_relu_forward(x.copy())
+    own = impl.leaky_relu_backward(np.ones_like(x), cache)
+    return {"__x": x, "__own": own, "outcome": np.array(_outcome(x, own))}
+
+
+def _separates(seen, expected):
+    """Judge: on a fair input the student's slopes are right and those by division are not."""
+    outcome = _outcome(seen.get("__x", np.array(0)), seen.get("__own"))
+    return failed(OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
+
+
+OUTCOMES = (
+    "right and wrong differ",
+    "x must be an array of 1 to 10,000 floats",
+    "x must be finite",
+    "your own leaky_relu_backward is wrong on this x",
+    "both give the same slopes on this x, where every number is positive",
+    "both give the same slopes on this x, where every number is negative",
+    "both give the same slopes on this x, which has numbers of both signs",
+)
+
+
+def _outcome(x, own=None):
+    """Return the place in OUTCOMES of what `x` and the student's slopes for it show."""
+    if _unfair(x):
+        return _unfair(x)
+    low, high = np.where(x > 0, 1.0, 0.1), np.where(x < 0, 0.1, 1.0)
+    if own is None or own.shape != x.shape or _outside(own, low, high):
+        return 3
+    with np.errstate(all="ignore"):
+        divided = slope_by_division(np.ones_like(x), (x, 0.1))
+    if _outside(divided, low, high):
+        return 0
+    return 4 if (x > 0).all() else 5 if (x < 0).all() else 6
+
+
+def _outside(slopes, low, high):
+    return not ((low - 0.01 <= slopes) & (slopes <= high + 0.01)).all()
+
+
+def _unfair(x):
+    if not 0 < x.size <= 10_000 or x.dtype.kind != "f":
+        return 1
+    return 0 if np.isfinite(x).all() else 2
+
+
 # ------------------------------------------------------------------ maxout
 
 N, D, M, K = 6, 5, 4, 3
@@ -228,6 +288,7 @@ FORBIDDEN = (
 RETURNS = {
     "leaky_relu_forward": ("out", "cache"),
     "leaky_relu_backward": ("dx",),
+    "slope_breaking_input": ("x",),
     "maxout_forward": ("out", "cache"),
     "maxout_backward": ("dx", "dw", "db"),
     "elu_forward": ("out", "cache"),
@@ -251,6 +312,14 @@ LEAKY_BACKWARD = exercise(
         ("dx where x is exactly 0", _leaky_zeros, between_the_sides),
     ),
     "3–4",
+)
+SEPARATING = exercise(
+    "Kill the bug: an input for the slope by division",
+    "leaky_relu_forward leaky_relu_backward slope_breaking_input",
+    (Check("your input tells right from wrong", 2, _separate, _separates),),
+    "3–4",
+    given=(slope_by_division,),
+    bonus=True,
 )
 MAXOUT_FORWARD = exercise(
     "Maxout, forward",
@@ -307,6 +376,7 @@ ELU_BACKWARD = exercise(
 EXERCISES = (
     LEAKY_FORWARD,
     LEAKY_BACKWARD,
+    SEPARATING,
     MAXOUT_FORWARD,
     MAXOUT_BACKWARD,
     ELU_FORWARD,

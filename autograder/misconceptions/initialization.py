@@ -39,7 +39,8 @@ def everywhere(function, scaled):
         ),
         (
             "stored the other way round",
-            "x @ W takes a row of x for each example. How many rows must W have, and how many columns?",
+            "x @ W takes a row of x for each example. How many rows must W have, and how many "
+            "columns?",
             (scaled, f"({scaled}).T"),
         ),
     )

@@ -20,6 +20,7 @@ __all__ = [
     "relu_forward",
     "sigmoid_backward",
     "sigmoid_forward",
+    "slope_breaking_input",
     "tanh_backward",
     "tanh_forward",
 ]
@@ -118,6 +119,17 @@ def leaky_relu_backward(dout, cache):
     """
     x, alpha = cache
     return np.where(x > 0, dout, alpha * dout)  # Act.8
+
+
+def slope_breaking_input():
+    """Return numbers on which the slope of the leaky ReLU cannot be had as output / input.
+
+    Returns:
+        x: array of finite floats, 1 to 10,000 of them.
+
+    Slide 3, where the slope has two values and jumps.
+    """
+    return np.array([-1.0, 0.0, 2.0])  # 0/0 is no number; drawn at random, 0 never comes
 
 
 @validated(x="N D", w="K D M", b="K M")

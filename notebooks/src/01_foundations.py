@@ -64,6 +64,8 @@ print(data)
 
 # %% role="exercise" exercise="activations.leaky_relu_backward"
 
+# %% role="exercise" exercise="activations.slope_breaking_input"
+
 # %% role="exercise" exercise="activations.elu_forward"
 
 # %% role="exercise" exercise="activations.elu_backward"
