@@ -11,6 +11,8 @@ from cs231n_lib.plotting.foundations import (
     plot_unit_states,
 )
 from cs231n_lib.plotting.normalization import plot_computation_graph, plot_running_statistics
+from cs231n_lib.plotting.preprocessing import plot_image_rows, plot_point_clouds
+from cs231n_lib.plotting.search import plot_loss_curves, plot_trials
 from cs231n_lib.plotting.training import (
     plot_batch_sizes,
     plot_curves,
@@ -27,11 +29,15 @@ __all__ = [
     "plot_computation_graph",
     "plot_curves",
     "plot_histograms",
+    "plot_image_rows",
     "plot_layer_histograms",
     "plot_lines",
+    "plot_loss_curves",
+    "plot_point_clouds",
     "plot_running_statistics",
     "plot_scale_sweep",
     "plot_timings",
     "plot_train_eval_gap",
+    "plot_trials",
     "plot_unit_states",
 ]
