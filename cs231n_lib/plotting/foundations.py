@@ -71,6 +71,8 @@ def plot_unit_states(shares, ylabel="share of the units"):
 
 # --------------------------------------------------------------------------- initialization
 
+LOGARITHMS = (-15, 9)  # powers of ten that a logarithmic histogram spans
+
 
 def plot_layer_histograms(rows, xlabel, limits=None):
     """Draw histograms of some layers (columns) of several networks (rows).
@@ -79,7 +81,8 @@ def plot_layer_histograms(rows, xlabel, limits=None):
         rows: dict network -> dict layer -> array of any shape.
         xlabel: what the arrays hold.
         limits: ends of the x axis. Without, the axis is the logarithm of the size of the values
-            that are not 0, from 10⁻¹² to 10¹²; a panel names the share of zeros.
+            that are not 0, and smaller or larger ones are collected at its ends; a panel names the
+            share of zeros.
 
     >>> figure = plot_layer_histograms({"small": {"layer 1": np.ones(3)}}, "activation", (-1, 1))
     >>> figure.axes[0].get_title()
@@ -91,7 +94,7 @@ def plot_layer_histograms(rows, xlabel, limits=None):
         len(rows), len(columns), figsize=(1.2 + 2.0 * len(columns), 0.6 + 1.5 * len(rows)),
         sharex=True, squeeze=False, layout="constrained",
     )  # fmt: skip
-    bins = np.linspace(*(limits or (-12, 12)), 61)
+    bins = np.linspace(*(limits or LOGARITHMS), 61)
     for k, (name, arrays) in enumerate(rows.items()):
         for ax, column in zip(axes[k], columns, strict=True):
             values = np.ravel(arrays[column]).astype(float)
@@ -108,7 +111,7 @@ def plot_layer_histograms(rows, xlabel, limits=None):
             ax.tick_params(labelsize=8)
             plain(ax)
             if limits is None:
-                ax.set_xticks([-12, -6, 0, 6, 12], ["$10^{-12}$", "", "1", "", "$10^{12}$"])
+                ax.set_xticks([-12, -6, 0, 6], ["$10^{-12}$", "$10^{-6}$", "1", "$10^{6}$"])
         axes[k, 0].set_ylabel(f"{name}\nfraction", fontsize=9)
     for ax, column in zip(axes[-1], columns, strict=True):
         ax.set_xlabel(f"{xlabel},\n{column}", fontsize=9)
