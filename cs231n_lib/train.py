@@ -320,11 +320,12 @@ def read_curve(history):
     first, tenths = history.loss[0], [np.mean(t) for t in np.array_split(history.loss, 10)]
     if not tenths[-1] < first:
         return "learning rate too high"
-    early, late = first - tenths[4], tenths[4] - tenths[-1]  # how far it falls in each half
-    if tenths[1] > 0.99 * first and (late > 4 * early or early + late < 0.01 * first):
+    fall, steepest = first - tenths[-1], -np.diff(tenths).min()
+    flat = tenths[1] > 0.99 * first
+    if flat and (fall < 0.01 * first or steepest > 5 * (first - tenths[1])):
         return "plateau"
     if tenths[-1] > 0.5 * first:
-        return f"learning rate too {'low' if late > 0.1 * (early + late) else 'high'}"
+        return f"learning rate too {'low' if tenths[4] - tenths[-1] > 0.1 * fall else 'high'}"
     gap = history.train_accuracy[-1] - history.val_accuracy[-1]
     return "gap" if gap >= 0.05 else "good"
 

@@ -6,14 +6,14 @@ import numpy as np
 from cs231n_lib.plotting.style import plain, style
 
 
-def plot_point_clouds(clouds, labels=("feature 1", "feature 2"), marked=None):
+def plot_point_clouds(clouds, marked=None, labels=("axis 1", "axis 2")):
     """Draw the same points after each step of a preparation, a panel each.
 
     Args:
         clouds: dict step -> (N, 2) points. The axes of a panel have one scale and go through the
             origin, so that centre and shape can be seen.
-        labels: names of the two features.
         marked: dict step -> (M, 2) other points, such as validation data; drawn hollow on top.
+        labels: names of the two axes.
 
     >>> figure = plot_point_clouds({"raw": np.ones((3, 2)), "centred": np.zeros((3, 2))})
     >>> [ax.get_title() for ax in figure.axes]

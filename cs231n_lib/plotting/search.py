@@ -78,6 +78,10 @@ def plot_trials(searches, names, ranges=None, result="validation accuracy"):
     for ax, (title, tables) in zip(axes, groups.items(), strict=True):
         _draw_trials(ax, tables, ranges or {}, shades)
         ax.set(title=title, xlabel=names[0], ylabel=names[1], xscale="log", yscale="log")
+    for ends in ("xlim", "ylim"):  # one scale in all panels
+        spans = np.array([getattr(ax, f"get_{ends}")() for ax in axes])
+        for ax in axes:
+            ax.set(**{ends: (spans[:, 0].min(), spans[:, 1].max())})
     colors = plt.cm.ScalarMappable(shades, "Greys")
     figure.colorbar(colors, ax=list(axes), label=result, location="bottom", aspect=40, shrink=0.8)
     legend(figure, axes)

@@ -325,7 +325,7 @@ print(
 # again: the layers before it still get gradients through their other units, and when they move, the
 # dead unit may see positive numbers once more. (b) The slope of tanh is $1 - y^2$, tiny but not 0, so
 # some gradient always comes back. With a slope below 0.01 it needs at least a hundred times as
-# many steps, and in float32 $1 - y^2$ is exactly 0 from about |x| = 9. In the counts above, the
+# many steps, and in float32 $1 - y^2$ is exactly 0 from |x| = 10. In the counts above, the
 # network with tanh at rate 1 has most units of its last layers saturated and does not get beyond
 # guessing: it does not help. (c) ReLU: pieces $0$ and $x$, leaky ReLU: $\alpha x$ and $x$ (for a unit
 # $w^T x + b$: $w_1 = 0, b_1 = 0$, or $w_1 = \alpha w, b_1 = \alpha b$; and $w_2 = w, b_2 = b$).
@@ -644,13 +644,783 @@ plt.show()
 # point: variances add (0.5), half of the mean square (0.5). (d) 1 point.
 
 # %% [markdown]
-# ## 3 Data preprocessing
+# ## 3 Data preprocessing (slides 6–7)
+#
+# ### The question
+#
+# The first layer computes $x W + b$. Move $W$ by a little $\delta W$, and its output moves by
+# $x\,\delta W$. So how much a small step of the weights does is not a property of the network: it is
+# decided by the *data*. Pixels from 0 to 255, temperatures in kelvin, an income beside an age: the
+# same step is a whisper in one feature and an earthquake in the next.
+#
+# Slide 6 prepares the data in two steps: subtract the mean, divide by the spread. Slide 7 says what it
+# is good for. You will write it, and measure what slide 7 says.
+#
+# ### The idea in one picture
+#
+# Two neighbouring pixels of a photograph, at 400 places: nearly always alike, and never negative.
+# The first step needs one line, so here it is, with the point that matters most: *the mean is
+# learned on the training data, and then used for all data*.
+
+# %% role="setup"
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import skimage.data
+
+from cs231n_lib.layers.in_numpy import softmax_loss
+from cs231n_lib.layers.network import ReLU
+from cs231n_lib.train import read_curve, remembered
+
+# %% role="experiment"
+rng = np.random.default_rng(0)
+photograph = skimage.data.camera() / 255  # (512, 512) grey values from 0 to 1
+row, column = rng.integers(0, 511, (2, 500))
+pairs = np.stack([photograph[row, column], photograph[row, column + 1]], axis=1)  # (500, 2)
+points_train, points_val = pairs[:400], pairs[400:]
+
+mean = points_train.mean(axis=0)  # (2,) of the training data
+centred = points_train - mean, points_val - mean
+clouds = {"raw": points_train, "centred": centred[0]}
+clouds_val = {"raw": points_val, "centred": centred[1]}
+plotting.plot_point_clouds(clouds, clouds_val, ("a pixel", "the pixel to its right"))
+plt.show()
 
 # %% [markdown]
-# ## 4 Babysitting the learning
+# (Triangles are validation data.) The second step divides each feature by its spread.
+#
+# ### The mathematics
+#
+# For each feature $j$ by itself, with all sums over the N *training* examples:
+#
+# $$\mu_j = \frac1N \sum_i x_{ij} \quad \text{(Pre.1)} \qquad
+#   \sigma_j^2 = \frac1N \sum_i (x_{ij} - \mu_j)^2 \quad \text{(Pre.2)} \qquad
+#   \hat x_{ij} = \frac{x_{ij} - \mu_j}{\sqrt{\sigma_j^2 + \varepsilon}} \quad \text{(Pre.3)}$$
+#
+# You know these formulas from batch normalization, or will meet them there. The difference is *when*:
+# here $\mu$ and $\sigma^2$ are computed once, before training, and are constants from then on. What
+# is $\varepsilon$ for? In 8 × 8 digits the pixel at the left edge is 0 in nearly all images, and
+# its spread is 0 or almost 0.
+#
+# ### Exercise: `normalize`
+
+# %% role="exercise" exercise="preprocessing.normalize"
 
 # %% [markdown]
-# ## 5 Hyperparameter search
+# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
+#
+# * one mean for each image, or one for everything, instead of one for each feature;
+# * validation data measured with a ruler of their own;
+# * $\varepsilon$ outside the root, hard-coded, or missing;
+# * the variance where the spread belongs; a sum where a mean belongs;
+# * an input changed in place; a type that changed on the way.
+# </details>
+
+# %% role="experiment" uses="normalize"
+clouds["centred and scaled"], clouds_val["centred and scaled"] = normalize(
+    points_train, points_val, 1e-5
+)
+plotting.plot_point_clouds(clouds, clouds_val, ("a pixel", "the pixel to its right"))
+plt.show()
+
+# %% [markdown]
+# The cloud keeps its slant: each feature has mean 0 and spread 1 by itself, and the two still say nearly
+# the same. The last section of this part is about that.
+#
+# ### Is the loss less sensitive? (slide 7)
+#
+# A fair test needs *the same classifier* on both sides. We train a linear one on normalized digits.
+# Then we rewrite its weights for raw pixels: $\hat x$ is $x$ stretched and shifted, so there are weights
+# for $x$ that give exactly the same scores, and the same loss. Now move the weights in random
+# directions, by a share of their own length, on either side. We also move the raw data away from zero
+# by 1 and by 3, as if the images were over-exposed; the rewritten classifier does not mind.
+#
+# **Predict, then run.** The loss is 0.098. With normalized data, moving the weights by a tenth of
+# their length raises it to 0.10. What is it after the same move when the raw pixels lie around 3?
+
+# %% role="predict"
+my_loss_far_from_zero = None  # your prediction: a number
+
+
+# %% role="experiment" uses="normalize"
+EPS = 1e-2  # a pixel with a spread below 0.1 does not count in full
+x_train, x_val = normalize(data.x_train, data.x_val, EPS)
+prepared = replace(data, x_train=x_train, x_val=x_val)
+D, C = x_train.shape[1], len(data.classes)
+
+
+def linear_net():
+    return Network([Affine(D, C, np.random.default_rng(0), 0.0)])
+
+
+net = linear_net()
+fit(net, prepared, steps=300, batch_size=100, learning_rate=0.3, rng=np.random.default_rng(0))
+W, b = (net.params[f"affine1.{key}"].astype(float) for key in "wb")
+probe = np.concatenate([np.zeros((1, D)), np.eye(D)]).astype(data.x_train.dtype)
+answers = normalize(data.x_train, probe, EPS)[1].astype(float)  # your function on known inputs ...
+shift, stretch = answers[0], np.diag(answers[1:] - answers[0])  # ... says what it does to x
+settings = {"normalized": (x_train, W, b)}
+for moved in (0, 1, 3):
+    label = f"raw, moved by {moved}" if moved else "raw pixels"
+    b_raw = b + (shift - moved * stretch) @ W
+    settings[label] = data.x_train + float(moved), stretch[:, None] * W, b_raw
+
+SHARES = np.geomspace(0.01, 1, 9)
+losses = {label: np.zeros((10, len(SHARES))) for label in settings}
+for label, (x, weights, bias) in settings.items():
+    for seed in range(10):
+        direction = np.random.default_rng(seed).normal(size=weights.shape)
+        direction *= np.linalg.norm(weights) / np.linalg.norm(direction)
+        for k, share in enumerate(SHARES):
+            scores = x @ (weights + share * direction) + bias
+            losses[label][seed, k], _ = softmax_loss(scores, data.y_train)
+    start, _ = softmax_loss(x @ weights + bias, data.y_train)
+    print(f"{label:>14}: loss {start:.4f} at the start, "
+          f"{np.median(losses[label][:, 4]):.3f} after a move by a tenth")  # fmt: skip
+predicted(my_loss_far_from_zero, np.median(losses["raw, moved by 3"][:, 4]))
+plotting.plot_lines(
+    SHARES, losses, "length of the move / length of the weights", "loss (nats)", log_x=True
+)
+plt.show()
+
+# %% [markdown]
+# One classifier, four coordinate systems. Slide 7 is right, and the picture says how much it matters:
+# for pixels between 0 and 1 a little, and the further the data lie from zero beside their spread, the
+# more. Think of a line that has to pass through a cloud far away: turn it by a degree, and it misses.
+#
+# Sensitive to the weights means hard to optimize. Here is a network with a hidden layer, trained
+# for 100 steps at ten learning rates.
+
+
+# %% role="setup"
+def small_net(seed, scale=None, depth=1, width=32, last_scale=0.01):
+    """Return a ReLU network that starts without a preference: its last weights are small."""
+    rng = np.random.default_rng(seed)
+    layers, n_in = [], data.x_train[0].size
+    for _ in range(depth):
+        layers += [Affine(n_in, width, rng, scale), ReLU()]
+        n_in = width
+    return Network([*layers, Affine(n_in, len(data.classes), rng, last_scale)])
+
+
+def small_run(seed, dataset, learning_rate, steps=100, batch_size=64, evaluate_every=None, **net):
+    """Train a `small_net` and return the history."""
+    return fit(
+        small_net(seed, **net), dataset, steps=steps, batch_size=batch_size,
+        learning_rate=learning_rate, rng=np.random.default_rng(seed),
+        evaluate_every=evaluate_every, progress=False,
+    )  # fmt: skip
+
+
+# %% role="experiment" uses="normalize"
+RATES = np.logspace(-3.5, 1, 10)
+datasets = {"normalized": prepared, "raw pixels": data}
+datasets["raw, moved by 1"] = replace(data, x_train=data.x_train + 1, x_val=data.x_val + 1)
+accuracies = {
+    name: np.array(
+        [[small_run(seed, d, rate).val_accuracy[-1] for rate in RATES] for seed in range(3)]
+    )
+    for name, d in datasets.items()
+}
+for name, accuracy in accuracies.items():
+    middle = np.median(accuracy, axis=0)
+    print(f"{name:>15}: at best {middle.max():.2f}, at rate {RATES[middle.argmax()]:.2g}; "
+          f"above 0.9 at {np.sum(middle > 0.9)} of {len(RATES)} rates")  # fmt: skip
+plotting.plot_lines(RATES, accuracies, "learning rate", "validation accuracy", log_x=True)
+plt.show()
+
+# %% [markdown]
+# Normalized data reach the best accuracy, and forgive the choice of the learning rate. Raw pixels between 0
+# and 1 come close: they are near zero as they are. Moved by 1, the same images defeat the same network
+# within these 100 steps at every rate.
+#
+# ### Whose statistics?
+#
+# "Fitted on the training data" sounds like a formality. Here is a network that was trained on
+# normalized digits, and its accuracy on the validation images when these are normalized in four ways.
+#
+# **Predict, then run.** In the last way each image is normalized on its own, as a set of one: $\mu$ is
+# the image. What accuracy is left? (There are ten classes.)
+
+# %% role="predict"
+my_accuracy_one_by_one = None  # your prediction: a fraction
+
+# %% role="experiment" uses="normalize"
+
+
+def accuracy_by_groups(net, groups):
+    """Accuracy when each group of validation examples is normalized by its own statistics."""
+    right = 0.0
+    for group in groups:
+        x = data.x_val[group]
+        right += len(group) * net.accuracy(normalize(x, x, EPS)[1], data.y_val[group])
+    return right / sum(map(len, groups))
+
+
+everyone = np.arange(len(data.x_val))
+groups = {
+    "all 250 together": [everyone],
+    "a class at a time": [everyone[data.y_val == c] for c in range(C)],
+    "one by one": everyone[:, None],
+}
+by_group = {name: [] for name in ("by the training data", *groups)}
+for seed in range(5):
+    net = small_net(seed)
+    fit(net, prepared, steps=150, batch_size=64, learning_rate=0.3, rng=np.random.default_rng(seed),
+        progress=False)  # fmt: skip
+    by_group["by the training data"].append(net.accuracy(x_val, data.y_val))
+    for name, group in groups.items():
+        by_group[name].append(accuracy_by_groups(net, group))
+predicted(my_accuracy_one_by_one, np.mean(by_group["one by one"]))
+for name, values in by_group.items():
+    print(f"normalized {name:>20}: accuracy {np.mean(values):.3f} "
+          f"(from {min(values):.3f} to {max(values):.3f})")  # fmt: skip
+
+# %% [markdown]
+# The second line is the trap. With 250 images of all classes the statistics are nearly those of the
+# training data, so this bug does not show in the validation accuracy. It shows in use, when images
+# come one by one, or when a hospital sends only healthy patients.
+
+# %% [markdown] role="question" id="whose-statistics" points=5
+# **Question 3 (5 points).** Three colleagues prepare the same data. Ann computes mean and spread
+# over all images and then splits them into training and validation sets. Bob normalizes each of the two
+# sets by its own statistics. Cem fits on the training set, saves $\mu$ and $\sigma$ beside the
+# weights, and uses them for ever. (a) What flows from where to where in Ann's way that should not, and
+# how much would you expect it to change here? (b) Bob's validation accuracy is as good as Cem's.
+# Say what happens to the first image that Bob's app receives, and quote a number from above. (c) A year
+# later the cameras are replaced, and all images are brighter by 0.3. What does Cem's network see, and
+# what would you advise: new statistics for the new images, or something else?
+
+# %% [markdown] role="answer"
+# *Model answer.* (a) Information about the validation images flows into the training data (and so into
+# the weights): validation no longer stands for data that nobody has seen. Two statistics of 250 out
+# of 1,547 images change little here; it is a matter of principle, and with few examples or with PCA or
+# feature selection it is not small. (b) For a single image the mean is the image, so the network
+# receives zeros and answers the same for every image: accuracy as by guessing, about 0.1 (fourth line).
+# (c) Every feature is moved by $0.3/\sigma_j$, far from what the network was trained on, and it
+# will be wrong more often. Normalizing new images by new statistics *of the new camera* (from many
+# images of the usual mixture) brings them back; doing so for each small batch would be Bob's way again.
+# Better: collect labelled images and measure; retrain, or train with images of varied brightness. Any
+# answer with a reason counts.
+#
+# *Rubric.* (a) 1 point for the direction of the flow, 1 for "little here" with a reason. (b) 1 point: zeros,
+# or the same answer for all, with the measured number. (c) 1 point: inputs shifted by $0.3/\sigma_j$;
+# 1 point: a piece of advice with its reason.
+
+# %% [markdown]
+# ### Optional: kill the bug
+#
+# The locked cell below protects itself in another way: where the spread is *exactly* 0 it divides by 1.
+# Reasonable? Add up a number a thousand times in float32, and divide by a thousand: do you get the number
+# back? Find training data of features that never change for which the guard does not hold. It runs on your
+# data, and should return zeros; so should your own `normalize` with its default $\varepsilon$.
+#
+# ### Exercise: `separating_feature` (bonus)
+
+# %% role="exercise" exercise="preprocessing.separating_feature"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: where to look</summary>
+#
+# * the constant has few binary digits (1, 0.5, 3): its sums are exact;
+# * too few rows: too few additions that could round;
+# * the constant is so large that its rounding errors outgrow your own $\varepsilon$;
+# * `x_train` is float64, or has features that do change.
+# </details>
+
+# %% role="experiment" uses="normalize separating_feature"
+x = separating_feature()
+for name, out in {"yours": normalize(x, x[:1]), "guarded": guarded_normalize(x, x[:1])}.items():
+    print(f"{name:>8}: largest number in the result {np.abs(out[0]).max():.2g}")
+
+# %% [markdown]
+# ### Optional: decorrelate and whiten
+#
+# Scaling works on each feature by itself, so a slanted cloud stays slanted. Turn it, and the axes
+# become uncorrelated. $\Sigma$ is the covariance of the training data, $U$ holds its eigenvectors as
+# columns, $\lambda$ its eigenvalues, which are the variances along them:
+#
+# $$\Sigma = \tfrac1N (x - \mu)^\top (x - \mu) \quad \text{(Pre.4)} \qquad
+#   \Sigma = U \,\mathrm{diag}(\lambda)\, U^\top \quad \text{(Pre.5)} \qquad
+#   z = (x - \mu)\, U_k \quad \text{(Pre.6)}$$
+#
+# $U_k$ are the $k$ columns with the largest $\lambda$: **principal component analysis**. `np.linalg.eigh`
+# returns $\lambda$ and $U$; look up in which order. An eigenvector may as well point the other way, so
+# the check ignores the signs of your columns.
+#
+# ### Exercise: `pca` (bonus)
+
+# %% role="exercise" exercise="preprocessing.pca"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
+#
+# * data that were not centred before the covariance; validation data centred otherwise, or not at all;
+# * rows of $U$ taken for its columns; smallest for largest;
+# * directions for the validation data of their own; $k$ ignored.
+# </details>
+#
+# Divide each column of $z$ by the spread it has, and the cloud becomes round: that is **whitening**. Where
+# the data do not vary, $\varepsilon$ holds the division back. Any rotation of a round cloud is round, so
+# one more is free: turn back by $U^\top$, and every whitened image stays as close to the original as
+# a white image can (this is called ZCA whitening; slide 19 needs it). The check accepts every rotation.
+#
+# ### Exercise: `whiten` (bonus)
+
+# %% role="exercise" exercise="preprocessing.whiten"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
+#
+# * eigenvalues where their roots belong; multiplied where divided;
+# * $\varepsilon$ outside the root, or hard-coded;
+# * rows of $U$ scaled instead of columns; features scaled instead of directions;
+# * everything that can go wrong with the mean in `pca`.
+# </details>
+
+# %% role="experiment" uses="normalize pca whiten"
+steps = {
+    "raw": (points_train, points_val),
+    "centred": centred,
+    "scaled": normalize(points_train, points_val, 1e-5),
+    "decorrelated": pca(points_train, points_val, 2),
+    "whitened": whiten(points_train, points_val, 1e-5),
+}
+plotting.plot_point_clouds(
+    {name: train for name, (train, _) in steps.items()},
+    {name: val for name, (_, val) in steps.items()},
+)
+plt.show()
+for name, (train, val) in steps.items():
+    correlations = [np.corrcoef(x.T)[0, 1] for x in (train, val)]
+    print(f"{name:>12}: variances {train.var(axis=0).round(4)}, correlation "
+          f"{correlations[0]:.2f} in training, {correlations[1]:.2f} in validation data")  # fmt: skip
+
+# %% [markdown]
+# In the fourth panel the axes are no longer pixels: the first is "how bright are both", the second "by how
+# much do they differ". In the last panel a difference between neighbours counts as much as the
+# brightness, though it is much smaller. (The cloud is round as far as variances go. The few pairs far out lie
+# on edges of the photograph: white is not the same as Gaussian.) The validation data are not
+# perfectly white, and need not be: nobody fitted them.
+#
+# With 64 pixels instead of two it is an image again: patches of the same photograph at a quarter of
+# its size, ten of the held-out ones.
+
+# %% role="experiment" uses="normalize whiten"
+rng = np.random.default_rng(0)
+small = photograph.reshape(128, 4, 128, 4).mean(axis=(1, 3))
+corners = rng.integers(0, 120, (3000, 2))
+patches = np.stack([small[r : r + 8, c : c + 8].ravel() for r, c in corners])  # (3000, 64)
+known, held_out = patches[:2900], patches[2900:]
+shown = held_out[np.argsort(held_out.std(axis=1))[-30::3]]  # with some contrast
+rows = {"patches": shown, "normalized": normalize(known, shown, 1e-5)[1]}
+for eps in (1e-2, 1e-4):
+    rows[f"whitened, ε = {eps:g}"] = whiten(known, shown, eps)[1]
+plotting.plot_image_rows({name: x.reshape(-1, 8, 8) for name, x in rows.items()})
+plt.show()
+
+eigenvalues = np.linalg.eigvalsh(np.cov(known.T))[::-1]
+print(
+    f"variance along the first direction / along the last: {eigenvalues[0] / eigenvalues[-1]:.0f}"
+)
+print(f"the first 5 of 64 directions hold {eigenvalues[:5].sum() / eigenvalues.sum():.0%} of it")
+
+# %% [markdown]
+# Neighbouring pixels are so alike that a few directions hold nearly everything. Whitening lifts the rest to
+# the same size: edges, then grain. How much of it, $\varepsilon$ decides. (If your `whiten` does not turn
+# back, the last two rows look like noise, and are as white.) For photographs one centres,
+# perhaps scales, and lets the network do the rest; whitening comes back as a *layer* in lesson 03.
+
+# %% [markdown]
+# ## 4 Babysitting the learning (slide 8)
+#
+# A training run that fails costs hours, and most failures show in the first minute, if one looks. Three
+# looks, in this order: the loss before the first step, twenty examples, the shape of the curves.
+#
+# ### First look: the loss before the first step
+#
+# A network that prefers none of C classes gives each the probability $1/C$. Its cross-entropy is
+# $-\log(1/C) = \log C$, whatever the labels say: for ten classes 2.303. If the first loss is another one,
+# something is wrong, and no learning rate will mend it.
+#
+# **Predict, then run.** The last layer of the network below is drawn with scale 1 instead of 0.01, so the
+# untrained network is sure of itself. What is its first loss?
+
+# %% role="predict"
+my_first_loss = None  # your prediction: nats
+
+# %% role="experiment" uses="normalize"
+first = {}
+for last_scale in (0.01, 0.1, 1.0, 10.0):
+    values = [
+        softmax_loss(small_net(seed, last_scale=last_scale).scores(x_train), data.y_train)[0]
+        for seed in range(5)
+    ]
+    first[last_scale] = np.mean(values)
+    print(f"scale of the last layer {last_scale:>5g}: first loss {first[last_scale]:.3f} "
+          f"(from {min(values):.3f} to {max(values):.3f}); log C = {np.log(C):.3f}")  # fmt: skip
+predicted(my_first_loss, first[1.0], "nats")
+
+# %% [markdown]
+# Being sure and wrong is expensive: the first steps of the training then only take back what nobody had
+# asked for. (A second test in the same spirit: switch on the penalty of the weights. The loss must rise by
+# exactly the penalty.)
+#
+# ### Exercise: `sanity_loss` (bonus)
+#
+# Write this look down as a function of the first scores: mean cross-entropy minus $\log C$.
+#
+# $$L = \frac1N \sum_i \Bigl( \log \sum_c e^{f_{ic}} - f_{i y_i} \Bigr) \quad \text{(Search.4)} \qquad
+#   \text{excess} = L - \log C \quad \text{(Search.5)}$$
+#
+# The scores $f$ may be in the thousands, and must not overflow.
+
+# %% role="exercise" exercise="search.sanity_loss"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
+#
+# * nothing subtracted, or the logarithm of something else, or of another base;
+# * the number of classes counted in the labels at hand;
+# * $e^{1000}$; a sum where a mean belongs; the softmax along the wrong axis.
+# </details>
+
+# %% role="experiment" uses="normalize sanity_loss"
+for depth in (1, 3, 6):
+    excess = [sanity_loss(small_net(s, 0.5, depth).scores(x_train), data.y_train) for s in range(5)]
+    print(f"{depth} hidden layers with weights of scale 0.5: excess {np.mean(excess):.2f} nats")
+
+# %% [markdown]
+# The last layer is small in all three networks, and still the excess grows with the depth. You know from
+# part 2 why.
+#
+# ### Second look: twenty examples
+#
+# Before the whole training set, take twenty examples. Any network of a useful size learns them by heart:
+# loss near 0, accuracy 1. If it does not, there is a bug, and it is found in a second instead of a day.
+# Below, one of the two pipelines is broken. It shuffles images and labels anew in each step, separately.
+
+# %% role="experiment" uses="normalize"
+twenty = replace(prepared, x_train=x_train[:20], y_train=data.y_train[:20])
+order = np.random.default_rng(0)
+
+
+def with_shuffled_labels(scores, y):
+    return softmax_loss(scores, order.permutation(y))
+
+
+pipelines = {"healthy": softmax_loss, "broken": with_shuffled_labels}
+for name, loss in pipelines.items():
+    finals = []
+    for seed in range(5):
+        net = Network(small_net(seed).layers, loss)
+        history = fit(net, twenty, steps=200, batch_size=20, learning_rate=0.3,
+                      rng=np.random.default_rng(seed), progress=False)  # fmt: skip
+        finals.append((history.loss[-1], history.train_accuracy[-1]))
+    loss, accuracy = np.mean(finals, axis=0)
+    print(f"{name}: after 200 steps on 20 examples, loss {loss:.3f}, accuracy {accuracy:.2f}")
+
+# %% [markdown]
+# The broken pipeline raises no error. On the full training set it would look like a hard problem.
+#
+# ### Third look: the curves
+#
+# Five runs on the digits, three seeds each. One has a learning rate that is too low, one that is
+# too high, one is good; one was given 100 training examples only; and one has three layers of weights
+# that start too small. Run the cell, look, and only then read on.
+#
+# **Predict, then run.** Write the letters in this order: too low, too high, good, a gap, a plateau.
+
+# %% role="predict"
+my_reading = ""  # after looking: five letters, such as "ABCDE"
+
+# %% role="experiment" uses="normalize"
+hundred = replace(prepared, x_train=x_train[:100], y_train=data.y_train[:100])
+kinds = {
+    "A": (
+        "plateau",
+        prepared,
+        {"learning_rate": 0.3, "scale": 0.02, "depth": 2, "last_scale": 0.02},
+    ),
+    "B": ("learning rate too high", prepared, {"learning_rate": 4.0}),
+    "C": ("gap", hundred, {"learning_rate": 0.3}),
+    "D": ("good", prepared, {"learning_rate": 0.3}),
+    "E": ("learning rate too low", prepared, {"learning_rate": 0.003}),
+}
+runs = {
+    letter: [small_run(s, d, steps=300, evaluate_every=15, **how) for s in range(3)]
+    for letter, (_, d, how) in kinds.items()
+}
+plotting.plot_loss_curves(runs)
+plt.show()
+wanted = ("learning rate too low", "learning rate too high", "good", "gap", "plateau")
+if len(my_reading) == 5:
+    right = sum(kinds[a][0] == kind for a, kind in zip(my_reading, wanted, strict=True))
+    print(f"You read {right} of 5 right.")
+
+# %% [markdown]
+# <details><summary><b>What to see</b> (after your own reading)</summary>
+#
+# * **E, too low**: falls from the first step, steadily, and is far from done. Nothing is wrong but the
+#   patience.
+# * **B, too high**: each step overshoots by more than the last; the loss leaves the panel.
+# * **D, good**: falls fast, flattens, and both accuracies go up together.
+# * **C, a gap**: the loss looks even better than in D. Only the validation accuracy tells that the
+#   network knows its 100 examples by heart. More data or regularization, not another rate.
+# * **A, a plateau**: $\log C$ for a long time, then a sudden fall. The weights started too small, the gradients
+#   with them (part 2). More patience helps by luck; a better start helps at once.
+# </details>
+#
+# Such a reading can be written down as a rule of thumb, and tested: `read_curve` of the course's trainer,
+# on five other seeds of each run.
+
+# %% role="experiment" uses="normalize"
+right = {}
+for kind, d, how in kinds.values():
+    readings = [read_curve(small_run(s, d, steps=300, **how)) for s in range(3, 8)]
+    right[kind] = readings.count(kind)
+print({kind: f"{count} of 5" for kind, count in right.items()})
+
+# %% [markdown]
+# ## 5 Hyperparameter search (slide 9)
+#
+# ### The question
+#
+# The learning rate may be 0.001 or 1, the penalty 0.00001 or 10, and nobody knows. Every trial costs a
+# training. Where should the next one be? Slide 9 has two answers: at *random* places, and then again in a
+# *finer* range around the best.
+#
+# ### The mathematics
+#
+# A learning rate acts by factors: from 0.001 to 0.002 is as far as from 0.1 to 0.2. So it is drawn evenly on
+# a *logarithmic* axis, with $u$ uniform between 0 and 1:
+#
+# $$\log v = \log \text{low} + u\,(\log \text{high} - \log \text{low}) \quad \text{(Search.1)}$$
+#
+# **Predict, then run.** 10,000 values are drawn from 0.00001 to 1, once evenly on the usual axis and once on
+# the logarithmic one. Which share of the *first* lies above 0.1?
+
+# %% role="predict"
+my_share_above_a_tenth = None  # your prediction: a fraction
+
+# %% [markdown]
+# ### Exercise: `log_uniform`
+
+# %% role="exercise" exercise="search.log_uniform"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
+#
+# * linear draws; logarithms of one base, and powers of another; logarithms returned as they are;
+# * exponents that are whole numbers; a grid; sorted values;
+# * random numbers from somewhere else than `rng`; a `size` that may be a shape.
+# </details>
+#
+# This check looks at random numbers, so it cannot compare yours with ours. It counts: each stretch of the
+# logarithmic axis must have its share of your values. A right answer fails it by bad luck less than once
+# in 10⁹ times.
+
+# %% role="experiment" uses="log_uniform"
+rng = np.random.default_rng(0)
+draws = {"linear": rng.uniform(1e-5, 1, 10_000), "log-uniform": log_uniform(1e-5, 1.0, 10_000, rng)}
+predicted(my_share_above_a_tenth, np.mean(draws["linear"] > 0.1))
+for name, values in draws.items():
+    shares = [np.mean((values >= 10.0**p) & (values < 10.0 ** (p + 1))) for p in range(-5, 0)]
+    print(f"{name:>12}: shares of the powers of ten, from 0.00001 up: {np.round(shares, 3)}")
+plotting.plot_histograms(
+    {name: {"drawn": np.log10(v)} for name, v in draws.items()}, "log10(value)"
+)
+plt.show()
+
+# %% [markdown]
+# ### Optional: random search
+#
+# Now every trial draws every hyperparameter anew. `objective` is a function of the hyperparameters, and each
+# row of your table holds its result and what it was called with (Search.2). Use your `log_uniform`.
+#
+# ### Exercise: `random_search` (bonus)
+
+# %% role="exercise" exercise="search.random_search"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
+#
+# * one random number for all hyperparameters of a trial, or one setting for all trials;
+# * results beside the wrong settings, or in the wrong column;
+# * a table that is lying on its side; only the winner returned.
+# </details>
+#
+# ### Our own table of slide 9
+#
+# 24 trials of 150 steps on the digits, over learning rate and L2. A real search takes hours, and computers
+# are restarted in between. So the objective gets a memory in a file: what it has once computed, it does not
+# compute again. To try this, the first attempt is stopped in the middle.
+
+# %% role="setup"
+RANGES = np.array([[1e-5, 1.0], [1e-5, 10.0]])  # learning rate, strength of L2
+NAMES = ("learning rate", "strength of L2")
+
+
+def validation_accuracy(learning_rate, reg, dataset, seed=0, steps=150):
+    """Train a small network with L2 on its weights; return its validation accuracy."""
+
+    def update(w, dw, config):
+        penalty = 2 * reg * w if w.ndim == 2 else 0.0
+        return w - config["learning_rate"] * (dw + penalty), config
+
+    history = fit(
+        small_net(seed), dataset, steps=steps, batch_size=64, learning_rate=learning_rate,
+        rng=np.random.default_rng(seed), update=update, progress=False,
+    )  # fmt: skip
+    return history.val_accuracy[-1]
+
+
+# %% role="experiment" uses="normalize log_uniform random_search"
+folder = tempfile.mkdtemp()  # for a search of your own choose a folder that lasts
+trained = []
+
+
+def objective(learning_rate, reg):
+    if len(trained) == 10:
+        trained.append("interrupted")
+        raise KeyboardInterrupt
+    trained.append((learning_rate, reg))
+    return validation_accuracy(learning_rate, reg, prepared)
+
+
+for attempt in (1, 2):
+    with_memory = remembered(objective, Path(folder) / "coarse.json", total=24)
+    try:
+        coarse = random_search(with_memory, RANGES, 24, np.random.default_rng(0))
+    except KeyboardInterrupt:
+        print(f"attempt {attempt} was stopped after {len(trained) - 1} trainings")
+print(f"in both attempts together: {len(trained) - 1} trainings for 24 trials\n")
+for number, (accuracy, learning_rate, reg) in enumerate(coarse):
+    print(f"val_acc: {accuracy:.6f}, lr: {learning_rate:e}, reg: {reg:e}, ({number} / 24)")
+
+# %% [markdown]
+# Read the table as one reads slide 9: where are the good rows, and what do they have in common?
+#
+# ### Optional: from coarse to fine
+#
+# The next search is centred at the best trial and narrower by the factor $s$, *on the logarithmic axis*. With
+# $v^*$ the best setting:
+#
+# $$\bigl[\, v^*_p / r_p, \; v^*_p\, r_p \,\bigr], \qquad \log r_p = \tfrac{s}{2} \log (\text{high}_p /
+#   \text{low}_p) \quad \text{(Search.3)}$$
+#
+# If the best trial lies near the border, the best setting may lie beyond it. The new range reaches there by
+# itself, as long as nobody cuts it off. A trial that failed has NaN for its result.
+#
+# ### Exercise: `refine` (bonus)
+
+# %% role="exercise" exercise="search.refine"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
+#
+# * cut off at the old border; the middle left where it was; the worst trial, the last, or a failed one;
+# * a width on the linear axis, or twice the width;
+# * the column of the results taken for a hyperparameter.
+# </details>
+
+# %% role="experiment" uses="normalize log_uniform random_search refine"
+fine_ranges = refine(coarse, RANGES, 0.4)
+fine = random_search(
+    lambda rate, reg: validation_accuracy(rate, reg, prepared), fine_ranges, 24,
+    np.random.default_rng(1),
+)  # fmt: skip
+ranges = {"coarse": RANGES, "fine": fine_ranges}
+plotting.plot_trials({"coarse": coarse, "fine": fine}, NAMES, ranges)
+plt.show()
+for name, table in {"coarse": coarse, "fine": fine}.items():
+    accuracy, learning_rate, reg = table[table[:, 0].argmax()]
+    print(f"{name:>7}: best {accuracy:.3f} at learning rate {learning_rate:.2g} and L2 {reg:.2g}; "
+          f"median of all trials {np.median(table[:, 0]):.3f}")  # fmt: skip
+inside = fine[(fine[:, 1:] <= RANGES[:, 1]).all(axis=1)]
+print(f"best of the fine trials within the coarse range: {inside[:, 0].max():.3f}")
+
+# %% [markdown]
+# The frames are the two ranges. The coarse search needs few steps for a trial: most of its settings are
+# hopeless, and that shows early. The best coarse learning rate lies close to the upper border; the
+# finer search went beyond it, and found its best there.
+#
+# ### Grid or random?
+#
+# With nine trials over two hyperparameters a grid tries three values of each; random search tries nine. If
+# only one of the two matters (Bergstra & Bengio 2012), six of the nine trainings of the grid are
+# repetitions. Below both get the same ranges; as one never knows where the good values are, the ranges
+# are moved by a random factor for each seed.
+#
+# **Predict, then run.** By how much is the best accuracy of random search above that of the grid, on
+# average?
+
+# %% role="predict"
+my_advantage = None  # your prediction: a difference of accuracies
+
+# %% role="experiment" uses="normalize log_uniform random_search"
+
+
+def nine_trials(seed, way):
+    """Return the tables of nine trials of either kind, in ranges that depend on the seed."""
+    rng = np.random.default_rng(seed)
+    ranges = np.array([[1e-4, 10.0], [1e-6, 1e-2]]) * 10 ** rng.uniform(-1, 1, (2, 1))
+
+    def quick(rate, reg):
+        return validation_accuracy(rate, reg, prepared, seed, steps=40)
+
+    if way == "random":
+        return random_search(quick, ranges, 9, rng)
+    rates, regs = (np.geomspace(low, high, 3) for low, high in ranges)
+    return np.array([[quick(rate, reg), rate, reg] for rate in rates for reg in regs])
+
+
+tables = {way: {} for way in ("grid", "random")}
+
+
+def best_of_nine(way):
+    def best(seed):
+        tables[way][seed] = nine_trials(seed, way)
+        return tables[way][seed][:, 0].max()
+
+    return best
+
+
+versus = compare(best_of_nine("random"), best_of_nine("grid"), range(20), names=("random", "grid"))
+predicted(my_advantage, versus.mean)
+print(versus)
+print(f"random is better for {np.sum(versus.differences > 0)} of 20 seeds, worse for "
+      f"{np.sum(versus.differences < 0)}")  # fmt: skip
+plotting.plot_trials({way: {"trial": t[0]} for way, t in tables.items()}, NAMES)
+plt.show()
+
+# %% [markdown]
+# The ticks at the edges of the two panels show the argument: three different learning rates against nine.
+# The advantage is that large because the range is wide and the learning rate is nearly all that
+# counts. In a range that is narrow enough for three values to hit the good ones, little of it is left.
+
+# %% [markdown] role="question" id="reading-a-search" points=5
+# **Question 4 (5 points).** Use the table (or the picture) of our coarse search. (a) Which of the two
+# hyperparameters decides about success, and how do you see it? What does the other one do when it is
+# large? (b) A colleague wants to draw the learning rate evenly from 0.00001 to 1. How many of 24 trials
+# would you expect above 0.1, how many below 0.001, and would it have gone well *here*? (c) The best
+# coarse trial is close to the upper border of the learning rate. What do you do? (d) You report
+# the best validation accuracy of all 48 trials as the accuracy of your method. Is it too high or too low,
+# and what do you report instead?
+
+# %% [markdown] role="answer"
+# *Model answer.* (a) The learning rate: rows with a small one (below about 0.001) are all bad, whatever
+# the penalty. A large penalty (above about 0.1, together with a large rate) spoils even the good
+# rates, and below about 0.01 it makes little difference. (b) 90 % or about 22 above 0.1, and 0.1 % or
+# none below 0.001. Here the good rates happen to be above 0.1, so it would have worked, by luck: had the
+# good ones been at 0.001, as for slide 9's networks, hardly a trial would have been near them. (c) Extend the
+# range beyond the border and search again around the best; the fine search did, and its best lies beyond
+# 1. (d) Too high: the largest of 48 noisy numbers is partly luck. Report the accuracy of the chosen
+# setting on the test set, used once (or on new validation data, over several seeds).
+#
+# *Rubric.* (a) 1 point for the learning rate with evidence, 1 for the effect of a large penalty. (b) 1 point: about
+# 22 and none, and a sentence on luck. (c) 1 point: extend. (d) 1 point: too high, and the test set.
 
 # %% [markdown]
 # ## 6 The same in PyTorch: activations and initialization
@@ -785,6 +1555,75 @@ print(f"its largest weight: {largest:.5f}; 1/√400 = {400**-0.5:.5f}")
 
 # %% [markdown]
 # ## 7 The same in PyTorch: preprocessing
+#
+# The three functions of part 3 on tensors. **The names are used again**: after the cells below, `normalize`,
+# `pca` and `whiten` are the PyTorch versions. Device and type follow the input.
+#
+# ### Exercise: `normalize` in PyTorch
+
+# %% role="exercise" exercise="preprocessing.torch.normalize"
+
+# %% [markdown]
+# ### Exercise: `pca` in PyTorch (bonus)
+
+# %% role="exercise" exercise="preprocessing.torch.pca"
+
+# %% [markdown]
+# ### Exercise: `whiten` in PyTorch (bonus)
+
+# %% role="exercise" exercise="preprocessing.torch.whiten"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
+#
+# * all those of part 3, and besides:
+# * `x.var()` and `x.std()`, which divide by N − 1 unless told otherwise (accepted, with a remark);
+# * constants made in float32 or on the CPU by hand.
+# </details>
+#
+# Does whitening help to train? A linear classifier on the digits, prepared in three ways, each at the best
+# of seven learning rates; the loss is that of the training batches.
+
+
+# %% role="experiment" uses="normalize whiten"
+def linear_run(seed, dataset, rate):
+    torch.manual_seed(seed)
+    model = torch.nn.Linear(data.x_train.shape[1], len(data.classes)).to(device)
+    return fit_torch(
+        model, dataset, steps=60, batch_size=100, learning_rate=rate,
+        rng=np.random.default_rng(seed), evaluate_every=15, progress=False,
+    )  # fmt: skip
+
+
+tensors = [torch.from_numpy(x).to(device) for x in (data.x_train, data.x_val)]
+ways = {"raw pixels": tensors, "normalized": normalize(*tensors, 1e-2)}
+ways["whitened"] = whiten(*tensors, 1e-2)
+histories = {}
+for name, (train, val) in ways.items():
+    dataset = replace(data, x_train=train.cpu().numpy(), x_val=val.cpu().numpy())
+    attempts = {r: linear_run(0, dataset, r) for r in np.logspace(-1, 2, 7)}
+    rate = min(attempts, key=lambda r: np.mean(attempts[r].loss[-10:]))
+    histories[f"{name}, rate {rate:g}"] = [linear_run(s, dataset, rate) for s in range(1, 6)]
+plotting.plot_curves(histories)
+plt.show()
+finals = {name: [h.val_accuracy[-1] for h in runs] for name, runs in histories.items()}
+raw, normal, white = finals
+for a, b in ((normal, raw), (white, normal)):
+    print(compare(finals[a].__getitem__, finals[b].__getitem__, range(5), names=(a, b)))
+
+# %% [markdown]
+# Raw pixels start with a leap in the wrong direction and need more steps. Whitening is *not* better than
+# normalizing here: the two curves lie on each other. After 60 steps the accuracies do not differ
+# clearly any more; what the preparation buys is the way there.
 
 # %% [markdown]
 # ## 8 What to take away
+#
+# * **Preprocessing** learns from the training data alone and is applied to everything. It makes the loss
+#   less sensitive to the weights, the more so the further the raw data lie from zero (measured). Normalizing
+#   validation data by themselves does not show in validation, and fails in use.
+# * **Before training**: is the first loss $\log C$? Does the network learn twenty examples by heart?
+#   **While training**: too low, too high, a gap and a plateau look different, and each asks for another cure.
+# * **Search** hyperparameters that act by factors on a logarithmic axis, at random, from coarse to fine, and
+#   past the border if the best lies there. With few trials and one hyperparameter that matters, random beats a grid
+#   (measured); in a narrow range hardly.
