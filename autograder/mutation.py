@@ -143,7 +143,7 @@ def _alternatives(node, kinds):
 
 
 def _without_call(call, kinds):
-    if len(call.args) == 1:
+    if len(call.args) == 1 and not isinstance(call.args[0], ast.Starred):
         yield call.args[0]
     receiver = getattr(call.func, "value", None)
     is_module = isinstance(receiver, ast.Name) and receiver.id not in kinds

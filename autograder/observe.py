@@ -1,7 +1,8 @@
 """Run a check's scenario on an implementation and bring back plain arrays, or say what went wrong.
 
 The scenarios speak NumPy. For a PyTorch exercise arrays become tensors on the way in and arrays on
-the way out; a cache is opaque and passes through untouched.
+the way out, and a random generator becomes one of PyTorch's, seeded by its next number; a cache is
+opaque and passes through untouched.
 """
 
 import builtins
@@ -87,6 +88,8 @@ class Implementation:
             if self._cast is not None and value.dtype.kind == "f":
                 value = self._cast(value)
             return value if self._torch is None else self._torch.from_numpy(value)
+        if isinstance(value, np.random.Generator) and self._torch is not None:
+            return self._torch.Generator().manual_seed(int(value.integers(2**63)))
         return value
 
     def _outward(self, name, returns, result):

@@ -4,11 +4,14 @@
 the same `History`. Nothing here warns about a run that diverges: it stops, and its history says so.
 """
 
+import json
 import math
+import os
 import statistics
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -293,6 +296,104 @@ def compare(a, b, seeds, progress=None, names=("a", "b")):
     mean = differences.mean()
     bounds = float(mean), float(mean - margin), float(mean + margin)
     return Comparison(tuple(names), first, second, *bounds)
+
+
+def read_curve(history):
+    """Say in a few words what a run's loss and accuracies look like (slide 8).
+
+    One of: "learning rate too high", when the run diverged or its loss stays large and does not
+    fall; "learning rate too low", when it stays large and falls steadily; "plateau", when it is
+    flat at first and falls later or never; "gap", when the training accuracy is above that on
+    validation data by 0.05 or more; "good". A rule of thumb for the size of these lessons, no
+    more: "too low" means that the steps were not enough at this rate.
+
+    Raises:
+        ValueError: for a run of fewer than 20 steps that did not diverge.
+
+    >>> falling = [2.3 * 0.9**step for step in range(40)]
+    >>> read_curve(History(falling, [40], train_accuracy=[1.0], val_accuracy=[0.9]))
+    'gap'
+    """
+    if history.diverged:
+        return "learning rate too high"
+    whole(20)("the number of steps", len(history.loss))
+    first, tenths = history.loss[0], [np.mean(t) for t in np.array_split(history.loss, 10)]
+    if not tenths[-1] < first:
+        return "learning rate too high"
+    fall, steepest = first - tenths[-1], -np.diff(tenths).min()
+    flat = tenths[1] > 0.99 * first
+    if flat and (fall < 0.01 * first or steepest > 5 * (first - tenths[1])):
+        return "plateau"
+    if tenths[-1] > 0.5 * first:
+        return f"learning rate too {'low' if tenths[4] - tenths[-1] > 0.1 * fall else 'high'}"
+    gap = history.train_accuracy[-1] - history.val_accuracy[-1]
+    return "gap" if gap >= 0.05 else "good"
+
+
+def remembered(function, path, total=None, progress=None):
+    """Return `function` with a memory in a file, so that an interrupted search can go on.
+
+    What it returned once for some numbers it returns again without a call, also after a restart.
+    The file is a JSON list of [numbers..., result]; it is replaced as a whole after each call, so
+    an interruption leaves it complete. Delete it when the function changes.
+
+    Args:
+        function: of finite numbers, such as hyperparameters, that returns a number (NaN: failed).
+        path: of the file; its folder must exist.
+        total: number of calls that are expected; a progress bar counts them.
+        progress: as in `fit`.
+
+    Raises:
+        ValueError: when the file holds something else.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     square = remembered(lambda x: print("computing") or x * x, f"{folder}/squares.json")
+    ...     square(3.0), square(3.0)
+    computing
+    (9.0, 9.0)
+    """
+    from tqdm.auto import tqdm
+
+    path = Path(path)
+    known = _read_results(path) if path.exists() else {}
+    delay = 0 if progress else 3
+    bar = tqdm(
+        total=total, desc="trials", disable=progress is False, delay=delay, leave=False
+    )  # fmt: skip
+
+    def call(*numbers):
+        key = tuple(map(float, numbers))
+        if key not in known:
+            known[key] = float(function(*numbers))
+            _write_results(path, known)
+        bar.update()
+        if bar.n == total:
+            bar.close()
+        return known[key]
+
+    return call
+
+
+def _read_results(path):
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            tuple(numbers): math.nan if result is None else float(result)
+            for *numbers, result in rows
+        }
+    except (ValueError, TypeError):
+        raise ValueError(
+            f"{path} must hold a JSON list of [numbers..., result]; delete it, or choose another "
+            "path"
+        ) from None
+
+
+def _write_results(path, known):
+    rows = [[*key, None if math.isnan(result) else result] for key, result in known.items()]
+    new = path.with_name(f"{path.name}.new")
+    new.write_text(json.dumps(rows) + "\n", encoding="utf-8")
+    os.replace(new, path)
 
 
 def timed(function, repeats=5):

@@ -77,11 +77,17 @@ def test_every_equation_is_cited_by_code_and_every_citation_exists(family):
 
 
 def functions_of(module):
-    """Return the names of the public functions that a module defines, in their order."""
+    """Return the names of the public functions of a module, in their order.
+
+    These are the ones that it defines, and those of another family that its `__all__` passes on.
+    """
+    passed_on = getattr(module, "__all__", ())
     return [
         name
         for name, value in vars(module).items()
-        if inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_"
+        if inspect.isfunction(value)
+        and name[0] != "_"
+        and (value.__module__ == module.__name__ or name in passed_on)
     ]
 
 

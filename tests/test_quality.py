@@ -57,6 +57,7 @@ def lines(body, **kinds):
         ("x -= y\n    return x", ["x += y", "left out: x -= y"]),
         ("raise ValueError(1)\n    return x", ["left out: raise ValueError(1)"]),
         ("return x, y", ["return (y, x)"]),
+        ("return max(*x)", []),
     ],
 )
 def test_mutants_of_a_line(body, expected):

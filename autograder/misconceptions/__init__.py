@@ -14,7 +14,10 @@ from functools import cache
 from autograder import exercises
 from autograder.spec import Exercise, Misconception, Variant
 
+DRAWN = "((fan_in, fan_out), generator=rng, device=rng.device)"
 TO_TORCH = {
+    "rng.standard_normal((fan_in, fan_out))": f"torch.randn{DRAWN}",
+    "rng.random((fan_in, fan_out))": f"torch.rand{DRAWN}",
     ", dtype=float).astype(x.dtype)": ")",  # PyTorch sums well in single precision
     "np.": "torch.",
     "axis=": "dim=",
@@ -64,7 +67,8 @@ def equivalent_of(exercise_id: str) -> dict[str, str]:
     lines = {}
     for module in _modules():
         tables = getattr(module, "EQUIVALENT", {})
-        lines |= tables.get(f"{exercise.family}.{exercise.function}", {})
+        for name in (f"{exercise.family}.{exercise.function}", exercise.id):  # PyTorch's own last
+            lines |= tables.get(name, {})
     return {in_words_of(exercise, line): why for line, why in lines.items()}
 
 

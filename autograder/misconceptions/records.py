@@ -4,16 +4,23 @@ from autograder.exercises import all_exercises
 from autograder.spec import Misconception, Variant
 
 
-def wrong(function, *lines, edited=None):
-    """Return misconceptions from lines (name, hint, *edits), in NumPy and PyTorch.
+def wrong(function, *lines, edited=None, framework=None):
+    """Return misconceptions from lines (name, hint, *edits), in both frameworks or in one.
 
-    The edits apply to the reference of `function`, or to that of `edited` on which it builds.
+    The edits apply to the reference of `function`, or to that of `edited` on which it builds. In
+    their place a line may hold one whole function.
     """
     return tuple(
-        Misconception(exercise_id, name, hint, edits={edited or function: edits})
-        for exercise_id in ids_of(function)
+        Misconception(exercise_id, name, hint, **_change(edited or function, edits))
+        for exercise_id in ids_of(function, framework)
         for name, hint, *edits in lines
     )
+
+
+def _change(function, edits):
+    if callable(edits[0]):
+        return {"functions": {function: edits[0]}}
+    return {"edits": {function: edits}}
 
 
 def right(function, name, *edits, remark="", edited=None, framework=None, **functions):
@@ -24,11 +31,14 @@ def right(function, name, *edits, remark="", edited=None, framework=None, **func
     written = {edited or function: edits} if edits else {}
     return tuple(
         Variant(exercise_id, name, remark, edits=written, functions=functions)
-        for exercise_id in ids_of(function)
-        if framework is None or (framework == "torch") == (".torch." in exercise_id)
+        for exercise_id in ids_of(function, framework)
     )
 
 
-def ids_of(function):
-    """Return the ids of the exercises in which `function` is written."""
-    return [exercise.id for exercise in all_exercises() if exercise.function == function]
+def ids_of(function, framework=None):
+    """Return the ids of the exercises in which `function` is written, in one framework or all."""
+    return [
+        exercise.id
+        for exercise in all_exercises()
+        if exercise.function == function and framework in (None, exercise.framework)
+    ]

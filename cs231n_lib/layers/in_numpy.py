@@ -60,6 +60,8 @@ def affine_backward(dout, cache):
 def relu_forward(x):
     """Rectified linear unit, max(0, x), on an array of any shape.
 
+    Slides 3–4.
+
     >>> relu_forward(np.array([-1.0, 2.0]))[0]
     array([0., 2.])
     """
@@ -69,6 +71,8 @@ def relu_forward(x):
 @validated(dout="...")
 def relu_backward(dout, cache):
     """Gradient of the rectified linear unit: dout where x was positive, 0 elsewhere.
+
+    Slides 3–4.
 
     >>> relu_backward(np.array([5.0, 6.0]), np.array([-1.0, 2.0]))
     array([0., 6.])

@@ -49,6 +49,8 @@ def affine_backward(dout, cache):
 def relu_forward(x):
     """Rectified linear unit, max(0, x), on a tensor of any shape.
 
+    Slides 3–4.
+
     >>> relu_forward(torch.tensor([-1.0, 2.0]))[0]
     tensor([0., 2.])
     """
@@ -58,6 +60,8 @@ def relu_forward(x):
 @validated(dout="...")
 def relu_backward(dout, cache):
     """Gradient of the rectified linear unit: dout where x was positive, 0 elsewhere.
+
+    Slides 3–4.
 
     >>> relu_backward(torch.tensor([5.0, 6.0]), torch.tensor([-1.0, 2.0]))
     tensor([0., 6.])

@@ -121,15 +121,35 @@ class Normalization(Layer):
         return dx
 
 
-class ReLU(Layer):
-    """max(0, x) on arrays of any shape."""
+class Activation(Layer):
+    """Any pair (x, *options) -> out, cache and (dout, cache) -> dx, such as your own leaky ReLU.
+
+    Args:
+        forward, backward: the pair; it works on arrays of any shape and holds no parameters.
+        *options: further arguments of `forward`, such as a slope.
+
+    >>> square = Activation(lambda x: (x**2, x), lambda dout, cache: 2 * cache * dout)
+    >>> square.forward(np.array([3.0])), square.backward(np.array([1.0]))
+    (array([9.]), array([6.]))
+    """
+
+    def __init__(self, forward, backward, *options):
+        super().__init__()
+        self._forward, self._backward, self._options = forward, backward, options
 
     def forward(self, x):
-        out, self.cache = relu_forward(x)
+        out, self.cache = self._forward(x, *self._options)
         return out
 
     def backward(self, dout):
-        return relu_backward(dout, self.cache)
+        return self._backward(dout, self.cache)
+
+
+class ReLU(Activation):
+    """max(0, x) on arrays of any shape."""
+
+    def __init__(self):
+        super().__init__(relu_forward, relu_backward)
 
 
 class MaxPool(Layer):

@@ -5,7 +5,14 @@ told apart in grey; where there are several seeds, a line is their median and it
 A module holds the pictures of a family of techniques; `training` those that all families need.
 """
 
+from cs231n_lib.plotting.foundations import (
+    plot_activation_functions,
+    plot_layer_histograms,
+    plot_unit_states,
+)
 from cs231n_lib.plotting.normalization import plot_computation_graph, plot_running_statistics
+from cs231n_lib.plotting.preprocessing import plot_image_rows, plot_point_clouds
+from cs231n_lib.plotting.search import plot_loss_curves, plot_trials
 from cs231n_lib.plotting.training import (
     plot_batch_sizes,
     plot_curves,
@@ -17,13 +24,20 @@ from cs231n_lib.plotting.training import (
 )
 
 __all__ = [
+    "plot_activation_functions",
     "plot_batch_sizes",
     "plot_computation_graph",
     "plot_curves",
     "plot_histograms",
+    "plot_image_rows",
+    "plot_layer_histograms",
     "plot_lines",
+    "plot_loss_curves",
+    "plot_point_clouds",
     "plot_running_statistics",
     "plot_scale_sweep",
     "plot_timings",
     "plot_train_eval_gap",
+    "plot_trials",
+    "plot_unit_states",
 ]

@@ -1,0 +1,301 @@
+"""Exercises of the family `preprocessing`: what is learned on training data and applied to all.
+
+Inputs are awkward on purpose: training and validation data of different size, mean and spread, an
+eps large enough to see, constant features, fewer examples than features, two directions of one
+spread. What the mathematics leaves open (the sign of a direction, a rotation of white data) is not
+compared: the scenarios turn coordinates into numbers that do not depend on it.
+"""
+
+import numpy as np
+
+from autograder.judge import same_dtype
+from autograder.scenarios import afterwards, failed, family
+from autograder.spec import Check, Verdict
+
+EPS = 0.3  # not the default, and large beside the smaller variances
+N, M, D = 13, 4, 6
+
+
+def split(rng, n_train=N, n_val=M, along=(5.0, 3.0, 1.8, 1.1, 0.8, 0.6)):
+    """Return training and validation data with these spreads along turned axes.
+
+    The features are correlated, and differ in mean and spread.
+    """
+    axes, _ = np.linalg.qr(rng.normal(size=(D, D)))
+    turned = axes.T * np.geomspace(0.7, 1.4, D)
+    mean = rng.normal(0, 4, D)
+    x_train = mean + rng.normal(size=(n_train, D)) * along @ turned
+    x_val = mean + 2 + 1.5 * rng.normal(size=(n_val, D)) * along @ turned
+    return x_train, x_val
+
+
+def evenly_spread(rng):
+    """Return data whose variance is the same in three directions, and smaller in the others."""
+    axes, _ = np.linalg.qr(rng.normal(size=(D, D)))
+    x_train = np.concatenate([axes * [3, 3, 3, 2, 1, 0.5], -axes * [3, 3, 3, 2, 1, 0.5]], axis=1).T
+    return x_train + rng.normal(0, 4, D), rng.normal(0, 3, (M, D))
+
+
+def few(rng):
+    """Return four training examples, which vary in three directions only, and five others."""
+    axes, _ = np.linalg.qr(rng.normal(size=(D, D)))
+    corners = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
+    x_train = corners * rng.uniform([4, 2, 1], [6, 3, 1.5]) @ axes[:3]
+    return x_train + rng.normal(0, 4, D), rng.normal(0, 3, (5, D))
+
+
+def inputs_after(x_train, x_val):
+    return afterwards("x_train x_val", [x_train, x_val])
+
+
+# ------------------------------------------------------------------ normalize
+
+
+def _normalized(prepare=lambda x_train, x_val: None, eps=(EPS,)):
+    def run(impl, rng):
+        x_train, x_val = split(rng)
+        prepare(x_train, x_val)
+        return impl.normalize(x_train, x_val, *eps)
+
+    return run
+
+
+def _constant(x_train, x_val):
+    x_train[:, 1] = x_val[:, 1] = 3.5  # its sums are exact, so its variance is exactly 0
+    x_val[0, 1] = 3.75
+
+
+def _training_data(impl, rng):
+    return {"x_train_out": _normalized()(impl, rng)[0]}
+
+
+def _validation_data(impl, rng):
+    return {"x_val_out": _normalized()(impl, rng)[1]}
+
+
+def _one_validation_example(impl, rng):
+    x_train, x_val = split(rng, n_val=1)
+    return {"x_val_out": impl.normalize(x_train, x_val, EPS)[1]}
+
+
+def _constant_feature(impl, rng):
+    out = _normalized(_constant, eps=())(impl, rng)
+    return dict(zip(OUTPUTS, out, strict=True))
+
+
+def _far_from_zero(impl, rng):
+    x_train, x_val = (1000 + x.astype(np.float32) for x in split(rng))
+    return dict(zip(OUTPUTS, impl.normalize(x_train, x_val, EPS), strict=True))
+
+
+def _types_and_inputs(
+    function, *options, observed=lambda *out: dict(zip(OUTPUTS, out, strict=True))
+):
+    def scenario(impl, rng):
+        x_train, x_val = split(rng)
+        single = x_train.astype(np.float32), x_val.astype(np.float32)
+        out = getattr(impl, function)(*single, *options)
+        double = getattr(impl, function)(x_train, x_val, *options)
+        of_float64 = {f"{key} of float64 x": value for key, value in observed(*double).items()}
+        return {**observed(*out), **of_float64, **inputs_after(*single)}
+
+    return scenario
+
+
+# ------------------------------------------------------------------ kill the bug
+
+
+def guarded_normalize(x_train, x_val):
+    """Standardize each feature; where the standard deviation is 0, divide by 1 instead."""
+    mean, std = x_train.mean(axis=0), x_train.std(axis=0)
+    std = np.where(std == 0, 1, std)
+    return (x_train - mean) / std, (x_val - mean) / std
+
+
+def _separate(impl, rng):
+    x = impl.separating_feature()
+    if _unfair(x):
+        return {"__x": x, "outcome": np.array(_outcome(x))}
+    own, _ = impl.normalize(x.copy(), x[:1].copy())
+    return {"__x": x, "__own": own, "outcome": np.array(_outcome(x, own))}
+
+
+def _separates(seen, expected):
+    """Judge: on a fair input the student's function gives zeros and the guarded one does not."""
+    outcome = _outcome(seen.get("__x", np.array(0)), seen.get("__own"))
+    return failed(OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
+
+
+OUTCOMES = (
+    "right and wrong differ",
+    "x_train must have shape (N, D), with 1 to 100,000 numbers",
+    "x_train must be float32",
+    "x_train must be finite and stay within ±1,000",
+    "every feature of x_train must be constant: the same number in all rows",
+    "your own normalize is not near 0 on this x_train",
+    "the guard holds on this x_train: both give zeros, or nearly",
+    "the guard holds on these few rows: both give zeros, or nearly",
+)
+
+
+def _outcome(x, own=None):
+    """Return the place in OUTCOMES of what `x` and the student's output for it show."""
+    unfair = _unfair(x)
+    if unfair:
+        return unfair
+    if own is None or own.shape != x.shape or not np.abs(own).max() < 0.05:
+        return 5
+    if np.abs(guarded_normalize(x, x[:1])[0]).max() >= 0.5:
+        return 0
+    return 6 if len(x) >= 100 else 7
+
+
+def _unfair(x):
+    if x.ndim != 2 or not 0 < x.size <= 100_000:
+        return 1
+    if x.dtype != np.float32:
+        return 2
+    if not (np.abs(x) <= 1000).all():
+        return 3
+    return 4 if (x != x[0]).any() else 0
+
+
+# ------------------------------------------------------------------ pca
+
+
+def turned(z_train, z_val):
+    """Return coordinates with signs chosen so that the first training example has none below 0."""
+    signs = np.where(z_train[:1] < 0, -1, 1).astype(z_train.dtype)
+    same = signs.shape[1:] == z_val.shape[1:]
+    return {"z_train": z_train * signs, "z_val": z_val * signs if same else z_val}
+
+
+def inner_products(z_train, z_val):
+    """Return what a rotation of white data leaves alone: lengths and angles, as inner products."""
+    pairs = np.triu_indices(len(z_train))
+    return {
+        "inner products of training examples": (z_train @ z_train.T)[pairs],
+        "inner products with validation examples": _products(z_val, z_train),
+    }
+
+
+def _products(a, b):
+    return a @ b.T if a.shape[1:] == b.shape[1:] else a
+
+
+def _first_directions(key, k):
+    def scenario(impl, rng):
+        return {key: turned(*impl.pca(*split(rng, n_train=40), k))[key]}
+
+    return scenario
+
+
+def _few_examples(impl, rng):
+    return turned(*impl.pca(*few(rng), 3))
+
+
+def _equal_spreads(impl, rng):
+    return inner_products(*impl.pca(*evenly_spread(rng), 3))
+
+
+# ------------------------------------------------------------------ whiten
+
+
+def _whitened(key):
+    def scenario(impl, rng):
+        return {key: inner_products(*impl.whiten(*split(rng), EPS))[key]}
+
+    return scenario
+
+
+def _few_examples_whitened(impl, rng):
+    return inner_products(*impl.whiten(*few(rng), EPS))
+
+
+def _equal_spreads_whitened(impl, rng):
+    return inner_products(*impl.whiten(*evenly_spread(rng)))
+
+
+# ------------------------------------------------------------------ the exercises
+
+OUTPUTS = ("x_train_out", "x_val_out")
+RETURNS = {
+    "normalize": OUTPUTS,
+    "separating_feature": ("x_train",),
+    "pca": ("z_train", "z_val"),
+    "whiten": OUTPUTS,
+}
+FORBIDDEN = (
+    "sklearn.preprocessing.StandardScaler",
+    "sklearn.preprocessing.scale",
+    "sklearn.decomposition.PCA",
+    "scipy.stats.zscore",
+    "torch.pca_lowrank",
+    "torch.nn.functional.batch_norm",
+)
+PRECISION = "float32 and float64 alike, inputs stay as they were"
+
+exercise = family("preprocessing", RETURNS, FORBIDDEN)
+
+NORMALIZE = exercise(
+    "Centre and scale every feature",
+    "normalize",
+    (
+        Check("training data", 4, _training_data),
+        Check("validation data, treated as the training data was", 4, _validation_data),
+        Check("a single validation example", 2, _one_validation_example),
+        Check("a constant feature, default eps", 3, _constant_feature),
+        Check("float32 around 1,000", 1.5, _far_from_zero),
+        Check(PRECISION, 1.5, _types_and_inputs("normalize", EPS), same_dtype),
+    ),
+    "6–7",
+)
+SEPARATING = exercise(
+    "Kill the bug: a constant feature that the guard does not see",
+    "normalize separating_feature",
+    (Check("your input tells right from wrong", 3, _separate, _separates),),
+    "6–7",
+    given=(guarded_normalize,),
+    bonus=True,
+)
+PCA = exercise(
+    "Principal components: the directions of largest variance",
+    "pca",
+    (
+        Check("training data along the first directions", 1.25, _first_directions("z_train", 4)),
+        Check("validation data along the same directions", 1, _first_directions("z_val", 2)),
+        Check("fewer examples than features", 0.5, _few_examples),
+        Check("three directions of equal variance", 0.5, _equal_spreads),
+        Check(PRECISION, 0.75, _types_and_inputs("pca", 2, observed=turned), same_dtype),
+    ),
+    "6–7",
+    bonus=True,
+)
+WHITEN = exercise(
+    "Whitening: no correlation, and variance 1 in every direction",
+    "whiten",
+    (
+        Check("training data", 1, _whitened("inner products of training examples")),
+        Check("validation data", 1, _whitened("inner products with validation examples")),
+        Check("fewer examples than features", 0.75, _few_examples_whitened),
+        Check("directions of equal variance, default eps", 0.5, _equal_spreads_whitened),
+        Check(
+            PRECISION,
+            0.75,
+            _types_and_inputs("whiten", EPS, observed=inner_products),
+            same_dtype,
+        ),
+    ),
+    "6–7",
+    bonus=True,
+)
+
+EXERCISES = (
+    NORMALIZE,
+    SEPARATING,
+    PCA,
+    WHITEN,
+    NORMALIZE.in_torch(points=6),
+    PCA.in_torch(points=2),
+    WHITEN.in_torch(points=2),
+)
