@@ -344,3 +344,28 @@ def adamw(w, dw, config=None):
     next_w = w - learning_rate * (m_hat / (np.sqrt(v_hat) + eps) + weight_decay * w)  # AdamW.1
     config.update(m=m, v=v, t=t)
     return next_w, config
+
+
+def separating_curvatures():
+    """Return curvatures of a bowl in which a look-ahead in the wrong direction gets lost.
+
+    Returns:
+        h: (D,) floats above 0: the bowl is ½ Σ h w². With learning rate 0.1 and momentum 0.9,
+            100 steps of Nesterov's momentum from w = 1 come to less than 0.01, and 100 steps with
+            the look-ahead at w - momentum * v end, in one direction at least, beyond 1.
+
+    Slides 31–33: a place to look at counts only where the gradient changes from place to place.
+    """
+    return np.array([5.0])  # rate · curvature = ½: between 1/momentum - 1 and 1.36
+
+
+def separating_gradients():
+    """Return gradients on which Adam without bias correction ends far away from Adam.
+
+    Returns:
+        gradients: (T,) floats, T at most 20, with sizes between 0.001 and 1000, after which the two
+            are 90 learning rates apart, in the one weight that they belong to.
+
+    Slides 45–46: at first the second mean is too small by more than the first.
+    """
+    return np.ones(20)  # the steps add up, and the longest is the twelfth
