@@ -1,13 +1,15 @@
 """Run a check's scenario on an implementation and bring back plain arrays, or say what went wrong.
 
 The scenarios speak NumPy. For a PyTorch exercise arrays become tensors on the way in and arrays on
-the way out; a cache is opaque and passes through untouched.
+the way out; a cache is opaque and passes through untouched. A function that a scenario passes in,
+such as one that returns the gradient at a point, is called with arrays and answers in tensors.
 """
 
 import builtins
 import contextlib
 import dis
 import importlib
+import inspect
 import io
 import linecache
 import traceback
@@ -87,7 +89,16 @@ class Implementation:
             if self._cast is not None and value.dtype.kind == "f":
                 value = self._cast(value)
             return value if self._torch is None else self._torch.from_numpy(value)
-        return value
+        return self._callback(value) if inspect.isfunction(value) else value
+
+    def _callback(self, function):
+        """Return a scenario's `function` as code under test calls it: arrays inside, as outside."""
+
+        def call(*args):
+            arrays = (self._array(f"what {function.__name__} is called with", a) for a in args)
+            return self._inward(function(*arrays))
+
+        return call
 
     def _outward(self, name, returns, result):
         values = (result,) if len(returns) == 1 else result
