@@ -82,7 +82,8 @@ class Optimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            entries = [self._entry(w, group) for w in group["params"] if w.grad is not None]
+            names = self.names_of_state(group)
+            entries = [self._entry(w, names) for w in group["params"] if w.grad is not None]
             for portion in _portions(entries, group["foreach"]):
                 w, dw, *state, steps = map(list, zip(*portion, strict=True))
                 if group["weight_decay"] and not self.decoupled:
@@ -90,7 +91,7 @@ class Optimizer(torch.optim.Optimizer):
                 self.rule(group, w, dw, *state, steps)
         return loss
 
-    def _entry(self, w, group):
+    def _entry(self, w, names):
         """Return (w, its gradient, *its state, number of this step)."""
         if w.grad.is_sparse or w.is_complex():
             raise RuntimeError(
@@ -98,11 +99,11 @@ class Optimizer(torch.optim.Optimizer):
                 f"{w.dtype}; torch.optim has optimizers for others"
             )
         state = self.state[w]
-        for name in self.names_of_state(group):
+        for name in names:
             if name not in state:
                 state[name] = torch.zeros_like(w, memory_format=torch.preserve_format)
         state["step"] = int(state.get("step", 0)) + 1
-        return w, w.grad, *(state[name] for name in self.names_of_state(group)), state["step"]
+        return w, w.grad, *(state[name] for name in names), state["step"]
 
     def names_of_state(self, group):
         """Return the names of the tensors that are kept for each parameter of a group."""
@@ -117,9 +118,8 @@ def _portions(entries, foreach):
     """Yield lists of entries, or of blocks of them: what is worked on at a time."""
     if not entries:
         return
-    if foreach is None and not torch.compiler.is_compiling():
-        foreach = True if entries[0][0].is_cuda else None
-    elif foreach is None:
+    stateless = len(entries[0]) == 3  # nothing that a cache could hold for later
+    if foreach is None and (stateless or entries[0][0].is_cuda or torch.compiler.is_compiling()):
         foreach = True
     if foreach is not None:
         yield from [entries] if foreach else ([entry] for entry in entries)
