@@ -248,11 +248,9 @@ def _look_types(impl, rng):
 
 def backward_lookahead(w, gradient, config):
     """Take a step of Nesterov's momentum, looking the wrong way."""
-    learning_rate, momentum = config["learning_rate"], config["momentum"]
-    v = config.get("velocity", np.zeros_like(w))
-    v = momentum * v - learning_rate * gradient(w - momentum * v)
-    config["velocity"] = v
-    return w + v, config
+    carried = config["momentum"] * (w - config.get("before", w))  # the velocity was the last step
+    config["before"] = w
+    return w + carried - config["learning_rate"] * gradient(w - carried), config
 
 
 KILL_RATE, KILL_MOMENTUM, KILL_STEPS = 0.1, 0.9, 100

@@ -6,6 +6,15 @@ A module holds the pictures of a family of techniques; `training` those that all
 """
 
 from cs231n_lib.plotting.normalization import plot_computation_graph, plot_running_statistics
+from cs231n_lib.plotting.optim import (
+    Landscape,
+    animate_trajectories,
+    landscapes,
+    plot_trajectories,
+    ravine,
+    saddle,
+    two_valleys,
+)
 from cs231n_lib.plotting.training import (
     plot_batch_sizes,
     plot_curves,
@@ -17,6 +26,9 @@ from cs231n_lib.plotting.training import (
 )
 
 __all__ = [
+    "Landscape",
+    "animate_trajectories",
+    "landscapes",
     "plot_batch_sizes",
     "plot_computation_graph",
     "plot_curves",
@@ -26,4 +38,8 @@ __all__ = [
     "plot_scale_sweep",
     "plot_timings",
     "plot_train_eval_gap",
+    "plot_trajectories",
+    "ravine",
+    "saddle",
+    "two_valleys",
 ]
