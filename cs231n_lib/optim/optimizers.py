@@ -1,7 +1,7 @@
 """Optimizer classes: drop-ins for those of `torch.optim`, with the rules of `in_torch` inside.
 
-They take parameter groups and closures, work with `torch.optim.lr_scheduler`, and exchange their
-`state_dict` with the built-in ones. Each rule is written once, on lists of tensors, and `foreach`
+They take parameter groups and closures, work with `torch.optim.lr_scheduler`, and can go on from a
+`state_dict` of the built-in ones. Each rule is written once, on lists of tensors, and `foreach`
 says how many tensors it gets at a time:
 
 - True: all of a group, which is best on a GPU, and what `torch.compile` is given;
