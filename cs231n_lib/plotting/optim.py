@@ -198,14 +198,19 @@ def plot_trajectories(races, losses=True):
 
 
 def _draw_landscape(ax, landscape, title):
+    _draw_contours(ax, landscape)
+    ax.scatter(*landscape.start, s=70, fc="white", ec="black", marker="o", zorder=4)
+    ax.scatter(*landscape.minima[0], s=110, fc="black", ec="white", marker="*", zorder=4)
+    ax.set_title(title)
+
+
+def _draw_contours(ax, landscape):
     (left, right), (bottom, top) = landscape.box
     grid = np.stack(np.meshgrid(np.linspace(left, right, 121), np.linspace(bottom, top, 121)), -1)
     height = landscape.above(grid)
     levels = height.max() * np.linspace(0.03, 1, 12) ** 2  # closer together at the bottom
     ax.contour(grid[..., 0], grid[..., 1], height, levels, colors="0.75", linewidths=0.8)
-    ax.scatter(*landscape.start, s=70, fc="white", ec="black", marker="o", zorder=4)
-    ax.scatter(*landscape.minima[0], s=110, fc="black", ec="white", marker="*", zorder=4)
-    ax.set(xlim=(left, right), ylim=(bottom, top), title=title)
+    ax.set(xlim=(left, right), ylim=(bottom, top))
     ax.spines[["top", "right"]].set_visible(False)
 
 
@@ -222,6 +227,44 @@ def _draw_loss(ax, above, k, label):
     every = (k * len(above) // 60, max(1, len(above) // 10))
     drawn = np.where(above < SKY, np.maximum(above, GROUND), np.nan)
     ax.plot(drawn, label=label, markevery=every, **look)
+
+
+def plot_lookahead(landscape, w, v, rate, momentum):
+    """Draw one step of momentum and one of Nesterov's from the same place and velocity.
+
+    Args:
+        landscape: on which they stand; w: (2,) the place; v: (2,) the velocity.
+        rate, momentum: of both.
+
+    >>> figure = plot_lookahead(ravine(6), (-2.0, 0.9), (1.6, -1.2), 0.12, 0.9)
+    >>> [ax.get_title() for ax in figure.axes]
+    ['momentum', 'Nesterov']
+    >>> plt.close(figure)
+    """
+    w, carried, ends = np.array(w), momentum * np.array(v), [np.array(landscape.minima[0])]
+    figure, axes = plt.subplots(1, 2, figsize=(11.8, 3.4), layout="constrained")
+    for ax, title, asked in zip(axes, ("momentum", "Nesterov"), (w, w + carried), strict=True):
+        _draw_contours(ax, landscape)
+        pull = -rate * landscape.gradient(asked)
+        arrows = {
+            "ρv: what is left of the velocity": (w, carried, 0.008),
+            "−α times the gradient, where it is taken": (asked, pull, 0.008),
+            "the new velocity: both together": (w, carried + pull, 0.014),
+        }
+        for k, (label, (start, arrow, width)) in enumerate(arrows.items()):
+            look = {"angles": "xy", "scale_units": "xy", "scale": 1, "zorder": 5 - k}
+            ax.quiver(
+                *start, *arrow, color=style((1, 0, 3)[k])[0], label=label, width=width, **look
+            )
+        ends += [w, w + carried, w + carried + pull]
+        ax.scatter(*w, s=60, fc="white", ec="black", zorder=9)
+        ax.scatter(*landscape.minima[0], s=110, fc="black", ec="white", marker="*", zorder=4)
+        ax.set(title=title, xlabel="first weight")
+    axes[0].set_ylabel("second weight")
+    low, high = np.min(ends, axis=0) - 0.5, np.max(ends, axis=0) + 0.5
+    plt.setp(axes, xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    legend(figure, axes)
+    return figure
 
 
 def animate_trajectories(races, frames=40, seconds=6.0):
