@@ -55,6 +55,7 @@ import numpy as np
 import torch
 from IPython.display import display
 from threadpoolctl import threadpool_limits
+from tqdm.auto import tqdm
 
 from autograder.check import check, needs
 from cs231n_lib import plotting
@@ -173,12 +174,12 @@ interact(
 # ### How many steps?
 #
 # Which rate is best? The one at which both factors are equally far from zero, one positive and one
-# negative: $\alpha = 2 / (\kappa + 1)$, and both are then $\pm (\kappa - 1)/(\kappa + 1)$. So with the
-# best of all rates, the distance from the minimum is multiplied by $(\kappa - 1)/(\kappa + 1) \approx
-# 1 - 2/\kappa$ in every step.
+# negative: $\alpha = 2 / (\kappa + 1)$, and both are then $\pm (\kappa - 1)/(\kappa + 1)$. So with
+# the best of all rates, the distance from the minimum is multiplied by $(\kappa - 1)/(\kappa + 1)
+# \approx 1 - 2/\kappa$ in every step.
 #
-# **Predict, then run.** With the best rate for each, how many times as many steps does it take to get a
-# million times nearer to the minimum in a ravine of condition number 1000 as in one of 10?
+# **Predict, then run.** With the best rate for each, how many times as many steps does it take to
+# get a million times nearer to the minimum in a ravine of condition number 1000 as in one of 10?
 
 # %% role="predict"
 my_factor_of_steps = None  # your prediction: a number
@@ -220,11 +221,11 @@ plt.show()
 # looking at it. And the condition numbers of networks are not small, as part 3 will show.
 
 # %% [markdown] role="question" id="steep-and-flat" points=5
-# **Question 1 (5 points).** Slide 21: *what if the loss changes quickly in one direction and slowly in
-# another? What does gradient descent do?* (a) Answer for $\kappa = 20$ with $\alpha\kappa = 1.9$:
-# give the factor by which each of the two weights is multiplied in a step, and say how each shows in
-# the picture. (b) For which $\alpha$ does gradient descent on this loss converge, and why does the
-# flat direction have no say in it? (c) Derive the best rate $2/(\kappa + 1)$.
+# **Question 1 (5 points).** Slide 21: *what if the loss changes quickly in one direction and slowly
+# in another? What does gradient descent do?* (a) Answer for $\kappa = 20$ with $\alpha\kappa =
+# 1.9$: give the factor by which each of the two weights is multiplied in a step, and say how each
+# shows in the picture. (b) For which $\alpha$ does gradient descent on this loss converge, and why
+# does the flat direction have no say in it? (c) Derive the best rate $2/(\kappa + 1)$.
 
 # %% [markdown] role="answer"
 # *Model answer.* (a) $1 - \alpha\kappa = -0.9$ in the steep direction: the weight changes its sign in
@@ -236,16 +237,16 @@ plt.show()
 # With growing $\alpha$ the first falls and the second, once past $1/\kappa$, grows; the best is where
 # they are equal: $1 - \alpha = \alpha\kappa - 1$, hence $\alpha = 2/(\kappa+1)$.
 #
-# *Rubric.* (a) 2 points: both factors (1), zigzag and creeping assigned to them (1). (b) 1.5 points: the
-# bound $2/\kappa$ (1), the steep direction implies the other (0.5). (c) 1.5 points: balance of the two (1),
-# result (0.5).
+# *Rubric.* (a) 2 points: both factors (1), zigzag and creeping assigned to them (1). (b) 1.5
+# points: the bound $2/\kappa$ (1), the steep direction implies the other (0.5). (c) 1.5 points:
+# balance of the two (1), result (0.5).
 
 # %% [markdown]
 # ## 3 Where the gradient is zero
 #
-# Slide 23 asks: *what if the loss has a local minimum or a saddle point?* In both the gradient is zero,
-# and slide 24 answers: gradient descent gets stuck. For a minimum that is the whole truth. For a
-# saddle, look closely.
+# Slide 23 asks: *what if the loss has a local minimum or a saddle point?* In both the gradient is
+# zero, and slide 24 answers: gradient descent gets stuck. For a minimum that is the whole truth.
+# For a saddle, look closely.
 
 # %% role="experiment" uses="sgd"
 valleys, pass_between = plotting.two_valleys(), plotting.saddle()
@@ -265,18 +266,18 @@ plotting.plot_trajectories({"saddle": (pass_between, near_the_axis)})
 plt.show()
 
 # %% [markdown]
-# In the first picture, where one ends depends on where one begins: of the two valleys, gradient descent
-# takes the one in whose basin it stands, and stays. (The circle is the usual start.)
+# In the first picture, where one ends depends on where one begins: of the two valleys, gradient
+# descent takes the one in whose basin it stands, and stays. (The circle is the usual start.)
 #
-# The saddle in the second is $f = \tfrac12 x^2 - \tfrac12 y^2 + \tfrac14 y^4$: curvature 1 along $x$,
-# curvature −1 along $y$, two minima at $y = \pm 1$. Started *exactly* on the $x$ axis, gradient descent
-# runs into the saddle and stays for ever: the axis is the saddle's **stable manifold**, the set of all
-# points from which one gets there. Started a hair's breadth beside it, it slows down near the saddle, and
-# leaves. Near the saddle each step multiplies $y$ by $1 + \alpha$, so what counts is how often one
-# has to multiply until a hair has become one half.
+# The saddle in the second is $f = \tfrac12 x^2 - \tfrac12 y^2 + \tfrac14 y^4$: curvature 1 along
+# $x$, curvature −1 along $y$, two minima at $y = \pm 1$. Started *exactly* on the $x$ axis,
+# gradient descent runs into the saddle and stays for ever: the axis is the saddle's **stable
+# manifold**, the set of all points from which one gets there. Started a hair's breadth beside it,
+# it slows down near the saddle, and leaves. Near the saddle each step multiplies $y$ by $1 +
+# \alpha$, so what counts is how often one has to multiply until a hair has become one half.
 #
-# **Predict, then run.** Started 10⁻⁴ off the axis, leaving the saddle takes some number of steps. How many
-# times as many does it take from 10⁻⁸?
+# **Predict, then run.** Started 10⁻⁴ off the axis, leaving the saddle takes some number of steps.
+# How many times as many does it take from 10⁻⁸?
 
 # %% role="predict"
 my_factor_of_leaving = None  # your prediction: a number
@@ -330,20 +331,22 @@ plotting.plot_lines(sizes, curves, "number of weights n", "share with a minimum"
 plt.show()
 
 # %% [markdown]
-# If the signs of the eigenvalues were independent, the share would halve with every further weight. It
-# falls faster still, because eigenvalues repel each other. With five weights it is less than one in
-# five thousand, and a network has millions. So in high dimension a place with zero gradient is
-# practically always a saddle, unless something pushes the eigenvalues up; and something does: Dauphin
-# et al. (2014, arXiv:1406.2572), on slide 25, find that at *low* loss few negative eigenvalues are left.
+# If the signs of the eigenvalues were independent, the share would halve with every further weight.
+# It falls faster still, because eigenvalues repel each other. With five weights it is less than one
+# in five thousand, and a network has millions. So in high dimension a place with zero gradient is
+# practically always a saddle, unless something pushes the eigenvalues up; and something does:
+# Dauphin et al. (2014, arXiv:1406.2572), on slide 25, find that at *low* loss few negative
+# eigenvalues are left.
 #
 # A real network is not a random matrix. This one has 64 inputs, 8 hidden units and 10 scores, so 610
 # weights, and its Hessian on 500 digits is a matrix that autograd can compute in full.
 
 
-# %% role="setup"
+# %% role="experiment"
 X_FEW, Y_FEW = data.x_train[:500].astype(np.float64), data.y_train[:500]
 
 
+# %% role="setup"
 def small_net(seed, hidden=8):
     """Return a network with one hidden layer, in double precision."""
     rng = np.random.default_rng(seed)
@@ -391,7 +394,7 @@ def describe_curvature(values):
 
 # %% role="experiment" uses="sgd"
 spectra = {}
-for steps in (0, 300, 3000):
+for steps in tqdm((0, 300, 3000), "training", delay=2, leave=False):
     net = small_net(0)
     losses = descend(net, sgd, {"learning_rate": 0.3}, steps + 1)
     values = spectra[f"after {steps} steps"] = hessian_eigenvalues(net)
@@ -408,9 +411,10 @@ plt.show()
 #
 # ### A saddle that you may have met
 #
-# Start a network with all hidden units *equal*. Then their gradients are equal too, and they stay equal
-# for ever: the network behaves as if it had one hidden unit. That set of weights is a stable manifold, and
-# what gradient descent finds on it is the best network with one hidden unit. Is that a minimum?
+# Start a network with all hidden units *equal*. Then their gradients are equal too, and they stay
+# equal for ever: the network behaves as if it had one hidden unit. That set of weights is a stable
+# manifold, and what gradient descent finds on it is the best network with one hidden unit. Is that
+# a minimum?
 
 
 # %% role="setup"
@@ -440,36 +444,37 @@ plt.show()
 # %% [markdown]
 # With equal units the loss settles high above what eight units can do, and dozens of directions lead
 # down from there. Gradient descent takes none of them, because its gradient has no component along
-# them; a difference in the tenth digit is enough to leave. That is why weights are drawn at random.
+# them; a difference in the ninth decimal place is enough to leave. That is why weights are drawn at random.
 
 # %% [markdown] role="question" id="zero-gradient" points=5
-# **Question 2 (5 points).** Slide 23: *what if the loss function has a local minimum or a saddle point?*
-# (a) Say for each of the two what gradient descent does, starting from a point near it that is drawn at
-# random. (b) Slide 24 says "gets stuck". For the saddle, name the set of starting points for which this
-# holds, and two things that, in practice, take one off it. (c) Why are saddles the more common of
-# the two in high dimension? Use your measured shares, and say what keeps this argument from being a
-# proof for networks.
+# **Question 2 (5 points).** Slide 23: *what if the loss function has a local minimum or a saddle
+# point?* (a) Say for each of the two what gradient descent does, starting from a point near it that
+# is drawn at random. (b) Slide 24 says "gets stuck". For the saddle, name the set of starting
+# points for which this holds, and two things that, in practice, take one off it. (c) Why are
+# saddles the more common of the two in high dimension? Use your measured shares, and say what keeps
+# this argument from being a proof for networks.
 
 # %% [markdown] role="answer"
 # *Model answer.* (a) Near a local minimum all curvatures are positive, so all deviations shrink:
-# gradient descent converges to it and stays. Near a saddle the deviation along directions of positive
-# curvature shrinks, that along negative curvature grows by $1 + \alpha|h|$ in every step: it
-# approaches, slows down, and leaves after a number of steps that is proportional to the logarithm of how near the
-# start was to the stable manifold. (b) The stable manifold, such as the $x$ axis, or equal hidden
-# units; a random start (it is a set of measure zero), the noise of mini-batches, rounding. (c) For
-# a minimum *all* n eigenvalues must be positive. For random symmetric matrices the share falls faster than
+# gradient descent converges to it and stays. Near a saddle the deviation along directions of
+# positive curvature shrinks, that along negative curvature grows by $1 + \alpha|h|$ in every step:
+# it approaches, slows down, and leaves after a number of steps that is proportional to the
+# logarithm of how near the start was to the stable manifold. (b) The stable manifold, such as the
+# $x$ axis, or equal hidden units; a random start (it is a set of measure zero), the noise of
+# mini-batches, rounding. (c) For a minimum *all* n eigenvalues must be positive. For random
+# symmetric matrices the share falls faster than
 # $2^{-n}$: 0.5, 0.15, 0.025, 0.003, … as measured. Not a proof: the Hessian of a network is not such a
 # random matrix; at low loss its negative eigenvalues are few, and many are near zero.
 #
-# *Rubric.* (a) 2 points: 1 each. (b) 1.5 points: the set (0.5), two ways off it (0.5 each). (c) 1.5 points:
-# all signs must agree (0.5), numbers (0.5), the reservation (0.5).
+# *Rubric.* (a) 2 points: 1 each. (b) 1.5 points: the set (0.5), two ways off it (0.5 each). (c) 1.5
+# points: all signs must agree (0.5), numbers (0.5), the reservation (0.5).
 
 # %% [markdown]
 # ## 4 Gradients from mini-batches
 #
-# Slide 26: the loss is a mean over N examples, and so is its gradient. A mini-batch takes the mean of B
-# of them, drawn at random: right on average, and noisy. How noisy? The mean of B independent draws has
-# a B-th of the variance of one.
+# Slide 26: the loss is a mean over N examples, and so is its gradient. A mini-batch takes the mean
+# of B of them, drawn at random: right on average, and noisy. How noisy? The mean of B independent
+# draws has a B-th of the variance of one.
 #
 # **Predict, then run.** You want noise of half the *size* (half the standard deviation). How many
 # times as many examples must be in a batch?
@@ -508,8 +513,8 @@ plt.show()
 #
 # ### What noise does to gradient descent
 #
-# With noise of standard deviation $\sigma$ in each component, gradient descent on a quadratic
-# does not arrive. In each direction of curvature $h$ it shrinks its error by $(1 - \alpha h)$ and adds
+# With noise of standard deviation $\sigma$ in each component, gradient descent on a quadratic does
+# not arrive. In each direction of curvature $h$ it shrinks its error by $(1 - \alpha h)$ and adds
 # $\alpha\sigma$ times a random number, until both balance. Summed over the directions, the mean loss
 # levels off at
 #
@@ -541,14 +546,15 @@ plt.show()
 #
 # ## 5 Momentum, twice
 #
-# All three troubles have something in common: gradient descent has no memory. In the ravine, each step
-# across undoes the one before, and each step along repeats it. Whoever could add up the steps would see
-# the first cancel and the second accumulate. Near a saddle there was speed, and it is forgotten. With
-# noise, the average of many gradients would be better than any one of them.
+# All three troubles have something in common: gradient descent has no memory. In the ravine, each
+# step across undoes the one before, and each step along repeats it. Whoever could add up the steps
+# would see the first cancel and the second accumulate. Near a saddle there was speed, and it is
+# forgotten. With noise, the average of many gradients would be better than any one of them.
 #
 # The idea in one picture: not a walker who looks at the slope at each step, but a ball, which has a
-# **velocity** $v$, and on which the slope only pulls (Polyak 1964; slides 27–30). A share $\rho < 1$ of
-# the velocity survives a step; $1 - \rho$ is friction. With the rate inside the velocity (slide 28),
+# **velocity** $v$, and on which the slope only pulls (Polyak 1964; slides 27–30). A share $\rho <
+# 1$ of the velocity survives a step; $1 - \rho$ is friction. With the rate inside the velocity
+# (slide 28),
 #
 # $$v_{t+1} = \rho \, v_t - \alpha \, g_t \quad \text{(Momentum.1)} \qquad\qquad
 #   x_{t+1} = x_t + v_{t+1} \quad \text{(Momentum.2)}$$
@@ -560,8 +566,8 @@ plt.show()
 # %% role="exercise" exercise="optim.sgd_momentum"
 
 # %% [markdown]
-# The other form (slide 27, and `torch.optim.SGD`) keeps the rate out of the velocity, which then has the
-# sign and the size of a gradient:
+# The other form (slide 27, and `torch.optim.SGD`) keeps the rate out of the velocity, which then
+# has the sign and the size of a gradient:
 #
 # $$v_{t+1} = \rho \, v_t + g_t \quad \text{(Momentum.3)} \qquad\qquad
 #   x_{t+1} = x_t - \alpha \, v_{t+1} \quad \text{(Momentum.4)}$$
@@ -583,8 +589,8 @@ plt.show()
 #
 # ### Are they the same?
 #
-# Slide 28 says that both give the same sequence of $x$. Do not believe it. Feed the same random gradients
-# to both, first at a constant rate, then with a rate that falls to a tenth half-way.
+# Slide 28 says that both give the same sequence of $x$. Do not believe it. Feed the same random
+# gradients to both, first at a constant rate, then with a rate that falls to a tenth half-way.
 
 
 # %% role="experiment" uses="sgd_momentum sgd_momentum_unscaled"
@@ -606,9 +612,9 @@ print(f"constant rate: {largest_gap(200 * [0.1]):.1e}")
 print(f"falling rate:  {largest_gap(100 * [0.1] + 100 * [0.01]):.1e}")
 
 # %% [markdown]
-# At a constant rate nothing is left between them but rounding. When the rate falls they part: one form
-# finishes the steps that were begun at the old rate, the other shortens them at once. Question 3 asks
-# for the reason. (Lesson 06 shows how far apart they come in a training.)
+# At a constant rate nothing is left between them but rounding. When the rate falls they part: one
+# form finishes the steps that were begun at the old rate, the other shortens them at once. Question
+# 3 asks for the reason. (Lesson 06 shows how far apart they come in a training.)
 #
 # ### What does the velocity hold?
 #
@@ -634,12 +640,12 @@ plotting.plot_lines(np.arange(1, 301), lengths, "step", "length of the step (in 
 plt.show()
 
 # %% [markdown]
-# No mean, but a **sum** with weights $1, \rho, \rho^2, \dots$, which add up to $1/(1 - \rho)$. Where the
-# gradient is steady, momentum is gradient descent with the **effective rate**
+# No mean, but a **sum** with weights $1, \rho, \rho^2, \dots$, which add up to $1/(1 - \rho)$.
+# Where the gradient is steady, momentum is gradient descent with the **effective rate**
 #
 # $$\alpha_\text{eff} = \frac{\alpha}{1 - \rho} ,$$
 #
-# after a start-up of about $1/(1 - \rho)$ steps: 10 α at ρ = 0.9, 100 α at ρ = 0.99. So every picture
+# after a start-up of a few times $1/(1 - \rho)$ steps: 10 α at ρ = 0.9, 100 α at ρ = 0.99. So every picture
 # that compares gradient descent and momentum *at equal α* compares two different step lengths. Do
 # it fairly:
 
@@ -669,12 +675,13 @@ plotting.plot_trajectories({title: (hill, ways) for title, ways in races.items()
 plt.show()
 
 # %% [markdown]
-# At equal α (left) momentum seems to win by far. At equal effective rate (middle) hardly anything is
-# left of that. And with the best settings of each (right) momentum does win, for another reason than in the
-# left picture: it may use a rate *and* a memory that gradient descent, with its two factors, has no
-# counterpart for. How much that is worth follows in part 6.
+# At equal α (left) momentum seems to win by far. At equal effective rate (middle) hardly anything
+# is left of that. And with the best settings of each (right) momentum does win, for another reason
+# than in the left picture: it may use a rate *and* a memory that gradient descent, with its two
+# factors, has no counterpart for. How much that is worth follows in part 6.
 #
-# The same on a network: 64 inputs, 32 hidden units, mini-batches of 64, the mean loss of steps 81 to 100.
+# The same on a network: 64 inputs, 32 hidden units, mini-batches of 64, the mean loss of steps 81
+# to 100.
 
 
 # %% role="setup"
@@ -703,30 +710,32 @@ for title, rate in (("equal rate", 0.01), ("equal effective rate", 0.1)):
     print(f"{title} ({rate}): {difference}")
 
 # %% [markdown]
-# At equal rate momentum is far ahead. Give gradient descent the tenfold rate, and it has caught up, and
-# is even a little ahead, because it needs no start-up. A comparison at equal α measures $1/(1 - \rho)$.
+# At equal rate momentum is far ahead. Give gradient descent the tenfold rate, and it has caught up,
+# and is even a little ahead, because it needs no start-up. A comparison at equal α measures $1/(1 -
+# \rho)$.
 
 # %% [markdown] role="question" id="same-sequence" points=6
-# **Question 3 (6 points).** (a) Show that (Momentum.1, 2) and (Momentum.3, 4), started with $v_0 = 0$,
-# give the same $x_t$ at a constant rate. (b) Where does your proof need the constant rate? Which of the two
-# forms goes on at the old speed for a while after the rate has fallen? (c) After part 6: put $\tilde x_t =
-# x_t + \rho v_t$ into Nesterov's look-ahead form and derive the rearranged form of slide 35. Which quantity
-# must be constant here?
+# **Question 3 (6 points).** (a) Show that (Momentum.1, 2) and (Momentum.3, 4), started with $v_0 =
+# 0$, give the same $x_t$ at a constant rate. (b) Where does your proof need the constant rate?
+# Which of the two forms goes on at the old speed for a while after the rate has fallen? (c) After
+# part 6: put $\tilde x_t = x_t + \rho v_t$ into Nesterov's look-ahead form and derive the
+# rearranged form of slide 35. Which quantity must be constant here?
 
 # %% [markdown] role="answer"
-# *Model answer.* (a) Write $u$ for the velocity of the second form. Claim: $v_t = -\alpha u_t$ for all $t$.
-# It holds at $t = 0$, where both are 0. If it holds at $t$, then $v_{t+1} = \rho v_t - \alpha g_t =
-# -\alpha(\rho u_t + g_t) = -\alpha u_{t+1}$, provided that $g_t$ is the same, that is, $x_t$ is. And
+# *Model answer.* (a) Write $u$ for the velocity of the second form. Claim: $v_t = -\alpha u_t$ for
+# all $t$. It holds at $t = 0$, where both are 0. If it holds at $t$, then $v_{t+1} = \rho v_t -
+# \alpha g_t = -\alpha(\rho u_t + g_t) = -\alpha u_{t+1}$, provided that $g_t$ is the same, that is,
+# $x_t$ is. And
 # $x_{t+1} = x_t + v_{t+1} = x_t - \alpha u_{t+1}$: the same $x_{t+1}$. (b) In the induction step: $v_t$
-# holds the rates at which its gradients came in, $-\alpha u_t$ multiplies all of them by the present one.
-# If $\alpha$ falls at $t$, $v_t \ne -\alpha_t u_t$. The first form goes on at the old speed; the second
-# is slower at once. (c) $\nabla f$ is evaluated at $\tilde x_t$, so $v_{t+1} = \rho v_t - \alpha\nabla
-# f(\tilde x_t)$. And $\tilde x_{t+1} = x_{t+1} + \rho v_{t+1} = x_t + v_{t+1} + \rho v_{t+1} = \tilde x_t
-# - \rho v_t + (1 + \rho) v_{t+1}$. The substitution uses the same $\rho$ at $t$ and $t+1$, so $\rho$ must be
-# constant; $\alpha$ may change.
+# holds the rates at which its gradients came in, $-\alpha u_t$ multiplies all of them by the
+# present one. If $\alpha$ falls at $t$, $v_t \ne -\alpha_t u_t$. The first form goes on at the old
+# speed; the second is slower at once. (c) $\nabla f$ is evaluated at $\tilde x_t$, so $v_{t+1} =
+# \rho v_t - \alpha\nabla f(\tilde x_t)$. And $\tilde x_{t+1} = x_{t+1} + \rho v_{t+1} = x_t +
+# v_{t+1} + \rho v_{t+1} = \tilde x_t - \rho v_t + (1 + \rho) v_{t+1}$. The substitution uses the
+# same $\rho$ at $t$ and $t+1$, so $\rho$ must be constant; $\alpha$ may change.
 #
-# *Rubric.* (a) 2 points: the relation of the velocities (1), the induction (1). (b) 2 points: the place (1),
-# the right form (1). (c) 2 points: derivation (1.5), ρ (0.5).
+# *Rubric.* (a) 2 points: the relation of the velocities (1), the induction (1). (b) 2 points: the
+# place (1), the right form (1). (c) 2 points: derivation (1.5), ρ (0.5).
 
 # %% [markdown]
 # ## 6 Nesterov's momentum, twice
@@ -737,8 +746,9 @@ for title, rate in (("equal rate", 0.01), ("equal effective rate", 0.1)):
 # $$v_{t+1} = \rho \, v_t - \alpha \, \nabla f(x_t + \rho \, v_t) \quad \text{(Nesterov.1)}
 #   \qquad\qquad x_{t+1} = x_t + v_{t+1} \quad \text{(Nesterov.2)}$$
 #
-# The picture of slides 30 and 31, computed in a ravine: both balls stand at the same place with the same
-# velocity, which is about to carry them up the other side. The one that looks ahead sees that in time.
+# The picture of slides 30 and 31, computed in a ravine: both balls stand at the same place with the
+# same velocity, which is about to carry them up the other side. The one that looks ahead sees that
+# in time.
 
 # %% role="experiment"
 plotting.plot_lookahead(plotting.ravine(3), w=(-2.5, 1.0), v=(1.8, -1.6), rate=0.25, momentum=0.9)
@@ -756,11 +766,11 @@ plt.show()
 # %% [markdown]
 # ### The annoying part
 #
-# A training loop computes the gradient at the weights that the network holds, and then calls the rule;
-# it has no gradient function to hand over. So one changes the variables (slides 33 to 35) and keeps in the
-# network not $x$ but the place where the gradient is wanted, $\tilde x_t = x_t + \rho \, v_t$. In terms
-# of $\tilde x$ the rule needs `dw` only. Derive it on paper before you look at slide 35: what is $\tilde
-# x_{t+1} - \tilde x_t$?
+# A training loop computes the gradient at the weights that the network holds, and then calls the
+# rule; it has no gradient function to hand over. So one changes the variables (slides 33 to 35) and
+# keeps in the network not $x$ but the place where the gradient is wanted, $\tilde x_t = x_t + \rho
+# \, v_t$. In terms of $\tilde x$ the rule needs `dw` only. Derive it on paper before you look at
+# slide 35: what is $\tilde x_{t+1} - \tilde x_t$?
 #
 # ### Exercise: `nesterov`
 
@@ -779,9 +789,10 @@ plt.show()
 #
 # ### Are these two the same?
 #
-# The two rules keep different points, $x$ and $\tilde x$, so their weights must *not* be equal. What must be
-# equal is $\tilde x_t$ and $x_t + \rho v_t$; and since $v_t$ is the last step, $x_t - x_{t-1}$, you can
-# compute it from the weights alone. A landscape that is no quadratic makes the test sharper.
+# The two rules keep different points, $x$ and $\tilde x$, so their weights must *not* be equal.
+# What must be equal is $\tilde x_t$ and $x_t + \rho v_t$; and since $v_t$ is the last step, $x_t -
+# x_{t-1}$, you can compute it from the weights alone. A landscape that is no quadratic makes the
+# test sharper.
 
 # %% role="experiment" uses="nesterov_lookahead nesterov"
 settings = {"learning_rate": 0.05, "momentum": 0.8}
@@ -794,8 +805,8 @@ print(f"x + ρv against x̃:   differs by up to {np.abs(ahead - rearranged[1:]).
 # %% [markdown]
 # ### What memory is worth
 #
-# Back to the ravines of part 2. With two settings to choose, theory says how to choose them best for a
-# quadratic with curvatures from 1 to $\kappa$:
+# Back to the ravines of part 2. With two settings to choose, theory says how to choose them best
+# for a quadratic with curvatures from 1 to $\kappa$:
 #
 # | rule | rate | momentum | the distance is multiplied by |
 # |---|---|---|---|
@@ -825,9 +836,10 @@ plotting.plot_lines(CONDITIONS, measured, "condition number κ", "steps to arriv
 plt.show()
 
 # %% [markdown]
-# This is the true gain: the condition number is replaced by its **square root**. With these settings Nesterov's
-# rule needs about two thirds more steps than momentum. In return it keeps a promise of this kind on every loss
-# whose curvatures lie between 1 and $\kappa$, quadratic or not, which momentum with its settings does not.
+# This is the true gain: the condition number is replaced by its **square root**. With these
+# settings Nesterov's rule needs about two thirds more steps than momentum. In return it keeps a
+# promise of this kind on every loss whose curvatures lie between 1 and $\kappa$, quadratic or not,
+# which momentum with its settings does not.
 #
 # ### And at the saddle
 
@@ -849,19 +861,21 @@ plotting.plot_lines(OFFSETS, leaving, "start beside the axis", "steps to leave",
 plt.show()
 
 # %% [markdown]
-# Momentum gets away from the saddle several times sooner than gradient descent at the same rate, and not as
-# soon as gradient descent at momentum's effective rate. And started *on* the stable manifold, all of them
-# stay: what has no component across the axis cannot build up velocity across it.
+# Momentum gets away from the saddle several times sooner than gradient descent at the same rate,
+# and not as soon as gradient descent at momentum's effective rate. And started *on* the stable
+# manifold, all of them stay: what has no component across the axis cannot build up velocity across
+# it.
 #
 # ## 7 Kill the bug
 #
-# The locked cell below has a rule like your `nesterov_lookahead`, with one mistake: it looks ahead in the
-# wrong direction, to $x - \rho v$. In many landscapes nobody notices.
+# The locked cell below has a rule like your `nesterov_lookahead`, with one mistake: it looks ahead
+# in the wrong direction, to $x - \rho v$. In many landscapes nobody notices.
 #
-# Find bowls $f = \tfrac12 \sum_i h_i x_i^2$ in which it matters: return their curvatures $h$. Both rules start
-# at $x = (1, \dots, 1)$ with learning rate 0.1 and momentum 0.9, and take 100 steps. *Your* rule has to come to within
-# 0.01 of the minimum in every direction, and the wrong one has to end beyond 1 in at least one. Think about
-# one direction: what does the wrong rule do to the gradient that it gets, when the velocity is large?
+# Find bowls $f = \tfrac12 \sum_i h_i x_i^2$ in which it matters: return their curvatures $h$. Both
+# rules start at $x = (1, \dots, 1)$ with learning rate 0.1 and momentum 0.9, and take 100 steps.
+# *Your* rule has to come to within 0.01 of the minimum in every direction, and the wrong one has to
+# end beyond 1 in at least one. Think about one direction: what does the wrong rule do to the
+# gradient that it gets, when the velocity is large?
 #
 # ### Exercise: `separating_curvatures`
 
@@ -888,14 +902,15 @@ plotting.plot_lines(np.arange(1, 101), distances, "step", "distance from the min
 plt.show()
 
 # %% [markdown]
-# A look in the wrong direction turns the early warning into a late one: the rule feels the slope of where it
-# came from, and is pushed the more the faster it is. Looking ahead damps the ball, looking back drives it.
+# A look in the wrong direction turns the early warning into a late one: the rule feels the slope of
+# where it came from, and is pushed the more the faster it is. Looking ahead damps the ball, looking
+# back drives it.
 #
 # ## 8 The race
 #
-# Slide 29 shows momentum in all the situations of this lesson, and slide 36 the three rules side by side. Here
-# they are on the same landscapes, with $\rho = 0.9$. Knowing about effective rates, gradient descent gets
-# five times the rate of the others.
+# Slide 29 shows momentum in all the situations of this lesson, and slide 36 the three rules side by
+# side. Here they are on the same landscapes, with $\rho = 0.9$. Knowing about effective rates,
+# gradient descent gets five times the rate of the others.
 
 
 # %% role="experiment" uses="sgd sgd_momentum nesterov_lookahead"
@@ -928,10 +943,10 @@ plt.show()
 display(plotting.animate_trajectories({name: races[name] for name in list(races)[:2]}, frames=30))
 
 # %% [markdown]
-# The two first columns again, as an animation. Momentum overshoots, swings back, and gets there; in the second
-# landscape its swing carries it over the ridge, out of the shallow minimum and into the deep one. That is luck of
-# the start and of the settings, not a method: from (−2.6, 0.8) the same rule leaves the *deep* one for the shallow.
-# Nesterov's look-ahead brakes before the turn.
+# The two first columns again, as an animation. Momentum overshoots, swings back, and gets there; in
+# the second landscape its swing carries it over the ridge, out of the shallow minimum and into the
+# deep one. That is luck of the start and of the settings, not a method: from (−2.6, 0.8) the same
+# rule leaves the *deep* one for the shallow. Nesterov's look-ahead brakes before the turn.
 #
 # ### On a network
 #
@@ -940,10 +955,11 @@ display(plotting.animate_trajectories({name: races[name] for name in list(races)
 # %% role="experiment" uses="sgd sgd_momentum nesterov"
 RATES = np.logspace(-1.5, 0.5, 9)
 contenders = {"SGD": sgd, "momentum": sgd_momentum, "Nesterov": nesterov}
-by_rate = {
-    name: np.array([[final_loss(rule, rate, seed) for rate in RATES] for seed in SEEDS])
-    for name, rule in contenders.items()
-}
+by_rate = {name: [] for name in contenders}
+for seed in tqdm(SEEDS, "seeds", delay=2, leave=False):
+    for name, rule in contenders.items():
+        by_rate[name].append([final_loss(rule, rate, seed) for rate in RATES])
+by_rate = {name: np.array(losses) for name, losses in by_rate.items()}  # (seeds, rates)
 plotting.plot_lines(RATES, by_rate, "learning rate", "loss, steps 81 to 100", log_x=True)
 plt.show()
 at_best = {}
@@ -955,38 +971,40 @@ for a, b in (("momentum", "SGD"), ("Nesterov", "momentum")):
     print(compare(lambda s, a=a: at_best[a][s], lambda s, b=b: at_best[b][s], SEEDS, names=(a, b)))
 
 # %% [markdown]
-# Two effects are in this picture, and now you can tell them apart. The curve of momentum is that of SGD moved to the
-# left by a factor of about ten: that is the effective rate, and worth nothing. But its lowest point is lower, and
-# that is a gain which no learning rate gives to SGD; Nesterov's is lower still. The intervals exclude zero. Mind what
-# was measured: the training loss after 100 steps of one small network. After 300 steps the order is the same and all
-# losses are below 0.1.
+# Two effects are in this picture, and now you can tell them apart. The curve of momentum is that of
+# SGD moved to the left by a factor of about ten: that is the effective rate, and worth nothing. But
+# its lowest point is lower, and that is a gain which no learning rate gives to SGD; Nesterov's is
+# lower still. The intervals exclude zero. Mind what was measured: the training loss after 100 steps
+# of one small network. After 300 steps the order is the same and all losses are below 0.1.
 
 # %% [markdown] role="question" id="unfair-picture" points=4
-# **Question 4 (4 points).** A post compares SGD and momentum at $\alpha = 0.001$, $\rho = 0.99$ and concludes
-# that "momentum is a hundred times as fast". (a) Explain where the hundred comes from. (b) How would you
-# compare the two fairly, and what did *your* measurements on the network show then? (c) Name a situation from
-# this lesson in which momentum helps for a reason that no learning rate can replace.
+# **Question 4 (4 points).** A post compares SGD and momentum at $\alpha = 0.001$, $\rho = 0.99$ and
+# concludes that "momentum is a hundred times as fast". (a) Explain where the hundred comes from.
+# (b) How would you compare the two fairly, and what did *your* measurements on the network show
+# then? (c) Name a situation from this lesson in which momentum helps for a reason that no learning
+# rate can replace.
 
 # %% [markdown] role="answer"
-# *Model answer.* (a) At a steady gradient the velocity is a sum with weights $\rho^k$, in total $1/(1 - \rho)
-# = 100$: the effective rate is 0.1, a hundred times that of SGD, which at 0.001 was simply too slow. (b) Each at
-# its own best rate (same number of trials for each), over several seeds, with the interval of the difference;
-# then momentum is still ahead on the small network, but by less than a tenth of what it seemed to be at equal rate
-# (about 0.09 against 1.1 in the loss). (c) The ravine: the number of
-# steps falls from about $7\kappa$ to about $7\sqrt\kappa$, with the best rate of each. (Also accepted: swinging out of a shallow valley is, by luck.)
+# *Model answer.* (a) At a steady gradient the velocity is a sum with weights $\rho^k$, in total
+# $1/(1 - \rho) = 100$: the effective rate is 0.1, a hundred times that of SGD, which at 0.001 was
+# simply too slow. (b) Each at its own best rate (same number of trials for each), over several
+# seeds, with the interval of the difference; then momentum is still ahead on the small network, but
+# by less than a tenth of what it seemed to be at equal rate (about 0.09 against 1.1 in the loss).
+# (c) The ravine: the number of steps falls from about $7\kappa$ to about $7\sqrt\kappa$, with the
+# best rate of each. (Also accepted: swinging out of a shallow valley is, by luck.)
 #
-# *Rubric.* (a) 1.5 points: the sum (1), the numbers (0.5). (b) 1.5 points: own best rates (0.5), seeds and
-# interval (0.5), the own result (0.5). (c) 1 point.
+# *Rubric.* (a) 1.5 points: the sum (1), the numbers (0.5). (b) 1.5 points: own best rates (0.5),
+# seeds and interval (0.5), the own result (0.5). (c) 1 point.
 
 # %% [markdown]
 # ## 9 The same in PyTorch
 #
-# From here on the names `sgd`, `sgd_momentum`, … are **defined again**, on tensors. To repeat an experiment from
-# above afterwards, run its exercise cells again first.
+# From here on the names `sgd`, `sgd_momentum`, … are **defined again**, on tensors. To repeat an
+# experiment from above afterwards, run its exercise cells again first.
 #
-# There is little to translate: `np.zeros_like` becomes `torch.zeros_like`, and most lines stay as they are.
-# Create new tensors *from* given ones, then device and dtype follow by themselves. `torch.optim` is what you are
-# writing, so the checks do not accept it.
+# There is little to translate: `np.zeros_like` becomes `torch.zeros_like`, and most lines stay as
+# they are. Create new tensors *from* given ones, then device and dtype follow by themselves.
+# `torch.optim` is what you are writing, so the checks do not accept it.
 
 # %% role="experiment"
 device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -1028,8 +1046,8 @@ print(f"PyTorch {torch.__version__} on {device}")
 #
 # ### As optimizers
 #
-# An optimizer of PyTorch holds the parameters, finds their gradients in `p.grad`, and writes the new weights
-# into them. Around your rules that takes a dozen lines.
+# An optimizer of PyTorch holds the parameters, finds their gradients in `p.grad`, and writes the
+# new weights into them. Around your rules that takes a dozen lines.
 
 
 # %% role="setup"
@@ -1079,11 +1097,11 @@ for name, (yours, theirs) in pairs.items():
           f"differs from torch.optim.SGD by at most {np.abs(own - other).max():.0e}")  # fmt: skip
 
 # %% [markdown]
-# In single precision, over a hundred steps, the losses differ by rounding: your rules are those of the
-# framework, in both forms of momentum, because the rate stays constant.
+# In single precision, over a hundred steps, the losses differ by rounding: your rules are those of
+# the framework, in both forms of momentum, because the rate stays constant.
 #
-# With autograd, the look-ahead form needs no formula for the gradient. Here it is, on the landscape with
-# two valleys, against the rearranged form.
+# With autograd, the look-ahead form needs no formula for the gradient. Here it is, on the landscape
+# with two valleys, against the rearranged form.
 
 # %% role="experiment" uses="nesterov_lookahead nesterov"
 valleys = plotting.two_valleys()
@@ -1117,7 +1135,8 @@ my_time_ratio = None  # your prediction: 2 means twice as long
 
 # %% role="experiment" uses="sgd_momentum"
 torch.manual_seed(0)
-p, p.grad = (p := torch.nn.Parameter(torch.randn(1_000_000, device=device))), torch.randn_like(p)
+p = torch.nn.Parameter(torch.randn(1_000_000, device=device))
+p.grad = torch.randn_like(p)
 optimizer = torch.optim.SGD([p], lr=0.01, momentum=0.9)
 config = {"learning_rate": 0.01, "momentum": 0.9}
 w, dw = p.detach().clone(), p.grad.clone()
@@ -1125,26 +1144,29 @@ yours, theirs = timed(lambda: sgd_momentum(w, dw, config), 20), timed(optimizer.
 predicted(my_time_ratio, yours / theirs, "times as long")
 
 # %% [markdown]
-# Your rule makes new arrays for every intermediate result; the built-in writes into the ones that it has. The
-# arithmetic is the same, the traffic to memory is not.
+# Your rule makes new arrays for every intermediate result; the built-in writes into the ones that
+# it has. The arithmetic is the same, the traffic to memory is not.
 #
 # ## 10 What to take away
 #
-# * Gradient descent multiplies the error in each direction by $1 - \alpha h$. The steepest direction bounds
-#   the rate, so the flattest needs a number of steps proportional to the condition number.
-# * In a local minimum it stays. In a saddle it stays only if it came along the stable manifold; else it is slow.
-#   In high dimension zero gradients are mostly saddles; equal weights are one that you can build.
-# * Gradient noise has variance proportional to 1/B, and makes a constant rate level off above the minimum.
-# * Momentum adds up gradients. Its effective rate is $\alpha/(1-\rho)$, so comparisons at equal α are unfair. Its true
-#   gain is $\sqrt\kappa$ in place of $\kappa$.
-# * Two forms of momentum, one sequence while the rate is constant. Two forms of Nesterov, one sequence after
-#   $\tilde x = x + \rho v$ while ρ is constant.
+# * Gradient descent multiplies the error in each direction by $1 - \alpha h$. The steepest
+#   direction bounds the rate, so the flattest needs a number of steps proportional to the condition
+#   number.
+# * In a local minimum it stays. In a saddle it stays only if it came along the stable manifold;
+#   else it is slow. In high dimension zero gradients are mostly saddles; equal weights are one that
+#   you can build.
+# * Gradient noise has variance proportional to 1/B, and makes a constant rate level off above the
+#   minimum.
+# * Momentum adds up gradients. Its effective rate is $\alpha/(1-\rho)$, so comparisons at equal α
+#   are unfair. Its true gain is $\sqrt\kappa$ in place of $\kappa$.
+# * Two forms of momentum, one sequence while the rate is constant. Two forms of Nesterov, one
+#   sequence after $\tilde x = x + \rho v$ while ρ is constant.
 #
-# All of these rules have *one* rate for all weights. What if every weight had its own? That is lesson 05
-# (slides 37–48).
+# All of these rules have *one* rate for all weights. What if every weight had its own? That is
+# lesson 05 (slides 37–48).
 #
-# **Sources.** Lecture 7, slides 20–36. Polyak 1964, *Some methods of speeding up the convergence of iteration
-# methods* · Nesterov 1983, *A method of solving a convex programming problem with convergence rate O(1/k²)* ·
-# Sutskever, Martens, Dahl & Hinton 2013, *On the importance of initialization and momentum in deep learning* ·
-# Dauphin et al. 2014, *Identifying and attacking the saddle point problem in high-dimensional non-convex
-# optimization*, arXiv:1406.2572.
+# **Sources.** Lecture 7, slides 20–36. Polyak 1964, *Some methods of speeding up the convergence of
+# iteration methods* · Nesterov 1983, *A method of solving a convex programming problem with
+# convergence rate O(1/k²)* · Sutskever, Martens, Dahl & Hinton 2013, *On the importance of
+# initialization and momentum in deep learning* · Dauphin et al. 2014, *Identifying and attacking
+# the saddle point problem in high-dimensional non-convex optimization*, arXiv:1406.2572.
