@@ -10,8 +10,6 @@ says how many tensors it gets at a time:
   blocks and small ones are put together.
 """
 
-import math
-
 import torch
 
 from cs231n_lib.errors import at_least, below, between
@@ -102,8 +100,13 @@ class Optimizer(torch.optim.Optimizer):
         for name in names:
             if name not in state:
                 state[name] = torch.zeros_like(w, memory_format=torch.preserve_format)
-        state["step"] = int(state.get("step", 0)) + 1
-        return w, w.grad, *(state[name] for name in names), state["step"]
+        if "step" not in state:
+            state["step"] = torch.tensor(0.0)
+        steps = state["step"]
+        steps += 1
+        if not torch.compiler.is_compiling():  # there a number would be compiled in
+            steps = steps.item()
+        return w, w.grad, *(state[name] for name in names), steps
 
     def names_of_state(self, group):
         """Return the names of the tensors that are kept for each parameter of a group."""
@@ -287,10 +290,10 @@ class Adam(Optimizer):
         torch._foreach_mul_(v, beta2)
         torch._foreach_addcmul_(v, dw, dw, value=1 - beta2)  # Adam.2
         root = torch._foreach_sqrt(v)
-        torch._foreach_div_(root, [math.sqrt(1 - beta2**t) for t in steps])  # Adam.5
+        torch._foreach_div_(root, [(1 - beta2**t) ** 0.5 for t in steps])  # Adam.5
         torch._foreach_add_(root, group["eps"])
-        rates = [-group["lr"] / (1 - beta1**t) for t in steps]  # Adam.4
-        torch._foreach_addcdiv_(w, m, root, rates)  # Adam.6
+        torch._foreach_mul_(root, [1 - beta1**t for t in steps])  # Adam.4
+        torch._foreach_addcdiv_(w, m, root, value=-group["lr"])  # Adam.6
 
 
 class AdamW(Adam):
