@@ -317,3 +317,40 @@ def _frames(races, frames):
         pictures.append(Image.fromarray(np.array(figure.canvas.buffer_rgba())).convert("RGB"))
     plt.close(figure)
     return pictures
+
+
+# --------------------------------------------------------------------------- races
+
+
+def plot_ranking(results, xlabel):
+    """Draw how long each method took: a mark for every seed, a bar at the median.
+
+    Args:
+        results: dict label -> (seeds,) positive numbers, drawn from top to bottom; infinity is a
+            run that did not arrive: a cross at the right.
+        xlabel: what the numbers are.
+
+    >>> figure = plot_ranking({"fast": [70, 80], "slow": [150, np.inf]}, "steps to target")
+    >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    ['fast', 'slow']
+    >>> plt.close(figure)
+    """
+    figure, ax = plt.subplots(figsize=(7.0, 0.9 + 0.42 * len(results)), layout="constrained")
+    for row, (label, values) in enumerate(results.items()):
+        color, marker, _, _ = style(row)
+        values = np.asarray(values, float)
+        arrived = values[np.isfinite(values)]
+        spread = np.full(len(arrived), float(row))
+        ax.plot(arrived, spread, marker, color=color, mfc="white", ms=6, label=label)
+        middle = np.median(values)
+        if np.isfinite(middle):
+            ax.plot([middle] * 2, [row - 0.32, row + 0.32], color=color, lw=3)
+            ax.annotate(f"{middle:.0f}", (middle, row - 0.34), ha="center", va="bottom", fontsize=8)
+        if len(arrived) < len(values):
+            ax.plot(1.0, row, "x", color=color, transform=ax.get_yaxis_transform(), clip_on=False)
+    ax.set_yticks(range(len(results)), results)
+    ax.set_ylim(len(results) - 0.4, -0.7)
+    ax.set_xlim(left=0)
+    ax.set_xlabel(f"{xlabel} (a mark a seed, a bar at the median)")
+    plain(ax)
+    return figure
