@@ -938,8 +938,6 @@ races = {
 }
 plotting.plot_trajectories(races)
 plt.show()
-
-# %% role="experiment" uses="sgd sgd_momentum nesterov_lookahead"
 display(plotting.animate_trajectories({name: races[name] for name in list(races)[:2]}, frames=30))
 
 # %% [markdown]
