@@ -2,13 +2,15 @@
 
 The scenarios speak NumPy. For a PyTorch exercise arrays become tensors on the way in and arrays on
 the way out, and a random generator becomes one of PyTorch's, seeded by its next number; a cache is
-opaque and passes through untouched.
+opaque and passes through untouched. A function that a scenario passes in, such as one that returns
+the gradient at a point, is called with arrays and answers in tensors.
 """
 
 import builtins
 import contextlib
 import dis
 import importlib
+import inspect
 import io
 import linecache
 import traceback
@@ -90,7 +92,16 @@ class Implementation:
             return value if self._torch is None else self._torch.from_numpy(value)
         if isinstance(value, np.random.Generator) and self._torch is not None:
             return self._torch.Generator().manual_seed(int(value.integers(2**63)))
-        return value
+        return self._callback(value) if inspect.isfunction(value) else value
+
+    def _callback(self, function):
+        """Return a scenario's `function` as code under test calls it: arrays inside, as outside."""
+
+        def call(*args):
+            arrays = (self._array(f"what {function.__name__} is called with", a) for a in args)
+            return self._inward(function(*arrays))
+
+        return call
 
     def _outward(self, name, returns, result):
         values = (result,) if len(returns) == 1 else result

@@ -11,13 +11,13 @@ What a parameter may be is written as one of these rules:
 - ``"N D"``: an array of floats (NumPy or PyTorch) with these dimensions. Equal letters are equal
   sizes in all arguments, ``1`` is a size of one, and a last ``...`` stands for any more dimensions.
 - ``"positive"``, ``"nonnegative"``, ``"fraction"`` (0 to 1, both included): finite numbers;
-  ``"array"``: an array of floats of any shape.
+  ``"array"``: an array of floats of any shape; ``"function"``: something to call.
 - ``("train", "test")``: one of these values.
 - ``{"eps": rule}``: a dict that holds no other keys; each key may be missing.
 - ``...``: anything.
 - a function ``rule(name, value, known)``: `between(low, high)`, `at_least(low)`, `above(low)`,
-  `below(high)`, `whole(low)`, `labels("N", "C")`, or your own. ``known`` maps each letter to its
-  size and the name of the argument that fixed it.
+  `below(high)`, `whole(low)`, `labels("N", "C")`, `alike("w")`, or your own. ``known`` maps each
+  letter to its size and the name of the argument that fixed it.
 """
 
 import functools
@@ -119,6 +119,34 @@ def array(dimensions):
     return check
 
 
+def alike(letter):
+    """Rule: an array of floats of any shape, the same shape wherever the letter is the same.
+
+    >>> @validated(w=alike("w"), dw=alike("w"))
+    ... def step(w, dw):
+    ...     return w - dw
+    >>> step(np.ones((2, 3)), np.ones(3))
+    Traceback (most recent call last):
+    ValueError: step: dw must have the shape of w, (2, 3), got shape (3,)
+    """
+
+    floats = array("...")
+
+    def check(name, value, known):
+        first, source = known.get(letter, (None, None))
+        if type(value) is type(first) and value.dtype == first.dtype and value.shape == first.shape:
+            return  # at once, for optimizers call this for every small array
+        floats(name, value, known)
+        first, source = known.setdefault(letter, (value, name))
+        if value.shape != first.shape:
+            raise ValueError(
+                f"{name} must have the shape of {source}, {tuple(first.shape)}, got shape "
+                f"{tuple(value.shape)}"
+            )
+
+    return check
+
+
 def labels(size, classes):
     """Rule: an array of `size` integers, each the number of one of `classes` (two letters)."""
 
@@ -172,13 +200,13 @@ def _require_sizes(name, shape, sizes, tokens, known):
 
 
 def _library(value):
-    if isinstance(value, np.ndarray):
+    if isinstance(value, (np.ndarray, np.generic)):  # an array without axes becomes a generic
         return "NumPy"
     return "PyTorch" if hasattr(value, "is_floating_point") else None
 
 
 def _is_floating(value):
-    return value.dtype.kind == "f" if isinstance(value, np.ndarray) else value.is_floating_point()
+    return value.is_floating_point() if _library(value) == "PyTorch" else value.dtype.kind == "f"
 
 
 def _shape(tokens):
@@ -272,9 +300,15 @@ def _number(invariant, holds, kind=Real):
     return check
 
 
+def _function(name, value, known=None):
+    if not callable(value):
+        raise TypeError(f"{name} must be a function, got {_describe(value)}")
+
+
 NAMED = {
     "positive": above(0),
     "nonnegative": at_least(0),
     "fraction": between(0, 1),
     "array": array("..."),
+    "function": _function,
 }

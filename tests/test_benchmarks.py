@@ -37,6 +37,23 @@ def test_all_batch_norms_that_are_timed_compute_the_same(benchmark_module, shape
             assert np.ptp(np.asarray(b)) > 0
 
 
+@pytest.mark.parametrize("sizes", [[7], [3, 1, 4]])
+def test_all_optimizers_that_are_timed_take_the_same_steps(benchmark_module, sizes):
+    benchmark = benchmark_module("optim")
+    assert set(benchmark.GOALS) == set(benchmark.PROBLEMS)
+    for name in benchmark.RULES:
+        contestants = benchmark.contestants(name, sizes)
+        assert len(contestants) >= 6
+        for _ in range(3):
+            answers = {who: step() for who, step in contestants.items()}
+        start, _ = benchmark.problem(sizes)
+        for answer in answers.values():
+            for w, before, expected in zip(answer, start, answers[benchmark.BASE], strict=True):
+                expected = expected.detach().numpy()
+                np.testing.assert_allclose(torch.as_tensor(w).detach(), expected, atol=3e-6)
+                assert np.abs(expected - before.numpy()).max() > 1e-4
+
+
 def test_ratios_are_taken_round_by_round(benchmark_module):
     machine = benchmark_module("machine")
     assert machine.ratio([2.0, 4.0, 9.0], [1.0, 2.0, 3.0]) == (2.0, 2.0, 2.5)

@@ -16,6 +16,8 @@ RUNS = np.linspace(0.1, 0.9, 10).reshape(2, 5)  # two seeds
 HISTORY = History([2.3, 1.0, 0.5], [1, 3], [0.5, 0.9], [0.4, 0.8])
 TWO = {"batch norm": RUNS, "no normalization": RUNS[::-1] / 2}
 RUNNING = {name: {0.9: [0.1, 0.19], 0.99: [0.01, 0.02]} for name in ("mean", "variance")}
+WAYS = {"one": np.array([[-4, 1], [0, 0.5]]), "two": np.array([[-4, 1], [0, -0.5]])}
+RACE = (plotting.ravine(10), WAYS)
 
 PICTURES = {
     "scales": lambda: plotting.plot_scale_sweep(SCALES, TWO),
@@ -31,6 +33,7 @@ PICTURES = {
     "histograms": lambda: plotting.plot_histograms({"without": {"1": RUNS, "2": RUNS}}),
     "timings": lambda: plotting.plot_timings({"forward": {"a": 0.01, "b": 0.0001}}),
     "graph": plotting.plot_computation_graph,
+    "trajectories": lambda: plotting.plot_trajectories({"a": RACE, "b": RACE}),
 }
 
 

@@ -11,6 +11,17 @@ from cs231n_lib.plotting.foundations import (
     plot_unit_states,
 )
 from cs231n_lib.plotting.normalization import plot_computation_graph, plot_running_statistics
+from cs231n_lib.plotting.optim import (
+    Landscape,
+    animate_trajectories,
+    landscapes,
+    plot_lookahead,
+    plot_ranking,
+    plot_trajectories,
+    ravine,
+    saddle,
+    two_valleys,
+)
 from cs231n_lib.plotting.preprocessing import plot_image_rows, plot_point_clouds
 from cs231n_lib.plotting.search import plot_loss_curves, plot_trials
 from cs231n_lib.plotting.training import (
@@ -24,6 +35,9 @@ from cs231n_lib.plotting.training import (
 )
 
 __all__ = [
+    "Landscape",
+    "animate_trajectories",
+    "landscapes",
     "plot_activation_functions",
     "plot_batch_sizes",
     "plot_computation_graph",
@@ -32,12 +46,18 @@ __all__ = [
     "plot_image_rows",
     "plot_layer_histograms",
     "plot_lines",
+    "plot_lookahead",
     "plot_loss_curves",
     "plot_point_clouds",
+    "plot_ranking",
     "plot_running_statistics",
     "plot_scale_sweep",
     "plot_timings",
     "plot_train_eval_gap",
+    "plot_trajectories",
     "plot_trials",
     "plot_unit_states",
+    "ravine",
+    "saddle",
+    "two_valleys",
 ]

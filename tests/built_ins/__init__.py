@@ -6,6 +6,7 @@ no built-in} and `REMARKED` {name: the Variant whose remark the built-in earns}.
 
 import functools
 import importlib
+import inspect
 import pkgutil
 
 import numpy as np
@@ -34,9 +35,11 @@ def on_arrays(function):
 
 
 def tensors(value):
-    """Turn an array, or the arrays of a dict, into tensors."""
+    """Turn an array, the arrays of a dict, or those that a function returns, into tensors."""
     if isinstance(value, dict):
         return {key: tensors(entry) for key, entry in value.items()}
+    if inspect.isfunction(value):
+        return lambda *args: tensors(value(*map(arrays, args)))
     return torch.from_numpy(value) if isinstance(value, np.ndarray) else value
 
 

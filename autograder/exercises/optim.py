@@ -1,0 +1,570 @@
+"""Exercises of the family `optim`: what is asked, how it is tried, what it is worth.
+
+A rule is tried over several steps and judged by where the weights go; what it keeps in its config
+is its own affair. Settings are neither the usual ones nor each other's complement. Gradients are so
+large that epsilon does not show, but for the check that asks where epsilon goes.
+"""
+
+import numpy as np
+
+from autograder.judge import Verdict, same_dtype
+from autograder.scenarios import failed, family
+from autograder.spec import Check
+
+SHAPE, OTHER_SHAPE = (3, 5), (2,)  # of two parameters
+STEPS = 4
+LARGE = 1e12  # beside such gradients epsilon is rounding
+RATE = 0.13
+MOMENTUM = {"learning_rate": RATE, "momentum": 0.7}
+RMSPROP = {"learning_rate": RATE, "decay_rate": 0.7}
+BETAS = {"beta1": 0.6, "beta2": 0.83}
+ADAM = {"learning_rate": RATE, **BETAS}
+ADAMW = {**ADAM, "weight_decay": 0.4}
+EPSILON = 0.3
+
+IN_PLACE = (
+    "Right, but w itself was changed too: a statement such as w -= ... writes into the caller's "
+    "array. Trainers often do that on purpose; here next_w is a new array."
+)
+
+
+# ------------------------------------------------------------------ scenarios for every rule
+
+
+def descend(impl, rule, rng, config=None, scale=1.0, steps=STEPS):
+    """Return the weights (steps, 3, 5) after each of some steps along random gradients."""
+    w, path = rng.normal(size=SHAPE), []
+    for _ in range(steps):
+        w, config = getattr(impl, rule)(w, scale * rng.normal(size=SHAPE), config)
+        path.append(w.copy())
+    return np.array(path)
+
+
+def first_step(rule, scale=1.0):
+    """Return the check's scenario: one step without a config, a zero in the gradient."""
+
+    def scenario(impl, rng):
+        w, dw = rng.normal(size=SHAPE), scale * rng.normal(size=SHAPE)
+        dw[1, 2] = 0
+        return {"next_w": getattr(impl, rule)(w, dw, None)[0]}
+
+    return scenario
+
+
+def default_steps(rule, scale=1.0):
+    """Return the check's scenario: steps that start without a config."""
+    return lambda impl, rng: {"w after each step": descend(impl, rule, rng, None, scale)}
+
+
+def given_steps(rule, settings, scale=1.0):
+    """Return the check's scenario: steps with given settings."""
+    return lambda impl, rng: {"w after each step": descend(impl, rule, rng, {**settings}, scale)}
+
+
+def changing_rate(rule, settings):
+    """Return the check's scenario: the caller lowers the learning rate in the returned config."""
+
+    def scenario(impl, rng):
+        w, config, path = rng.normal(size=SHAPE), {**settings}, []
+        for step in range(STEPS):
+            w, config = getattr(impl, rule)(w, rng.normal(size=SHAPE), config)
+            config["learning_rate"] = RATE / (step + 2)
+            path.append(w.copy())
+        return {"w after each step": np.array(path)}
+
+    return scenario
+
+
+def two_parameters(rule, scale=1.0):
+    """Return the check's scenario: two parameters take turns, each with its own config."""
+
+    def scenario(impl, rng):
+        weights = [rng.normal(size=SHAPE), rng.normal(size=OTHER_SHAPE)]
+        configs = [(), ()]  # at first they leave it to the rule to make one
+        for _ in range(STEPS):
+            for i, w in enumerate(weights):
+                dw = scale * rng.normal(size=w.shape)
+                weights[i], config = getattr(impl, rule)(w, dw, *configs[i])
+                configs[i] = (config,)
+        return {"first parameter": weights[0], "second parameter": weights[1]}
+
+    return scenario
+
+
+def where_epsilon_goes(rule, settings):
+    """Return the check's scenario: a large epsilon, and the default one beside small gradients."""
+
+    def scenario(impl, rng):
+        given = descend(impl, rule, rng, {**settings, "epsilon": EPSILON})
+        default = descend(impl, rule, rng, None, scale=3e-8)
+        return {"w with a large epsilon": given, "w with the default epsilon": default}
+
+    return scenario
+
+
+def types_and_inputs(rule, scale=1.0):
+    """Return the check's scenario: two steps in float32, one in float64, and what they left."""
+
+    def scenario(impl, rng):
+        step = getattr(impl, rule)
+        w, dw = rng.normal(size=SHAPE), scale * rng.normal(size=SHAPE)
+        double, _ = step(w.copy(), dw.copy(), None)
+        w, dw = w.astype(np.float32), dw.astype(np.float32)
+        before = w.copy()
+        next_w, config = step(w, dw, None)
+        next_w, _ = step(next_w, dw, config)
+        return {
+            "next_w": next_w,
+            "next_w of float64 w": double,
+            "dw after the call": dw,
+            "_w changed": np.array(not np.array_equal(w, before)),
+        }
+
+    return scenario
+
+
+def keeps_dtype(seen, expected):
+    """Judge: as `same_dtype`; a w that was changed in place gets a remark and keeps the points."""
+    verdict = same_dtype(seen, expected)
+    if verdict.fraction < 1 or not seen.get("_w changed", np.array(0)).any():
+        return verdict
+    return Verdict(1, remark=" ".join([verdict.remark, IN_PLACE]).strip())
+
+
+TYPES = "float32 and float64 alike, dw stays as it was"
+LOOK_TYPES = "float32 and float64 alike"
+TURNS = "two parameters take turns"
+FIRST, DEFAULT, GIVEN = "the first step, without a config", "default settings", "given settings"
+CHANGING = "the learning rate falls on the way"
+EPSILON_GOES = "where epsilon goes"
+
+
+def checks(scenarios, points):
+    """Return the checks {name: scenario}, each worth its entry of `points`."""
+    judges = {TYPES: keeps_dtype, LOOK_TYPES: keeps_dtype}
+    return tuple(
+        Check(name, worth, scenario, judges.get(name))
+        for (name, scenario), worth in zip(scenarios.items(), points, strict=True)
+    )
+
+
+def momentum_checks(rule, points):
+    """Return the checks of a rule that builds up velocity."""
+    return checks(
+        {
+            FIRST: first_step(rule),
+            DEFAULT: default_steps(rule),
+            GIVEN: given_steps(rule, MOMENTUM),
+            CHANGING: changing_rate(rule, MOMENTUM),
+            TURNS: two_parameters(rule),
+            TYPES: types_and_inputs(rule),
+        },
+        points,
+    )
+
+
+def adaptive_checks(rule, settings, points):
+    """Return the checks of a rule that divides by the size of the gradients."""
+    return checks(
+        {
+            FIRST: first_step(rule, LARGE),
+            DEFAULT: default_steps(rule, LARGE),
+            GIVEN: given_steps(rule, settings, LARGE),
+            EPSILON_GOES: where_epsilon_goes(rule, settings),
+            TURNS: two_parameters(rule, LARGE),
+            TYPES: types_and_inputs(rule, LARGE),
+        },
+        points,
+    )
+
+
+# ------------------------------------------------------------------ look-ahead
+
+
+def valley(rng):
+    """Return the gradient function of a loss that is no quadratic, and the points asked for."""
+    curvature, bottom = rng.uniform(0.5, 3, SHAPE), rng.normal(size=SHAPE)
+    asked = []
+
+    def gradient(w):
+        asked.append(w)
+        slope = curvature * (w - bottom) + np.sin(2 * w)
+        return slope.astype(w.dtype)
+
+    return gradient, asked
+
+
+def look_ahead(impl, rng, config, steps=STEPS):
+    """Return the weights after each step in a random valley, and where the gradient was asked."""
+    gradient, asked = valley(rng)
+    w, path = rng.normal(size=SHAPE), []
+    for _ in range(steps):
+        w, config = impl.nesterov_lookahead(w, gradient, config)
+        path.append(w.copy())
+    return np.array(path), np.array(asked)
+
+
+def _look_first(impl, rng):
+    return {"next_w": look_ahead(impl, rng, None, steps=1)[0][0]}
+
+
+def _look_default(impl, rng):
+    return {"w after each step": look_ahead(impl, rng, None)[0]}
+
+
+def _look_given(impl, rng):
+    return {"w after each step": look_ahead(impl, rng, {**MOMENTUM})[0]}
+
+
+def _look_where(impl, rng):
+    return {"where the gradient was asked for": look_ahead(impl, rng, {**MOMENTUM})[1]}
+
+
+def _look_turns(impl, rng):
+    gradient, _ = valley(rng)
+    weights = [rng.normal(size=SHAPE), rng.normal(size=OTHER_SHAPE)]
+    gradients, configs = [gradient, lambda w: (3 * w - 1).astype(w.dtype)], [(), ()]
+    for _ in range(STEPS):
+        for i, w in enumerate(weights):
+            weights[i], config = impl.nesterov_lookahead(w, gradients[i], *configs[i])
+            configs[i] = (config,)
+    return {"first parameter": weights[0], "second parameter": weights[1]}
+
+
+def _look_types(impl, rng):
+    gradient, _ = valley(rng)
+    w = rng.normal(size=SHAPE)
+    double, _ = impl.nesterov_lookahead(w.copy(), gradient, None)
+    w = w.astype(np.float32)
+    before = w.copy()
+    next_w, config = impl.nesterov_lookahead(w, gradient, None)
+    next_w, _ = impl.nesterov_lookahead(next_w, gradient, config)
+    changed = np.array(not np.array_equal(w, before))
+    return {"next_w": next_w, "next_w of float64 w": double, "_w changed": changed}
+
+
+# ------------------------------------------------------------------ kill the bug: look-ahead
+
+
+def backward_lookahead(w, gradient, config):
+    """Take a step of Nesterov's momentum, looking the wrong way."""
+    carried = config["momentum"] * (w - config.get("before", w))  # the velocity was the last step
+    config["before"] = w
+    return w + carried - config["learning_rate"] * gradient(w - carried), config
+
+
+KILL_RATE, KILL_MOMENTUM, KILL_STEPS = 0.1, 0.9, 100
+ARRIVED, LOST = 0.01, 1.0  # times the distance from the minimum at the start
+
+
+def _on_bowl(step, curvatures):
+    """Return the distances from the minimum of ½ Σ h w², from w = 1, after `KILL_STEPS` steps."""
+    w, config = np.ones(len(curvatures)), {"learning_rate": KILL_RATE, "momentum": KILL_MOMENTUM}
+    for _ in range(KILL_STEPS):
+        w, config = step(w, lambda at: curvatures * at, config)
+    return np.abs(w)
+
+
+def _separate_curvatures(impl, rng):
+    h = impl.separating_curvatures()
+    if _unfair_curvatures(h):
+        return {"__h": h, "outcome": np.array(_curvature_outcome(h))}
+    own = _on_bowl(impl.nesterov_lookahead, h)
+    return {"__h": h, "__own": own, "outcome": np.array(_curvature_outcome(h, own))}
+
+
+def _separates_curvatures(seen, expected):
+    """Judge: the student's look-ahead arrives in a bowl in which the backward one gets lost."""
+    outcome = _curvature_outcome(seen.get("__h", np.array(0)), seen.get("__own"))
+    return failed(CURVATURE_OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
+
+
+CURVATURE_OUTCOMES = (
+    "right and wrong differ",
+    "h must have shape (D,), with 1 to 10 floats",
+    "every curvature must be above 0 and at most 1,000",
+    "your own nesterov_lookahead is wrong in this bowl",
+    "your own nesterov_lookahead does not come near the minimum of this bowl either",
+    "both come nearer to the minimum in this bowl",
+)
+
+
+def _curvature_outcome(h, own=None):
+    """Return the place in CURVATURE_OUTCOMES of what `h` and the student's run in it show."""
+    unfair = _unfair_curvatures(h)
+    if unfair:
+        return unfair
+    right = _second_order(h)
+    if own is None or own.shape != h.shape or not np.allclose(own, right, 1e-6, 1e-9):
+        return 3
+    if not (right < ARRIVED).all():
+        return 4
+    return 0 if (_on_bowl(backward_lookahead, h) > LOST).any() else 5
+
+
+def _second_order(h):
+    """Distances after `KILL_STEPS` right steps, from the recursion in w alone."""
+    damping = 1 - KILL_RATE * h
+    before, w = np.ones_like(h), damping * 1.0
+    for _ in range(KILL_STEPS - 1):
+        before, w = w, damping * ((1 + KILL_MOMENTUM) * w - KILL_MOMENTUM * before)
+    return np.abs(w)
+
+
+def _unfair_curvatures(h):
+    if h.ndim != 1 or not 0 < h.size <= 10 or h.dtype.kind != "f":
+        return 1
+    return 0 if ((h > 0) & (h <= 1000)).all() else 2
+
+
+# ------------------------------------------------------------------ kill the bug: bias correction
+
+
+def uncorrected_path(gradients, learning_rate=0.01, beta1=0.9, beta2=0.999):
+    """Return where Adam without bias correction goes from 0, (T,), one step a gradient."""
+    w, m, v, path = 0.0, 0.0, 0.0, []
+    for g in gradients:
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        w -= learning_rate * m / (np.sqrt(v) + 1e-8)
+        path.append(w)
+    return np.array(path)
+
+
+KILL_ADAM_RATE, FAR = 0.01, 90  # how many learning rates the two have to end apart
+LONGEST = 20
+
+
+def _separate_gradients(impl, rng):
+    g = impl.separating_gradients()
+    if _unfair_gradients(g):
+        return {"__g": g, "outcome": np.array(_gradient_outcome(g))}
+    w, config, own = np.zeros(1), {"learning_rate": KILL_ADAM_RATE}, []
+    for value in g:
+        w, config = impl.adam(w, np.array([value], dtype=float), config)
+        own.append(w[0])
+    own = np.array(own)
+    return {"__g": g, "__own": own, "outcome": np.array(_gradient_outcome(g, own))}
+
+
+def _separates_gradients(seen, expected):
+    """Judge: the student's Adam is right on these gradients, and the uncorrected one far off."""
+    outcome = _gradient_outcome(seen.get("__g", np.array(0)), seen.get("__own"))
+    return failed(GRADIENT_OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
+
+
+NOT_FAR = f"after these gradients, right and wrong are less than {FAR} learning rates apart"
+GRADIENT_OUTCOMES = (
+    "right and wrong differ",
+    f"the gradients must have shape (T,), with 1 to {LONGEST} floats",
+    "every gradient must lie between 0.001 and 1000 in size",
+    "your own adam is wrong on these gradients",
+    f"{NOT_FAR}; these are few",
+    f"{NOT_FAR}; these change their sign",
+    f"{NOT_FAR}; these are of very different sizes",
+    NOT_FAR,
+)
+
+
+def _gradient_outcome(g, own=None):
+    """Return the place in GRADIENT_OUTCOMES of what `g` and the student's path on it show."""
+    unfair = _unfair_gradients(g)
+    if unfair:
+        return unfair
+    right = _weighted_path(g)
+    if own is None or own.shape != g.shape or not np.allclose(own, right, 1e-6, 1e-9):
+        return 3
+    if abs(uncorrected_path(g)[-1] - right[-1]) >= FAR * KILL_ADAM_RATE:
+        return 0
+    if len(g) < LONGEST / 2:
+        return 4
+    if (g > 0).any() and (g < 0).any():
+        return 5
+    return 6 if np.abs(g).max() > 10 * np.abs(g).min() else 7
+
+
+def _weighted_path(g, beta1=0.9, beta2=0.999):
+    """Where Adam goes from 0, with both means as averages of the gradients by their age."""
+    steps = []
+    for t in range(1, len(g) + 1):
+        ages = np.arange(t)[::-1]
+        mean = np.average(g[:t], weights=beta1**ages)
+        square = np.average(g[:t] ** 2, weights=beta2**ages)
+        steps.append(mean / (np.sqrt(square) + 1e-8))
+    return -KILL_ADAM_RATE * np.cumsum(steps)
+
+
+def _unfair_gradients(g):
+    if g.ndim != 1 or not 0 < g.size <= LONGEST or g.dtype.kind != "f":
+        return 1
+    return 0 if ((np.abs(g) >= 1e-3) & (np.abs(g) <= 1e3)).all() else 2
+
+
+# ------------------------------------------------------------------ the exercises
+
+FORBIDDEN = tuple(
+    f"torch.optim.{name}"
+    for name in (
+        "SGD",
+        "Adagrad",
+        "RMSprop",
+        "Adam",
+        "AdamW",
+        "NAdam",
+        "sgd.SGD",
+        "sgd.sgd",
+        "adagrad.Adagrad",
+        "adagrad.adagrad",
+        "rmsprop.RMSprop",
+        "rmsprop.rmsprop",
+        "adam.Adam",
+        "adam.adam",
+        "adamw.AdamW",
+        "adamw.adamw",
+    )
+)
+STEP = ("next_w", "config")
+RETURNS = {
+    "sgd": STEP,
+    "sgd_momentum": STEP,
+    "sgd_momentum_unscaled": STEP,
+    "nesterov_lookahead": STEP,
+    "nesterov": STEP,
+    "separating_curvatures": ("h",),
+    "adagrad": STEP,
+    "rmsprop": STEP,
+    "adam_uncorrected": STEP,
+    "adam": STEP,
+    "separating_gradients": ("gradients",),
+    "adamw": STEP,
+}
+
+exercise = family("optim", RETURNS, FORBIDDEN)
+
+SGD = exercise(
+    "Gradient descent",
+    "sgd",
+    checks(
+        {
+            FIRST: first_step("sgd"),
+            GIVEN: given_steps("sgd", {"learning_rate": RATE}),
+            CHANGING: changing_rate("sgd", {"learning_rate": RATE}),
+            TYPES: types_and_inputs("sgd"),
+        },
+        (2, 2, 1, 1),
+    ),
+    "20",
+)
+SGD_MOMENTUM = exercise(
+    "Momentum, with the learning rate in the velocity",
+    "sgd_momentum",
+    momentum_checks("sgd_momentum", (2, 4, 3, 2, 1.5, 1.5)),
+    "27–30",
+)
+SGD_MOMENTUM_UNSCALED = exercise(
+    "Momentum, with the learning rate in the step",
+    "sgd_momentum_unscaled",
+    momentum_checks("sgd_momentum_unscaled", (1, 3, 2, 2, 1, 1)),
+    "27–28",
+)
+LOOKAHEAD = exercise(
+    "Nesterov momentum, with the look-ahead",
+    "nesterov_lookahead",
+    checks(
+        {
+            FIRST: _look_first,
+            DEFAULT: _look_default,
+            GIVEN: _look_given,
+            "where the gradient is asked for, once a step": _look_where,
+            TURNS: _look_turns,
+            LOOK_TYPES: _look_types,
+        },
+        (2, 3, 3, 3, 1.5, 1.5),
+    ),
+    "31–33",
+)
+NESTEROV = exercise(
+    "Nesterov momentum, rearranged",
+    "nesterov",
+    checks(
+        {
+            FIRST: first_step("nesterov"),
+            DEFAULT: default_steps("nesterov"),
+            GIVEN: given_steps("nesterov", MOMENTUM),
+            TURNS: two_parameters("nesterov"),
+            TYPES: types_and_inputs("nesterov"),
+        },
+        (3, 5, 4, 2, 2),
+    ),
+    "34–35",
+)
+CURVATURES = exercise(
+    "Kill the bug: a bowl for a look-ahead that looks the wrong way",
+    "nesterov_lookahead separating_curvatures",
+    (Check("your bowl tells right from wrong", 4, _separate_curvatures, _separates_curvatures),),
+    "31–33",
+    given=(backward_lookahead,),
+)
+ADAGRAD = exercise(
+    "AdaGrad",
+    "adagrad",
+    adaptive_checks("adagrad", {"learning_rate": RATE}, (2, 3, 2, 2, 1.5, 1.5)),
+    "37–41",
+)
+RMSPROP_EXERCISE = exercise(
+    "RMSProp",
+    "rmsprop",
+    adaptive_checks("rmsprop", RMSPROP, (2, 3, 2, 2, 1.5, 1.5)),
+    "42–43",
+)
+ADAM_UNCORRECTED = exercise(
+    "Adam (almost)",
+    "adam_uncorrected",
+    adaptive_checks("adam_uncorrected", ADAM, (2, 2, 2, 1.5, 1, 1.5)),
+    "44–45",
+)
+ADAM_EXERCISE = exercise(
+    "Adam",
+    "adam",
+    adaptive_checks("adam", ADAM, (4, 5, 5, 3, 2.5, 2.5)),
+    "46–47",
+)
+GRADIENTS = exercise(
+    "Kill the bug: gradients for an Adam without bias correction",
+    "adam separating_gradients",
+    (Check("your gradients tell right from wrong", 4, _separate_gradients, _separates_gradients),),
+    "45–46",
+    given=(uncorrected_path,),
+)
+ADAMW_EXERCISE = exercise(
+    "AdamW",
+    "adamw",
+    adaptive_checks("adamw", ADAMW, (0.5, 1, 1, 0.5, 0.5, 0.5)),
+    "47",
+    bonus=True,
+)
+
+EXERCISES = (
+    SGD,
+    SGD_MOMENTUM,
+    SGD_MOMENTUM_UNSCALED,
+    LOOKAHEAD,
+    NESTEROV,
+    CURVATURES,
+    SGD.in_torch(points=2),
+    SGD_MOMENTUM.in_torch(points=4),
+    SGD_MOMENTUM_UNSCALED.in_torch(points=3),
+    LOOKAHEAD.in_torch(points=4),
+    NESTEROV.in_torch(points=3),
+    ADAGRAD,
+    RMSPROP_EXERCISE,
+    ADAM_UNCORRECTED,
+    ADAM_EXERCISE,
+    GRADIENTS,
+    ADAMW_EXERCISE,
+    ADAGRAD.in_torch(points=4),
+    RMSPROP_EXERCISE.in_torch(points=4),
+    ADAM_UNCORRECTED.in_torch(points=4),
+    ADAM_EXERCISE.in_torch(points=8),
+    ADAMW_EXERCISE.in_torch(points=2),
+)

@@ -1,0 +1,21 @@
+"""Wrong and other right answers of the family `optim`."""
+
+from autograder.misconceptions.optim import adaptive, momentum, separating
+from autograder.misconceptions.optim.equivalent import EQUIVALENT
+from autograder.misconceptions.optim.variants import VARIANTS
+
+MISCONCEPTIONS = (
+    *momentum.SGD,
+    *momentum.MOMENTUM,
+    *momentum.UNSCALED,
+    *momentum.LOOKAHEAD,
+    *momentum.NESTEROV,
+    *separating.CURVATURES,
+    *adaptive.ADAGRAD,
+    *adaptive.RMSPROP,
+    *adaptive.ADAM_UNCORRECTED,
+    *adaptive.ADAM,
+    *adaptive.ADAMW,
+    *separating.GRADIENTS,
+)
+__all__ = ["EQUIVALENT", "MISCONCEPTIONS", "VARIANTS"]

@@ -1,0 +1,371 @@
+"""Optimizers in NumPy: one step from a gradient, with the tags of the equations.
+
+Every rule is `(w, dw, config=None) -> next_w, config`. `config` holds the settings and the state;
+None takes all defaults. Give the returned one to the next step. `w` and `dw` are never changed.
+"""
+
+import numpy as np
+
+from cs231n_lib.errors import alike, validated
+from cs231n_lib.optim import ADAGRAD, ADAM, ADAMW, MOMENTUM, RMSPROP, optim_options
+
+
+@validated(w=alike("w"), dw=alike("w"), config=optim_options())
+def sgd(w, dw, config=None):
+    """Stochastic gradient descent: one step against the gradient.
+
+    Args:
+        w: weights, of any shape.
+        dw: gradient of the loss with respect to w, of the same shape.
+        config: dict with
+            learning_rate: α; default 1e-2.
+
+    Returns:
+        next_w: the weights after the step; config: for the next step.
+
+    Slide 20.
+
+    >>> sgd(np.array([1.0, 2.0]), np.array([10.0, -10.0]), {"learning_rate": 0.1})[0]
+    array([0., 3.])
+    """
+    config = {} if config is None else config
+    learning_rate = config.get("learning_rate", 1e-2)
+
+    next_w = w - learning_rate * dw  # SGD.1
+    return next_w, config
+
+
+@validated(w=alike("w"), dw=alike("w"), config=MOMENTUM)
+def sgd_momentum(w, dw, config=None):
+    """SGD with momentum, whose velocity holds the learning rate: the velocity is the step.
+
+    Args:
+        w: weights, of any shape.
+        dw: gradient of the loss with respect to w, of the same shape.
+        config: dict with
+            learning_rate: α; default 1e-2.
+            momentum: ρ, the share of the velocity that is kept; default 0.9.
+            velocity: v, shaped as w; starts at zero; updated here.
+
+    Returns:
+        next_w: the weights after the step; config: for the next step.
+
+    Slide 28, left. Sutskever et al. 2013. The usual assignment has this form, PyTorch the other.
+
+    >>> w, config = sgd_momentum(np.array([1.0]), np.array([1.0]), {"learning_rate": 0.5})
+    >>> sgd_momentum(w, np.array([0.0]), config)[0]  # no gradient, yet 0.9 of the last step
+    array([0.05])
+    """
+    config = {} if config is None else config
+    learning_rate = config.get("learning_rate", 1e-2)
+    momentum = config.get("momentum", 0.9)
+    v = config.get("velocity", np.zeros_like(w))
+
+    v = momentum * v - learning_rate * dw  # Momentum.1
+    next_w = w + v  # Momentum.2
+    config["velocity"] = v
+    return next_w, config
+
+
+@validated(w=alike("w"), dw=alike("w"), config=MOMENTUM)
+def sgd_momentum_unscaled(w, dw, config=None):
+    """SGD with momentum, whose velocity is a sum of gradients: the rate comes in at the step.
+
+    Args:
+        w: weights, of any shape.
+        dw: gradient of the loss with respect to w, of the same shape.
+        config: dict with
+            learning_rate: α; default 1e-2.
+            momentum: ρ, the share of the velocity that is kept; default 0.9.
+            velocity: v, shaped as w; starts at zero; updated here.
+
+    Returns:
+        next_w: the weights after the step; config: for the next step.
+
+    Slide 27, and `torch.optim.SGD` with dampening 0. Sutskever et al. 2013.
+
+    >>> w, config = sgd_momentum_unscaled(np.array([1.0]), np.array([1.0]), {"learning_rate": 0.5})
+    >>> w, config["velocity"]
+    (array([0.5]), array([1.]))
+    """
+    config = {} if config is None else config
+    learning_rate = config.get("learning_rate", 1e-2)
+    momentum = config.get("momentum", 0.9)
+    v = config.get("velocity", np.zeros_like(w))
+
+    v = momentum * v + dw  # Momentum.3
+    next_w = w - learning_rate * v  # Momentum.4
+    config["velocity"] = v
+    return next_w, config
+
+
+@validated(w=alike("w"), gradient="function", config=MOMENTUM)
+def nesterov_lookahead(w, gradient, config=None):
+    """Nesterov momentum as it is drawn: the gradient is taken where the velocity leads.
+
+    Args:
+        w: weights, of any shape.
+        gradient: function of the weights that returns the gradient there, of their shape.
+        config: dict with
+            learning_rate: α; default 1e-2.
+            momentum: ρ, the share of the velocity that is kept; default 0.9.
+            velocity: v, shaped as w; starts at zero; updated here.
+
+    Returns:
+        next_w: the weights after the step; config: for the next step.
+
+    Slides 31–32. Nesterov 1983; Sutskever et al. 2013.
+
+    >>> config = {"learning_rate": 0.5, "velocity": np.array([1.0])}
+    >>> nesterov_lookahead(np.array([2.0]), lambda w: 2 * w, config)[0]  # gradient at 2.9
+    array([0.])
+    """
+    config = {} if config is None else config
+    learning_rate = config.get("learning_rate", 1e-2)
+    momentum = config.get("momentum", 0.9)
+    v = config.get("velocity", np.zeros_like(w))
+
+    v = momentum * v - learning_rate * gradient(w + momentum * v)  # Nesterov.1
+    next_w = w + v  # Nesterov.2
+    config["velocity"] = v
+    return next_w, config
+
+
+@validated(w=alike("w"), dw=alike("w"), config=MOMENTUM)
+def nesterov(w, dw, config=None):
+    """Nesterov momentum rearranged: w is the point to which the velocity leads, and dw is there.
+
+    Args:
+        w: weights, of any shape.
+        dw: gradient of the loss with respect to w, of the same shape.
+        config: dict with
+            learning_rate: α; default 1e-2.
+            momentum: ρ, the share of the velocity that is kept; default 0.9.
+            velocity: v, shaped as w; starts at zero; updated here.
+
+    Returns:
+        next_w: the weights after the step; config: for the next step.
+
+    Slides 34–35. Nesterov 1983. `torch.optim.SGD(nesterov=True)` gives the same at a constant rate.
+
+    >>> w, config = nesterov(np.array([1.0]), np.array([1.0]), {"learning_rate": 0.5})
+    >>> w, config["velocity"]
+    (array([0.05]), array([-0.5]))
+    """
+    config = {} if config is None else config
+    learning_rate = config.get("learning_rate", 1e-2)
+    momentum = config.get("momentum", 0.9)
+    old_v = config.get("velocity", np.zeros_like(w))
+
+    v = momentum * old_v - learning_rate * dw  # Nesterov.3
+    next_w = w - momentum * old_v + (1 + momentum) * v  # Nesterov.4
+    config["velocity"] = v
+    return next_w, config
+
+
+@validated(w=alike("w"), dw=alike("w"), config=ADAGRAD)
+def adagrad(w, dw, config=None):
+    """AdaGrad: each weight's step is divided by the root of all its squared gradients so far.
+
+    Args:
+        w: weights, of any shape.
+        dw: gradient of the loss with respect to w, of the same shape.
+        config: dict with
+            learning_rate: α; default 1e-2.
+            epsilon: added to the root; default 1e-8 (the slide has 1e-7, PyTorch 1e-10).
+            cache: sum of squared gradients, shaped as w; starts at zero (TensorFlow's at 0.1);
+                updated here.
+
+    Returns:
+        next_w: the weights after the step; config: for the next step.
+
+    Slide 37. Duchi et al. 2011.
+
+    >>> adagrad(np.array([1.0, 1.0]), np.array([5.0, -0.01]), {"learning_rate": 0.5})[0].round(5)
+    array([0.5, 1.5])
+    """
+    config = {} if config is None else config
+    learning_rate = config.get("learning_rate", 1e-2)
+    eps = config.get("epsilon", 1e-8)
+    cache = config.get("cache", np.zeros_like(w))
+
+    cache = cache + dw**2  # AdaGrad.1
+    next_w = w - learning_rate * dw / (np.sqrt(cache) + eps)  # AdaGrad.2
+    config["cache"] = cache
+    return next_w, config
+
+
+@validated(w=alike("w"), dw=alike("w"), config=RMSPROP)
+def rmsprop(w, dw, config=None):
+    """RMSProp: AdaGrad that forgets, with a running mean in place of the sum.
+
+    Args:
+        w: weights, of any shape.
+        dw: gradient of the loss with respect to w, of the same shape.
+        config: dict with
+            learning_rate: α; default 1e-2.
+            decay_rate: ρ, the share of the old mean that is kept; default 0.99.
+            epsilon: added to the root; default 1e-8.
+            cache: running mean of squared gradients, shaped as w; starts at zero; updated here.
+
+    Returns:
+        next_w: the weights after the step; config: for the next step.
+
+    Slide 42. Tieleman & Hinton 2012. PyTorch's has the same definition (its `alpha` is ρ).
+
+    >>> rmsprop(np.array([1.0]), np.array([5.0]), {"learning_rate": 0.1, "decay_rate": 0.75})[0]
+    array([0.8])
+    """
+    config = {} if config is None else config
+    learning_rate = config.get("learning_rate", 1e-2)
+    decay_rate = config.get("decay_rate", 0.99)
+    eps = config.get("epsilon", 1e-8)
+    cache = config.get("cache", np.zeros_like(w))
+
+    cache = decay_rate * cache + (1 - decay_rate) * dw**2  # RMSProp.1
+    next_w = w - learning_rate * dw / (np.sqrt(cache) + eps)  # RMSProp.2
+    config["cache"] = cache
+    return next_w, config
+
+
+@validated(w=alike("w"), dw=alike("w"), config=ADAM)
+def adam_uncorrected(w, dw, config=None):
+    """Adam (almost): running means of the gradient and of its square, which start too small.
+
+    Args:
+        w: weights, of any shape.
+        dw: gradient of the loss with respect to w, of the same shape.
+        config: dict with
+            learning_rate: α; default 1e-3.
+            beta1, beta2: shares of the old means that are kept; default 0.9 and 0.999.
+            epsilon: added to the root; default 1e-8.
+            m, v: the running means, shaped as w; start at zero; updated here.
+
+    Returns:
+        next_w: the weights after the step; config: for the next step.
+
+    Slides 44–45. The first step is (1 - beta1) / sqrt(1 - beta2) times α: 3.16 α.
+
+    >>> w, config = adam_uncorrected(np.array([1.0]), np.array([5.0]), {"learning_rate": 0.1})
+    >>> w.round(3)
+    array([0.684])
+    """
+    config = {} if config is None else config
+    learning_rate = config.get("learning_rate", 1e-3)
+    beta1, beta2 = config.get("beta1", 0.9), config.get("beta2", 0.999)
+    eps = config.get("epsilon", 1e-8)
+    m = config.get("m", np.zeros_like(w))
+    v = config.get("v", np.zeros_like(w))
+
+    m = beta1 * m + (1 - beta1) * dw  # Adam.1
+    v = beta2 * v + (1 - beta2) * dw**2  # Adam.2
+    next_w = w - learning_rate * m / (np.sqrt(v) + eps)  # Adam.3
+    config.update(m=m, v=v)
+    return next_w, config
+
+
+@validated(w=alike("w"), dw=alike("w"), config=ADAM)
+def adam(w, dw, config=None):
+    """Adam: running means of the gradient and of its square, both freed of their start at zero.
+
+    Args:
+        w: weights, of any shape.
+        dw: gradient of the loss with respect to w, of the same shape.
+        config: dict with
+            learning_rate: α; default 1e-3.
+            beta1, beta2: shares of the old means that are kept; default 0.9 and 0.999.
+            epsilon: added to the root; default 1e-8.
+            m, v: the running means, shaped as w; start at zero; updated here.
+            t: number of steps taken; starts at 0 and is incremented first.
+
+    Returns:
+        next_w: the weights after the step; config: for the next step.
+
+    Slides 46–47. Kingma & Ba 2015, arXiv:1412.6980, algorithm 1.
+
+    >>> w, config = adam(np.array([1.0]), np.array([5.0]), {"learning_rate": 0.1})
+    >>> w.round(6), config["t"]
+    (array([0.9]), 1)
+    """
+    config = {} if config is None else config
+    learning_rate = config.get("learning_rate", 1e-3)
+    beta1, beta2 = config.get("beta1", 0.9), config.get("beta2", 0.999)
+    eps = config.get("epsilon", 1e-8)
+    m = config.get("m", np.zeros_like(w))
+    v = config.get("v", np.zeros_like(w))
+    t = config.get("t", 0) + 1
+
+    m = beta1 * m + (1 - beta1) * dw  # Adam.1
+    v = beta2 * v + (1 - beta2) * dw**2  # Adam.2
+    m_hat = m / (1 - beta1**t)  # Adam.4
+    v_hat = v / (1 - beta2**t)  # Adam.5
+    next_w = w - learning_rate * m_hat / (np.sqrt(v_hat) + eps)  # Adam.6
+    config.update(m=m, v=v, t=t)
+    return next_w, config
+
+
+@validated(w=alike("w"), dw=alike("w"), config=ADAMW)
+def adamw(w, dw, config=None):
+    """Adam with decoupled weight decay: the weights shrink beside the step, not through dw.
+
+    Args:
+        w: weights, of any shape.
+        dw: gradient of the loss *without* a penalty, with respect to w, of the same shape.
+        config: dict with
+            learning_rate: α; default 1e-3.
+            weight_decay: λ; each step takes the share α·λ away from w; default 1e-2.
+            beta1, beta2: shares of the old means that are kept; default 0.9 and 0.999.
+            epsilon: added to the root; default 1e-8.
+            m, v: the running means, shaped as w; start at zero; updated here.
+            t: number of steps taken; starts at 0 and is incremented first.
+
+    Returns:
+        next_w: the weights after the step; config: for the next step.
+
+    Beyond slide 47. Loshchilov & Hutter 2019, arXiv:1711.05101, where the share is λ times a
+    schedule without α; here, as in PyTorch, it is α·λ.
+
+    >>> adamw(np.array([8.0]), np.array([0.0]), {"learning_rate": 0.1, "weight_decay": 0.5})[0]
+    array([7.6])
+    """
+    config = {} if config is None else config
+    learning_rate = config.get("learning_rate", 1e-3)
+    weight_decay = config.get("weight_decay", 1e-2)
+    beta1, beta2 = config.get("beta1", 0.9), config.get("beta2", 0.999)
+    eps = config.get("epsilon", 1e-8)
+    m = config.get("m", np.zeros_like(w))
+    v = config.get("v", np.zeros_like(w))
+    t = config.get("t", 0) + 1
+
+    m = beta1 * m + (1 - beta1) * dw  # Adam.1
+    v = beta2 * v + (1 - beta2) * dw**2  # Adam.2
+    m_hat = m / (1 - beta1**t)  # Adam.4
+    v_hat = v / (1 - beta2**t)  # Adam.5
+    next_w = w - learning_rate * (m_hat / (np.sqrt(v_hat) + eps) + weight_decay * w)  # AdamW.1
+    config.update(m=m, v=v, t=t)
+    return next_w, config
+
+
+def separating_curvatures():
+    """Return curvatures of a bowl in which a look-ahead in the wrong direction gets lost.
+
+    Returns:
+        h: (D,) floats above 0: the bowl is ½ Σ h w². With learning rate 0.1 and momentum 0.9,
+            100 steps of Nesterov's momentum from w = 1 come to less than 0.01, and 100 steps with
+            the look-ahead at w - momentum * v end, in one direction at least, beyond 1.
+
+    Slides 31–33: a place to look at counts only where the gradient changes from place to place.
+    """
+    return np.array([5.0])  # rate · curvature = ½: between 1/momentum - 1 and 1.36
+
+
+def separating_gradients():
+    """Return gradients on which Adam without bias correction ends far away from Adam.
+
+    Returns:
+        gradients: (T,) floats, T at most 20, with sizes between 0.001 and 1000, after which the two
+            are 90 learning rates apart, in the one weight that they belong to.
+
+    Slides 45–46: at first the second mean is too small by more than the first.
+    """
+    return np.ones(20)  # the steps add up, and the longest is the twelfth

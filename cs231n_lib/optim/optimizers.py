@@ -1,0 +1,324 @@
+"""Optimizer classes: drop-ins for those of `torch.optim`, with the rules of `in_torch` inside.
+
+They take parameter groups and closures, work with `torch.optim.lr_scheduler`, and can go on from a
+`state_dict` of the built-in ones. Each rule is written once, on lists of tensors, and `foreach`
+says how many tensors it gets at a time:
+
+- True: all of a group, which is best on a GPU, and what `torch.compile` is given;
+- False: one after the other, which needs the least memory;
+- None: True on a GPU; on a CPU portions that fit into the cache, so large tensors are cut into
+  blocks and small ones are put together.
+"""
+
+import torch
+
+from cs231n_lib.errors import at_least, below, between
+
+PORTION = 2**18  # numbers of each list that are taken at a time on a CPU
+
+
+def _betas(name, value, known=None):
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise TypeError(f"{name} must be a pair (beta1, beta2), got {value!r}")
+    for i in (0, 1):
+        below(1)(f"{name}[{i}]", value[i])
+
+
+RULES = {
+    "lr": at_least(0),
+    "momentum": between(0, 1),
+    "alpha": below(1),
+    "betas": _betas,
+    "eps": at_least(0),
+    "weight_decay": at_least(0),
+}
+WITHOUT = ("amsgrad", "centered", "dampening", "lr_decay", "maximize")  # options of the built-ins
+
+
+class Optimizer(torch.optim.Optimizer):
+    """What all classes below share: groups, closures, state, portions.
+
+    A subclass has `state_names` and `rule(group, w, dw, *state, steps)`, which changes the tensors
+    in the lists w and state; `steps` counts from 1 for each tensor.
+    """
+
+    state_names = ()
+    decoupled = False  # weight decay is part of the rule, not of the gradient
+
+    def __init__(self, params, **settings):
+        super().__init__(params, settings)
+
+    def add_param_group(self, param_group):
+        """Add a group of parameters with settings of its own; refuse what is out of range."""
+        super().add_param_group(param_group)
+        self._check(self.param_groups[-1])
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        for group in self.param_groups:
+            self._check(group)
+
+    def _check(self, group):
+        try:
+            for name, rule in RULES.items():
+                if name in group:
+                    rule(name, group[name])
+            for name in WITHOUT:
+                if group.get(name):
+                    raise ValueError(f"{name} must be off, got {group[name]!r}; use torch.optim")
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{type(self).__name__}: {error}") from None
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """Take one step; `closure` computes the loss and its gradients anew and is called first.
+
+        Returns the closure's loss, or None. Raises RuntimeError for a sparse or complex gradient.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            names = self.names_of_state(group)
+            entries = [self._entry(w, names) for w in group["params"] if w.grad is not None]
+            for portion in _portions(entries, group["foreach"]):
+                w, dw, *state, steps = map(list, zip(*portion, strict=True))
+                if group["weight_decay"] and not self.decoupled:
+                    dw = torch._foreach_add(dw, w, alpha=group["weight_decay"])
+                self.rule(group, w, dw, *state, steps)
+        return loss
+
+    def _entry(self, w, names):
+        """Return (w, its gradient, *its state, number of this step)."""
+        if w.grad.is_sparse or w.is_complex():
+            raise RuntimeError(
+                f"{type(self).__name__}: gradients must be dense and real, got {w.grad.layout} of "
+                f"{w.dtype}; torch.optim has optimizers for others"
+            )
+        state = self.state[w]
+        for name in names:
+            if name not in state:
+                state[name] = torch.zeros_like(w, memory_format=torch.preserve_format)
+        if "step" not in state:
+            state["step"] = torch.tensor(0.0)
+        steps = state["step"]
+        steps += 1
+        if not torch.compiler.is_compiling():  # there a number would be compiled in
+            steps = steps.item()
+        return w, w.grad, *(state[name] for name in names), steps
+
+    def names_of_state(self, group):
+        """Return the names of the tensors that are kept for each parameter of a group."""
+        return self.state_names
+
+    def rule(self, group, w, dw, *state_and_steps):
+        """Change the tensors of the lists by one step."""
+        raise NotImplementedError
+
+
+def _portions(entries, foreach):
+    """Yield lists of entries, or of blocks of them: what is worked on at a time."""
+    if not entries:
+        return
+    stateless = len(entries[0]) == 3  # nothing that a cache could hold for later
+    if foreach is None and (stateless or entries[0][0].is_cuda or torch.compiler.is_compiling()):
+        foreach = True
+    if foreach is not None:
+        yield from [entries] if foreach else ([entry] for entry in entries)
+        return
+    portion, size = [], 0
+    for block in (block for entry in entries for block in _blocks(entry)):
+        if size + block[0].numel() > PORTION and portion:
+            yield portion
+            portion, size = [], 0
+        portion.append(block)
+        size += block[0].numel()
+    yield portion
+
+
+def _blocks(entry):
+    """Cut an entry along the first axis into blocks of about PORTION numbers."""
+    *tensors, steps = entry
+    w = tensors[0]
+    if w.numel() <= PORTION:
+        return [entry]
+    rows = max(1, PORTION // (w.numel() // len(w)))
+    return [(*blocks, steps) for blocks in zip(*(t.split(rows) for t in tensors), strict=True)]
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with momentum or Nesterov momentum, as `torch.optim.SGD`.
+
+    The velocity is a sum of gradients (`sgd_momentum_unscaled`), so that a new learning rate takes
+    hold at once. `weight_decay` times the weights is added to the gradient. No `dampening`.
+
+    Raises:
+        ValueError: for a setting outside its range, or Nesterov without momentum.
+
+    Slides 20–35. Sutskever et al. 2013.
+
+    >>> w = torch.nn.Parameter(torch.tensor([1.0]))
+    >>> w.grad = torch.tensor([2.0])
+    >>> SGD([w], lr=0.25).step()
+    >>> w.detach()
+    tensor([0.5000])
+    """
+
+    def __init__(
+        self, params, lr=1e-3, momentum=0.0, weight_decay=0.0, nesterov=False, *, foreach=None
+    ):
+        if nesterov and not momentum:
+            raise ValueError(f"SGD: nesterov needs a momentum above 0, got {momentum!r}")
+        super().__init__(
+            params,
+            lr=lr,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            nesterov=nesterov,
+            foreach=foreach,
+        )
+
+    def names_of_state(self, group):
+        """Return the velocity's name, or none without momentum."""
+        return ("momentum_buffer",) if group["momentum"] else ()
+
+    def rule(self, group, w, dw, *state_and_steps):
+        """Change w by one step of SGD, the velocity first."""
+        *velocity, _ = state_and_steps
+        for v in velocity:
+            torch._foreach_mul_(v, group["momentum"])
+            torch._foreach_add_(v, dw)  # Momentum.3
+            dw = torch._foreach_add(dw, v, alpha=group["momentum"]) if group["nesterov"] else v
+        torch._foreach_add_(w, dw, alpha=-group["lr"])  # SGD.1, Momentum.4
+
+
+class Adagrad(Optimizer):
+    """AdaGrad, as `torch.optim.Adagrad` with a sum that starts at zero and no `lr_decay`.
+
+    Raises:
+        ValueError: for a setting outside its range.
+
+    Slide 37. Duchi et al. 2011.
+
+    >>> w = torch.nn.Parameter(torch.tensor([1.0]))
+    >>> w.grad = torch.tensor([5.0])
+    >>> Adagrad([w], lr=0.25).step()
+    >>> w.detach()
+    tensor([0.7500])
+    """
+
+    state_names = ("sum",)
+
+    def __init__(self, params, lr=1e-2, eps=1e-10, weight_decay=0.0, *, foreach=None):
+        super().__init__(params, lr=lr, eps=eps, weight_decay=weight_decay, foreach=foreach)
+
+    def rule(self, group, w, dw, cache, steps):
+        """Change w by one step of AdaGrad, the sum of squares first."""
+        torch._foreach_addcmul_(cache, dw, dw)  # AdaGrad.1
+        root = torch._foreach_sqrt(cache)
+        torch._foreach_add_(root, group["eps"])
+        torch._foreach_addcdiv_(w, dw, root, value=-group["lr"])  # AdaGrad.2
+
+
+class RMSprop(Optimizer):
+    """RMSProp, as `torch.optim.RMSprop` without momentum and not centred; `alpha` is the decay ρ.
+
+    Raises:
+        ValueError: for a setting outside its range.
+
+    Slide 42. Tieleman & Hinton 2012.
+
+    >>> w = torch.nn.Parameter(torch.tensor([1.0]))
+    >>> w.grad = torch.tensor([5.0])
+    >>> RMSprop([w], lr=0.1, alpha=0.75).step()
+    >>> w.detach()
+    tensor([0.8000])
+    """
+
+    state_names = ("square_avg",)
+
+    def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, *, foreach=None):
+        super().__init__(
+            params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, foreach=foreach
+        )
+
+    def _check(self, group):
+        super()._check(group)
+        if group.get("momentum"):
+            raise ValueError(
+                f"RMSprop: momentum must be off, got {group['momentum']!r}; use torch.optim"
+            )
+
+    def rule(self, group, w, dw, cache, steps):
+        """Change w by one step of RMSProp, the running mean first."""
+        torch._foreach_mul_(cache, group["alpha"])
+        torch._foreach_addcmul_(cache, dw, dw, value=1 - group["alpha"])  # RMSProp.1
+        root = torch._foreach_sqrt(cache)
+        torch._foreach_add_(root, group["eps"])
+        torch._foreach_addcdiv_(w, dw, root, value=-group["lr"])  # RMSProp.2
+
+
+class Adam(Optimizer):
+    """Adam, as `torch.optim.Adam` without AMSGrad; `weight_decay` is L2 in the gradient.
+
+    Raises:
+        TypeError: for betas that are no pair; ValueError: for a setting outside its range.
+
+    Slides 46–47. Kingma & Ba 2015, arXiv:1412.6980.
+
+    >>> w = torch.nn.Parameter(torch.tensor([1.0]))
+    >>> w.grad = torch.tensor([5.0])
+    >>> Adam([w], lr=0.25).step()
+    >>> w.detach()
+    tensor([0.7500])
+    """
+
+    state_names = ("exp_avg", "exp_avg_sq")
+
+    def __init__(
+        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, *, foreach=None
+    ):
+        super().__init__(
+            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=foreach
+        )
+
+    def rule(self, group, w, dw, m, v, steps):
+        """Change w by one step of Adam, the running means first."""
+        beta1, beta2 = group["betas"]
+        torch._foreach_lerp_(m, dw, 1 - beta1)  # Adam.1
+        torch._foreach_mul_(v, beta2)
+        torch._foreach_addcmul_(v, dw, dw, value=1 - beta2)  # Adam.2
+        root = torch._foreach_sqrt(v)
+        torch._foreach_div_(root, [(1 - beta2**t) ** 0.5 for t in steps])  # Adam.5
+        torch._foreach_add_(root, group["eps"])
+        torch._foreach_mul_(root, [1 - beta1**t for t in steps])  # Adam.4
+        torch._foreach_addcdiv_(w, m, root, value=-group["lr"])  # Adam.6
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay, as `torch.optim.AdamW` without AMSGrad.
+
+    Raises:
+        TypeError: for betas that are no pair; ValueError: for a setting outside its range.
+
+    Beyond slide 47. Loshchilov & Hutter 2019, arXiv:1711.05101.
+
+    >>> w = torch.nn.Parameter(torch.tensor([8.0]))
+    >>> w.grad = torch.tensor([0.0])
+    >>> AdamW([w], lr=0.1, weight_decay=0.5).step()
+    >>> w.detach()
+    tensor([7.6000])
+    """
+
+    decoupled = True
+
+    def __init__(
+        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, *, foreach=None
+    ):
+        super().__init__(params, lr, betas, eps, weight_decay, foreach=foreach)
+
+    def rule(self, group, w, dw, m, v, steps):
+        """Shrink w, then take Adam's step."""
+        torch._foreach_mul_(w, 1 - group["lr"] * group["weight_decay"])  # AdamW.1
+        super().rule(group, w, dw, m, v, steps)
