@@ -7,7 +7,7 @@ Decay (slide 50), from a first rate :math:`\alpha_0`:
 
 .. math::
     n &= \lfloor t / S \rfloor                                                && \text{(Decay.1)} \\
-    \alpha_t &= \alpha_0 \, \gamma^n                                          && \text{(Decay.2)} \\
+    \alpha_t &= \alpha_0 \, f^n                                               && \text{(Decay.2)} \\
     \alpha_t &= \alpha_0 \, e^{-kt}                                           && \text{(Decay.3)} \\
     \alpha_t &= \alpha_0 \, / \, (1 + kt)                                       && \text{(Decay.4)}
 
@@ -25,10 +25,10 @@ In whole steps :math:`T_{cur}` runs from 0 to :math:`T_i - 1`: the step that wou
 :math:`\alpha_{min}` is the first of the next cycle. PyTorch does the same.
 
 Linear warm-up, beyond the lecture (Goyal et al. 2017, arXiv:1706.02677), from a share :math:`s` of
-the rate to all of it in :math:`W` steps:
+the rate to all of it in :math:`T_w` steps:
 
 .. math::
-    \alpha_t = \alpha \, (s + (1 - s) \, \min(t / W, 1))                        && \text{(Warm.1)}
+    \alpha_t = \alpha \, (s + (1 - s) \, \min(t / T_w, 1))                        && \text{(Warm.1)}
 
 And where a schedule goes in a training loop: the optimizer takes its step *at* the present rate,
 then the scheduler moves on, once a batch or once an epoch, as its :math:`t` is meant:
