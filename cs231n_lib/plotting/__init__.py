@@ -6,6 +6,12 @@ A module holds the pictures of a family of techniques; `training` those that all
 """
 
 from cs231n_lib.plotting.normalization import plot_computation_graph, plot_running_statistics
+from cs231n_lib.plotting.schedules import (
+    plot_loss_and_rate,
+    plot_loss_by_rate,
+    plot_rate_finder,
+    plot_schedules,
+)
 from cs231n_lib.plotting.training import (
     plot_batch_sizes,
     plot_curves,
@@ -22,8 +28,12 @@ __all__ = [
     "plot_curves",
     "plot_histograms",
     "plot_lines",
+    "plot_loss_and_rate",
+    "plot_loss_by_rate",
+    "plot_rate_finder",
     "plot_running_statistics",
     "plot_scale_sweep",
+    "plot_schedules",
     "plot_timings",
     "plot_train_eval_gap",
 ]
