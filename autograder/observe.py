@@ -117,7 +117,7 @@ class Implementation:
         return out[0] if len(returns) == 1 else out
 
     def _array(self, label, value):
-        kind = self._torch.Tensor if self._torch else (np.ndarray, np.generic, float)
+        kind = self._torch.Tensor if self._torch else (np.ndarray, np.generic, float, int)
         if not isinstance(value, kind):
             wanted = "a tensor" if self._torch else "a NumPy array"
             raise BadReturn(f"{label} must be {wanted}, got {type(value).__name__}")

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from cs231n_lib.data import batches
-from cs231n_lib.errors import above, whole
+from cs231n_lib.errors import above, at_least, below, whole
 
 EVALUATED = 1000  # training examples on which the training accuracy is measured
 
@@ -25,9 +25,9 @@ EVALUATED = 1000  # training examples on which the training accuracy is measured
 class History:
     """What a run saw.
 
-    loss: of the batch of every step; steps: after how many steps the accuracies were measured;
-    train_accuracy, val_accuracy: fractions, in test mode; diverged: the loss became infinite or NaN
-    and the run stopped there.
+    loss: of the batch of every step; rates: the learning rate of every step; steps: after how many
+    steps the accuracies were measured; train_accuracy, val_accuracy: fractions, in test mode;
+    diverged: the loss became infinite or NaN and the run stopped there.
     """
 
     loss: list = field(default_factory=list)
@@ -35,6 +35,7 @@ class History:
     train_accuracy: list = field(default_factory=list)
     val_accuracy: list = field(default_factory=list)
     diverged: bool = False
+    rates: list = field(default_factory=list)
 
     def __repr__(self):
         if not self.loss:
@@ -60,7 +61,8 @@ def fit(
     steps=None,
     epochs=None,
     batch_size,
-    learning_rate,
+    learning_rate=None,
+    schedule=None,
     rng,
     update=sgd_update,
     callbacks=(),
@@ -73,7 +75,9 @@ def fit(
         net: a `Network`; its parameters are changed, and it is left in test mode.
         data: a `Dataset`.
         steps or epochs: how long; one of the two. An epoch leaves out an incomplete last batch.
-        batch_size: examples in a step; learning_rate: size of a step, reaches `update` in `config`.
+        batch_size: examples in a step.
+        learning_rate or schedule: size of a step, reaches `update` in `config`; one of the two. A
+            schedule is a function: number of steps done so far -> learning rate of the next one.
         rng: np.random.Generator that chooses the batches.
         update: (w, dw, config) -> next_w, config; every parameter has its own config.
         callbacks: functions (step, net, history), called after every step, the first being 1. An
@@ -86,7 +90,8 @@ def fit(
         a `History`.
 
     Raises:
-        ValueError: for both or neither of steps and epochs, or a number outside its range.
+        ValueError: for both or neither of steps and epochs, or of learning_rate and schedule, or a
+            number outside its range.
 
     >>> from cs231n_lib.data import digits
     >>> from cs231n_lib.layers.network import Affine, Network
@@ -96,19 +101,21 @@ def fit(
     >>> history.steps, history.val_accuracy[-1] > 0.8
     ([200], True)
     """
-    above(0)("learning_rate", learning_rate)
+    rate_at = _rates(learning_rate, schedule)
     configs = {name: {"learning_rate": learning_rate} for name in net.params}
 
-    def step(x, y):
+    def step(x, y, rate):
         loss, gradients = net.loss_and_gradients(x, y)
         if math.isfinite(loss):
             for name, w in net.params.items():
+                if schedule is not None:
+                    configs[name]["learning_rate"] = rate
                 w[...], configs[name] = update(w, gradients[name], configs[name])
         return float(loss)
 
     return _run(
-        net, data, step, net.accuracy, steps, epochs, batch_size, rng, callbacks, evaluate_every,
-        progress,
+        net, data, step, net.accuracy, rate_at, steps, epochs, batch_size, rng, callbacks,
+        evaluate_every, progress,
     )  # fmt: skip
 
 
@@ -119,7 +126,8 @@ def fit_torch(
     steps=None,
     epochs=None,
     batch_size,
-    learning_rate,
+    learning_rate=None,
+    schedule=None,
     rng,
     optimizer=None,
     callbacks=(),
@@ -131,7 +139,8 @@ def fit_torch(
     Args:
         model: an nn.Module from examples to scores; it is left in eval mode.
         optimizer: a torch optimizer over the model's parameters, with its own rate in place of
-            `learning_rate`; torch.optim.SGD unless given.
+            `learning_rate`; torch.optim.SGD unless given. A `schedule` sets the rate of all its
+            parameter groups before each step.
         (all others): as for `fit`.
 
     >>> import torch
@@ -143,11 +152,16 @@ def fit_torch(
     """
     import torch  # NumPy lessons need not wait for it
 
-    above(0)("learning_rate", learning_rate)
+    rate_at = _rates(learning_rate, schedule)
     first = next(model.parameters())
-    optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=learning_rate)
+    optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=rate_at(0))
+    groups = optimizer.param_groups
+    rate_at = rate_at if schedule else lambda t: groups[0]["lr"]  # which callbacks may change
 
-    def step(x, y):
+    def step(x, y, rate):
+        if schedule is not None:
+            for group in groups:
+                group["lr"] = rate
         x = torch.as_tensor(x, dtype=first.dtype, device=first.device)
         loss = torch.nn.functional.cross_entropy(model(x), torch.as_tensor(y, device=first.device))
         optimizer.zero_grad()
@@ -166,14 +180,34 @@ def fit_torch(
         return float(right / len(x))
 
     return _run(
-        model, data, step, accuracy, steps, epochs, batch_size, rng, callbacks, evaluate_every,
-        progress,
+        model, data, step, accuracy, rate_at, steps, epochs, batch_size, rng, callbacks,
+        evaluate_every, progress,
     )  # fmt: skip
 
 
+def _rates(learning_rate, schedule):
+    """Return the function t -> learning rate that the arguments of `fit` describe."""
+    if (learning_rate is None) == (schedule is None):
+        raise ValueError(
+            "pass either learning_rate or schedule, a function of the step, got "
+            f"learning_rate={learning_rate} and schedule={schedule}"
+        )
+    if schedule is None:
+        above(0)("learning_rate", learning_rate)
+        return lambda t: learning_rate
+
+    def rate_at(t):
+        rate = schedule(t)
+        at_least(0)(f"schedule({t})", rate)
+        return float(rate)
+
+    return rate_at
+
+
 def _run(
-    net, data, step, accuracy, steps, epochs, batch_size, rng, callbacks, evaluate_every, progress
-):
+    net, data, step, accuracy, rate_at, steps, epochs, batch_size, rng, callbacks, evaluate_every,
+    progress,
+):  # fmt: skip
     whole(1)("batch_size", batch_size)
     if evaluate_every is not None:
         whole(1)("evaluate_every", evaluate_every)
@@ -192,7 +226,8 @@ def _run(
     stream = _endless(data, batch_size, rng)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # diverging is an outcome
         for number in _progress(range(1, steps + 1), progress, "training"):
-            history.loss.append(step(*next(stream)))
+            history.rates.append(rate_at(number - 1))
+            history.loss.append(step(*next(stream), history.rates[-1]))
             history.diverged = not math.isfinite(history.loss[-1])
             last = number == steps or history.diverged
             if last or (evaluate_every and number % evaluate_every == 0):
@@ -225,6 +260,51 @@ def _progress(items, progress, description):
 
     delay = 0 if progress else 3
     return tqdm(items, description, disable=progress is False, delay=delay, leave=False)
+
+
+# --------------------------------------------------------------------------- finding a rate
+
+
+def find_rate(train, low, high, steps, keep=0.9):
+    """Raise the rate from step to step, by the same factor each time, and watch the loss.
+
+    Args:
+        train: function (schedule, steps) -> `History`, which trains a *new* network so.
+        low, high: rates of the first and the last step.
+        steps: how many, at least two; a run that diverges ends sooner.
+        keep: share of the old value in the running average of the loss, which is debiased.
+
+    Returns:
+        (rates, losses): two arrays (T,); losses are smoothed, T <= steps. Good rates are those at
+        which the loss falls fast, well below the rate at which it rises.
+
+    Raises:
+        ValueError: for a number outside its range.
+
+    Before there is a schedule, this finds its first rate (Smith 2017, arXiv:1506.01186; slide 49).
+
+    >>> from cs231n_lib.data import digits
+    >>> from cs231n_lib.layers.network import Affine, Network
+    >>> rng, data = np.random.default_rng(0), digits()
+    >>> def train(schedule, steps):
+    ...     net = Network([Affine(64, 10, rng)])
+    ...     return fit(net, data, schedule=schedule, steps=steps, batch_size=50, rng=rng)
+    >>> rates, losses = find_rate(train, 1e-3, 10.0, steps=50)
+    >>> bool(1e-2 < rates[losses.argmin()] < 10)
+    True
+    """
+    above(0)("low", low)
+    above(low)("high", high)
+    whole(2)("steps", steps)
+    below(1)("keep", keep)
+    history = train(lambda t: low * (high / low) ** (t / (steps - 1)), steps)
+    average, losses = 0.0, []
+    for t, loss in enumerate(history.loss, start=1):
+        if not math.isfinite(loss):
+            break
+        average = keep * average + (1 - keep) * loss
+        losses.append(average / (1 - keep**t))
+    return np.array(history.rates[: len(losses)]), np.array(losses)
 
 
 # --------------------------------------------------------------------------- comparing

@@ -32,6 +32,12 @@ PICTURES = {
     ),
     "histograms": lambda: plotting.plot_histograms({"without": {"1": RUNS, "2": RUNS}}),
     "timings": lambda: plotting.plot_timings({"forward": {"a": 0.01, "b": 0.0001}}),
+    "schedules": lambda: plotting.plot_schedules({"1/t": lambda t: 1 / (1 + t), "a": [2] * 9}, 9),
+    "loss by rate": lambda: plotting.plot_loss_by_rate({"0.1": [HISTORY], "1": [HISTORY] * 2}, 3),
+    "loss and rate": lambda: plotting.plot_loss_and_rate(
+        range(5), TWO, {name: [0.1] * 3 + [0.01] * 2 for name in TWO}, marks=[3]
+    ),
+    "rate finder": lambda: plotting.plot_rate_finder({"a": (SCALES, [2, 1, 1, 3, 9])}, 0.1),
     "graph": plotting.plot_computation_graph,
     "trajectories": lambda: plotting.plot_trajectories({"a": RACE, "b": RACE}),
 }

@@ -11,6 +11,7 @@ from cs231n_lib.train import (
     Comparison,
     History,
     compare,
+    find_rate,
     fit,
     fit_torch,
     predicted,
@@ -130,6 +131,8 @@ def test_a_history_in_one_line():
         ({"steps": 0}, ValueError, "steps must be a whole number of at least 1, got 0"),
         ({"batch_size": 61}, ValueError, "batch_size must be at most 60, the examples, got 61"),
         ({"batch_size": 1.5}, ValueError, "batch_size must be a whole number"),
+        ({"learning_rate": None}, ValueError, "pass either learning_rate or schedule, a function"),
+        ({"schedule": abs}, ValueError, "got learning_rate=0.3 and schedule=<built-in"),
         ({"learning_rate": np.nan}, ValueError, "learning_rate must be greater than 0, got nan"),
         ({"evaluate_every": 0}, ValueError, "evaluate_every must be a whole number"),
     ],
@@ -211,6 +214,119 @@ def test_divergence_in_torch():
 def test_a_model_on_the_gpu_stays_there():
     model = Linear64().cuda()
     np.testing.assert_allclose(run_torch(model).loss, run_torch(Linear64()).loss, rtol=1e-8)
+
+
+# --------------------------------------------------------------------------- learning rates
+
+
+def halving(t):
+    return 0.3 * 0.5**t
+
+
+RUNS = {"numpy": lambda **options: run(**options), "torch": lambda **o: run_torch(Linear64(), **o)}
+in_both = pytest.mark.parametrize("train", RUNS.values(), ids=RUNS)
+
+
+@in_both
+def test_a_schedule_is_asked_before_every_step(train):
+    history = train(steps=4, learning_rate=None, schedule=halving)
+    assert history.rates == [0.3, 0.15, 0.075, 0.0375]
+    assert train(steps=4).rates == [0.3] * 4
+
+
+@in_both
+def test_a_constant_schedule_is_a_learning_rate(train):
+    constant = train(learning_rate=None, schedule=lambda t: 0.3)
+    assert constant.loss == train().loss
+    assert train(learning_rate=None, schedule=halving).loss[2:] != constant.loss[2:]
+
+
+def test_a_schedule_scales_every_step():
+    """The second of two steps of gradient descent is a quarter as long at a quarter of the rate."""
+    ends = []
+    for second in (0.0, 0.4, 0.1):
+        net = network()
+        run(net, steps=2, learning_rate=None, schedule=lambda t, s=second: s if t else 0.3)
+        ends.append({name: w.copy() for name, w in net.params.items()})
+    start, whole, quarter = ends
+    for name in start:
+        np.testing.assert_allclose(
+            4 * (quarter[name] - start[name]), whole[name] - start[name], rtol=1e-3, atol=1e-6
+        )  # float32 differences of weights of order 1
+
+
+def test_a_schedule_keeps_the_config_of_an_optimizer():
+    seen = []
+
+    def counting(w, dw, config):
+        seen.append((config.get("t", 0), config["learning_rate"]))
+        return w - config["learning_rate"] * dw, config | {"t": config.get("t", 0) + 1}
+
+    run(steps=3, update=counting, learning_rate=None, schedule=halving)
+    assert seen[::4] == [(0, 0.3), (1, 0.15), (2, 0.075)]
+
+
+def test_a_schedule_sets_all_groups_of_a_torch_optimizer():
+    model = Linear64()
+    groups = [{"params": [p], "lr": 9.0} for p in model.parameters()]
+    optimizer = torch.optim.SGD(groups)
+    history = run_torch(model, optimizer=optimizer, learning_rate=None, schedule=halving, steps=3)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.075] * len(groups)
+    assert history.loss == run_torch(Linear64(), learning_rate=None, schedule=halving, steps=3).loss
+
+
+def test_the_rates_of_a_torch_optimizer_are_those_it_has():
+    model = Linear64()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.2)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 2, gamma=0.5)
+    history = run_torch(
+        model, optimizer=optimizer, steps=5, callbacks=[lambda *_: scheduler.step()]
+    )
+    assert history.rates == [0.2, 0.2, 0.1, 0.1, 0.05]
+
+
+@pytest.mark.parametrize("rate", [np.nan, -0.1])
+def test_a_schedule_without_a_rate_is_refused(rate):
+    with pytest.raises(ValueError, match=r"schedule\(2\) must be at least 0"):
+        run(learning_rate=None, schedule=lambda t: rate if t == 2 else 0.1)
+
+
+def test_the_rate_finder_raises_the_rate_by_equal_factors():
+    rates, losses = find_rate(lambda s, n: run(steps=n, learning_rate=None, schedule=s), 1e-3, 1, 7)
+    np.testing.assert_allclose(rates, np.logspace(-3, 0, 7), rtol=1e-12)
+    assert losses.shape == (7,)
+
+
+def test_the_rate_finders_losses_are_a_debiased_average():
+    """A constant loss stays what it is; the last of others has the weight of its share."""
+
+    def finder(losses):
+        history = History(loss=losses, rates=[0.1] * len(losses))
+        return find_rate(lambda schedule, steps: history, 0.01, 1, len(losses), keep=0.75)[1]
+
+    np.testing.assert_allclose(finder([2.0, 2.0, 2.0]), [2, 2, 2], rtol=1e-12)
+    np.testing.assert_allclose(finder([0.0, 7.0]), [0, 4], rtol=1e-12)  # ¼ · 7 of ¼ + 3/16
+
+
+def test_the_rate_finder_ends_where_the_loss_does():
+    rates, losses = find_rate(
+        lambda s, n: run(steps=n, learning_rate=None, schedule=s), 1e-3, 1e30, 40
+    )
+    assert len(rates) == len(losses) < 40 and np.isfinite(losses).all()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "steps", "keep", "message"),
+    [
+        (0, 1, 10, 0.9, "low must be greater than 0, got 0"),
+        (0.1, 0.1, 10, 0.9, "high must be greater than 0.1, got 0.1"),
+        (0.1, 1, 1, 0.9, "steps must be a whole number of at least 2, got 1"),
+        (0.1, 1, 10, 1.0, "keep must be at least 0 and below 1, got 1.0"),
+    ],
+)
+def test_the_rate_finder_needs_a_range(low, high, steps, keep, message):
+    with pytest.raises(ValueError, match=message):
+        find_rate(None, low, high, steps, keep)
 
 
 # --------------------------------------------------------------------------- comparing

@@ -23,6 +23,12 @@ from cs231n_lib.plotting.optim import (
     two_valleys,
 )
 from cs231n_lib.plotting.preprocessing import plot_image_rows, plot_point_clouds
+from cs231n_lib.plotting.schedules import (
+    plot_loss_and_rate,
+    plot_loss_by_rate,
+    plot_rate_finder,
+    plot_schedules,
+)
 from cs231n_lib.plotting.search import plot_loss_curves, plot_trials
 from cs231n_lib.plotting.training import (
     plot_batch_sizes,
@@ -47,11 +53,15 @@ __all__ = [
     "plot_layer_histograms",
     "plot_lines",
     "plot_lookahead",
+    "plot_loss_and_rate",
+    "plot_loss_by_rate",
     "plot_loss_curves",
     "plot_point_clouds",
     "plot_ranking",
+    "plot_rate_finder",
     "plot_running_statistics",
     "plot_scale_sweep",
+    "plot_schedules",
     "plot_timings",
     "plot_train_eval_gap",
     "plot_trajectories",

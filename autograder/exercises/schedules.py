@@ -1,0 +1,354 @@
+"""The exercises of the family `schedules`: checks of functions of time, and of a training loop.
+
+The loop is judged by spies: a model, an optimizer and a scheduler that write down what happens to
+them. What they show are plain numbers: the rate that every step was taken at, where every step
+led, and the weights in the end. So any order of calls that trains the same way is right.
+"""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+
+from autograder.judge import matches
+from autograder.scenarios import failed, family
+from autograder.spec import Check, Verdict
+
+FEATURES, BATCHES, EPOCHS = 5, 3, 4  # of the loop's made-up training
+SEARCHED = 200  # steps among which "kill the bug" looks for an answer
+
+
+def _along(schedule, times, *settings):
+    return {"rates": np.array([schedule(t, *settings) for t in times])}
+
+
+# ------------------------------------------------------------------ decay
+
+
+def _step_settings(rng):
+    """Return rate, factor and every; neither the factor nor what it takes away is ½."""
+    return rng.uniform(0.2, 0.9), rng.uniform(0.6, 0.9), int(rng.integers(4, 8))
+
+
+def _first_drop(impl, rng):
+    rate, factor, every = _step_settings(rng)
+    times = (0, 1, every - 1, every, every + 1)
+    return _along(impl.step_decay, times, rate, factor, every)
+
+
+def _many_drops(impl, rng):
+    return _along(impl.step_decay, range(30), *_step_settings(rng))
+
+
+def _one_late_step(impl, rng):
+    rate, factor, every = _step_settings(rng)
+    times = (9 * every + 2, 12 * every - 1, 5 * every, 5 * every - 1)  # not in order
+    return _along(impl.step_decay, times, rate, factor, every)
+
+
+def _smooth(name, times):
+    """Return the scenario of a smooth decay at these times."""
+
+    def scenario(impl, rng):
+        return _along(getattr(impl, name), times, rng.uniform(0.2, 0.9), rng.uniform(0.1, 0.3))
+
+    return scenario
+
+
+# ------------------------------------------------------------------ cycles
+
+
+def _cycle_settings(rng):
+    """Return high, low and period; low is large enough to see."""
+    return rng.uniform(0.6, 0.9), rng.uniform(0.1, 0.3), int(rng.integers(5, 9))
+
+
+def _one_cycle(impl, rng):
+    return _along(impl.cosine_restarts, range(5), *_cycle_settings(rng), 1)
+
+
+def _restarts(impl, rng):
+    high, low, period = _cycle_settings(rng)
+    times = [cycle * period + t for cycle in (1, 2, 20) for t in (-1, 0, 1)]
+    return _along(impl.cosine_restarts, times, high, low, period, 1)
+
+
+def _longer_cycles(impl, rng):
+    high, low, _ = _cycle_settings(rng)
+    period = int(rng.integers(2, 4))
+    return _along(impl.cosine_restarts, range(25), high, low, period, period + 1)
+
+
+def _between_steps(impl, rng):
+    high, low, period = _cycle_settings(rng)
+    times = np.arange(6) * period / 2 + rng.uniform(0.1, 0.9, 6)  # in three cycles
+    return _along(impl.cosine_restarts, times.tolist(), high, low, period, 2)
+
+
+def _warmup_settings(rng):
+    return rng.uniform(0.2, 0.9), int(rng.integers(6, 10)), rng.uniform(0.1, 0.4)
+
+
+def _rise(impl, rng):
+    return _along(impl.linear_warmup, range(5), *_warmup_settings(rng))
+
+
+def _risen(impl, rng):
+    rate, steps, share = _warmup_settings(rng)
+    times = (steps - 1, steps, steps + 1, 4 * steps)
+    return _along(impl.linear_warmup, times, rate, steps, share)
+
+
+# ------------------------------------------------------------------ wire the pipeline
+
+
+class Training:
+    """A model, its optimizer, a scheduler, losses and scores: all of them spies.
+
+    The weights are w (D,); the loss of a batch b is ½|w − b|², and gradients add up until they are
+    set to zero. The score depends on how many steps were taken: it is best after one of the inner
+    epochs, and higher still in the middle of another, where nobody should ask.
+    """
+
+    def __init__(self, rng, factor=1.0):
+        self.w = rng.normal(size=FEATURES)
+        self.gradient = np.zeros(FEATURES)
+        self.batches = list(rng.normal(size=(BATCHES, FEATURES)))
+        self.rate, self.factor = rng.uniform(0.3, 0.6), factor
+        self.scores = rng.uniform(0.2, 0.5, size=BATCHES * EPOCHS + 1)
+        self.scores[2 * BATCHES], self.scores[2 * BATCHES + 1] = 0.7, 0.9
+        self.rates, self.path = [], []
+        self.shown, self.loaded = [], LOADED.index("nothing")
+        self.model = SimpleNamespace(
+            state_dict=self._state_dict,
+            load_state_dict=self._load_state_dict,
+            zero_grad=self._zero_grad,
+            train=lambda mode=True: None,
+            eval=lambda: None,
+        )
+        self.optimizer = SimpleNamespace(step=self._step, zero_grad=self._zero_grad)
+        self.scheduler = SimpleNamespace(step=self._change_rate)
+
+    def run(self, impl, per="epoch"):
+        """Pass everything to the student's loop and return the best score."""
+        return impl.train_with_schedule(
+            *(self.model, self.optimizer, self.scheduler, per),
+            *(self.batches, self._loss_of, self._evaluate, EPOCHS),
+        )
+
+    def _state_dict(self):
+        """Return a new dict of the live weights, as PyTorch does."""
+        self.shown.append({"w": self.w})
+        return self.shown[-1]
+
+    def _load_state_dict(self, state):
+        kind = "live weights" if state["w"] is self.w else "a copy"
+        if any(state is shown for shown in self.shown):
+            kind = "what was shown"
+        self.loaded = LOADED.index(kind)
+        self.w[...] = state["w"]
+
+    def _zero_grad(self, set_to_none=True):
+        self.gradient[...] = 0
+
+    def _loss_of(self, batch):
+        return SimpleNamespace(backward=lambda: self._backward(batch), item=lambda: 0.0)
+
+    def _backward(self, batch):
+        self.gradient += self.w - batch
+
+    def _step(self):
+        """Take a step of gradient descent, and write down its rate and where it led."""
+        self.w -= self.rate * self.gradient
+        self.rates.append(self.rate)
+        self.path.append(self.w.copy())
+
+    def _change_rate(self):
+        self.rate *= self.factor
+
+    def _evaluate(self):
+        return float(self.scores[min(len(self.rates), len(self.scores) - 1)])
+
+
+LOADED = ("nothing", "what was shown", "live weights", "a copy")
+
+
+def _rates_per(per):
+    """Return the scenario of a schedule that moves on after every batch, or every epoch."""
+
+    def scenario(impl, rng):
+        training = Training(rng, factor=rng.uniform(0.6, 0.9))
+        training.run(impl, per)
+        return {"rates": np.array(training.rates)}
+
+    return scenario
+
+
+def _path(impl, rng):
+    training = Training(rng)
+    training.run(impl)
+    return {"weights after every step": np.array(training.path)}
+
+
+def _best_weights(impl, rng):
+    training = Training(rng)
+    training.run(impl)
+    return {"weights in the end": training.w, "loaded": np.array(training.loaded)}
+
+
+def _weights_match(seen, expected):
+    """Judge the weights; how they came back into the model only serves to name a mistake."""
+    key = "weights in the end"
+    return matches(seen, replace(expected, arrays={key: expected.arrays[key]}))
+
+
+def _best_score(impl, rng):
+    training = Training(rng)
+    return {"best": training.run(impl)}
+
+
+# ------------------------------------------------------------------ kill the bug
+
+
+def compounding_step_decay(t, rate, factor, every):
+    """Somebody's step decay: go through all steps, and lower the rate at every drop."""
+    for step in range(1, t + 1):
+        if step % every == 0:
+            rate = rate * factor ** (step // every)
+    return rate
+
+
+def _separate(impl, rng):
+    factor, every = rng.uniform(0.4, 0.8), int(rng.integers(6, 12))
+    t = impl.separating_step(factor, every)
+    own = np.array([impl.step_decay(t, 1.0, factor, every) for t in range(SEARCHED)])
+    wrong = np.array([compounding_step_decay(t, 1.0, factor, every) for t in range(SEARCHED)])
+    return {"__t": t, "_own": own, "_wrong": wrong, "outcome": np.array(_outcome(t, own, wrong))}
+
+
+def _separates(seen, expected):
+    """Judge: at the student's t the student's step decay is right, and the other one is not."""
+    right, own = expected.arrays["_own"], seen.get("_own")
+    if own is None or own.shape != right.shape or not np.allclose(own, right):
+        return failed(OUTCOMES[2], "outcome")
+    outcome = _outcome(seen.get("__t", np.array(-1)), right, expected.arrays["_wrong"])
+    return failed(OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
+
+
+OUTCOMES = (
+    "right and wrong differ",
+    f"t must be one whole number from 0 to {SEARCHED - 1}",
+    "your own step_decay is wrong for these settings",
+    "both give the same rate here: the first one",
+    "both give the same rate here: nothing has dropped yet",
+    "both give the same rate here, after the first drop",
+)
+
+
+def _outcome(t, right, wrong):
+    """Return the place in OUTCOMES of what the step `t` shows."""
+    if t.ndim or not 0 <= t < SEARCHED or t != int(t):
+        return 1
+    right, wrong = right[int(t)], wrong[int(t)]
+    if abs(wrong - right) > 0.05 * abs(right):
+        return 0
+    if t == 0:
+        return 3
+    return 4 if wrong == 1 else 5
+
+
+# ------------------------------------------------------------------ the exercises
+
+SCHEDULERS = (
+    "ChainedScheduler ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts CyclicLR "
+    "ExponentialLR LambdaLR LinearLR MultiplicativeLR MultiStepLR OneCycleLR PolynomialLR "
+    "SequentialLR StepLR"
+)
+RETURNS = {
+    "step_decay": ("rate",),
+    "exponential_decay": ("rate",),
+    "inverse_time_decay": ("rate",),
+    "cosine_restarts": ("rate",),
+    "linear_warmup": ("rate",),
+    "train_with_schedule": ("best",),
+    "separating_step": ("t",),
+}
+
+exercise = family(
+    "schedules", RETURNS, [f"torch.optim.lr_scheduler.{name}" for name in SCHEDULERS.split()]
+)
+
+STEP = exercise(
+    "Step decay",
+    "step_decay",
+    (
+        Check("the first drop", 5, _first_drop),
+        Check("one drop after the other", 5, _many_drops),
+        Check("late steps, asked for out of order", 4, _one_late_step),
+    ),
+    "50–52",
+    shared=True,
+)
+EXPONENTIAL = exercise(
+    "Exponential decay",
+    "exponential_decay",
+    (
+        Check("the first steps", 6, _smooth("exponential_decay", range(8))),
+        Check("late steps", 4, _smooth("exponential_decay", range(40, 60, 3))),
+    ),
+    "50",
+    shared=True,
+)
+INVERSE = exercise(
+    "1/t decay",
+    "inverse_time_decay",
+    (
+        Check("the first steps", 6, _smooth("inverse_time_decay", range(8))),
+        Check("late steps", 4, _smooth("inverse_time_decay", range(400, 900, 70))),
+    ),
+    "50",
+    shared=True,
+)
+SEPARATING = exercise(
+    "Kill the bug: a step for the compounding decay",
+    "step_decay separating_step",
+    (Check("your step tells right from wrong", 4, _separate, _separates),),
+    "50",
+    given=(compounding_step_decay,),
+    shared=True,
+)
+RESTARTS = exercise(
+    "Cosine with warm restarts",
+    "cosine_restarts",
+    (
+        Check("inside one cycle", 6, _one_cycle),
+        Check("around the restarts", 6, _restarts),
+        Check("cycles that get longer", 6, _longer_cycles),
+        Check("between whole steps", 4, _between_steps),
+    ),
+    "66–67",
+    shared=True,
+)
+WARMUP = exercise(
+    "Linear warm-up",
+    "linear_warmup",
+    (Check("the rise", 4, _rise), Check("its end, and afterwards", 2, _risen)),
+    "66–67",
+    bonus=True,
+    shared=True,
+)
+PIPELINE = exercise(
+    "Wire the pipeline",
+    "train_with_schedule",
+    (
+        Check("scheduler per batch: the rate of every step", 5, _rates_per("batch")),
+        Check("scheduler per epoch: the rate of every step", 5, _rates_per("epoch")),
+        Check("every step follows the gradient of its batch", 4, _path),
+        Check("the model has the weights of its best epoch", 4, _best_weights, _weights_match),
+        Check("the best score is returned", 2, _best_score),
+    ),
+    "50–52, 64",
+    shared=True,
+)
+
+EXERCISES = (STEP, EXPONENTIAL, INVERSE, SEPARATING, RESTARTS, WARMUP, PIPELINE)
