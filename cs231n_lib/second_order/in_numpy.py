@@ -202,6 +202,24 @@ def lbfgs(f, w, memory=10, max_steps=200, tolerance=1e-6, line_search=None):
     return descend(f, w, direction, learn, forget, max_steps, tolerance, line_search)
 
 
+def misleading_pair():
+    """Return a step, the change of the gradient along it, and a gradient, for a wrong direction.
+
+    Returns:
+        s, y, dw: (D,) each, D from 2 to 100, finite, within ±1,000,000 and not zero, such that
+        L-BFGS with the one pair (s, y) goes uphill from a point whose gradient is dw.
+
+    Slide 61, where noise changes the loss between two gradients.
+
+    >>> s, y, dw = misleading_pair()
+    >>> float(dw @ lbfgs_direction(dw, s[None], y[None])) > 0
+    True
+    """
+    s = np.array([1.0, 0.0])
+    y = np.array([-1.0, 0.5])  # along s the gradient falls: y·s is negative
+    return s, y, np.array([0.0, 1.0])
+
+
 @validated(scores="N C", y=labels("N", "C"), u="N")
 def kfac_output_gradients(scores, y, u):
     """Gradients of each example's own cross-entropy, with the true and with a drawn label.
