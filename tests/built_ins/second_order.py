@@ -63,7 +63,10 @@ def kronecker(dW, db, A, S, damping=0.0):
     dW, db, A, S, dtype = dW.double(), db.double(), A.double(), S.double(), dW.dtype
     pi = (A.diagonal().mean() / S.diagonal().mean()).sqrt()
     shares = pi * damping**0.5, damping**0.5 / pi
-    damped = [F + share * torch.eye(len(F)) for F, share in zip((A, S), shares, strict=True)]
+    damped = [
+        F + share * torch.eye(len(F), dtype=F.dtype)
+        for F, share in zip((A, S), shares, strict=True)
+    ]
     gradient = torch.vstack([dW, db])
     F = torch.kron(*damped)
     p = -torch.cholesky_solve(gradient.reshape(-1, 1), torch.linalg.cholesky(F))
