@@ -6,6 +6,12 @@ A module holds the pictures of a family of techniques; `training` those that all
 """
 
 from cs231n_lib.plotting.normalization import plot_computation_graph, plot_running_statistics
+from cs231n_lib.plotting.second_order import (
+    plot_damped_step,
+    plot_hessian_cost,
+    plot_saddle_paths,
+    plot_taylor_models,
+)
 from cs231n_lib.plotting.training import (
     plot_batch_sizes,
     plot_curves,
@@ -20,10 +26,14 @@ __all__ = [
     "plot_batch_sizes",
     "plot_computation_graph",
     "plot_curves",
+    "plot_damped_step",
+    "plot_hessian_cost",
     "plot_histograms",
     "plot_lines",
     "plot_running_statistics",
+    "plot_saddle_paths",
     "plot_scale_sweep",
+    "plot_taylor_models",
     "plot_timings",
     "plot_train_eval_gap",
 ]
