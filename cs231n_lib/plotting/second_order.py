@@ -14,9 +14,10 @@ def plot_taylor_models(distance, loss, models):
         distance: (T,) along the line, from where the models were made; 0 may be among them.
         loss: (T,) there; models: dict label -> (T,) predictions.
 
+    >>> import matplotlib.pyplot as plt
     >>> d = np.linspace(-1, 1, 5)
     >>> figure = plot_taylor_models(d, np.cos(d), {"first order": 0 * d + 1})
-    >>> figure.clear()
+    >>> plt.close(figure)
     """
     distance, loss = np.asarray(distance, float), np.asarray(loss, float)
     figure, (left, right) = panels(2)
@@ -42,8 +43,9 @@ def plot_damped_step(dampings, steps, poles):
         dampings: (T,); steps: dict label -> (T,) signed lengths, positive is downhill.
         poles: dampings at which a component has no value.
 
+    >>> import matplotlib.pyplot as plt
     >>> figure = plot_damped_step([0, 1, 3], {"h = −2": [-0.5, -1, 1]}, poles=[2])
-    >>> figure.clear()
+    >>> plt.close(figure)
     """
     figure, axes = panels(1)
     ax = axes[0]
@@ -56,7 +58,7 @@ def plot_damped_step(dampings, steps, poles):
     for pole in poles:
         ax.axvline(pole, color="0.4", ls=(0, (1, 2)), lw=1.2, zorder=-1)
         ax.annotate(
-            "pole", (pole, 3.6), (4, 0), textcoords="offset points", va="center", fontsize=9
+            "pole", (pole, -3.5), (4, 0), textcoords="offset points", va="center", fontsize=9
         )
     look = {"transform": ax.get_yaxis_transform(), "ha": "right", "fontsize": 9, "color": "0.3"}
     ax.text(0.99, 3.6, "downhill", va="center", **look)
@@ -74,9 +76,10 @@ def plot_saddle_paths(loss, paths, extent=(-1.6, 1.6, -1.2, 1.2)):
             the right and w[1] upwards. A path starts at the ring and ends at the filled star.
         extent: (left, right, bottom, top) of the picture.
 
+    >>> import matplotlib.pyplot as plt
     >>> paths = {"Newton": [[0.5, 0.5], [0.0, 0.0]]}
     >>> figure = plot_saddle_paths(lambda a, b: a**2 - b**2, paths)
-    >>> figure.clear()
+    >>> plt.close(figure)
     """
     figure, axes = panels(1)
     ax = axes[0]
@@ -84,7 +87,9 @@ def plot_saddle_paths(loss, paths, extent=(-1.6, 1.6, -1.2, 1.2)):
     a, b = np.meshgrid(np.linspace(*extent[:2], 200), np.linspace(*extent[2:], 200))
     values = loss(a, b)
     levels = np.quantile(values, np.linspace(0.02, 0.98, 18))
-    ax.contour(a, b, values, np.unique(levels), colors="0.75", linewidths=0.8, zorder=0)
+    ax.contour(
+        a, b, values, np.unique(levels), colors="0.75", linewidths=0.8, linestyles="solid", zorder=0
+    )
     for k, (name, path) in enumerate(paths.items()):
         path = np.asarray(path, float)
         color, marker, dash, _ = style(k)
@@ -107,10 +112,11 @@ def plot_hessian_cost(sizes, seconds, target=1e8):
         target: number of parameters up to which the lines go on, memory as N² float64 numbers and
             time as N³ from the largest size measured.
 
+    >>> import matplotlib.pyplot as plt
     >>> figure = plot_hessian_cost([10, 100, 1000], [1e-5, 1e-4, 2e-2])
     >>> [ax.get_ylabel() for ax in figure.axes]
     ['memory of the Hessian (bytes)', 'time of a step (s)']
-    >>> figure.clear()
+    >>> plt.close(figure)
     """
     sizes, seconds = np.asarray(sizes, float), np.asarray(seconds, float)
     figure, (left, right) = panels(2)
