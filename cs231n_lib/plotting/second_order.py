@@ -96,7 +96,9 @@ def plot_saddle_paths(loss, paths, extent=(-1.6, 1.6, -1.2, 1.2)):
         every = max(1, len(path) // PATH_MARKS)
         look = {"color": color, "marker": marker, "ls": dash, "ms": 5, "markevery": every}
         ax.plot(*path.T, label=name, zorder=3, **look)
-        ax.scatter(*path[-1], s=220, marker="*", fc=color, ec="white", zorder=4 + k)
+        ax.scatter(
+            *path[-1], s=max(60, 380 - 110 * k), marker="*", fc=color, ec="white", zorder=4 + k
+        )
     start = np.asarray(next(iter(paths.values())), float)[0]
     ax.scatter(*start, s=170, fc="none", ec="black", zorder=4)
     ax.set(xlabel="$w_0$", ylabel="$w_1$", xlim=extent[:2], ylim=extent[2:])
