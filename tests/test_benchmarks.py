@@ -54,6 +54,21 @@ def test_all_optimizers_that_are_timed_take_the_same_steps(benchmark_module, siz
                 assert np.abs(expected - before.numpy()).max() > 1e-4
 
 
+def test_all_lbfgs_directions_that_are_timed_are_the_same(benchmark_module):
+    contestants = benchmark_module("second_order").contestants(size=50)
+    answers = {name: np.asarray(function()) for name, function in contestants.items()}
+    assert len(answers) == 3 and np.ptp(answers["PyTorch, built in"]) > 0
+    for answer in answers.values():  # float32, ten pairs one after another
+        np.testing.assert_allclose(answer, answers["PyTorch, built in"], rtol=1e-3, atol=1e-3)
+
+
+def test_minimizers_are_counted_on_the_same_problem(benchmark_module):
+    second_order = benchmark_module("second_order")
+    ours, theirs = second_order.compared(*second_order.PROBLEMS["Rosenbrock, D = 2"])
+    assert ours.reason == "flat" and theirs.success
+    assert ours.evaluations <= second_order.MOST * theirs.nfev
+
+
 def test_ratios_are_taken_round_by_round(benchmark_module):
     machine = benchmark_module("machine")
     assert machine.ratio([2.0, 4.0, 9.0], [1.0, 2.0, 3.0]) == (2.0, 2.0, 2.5)

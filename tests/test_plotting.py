@@ -40,6 +40,16 @@ PICTURES = {
     "rate finder": lambda: plotting.plot_rate_finder({"a": (SCALES, [2, 1, 1, 3, 9])}, 0.1),
     "graph": plotting.plot_computation_graph,
     "trajectories": lambda: plotting.plot_trajectories({"a": RACE, "b": RACE}),
+    "models": lambda: plotting.plot_taylor_models(
+        np.linspace(-1, 2, 7), np.cos(np.linspace(-1, 2, 7)), {"a": np.ones(7), "b": np.zeros(7)}
+    ),
+    "damped step": lambda: plotting.plot_damped_step(
+        np.linspace(0, 4, 9), {"h = −1": 1 / (np.linspace(0.1, 4, 9) - 1.3)}, poles=[1.3]
+    ),
+    "saddle": lambda: plotting.plot_saddle_paths(
+        lambda a, b: a**2 - b**2, {"one": RUNS.T, "other": RUNS.T / 2}
+    ),
+    "Hessian": lambda: plotting.plot_hessian_cost([10, 100, 1000], [1e-5, 1e-4, 2e-2]),
 }
 
 
@@ -190,6 +200,34 @@ def test_times_are_compared_with_the_first_of_their_group():
     ticks = [label.get_text() for label in ax.get_yticklabels()]
     assert ticks == ["forward, a", "forward, b", "backward, a", "backward, b"]
     assert ax.get_xscale() == "log"
+
+
+def test_the_price_of_the_hessian_goes_on_with_the_cube():
+    left, right = plotting.plot_hessian_cost([10, 1000], [1e-4, 2.0], target=1e6).axes
+    for ax, end in ((left, 8e12), (right, 2e9)):
+        (star,) = (line for line in ax.lines if line.get_marker() == "*")
+        assert (star.get_xdata()[0], star.get_ydata()[0]) == (1e6, pytest.approx(end))
+
+
+def test_a_model_is_compared_with_the_loss_in_front_of_it():
+    d, loss = np.array([-1.0, 0.0, 0.5, 1.0]), np.array([3.0, 1.0, 0.5, 0.25])
+    left, right = plotting.plot_taylor_models(d, loss, {"a": 1 - d}).axes
+    np.testing.assert_array_equal(left.lines[0].get_ydata(), loss)
+    np.testing.assert_allclose(right.lines[0].get_ydata(), [0, 0.25])
+
+
+def test_a_damped_step_does_not_cross_its_pole():
+    (ax,) = plotting.plot_damped_step([0, 0.99, 1.01, 2], {"a": [-1, -100, 100, 1]}, [1]).axes
+    assert np.isnan(ax.lines[0].get_ydata()).tolist() == [False, True, True, False]
+
+
+def test_a_path_starts_at_the_ring_and_ends_at_the_star():
+    path = np.array([[1.0, 0.5], [0.5, 0.2], [0.0, 0.1]])
+    (ax,) = plotting.plot_saddle_paths(lambda a, b: a**2 - b**2, {"a": path}).axes
+    star, ring = ax.collections[-2:]
+    np.testing.assert_array_equal(star.get_offsets()[0], path[-1])
+    np.testing.assert_array_equal(ring.get_offsets()[0], path[0])
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), path)
 
 
 def test_the_graphs_numbers_are_those_of_torchs_batch_norm():

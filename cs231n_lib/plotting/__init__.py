@@ -30,6 +30,12 @@ from cs231n_lib.plotting.schedules import (
     plot_schedules,
 )
 from cs231n_lib.plotting.search import plot_loss_curves, plot_trials
+from cs231n_lib.plotting.second_order import (
+    plot_damped_step,
+    plot_hessian_cost,
+    plot_saddle_paths,
+    plot_taylor_models,
+)
 from cs231n_lib.plotting.training import (
     plot_batch_sizes,
     plot_curves,
@@ -48,6 +54,8 @@ __all__ = [
     "plot_batch_sizes",
     "plot_computation_graph",
     "plot_curves",
+    "plot_damped_step",
+    "plot_hessian_cost",
     "plot_histograms",
     "plot_image_rows",
     "plot_layer_histograms",
@@ -60,8 +68,10 @@ __all__ = [
     "plot_ranking",
     "plot_rate_finder",
     "plot_running_statistics",
+    "plot_saddle_paths",
     "plot_scale_sweep",
     "plot_schedules",
+    "plot_taylor_models",
     "plot_timings",
     "plot_train_eval_gap",
     "plot_trajectories",
