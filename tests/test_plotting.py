@@ -31,6 +31,14 @@ PICTURES = {
     "histograms": lambda: plotting.plot_histograms({"without": {"1": RUNS, "2": RUNS}}),
     "timings": lambda: plotting.plot_timings({"forward": {"a": 0.01, "b": 0.0001}}),
     "graph": plotting.plot_computation_graph,
+    "activation functions": lambda: plotting.plot_activation_functions(
+        SCALES, {name: (SCALES, np.ones(5)) for name in ("one", "two", "three", "four")}
+    ),
+    "unit states": lambda: plotting.plot_unit_states(TWO),
+    "layers": lambda: plotting.plot_layer_histograms(
+        {"a": {"1": RUNS, "2": RUNS}}, "value", (0, 1)
+    ),
+    "sizes": lambda: plotting.plot_layer_histograms({"a": {"1": RUNS}, "b": {"1": RUNS}}, "value"),
 }
 
 
@@ -204,3 +212,31 @@ def test_the_graph_shows_its_numbers():
     texts = [text.get_text() for text in plotting.plot_computation_graph().axes[0].texts]
     assert "$\\mu$ = 3" in texts and "(−2, −1, 3)" in texts
     assert "(BN.3)" in " ".join(texts)
+
+
+def test_each_activation_function_has_its_own_panel_with_its_slope():
+    functions = {name: (SCALES * k, np.full(5, k)) for k, name in enumerate(("a", "b", "c", "d"))}
+    figure = plotting.plot_activation_functions(SCALES, functions)
+    assert [ax.get_title() for ax in figure.axes] == list(functions)  # and no empty panel
+    for ax, (values, slopes) in zip(figure.axes, functions.values(), strict=True):
+        np.testing.assert_array_equal(ax.lines[0].get_ydata(), values)
+        np.testing.assert_array_equal(ax.lines[1].get_ydata(), slopes)
+
+
+def test_shares_of_units_are_the_median_and_the_range_of_the_seeds():
+    shares = np.array([[0.1, 0.5], [0.2, 0.6], [0.9, 0.7]])
+    (ax,) = plotting.plot_unit_states({"dead": shares, "none": [0.0, 0.3]}).axes
+    assert [bar.get_height() for bar in ax.patches] == [0.2, 0.6, 0.0, 0.3]
+    ends = [segment[:, 1].tolist() for segment in ax.collections[0].get_segments()]
+    assert ends == [[0.1, 0.9], [0.5, 0.7]]
+
+
+def test_layer_histograms_count_every_number():
+    values = {"1": np.array([-3.0, 0.1, 0.2]), "2": np.array([0.0, 1e-30, 1.0, 100.0])}
+    plain = plotting.plot_layer_histograms({"net": values}, "value", (-1, 1)).axes
+    logarithmic = plotting.plot_layer_histograms({"net": values}, "value").axes
+    for ax in (*plain, *logarithmic):
+        assert sum(bar.get_height() for bar in ax.patches[:60]) == pytest.approx(1)
+    assert plain[0].patches[0].get_height() == pytest.approx(1 / 3)  # collected at the end
+    assert logarithmic[1].get_title().endswith("25% zeros")
+    assert logarithmic[1].patches[0].get_height() == pytest.approx(1 / 3)
