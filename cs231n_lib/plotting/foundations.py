@@ -92,7 +92,7 @@ def plot_layer_histograms(rows, xlabel, limits=None):
     columns = list(next(iter(rows.values())))
     figure, axes = plt.subplots(
         len(rows), len(columns), figsize=(1.2 + 2.0 * len(columns), 0.6 + 1.5 * len(rows)),
-        sharex=True, sharey="row", squeeze=False, layout="constrained",
+        sharex=True, squeeze=False, layout="constrained",
     )  # fmt: skip
     bins = np.linspace(*(limits or LOGARITHMS), 61)
     for k, (name, arrays) in enumerate(rows.items()):

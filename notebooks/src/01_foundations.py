@@ -663,6 +663,7 @@ plt.show()
 # learned on the training data, and then used for all data*.
 
 # %% role="setup"
+import math
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -831,9 +832,9 @@ plotting.plot_lines(RATES, accuracies, "learning rate", "validation accuracy", l
 plt.show()
 
 # %% [markdown]
-# Normalized data reach the best accuracy, and forgive the choice of the learning rate. Raw pixels between 0
-# and 1 come close: they are near zero as they are. Moved by 1, the same images defeat the same network
-# within these 100 steps at every rate.
+# Normalized data are ahead at nearly every rate. Raw pixels between 0 and 1 come close to them at their
+# best rate: they are near zero as they are. Moved by 1, the same images defeat the same network within
+# these 100 steps at every rate.
 #
 # ### Whose statistics?
 #
