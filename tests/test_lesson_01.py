@@ -1,5 +1,8 @@
 """What lesson 01 claims, and what `docs/lecture_errata.md` says about its slides."""
 
+import re
+from dataclasses import replace
+import re
 from itertools import pairwise
 
 import numpy as np
@@ -7,13 +10,20 @@ import pytest
 import torch
 
 from autograder.exercises.activations import slope_by_division
+from autograder.exercises.preprocessing import guarded_normalize
+from autograder.lesson import SRC, find_lesson
+from autograder.lesson import SRC, find_lesson
 from cs231n_lib.activations import in_numpy as activations
 from cs231n_lib.data import digits
 from cs231n_lib.gradcheck import check_gradients
 from cs231n_lib.initialization.in_numpy import gaussian_init, kaiming_init, xavier_init
-from cs231n_lib.layers.network import Activation, Affine, Network
-from cs231n_lib.train import fit
+from cs231n_lib.layers.in_numpy import softmax_loss
+from cs231n_lib.layers.network import Activation, Affine, Network, ReLU
+from cs231n_lib.preprocessing.in_numpy import normalize, pca, whiten
+from cs231n_lib.search.shared import log_uniform, random_search, refine, sanity_loss
+from cs231n_lib.train import fit, read_curve
 
+SOURCE = SRC / "01_foundations.py"
 RELU = activations.relu_forward, activations.relu_backward
 TANH = activations.tanh_forward, activations.tanh_backward
 LEAKY = activations.leaky_relu_forward, activations.leaky_relu_backward
@@ -209,3 +219,231 @@ def test_pytorchs_linear_layer_starts_at_a_third_of_xaviers_variance():
     weight = torch.nn.Linear(400, 500).weight
     assert weight.abs().max() <= 1 / 20
     assert weight.var().item() == pytest.approx(1 / 3 / 400, rel=0.02)  # ten standard errors
+
+
+# ------------------------------------------------------------------ preprocessing
+
+DATA, EPS = digits(), 1e-2
+X_TRAIN, X_VAL = normalize(DATA.x_train, DATA.x_val, EPS)
+PREPARED = replace(DATA, x_train=X_TRAIN, x_val=X_VAL)
+
+
+def small_net(seed, scale=None, depth=1, last_scale=0.01):
+    """Return the ReLU network of parts 3 to 5 of the lesson."""
+    rng = np.random.default_rng(seed)
+    layers, n_in = [], 64
+    for _ in range(depth):
+        layers += [Affine(n_in, 32, rng, scale), ReLU()]
+        n_in = 32
+    return Network([*layers, Affine(n_in, 10, rng, last_scale)])
+
+
+def small_run(seed, data, learning_rate, steps=300, **net):
+    return fit(
+        small_net(seed, **net), data, steps=steps, batch_size=64, learning_rate=learning_rate,
+        rng=np.random.default_rng(seed), progress=False,
+    )  # fmt: skip
+
+
+def loss_after_a_move(x, W, b, y, share, rng):
+    direction = rng.normal(size=W.shape)
+    direction *= share * np.linalg.norm(W) / np.linalg.norm(direction)
+    return softmax_loss(x @ (W + direction) + b, y)[0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_same_classifier_is_more_sensitive_the_further_the_data_lie_from_zero(rng, seed):
+    """Rewritten for data that are moved, it has the same loss; moved weights do more to it."""
+    x = rng.normal(size=(200, 6))
+    W, b = rng.normal(size=(6, 4)), rng.normal(size=4)
+    y = np.argmax(x @ W + b, axis=1)
+    losses = []
+    for moved in (0.0, 3.0, 30.0):
+        at, b_there = x + moved, b - moved * W.sum(axis=0)
+        assert softmax_loss(at @ W + b_there, y)[0] == pytest.approx(softmax_loss(x @ W + b, y)[0])
+        directions = np.random.default_rng(seed)
+        losses.append(np.median([loss_after_a_move(at, W, b_there, y, 0.3, directions)
+                                 for _ in range(20)]))  # fmt: skip
+    assert losses[0] < losses[1] < losses[2]
+
+
+def test_images_far_from_zero_defeat_the_network_of_the_lesson():
+    moved = replace(DATA, x_train=DATA.x_train + 1, x_val=DATA.x_val + 1)
+    for rate in (0.1, 0.3, 1.0):
+        assert small_run(0, moved, rate, steps=100).val_accuracy[-1] < 0.9
+    assert small_run(0, PREPARED, 0.3, steps=100).val_accuracy[-1] > 0.9
+
+
+def test_one_example_normalized_by_itself_is_zero_and_all_get_one_answer():
+    net = small_net(0)
+    fit(net, PREPARED, steps=100, batch_size=64, learning_rate=0.3, rng=np.random.default_rng(0),
+        progress=False)  # fmt: skip
+    alone = [normalize(x[None], x[None], EPS)[1] for x in DATA.x_val[:30]]
+    assert not np.concatenate(alone).any()
+    assert len({int(net.scores(x).argmax()) for x in alone}) == 1
+    together = normalize(DATA.x_val, DATA.x_val, EPS)[1]
+    by_training = net.accuracy(X_VAL, DATA.y_val)
+    assert abs(net.accuracy(together, DATA.y_val) - by_training) < 0.03 < by_training - 0.8
+
+
+def test_a_scaled_cloud_keeps_its_correlation_and_a_white_one_loses_it(rng):
+    shared = rng.normal(size=(300, 1))
+    x = 5 + shared + 0.3 * rng.normal(size=(300, 2))
+    before = np.corrcoef(x.T)[0, 1]
+    assert np.corrcoef(normalize(x, x, 0.0)[0].T)[0, 1] == pytest.approx(before)
+    for out in (pca(x, x, 2)[0], whiten(x, x, 0.0)[0]):
+        assert abs(np.corrcoef(out.T)[0, 1]) < 1e-9 < before - 0.8
+
+
+def test_the_guard_fails_on_a_constant_and_eps_does_not():
+    x = np.full((1000, 1), 0.1, np.float32)
+    assert np.abs(guarded_normalize(x, x[:1])[0]).max() > 0.5
+    assert np.abs(normalize(x, x[:1])[0]).max() < 0.05
+
+
+# ------------------------------------------------------------------ babysitting
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_first_loss_is_log_c_only_for_small_last_weights(seed):
+    excess = {
+        scale: sanity_loss(small_net(seed, last_scale=scale).scores(X_TRAIN), DATA.y_train)
+        for scale in (0.01, 1.0)
+    }
+    assert abs(excess[0.01]) < 0.05 and excess[1.0] > 1
+
+
+def test_a_confident_guess_costs_more_than_log_c_on_average():
+    """Labels that have nothing to do with the scores: the mean loss is at least log C."""
+    rng = np.random.default_rng(0)
+    scores = 3 * rng.normal(size=(50, 10))
+    every_label = [sanity_loss(scores, np.full(50, label)) for label in range(10)]
+    assert np.mean(every_label) > 1  # by Jensen's inequality it is never below 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_twenty_examples_are_learned_by_heart_unless_the_labels_are_shuffled_apart(seed):
+    twenty = replace(PREPARED, x_train=X_TRAIN[:20], y_train=DATA.y_train[:20])
+    order = np.random.default_rng(0)
+
+    def broken(scores, y):
+        return softmax_loss(scores, order.permutation(y))
+
+    for loss, learns in ((softmax_loss, True), (broken, False)):
+        net = Network(small_net(seed).layers, loss)
+        history = fit(net, twenty, steps=200, batch_size=20, learning_rate=0.3,
+                      rng=np.random.default_rng(seed), progress=False)  # fmt: skip
+        assert (history.loss[-1] < 0.05) == (history.train_accuracy[-1] == 1.0) == learns
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_five_runs_are_what_they_are_called(seed):
+    hundred = replace(PREPARED, x_train=X_TRAIN[:100], y_train=DATA.y_train[:100])
+    small = {"scale": 0.02, "depth": 2, "last_scale": 0.02}
+    assert read_curve(small_run(seed, PREPARED, 0.003)) == "learning rate too low"
+    assert read_curve(small_run(seed, PREPARED, 4.0)) == "learning rate too high"
+    assert read_curve(small_run(seed, PREPARED, 0.3)) == "good"
+    assert read_curve(small_run(seed, hundred, 0.3)) == "gap"
+    assert read_curve(small_run(seed, PREPARED, 0.3, **small)) == "plateau"
+
+
+# ------------------------------------------------------------------ search
+
+
+def test_evenly_drawn_values_leave_the_small_powers_of_ten_out():
+    values = np.random.default_rng(0).uniform(1e-5, 1, 10_000)
+    assert np.mean(values > 0.1) == pytest.approx(0.9, abs=0.02)  # six standard deviations
+    assert np.mean(values < 1e-3) < 0.005
+    drawn = log_uniform(1e-5, 1.0, 10_000, np.random.default_rng(0))
+    assert np.mean(drawn > 0.1) == pytest.approx(0.2, abs=0.025)
+
+
+def test_nine_random_trials_beat_a_grid_where_one_hyperparameter_decides():
+    """A peak that is one power of ten wide, in a range of five at an unknown place."""
+
+    def peak(rate, reg):
+        return float(np.exp(-((2 * np.log10(rate)) ** 2)))
+
+    better = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        ranges = np.array([[1e-3, 1e2], [1e-6, 1e-2]]) * 10 ** rng.uniform(-1.5, 1.5, (2, 1))
+        random = random_search(peak, ranges, 9, rng)[:, 0].max()
+        grid = max(peak(rate, 1e-3) for rate in np.geomspace(*ranges[0], 3))
+        better.append(random - grid)
+    assert np.mean(better) > 5 * np.std(better) / np.sqrt(200)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_range_that_is_cut_off_at_its_border_never_finds_what_lies_beyond(seed):
+    """The best rate is 3, the range ends at 1; a result is the ratio of a rate to the best."""
+    ranges = np.array([[1e-5, 1.0]])
+
+    def search(cut):
+        rng, current, best = np.random.default_rng(seed), ranges, 0.0
+        for _ in range(6):
+            table = random_search(lambda rate: min(rate / 3, 3 / rate), current, 8, rng)
+            best = max(best, table[:, 0].max())
+            current = refine(table, current, 0.7)
+            if cut:
+                current = current.clip(*ranges[0])
+        return best
+
+    assert search(cut=False) > 0.5 > 1 / 3 >= search(cut=True)
+
+
+def test_the_best_of_many_noisy_results_is_too_good():
+    """48 trials of equal settings, each accuracy measured on 250 images."""
+    rng = np.random.default_rng(0)
+    best = [rng.binomial(250, 0.95, 48).max() / 250 for _ in range(200)]
+    assert np.mean(best) > 0.95 + 0.02
+
+
+# ------------------------------------------------------------------ the lesson as a text
+
+SOURCE = SRC / "01_foundations.py"
+
+
+def test_the_lesson_has_what_every_lesson_has():
+    text = SOURCE.read_text("utf-8")
+    assert text.count('role="predict"') >= 5
+    assert text.count('role="question"') == 4
+    exercises = find_lesson("01").exercises
+    assert sum(e.points for e in exercises if not e.bonus) == pytest.approx(80)
+    assert text.count("the usual suspects, by name") + text.count("where to look") >= 10
+    assert any(exercise.title.startswith("Kill the bug") for exercise in exercises)
+
+
+def test_the_minutes_of_the_parts_add_up():
+    rows = re.findall(r"^# \| (.+?) \|.*\| \**(\d+)\** \|$", SOURCE.read_text("utf-8"), re.M)
+    core, everything = (int(minutes) for title, minutes in rows if title.startswith("**"))
+    parts = [int(minutes) for title, minutes in rows if not title.startswith("**")]
+    assert find_lesson("01").minutes == (core, everything)
+    assert sum(parts) == everything and sum(parts[:5]) == core
+
+
+# ------------------------------------------------------------------ the lesson as a text
+
+
+def test_the_lesson_has_what_every_lesson_has():
+    text = SOURCE.read_text("utf-8")
+    assert text.count('role="predict"') >= 5
+    assert text.count("predicted(") >= text.count('role="predict"')
+    assert text.count('role="question"') == 4
+    assert text.count("the usual suspects, by name") >= 4
+
+
+def test_the_minutes_of_the_parts_add_up():
+    rows = re.findall(r"^# \| (.+?) \|.*\| \**(\d+)\** \|$", SOURCE.read_text("utf-8"), re.M)
+    core, everything = (int(minutes) for title, minutes in rows if title.startswith("**"))
+    parts = [int(minutes) for title, minutes in rows if not title.startswith("**")]
+    assert find_lesson("01").minutes == (core, everything)
+    assert sum(parts) == everything and sum(parts[:5]) == core
+
+
+def test_prose_leaves_the_answers_to_the_student():
+    cells = find_lesson("01").cells
+    first = next(n for n, cell in enumerate(cells) if cell.id.startswith("initialization-xavier"))
+    prose = [cell.student for cell in cells[:first] if cell.role in ("prose", "setup")]
+    for formula in ("(Act.8)", "(Act.10)", "(Act.13)", "(Init.2)", "1/n_"):
+        assert not [text for text in prose if formula in text], formula
