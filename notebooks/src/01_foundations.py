@@ -23,7 +23,7 @@
 # The lecture opens with eight slides of "last time": activation functions, initialization,
 # preprocessing, babysitting, search. This lesson is a *diagnostic* on them. Four short exercises tell you
 # whether the ground is firm; if one of them is hard, its part is where to stay. And since a recap is
-# quickly nodded through, every claim of these slides is measured here. Most hold, one does not.
+# quickly nodded through, every claim of these slides is measured here. Most hold, and not all.
 #
 # | part | you write | minutes |
 # |---|---|---|
