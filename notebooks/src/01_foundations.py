@@ -1620,6 +1620,12 @@ for a, b in ((normal, raw), (white, normal)):
 # %% [markdown]
 # ## 8 What to take away
 #
+# * **Activation functions** are chosen by what they let back: each multiplies the gradient by its slope. A
+#   sigmoid passes a quarter at most; a ReLU all or nothing, so units can die, and at a large rate they do
+#   (measured). A leaky ReLU never dies; that it trains better was not confirmed here.
+# * **Initialization**: every layer multiplies the size of activations and gradients by a factor, and ten
+#   layers by its tenth power. Xavier's variance 1/fan-in keeps it for tanh, Kaiming's 2/fan-in for ReLU.
+#   Slide 5's "gradients zero" for weights that are too big is true of a unit, not of the network.
 # * **Preprocessing** learns from the training data alone and is applied to everything. It makes the loss
 #   less sensitive to the weights, the more so the further the raw data lie from zero (measured). Normalizing
 #   validation data by themselves does not show in validation, and fails in use.
@@ -1628,3 +1634,10 @@ for a, b in ((normal, raw), (white, normal)):
 # * **Search** hyperparameters that act by factors on a logarithmic axis, at random, from coarse to fine, and
 #   past the border if the best lies there. With few trials and one hyperparameter that matters, random beats a grid
 #   (measured); in a narrow range hardly.
+#
+# **Sources.** Lecture 7, slides 2–9. Glorot & Bengio 2010, *Understanding the difficulty of training deep
+# feedforward neural networks*, AISTATS · He, Zhang, Ren & Sun 2015, *Delving Deep into Rectifiers*,
+# arXiv:1502.01852 · Clevert, Unterthiner & Hochreiter 2015, *Fast and Accurate Deep Network Learning by
+# Exponential Linear Units*, arXiv:1511.07289 · Goodfellow et al. 2013, *Maxout Networks*, arXiv:1302.4389 ·
+# Bell & Sejnowski 1997, *The "independent components" of natural scenes are edge filters*, Vision
+# Research 37 · Bergstra & Bengio 2012, *Random Search for Hyper-Parameter Optimization*, JMLR 13.
