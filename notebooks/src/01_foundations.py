@@ -113,7 +113,7 @@ plt.show()
 #   The sigmoid's slope is nowhere above ¼, so ten layers of it multiply a gradient by less than
 #   10⁻⁶ before any weight has its say; and its outputs are all positive.
 # * **ReLU** has slope 1 on one half and 0 on the other. A unit whose input is negative for *every*
-#   example gets no gradient from any of them: it is *dead*, and nothing inside the network wakes it up.
+#   example gets no gradient from any of them: it is *dead*, and no step moves its own weights again.
 # * **Leaky ReLU** keeps a little slope on the negative side, **ELU** keeps some for a while, and
 #   **maxout** has no flat part unless its weights are flat; it pays with K times as many weights.
 #
