@@ -15,6 +15,9 @@ SCALES = np.logspace(-3, 1, 5)
 RUNS = np.linspace(0.1, 0.9, 10).reshape(2, 5)  # two seeds
 HISTORY = History([2.3, 1.0, 0.5], [1, 3], [0.5, 0.9], [0.4, 0.8])
 TWO = {"batch norm": RUNS, "no normalization": RUNS[::-1] / 2}
+POINTS, IMAGES = RUNS.reshape(5, 2), np.arange(48.0).reshape(3, 4, 4)
+TWO_CLOUDS = {"raw": POINTS[:2] + 1, "white": POINTS[:3] + 1}
+TABLE = np.array([[0.4, 1e-3, 1e-5], [0.9, 0.1, 1e-4], [np.nan, 10.0, 0.1]])
 RUNNING = {name: {0.9: [0.1, 0.19], 0.99: [0.01, 0.02]} for name in ("mean", "variance")}
 WAYS = {"one": np.array([[-4, 1], [0, 0.5]]), "two": np.array([[-4, 1], [0, -0.5]])}
 RACE = (plotting.ravine(10), WAYS)
@@ -50,6 +53,21 @@ PICTURES = {
         lambda a, b: a**2 - b**2, {"one": RUNS.T, "other": RUNS.T / 2}
     ),
     "Hessian": lambda: plotting.plot_hessian_cost([10, 100, 1000], [1e-5, 1e-4, 2e-2]),
+    "activation functions": lambda: plotting.plot_activation_functions(
+        SCALES, {name: (SCALES, np.ones(5)) for name in ("one", "two", "three", "four")}
+    ),
+    "unit states": lambda: plotting.plot_unit_states(TWO),
+    "layers": lambda: plotting.plot_layer_histograms(
+        {"a": {"1": RUNS, "2": RUNS}}, "value", (0, 1)
+    ),
+    "sizes": lambda: plotting.plot_layer_histograms({"a": {"1": RUNS}, "b": {"1": RUNS}}, "value"),
+    "clouds": lambda: plotting.plot_point_clouds({"raw": POINTS, "white": -POINTS}, TWO_CLOUDS),
+    "image rows": lambda: plotting.plot_image_rows({"raw": IMAGES, "white": -IMAGES[:1]}),
+    "loss curves": lambda: plotting.plot_loss_curves({"A": HISTORY, "B": HISTORY}),
+    "trials": lambda: plotting.plot_trials({"coarse": TABLE, "fine": TABLE}, ("rate", "L2")),
+    "two searches": lambda: plotting.plot_trials(
+        {"grid": {"trial": TABLE}, "random": {"trial": TABLE[:2]}}, ("rate", "L2")
+    ),
 }
 
 
@@ -86,7 +104,9 @@ def overlap(a, b):
 
 def test_axes_have_names(picture):
     for ax in picture.axes:
-        if ax.axison:
+        if ax.get_label() == "<colorbar>":
+            assert ax.get_xlabel() or ax.get_ylabel()
+        elif ax.axison:
             last_row = ax.get_subplotspec().is_last_row()
             assert ax.get_xlabel() or not last_row
             assert ax.get_ylabel() or ax.get_yticklabels()
@@ -251,3 +271,73 @@ def test_the_graph_shows_its_numbers():
     texts = [text.get_text() for text in plotting.plot_computation_graph().axes[0].texts]
     assert "$\\mu$ = 3" in texts and "(−2, −1, 3)" in texts
     assert "(BN.3)" in " ".join(texts)
+
+
+def test_each_activation_function_has_its_own_panel_with_its_slope():
+    functions = {name: (SCALES * k, np.full(5, k)) for k, name in enumerate(("a", "b", "c", "d"))}
+    figure = plotting.plot_activation_functions(SCALES, functions)
+    assert [ax.get_title() for ax in figure.axes] == list(functions)  # and no empty panel
+    for ax, (values, slopes) in zip(figure.axes, functions.values(), strict=True):
+        np.testing.assert_array_equal(ax.lines[0].get_ydata(), values)
+        np.testing.assert_array_equal(ax.lines[1].get_ydata(), slopes)
+
+
+def test_shares_of_units_are_the_median_and_the_range_of_the_seeds():
+    shares = np.array([[0.1, 0.5], [0.2, 0.6], [0.9, 0.7]])
+    (ax,) = plotting.plot_unit_states({"dead": shares, "none": [0.0, 0.3]}).axes
+    assert [bar.get_height() for bar in ax.patches] == [0.2, 0.6, 0.0, 0.3]
+    ends = [segment[:, 1].tolist() for segment in ax.collections[0].get_segments()]
+    assert ends == [[0.1, 0.9], [0.5, 0.7]]
+
+
+def test_layer_histograms_count_every_number():
+    values = {"1": np.array([-3.0, 0.1, 0.2]), "2": np.array([0.0, 1e-30, 1.0, 100.0])}
+    plain = plotting.plot_layer_histograms({"net": values}, "value", (-1, 1)).axes
+    logarithmic = plotting.plot_layer_histograms({"net": values}, "value").axes
+    for ax in (*plain, *logarithmic):
+        assert sum(bar.get_height() for bar in ax.patches[:60]) == pytest.approx(1)
+    assert plain[0].patches[0].get_height() == pytest.approx(1 / 3)  # collected at the end
+    assert logarithmic[1].get_title().endswith("25% zeros")
+    assert logarithmic[1].patches[0].get_height() == pytest.approx(1 / 3)
+
+
+def test_a_cloud_shows_its_points_and_the_origin():
+    for ax in plotting.plot_point_clouds({"raw": POINTS + 2, "centred": POINTS - 0.5}).axes:
+        x, y = ax.lines[0].get_xdata(), ax.lines[0].get_ydata()
+        (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+        assert (left, right) == (low, high) and left < 0 < right
+        assert left < min(*x, *y) and max(*x, *y) < right
+
+
+def test_each_row_of_images_has_its_own_grey_values():
+    figure = plotting.plot_image_rows({"a": IMAGES, "b": 100 * IMAGES, "constant": IMAGES * 0})
+    shown = [np.array([im.get_array() for ax in figure.axes[i : i + 3] for im in ax.images])
+             for i in (0, 3, 6)]  # fmt: skip
+    np.testing.assert_allclose(shown[0], IMAGES / 47)
+    np.testing.assert_allclose(shown[1], shown[0])
+    assert not shown[2].any()
+
+
+def test_loss_curves_show_every_run_and_say_when_one_leaves_the_panel():
+    wild = History([2.0, 50.0, 900.0], [3], [0.1], [0.1])
+    figure = plotting.plot_loss_curves({"A": [HISTORY, HISTORY], "B": wild})
+    above, below = figure.axes[:2], figure.axes[2:]
+    assert [len(ax.lines) for ax in above] == [2, 1]
+    np.testing.assert_array_equal(above[0].lines[0].get_ydata(), HISTORY.loss)
+    assert [len(ax.texts) for ax in above] == [0, 1]
+    np.testing.assert_array_equal(below[0].lines[1].get_ydata(), HISTORY.val_accuracy)
+
+
+def test_trials_are_placed_by_their_settings_and_the_best_has_the_ring():
+    ranges = {"coarse": np.array([[1e-4, 1.0], [1e-6, 1e-2]])}
+    (ax, _) = plotting.plot_trials({"coarse": TABLE}, ("rate", "L2"), ranges).axes
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), TABLE[:, 1:])
+    frame, ring = ax.lines[0], ax.lines[-1]
+    assert (ring.get_xdata()[0], ring.get_ydata()[0]) == (0.1, 1e-4)
+    assert set(frame.get_xdata()) == {1e-4, 1.0} and set(frame.get_ydata()) == {1e-6, 1e-2}
+
+
+def test_panels_of_trials_share_their_axes():
+    tables = {"grid": {"trial": TABLE}, "random": {"trial": TABLE * [1, 50, 7]}}
+    first, second, _ = plotting.plot_trials(tables, ("rate", "L2")).axes
+    assert first.get_xlim() == second.get_xlim() and first.get_ylim() == second.get_ylim()

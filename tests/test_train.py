@@ -1,5 +1,7 @@
 """The trainer learns what can be learned, repeats itself, and calls divergence by its name."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,8 @@ from cs231n_lib.train import (
     fit,
     fit_torch,
     predicted,
+    read_curve,
+    remembered,
     sgd_update,
     timed,
 )
@@ -391,3 +395,113 @@ def test_sgd_returns_new_weights():
     np.testing.assert_array_equal(next_w, [0.5, 2])
     np.testing.assert_array_equal(w, [1, 1])
     assert same is config == {"learning_rate": 0.5}
+
+
+# --------------------------------------------------------------------------- reading curves
+
+FALLING = 2.3 * 0.97 ** np.arange(200)
+CURVES = {
+    "good": (FALLING, 0.9, 0.89),
+    "gap": (FALLING, 1.0, 0.9),
+    "learning rate too low": (2.3 - 0.002 * np.arange(200), 0.5, 0.5),
+    "learning rate too high": (2.3 + 0.01 * np.arange(200), 0.1, 0.1),
+    "plateau": (np.concatenate([np.full(100, 2.3), FALLING]), 0.9, 0.9),
+}
+
+
+def run_with(loss, train=0.5, val=0.5, diverged=False):
+    return History(list(loss), [len(loss)], [train], [val], diverged)
+
+
+@pytest.mark.parametrize("reading", CURVES)
+def test_curves_are_read_by_their_shape_whatever_their_length_and_noise(reading):
+    loss, train, val = CURVES[reading]
+    for seed in range(5):
+        noise = np.random.default_rng(seed).normal(0, 0.005, len(loss))
+        noise[0] = 0
+        assert read_curve(run_with(loss + noise, train, val)) == reading
+    assert read_curve(run_with(np.repeat(loss, 3), train, val)) == reading
+
+
+def test_other_shapes():
+    assert read_curve(run_with([2.3, np.nan], diverged=True)) == "learning rate too high"
+    hovering = np.concatenate([[2.3], 1.8 + 0.1 * np.sin(np.arange(199))])
+    assert read_curve(run_with(hovering)) == "learning rate too high"
+    assert read_curve(run_with(np.full(50, 2.3) - 1e-5 * np.arange(50))) == "plateau"
+
+
+def test_a_short_run_is_not_read():
+    with pytest.raises(ValueError, match=r"number of steps must be .* at least 20, got 19"):
+        read_curve(run_with(FALLING[:19]))
+
+
+# --------------------------------------------------------------------------- remembering trials
+
+
+def test_what_is_remembered_is_not_computed_again(tmp_path):
+    calls = []
+
+    def objective(rate, reg):
+        calls.append((rate, reg))
+        return rate / 3 + reg
+
+    settings = np.random.default_rng(0).random((4, 2))
+    path = tmp_path / "table.json"
+    first = [remembered(objective, path)(*setting) for setting in settings[:3]]
+    again = [remembered(objective, path)(*setting) for setting in settings]  # a restart each time
+    assert first == again[:3] == [rate / 3 + reg for rate, reg in settings[:3]]  # to the last bit
+    assert len(calls) == 4
+    assert [p.name for p in tmp_path.iterdir()] == ["table.json"]
+
+
+def test_an_interrupted_search_goes_on(tmp_path):
+    done = []
+
+    def objective(x):
+        if len(done) == 2:
+            done.append("interrupted")
+            raise KeyboardInterrupt
+        done.append(x)
+        return x
+
+    search = remembered(objective, tmp_path / "table.json", total=4, progress=False)
+    with pytest.raises(KeyboardInterrupt):
+        [search(x) for x in (1.0, 2.0, 3.0, 4.0)]
+    search = remembered(objective, tmp_path / "table.json", total=4, progress=False)
+    assert [search(x) for x in (1.0, 2.0, 3.0, 4.0)] == [1, 2, 3, 4]
+    assert done == [1.0, 2.0, "interrupted", 3.0, 4.0]
+
+
+def test_failed_trials_are_remembered_as_null(tmp_path):
+    path = tmp_path / "table.json"
+    remembered(lambda x: math.nan, path)(0.5)
+    assert path.read_text() == "[[0.5, null]]\n"
+    assert math.isnan(remembered(lambda x: pytest.fail("it is known"), path)(0.5))
+
+
+def test_a_file_survives_an_interruption_while_it_is_written(tmp_path, monkeypatch):
+    path = tmp_path / "table.json"
+    remembered(lambda x: x, path)(1.0)
+    before = path.read_text()
+
+    def stopped(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        remembered(lambda x: x, path)(2.0)
+    assert path.read_text() == before
+
+
+@pytest.mark.parametrize("text", ["", "[[1.0, ", '{"a": 1}', "[1, 2]", '[["x", "y"]]'])
+def test_another_file_is_refused_by_name(tmp_path, text):
+    path = tmp_path / "table.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"table\.json must hold a JSON list of"):
+        remembered(lambda x: x, path)
+
+
+def test_the_bar_counts_the_trials(tmp_path, capsys):
+    search = remembered(lambda x: x, tmp_path / "table.json", total=2, progress=True)
+    search(1.0), search(1.0)
+    assert "trials" in capsys.readouterr().err

@@ -156,8 +156,7 @@ def _elu_backward_far(impl, rng):
 
 def slope_by_division(dout, cache):
     """Gradient of the leaky ReLU, with its slope as output divided by input."""
-    x, alpha = cache
-    out = np.maximum(alpha * x, x)
+    out, x = cache
     return dout * (out / x)
 
 
@@ -195,7 +194,7 @@ def _outcome(x, own=None):
     if own is None or own.shape != x.shape or _outside(own, low, high):
         return 3
     with np.errstate(all="ignore"):
-        divided = slope_by_division(np.ones_like(x), (x, 0.1))
+        divided = slope_by_division(np.ones_like(x), (x * low, x))
     if _outside(divided, low, high):
         return 0
     return 4 if (x > 0).all() else 5 if (x < 0).all() else 6

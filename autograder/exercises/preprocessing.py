@@ -108,8 +108,8 @@ def _types_and_inputs(
 def guarded_normalize(x_train, x_val):
     """Standardize each feature; where the standard deviation is 0, divide by 1 instead."""
     mean, std = x_train.mean(axis=0), x_train.std(axis=0)
-    std = np.where(std == 0, 1, std)
-    return (x_train - mean) / std, (x_val - mean) / std
+    guarded = np.where(std == 0, 1, std)
+    return tuple((x - mean) / guarded for x in (x_train, x_val))
 
 
 def _separate(impl, rng):

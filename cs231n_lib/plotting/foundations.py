@@ -107,7 +107,8 @@ def plot_layer_histograms(rows, xlabel, limits=None):
             ax.bar(bins[:-1], shares, np.diff(bins), align="edge", lw=0, **filled(k))
             ax.stairs(shares, bins, color=style(k)[0], lw=1.2)
             ax.set_title(title, fontsize=8)
-            ax.set(xlim=bins[[0, -1]], yticks=[])
+            ax.set(xlim=bins[[0, -1]])
+            ax.locator_params(axis="y", nbins=3)
             ax.tick_params(labelsize=8)
             plain(ax)
             if limits is None:

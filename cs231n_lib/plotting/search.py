@@ -23,7 +23,7 @@ def plot_loss_curves(histories, top=1.6):
     """
     size = (1.9 + 2.2 * len(histories), 4.0)
     figure, axes = plt.subplots(
-        2, len(histories), figsize=size, sharex="col", sharey="row", squeeze=False,
+        2, len(histories), figsize=size, sharex="col", squeeze=False,
         layout="constrained",
     )  # fmt: skip
     lists = {k: runs if isinstance(runs, list | tuple) else [runs] for k, runs in histories.items()}
@@ -89,16 +89,17 @@ def plot_trials(searches, names, ranges=None, result="validation accuracy"):
 
 
 def _draw_trials(ax, tables, ranges, shades):
-    edge = ax.get_xaxis_transform(), ax.get_yaxis_transform()
     for (label, table), marker in zip(tables.items(), MARKERS, strict=False):
         look = {"cmap": "Greys", "norm": shades, "edgecolors": "black", "linewidths": 0.8}
         ax.scatter(table[:, 1], table[:, 2], 45, table[:, 0], marker=marker, label=label, **look)
-        ax.plot(table[:, 1], 0 * table[:, 1], "|", color="black", ms=9, transform=edge[0])
-        ax.plot(0 * table[:, 2], table[:, 2], "_", color="black", ms=9, transform=edge[1])
         if label in ranges:
             (left, right), (low, high) = ranges[label]
             corners = [left, right, right, left, left], [low, low, high, high, low]
             ax.plot(*corners, color="0.3", ls="--", lw=1, zorder=0)
     everything = np.concatenate(list(tables.values()))
+    edge = np.zeros(len(everything))
+    look = {"color": "black", "ms": 9}
+    ax.plot(everything[:, 1], edge, "|", transform=ax.get_xaxis_transform(), **look)
+    ax.plot(edge, everything[:, 2], "_", transform=ax.get_yaxis_transform(), **look)
     _, x, y = everything[np.nanargmax(everything[:, 0])]
     ax.plot(x, y, "o", ms=14, mfc="none", mec=style(1)[0], mew=2, label="best")
