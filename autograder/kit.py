@@ -42,6 +42,7 @@ REQUIREMENTS = (
     "jupyter",
     "matplotlib",
     "numpy",
+    "pillow",
     "pooch",
     "scikit-image",
     "scikit-learn",
