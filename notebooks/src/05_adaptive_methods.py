@@ -237,6 +237,7 @@ predicted(my_turned_ratio, ends["AdaGrad"][-1] / ends["SGD"][-1], "times the los
 X = np.c_[data.x_train.reshape(len(data.x_train), -1), np.ones(len(data.x_train))]
 Y = np.eye(len(data.classes))[data.y_train]
 MARKS = np.unique(np.logspace(0, 4, 25).astype(int))  # steps at which something is written down
+over_time = {}  # what is found, for this picture and the next
 
 
 def factors(rule, batch_size, learning_rate, seed=0, steps=MARKS[-1]):
@@ -261,10 +262,8 @@ def slope(values, last=7):
 
 
 # %% role="experiment" uses="adagrad"
-over_time = {
-    "AdaGrad, all examples": [factors(adagrad, None, 0.01)],
-    "AdaGrad, batches of 4": [factors(adagrad, 4, 0.01, seed) for seed in range(3)],
-}
+over_time["AdaGrad, all examples"] = [factors(adagrad, None, 0.01)]
+over_time["AdaGrad, batches of 4"] = [factors(adagrad, 4, 0.01, seed) for seed in range(3)]
 figure = plotting.plot_lines(
     MARKS, over_time, xlabel="step", ylabel="factor on the gradient", log_x=True
 )
@@ -324,11 +323,9 @@ for name, runs in over_time.items():
 # * the mean not stored, or stored under another key than it is read from.
 # </details>
 
-# %% role="experiment" uses="adagrad rmsprop"
-over_time |= {
-    "RMSProp, all examples": [factors(rmsprop, None, 0.01)],
-    "RMSProp, batches of 4": [factors(rmsprop, 4, 0.01, seed) for seed in range(3)],
-}
+# %% role="experiment" uses="rmsprop"
+over_time["RMSProp, all examples"] = [factors(rmsprop, None, 0.01)]
+over_time["RMSProp, batches of 4"] = [factors(rmsprop, 4, 0.01, seed) for seed in range(3)]
 figure = plotting.plot_lines(
     MARKS, over_time, xlabel="step", ylabel="factor on the gradient", log_x=True
 )
@@ -623,24 +620,15 @@ for name in ranked:
 plotting.plot_ranking({name: needed[name] for name in ranked}, "steps to training loss 0.1")
 plt.show()
 predicted(my_share, np.median(needed["Adam"]) / np.median(needed["SGD"]), "of the steps of SGD")
-
-# %% role="experiment" uses="adagrad rmsprop adam_uncorrected adam"
 plotting.plot_curves({name: runs[name] for name in ("SGD", "Nesterov", "AdaGrad", "Adam")})
 plt.show()
 
-
-def steps_of(name):
-    return lambda seed: needed[name][seed]
-
-
-def accuracy_of(name):
-    return lambda seed: runs[name][seed].val_accuracy[-1]
-
-
 for pair in (("SGD", "Adam"), ("Adam (almost)", "Adam"), ("Nesterov", "Adam")):
-    print("steps:", compare(*map(steps_of, pair), range(6), names=pair))
+    steps = [needed[name].__getitem__ for name in pair]
+    print("steps:", compare(*steps, range(6), names=pair))
 for pair in (("SGD", "Adam"), ("Nesterov", "Adam")):
-    print("accuracy:", compare(*map(accuracy_of, pair), range(6), names=pair))
+    final = [[run.val_accuracy[-1] for run in runs[name]].__getitem__ for name in pair]
+    print("accuracy:", compare(*final, range(6), names=pair))
 
 # %% [markdown]
 # What this race shows, and what it does not:
