@@ -324,6 +324,8 @@ def test_the_kit_is_a_package_that_pip_can_install(folder):
     own = {"autograder", "cs231n_lib"} | set(sys.stdlib_module_names)
     providers = {
         "IPython": "ipython",
+        "PIL": "pillow",
+        "ipywidgets": "jupyter",
         "requests": "pooch",  # which downloads with it
         "skimage": "scikit-image",
         "sklearn": "scikit-learn",

@@ -135,3 +135,13 @@ def test_an_animation_has_its_frames_moves_and_is_small():
 def test_an_animation_has_an_end():
     with pytest.raises(ValueError, match="frames must be at most 100"):
         plotting.animate_trajectories({}, frames=1000)
+
+
+def test_a_ranking_has_a_mark_a_seed_and_a_cross_for_a_run_that_did_not_arrive():
+    figure = plotting.plot_ranking({"fast": [70, 80, 75], "lost": [150, np.inf, np.inf]}, "steps")
+    (ax,) = figure.axes
+    marks, _, lost, cross = ax.lines[0], ax.lines[1], ax.lines[2], ax.lines[3]
+    assert list(marks.get_xdata()) == [70, 80, 75]
+    assert list(lost.get_xdata()) == [150] and cross.get_marker() == "x"
+    assert [text.get_text() for text in ax.texts] == ["75"], "no median where most did not arrive"
+    plt.close(figure)

@@ -100,12 +100,12 @@ class Optimizer(torch.optim.Optimizer):
         for name in names:
             if name not in state:
                 state[name] = torch.zeros_like(w, memory_format=torch.preserve_format)
-        if "step" not in state:
-            state["step"] = torch.tensor(0.0)
-        steps = state["step"]
-        steps += 1
-        if not torch.compiler.is_compiling():  # there a number would be compiled in
-            steps = steps.item()
+        steps = state.get("step", 0)
+        if torch.compiler.is_compiling():  # there a number would be compiled in, anew each time
+            steps = torch.as_tensor(steps, dtype=torch.float32) + 1
+        else:
+            steps = int(steps) + 1
+        state["step"] = steps
         return w, w.grad, *(state[name] for name in names), steps
 
     def names_of_state(self, group):
