@@ -119,7 +119,8 @@ class Implementation:
     def _array(self, label, value):
         kind = self._torch.Tensor if self._torch else (np.ndarray, np.generic, float, int)
         if not isinstance(value, kind):
-            wanted = "a tensor" if self._torch else "a NumPy array"
+            plain = "a number or an array" if self._exercise.shared else "a NumPy array"
+            wanted = "a tensor" if self._torch else plain
             raise BadReturn(f"{label} must be {wanted}, got {type(value).__name__}")
         return plain_array(label, self._plain(value))
 

@@ -166,6 +166,19 @@ def test_a_wrong_return_value_is_described(returns, value, text):
     assert seen.fault == Fault("wrong return value", text)
 
 
+@pytest.mark.parametrize("value", [3, 2.5, np.float32(2), np.int64(7), np.array(1.5)])
+def test_a_number_may_come_without_an_array_around_it(value):
+    small = exercise(("one", 1, call))
+    seen = observe(small, {"f": lambda x: value}, lambda e, c: 0)["one"]
+    assert seen.arrays["out"].shape == () and seen.arrays["out"] == value
+
+
+def test_a_number_is_asked_for_where_there_is_no_framework():
+    small = exercise(("one", 1, call), shared=True)
+    seen = observe(small, {"f": lambda x: "3"}, lambda e, c: 0)["one"]
+    assert seen.fault.text == "out of f must be a number or an array, got str"
+
+
 def test_tensors_are_asked_for_where_tensors_are_due():
     small = exercise(("one", 1, call), framework="torch")
     seen = observe(small, {"f": lambda x: x.numpy()}, lambda e, c: 0)["one"]
