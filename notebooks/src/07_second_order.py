@@ -675,8 +675,8 @@ print(f"without the pair: {dw @ lbfgs_direction(dw, nothing, nothing):+.3g}")
 # * **L-BFGS, full batch**.
 # * **L-BFGS, mini-batch**, as it comes: each step has a new batch of 64, and $y$ is the difference
 #   between the gradient on the *new* batch and that on the *old* one.
-# * **L-BFGS, same batch**: both gradients of a pair on the same batch, at the price of another
-#   evaluation; new batches from step to step.
+# * **L-BFGS, same batch**: both gradients of a pair on the same batch (the line search has them anyway);
+#   new batches from step to step.
 # * **SGD**, batches of 64 too, at rate 1 (the best of 0.1, 0.2, 0.5, 1 and 2; at 2 it diverges).
 #
 # **Predict, then run.** Of the pairs of the second kind, what share has $y^\top s \le 0$? (With a line
