@@ -154,8 +154,10 @@ def test_no_recording_holds_an_answer_that_is_data(folder):
         if inspect.signature(reference).parameters:
             continue
         with np.load(folder / f"autograder/recordings/{exercise.grade_id}.npz") as recording:
+            answers = reference() if isinstance(reference(), tuple) else (reference(),)
             for key, array in recording.items():
-                assert array.shape != reference().shape or not np.allclose(array, reference()), key
+                same = [a.shape == array.shape and np.allclose(a, array) for a in answers]
+                assert not any(same), key
                 checked += 1
     assert checked or "normalization.separating_input" not in IDS
 

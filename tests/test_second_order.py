@@ -12,7 +12,7 @@ from implementations import Implementation, relative_difference
 
 from cs231n_lib.data import digits
 from cs231n_lib.descent import Trial, descend, strong_wolfe
-from cs231n_lib.second_order import in_numpy, in_torch
+from cs231n_lib.second_order import in_numpy, in_torch, tuned
 
 IMPLEMENTATIONS = [
     Implementation("numpy", in_numpy),
@@ -250,6 +250,36 @@ def test_a_history_may_be_a_list_of_vectors(impl, rng):
     rows = [[impl.inward(row) for row in rows] for rows in (S, Y)]
     p = impl.lbfgs_direction(dw, *rows)
     np.testing.assert_array_equal(p, impl.lbfgs_direction(dw, S, Y))
+
+
+@every_implementation
+@given(seed=seeds, m=st.integers(0, 7), size=st.integers(1, 5), D=st.integers(3, 6))
+def test_the_tuned_memory_gives_the_direction_of_its_last_pairs(impl, seed, m, size, D):
+    """Also after the oldest pairs were replaced, and after everything was forgotten once."""
+    rng = np.random.default_rng(seed)
+    S, Y = pairs_of(rng, m, bowl(rng, D))
+    dw = rng.normal(size=D)
+    memory = tuned.Memory(size)
+    memory.learn(*(impl.inward(a) for a in rng.random((2, D))))
+    memory.forget()
+    for s, y in zip(S, Y, strict=True):
+        memory.learn(impl.inward(s), impl.inward(y))
+        memory.learn(impl.inward(s), impl.inward(-y))  # no positive curvature: nothing to learn
+    before = dw.copy()
+    p = memory.direction(impl.inward(dw))
+    expected = in_numpy.lbfgs_direction(dw, S[-size:], Y[-size:])
+    # products of products: steps that are alike cancel, and M is large then
+    np.testing.assert_allclose(p, expected, rtol=1e-6, atol=1e-8 * max(1, np.abs(expected).max()))
+    np.testing.assert_array_equal(dw, before)
+
+
+def test_the_tuned_memory_minimizes_like_the_readable_form():
+    (f, start), tolerance = PROBLEMS["Rosenbrock, 10"]
+    memory = tuned.Memory(10)
+    ours = descend(f, start, memory.direction, memory.learn, memory.forget, 500, tolerance)
+    readable = in_numpy.lbfgs(f, start, 10, 500, tolerance)
+    assert ours.reason == readable.reason == "flat"
+    assert ours.steps == pytest.approx(readable.steps, rel=0.1)  # rounding parts them, late
 
 
 def rosenbrock(D):

@@ -97,7 +97,7 @@ def plot_saddle_paths(loss, paths, extent=(-1.6, 1.6, -1.2, 1.2)):
         look = {"color": color, "marker": marker, "ls": dash, "ms": 5, "markevery": every}
         ax.plot(*path.T, label=name, zorder=3, **look)
         ax.scatter(
-            *path[-1], s=max(60, 380 - 110 * k), marker="*", fc=color, ec="white", zorder=4 + k
+            *path[-1], s=max(60, 380 - 110 * k), marker="*", fc=color, ec="none", zorder=4 + k
         )
     start = np.asarray(next(iter(paths.values())), float)[0]
     ax.scatter(*start, s=170, fc="none", ec="black", zorder=4)
