@@ -16,7 +16,7 @@ from machine import describe, interleaved, ratio  # first: it sets the number of
 # isort: split
 import torch
 
-from cs231n_lib.normalization import in_numpy, in_torch, tuned
+from cs231n_lib.normalization import in_numpy, in_torch, modules, tuned
 
 PROBLEMS = {  # shape, and how many times fewer rounds than asked for
     "batch norm 512×1024": ((512, 1024), 1),
@@ -77,7 +77,7 @@ def by_hand(module, x, gamma, beta, dout):
 
 
 def layer(x, gamma, beta, dout):
-    ours = in_torch.BatchNorm1d if x.ndim == 2 else in_torch.BatchNorm2d
+    ours = modules.BatchNorm1d if x.ndim == 2 else modules.BatchNorm2d
     module = ours(len(gamma))
     x = x.clone().requires_grad_()
     return lambda: torch.autograd.grad(module(x), (x, module.weight, module.bias), dout)

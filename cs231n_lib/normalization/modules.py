@@ -1,0 +1,134 @@
+"""Normalization layers for networks in PyTorch, around the functions of `in_torch`.
+
+For each technique an `autograd.Function` with our backward pass, and a module that drops in for
+PyTorch's own: same arguments, same results, same state_dict.
+"""
+
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+
+from cs231n_lib.normalization.in_torch import batchnorm_backward_alt, batchnorm_forward
+
+
+class BatchNormFunction(torch.autograd.Function):
+    """Train-mode batch normalization for autograd: our forward pass, our backward pass.
+
+    Slide 12. Ioffe & Szegedy 2015, arXiv:1502.03167.
+
+    >>> x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    >>> gamma, beta = torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
+    >>> layer = lambda x, gamma, beta: BatchNormFunction.apply(x, gamma, beta, {})
+    >>> torch.autograd.gradcheck(layer, (x, gamma, beta))
+    True
+    """
+
+    @staticmethod
+    def forward(ctx, x, gamma, beta, bn_param):
+        """Return (N, D) `out`; `bn_param` is read and updated as in `batchnorm_forward`."""
+        if bn_param.get("mode", "train") != "train":
+            raise ValueError(
+                "BatchNormFunction: bn_param['mode'] must be 'train', because the backward pass is "
+                "that of train mode; in test mode call batchnorm_forward, which autograd can follow"
+            )
+        out, cache = batchnorm_forward(x, gamma, beta, bn_param)
+        ctx.save_for_backward(*cache)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dout):
+        """Return the gradients of x, gamma and beta, and None for bn_param."""
+        return *batchnorm_backward_alt(dout, ctx.saved_tensors), None
+
+
+class BatchNorm1d(nn.Module):
+    """Batch normalization layer, a drop-in for `torch.nn.BatchNorm1d` on (N, D) inputs.
+
+    Same state_dict and PyTorch's conventions: `momentum` is the share of the *new* value, and the
+    running variance is the unbiased one. `momentum=None` averages all batches equally. It always
+    has a scale, a shift and running statistics.
+
+    Raises:
+        ValueError: when the input has the wrong number of dimensions or of features, or when a
+            training batch has one value per channel.
+
+    Slides 11–13. Ioffe & Szegedy 2015, arXiv:1502.03167.
+
+    >>> layer = BatchNorm1d(3)
+    >>> layer.load_state_dict(nn.BatchNorm1d(3).state_dict())
+    <All keys matched successfully>
+    >>> layer(torch.randn(4, 3)).shape
+    torch.Size([4, 3])
+    """
+
+    input_dims = 2
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x):
+        """Normalize x by its batch statistics in training, by the running ones in evaluation."""
+        if x.dim() != self.input_dims or x.shape[1] != self.num_features:
+            expected = "(N, C)" if self.input_dims == 2 else "(N, C, H, W)"
+            raise ValueError(
+                f"{type(self).__name__}: the input must be {expected} with C = "
+                f"{self.num_features}, but its shape is {tuple(x.shape)}"
+            )
+        channels_first = x.movedim(1, 0)
+        rows = channels_first.reshape(self.num_features, -1).T  # (N, D) or (N·H·W, C)
+        out = self._normalize_batch(rows) if self.training else self._normalize_running(rows)
+        out = out.T.reshape(channels_first.shape).movedim(0, 1)
+        return out.contiguous()  # as PyTorch's own, so that view() works on it
+
+    def _normalize_batch(self, rows):
+        N = len(rows)
+        if N == 1:
+            raise ValueError(
+                f"{type(self).__name__}: training needs more than one value per channel, got 1; "
+                "use a larger batch, or call eval() first"
+            )
+        batch = {"eps": self.eps, "momentum": 0.0}  # leaves this batch's own statistics
+        out = BatchNormFunction.apply(rows, self.weight, self.bias, batch)
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            share = self.momentum
+            if share is None:
+                share = 1 / int(self.num_batches_tracked)
+            self.running_mean.lerp_(batch["running_mean"].to(self.running_mean), share)
+            unbiased = batch["running_var"].to(self.running_var) * (N / (N - 1))
+            self.running_var.lerp_(unbiased, share)
+        return out
+
+    def _normalize_running(self, rows):
+        running = {
+            "mode": "test",
+            "eps": self.eps,
+            "running_mean": self.running_mean,
+            "running_var": self.running_var,
+        }
+        return batchnorm_forward(rows, self.weight, self.bias, running)[0]
+
+    def extra_repr(self):
+        """Show the settings, as PyTorch's layer does."""
+        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"
+
+
+class BatchNorm2d(BatchNorm1d):
+    """Batch normalization layer for images, a drop-in for `torch.nn.BatchNorm2d`.
+
+    Input (N, C, H, W); arguments, state and errors as for `BatchNorm1d`.
+
+    Slide 14. Ioffe & Szegedy 2015, section 3.2.
+
+    >>> BatchNorm2d(3)(torch.randn(2, 3, 4, 5)).shape
+    torch.Size([2, 3, 4, 5])
+    """
+
+    input_dims = 4
