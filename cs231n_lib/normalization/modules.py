@@ -8,7 +8,13 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from cs231n_lib.normalization.in_torch import batchnorm_backward_alt, batchnorm_forward
+from cs231n_lib.errors import divisor
+from cs231n_lib.normalization.in_torch import (
+    batchnorm_backward_alt,
+    batchnorm_forward,
+    decorrelated_batchnorm_backward,
+    decorrelated_batchnorm_forward,
+)
 
 
 class BatchNormFunction(torch.autograd.Function):
@@ -132,3 +138,110 @@ class BatchNorm2d(BatchNorm1d):
     """
 
     input_dims = 4
+
+
+class DecorrelatedBatchNormFunction(torch.autograd.Function):
+    """Train-mode decorrelated batch normalization for autograd: our forward, our backward pass.
+
+    Slide 19. Huang et al. 2018, arXiv:1804.08450.
+
+    >>> x = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
+    >>> gamma, beta = torch.rand(2, 4, dtype=torch.float64, requires_grad=True)
+    >>> param = {"group_size": 2, "eps": 0.1}
+    >>> layer = lambda *args: DecorrelatedBatchNormFunction.apply(*args, param)
+    >>> torch.autograd.gradcheck(layer, (x, gamma, beta))
+    True
+    """
+
+    @staticmethod
+    def forward(ctx, x, gamma, beta, dbn_param):
+        """Return (N, D) `out`; `dbn_param` is used as in `decorrelated_batchnorm_forward`."""
+        if dbn_param.get("mode", "train") != "train":
+            raise ValueError(
+                "DecorrelatedBatchNormFunction: dbn_param['mode'] must be 'train', because the "
+                "backward pass is that of train mode; in test mode call "
+                "decorrelated_batchnorm_forward, which autograd can follow"
+            )
+        out, cache = decorrelated_batchnorm_forward(x, gamma, beta, dbn_param)
+        ctx.save_for_backward(*cache)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dout):
+        """Return the gradients of x, gamma and beta, and None for dbn_param."""
+        return *decorrelated_batchnorm_backward(dout, ctx.saved_tensors), None
+
+
+class DecorrelatedBatchNorm(nn.Module):
+    """Decorrelated batch normalization layer, for (N, C) and for images (N, C, H, W).
+
+    Used like `torch.nn.BatchNorm2d`, with its conventions: `momentum` is the share of the *new*
+    value; the running mean starts at 0, the running whitening matrices at the identity. Of images,
+    every pixel is a row. Inputs in half precision are whitened in float32.
+
+    Args:
+        num_features: C; group_size: K neighbouring channels are whitened together, all of them
+            unless given; K must divide C.
+        eps: added to the eigenvalues of the covariance; momentum: see above.
+
+    Raises:
+        ValueError: when K does not divide C, when axis 1 of the input is not C long, or when a
+            training batch has one value per channel.
+
+    Slide 19. Huang et al. 2018, arXiv:1804.08450.
+
+    >>> DecorrelatedBatchNorm(6, group_size=3)(torch.randn(2, 6, 4, 5)).shape
+    torch.Size([2, 6, 4, 5])
+    """
+
+    def __init__(self, num_features, group_size=None, eps=1e-5, momentum=0.1):
+        super().__init__()
+        size = num_features if group_size is None else group_size
+        divisor("C")("DecorrelatedBatchNorm: group_size", size, {"C": (num_features, "the layer")})
+        self.num_features, self.group_size = num_features, size
+        self.eps, self.momentum = eps, momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_zca", torch.eye(size).repeat(num_features // size, 1, 1))
+
+    def forward(self, x):
+        """Whiten x by its batch statistics in training, by the running ones in evaluation."""
+        if x.dim() < 2 or x.shape[1] != self.num_features:
+            raise ValueError(
+                f"DecorrelatedBatchNorm: the input must be (N, C) or (N, C, H, W) with C = "
+                f"{self.num_features}, but its shape is {tuple(x.shape)}"
+            )
+        channels_last = x.movedim(1, -1)
+        rows = channels_last.reshape(-1, self.num_features)  # (N, C) or (N·H·W, C)
+        rows = rows.to(torch.promote_types(x.dtype, torch.float32))
+        out = self._normalize(rows).to(x.dtype)
+        return out.reshape(channels_last.shape).movedim(-1, 1).contiguous()
+
+    def _normalize(self, rows):
+        param = {"eps": self.eps, "group_size": self.group_size}
+        parameters = self.weight.to(rows), self.bias.to(rows)
+        if not self.training:
+            running = {"running_mean": self.running_mean, "running_zca": self.running_zca}
+            param |= {"mode": "test"} | {key: value.to(rows) for key, value in running.items()}
+            return decorrelated_batchnorm_forward(rows, *parameters, param)[0]
+        if len(rows) == 1:
+            raise ValueError(
+                "DecorrelatedBatchNorm: training needs more than one value per channel, got 1; use "
+                "a larger batch, or call eval() first"
+            )
+        param["momentum"] = 0.0  # leaves this batch's own statistics
+        out = DecorrelatedBatchNormFunction.apply(rows, *parameters, param)
+        with torch.no_grad():
+            for key in ("running_mean", "running_zca"):
+                buffer = getattr(self, key)
+                buffer.lerp_(param[key].to(buffer), self.momentum)
+        return out
+
+    def extra_repr(self):
+        """Show the settings."""
+        return (
+            f"{self.num_features}, group_size={self.group_size}, eps={self.eps}, "
+            f"momentum={self.momentum}"
+        )
