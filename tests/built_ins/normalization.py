@@ -66,7 +66,13 @@ BUILT_INS = {
     "effective_learning_rate": effective_rate,
     "debias_running": debias,
 }
-WITHOUT = {"separating_input": "it is a search for an input"}
+NO_LAYER = "neither PyTorch nor SciPy has this layer; tests/test_decorrelated.py has oracles for it"
+WITHOUT = {
+    "separating_input": "it is a search for an input",
+    "separating_groups": "it is a search for an input",
+    "decorrelated_batchnorm_forward": NO_LAYER,
+    "decorrelated_batchnorm_backward": NO_LAYER,
+}
 REMARKED = {  # the Variant whose remark a built-in earns
     "batchnorm_forward": "unbiased running variance",
     "spatial_batchnorm_forward": "unbiased running variance",

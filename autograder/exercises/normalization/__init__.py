@@ -1,6 +1,6 @@
 """Exercises of the family `normalization`: what is asked, how it is tried, what it is worth."""
 
-from autograder.exercises.normalization import batch, consequences, groups
+from autograder.exercises.normalization import batch, consequences, decorrelated, groups
 
 LESSON_02 = (
     batch.FORWARD,
@@ -25,11 +25,15 @@ LESSON_03 = (
     groups.INSTANCE_BACKWARD,
     groups.GROUP_FORWARD,
     groups.GROUP_BACKWARD,
+    decorrelated.SEPARATING_GROUPS,
+    decorrelated.FORWARD,
+    decorrelated.BACKWARD,
     groups.LAYER_FORWARD.in_torch(points=3),
     groups.LAYER_BACKWARD.in_torch(points=3),
     groups.INSTANCE_FORWARD.in_torch(points=2),
     groups.INSTANCE_BACKWARD.in_torch(points=2),
     groups.GROUP_FORWARD.in_torch(points=3),
     groups.GROUP_BACKWARD.in_torch(points=2),
+    decorrelated.FORWARD.in_torch(points=4),
 )
 EXERCISES = (*LESSON_02, *LESSON_03)

@@ -320,5 +320,3 @@ BACKWARD = exercise(
     given=(whitening_kernel,),
     bonus=True,
 )
-
-EXERCISES = (SEPARATING_GROUPS, FORWARD, BACKWARD, FORWARD.in_torch(points=4))
