@@ -5,9 +5,10 @@ from itertools import combinations
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from cs231n_lib import plotting
-from cs231n_lib.plotting.normalization import _graph_edges
+from cs231n_lib.plotting.normalization import SIZE, TOGETHER, _graph_edges, _moves_the_output
 from cs231n_lib.plotting.style import STYLES
 from cs231n_lib.train import History
 
@@ -31,6 +32,7 @@ PICTURES = {
     "histograms": lambda: plotting.plot_histograms({"without": {"1": RUNS, "2": RUNS}}),
     "timings": lambda: plotting.plot_timings({"forward": {"a": 0.01, "b": 0.0001}}),
     "graph": plotting.plot_computation_graph,
+    "axes": plotting.plot_normalization_axes,
 }
 
 
@@ -204,3 +206,29 @@ def test_the_graph_shows_its_numbers():
     texts = [text.get_text() for text in plotting.plot_computation_graph().axes[0].texts]
     assert "$\\mu$ = 3" in texts and "(−2, −1, 3)" in texts
     assert "(BN.3)" in " ".join(texts)
+
+
+def test_dark_numbers_share_a_mean_with_the_starred_one():
+    def dark(layer):
+        (ax,) = plotting.plot_normalization_axes({"layer": layer}).axes
+        faces = [patch for patch in ax.patches if isinstance(patch, plt.Polygon)]
+        assert len(faces) == C * P + N * P + N * C
+        return sum(to_hex(face.get_facecolor()) == TOGETHER for face in faces), ax.get_title()
+
+    N, C, P = SIZE
+    axes = {"N, H, W": (0, 2, 3), "C, H, W": (1, 2, 3), "H, W": (2, 3), "C": (1,)}
+    faces = {  # on the front, on the right, on top
+        "N, H, W": P + N * P + N,
+        "C, H, W": C * P + P + C,
+        "H, W": P + P + 1,
+        "C": C + 1 + C,
+    }
+    for words, over in axes.items():
+        seen, title = dark(lambda x, over=over: x - x.mean(axis=over, keepdims=True))
+        assert title.endswith(f"one mean over {words}")
+        assert seen == faces[words]
+
+
+def test_a_layer_that_mixes_nothing_has_one_dark_number():
+    together = _moves_the_output(lambda x: 3 * x, SIZE)
+    assert together.sum() == 1 and together[0, -1, 0]

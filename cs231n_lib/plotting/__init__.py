@@ -5,7 +5,11 @@ told apart in grey; where there are several seeds, a line is their median and it
 A module holds the pictures of a family of techniques; `training` those that all families need.
 """
 
-from cs231n_lib.plotting.normalization import plot_computation_graph, plot_running_statistics
+from cs231n_lib.plotting.normalization import (
+    plot_computation_graph,
+    plot_normalization_axes,
+    plot_running_statistics,
+)
 from cs231n_lib.plotting.training import (
     plot_batch_sizes,
     plot_curves,
@@ -22,6 +26,7 @@ __all__ = [
     "plot_curves",
     "plot_histograms",
     "plot_lines",
+    "plot_normalization_axes",
     "plot_running_statistics",
     "plot_scale_sweep",
     "plot_timings",
