@@ -96,20 +96,20 @@ Here all pixels of a mean share one :math:`\gamma_c`, which comes out in front a
                - \hat x_{ncp} \, \tfrac1P \sum_q g_{ncq} \hat x_{ncq}\Bigr)     && \text{(IN.7)}
 
 Group normalization, slide 18 (Wu & He 2018, arXiv:1803.08494): the C channels form G groups of
-C/G neighbours, and k runs over the K = C/G·H·W numbers of one group of one image. With G = 1 it
+C/G neighbours, and k runs over the M = C/G·H·W numbers of one group of one image. With G = 1 it
 is layer norm over all of an image, with G = C instance norm:
 
 .. math::
-    \mu_{ng} &= \tfrac1K \sum_k x_{ngk}                                         && \text{(GN.1)} \\
-    \sigma^2_{ng} &= \tfrac1K \sum_k (x_{ngk} - \mu_{ng})^2                     && \text{(GN.2)} \\
+    \mu_{ng} &= \tfrac1M \sum_k x_{ngk}                                         && \text{(GN.1)} \\
+    \sigma^2_{ng} &= \tfrac1M \sum_k (x_{ngk} - \mu_{ng})^2                     && \text{(GN.2)} \\
     \hat x_{ngk} &= (x_{ngk} - \mu_{ng}) \, / \, \sqrt{\sigma^2_{ng} + \varepsilon}
                                                                                 && \text{(GN.3)} \\
     y_{ncp} &= \gamma_c \hat x_{ncp} + \beta_c                                  && \text{(GN.4)} \\
     d\beta_c &= \sum_{n,p} g_{ncp}                                              && \text{(GN.5)} \\
     d\gamma_c &= \sum_{n,p} g_{ncp} \hat x_{ncp}                                && \text{(GN.6)} \\
     d\hat x_{ncp} &= g_{ncp} \gamma_c                                           && \text{(GN.7)} \\
-    dx_{ngk} &= s_{ng}^{-1} \Bigl(d\hat x_{ngk} - \tfrac1K \sum_l d\hat x_{ngl}
-               - \hat x_{ngk} \, \tfrac1K \sum_l d\hat x_{ngl} \hat x_{ngl}\Bigr)
+    dx_{ngk} &= s_{ng}^{-1} \Bigl(d\hat x_{ngk} - \tfrac1M \sum_l d\hat x_{ngl}
+               - \hat x_{ngk} \, \tfrac1M \sum_l d\hat x_{ngl} \hat x_{ngl}\Bigr)
                                                                                 && \text{(GN.8)}
 
 Decorrelated batch normalization, slide 19 (Huang et al. 2018, arXiv:1804.08450), whitens groups of

@@ -403,9 +403,9 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
     array([[-0.87,  0.87, -0.87,  0.87]])
     """
     eps = gn_param.get("eps", 1e-5)
-    groups = x.reshape(len(x) * G, -1)  # (N·G, K): one row per group, K = C/G·H·W
+    groups = x.reshape(len(x) * G, -1)  # (N·G, M): one row per group, M = C/G·H·W
     mu = groups.mean(axis=1, keepdims=True, dtype=float).astype(x.dtype)  # (N·G, 1) GN.1
-    x_mu = groups - mu  # (N·G, K)
+    x_mu = groups - mu  # (N·G, M)
     x_mu -= x_mu.mean(axis=1, keepdims=True)  # again: takes out the rounding of a large mean
     var = (x_mu**2).mean(axis=1, keepdims=True, dtype=float).astype(x.dtype)  # (N·G, 1) GN.2
     std = np.sqrt(var + eps)  # (N·G, 1)
@@ -436,11 +436,11 @@ def spatial_groupnorm_backward(dout, cache):
     x_hat, gamma, std = cache
     dbeta = dout.sum(axis=(0, 2, 3), keepdims=True)  # (1, C, 1, 1) GN.5
     dgamma = (dout * x_hat).sum(axis=(0, 2, 3), keepdims=True)  # (1, C, 1, 1) GN.6
-    dx_hat = (dout * gamma).reshape(len(std), -1)  # (N·G, K) GN.7
-    h = x_hat.reshape(len(std), -1)  # (N·G, K)
+    dx_hat = (dout * gamma).reshape(len(std), -1)  # (N·G, M) GN.7
+    h = x_hat.reshape(len(std), -1)  # (N·G, M)
     mean = dx_hat.mean(axis=1, keepdims=True)  # (N·G, 1)
     share = (dx_hat * h).mean(axis=1, keepdims=True)  # (N·G, 1)
-    dx = (dx_hat - mean - h * share) / std  # (N·G, K) GN.8
+    dx = (dx_hat - mean - h * share) / std  # (N·G, M) GN.8
     return dx.reshape(dout.shape), dgamma, dbeta
 
 

@@ -395,9 +395,9 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
     tensor([[-0.8700,  0.8700, -0.8700,  0.8700]])
     """
     eps = gn_param.get("eps", 1e-5)
-    groups = x.reshape(len(x) * G, -1)  # (N·G, K): one row per group, K = C/G·H·W
+    groups = x.reshape(len(x) * G, -1)  # (N·G, M): one row per group, M = C/G·H·W
     mu = groups.mean(dim=1, keepdim=True)  # (N·G, 1) GN.1
-    x_mu = groups - mu  # (N·G, K)
+    x_mu = groups - mu  # (N·G, M)
     x_mu -= x_mu.mean(dim=1, keepdim=True)  # again: takes out the rounding of a large mean
     var = (x_mu**2).mean(dim=1, keepdim=True)  # (N·G, 1) GN.2
     std = torch.sqrt(var + eps)  # (N·G, 1)
@@ -428,11 +428,11 @@ def spatial_groupnorm_backward(dout, cache):
     x_hat, gamma, std = cache
     dbeta = dout.sum(dim=(0, 2, 3), keepdim=True)  # (1, C, 1, 1) GN.5
     dgamma = (dout * x_hat).sum(dim=(0, 2, 3), keepdim=True)  # (1, C, 1, 1) GN.6
-    dx_hat = (dout * gamma).reshape(len(std), -1)  # (N·G, K) GN.7
-    h = x_hat.reshape(len(std), -1)  # (N·G, K)
+    dx_hat = (dout * gamma).reshape(len(std), -1)  # (N·G, M) GN.7
+    h = x_hat.reshape(len(std), -1)  # (N·G, M)
     mean = dx_hat.mean(dim=1, keepdim=True)  # (N·G, 1)
     share = (dx_hat * h).mean(dim=1, keepdim=True)  # (N·G, 1)
-    dx = (dx_hat - mean - h * share) / std  # (N·G, K) GN.8
+    dx = (dx_hat - mean - h * share) / std  # (N·G, M) GN.8
     return dx.reshape(dout.shape), dgamma, dbeta
 
 
