@@ -296,8 +296,9 @@ class InstanceNorm2d(_Affine):
     Args:
         num_features: C; eps: added to the variance.
         affine: whether there is a scale, and with `bias` a shift.
-        momentum: share of the *new* value in the running statistics; None averages all batches.
+        momentum: share of the *new* value in the running statistics.
         track_running_stats: keep the means of the images' statistics, and use them after `eval()`.
+            PyTorch's own keeps `num_batches_tracked` at 0 all the time, and so does this.
 
     Raises:
         ValueError: when the input is not (N, C, H, W), or has one value per channel of an image
@@ -351,11 +352,9 @@ class InstanceNorm2d(_Affine):
 
     @torch.no_grad()
     def _track(self, x):
-        self.num_batches_tracked += 1
-        share = 1 / int(self.num_batches_tracked) if self.momentum is None else self.momentum
         mean, var = x.mean(dim=(2, 3)), x.var(dim=(2, 3))  # (N, C); unbiased, as PyTorch's own
         for buffer, new in ((self.running_mean, mean), (self.running_var, var)):
-            buffer.lerp_(new.mean(dim=0).to(buffer), share)
+            buffer.lerp_(new.mean(dim=0).to(buffer), self.momentum)
 
     def extra_repr(self):
         """Show the settings, as PyTorch's layer does."""
