@@ -12,7 +12,7 @@ from normalizations import READABLE, named
 from sklearn.decomposition import PCA
 
 from cs231n_lib.gradcheck import check_gradients
-from cs231n_lib.normalization import by_group, in_numpy, in_torch, side_by_side, whitening_kernel
+from cs231n_lib.normalization import by_group, in_numpy, in_torch, side_by_side, zca_kernel
 from cs231n_lib.normalization.modules import DecorrelatedBatchNorm, DecorrelatedBatchNormFunction
 
 N, D, K = 9, 6, 3
@@ -240,7 +240,7 @@ def test_groups_are_neighbouring_columns_and_come_back():
 
 def test_the_kernel_is_the_quotient_of_differences_and_its_limit():
     lam = np.array([[0.5, 2.0, 2.0, 9.0]])
-    kernel = whitening_kernel(np.sqrt(lam))[0]
+    kernel = zca_kernel(np.sqrt(lam))[0]
     for i, a in enumerate(lam[0]):
         for j, b in enumerate(lam[0]):
             limit = -0.5 * a**-1.5

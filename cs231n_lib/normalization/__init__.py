@@ -211,7 +211,7 @@ def side_by_side(groups):
     return groups.swapaxes(0, 1).reshape(groups.shape[1], -1)
 
 
-def whitening_kernel(root):
+def zca_kernel(root):
     """Return k (G, K, K) of (DBN.13) from the roots r (G, K) of the eigenvalues plus eps."""
     r_i, r_j = root[:, :, None], root[:, None, :]
     return -1 / (r_i * r_j * (r_i + r_j))

@@ -13,7 +13,7 @@ from cs231n_lib.normalization import (
     dbn_options,
     ln_options,
     side_by_side,
-    whitening_kernel,
+    zca_kernel,
 )
 
 
@@ -523,7 +523,7 @@ def decorrelated_batchnorm_backward(dout, cache):
     dx_hat = by_group(dout * gamma, K)  # (G, N, K) DBN.11
     dzca = groups.mT @ dx_hat  # (G, K, K) DBN.12
     turned = U.mT @ (dzca + dzca.mT) @ U / 2  # (G, K, K) in the eigenvectors' axes
-    dcov = U @ (whitening_kernel(root) * turned) @ U.mT  # (G, K, K) DBN.13
+    dcov = U @ (zca_kernel(root) * turned) @ U.mT  # (G, K, K) DBN.13
     dx_mu = side_by_side(dx_hat @ zca + 2 / N * groups @ dcov)  # (N, D) DBN.14
     dx = dx_mu - dx_mu.mean(dim=0)  # (N, D) DBN.15
     return dx, dgamma, dbeta

@@ -19,6 +19,7 @@ from cs231n_lib.plotting.training import (
     plot_timings,
     plot_train_eval_gap,
 )
+from cs231n_lib.plotting.variants import plot_photographs, plot_whitening
 
 __all__ = [
     "plot_batch_sizes",
@@ -27,8 +28,10 @@ __all__ = [
     "plot_histograms",
     "plot_lines",
     "plot_normalization_axes",
+    "plot_photographs",
     "plot_running_statistics",
     "plot_scale_sweep",
     "plot_timings",
     "plot_train_eval_gap",
+    "plot_whitening",
 ]

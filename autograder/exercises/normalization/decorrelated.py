@@ -16,7 +16,7 @@ from autograder.exercises.normalization.shared import (
 from autograder.judge import Verdict, follow_through, same_dtype
 from autograder.scenarios import afterwards, failed, family, refusal, refuses, with_slopes
 from autograder.spec import Check
-from cs231n_lib.normalization import by_group, side_by_side, whitening_kernel
+from cs231n_lib.normalization import by_group, side_by_side, zca_kernel
 
 N, D, K = 9, 6, 3  # two groups of three features
 REPEATED = np.array([[1.0, 1.0], [1.0, -1.0]])
@@ -317,6 +317,6 @@ BACKWARD = exercise(
     "decorrelated_batchnorm_forward decorrelated_batchnorm_backward",
     BACKWARD_CHECKS,
     "19",
-    given=(whitening_kernel,),
+    given=(zca_kernel,),
     bonus=True,
 )

@@ -12,7 +12,7 @@ from autograder.misconceptions.normalization.equivalent import (
 )
 from autograder.misconceptions.normalization.variants import WITH_AXIS
 from autograder.misconceptions.records import right, wrong
-from cs231n_lib.normalization import by_group, side_by_side, whitening_kernel
+from cs231n_lib.normalization import by_group, side_by_side, zca_kernel
 
 MU = "mu = x.mean(axis=0, dtype=float).astype(x.dtype)"
 COV = "cov = groups.mT @ groups / N"
@@ -262,7 +262,7 @@ FORWARD = wrong(
 )
 
 TURNED = "turned = U.mT @ (dzca + dzca.mT) @ U / 2"
-DCOV = "dcov = U @ (whitening_kernel(root) * turned) @ U.mT"
+DCOV = "dcov = U @ (zca_kernel(root) * turned) @ U.mT"
 DX_MU = "dx_hat @ zca + 2 / N * groups @ dcov"
 
 BACKWARD = wrong(
@@ -321,32 +321,32 @@ BACKWARD = wrong(
         "the kernel used in the axes of x",
         "The kernel belongs to pairs of eigenvalues. In which axes do entry (i, j) and pair (i, j) "
         "speak of the same thing?",
-        (DCOV, "dcov = whitening_kernel(root) * (dzca + dzca.mT) / 2"),
+        (DCOV, "dcov = zca_kernel(root) * (dzca + dzca.mT) / 2"),
     ),
     (
         "turned the wrong way",
         "U takes coordinates along the eigenvectors back to the axes of x. You need the other way "
         "first, and this way afterwards.",
         (TURNED, "turned = U @ (dzca + dzca.mT) @ U.mT / 2"),
-        (DCOV, "dcov = U.mT @ (whitening_kernel(root) * turned) @ U"),
+        (DCOV, "dcov = U.mT @ (zca_kernel(root) * turned) @ U"),
     ),
     (
         "not turned back",
         "Your gradient of the covariance is still in the axes of the eigenvectors.",
-        (DCOV, "dcov = whitening_kernel(root) * turned"),
+        (DCOV, "dcov = zca_kernel(root) * turned"),
     ),
     (
         "a matrix product with the kernel",
         "The circle in (DBN.13) is no matrix product. What does it stand for?",
-        ("whitening_kernel(root) * turned", "whitening_kernel(root) @ turned"),
+        ("zca_kernel(root) * turned", "zca_kernel(root) @ turned"),
     ),
     (
         "only the diagonal of the kernel",
         "You let each eigenvalue change by itself, and the eigenvectors stay. They move as well. "
         "Which entries of the kernel are about that?",
         (
-            "whitening_kernel(root) * turned",
-            "whitening_kernel(root) * np.eye(K, dtype=root.dtype) * turned",
+            "zca_kernel(root) * turned",
+            "zca_kernel(root) * np.eye(K, dtype=root.dtype) * turned",
         ),
     ),
     (
@@ -559,7 +559,7 @@ def backward_centred_first(dout, cache):
     dgamma = (dout * x_hat).sum(axis=0)
     dx_hat = by_group((dout - dbeta / len(dout)) * gamma, root.shape[1])
     inside = U.mT @ (groups.mT @ dx_hat) @ U
-    inside = whitening_kernel(root) * (inside + inside.mT) / len(dout)
+    inside = zca_kernel(root) * (inside + inside.mT) / len(dout)
     return side_by_side(dx_hat @ zca + groups @ U @ inside @ U.mT), dgamma, dbeta
 
 
