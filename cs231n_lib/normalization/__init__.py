@@ -87,7 +87,7 @@ over the P = H·W pixels p of one channel c of one image n:
                                                                                 && \text{(IN.3)} \\
     y_{ncp} &= \gamma_c \hat x_{ncp} + \beta_c                                  && \text{(IN.4)}
 
-Here all pixels of a mean share one :math:`\gamma_c`, which comes out in front as in (BN.14):
+Here all pixels of a mean share one :math:`\gamma_c`, which comes out in front, as in batch norm:
 
 .. math::
     d\beta_c &= \sum_{n,p} g_{ncp}                                              && \text{(IN.5)} \\

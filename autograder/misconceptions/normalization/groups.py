@@ -281,7 +281,7 @@ GROUP_FORWARD = wrong(
 # ------------------------------------------------------------------ backward
 
 
-def backward_slips(x, sums, axes, dx_hat, x_hat, count):
+def backward_slips(x, sums, axes, dx_hat, x_hat, count, dx="dx"):
     """Return the slips that all three backward passes invite, as lines for `wrong`.
 
     Args:
@@ -290,6 +290,7 @@ def backward_slips(x, sums, axes, dx_hat, x_hat, count):
         axes: over which a mean runs.
         dx_hat, x_hat: names of what the means are taken of.
         count: how many numbers a mean has.
+        dx: as it is returned.
     """
     dbeta, dgamma = f"dout.sum({sums})", f"(dout * x_hat).sum({sums})"
     mean = f"mean = {dx_hat}.mean({axes}, keepdims=True)"
@@ -319,7 +320,7 @@ def backward_slips(x, sums, axes, dx_hat, x_hat, count):
             "dgamma and dbeta in the wrong order",
             "Both gradients are right, and each is where the other should be. "
             "In which order are they returned?",
-            ("dgamma, dbeta\n", "dbeta, dgamma\n"),
+            (f"return {dx}, dgamma, dbeta", f"return {dx}, dbeta, dgamma"),
         ),
         (
             "dx of zeros",
@@ -529,7 +530,13 @@ def means_of(shape):
 GROUP_BACKWARD = wrong(
     "spatial_groupnorm_backward",
     *backward_slips(
-        "group", "axis=(0, 2, 3), keepdims=True", "axis=1", "dx_hat", "h", "h.shape[1]"
+        "group",
+        "axis=(0, 2, 3), keepdims=True",
+        "axis=1",
+        "dx_hat",
+        "h",
+        "h.shape[1]",
+        dx="dx.reshape(dout.shape)",
     ),
     (
         "dgamma and dbeta in the wrong shape",
