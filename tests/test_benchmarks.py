@@ -50,6 +50,14 @@ def test_all_normalizations_that_are_timed_compute_the_same(benchmark_module, ki
             assert np.ptp(b.numpy()) > 0
 
 
+def test_all_whitenings_that_are_timed_compute_the_same(benchmark_module):
+    answers = [function() for function in benchmark_module("normalization").whiteners(5).values()]
+    outs = [np.asarray(answer[0] if isinstance(answer, tuple) else answer) for answer in answers]
+    assert len(outs) == 3 and np.ptp(outs[0]) > 1
+    for out in outs[1:]:
+        np.testing.assert_allclose(out, outs[0], rtol=0, atol=1e-4)  # float32, condition near 100
+
+
 def test_ratios_are_taken_round_by_round(benchmark_module):
     machine = benchmark_module("machine")
     assert machine.ratio([2.0, 4.0, 9.0], [1.0, 2.0, 3.0]) == (2.0, 2.0, 2.5)

@@ -17,6 +17,8 @@ RUNS = np.linspace(0.1, 0.9, 10).reshape(2, 5)  # two seeds
 HISTORY = History([2.3, 1.0, 0.5], [1, 3], [0.5, 0.9], [0.4, 0.8])
 TWO = {"batch norm": RUNS, "no normalization": RUNS[::-1] / 2}
 RUNNING = {name: {0.9: [0.1, 0.19], 0.99: [0.01, 0.02]} for name in ("mean", "variance")}
+PHOTOGRAPH = np.linspace(0, 1, 60).reshape(3, 4, 5)
+POINTS = np.random.default_rng(0).normal(size=(40, 2))
 
 PICTURES = {
     "scales": lambda: plotting.plot_scale_sweep(SCALES, TWO),
@@ -33,6 +35,10 @@ PICTURES = {
     "timings": lambda: plotting.plot_timings({"forward": {"a": 0.01, "b": 0.0001}}),
     "graph": plotting.plot_computation_graph,
     "axes": plotting.plot_normalization_axes,
+    "photographs": lambda: plotting.plot_photographs(
+        {"before": {"a": PHOTOGRAPH, "b": PHOTOGRAPH / 2}, "after": {"c": 2 * PHOTOGRAPH}}
+    ),
+    "whitening": lambda: plotting.plot_whitening({"before": POINTS, "after": -2 * POINTS}),
 }
 
 

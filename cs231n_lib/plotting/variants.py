@@ -25,11 +25,12 @@ def plot_photographs(rows):
         layout="constrained",
     )  # fmt: skip
     for line, (row, images) in zip(axes, rows.items(), strict=True):
-        line[0].set_ylabel(row, fontsize=11)
+        beside = {"transform": line[0].transAxes, "rotation": 90, "ha": "right", "va": "center"}
+        line[0].text(-0.05, 0.5, row, fontsize=11, **beside)
         for ax, (title, image) in zip(line, images.items(), strict=False):
             ax.imshow(np.clip(np.moveaxis(image, 0, -1), 0, 1))
             ax.set_title(title, fontsize=10)
-            ax.set(xticks=[], yticks=[])
+            ax.axis("off")
         for ax in line[len(images) :]:
             ax.remove()
     return figure
@@ -55,8 +56,8 @@ def plot_whitening(panels, marked=5):
     for ax, (title, points) in zip(axes[0], panels.items(), strict=True):
         plain(ax)
         ax.plot(*points.T, ".", ms=3, color="0.75")
+        ax.plot(*points[chosen].T, "o", ms=13, mfc="white", mec=style(0)[0], mew=1.5)
         for number, i in enumerate(chosen, start=1):
-            ax.plot(*points[i], "o", ms=13, mfc="white", mec=style(0)[0], mew=1.5)
             ax.text(*points[i], str(number), ha="center", va="center", fontsize=9)
         reach = 1.1 * np.abs(points - points.mean(axis=0)).max()
         middle = points.mean(axis=0)
