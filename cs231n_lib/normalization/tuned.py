@@ -270,10 +270,10 @@ def _forward_within(x, gamma, beta, parts, param):
         delta[own] = _dot(lib, rows) / M  # the rounding of mu
         var = (_dot(lib, rows, rows) / M - delta[own] ** 2).clip(0)  # LN.2, IN.2, GN.2
         inverse[own] = (var + eps) ** -0.5
-        scale = inverse[own][:, :, None] * scales  # (n, K, J)
-        shift = shifts - delta[own][:, :, None] * scale
-        result *= scale[..., None]  # LN.3, LN.4, IN.3, IN.4, GN.3, GN.4
-        result += shift[..., None]
+        result *= inverse[own][:, :, None, None]  # LN.3, IN.3, GN.3
+        result -= (delta[own] * inverse[own])[:, :, None, None]
+        result *= scales[..., None]  # LN.4, IN.4, GN.4
+        result += shifts[..., None]
     return out.reshape(x.shape), (seen, mu, delta, inverse, gamma)
 
 
