@@ -55,7 +55,6 @@ from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
-import skimage.data
 import torch
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
@@ -79,7 +78,9 @@ torch.set_num_threads(1)
 data = load("digits")
 print(data)
 
-# %% role="setup"
+# %% role="experiment"
+import skimage.data
+
 PHOTOGRAPHS = {
     "astronaut": skimage.data.astronaut()[:300:3, 100:400:3],
     "cat": skimage.data.chelsea()[:300:3, 60:360:3],
@@ -331,7 +332,8 @@ print("T = 64:", paired(last["layer norm"], last["none"], ("layer norm", "none")
 # The mean of a colour channel over all pixels is its brightness; its standard deviation is its contrast.
 # Together they are a crude description of an image's *style*: the light, the haze, the colour of the
 # lamp. Below, the photograph of the cup is taken in the dark, in fog, and in the light of a candle:
-# each channel is multiplied by a number and another one is added.
+# each channel is multiplied by a number and another one is added. ($\hat x$ has values around 0; it is drawn
+# as $\frac12 + \frac15 \hat x$.)
 #
 # **Predict, then run.** In the dark, all numbers are multiplied by 0.4. By what is the output of
 # instance norm multiplied ($\varepsilon$ is small)?
@@ -339,7 +341,7 @@ print("T = 64:", paired(last["layer norm"], last["none"], ("layer norm", "none")
 # %% role="predict"
 my_factor_in_the_dark = None  # your prediction: a number
 
-# %% role="setup"
+# %% role="experiment"
 cup = photographs[2]
 STYLES = {
     "as taken": cup,
@@ -347,11 +349,6 @@ STYLES = {
     "in fog": 0.3 * cup + 0.6,
     "by candlelight": cup * np.reshape([1.0, 0.6, 0.25], (3, 1, 1)),
 }
-
-
-def shown(standardized):
-    """Bring standardized channels into the range of a picture."""
-    return 0.5 + 0.2 * standardized
 
 
 # %% role="experiment" uses="instancenorm_forward"
@@ -362,7 +359,7 @@ ratio = (normalized[1] * normalized[0]).sum() / (normalized[0] ** 2).sum()
 predicted(my_factor_in_the_dark, ratio)
 plotting.plot_photographs({
     "before": STYLES,
-    "after": {name: shown(image) for name, image in zip(STYLES, normalized, strict=True)},
+    "after": {name: 0.5 + 0.2 * x for name, x in zip(STYLES, normalized, strict=True)},
 })  # fmt: skip
 plt.show()
 apart = np.abs(batch - batch[0]).max(), np.abs(normalized - normalized[0]).max()
@@ -578,8 +575,10 @@ print("batch size 2:", paired(by_size["layer norm"][:, 0], by_size["none"][:, 0]
 # And all four in a small ConvNet. Mind what batch norm has here: its mean runs over N, H and W, so
 # even two images give it dozens of numbers.
 
-# %% role="setup"
+# %% role="experiment"
 images = data.images()
+
+# %% role="setup"
 IMAGE_SIZES = (2, 8, 32)
 
 

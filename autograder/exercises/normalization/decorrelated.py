@@ -230,7 +230,7 @@ def groupnorm_swapped(x, G, eps=1e-5):
     groups = x.reshape(len(x), x.shape[1] // G, -1)
     mu = groups.mean(axis=2, keepdims=True)
     var = groups.var(axis=2, keepdims=True)
-    return ((groups - mu) / np.sqrt(var + eps)).reshape(x.shape)
+    return ((groups - mu) * (var + eps) ** -0.5).reshape(x.shape)
 
 
 def _separate(impl, rng):
