@@ -270,11 +270,22 @@ def _forward_within(x, gamma, beta, parts, param):
         delta[own] = _dot(lib, rows) / M  # the rounding of mu
         var = (_dot(lib, rows, rows) / M - delta[own] ** 2).clip(0)  # LN.2, IN.2, GN.2
         inverse[own] = (var + eps) ** -0.5
-        result *= inverse[own][:, :, None, None]  # LN.3, IN.3, GN.3
-        result -= (delta[own] * inverse[own])[:, :, None, None]
-        result *= scales[..., None]  # LN.4, IN.4, GN.4
-        result += shifts[..., None]
+        _scale_and_shift(result, delta[own], inverse[own], scales, shifts)
     return out.reshape(x.shape), (seen, mu, delta, inverse, gamma)
+
+
+def _scale_and_shift(x_mu, delta, inverse, scales, shifts):
+    """Turn x_mu (n, K, J, P) into scales * (x_mu - delta) * inverse + shifts, in place."""
+    if x_mu.shape[3] == 1:  # as many scales as numbers: no array of its own for them together
+        x_mu *= inverse[:, :, None, None]  # LN.3
+        x_mu -= (delta * inverse)[:, :, None, None]
+        x_mu *= scales[..., None]  # LN.4
+        x_mu += shifts[..., None]
+        return
+    scale = inverse[:, :, None] * scales  # (n, K, J)
+    shift = shifts - delta[:, :, None] * scale
+    x_mu *= scale[..., None]  # IN.3, IN.4, GN.3, GN.4
+    x_mu += shift[..., None]
 
 
 @torch.no_grad()
