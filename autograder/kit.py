@@ -25,7 +25,7 @@ STUDENT_SIDE = (
     "__init__.py",
     "check.py",
     "diagnose.py",
-    "exercises/*.py",
+    "exercises/**/*.py",
     "judge.py",
     "observe.py",
     "provider.py",

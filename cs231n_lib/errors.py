@@ -16,8 +16,8 @@ What a parameter may be is written as one of these rules:
 - ``{"eps": rule}``: a dict that holds no other keys; each key may be missing.
 - ``...``: anything.
 - a function ``rule(name, value, known)``: `between(low, high)`, `at_least(low)`, `above(low)`,
-  `below(high)`, `whole(low)`, `labels("N", "C")`, `alike("w")`, or your own. ``known`` maps each
-  letter to its size and the name of the argument that fixed it.
+  `below(high)`, `whole(low)`, `divisor("C")`, `labels("N", "C")`, `alike("w")`, or your own.
+  ``known`` maps each letter to its size and the name of the argument that fixed it.
 """
 
 import functools
@@ -288,6 +288,28 @@ def below(high, low=0):
 def whole(low):
     """Rule: a whole number, `low` or more, such as a stride or a batch size."""
     return _number(f"a whole number of at least {low}", lambda value: value >= low, Integral)
+
+
+def divisor(size):
+    """Rule: a whole number that divides `size`, a letter of an array that is checked before it.
+
+    >>> divisor("C")("G", 4, {"C": (6, "x")})
+    Traceback (most recent call last):
+    ValueError: G must divide C = 6 as in x, got 4; divisors: 1, 2, 3, 6
+    """
+    positive = whole(1)
+
+    def check(name, value, known):
+        positive(name, value, known)
+        number, source = known[size]
+        if number % value:
+            divisors = ", ".join(str(d) for d in range(1, number + 1) if number % d == 0)
+            raise ValueError(
+                f"{name} must divide {size} = {number} as in {source}, got {value}; "
+                f"divisors: {divisors}"
+            )
+
+    return check
 
 
 def _number(invariant, holds, kind=Real):

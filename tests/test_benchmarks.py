@@ -26,15 +26,36 @@ def benchmark_module(monkeypatch, request):
     return load
 
 
-@pytest.mark.parametrize("shape", [(6, 4), (3, 4, 2, 5)])
-def test_all_batch_norms_that_are_timed_compute_the_same(benchmark_module, shape):
-    contestants = benchmark_module("normalization").contestants(shape, compiled=False)
+PROBLEMS = {  # small enough to be quick
+    "batchnorm": ((6, 4), ()),
+    "layernorm": ((6, 4), ()),
+    "spatial_batchnorm": ((3, 4, 2, 5), ()),
+    "instancenorm": ((3, 4, 2, 5), ()),
+    "spatial_groupnorm": ((3, 6, 2, 5), (2,)),
+}
+
+
+@pytest.mark.parametrize("kind", PROBLEMS)
+def test_all_normalizations_that_are_timed_compute_the_same(benchmark_module, kind):
+    module = benchmark_module("normalization")
+    assert {problem.kind for problem in module.PROBLEMS.values()} == set(PROBLEMS)
+    shape, extra = PROBLEMS[kind]
+    contestants = module.contestants(module.Problem(kind, shape, {}, extra=extra), compiled=False)
     answers = {name: function() for name, function in contestants.items()}
     assert len(answers) >= 6
     for answer in answers.values():
         for a, b in zip(answer, answers["PyTorch, built in"], strict=True):
-            np.testing.assert_allclose(a, torch.as_tensor(b), rtol=1e-4, atol=1e-5)
-            assert np.ptp(np.asarray(b)) > 0
+            a, b = (torch.as_tensor(t).reshape(-1) for t in (a, b))
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+            assert np.ptp(b.numpy()) > 0
+
+
+def test_all_whitenings_that_are_timed_compute_the_same(benchmark_module):
+    answers = [function() for function in benchmark_module("normalization").whiteners(5).values()]
+    outs = [np.asarray(answer[0] if isinstance(answer, tuple) else answer) for answer in answers]
+    assert len(outs) == 3 and np.ptp(outs[0]) > 1
+    for out in outs[1:]:
+        np.testing.assert_allclose(out, outs[0], rtol=0, atol=1e-4)  # float32, condition near 100
 
 
 @pytest.mark.parametrize("sizes", [[7], [3, 1, 4]])

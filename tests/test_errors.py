@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cs231n_lib.errors import at_least, below, between, labels, validated, whole
+from cs231n_lib.errors import at_least, below, between, divisor, labels, validated, whole
 
 RULES = {
     "x": "N D",
@@ -148,6 +148,20 @@ def test_rules_are_functions_that_can_be_called_directly():
         below(1)("momentum", 1.0)
     with pytest.raises(ValueError, match=r"must be a whole number of at least 1, got 1\.5"):
         whole(1)("stride", 1.5)
+
+
+def test_a_divisor_is_one_of_a_size_that_came_before():
+    @validated(x="N C", G=divisor("C"))
+    def grouped(x, G):
+        return G
+
+    assert [grouped(np.ones((2, 6)), G) for G in (1, 2, 3, np.int64(6))] == [1, 2, 3, 6]
+    with pytest.raises(ValueError, match=r"grouped: G must divide C = 6 as in x, got 4; divisors"):
+        grouped(np.ones((2, 6)), 4)
+    with pytest.raises(ValueError, match=r"G must be a whole number of at least 1, got 0"):
+        grouped(np.ones((2, 6)), 0)
+    with pytest.raises(TypeError, match=r"G must be a number"):
+        grouped(np.ones((2, 6)), None)
 
 
 def test_a_rule_for_no_parameter_is_a_mistake_of_the_author():

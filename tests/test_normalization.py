@@ -1,8 +1,9 @@
-"""Batch normalization: laws and oracles for every implementation, in NumPy and in PyTorch."""
+"""Normalization: laws and oracles for every implementation, in NumPy and in PyTorch."""
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from implementations import relative_difference
@@ -12,31 +13,46 @@ from normalizations import (
     IMAGES,
     READABLE,
     ROWS,
-    both_ranks,
+    WITH_STATISTICS,
+    backward_pass,
+    every_forward,
     every_pair,
-    forward_of,
+    forward_pass,
+    groups_of,
+    is_grouped,
     named,
     others,
     pairs,
+    per_feature,
     plain,
     problem,
     shape_for,
     standardized,
+    together,
 )
 
 from cs231n_lib.gradcheck import check_gradients
 from cs231n_lib.normalization import in_numpy, in_torch
 
 
-def framework(x, gamma, beta, dout, eps):
-    """Return out, dx, dgamma and dbeta of PyTorch's batch norm and autograd, in float64."""
+def framework(forward, x, gamma, beta, dout, eps):
+    """Return out, dx, dgamma and dbeta of PyTorch's own layer and autograd, in float64."""
     leaves = [torch.tensor(a, dtype=torch.float64, requires_grad=True) for a in (x, gamma, beta)]
-    x, gamma, beta = leaves
-    out = torch.nn.functional.batch_norm(x, None, None, gamma, beta, training=True, eps=eps)
+    out = built_in(forward, *leaves, eps)
     gradients = torch.autograd.grad(out, leaves, torch.tensor(dout, dtype=torch.float64))
     answers = [out.detach().numpy(), *(g.numpy() for g in gradients)]
     assert all(np.ptp(a) > 0 or a.size == 1 for a in answers), "the oracle's answer is constant"
     return answers
+
+
+def built_in(forward, x, gamma, beta, eps):
+    if is_grouped(forward):
+        return F.group_norm(x, groups_of(x.shape[1]), gamma, beta, eps)
+    if forward == "layernorm_forward":
+        return F.layer_norm(x, gamma.shape, gamma, beta, eps)
+    if forward == "instancenorm_forward":
+        return F.instance_norm(x, None, None, gamma, beta, eps=eps)
+    return F.batch_norm(x, None, None, gamma, beta, training=True, eps=eps)
 
 
 # ---------------------------------------------------------------------------------- oracles
@@ -47,9 +63,9 @@ def framework(x, gamma, beta, dout, eps):
 def test_agrees_with_the_framework_in_float64(impl, forward, backward, eps):
     shape = shape_for(forward)
     x, gamma, beta, dout = problem(shape)
-    out, cache = getattr(impl, forward)(x, gamma, beta, {"mode": "train", "eps": eps})
-    ours = out, *getattr(impl, backward)(dout, cache)
-    for a, b in zip(ours, framework(x, gamma, beta, dout, eps), strict=True):
+    out, cache = forward_pass(impl, forward)(x, gamma, beta, {"mode": "train", "eps": eps})
+    ours = out, *backward_pass(impl, backward)(dout, cache)
+    for a, b in zip(ours, framework(forward, x, gamma, beta, dout, eps), strict=True):
         assert relative_difference(a, b) <= 1e-10
 
 
@@ -75,54 +91,59 @@ LAYOUTS = {
 def test_agrees_with_the_framework_on_every_shape(
     impl, forward, backward, n, c, size, layout, single, seed
 ):
-    shape = (n, c, *size) if forward.startswith("spatial") else (n, c)
-    if n * np.prod(shape[2:]) == 1:
-        n, shape = 2, (2, *shape[1:])  # the framework refuses one value per feature
+    shape = (n, c, *size) if shape_for(forward) == IMAGES else (n, c)
+    viewed, axes = together(forward, np.empty(shape))
+    if np.prod([viewed.shape[axis] for axis in axes]) == 1:  # which the framework refuses
+        shape = (2, c, 1, 2) if shape_for(forward) == IMAGES else (2, c + 1)
     dtype, bound = (np.float32, 1e-4) if single else (np.float64, 1e-10)
     x, gamma, beta, dout = problem(shape, seed, dtype)
-    out, cache = getattr(impl, forward)(LAYOUTS[layout](x), gamma, beta, {"eps": 0.5})
-    ours = out, *getattr(impl, backward)(LAYOUTS[layout](dout), cache)
+    out, cache = forward_pass(impl, forward)(LAYOUTS[layout](x), gamma, beta, {"eps": 0.5})
+    ours = out, *backward_pass(impl, backward)(LAYOUTS[layout](dout), cache)
     assert all(a.dtype == dtype for a in ours)
-    for a, b in zip(ours, framework(x, gamma, beta, dout, 0.5), strict=True):
+    for a, b in zip(ours, framework(forward, x, gamma, beta, dout, 0.5), strict=True):
         assert relative_difference(a, b) <= bound
 
 
+ONE_VALUE = {"batchnorm_forward": (1, 4), "layernorm_forward": (4, 1)}  # for each mean
+ONE_VALUE |= {"spatial_batchnorm_forward": (1, 4, 1, 1), "instancenorm_forward": (3, 4, 1, 1)}
+ONE_VALUE |= {"spatial_groupnorm_forward": (3, 2, 1, 1)}
+
+
 @every_pair
-def test_one_value_per_feature_leaves_the_shift_and_no_gradient(impl, forward, backward):
-    shape = (1, 4, 1, 1) if forward.startswith("spatial") else (1, 4)
-    x, gamma, beta, dout = problem(shape)
-    out, cache = getattr(impl, forward)(x, gamma, beta, {})
-    dx, dgamma, dbeta = getattr(impl, backward)(dout, cache)
-    np.testing.assert_allclose(out.ravel(), beta, rtol=1e-12)
-    np.testing.assert_array_equal(dbeta, dout.ravel())
-    np.testing.assert_allclose([dx.ravel(), dgamma], 0, atol=1e-12)
+def test_one_value_per_mean_leaves_the_shift_and_no_gradient(impl, forward, backward):
+    x, gamma, beta, dout = problem(ONE_VALUE[forward])
+    out, cache = forward_pass(impl, forward)(x, gamma, beta, {})
+    dx, dgamma, dbeta = backward_pass(impl, backward)(dout, cache)
+    np.testing.assert_allclose(out, per_feature(beta, x.ndim) + 0 * x, rtol=1e-12)
+    np.testing.assert_allclose(dbeta, dout.sum(others(x.shape)), rtol=1e-12)
+    for gradient in (dx, dgamma):
+        np.testing.assert_allclose(gradient, 0, atol=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("module", "forward", "backward"),
-    [
-        pytest.param(p.values[0].module, *p.values[1:], id=p.id)
-        for p in pairs()
-        if not p.values[0].tensors
-    ],
+    ("impl", "forward", "backward"), [p for p in pairs() if not p.values[0].tensors]
 )
-def test_backward_is_the_derivative_of_forward(module, forward, backward):
+def test_backward_is_the_derivative_of_forward(impl, forward, backward):
     x, gamma, beta, _ = problem(shape_for(forward))
     inputs = {"x": x, "gamma": gamma, "beta": beta}
     report = check_gradients(
-        getattr(module, forward), getattr(module, backward), inputs, {"eps": 0.3}, tolerance=1e-7
+        forward_pass(impl, forward),
+        backward_pass(impl, backward),
+        inputs,
+        {"eps": 0.3},
+        tolerance=1e-7,
     )
     assert report.ok, report
 
 
 @pytest.mark.parametrize("backward", BACKWARDS)
 def test_torch_backward_is_what_autograd_finds_in_our_own_forward(backward):
-    forward = getattr(in_torch, BACKWARDS[backward])
-    *arrays, dout = (torch.from_numpy(a) for a in problem(shape_for(BACKWARDS[backward])))
+    forward = BACKWARDS[backward]
+    *arrays, dout = (torch.from_numpy(a) for a in problem(shape_for(forward)))
     leaves = [a.requires_grad_() for a in arrays]
-    out, cache = forward(*leaves, {"eps": 0.3})
+    out, cache = forward_pass(in_torch, forward)(*leaves, {"eps": 0.3})
     expected = torch.autograd.grad(out, leaves, dout, retain_graph=True)
-    for a, b in zip(getattr(in_torch, backward)(dout, cache), expected, strict=True):
+    for a, b in zip(backward_pass(in_torch, backward)(dout, cache), expected, strict=True):
         assert relative_difference(a.detach(), b) <= 1e-12
 
 
@@ -130,86 +151,93 @@ def test_torch_backward_is_what_autograd_finds_in_our_own_forward(backward):
 def test_the_libraries_agree(impl, forward, backward):
     x, gamma, beta, dout = problem(shape_for(forward), seed=3)
     reference, theirs = {"eps": 0.3}, {"eps": 0.3}
-    out, cache = getattr(in_numpy, forward)(x, gamma, beta, reference)
-    expected = out, *getattr(in_numpy, backward)(dout, cache)
-    out, cache = getattr(impl, forward)(x, gamma, beta, theirs)
-    for a, b in zip((out, *getattr(impl, backward)(dout, cache)), expected, strict=True):
+    out, cache = forward_pass(in_numpy, forward)(x, gamma, beta, reference)
+    expected = out, *backward_pass(in_numpy, backward)(dout, cache)
+    out, cache = forward_pass(impl, forward)(x, gamma, beta, theirs)
+    for a, b in zip((out, *backward_pass(impl, backward)(dout, cache)), expected, strict=True):
         assert relative_difference(a, b) <= 1e-13
-    for key in ("running_mean", "running_var"):
+    assert theirs.keys() == reference.keys()
+    for key in reference.keys() - {"eps"}:
         assert relative_difference(theirs[key], reference[key]) <= 1e-13
 
 
 # ---------------------------------------------------------------------------------- accuracy
 
 
-def one_pass(x):
-    x, axes = x.astype(np.float32), others(x.shape)
-    mean = x.mean(axes, keepdims=True)
-    var = np.maximum((x**2).mean(axes, keepdims=True) - mean**2, 0)
-    return (x - mean) / np.sqrt(var + np.float32(1e-5))
+def one_pass(forward, x):
+    viewed, axes = together(forward, x.astype(np.float32))
+    mean = viewed.mean(axes, keepdims=True)
+    var = np.maximum((viewed**2).mean(axes, keepdims=True) - mean**2, 0)
+    return ((viewed - mean) / np.sqrt(var + np.float32(1e-5))).reshape(x.shape)
 
 
 def far_from_zero(shape, seed):
     return (1e4 + np.random.default_rng(seed).normal(size=shape)).astype(np.float32)
 
 
-SIZES = [(64, 50), (512, 64), (4096, 64), (16, 8, 16, 16), (16, 8, 32, 32)]
-ACCURATE = [(impl, shape) for impl in EVERY for shape in SIZES]
+SIZES = {
+    ROWS: [(64, 50), (512, 64), (4096, 64), (64, 4096)],
+    IMAGES: [(16, 8, 16, 16), (16, 8, 32, 32)],
+}
 
 
-@pytest.mark.parametrize(("impl", "shape"), ACCURATE, ids=lambda p: getattr(p, "name", str(p)))
+@every_forward
 @pytest.mark.parametrize("seed", range(3))
-def test_float32_far_from_zero_errs_by_a_millionth(impl, shape, seed):
-    x = far_from_zero(shape, seed)
-    bn_param = {"momentum": 0.0}
-    out, cache = getattr(impl, forward_of(shape))(x, *plain(shape, np.float32), bn_param)
-    expected = standardized(x)
-    assert np.abs(one_pass(x) - expected).max() > 0.1, "the input is too easy"
-    assert np.abs(out - expected).max() <= 1e-6
-    mean, var = (moment(x.astype(float), others(shape)) for moment in (np.mean, np.var))
-    assert relative_difference(bn_param["running_mean"], mean) <= 1e-6
-    assert relative_difference(bn_param["running_var"], var) <= 5e-7
+def test_float32_far_from_zero_errs_by_a_millionth(impl, forward, seed):
+    backward = forward.replace("forward", "backward")
+    for shape in SIZES[shape_for(forward)]:
+        x = far_from_zero(shape, seed)
+        bn_param = {"momentum": 0.0} if forward in WITH_STATISTICS else {}
+        out, cache = forward_pass(impl, forward)(x, *plain(shape, np.float32), bn_param)
+        expected = standardized(forward, x)
+        assert np.abs(one_pass(forward, x) - expected).max() > 0.1, "the input is too easy"
+        assert np.abs(out - expected).max() <= 1e-6
+        if forward in WITH_STATISTICS:
+            mean, var = (moment(x.astype(float), others(shape)) for moment in (np.mean, np.var))
+            assert relative_difference(bn_param["running_mean"], mean) <= 1e-6
+            assert relative_difference(bn_param["running_var"], var) <= 5e-7
 
-    dout = (x - 1e4 + np.roll(x, 1, axis=0) - 1e4).astype(np.float32)
-    gradients = getattr(impl, forward_of(shape).replace("forward", "backward"))(dout, cache)
-    rounding = max(1e-6, 6e-8 * np.sqrt(len(x)))  # of a sum over rows, one after the other
-    for a, b in zip(gradients, framework(x, *plain(shape), dout, 1e-5)[1:], strict=True):
-        assert relative_difference(a, b) <= rounding
+        dout = (x - 1e4 + np.roll(x, 1, axis=0) - 1e4).astype(np.float32)
+        gradients = backward_pass(impl, backward)(dout, cache)
+        rounding = max(1e-6, 6e-8 * np.sqrt(len(x)))  # of a sum over rows, one after the other
+        expected = framework(forward, x, *plain(shape), dout, 1e-5)[1:]
+        for a, b in zip(gradients, expected, strict=True):
+            assert relative_difference(a, b) <= rounding
 
 
-@named(EVERY)
-@both_ranks
-def test_a_tiny_variance_counts_as_much_as_a_large_one(impl, shape):
+@every_forward
+def test_a_tiny_variance_counts_as_much_as_a_large_one(impl, forward):
     """Without eps the scale of x drops out; a power of two changes no digit, only exponents."""
-    x, gamma, beta, _ = problem(shape, dtype=np.float32)
-    forward = getattr(impl, forward_of(shape))
+    x, gamma, beta, _ = problem(shape_for(forward), dtype=np.float32)
+    forward = forward_pass(impl, forward)
     expected, _ = forward(x, gamma, beta, {"eps": 0.0})
     for scale in (2.0**-50, 2.0**40):
         out, _ = forward(x * np.float32(scale), gamma, beta, {"eps": 0.0})
         np.testing.assert_array_equal(out, expected)
 
 
-@named(EVERY)
-@both_ranks
-def test_a_tiny_variance_is_lost_in_eps(impl, shape):
-    x, gamma, beta, _ = problem(shape)
+@every_forward
+def test_a_tiny_variance_is_lost_in_eps(impl, forward):
+    x, gamma, beta, _ = problem(shape_for(forward))
     x = 1e-9 * x
-    out, _ = getattr(impl, forward_of(shape))(x, gamma, np.zeros_like(beta), {"eps": 0.01})
-    features = [1, -1] + [1] * (len(shape) - 2)
-    centred = x - x.mean(others(shape), keepdims=True)
-    assert relative_difference(out, gamma.reshape(features) * centred / 0.1) <= 1e-12
+    out, _ = forward_pass(impl, forward)(x, gamma, np.zeros_like(beta), {"eps": 0.01})
+    viewed, axes = together(forward, x)
+    centred = (viewed - viewed.mean(axes, keepdims=True)).reshape(x.shape)
+    assert relative_difference(out, per_feature(gamma, x.ndim) * centred / 0.1) <= 1e-12
 
 
-@named(EVERY)
-@both_ranks
+@every_forward
 @pytest.mark.parametrize("value", [0.0, 3.7, 1e8])
-def test_a_constant_feature_becomes_its_shift(impl, shape, value):
-    x, gamma, beta, _ = problem(shape)
-    x[:, 1] = value
+def test_where_x_is_constant_the_shift_is_left(impl, forward, value):
+    x, gamma, beta, _ = problem(shape_for(forward))
+    constant = np.s_[:, 1] if forward in WITH_STATISTICS else np.s_[1]
+    x[constant] = value
     bn_param = {}
-    out, _ = getattr(impl, forward_of(shape))(x, gamma, beta, bn_param)
-    np.testing.assert_allclose(out[:, 1], beta[1], atol=1e-12)
-    assert 0 <= bn_param["running_var"][1] < 1e-12
+    out, _ = forward_pass(impl, forward)(x, gamma, beta, bn_param)
+    expected = (per_feature(beta, x.ndim) + 0 * x)[constant]
+    np.testing.assert_allclose(out[constant], expected, atol=1e-12)
+    if forward in WITH_STATISTICS:
+        assert 0 <= bn_param["running_var"][1] < 1e-12
 
 
 @named(EVERY)
@@ -224,13 +252,17 @@ def test_many_nearly_constant_rows_have_a_tiny_variance_and_no_negative_one(impl
     assert np.all(bn_param["running_var"] <= 1e-12 * constants**2)
 
 
-@named(EVERY)
-def test_nan_stays_in_its_feature(impl):
-    x, gamma, beta, _ = problem(ROWS)
-    x[2, 1] = np.nan
-    out, _ = impl.batchnorm_forward(x, gamma, beta, {})
-    assert np.isnan(out[:, 1]).all()
-    assert np.isfinite(np.delete(out, 1, axis=1)).all()
+@every_forward
+def test_nan_stays_among_the_numbers_that_share_its_mean(impl, forward):
+    x, gamma, beta, _ = problem(shape_for(forward))
+    x[(2, 1, 0, 0)[: x.ndim]] = np.nan
+    out, _ = forward_pass(impl, forward)(x, gamma, beta, {})
+    viewed, axes = together(forward, x)
+    reached = (np.isnan(viewed).any(axes, keepdims=True) & np.ones_like(viewed, bool)).reshape(
+        x.shape
+    )
+    assert 0 < reached.sum() < x.size
+    np.testing.assert_array_equal(np.isnan(out), reached)
 
 
 # ---------------------------------------------------------------------------------- identities
@@ -239,22 +271,94 @@ def test_nan_stays_in_its_feature(impl):
 @every_pair
 def test_output_ignores_scale_and_shift_of_the_input(impl, forward, backward):
     x, gamma, beta, _ = problem(shape_for(forward))
-    features = [1, -1] + [1] * (x.ndim - 2)
-    scale = np.random.default_rng(5).uniform(0.1, 10, x.shape[1]).reshape(features)
-    out, _ = getattr(impl, forward)(x, gamma, beta, {"eps": 0.0})
-    moved, _ = getattr(impl, forward)(scale * x - 3, gamma, beta, {"eps": 0.0})
+    viewed, axes = together(forward, x)
+    scale = np.random.default_rng(5).uniform(0.1, 10, viewed.mean(axes, keepdims=True).shape)
+    out, _ = forward_pass(impl, forward)(x, gamma, beta, {"eps": 0.0})
+    moved = (scale * viewed - 3).reshape(x.shape)
+    moved, _ = forward_pass(impl, forward)(moved, gamma, beta, {"eps": 0.0})
     assert relative_difference(moved, out) <= 1e-12
 
 
 @every_pair
 def test_dx_is_orthogonal_to_ones_and_to_x(impl, forward, backward):
-    """Moving or (without eps) scaling a feature changes nothing, so the loss has no slope there."""
+    """Moving or (without eps) scaling what shares a mean changes nothing: no slope there."""
     x, gamma, beta, dout = problem(shape_for(forward))
-    _, cache = getattr(impl, forward)(x, gamma, beta, {"eps": 0.0})
-    dx = getattr(impl, backward)(dout, cache)[0]
+    _, cache = forward_pass(impl, forward)(x, gamma, beta, {"eps": 0.0})
+    dx = backward_pass(impl, backward)(dout, cache)[0]
     assert np.abs(dx).max() > 0.01
-    np.testing.assert_allclose(dx.sum(others(x.shape)), 0, atol=1e-13)
-    np.testing.assert_allclose((dx * x).sum(others(x.shape)), 0, atol=1e-12)
+    (dx, axes), (x, _) = together(forward, dx), together(forward, x)
+    np.testing.assert_allclose(dx.sum(axes), 0, atol=1e-12)
+    np.testing.assert_allclose((dx * x).sum(axes), 0, atol=1e-12)
+
+
+@every_forward
+def test_only_batch_norm_looks_at_the_other_examples(impl, forward):
+    x, gamma, beta, dout = problem(shape_for(forward))
+    forward_one, backward_one = (
+        forward_pass(impl, forward),
+        backward_pass(impl, forward.replace("forward", "backward")),
+    )
+    out, cache = forward_one(x, gamma, beta, {"eps": 0.3})
+    alone, cache_alone = forward_one(x[1:2], gamma, beta, {"eps": 0.3})
+    dx, dx_alone = backward_one(dout, cache)[0], backward_one(dout[1:2], cache_alone)[0]
+    if forward in WITH_STATISTICS:
+        assert relative_difference(alone, out[1:2]) > 0.01
+    else:
+        assert relative_difference(alone, out[1:2]) <= 1e-13
+        assert relative_difference(dx_alone, dx[1:2]) <= 1e-13
+
+
+def run(impl, kind, arrays, *extra):
+    """Return out, dx, dgamma and dbeta of one layer, gradients as they come."""
+    x, gamma, beta, dout = arrays
+    out, cache = getattr(impl, f"{kind}_forward")(x, gamma, beta, *extra, {"eps": 0.3})
+    return out, *getattr(impl, f"{kind}_backward")(dout, cache)
+
+
+@named(EVERY)
+def test_group_norm_with_as_many_groups_as_channels_is_instance_norm(impl):
+    x, gamma, beta, dout = problem(IMAGES)
+    expected = run(impl, "instancenorm", (x, gamma, beta, dout))
+    shaped = [a.reshape(1, -1, 1, 1) for a in (gamma, beta)]
+    ours = run(impl, "spatial_groupnorm", (x, *shaped, dout), IMAGES[1])
+    for a, b in zip(ours, expected, strict=True):
+        assert relative_difference(a.reshape(b.shape), b) <= 1e-13
+
+
+@named(EVERY)
+def test_group_norm_with_one_group_is_layer_norm_of_whole_images(impl):
+    """Layer norm has a scale for every number; here one for each channel, so sums are left."""
+    x, gamma, beta, dout = problem(IMAGES)
+    N, C, H, W = IMAGES
+    shaped = [a.reshape(1, C, 1, 1) for a in (gamma, beta)]
+    out, dx, *gradients = run(impl, "spatial_groupnorm", (x, *shaped, dout), 1)
+    rows = x.reshape(N, -1), *(np.repeat(a, H * W) for a in (gamma, beta)), dout.reshape(N, -1)
+    expected, dx_rows, *by_number = run(impl, "layernorm", rows)
+    assert relative_difference(out.reshape(N, -1), expected) <= 1e-13
+    assert relative_difference(dx.reshape(N, -1), dx_rows) <= 1e-13
+    for a, b in zip(gradients, by_number, strict=True):
+        assert relative_difference(a.ravel(), b.reshape(C, -1).sum(axis=1)) <= 1e-12
+
+
+@named(EVERY)
+def test_layer_norm_is_batch_norm_of_the_transpose(impl):
+    """With a plain scale and shift: the rows of one are the columns of the other."""
+    x, _, _, dout = problem(ROWS)
+    ours = run(impl, "layernorm", (x, *plain(x.shape), dout))
+    expected = run(impl, "batchnorm", (x.T, *plain(x.T.shape), dout.T))
+    for a, b in zip(ours[:2], expected[:2], strict=True):
+        assert relative_difference(a, b.T) <= 1e-13
+
+
+@named(EVERY)
+def test_instance_norm_is_batch_norm_of_one_image_at_a_time(impl):
+    x, gamma, beta, dout = problem(IMAGES)
+    out, dx, *sums = run(impl, "instancenorm", (x, gamma, beta, dout))
+    one = [run(impl, "spatial_batchnorm", (x[[n]], gamma, beta, dout[[n]])) for n in range(len(x))]
+    for a, b in ((out, [o for o, *_ in one]), (dx, [d for _, d, *_ in one])):
+        assert relative_difference(a, np.concatenate(b)) <= 1e-13
+    for k, total in enumerate(sums, start=2):
+        assert relative_difference(total, sum(parts[k] for parts in one)) <= 1e-12
 
 
 @named(READABLE)
@@ -400,5 +504,6 @@ def test_separating_input_separates():
     x = in_numpy.separating_input()
     assert x.dtype == np.float32 and x.ndim == 2 and x.size <= 10_000 and np.isfinite(x).all()
     out, _ = in_numpy.batchnorm_forward(x, *plain(x.shape, np.float32), {})
-    assert np.abs(out - standardized(x)).max() <= 1e-6
-    assert np.abs(one_pass(x) - standardized(x)).max() > 0.5
+    expected = standardized("batchnorm_forward", x)
+    assert np.abs(out - expected).max() <= 1e-6
+    assert np.abs(one_pass("batchnorm_forward", x) - expected).max() > 0.5

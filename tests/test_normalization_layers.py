@@ -9,7 +9,7 @@ from implementations import relative_difference
 from torch import nn
 
 from cs231n_lib.normalization import in_torch
-from cs231n_lib.normalization.in_torch import BatchNorm1d, BatchNorm2d, BatchNormFunction
+from cs231n_lib.normalization.modules import BatchNorm1d, BatchNorm2d, BatchNormFunction
 
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 LAYERS = {  # ours, PyTorch's, and the shape of a batch

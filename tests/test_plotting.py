@@ -5,9 +5,10 @@ from itertools import combinations
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from cs231n_lib import plotting
-from cs231n_lib.plotting.normalization import _graph_edges
+from cs231n_lib.plotting.normalization import SIZE, TOGETHER, _graph_edges, _moves_the_output
 from cs231n_lib.plotting.style import STYLES
 from cs231n_lib.train import History
 
@@ -21,6 +22,8 @@ TABLE = np.array([[0.4, 1e-3, 1e-5], [0.9, 0.1, 1e-4], [np.nan, 10.0, 0.1]])
 RUNNING = {name: {0.9: [0.1, 0.19], 0.99: [0.01, 0.02]} for name in ("mean", "variance")}
 WAYS = {"one": np.array([[-4, 1], [0, 0.5]]), "two": np.array([[-4, 1], [0, -0.5]])}
 RACE = (plotting.ravine(10), WAYS)
+PHOTOGRAPH = np.linspace(0, 1, 60).reshape(3, 4, 5)
+POINTS = np.random.default_rng(0).normal(size=(40, 2))
 
 PICTURES = {
     "scales": lambda: plotting.plot_scale_sweep(SCALES, TWO),
@@ -68,6 +71,11 @@ PICTURES = {
     "two searches": lambda: plotting.plot_trials(
         {"grid": {"trial": TABLE}, "random": {"trial": TABLE[:2]}}, ("rate", "L2")
     ),
+    "axes": plotting.plot_normalization_axes,
+    "photographs": lambda: plotting.plot_photographs(
+        {"before": {"a": PHOTOGRAPH, "b": PHOTOGRAPH / 2}, "after": {"c": 2 * PHOTOGRAPH}}
+    ),
+    "whitening": lambda: plotting.plot_whitening({"before": POINTS, "after": -2 * POINTS}),
 }
 
 
@@ -341,3 +349,29 @@ def test_panels_of_trials_share_their_axes():
     tables = {"grid": {"trial": TABLE}, "random": {"trial": TABLE * [1, 50, 7]}}
     first, second, _ = plotting.plot_trials(tables, ("rate", "L2")).axes
     assert first.get_xlim() == second.get_xlim() and first.get_ylim() == second.get_ylim()
+
+
+def test_dark_numbers_share_a_mean_with_the_starred_one():
+    def dark(layer):
+        (ax,) = plotting.plot_normalization_axes({"layer": layer}).axes
+        faces = [patch for patch in ax.patches if isinstance(patch, plt.Polygon)]
+        assert len(faces) == C * P + N * P + N * C
+        return sum(to_hex(face.get_facecolor()) == TOGETHER for face in faces), ax.get_title()
+
+    N, C, P = SIZE
+    axes = {"N, H, W": (0, 2, 3), "C, H, W": (1, 2, 3), "H, W": (2, 3), "C": (1,)}
+    faces = {  # on the front, on the right, on top
+        "N, H, W": P + N * P + N,
+        "C, H, W": C * P + P + C,
+        "H, W": P + P + 1,
+        "C": C + 1 + C,
+    }
+    for words, over in axes.items():
+        seen, title = dark(lambda x, over=over: x - x.mean(axis=over, keepdims=True))
+        assert title.endswith(f"one mean over {words}")
+        assert seen == faces[words]
+
+
+def test_a_layer_that_mixes_nothing_has_one_dark_number():
+    together = _moves_the_output(lambda x: 3 * x, SIZE)
+    assert together.sum() == 1 and together[0, -1, 0]

@@ -1,7 +1,8 @@
 r"""Normalization (slides 11–19): every layer here is *standardize, then scale and shift*.
 
 Shapes: :math:`x` is (N, D) for fully connected layers and (N, C, H, W) for images.
-Batch norm takes its statistics per feature (per channel), over everything else.
+Batch norm takes its statistics per feature (per channel), over everything else; the other layers
+take them within one example, and so do the same thing at train and at test time.
 
 Batch normalization, slides 12–14 (Ioffe & Szegedy 2015, arXiv:1502.03167):
 
@@ -57,15 +58,104 @@ what matters is the rate that the *direction* of w sees (van Laarhoven 2017, arX
                           + \alpha^2 \lVert \partial L / \partial w \rVert^2   && \text{(BN.16)} \\
     \alpha_\text{eff} &= \alpha \, / \, \lVert w' \rVert^2                       && \text{(BN.17)}
 
+Layer normalization, slide 15 (Ba, Kiros & Hinton 2016, arXiv:1607.06450): the mean over the
+features j of one example i, and a scale and a shift for each feature as before:
+
+.. math::
+    \mu_i &= \tfrac1D \sum_j x_{ij}                                             && \text{(LN.1)} \\
+    \sigma^2_i &= \tfrac1D \sum_j (x_{ij} - \mu_i)^2                            && \text{(LN.2)} \\
+    \hat x_{ij} &= (x_{ij} - \mu_i) \, / \, \sqrt{\sigma^2_i + \varepsilon}     && \text{(LN.3)} \\
+    y_{ij} &= \gamma_j \hat x_{ij} + \beta_j                                    && \text{(LN.4)}
+
+Backwards, :math:`\gamma` stays inside the means, because they run over features that have
+different ones:
+
+.. math::
+    d\beta_j &= \sum_i g_{ij}                                                   && \text{(LN.5)} \\
+    d\gamma_j &= \sum_i g_{ij} \hat x_{ij}                                      && \text{(LN.6)} \\
+    d\hat x_{ij} &= g_{ij} \gamma_j                                             && \text{(LN.7)} \\
+    dx_{ij} &= s_i^{-1} \Bigl(d\hat x_{ij} - \tfrac1D \sum_k d\hat x_{ik}
+               - \hat x_{ij} \, \tfrac1D \sum_k d\hat x_{ik} \hat x_{ik}\Bigr)  && \text{(LN.8)}
+
+Instance normalization, slide 16 (Ulyanov, Vedaldi & Lempitsky 2017, arXiv:1701.02096): the mean
+over the P = H·W pixels p of one channel c of one image n:
+
+.. math::
+    \mu_{nc} &= \tfrac1P \sum_p x_{ncp}                                         && \text{(IN.1)} \\
+    \sigma^2_{nc} &= \tfrac1P \sum_p (x_{ncp} - \mu_{nc})^2                     && \text{(IN.2)} \\
+    \hat x_{ncp} &= (x_{ncp} - \mu_{nc}) \, / \, \sqrt{\sigma^2_{nc} + \varepsilon}
+                                                                                && \text{(IN.3)} \\
+    y_{ncp} &= \gamma_c \hat x_{ncp} + \beta_c                                  && \text{(IN.4)}
+
+Here all pixels of a mean share one :math:`\gamma_c`, which comes out in front, as in batch norm:
+
+.. math::
+    d\beta_c &= \sum_{n,p} g_{ncp}                                              && \text{(IN.5)} \\
+    d\gamma_c &= \sum_{n,p} g_{ncp} \hat x_{ncp}                                && \text{(IN.6)} \\
+    dx_{ncp} &= \frac{\gamma_c}{s_{nc}} \Bigl(g_{ncp} - \tfrac1P \sum_q g_{ncq}
+               - \hat x_{ncp} \, \tfrac1P \sum_q g_{ncq} \hat x_{ncq}\Bigr)     && \text{(IN.7)}
+
+Group normalization, slide 18 (Wu & He 2018, arXiv:1803.08494): the C channels form G groups of
+C/G neighbours, and k runs over the M = C/G·H·W numbers of one group of one image. With G = 1 it
+is layer norm over all of an image, with G = C instance norm:
+
+.. math::
+    \mu_{ng} &= \tfrac1M \sum_k x_{ngk}                                         && \text{(GN.1)} \\
+    \sigma^2_{ng} &= \tfrac1M \sum_k (x_{ngk} - \mu_{ng})^2                     && \text{(GN.2)} \\
+    \hat x_{ngk} &= (x_{ngk} - \mu_{ng}) \, / \, \sqrt{\sigma^2_{ng} + \varepsilon}
+                                                                                && \text{(GN.3)} \\
+    y_{ncp} &= \gamma_c \hat x_{ncp} + \beta_c                                  && \text{(GN.4)} \\
+    d\beta_c &= \sum_{n,p} g_{ncp}                                              && \text{(GN.5)} \\
+    d\gamma_c &= \sum_{n,p} g_{ncp} \hat x_{ncp}                                && \text{(GN.6)} \\
+    d\hat x_{ncp} &= g_{ncp} \gamma_c                                           && \text{(GN.7)} \\
+    dx_{ngk} &= s_{ng}^{-1} \Bigl(d\hat x_{ngk} - \tfrac1M \sum_l d\hat x_{ngl}
+               - \hat x_{ngk} \, \tfrac1M \sum_l d\hat x_{ngl} \hat x_{ngl}\Bigr)
+                                                                                && \text{(GN.8)}
+
+Decorrelated batch normalization, slide 19 (Huang et al. 2018, arXiv:1804.08450), whitens groups of
+K features: every symbol below belongs to one group, :math:`X` is its part of the batch, (N, K), and
+:math:`\mathbf 1` a column of ones:
+
+.. math::
+    \mu &= \tfrac1N X^\top \mathbf 1, \qquad X_\mu = X - \mathbf 1 \mu^\top     && \text{(DBN.1)} \\
+    \Sigma &= \tfrac1N X_\mu^\top X_\mu                                         && \text{(DBN.2)} \\
+    \Sigma &= U \, \mathrm{diag}(\lambda) \, U^\top,
+              \qquad r_i = \sqrt{\lambda_i + \varepsilon}                       && \text{(DBN.3)} \\
+    S &= U \, \mathrm{diag}(1/r) \, U^\top
+       = (\Sigma + \varepsilon I)^{-1/2}                                        && \text{(DBN.4)} \\
+    \hat X &= X_\mu S                                                           && \text{(DBN.5)} \\
+    y_{ij} &= \gamma_j \hat x_{ij} + \beta_j                                    && \text{(DBN.6)} \\
+    r_\mu &\leftarrow \rho \, r_\mu + (1 - \rho) \, \mu                         && \text{(DBN.7)} \\
+    r_S &\leftarrow \rho \, r_S + (1 - \rho) \, S                               && \text{(DBN.8)}
+
+S, the ZCA matrix, is symmetric and does not depend on the signs or the order of the eigenvectors;
+a group of one feature is batch normalization. Backward, with :math:`\circ` for products element by
+element. Where a derivation through the eigenvectors divides by :math:`\lambda_i - \lambda_j`, the
+root cancels it, and the kernel k stays finite:
+
+.. math::
+    d\beta_j &= \sum_i g_{ij}                                                   && \text{(DBN.9)} \\
+    d\gamma_j &= \sum_i g_{ij} \hat x_{ij}                                    && \text{(DBN.10)} \\
+    d\hat x_{ij} &= g_{ij} \gamma_j                                           && \text{(DBN.11)} \\
+    dS &= X_\mu^\top \, d\hat X                                               && \text{(DBN.12)} \\
+    d\Sigma &= U \bigl(k \circ U^\top \tfrac12 (dS + dS^\top) U\bigr) U^\top,
+               \qquad k_{ij} = \frac{-1}{r_i r_j (r_i + r_j)}                 && \text{(DBN.13)} \\
+    dX_\mu &= d\hat X \, S + \tfrac2N X_\mu \, d\Sigma                        && \text{(DBN.14)} \\
+    dx_{ij} &= d(x_\mu)_{ij} - \tfrac1N \sum_n d(x_\mu)_{nj}                    && \text{(DBN.15)}
+
 ==============  ===================  ========================  =======================
 layer           statistics over      one mean per              train = test?
 ==============  ===================  ========================  =======================
 batch norm      N                    feature                   no: running statistics
 spatial         N, H, W              channel                   no: running statistics
+layer norm      D (or C, H, W)       example                   yes
+instance norm   H, W                 example and channel       yes
+group norm      C/G, H, W            example and group         yes
+decorrelated    N                    feature, K × K a group    no: running statistics
 ==============  ===================  ========================  =======================
 """
 
-from cs231n_lib.errors import at_least, between
+from cs231n_lib.errors import at_least, between, divisor, options
 
 
 def bn_options(size):
@@ -77,3 +167,51 @@ def bn_options(size):
         "running_mean": size,
         "running_var": size,
     }
+
+
+def ln_options():
+    """Return what `ln_param`, `in_param` and `gn_param` may hold; a mode changes nothing there."""
+    return {"mode": ("train", "test"), "eps": at_least(0)}
+
+
+def dbn_options(size):
+    """Return the rule for what `dbn_param` may hold, for `size` features, such as "D" or "C"."""
+    known_keys = options(
+        {
+            "mode": ("train", "test"),
+            "eps": at_least(0),
+            "momentum": between(0, 1),
+            "group_size": divisor(size),
+            "running_mean": size,
+            "running_zca": "G K K",
+        }
+    )
+
+    def check(name, value, known):
+        known_keys(name, value, known)
+        features = known[size][0]
+        K = value.get("group_size", features)
+        expected = features // K, K, K
+        if "running_zca" in value and tuple(value["running_zca"].shape) != expected:
+            raise ValueError(
+                f"{name}['running_zca'] must have shape {expected}, as {size} = {features} is "
+                f"whitened in groups of {K}, got shape {tuple(value['running_zca'].shape)}"
+            )
+
+    return check
+
+
+def by_group(x, K):
+    """Return x (N, D) as groups (G, N, K) of K neighbouring features."""
+    return x.reshape(len(x), -1, K).swapaxes(0, 1)
+
+
+def side_by_side(groups):
+    """Return groups (G, N, K) as x (N, D); the way back from `by_group`."""
+    return groups.swapaxes(0, 1).reshape(groups.shape[1], -1)
+
+
+def zca_kernel(root):
+    """Return k (G, K, K) of (DBN.13) from the roots r (G, K) of the eigenvalues plus eps."""
+    r_i, r_j = root[:, :, None], root[:, None, :]
+    return -1 / (r_i * r_j * (r_i + r_j))

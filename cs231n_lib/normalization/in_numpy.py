@@ -2,8 +2,15 @@
 
 import numpy as np
 
-from cs231n_lib.errors import above, at_least, below, validated, whole
-from cs231n_lib.normalization import bn_options
+from cs231n_lib.errors import above, at_least, below, divisor, validated, whole
+from cs231n_lib.normalization import (
+    bn_options,
+    by_group,
+    dbn_options,
+    ln_options,
+    side_by_side,
+    zca_kernel,
+)
 
 
 @validated(x="N D", gamma="D", beta="D", bn_param=bn_options("D"))
@@ -252,3 +259,290 @@ def separating_input():
     """
     spread = np.array([-1, 1, -2, 2, 0], dtype=np.float32)
     return 10_000 + spread.reshape(-1, 1)  # the squares, near 1e8, have no room for the spread
+
+
+@validated(x="N D", gamma="D", beta="D", ln_param=ln_options())
+def layernorm_forward(x, gamma, beta, ln_param):
+    """Layer normalization: standardize each example over its features, then scale and shift.
+
+    Args:
+        x: (N, D) one row per example.
+        gamma, beta: (D,) learned scale and shift of each feature.
+        ln_param: dict with
+            eps: added to the variance, under the root; default 1e-5.
+
+    Returns:
+        out: (N, D); cache: whatever your backward pass needs.
+
+    Slide 15. Ba, Kiros & Hinton 2016, arXiv:1607.06450.
+
+    >>> x = np.array([[1.0, 3.0], [10.0, 30.0]])
+    >>> out, cache = layernorm_forward(x, np.ones(2), np.zeros(2), {})
+    >>> out.round(3)
+    array([[-1.,  1.],
+           [-1.,  1.]])
+    """
+    eps = ln_param.get("eps", 1e-5)
+    mu = x.mean(axis=1, keepdims=True, dtype=float).astype(x.dtype)  # (N, 1) LN.1
+    x_mu = x - mu  # (N, D)
+    x_mu -= x_mu.mean(axis=1, keepdims=True)  # again: takes out the rounding of a large mean
+    var = (x_mu**2).mean(axis=1, keepdims=True, dtype=float).astype(x.dtype)  # (N, 1) LN.2
+    std = np.sqrt(var + eps)  # (N, 1)
+    x_hat = x_mu / std  # (N, D) LN.3
+    out = gamma * x_hat + beta  # (N, D) LN.4
+    return out, (x_hat, gamma, std)
+
+
+@validated(dout="N D")
+def layernorm_backward(dout, cache):
+    """Gradient of layer normalization.
+
+    Args:
+        dout: (N, D) gradient of the loss with respect to the output.
+        cache: from `layernorm_forward`.
+
+    Returns:
+        dx: (N, D); dgamma: (D,); dbeta: (D,).
+
+    Slide 15. Ba, Kiros & Hinton 2016, arXiv:1607.06450.
+
+    >>> x = np.array([[1.0, 2.0, 6.0]])
+    >>> out, cache = layernorm_forward(x, np.ones(3), np.zeros(3), {})
+    >>> dx, dgamma, dbeta = layernorm_backward(np.array([[1.0, 0.0, 0.0]]), cache)
+    >>> abs(dx.sum()).round(9), dbeta
+    (np.float64(0.0), array([1., 0., 0.]))
+    """
+    x_hat, gamma, std = cache
+    dbeta = dout.sum(axis=0)  # (D,) LN.5
+    dgamma = (dout * x_hat).sum(axis=0)  # (D,) LN.6
+    dx_hat = dout * gamma  # (N, D) LN.7
+    mean = dx_hat.mean(axis=1, keepdims=True)  # (N, 1)
+    share = (dx_hat * x_hat).mean(axis=1, keepdims=True)  # (N, 1)
+    dx = (dx_hat - mean - x_hat * share) / std  # (N, D) LN.8
+    return dx, dgamma, dbeta
+
+
+@validated(x="N C H W", gamma="C", beta="C", in_param=ln_options())
+def instancenorm_forward(x, gamma, beta, in_param):
+    """Instance normalization: standardize each channel of each image, then scale and shift.
+
+    Args:
+        x: (N, C, H, W).
+        gamma, beta: (C,) learned scale and shift of each channel.
+        in_param: dict with
+            eps: added to the variance, under the root; default 1e-5.
+
+    Returns:
+        out: (N, C, H, W); cache: whatever your backward pass needs.
+
+    Slide 16. Ulyanov, Vedaldi & Lempitsky 2017, arXiv:1701.02096.
+
+    >>> x = np.arange(12.0).reshape(1, 2, 2, 3)
+    >>> out, cache = instancenorm_forward(x, np.ones(2), np.zeros(2), {})
+    >>> bool(np.allclose(out.mean(axis=(2, 3)), 0))
+    True
+    """
+    eps = in_param.get("eps", 1e-5)
+    mu = x.mean(axis=(2, 3), keepdims=True, dtype=float).astype(x.dtype)  # (N, C, 1, 1) IN.1
+    x_mu = x - mu  # (N, C, H, W)
+    x_mu -= x_mu.mean(axis=(2, 3), keepdims=True)  # again: takes out the rounding of a large mean
+    var = (x_mu**2).mean(axis=(2, 3), keepdims=True, dtype=float).astype(x.dtype)  # IN.2
+    std = np.sqrt(var + eps)  # (N, C, 1, 1)
+    x_hat = x_mu / std  # (N, C, H, W) IN.3
+    out = gamma[:, None, None] * x_hat + beta[:, None, None]  # (N, C, H, W) IN.4
+    return out, (x_hat, gamma, std)
+
+
+@validated(dout="N C H W")
+def instancenorm_backward(dout, cache):
+    """Gradient of instance normalization.
+
+    Args:
+        dout: (N, C, H, W) gradient of the loss with respect to the output.
+        cache: from `instancenorm_forward`.
+
+    Returns:
+        dx: (N, C, H, W); dgamma: (C,); dbeta: (C,).
+
+    Slide 16. Ulyanov, Vedaldi & Lempitsky 2017, arXiv:1701.02096.
+
+    >>> x = np.arange(12.0).reshape(1, 2, 2, 3)
+    >>> out, cache = instancenorm_forward(x, np.ones(2), np.zeros(2), {})
+    >>> instancenorm_backward(np.ones((1, 2, 2, 3)), cache)[2]
+    array([6., 6.])
+    """
+    x_hat, gamma, std = cache
+    dbeta = dout.sum(axis=(0, 2, 3))  # (C,) IN.5
+    dgamma = (dout * x_hat).sum(axis=(0, 2, 3))  # (C,) IN.6
+    mean = dout.mean(axis=(2, 3), keepdims=True)  # (N, C, 1, 1)
+    share = (dout * x_hat).mean(axis=(2, 3), keepdims=True)  # (N, C, 1, 1)
+    dx = gamma[:, None, None] / std * (dout - mean - x_hat * share)  # (N, C, H, W) IN.7
+    return dx, dgamma, dbeta
+
+
+@validated(x="N C H W", gamma="1 C 1 1", beta="1 C 1 1", G=divisor("C"), gn_param=ln_options())
+def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
+    """Group normalization: standardize each group of channels of each image, then scale and shift.
+
+    Args:
+        x: (N, C, H, W).
+        gamma, beta: (1, C, 1, 1) learned scale and shift of each channel.
+        G: number of groups, a divisor of C; a group is C / G neighbouring channels.
+        gn_param: dict with
+            eps: added to the variance, under the root; default 1e-5.
+
+    Returns:
+        out: (N, C, H, W); cache: whatever your backward pass needs.
+
+    Slide 18. Wu & He 2018, arXiv:1803.08494.
+
+    >>> x = np.arange(16.0).reshape(1, 4, 2, 2)
+    >>> one, zero = np.ones((1, 4, 1, 1)), np.zeros((1, 4, 1, 1))
+    >>> out, cache = spatial_groupnorm_forward(x, one, zero, 2, {})
+    >>> out.mean(axis=(2, 3)).round(2)
+    array([[-0.87,  0.87, -0.87,  0.87]])
+    """
+    eps = gn_param.get("eps", 1e-5)
+    groups = x.reshape(len(x) * G, -1)  # (N·G, M): one row per group, M = C/G·H·W
+    mu = groups.mean(axis=1, keepdims=True, dtype=float).astype(x.dtype)  # (N·G, 1) GN.1
+    x_mu = groups - mu  # (N·G, M)
+    x_mu -= x_mu.mean(axis=1, keepdims=True)  # again: takes out the rounding of a large mean
+    var = (x_mu**2).mean(axis=1, keepdims=True, dtype=float).astype(x.dtype)  # (N·G, 1) GN.2
+    std = np.sqrt(var + eps)  # (N·G, 1)
+    x_hat = (x_mu / std).reshape(x.shape)  # (N, C, H, W) GN.3
+    out = gamma * x_hat + beta  # (N, C, H, W) GN.4
+    return out, (x_hat, gamma, std)
+
+
+@validated(dout="N C H W")
+def spatial_groupnorm_backward(dout, cache):
+    """Gradient of group normalization.
+
+    Args:
+        dout: (N, C, H, W) gradient of the loss with respect to the output.
+        cache: from `spatial_groupnorm_forward`.
+
+    Returns:
+        dx: (N, C, H, W); dgamma: (1, C, 1, 1); dbeta: (1, C, 1, 1).
+
+    Slide 18. Wu & He 2018, arXiv:1803.08494.
+
+    >>> x = np.arange(16.0).reshape(1, 4, 2, 2)
+    >>> one, zero = np.ones((1, 4, 1, 1)), np.zeros((1, 4, 1, 1))
+    >>> out, cache = spatial_groupnorm_forward(x, one, zero, 2, {})
+    >>> spatial_groupnorm_backward(np.ones((1, 4, 2, 2)), cache)[2].ravel()
+    array([4., 4., 4., 4.])
+    """
+    x_hat, gamma, std = cache
+    dbeta = dout.sum(axis=(0, 2, 3), keepdims=True)  # (1, C, 1, 1) GN.5
+    dgamma = (dout * x_hat).sum(axis=(0, 2, 3), keepdims=True)  # (1, C, 1, 1) GN.6
+    dx_hat = (dout * gamma).reshape(len(std), -1)  # (N·G, M) GN.7
+    h = x_hat.reshape(len(std), -1)  # (N·G, M)
+    mean = dx_hat.mean(axis=1, keepdims=True)  # (N·G, 1)
+    share = (dx_hat * h).mean(axis=1, keepdims=True)  # (N·G, 1)
+    dx = (dx_hat - mean - h * share) / std  # (N·G, M) GN.8
+    return dx.reshape(dout.shape), dgamma, dbeta
+
+
+def separating_groups():
+    """Return images on which the group norm with swapped groups goes wrong.
+
+    Returns:
+        x: (N, C, H, W) of floats, C even, at most 10,000 numbers; it is normalized with G = 2.
+
+    Slide 18, where the channels form G groups.
+    """
+    levels = np.arange(6.0).reshape(1, 6, 1, 1)  # two groups of three are not three groups of two
+    return np.tile(levels, (1, 1, 2, 3))
+
+
+@validated(x="N D", gamma="D", beta="D", dbn_param=dbn_options("D"))
+def decorrelated_batchnorm_forward(x, gamma, beta, dbn_param):
+    """Decorrelated batch normalization: whiten groups of features by ZCA, then scale and shift.
+
+    Args:
+        x: (N, D) one row per example.
+        gamma, beta: (D,) learned scale and shift.
+        dbn_param: dict with
+            mode: 'train' (batch statistics) or 'test' (running statistics); default 'train'.
+            eps: added to the eigenvalues of the covariance; default 1e-5.
+            momentum: share of the old running value that is kept; default 0.9.
+            group_size: K neighbouring features are whitened together; default all D.
+            running_mean: (D,), running_zca: (D / K, K, K) start at zero; updated in train mode.
+
+    Returns:
+        out: (N, D); cache: whatever your backward pass needs.
+
+    Raises:
+        ValueError: when the mode is neither 'train' nor 'test'.
+
+    Slide 19. Huang, Yang, Lang & Deng 2018, arXiv:1804.08450.
+
+    >>> x = np.array([[1.0, 2.0], [2.0, 3.0], [3.0, 5.0], [4.0, 4.0]])
+    >>> out, cache = decorrelated_batchnorm_forward(x, np.ones(2), np.zeros(2), {"eps": 0.0})
+    >>> np.cov(out.T, bias=True).round(6) + 0.0
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    mode = dbn_param.get("mode", "train")
+    eps = dbn_param.get("eps", 1e-5)
+    momentum = dbn_param.get("momentum", 0.9)
+    N, D = x.shape
+    K = dbn_param.get("group_size", D)
+    running_mean = dbn_param.get("running_mean", np.zeros_like(gamma))
+    running_zca = dbn_param.get("running_zca", np.zeros((D // K, K, K), x.dtype))
+
+    if mode == "train":
+        mu = x.mean(axis=0, dtype=float).astype(x.dtype)  # (D,) DBN.1, summed in double
+        x_mu = x - mu  # (N, D)
+        x_mu -= x_mu.mean(axis=0)  # again: takes out the rounding of a large mean
+        groups = by_group(x_mu, K)  # (G, N, K)
+        cov = groups.mT @ groups / N  # (G, K, K) DBN.2
+        lam, U = np.linalg.eigh(cov)  # (G, K), (G, K, K) DBN.3
+        root = np.sqrt(lam.clip(0) + eps)  # (G, K); rounding can make a zero negative
+        zca = U / root[:, None, :] @ U.mT  # (G, K, K) DBN.4
+        dbn_param["running_mean"] = momentum * running_mean + (1 - momentum) * mu  # DBN.7
+        dbn_param["running_zca"] = momentum * running_zca + (1 - momentum) * zca  # DBN.8
+    elif mode == "test":
+        groups = by_group(x - running_mean, K)
+        zca, U, root = running_zca, None, None
+    else:
+        raise ValueError(f"dbn_param['mode'] must be 'train' or 'test', not {mode!r}")
+
+    x_hat = side_by_side(groups @ zca)  # (N, D) DBN.5
+    out = gamma * x_hat + beta  # (N, D) DBN.6
+    return out, (groups, x_hat, gamma, zca, U, root)
+
+
+@validated(dout="N D")
+def decorrelated_batchnorm_backward(dout, cache):
+    """Gradient of train-mode decorrelated batch normalization, through the eigendecomposition.
+
+    Args:
+        dout: (N, D) gradient of the loss with respect to the output.
+        cache: from `decorrelated_batchnorm_forward` in train mode.
+
+    Returns:
+        dx: (N, D); dgamma: (D,); dbeta: (D,).
+
+    Slide 19. Huang, Yang, Lang & Deng 2018, arXiv:1804.08450, in a form that stays finite when
+    eigenvalues are equal.
+
+    >>> x = np.array([[1.0, 2.0], [2.0, 3.0], [3.0, 5.0], [4.0, 4.0]])
+    >>> out, cache = decorrelated_batchnorm_forward(x, np.ones(2), np.zeros(2), {"eps": 0.0})
+    >>> dx, dgamma, dbeta = decorrelated_batchnorm_backward(out, cache)
+    >>> abs(dx).max() < 1e-9  # the whitened batch always has the same sum of squares
+    np.True_
+    """
+    groups, x_hat, gamma, zca, U, root = cache
+    N, K = len(dout), root.shape[1]
+
+    dbeta = dout.sum(axis=0)  # (D,) DBN.9
+    dgamma = (dout * x_hat).sum(axis=0)  # (D,) DBN.10
+    dx_hat = by_group(dout * gamma, K)  # (G, N, K) DBN.11
+    dzca = groups.mT @ dx_hat  # (G, K, K) DBN.12
+    turned = U.mT @ (dzca + dzca.mT) @ U / 2  # (G, K, K) in the eigenvectors' axes
+    dcov = U @ (zca_kernel(root) * turned) @ U.mT  # (G, K, K) DBN.13
+    dx_mu = side_by_side(dx_hat @ zca + 2 / N * groups @ dcov)  # (N, D) DBN.14
+    dx = dx_mu - dx_mu.mean(axis=0)  # (N, D) DBN.15
+    return dx, dgamma, dbeta

@@ -1,14 +1,20 @@
-"""Normalization in PyTorch: the functions of `in_numpy` on tensors, and layers around them.
+"""Normalization in PyTorch: the functions of `in_numpy` on tensors.
 
-Every backward pass is written by hand; device and dtype follow the input.
+Every backward pass is written by hand; device and dtype follow the input. The layers around these
+functions stand in `modules`.
 """
 
 import torch
-from torch import nn
-from torch.autograd.function import once_differentiable
 
-from cs231n_lib.errors import above, at_least, below, validated, whole
-from cs231n_lib.normalization import bn_options
+from cs231n_lib.errors import above, at_least, below, divisor, validated, whole
+from cs231n_lib.normalization import (
+    bn_options,
+    by_group,
+    dbn_options,
+    ln_options,
+    side_by_side,
+    zca_kernel,
+)
 
 
 @validated(x="N D", gamma="D", beta="D", bn_param=bn_options("D"))
@@ -247,124 +253,277 @@ def debias_running(running, momentum, steps):
     return running / (1 - momentum**steps)  # BN.7
 
 
-class BatchNormFunction(torch.autograd.Function):
-    """Train-mode batch normalization for autograd: our forward pass, our backward pass.
+@validated(x="N D", gamma="D", beta="D", ln_param=ln_options())
+def layernorm_forward(x, gamma, beta, ln_param):
+    """Layer normalization: standardize each example over its features, then scale and shift.
 
-    Slide 12. Ioffe & Szegedy 2015, arXiv:1502.03167.
+    Args:
+        x: (N, D) one row per example.
+        gamma, beta: (D,) learned scale and shift of each feature.
+        ln_param: dict with
+            eps: added to the variance, under the root; default 1e-5.
 
-    >>> x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
-    >>> gamma, beta = torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
-    >>> layer = lambda x, gamma, beta: BatchNormFunction.apply(x, gamma, beta, {})
-    >>> torch.autograd.gradcheck(layer, (x, gamma, beta))
+    Returns:
+        out: (N, D); cache: whatever your backward pass needs.
+
+    Slide 15. Ba, Kiros & Hinton 2016, arXiv:1607.06450.
+
+    >>> x = torch.tensor([[1.0, 3.0], [10.0, 30.0]])
+    >>> out, cache = layernorm_forward(x, torch.ones(2), torch.zeros(2), {})
+    >>> out.round(decimals=3)
+    tensor([[-1.,  1.],
+            [-1.,  1.]])
+    """
+    eps = ln_param.get("eps", 1e-5)
+    mu = x.mean(dim=1, keepdim=True)  # (N, 1) LN.1
+    x_mu = x - mu  # (N, D)
+    x_mu -= x_mu.mean(dim=1, keepdim=True)  # again: takes out the rounding of a large mean
+    var = (x_mu**2).mean(dim=1, keepdim=True)  # (N, 1) LN.2
+    std = torch.sqrt(var + eps)  # (N, 1)
+    x_hat = x_mu / std  # (N, D) LN.3
+    out = gamma * x_hat + beta  # (N, D) LN.4
+    return out, (x_hat, gamma, std)
+
+
+@validated(dout="N D")
+def layernorm_backward(dout, cache):
+    """Gradient of layer normalization.
+
+    Args:
+        dout: (N, D) gradient of the loss with respect to the output.
+        cache: from `layernorm_forward`.
+
+    Returns:
+        dx: (N, D); dgamma: (D,); dbeta: (D,).
+
+    Slide 15. Ba, Kiros & Hinton 2016, arXiv:1607.06450.
+
+    >>> x = torch.tensor([[1.0, 2.0, 6.0]])
+    >>> out, cache = layernorm_forward(x, torch.ones(3), torch.zeros(3), {})
+    >>> dx, dgamma, dbeta = layernorm_backward(torch.tensor([[1.0, 0.0, 0.0]]), cache)
+    >>> abs(dx.sum()) < 1e-6, dbeta
+    (tensor(True), tensor([1., 0., 0.]))
+    """
+    x_hat, gamma, std = cache
+    dbeta = dout.sum(dim=0)  # (D,) LN.5
+    dgamma = (dout * x_hat).sum(dim=0)  # (D,) LN.6
+    dx_hat = dout * gamma  # (N, D) LN.7
+    mean = dx_hat.mean(dim=1, keepdim=True)  # (N, 1)
+    share = (dx_hat * x_hat).mean(dim=1, keepdim=True)  # (N, 1)
+    dx = (dx_hat - mean - x_hat * share) / std  # (N, D) LN.8
+    return dx, dgamma, dbeta
+
+
+@validated(x="N C H W", gamma="C", beta="C", in_param=ln_options())
+def instancenorm_forward(x, gamma, beta, in_param):
+    """Instance normalization: standardize each channel of each image, then scale and shift.
+
+    Args:
+        x: (N, C, H, W).
+        gamma, beta: (C,) learned scale and shift of each channel.
+        in_param: dict with
+            eps: added to the variance, under the root; default 1e-5.
+
+    Returns:
+        out: (N, C, H, W); cache: whatever your backward pass needs.
+
+    Slide 16. Ulyanov, Vedaldi & Lempitsky 2017, arXiv:1701.02096.
+
+    >>> x = torch.arange(12.0).reshape(1, 2, 2, 3)
+    >>> out, cache = instancenorm_forward(x, torch.ones(2), torch.zeros(2), {})
+    >>> bool(out.mean(dim=(2, 3)).abs().max() < 1e-6)
     True
     """
-
-    @staticmethod
-    def forward(ctx, x, gamma, beta, bn_param):
-        """Return (N, D) `out`; `bn_param` is read and updated as in `batchnorm_forward`."""
-        if bn_param.get("mode", "train") != "train":
-            raise ValueError(
-                "BatchNormFunction: bn_param['mode'] must be 'train', because the backward pass is "
-                "that of train mode; in test mode call batchnorm_forward, which autograd can follow"
-            )
-        out, cache = batchnorm_forward(x, gamma, beta, bn_param)
-        ctx.save_for_backward(*cache)
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, dout):
-        """Return the gradients of x, gamma and beta, and None for bn_param."""
-        return *batchnorm_backward_alt(dout, ctx.saved_tensors), None
+    eps = in_param.get("eps", 1e-5)
+    mu = x.mean(dim=(2, 3), keepdim=True)  # (N, C, 1, 1) IN.1
+    x_mu = x - mu  # (N, C, H, W)
+    x_mu -= x_mu.mean(dim=(2, 3), keepdim=True)  # again: takes out the rounding of a large mean
+    var = (x_mu**2).mean(dim=(2, 3), keepdim=True)  # IN.2
+    std = torch.sqrt(var + eps)  # (N, C, 1, 1)
+    x_hat = x_mu / std  # (N, C, H, W) IN.3
+    out = gamma[:, None, None] * x_hat + beta[:, None, None]  # (N, C, H, W) IN.4
+    return out, (x_hat, gamma, std)
 
 
-class BatchNorm1d(nn.Module):
-    """Batch normalization layer, a drop-in for `torch.nn.BatchNorm1d` on (N, D) inputs.
+@validated(dout="N C H W")
+def instancenorm_backward(dout, cache):
+    """Gradient of instance normalization.
 
-    Same state_dict and PyTorch's conventions: `momentum` is the share of the *new* value, and the
-    running variance is the unbiased one. `momentum=None` averages all batches equally. It always
-    has a scale, a shift and running statistics.
+    Args:
+        dout: (N, C, H, W) gradient of the loss with respect to the output.
+        cache: from `instancenorm_forward`.
+
+    Returns:
+        dx: (N, C, H, W); dgamma: (C,); dbeta: (C,).
+
+    Slide 16. Ulyanov, Vedaldi & Lempitsky 2017, arXiv:1701.02096.
+
+    >>> x = torch.arange(12.0).reshape(1, 2, 2, 3)
+    >>> out, cache = instancenorm_forward(x, torch.ones(2), torch.zeros(2), {})
+    >>> instancenorm_backward(torch.ones(1, 2, 2, 3), cache)[2]
+    tensor([6., 6.])
+    """
+    x_hat, gamma, std = cache
+    dbeta = dout.sum(dim=(0, 2, 3))  # (C,) IN.5
+    dgamma = (dout * x_hat).sum(dim=(0, 2, 3))  # (C,) IN.6
+    mean = dout.mean(dim=(2, 3), keepdim=True)  # (N, C, 1, 1)
+    share = (dout * x_hat).mean(dim=(2, 3), keepdim=True)  # (N, C, 1, 1)
+    dx = gamma[:, None, None] / std * (dout - mean - x_hat * share)  # (N, C, H, W) IN.7
+    return dx, dgamma, dbeta
+
+
+@validated(x="N C H W", gamma="1 C 1 1", beta="1 C 1 1", G=divisor("C"), gn_param=ln_options())
+def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
+    """Group normalization: standardize each group of channels of each image, then scale and shift.
+
+    Args:
+        x: (N, C, H, W).
+        gamma, beta: (1, C, 1, 1) learned scale and shift of each channel.
+        G: number of groups, a divisor of C; a group is C / G neighbouring channels.
+        gn_param: dict with
+            eps: added to the variance, under the root; default 1e-5.
+
+    Returns:
+        out: (N, C, H, W); cache: whatever your backward pass needs.
+
+    Slide 18. Wu & He 2018, arXiv:1803.08494.
+
+    >>> x = torch.arange(16.0).reshape(1, 4, 2, 2)
+    >>> one, zero = torch.ones(1, 4, 1, 1), torch.zeros(1, 4, 1, 1)
+    >>> out, cache = spatial_groupnorm_forward(x, one, zero, 2, {})
+    >>> out.mean(dim=(2, 3)).round(decimals=2)
+    tensor([[-0.8700,  0.8700, -0.8700,  0.8700]])
+    """
+    eps = gn_param.get("eps", 1e-5)
+    groups = x.reshape(len(x) * G, -1)  # (N·G, M): one row per group, M = C/G·H·W
+    mu = groups.mean(dim=1, keepdim=True)  # (N·G, 1) GN.1
+    x_mu = groups - mu  # (N·G, M)
+    x_mu -= x_mu.mean(dim=1, keepdim=True)  # again: takes out the rounding of a large mean
+    var = (x_mu**2).mean(dim=1, keepdim=True)  # (N·G, 1) GN.2
+    std = torch.sqrt(var + eps)  # (N·G, 1)
+    x_hat = (x_mu / std).reshape(x.shape)  # (N, C, H, W) GN.3
+    out = gamma * x_hat + beta  # (N, C, H, W) GN.4
+    return out, (x_hat, gamma, std)
+
+
+@validated(dout="N C H W")
+def spatial_groupnorm_backward(dout, cache):
+    """Gradient of group normalization.
+
+    Args:
+        dout: (N, C, H, W) gradient of the loss with respect to the output.
+        cache: from `spatial_groupnorm_forward`.
+
+    Returns:
+        dx: (N, C, H, W); dgamma: (1, C, 1, 1); dbeta: (1, C, 1, 1).
+
+    Slide 18. Wu & He 2018, arXiv:1803.08494.
+
+    >>> x = torch.arange(16.0).reshape(1, 4, 2, 2)
+    >>> one, zero = torch.ones(1, 4, 1, 1), torch.zeros(1, 4, 1, 1)
+    >>> out, cache = spatial_groupnorm_forward(x, one, zero, 2, {})
+    >>> spatial_groupnorm_backward(torch.ones(1, 4, 2, 2), cache)[2].ravel()
+    tensor([4., 4., 4., 4.])
+    """
+    x_hat, gamma, std = cache
+    dbeta = dout.sum(dim=(0, 2, 3), keepdim=True)  # (1, C, 1, 1) GN.5
+    dgamma = (dout * x_hat).sum(dim=(0, 2, 3), keepdim=True)  # (1, C, 1, 1) GN.6
+    dx_hat = (dout * gamma).reshape(len(std), -1)  # (N·G, M) GN.7
+    h = x_hat.reshape(len(std), -1)  # (N·G, M)
+    mean = dx_hat.mean(dim=1, keepdim=True)  # (N·G, 1)
+    share = (dx_hat * h).mean(dim=1, keepdim=True)  # (N·G, 1)
+    dx = (dx_hat - mean - h * share) / std  # (N·G, M) GN.8
+    return dx.reshape(dout.shape), dgamma, dbeta
+
+
+@validated(x="N D", gamma="D", beta="D", dbn_param=dbn_options("D"))
+def decorrelated_batchnorm_forward(x, gamma, beta, dbn_param):
+    """Decorrelated batch normalization: whiten groups of features by ZCA, then scale and shift.
+
+    Args:
+        x: (N, D) one row per example.
+        gamma, beta: (D,) learned scale and shift.
+        dbn_param: dict with
+            mode: 'train' (batch statistics) or 'test' (running statistics); default 'train'.
+            eps: added to the eigenvalues of the covariance; default 1e-5.
+            momentum: share of the old running value that is kept; default 0.9.
+            group_size: K neighbouring features are whitened together; default all D.
+            running_mean: (D,), running_zca: (D / K, K, K) start at zero; updated in train mode.
+
+    Returns:
+        out: (N, D); cache: whatever your backward pass needs.
 
     Raises:
-        ValueError: when the input has the wrong number of dimensions or of features, or when a
-            training batch has one value per channel.
+        ValueError: when the mode is neither 'train' nor 'test'.
 
-    Slides 11–13. Ioffe & Szegedy 2015, arXiv:1502.03167.
+    Slide 19. Huang, Yang, Lang & Deng 2018, arXiv:1804.08450.
 
-    >>> layer = BatchNorm1d(3)
-    >>> layer.load_state_dict(nn.BatchNorm1d(3).state_dict())
-    <All keys matched successfully>
-    >>> layer(torch.randn(4, 3)).shape
-    torch.Size([4, 3])
+    >>> x = torch.tensor([[1.0, 2.0], [2.0, 3.0], [3.0, 5.0], [4.0, 4.0]])
+    >>> one, zero = torch.ones(2), torch.zeros(2)
+    >>> out, cache = decorrelated_batchnorm_forward(x, one, zero, {"eps": 0.0})
+    >>> torch.allclose(torch.cov(out.T, correction=0), torch.eye(2), atol=1e-5)
+    True
     """
+    mode = dbn_param.get("mode", "train")
+    eps = dbn_param.get("eps", 1e-5)
+    momentum = dbn_param.get("momentum", 0.9)
+    N, D = x.shape
+    K = dbn_param.get("group_size", D)
+    running_mean = dbn_param.get("running_mean", torch.zeros_like(gamma))
+    running_zca = dbn_param.get("running_zca", x.new_zeros(D // K, K, K))
 
-    input_dims = 2
+    if mode == "train":
+        mu = x.mean(dim=0)  # (D,) DBN.1
+        x_mu = x - mu  # (N, D)
+        x_mu -= x_mu.mean(dim=0)  # again: takes out the rounding of a large mean
+        groups = by_group(x_mu, K)  # (G, N, K)
+        cov = groups.mT @ groups / N  # (G, K, K) DBN.2
+        lam, U = torch.linalg.eigh(cov)  # (G, K), (G, K, K) DBN.3
+        root = torch.sqrt(lam.clip(0) + eps)  # (G, K); rounding can make a zero negative
+        zca = U / root[:, None, :] @ U.mT  # (G, K, K) DBN.4
+        dbn_param["running_mean"] = momentum * running_mean + (1 - momentum) * mu  # DBN.7
+        dbn_param["running_zca"] = momentum * running_zca + (1 - momentum) * zca  # DBN.8
+    elif mode == "test":
+        groups = by_group(x - running_mean, K)
+        zca, U, root = running_zca, None, None
+    else:
+        raise ValueError(f"dbn_param['mode'] must be 'train' or 'test', not {mode!r}")
 
-    def __init__(self, num_features, eps=1e-5, momentum=0.1):
-        super().__init__()
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.weight = nn.Parameter(torch.ones(num_features))
-        self.bias = nn.Parameter(torch.zeros(num_features))
-        self.register_buffer("running_mean", torch.zeros(num_features))
-        self.register_buffer("running_var", torch.ones(num_features))
-        self.register_buffer("num_batches_tracked", torch.tensor(0))
-
-    def forward(self, x):
-        """Normalize x by its batch statistics in training, by the running ones in evaluation."""
-        if x.dim() != self.input_dims or x.shape[1] != self.num_features:
-            expected = "(N, C)" if self.input_dims == 2 else "(N, C, H, W)"
-            raise ValueError(
-                f"{type(self).__name__}: the input must be {expected} with C = "
-                f"{self.num_features}, but its shape is {tuple(x.shape)}"
-            )
-        channels_first = x.movedim(1, 0)
-        rows = channels_first.reshape(self.num_features, -1).T  # (N, D) or (N·H·W, C)
-        out = self._normalize_batch(rows) if self.training else self._normalize_running(rows)
-        out = out.T.reshape(channels_first.shape).movedim(0, 1)
-        return out.contiguous()  # as PyTorch's own, so that view() works on it
-
-    def _normalize_batch(self, rows):
-        N = len(rows)
-        if N == 1:
-            raise ValueError(
-                f"{type(self).__name__}: training needs more than one value per channel, got 1; "
-                "use a larger batch, or call eval() first"
-            )
-        batch = {"eps": self.eps, "momentum": 0.0}  # leaves this batch's own statistics
-        out = BatchNormFunction.apply(rows, self.weight, self.bias, batch)
-        with torch.no_grad():
-            self.num_batches_tracked += 1
-            share = self.momentum
-            if share is None:
-                share = 1 / int(self.num_batches_tracked)
-            self.running_mean.lerp_(batch["running_mean"].to(self.running_mean), share)
-            unbiased = batch["running_var"].to(self.running_var) * (N / (N - 1))
-            self.running_var.lerp_(unbiased, share)
-        return out
-
-    def _normalize_running(self, rows):
-        running = {
-            "mode": "test",
-            "eps": self.eps,
-            "running_mean": self.running_mean,
-            "running_var": self.running_var,
-        }
-        return batchnorm_forward(rows, self.weight, self.bias, running)[0]
-
-    def extra_repr(self):
-        """Show the settings, as PyTorch's layer does."""
-        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"
+    x_hat = side_by_side(groups @ zca)  # (N, D) DBN.5
+    out = gamma * x_hat + beta  # (N, D) DBN.6
+    return out, (groups, x_hat, gamma, zca, U, root)
 
 
-class BatchNorm2d(BatchNorm1d):
-    """Batch normalization layer for images, a drop-in for `torch.nn.BatchNorm2d`.
+@validated(dout="N D")
+def decorrelated_batchnorm_backward(dout, cache):
+    """Gradient of train-mode decorrelated batch normalization, through the eigendecomposition.
 
-    Input (N, C, H, W); arguments, state and errors as for `BatchNorm1d`.
+    Args:
+        dout: (N, D) gradient of the loss with respect to the output.
+        cache: from `decorrelated_batchnorm_forward` in train mode.
 
-    Slide 14. Ioffe & Szegedy 2015, section 3.2.
+    Returns:
+        dx: (N, D); dgamma: (D,); dbeta: (D,).
 
-    >>> BatchNorm2d(3)(torch.randn(2, 3, 4, 5)).shape
-    torch.Size([2, 3, 4, 5])
+    Slide 19. Huang, Yang, Lang & Deng 2018, arXiv:1804.08450, in a form that stays finite when
+    eigenvalues are equal.
+
+    >>> x = torch.tensor([[1.0, 2.0], [2.0, 3.0], [3.0, 5.0], [4.0, 4.0]])
+    >>> one, zero = torch.ones(2), torch.zeros(2)
+    >>> out, cache = decorrelated_batchnorm_forward(x, one, zero, {"eps": 0.0})
+    >>> dx, dgamma, dbeta = decorrelated_batchnorm_backward(out, cache)
+    >>> abs(dx).max() < 1e-5  # the whitened batch always has the same sum of squares
+    tensor(True)
     """
+    groups, x_hat, gamma, zca, U, root = cache
+    N, K = len(dout), root.shape[1]
 
-    input_dims = 4
+    dbeta = dout.sum(dim=0)  # (D,) DBN.9
+    dgamma = (dout * x_hat).sum(dim=0)  # (D,) DBN.10
+    dx_hat = by_group(dout * gamma, K)  # (G, N, K) DBN.11
+    dzca = groups.mT @ dx_hat  # (G, K, K) DBN.12
+    turned = U.mT @ (dzca + dzca.mT) @ U / 2  # (G, K, K) in the eigenvectors' axes
+    dcov = U @ (zca_kernel(root) * turned) @ U.mT  # (G, K, K) DBN.13
+    dx_mu = side_by_side(dx_hat @ zca + 2 / N * groups @ dcov)  # (N, D) DBN.14
+    dx = dx_mu - dx_mu.mean(dim=0)  # (N, D) DBN.15
+    return dx, dgamma, dbeta

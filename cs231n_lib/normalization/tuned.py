@@ -1,4 +1,4 @@
-"""Batch normalization for speed on a CPU: one code for NumPy arrays and PyTorch tensors.
+"""Normalization for speed on a CPU: one code for NumPy arrays and PyTorch tensors.
 
 The same names, arguments and results as in `in_numpy` and `in_torch`, the same equations. What is
 different is the order of the work:
@@ -12,6 +12,10 @@ different is the order of the work:
 - Centring again costs no pass. The mean of x − μ is only the rounding δ of μ, so it is subtracted
   where it matters: σ² = mean((x − μ)²) − δ², without cancellation.
 
+Layer, instance and group norm are one code too. An example is seen as (K, J, P): K sets of numbers
+that share a mean, in each of them J scales, and P numbers under each scale. That is (1, D, 1) for
+layer norm, (C, 1, H·W) for instance norm and (G, C/G, H·W) for group norm.
+
 Results have the dtype of x. Do not write into x between the forward and the backward pass. A GPU
 waits for the many small steps; there, `torch.compile` of `in_torch` does this work.
 Images below about 8 × 8 are too small for it, and `in_numpy` is as fast.
@@ -22,11 +26,11 @@ import math
 import numpy as np
 import torch
 
-from cs231n_lib.errors import validated
-from cs231n_lib.normalization import bn_options
+from cs231n_lib.errors import divisor, validated
+from cs231n_lib.normalization import bn_options, ln_options
 
 BLOCK = 2**17  # numbers of the input that are taken at a time
-CHAIN = 512  # rows that are added up at a time; in longer sums float32 loses digits
+CHAIN = 512  # numbers that are added up at a time; in longer sums float32 loses digits
 
 
 @validated(x="N D", gamma="D", beta="D", bn_param=bn_options("D"))
@@ -76,6 +80,79 @@ def spatial_batchnorm_backward(dout, cache):
     array([6., 6.])
     """
     return _backward(dout, cache)
+
+
+@validated(x="N D", gamma="D", beta="D", ln_param=ln_options())
+def layernorm_forward(x, gamma, beta, ln_param):
+    """Layer normalization, with the arguments and results of `in_numpy.layernorm_forward`.
+
+    >>> x = np.array([[1.0, 3.0], [10.0, 30.0]])
+    >>> layernorm_forward(x, np.ones(2), np.zeros(2), {})[0].round(3)
+    array([[-1.,  1.],
+           [-1.,  1.]])
+    """
+    return _forward_within(x, gamma, beta, (1, x.shape[1], 1), ln_param)
+
+
+@validated(dout="N D")
+def layernorm_backward(dout, cache):
+    """Gradient of layer normalization: dx (N, D), dgamma (D,), dbeta (D,).
+
+    >>> out, cache = layernorm_forward(np.array([[1.0, 3.0]]), np.ones(2), np.zeros(2), {})
+    >>> layernorm_backward(np.ones((1, 2)), cache)[2]
+    array([1., 1.])
+    """
+    return _backward_within(dout, cache)
+
+
+@validated(x="N C H W", gamma="C", beta="C", in_param=ln_options())
+def instancenorm_forward(x, gamma, beta, in_param):
+    """Instance normalization, as `in_numpy.instancenorm_forward`.
+
+    >>> x = np.arange(12.0).reshape(1, 2, 2, 3)
+    >>> out, cache = instancenorm_forward(x, np.ones(2), np.zeros(2), {})
+    >>> bool(np.allclose(out.mean(axis=(2, 3)), 0))
+    True
+    """
+    return _forward_within(x, gamma, beta, (x.shape[1], 1, -1), in_param)
+
+
+@validated(dout="N C H W")
+def instancenorm_backward(dout, cache):
+    """Gradient of instance normalization: dx (N, C, H, W), dgamma (C,), dbeta (C,).
+
+    >>> out, cache = instancenorm_forward(np.ones((1, 2, 2, 3)), np.ones(2), np.zeros(2), {})
+    >>> instancenorm_backward(np.ones((1, 2, 2, 3)), cache)[2]
+    array([6., 6.])
+    """
+    return _backward_within(dout, cache)
+
+
+@validated(x="N C H W", gamma="1 C 1 1", beta="1 C 1 1", G=divisor("C"), gn_param=ln_options())
+def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
+    """Group normalization, as `in_numpy.spatial_groupnorm_forward`.
+
+    >>> x = np.arange(16.0).reshape(1, 4, 2, 2)
+    >>> one, zero = np.ones((1, 4, 1, 1)), np.zeros((1, 4, 1, 1))
+    >>> spatial_groupnorm_forward(x, one, zero, 2, {})[0].mean(axis=(2, 3)).round(2)
+    array([[-0.87,  0.87, -0.87,  0.87]])
+    """
+    return _forward_within(x, gamma, beta, (G, x.shape[1] // G, -1), gn_param)
+
+
+@validated(dout="N C H W")
+def spatial_groupnorm_backward(dout, cache):
+    """Gradient of group normalization: dx (N, C, H, W), dgamma and dbeta (1, C, 1, 1).
+
+    >>> one, zero = np.ones((1, 4, 1, 1)), np.zeros((1, 4, 1, 1))
+    >>> out, cache = spatial_groupnorm_forward(np.ones((1, 4, 2, 2)), one, zero, 2, {})
+    >>> spatial_groupnorm_backward(np.ones((1, 4, 2, 2)), cache)[2].ravel()
+    array([4., 4., 4., 4.])
+    """
+    return _backward_within(dout, cache)
+
+
+# ------------------------------------------------------------------ batch norm
 
 
 @torch.no_grad()
@@ -169,3 +246,100 @@ def _sum(lib, totals):
 def _new(lib, a):
     """Return an array like a in plain order, so that its blocks are views."""
     return lib.empty(a.shape, dtype=a.dtype, device=a.device)
+
+
+# ------------------------------------------------------------------ within one example
+
+
+@torch.no_grad()
+def _forward_within(x, gamma, beta, parts, param):
+    lib = torch if isinstance(x, torch.Tensor) else np
+    eps = param.get("eps", 1e-5)
+    K, J, _ = parts
+    seen = x.reshape(len(x), *parts)  # (N, K, J, P)
+    scales, shifts = gamma.reshape(K, J), beta.reshape(K, J)
+    M = math.prod(seen.shape[2:])
+
+    out = _new(lib, seen)
+    mu, delta, inverse = (_new(lib, seen[:, :, 0, 0]) for _ in range(3))  # (N, K)
+    for own in _examples(seen):
+        result = out[own]  # (n, K, J, P)
+        rows = result.reshape(-1, K, M)
+        mu[own] = _dot(lib, seen[own].reshape(rows.shape)) / M  # LN.1, IN.1, GN.1
+        lib.subtract(seen[own], mu[own][:, :, None, None], out=result)
+        delta[own] = _dot(lib, rows) / M  # the rounding of mu
+        var = (_dot(lib, rows, rows) / M - delta[own] ** 2).clip(0)  # LN.2, IN.2, GN.2
+        inverse[own] = (var + eps) ** -0.5
+        _scale_and_shift(result, delta[own], inverse[own], scales, shifts)
+    return out.reshape(x.shape), (seen, mu, delta, inverse, gamma)
+
+
+def _scale_and_shift(x_mu, delta, inverse, scales, shifts):
+    """Turn x_mu (n, K, J, P) into scales * (x_mu - delta) * inverse + shifts, in place."""
+    if x_mu.shape[3] == 1:  # as many scales as numbers: no array of its own for them together
+        x_mu *= inverse[:, :, None, None]  # LN.3
+        x_mu -= (delta * inverse)[:, :, None, None]
+        x_mu *= scales[..., None]  # LN.4
+        x_mu += shifts[..., None]
+        return
+    scale = inverse[:, :, None] * scales  # (n, K, J)
+    shift = shifts - delta[:, :, None] * scale
+    x_mu *= scale[..., None]  # IN.3, IN.4, GN.3, GN.4
+    x_mu += shift[..., None]
+
+
+@torch.no_grad()
+def _backward_within(dout, cache):
+    seen, mu, delta, inverse, gamma = cache
+    lib = torch if isinstance(dout, torch.Tensor) else np
+    _, K, J, _ = seen.shape
+    M = math.prod(seen.shape[2:])
+    scales = gamma.reshape(K, J)
+    gradient = dout.reshape(seen.shape)  # (N, K, J, P)
+
+    dx = _new(lib, seen)
+    dgamma, dbeta = [], []
+    for own in _examples(seen):
+        g, x_mu = gradient[own], dx[own]  # (n, K, J, P)
+        away, inv = delta[own], inverse[own]  # (n, K)
+        lib.subtract(seen[own], mu[own][:, :, None, None], out=x_mu)
+        sums, products = _dot(lib, g), _dot(lib, g, x_mu)  # (n, K, J)
+        dbeta.append(sums.sum(0))  # LN.5, IN.5, GN.5
+        dgamma.append(_weighted(inv, products) - _weighted(inv * away, sums))  # LN.6, IN.6, GN.6
+
+        mean = _dot(lib, sums, scales) / M  # (n, K), of dx_hat
+        share = (_dot(lib, products, scales) / M - away * mean) * inv  # of dx_hat * x_hat
+        slope = -share * inv**2
+        offset = -mean * inv - away * slope
+        x_mu *= slope[:, :, None, None]  # LN.8, IN.7, GN.8: dx = scale * g + slope * x_mu + offset
+        x_mu += offset[:, :, None, None]
+        x_mu += (inv[:, :, None] * scales)[..., None] * g  # LN.7, GN.7
+    dgamma, dbeta = (lib.stack(parts).sum(0).reshape(gamma.shape) for parts in (dgamma, dbeta))
+    return dx.reshape(dout.shape), dgamma, dbeta
+
+
+def _examples(seen):
+    """Return slices of some examples each."""
+    step = max(1, BLOCK // math.prod(seen.shape[1:]))
+    return [slice(i, i + step) for i in range(0, len(seen), step)]
+
+
+def _dot(lib, a, b=None):
+    """Return the sums of a·b, or of a, over the last axis."""
+    size = a.shape[-1]
+    if size == 1:
+        return (a if b is None else a * b)[..., 0]
+    if lib is torch:
+        return (a if b is None else a * b).sum(-1)
+    b = np.ones(size, a.dtype) if b is None else b
+    rest = size // CHAIN * CHAIN
+    total = np.vecdot(a[..., rest:], b[..., rest:])
+    if rest:
+        chains = (c[..., :rest].reshape(*c.shape[:-1], -1, CHAIN) for c in (a, b))
+        total += np.vecdot(*chains).sum(-1)
+    return total
+
+
+def _weighted(weights, a):
+    """Return the sum over examples of a (n, K, J) with weights (n, K)."""
+    return (weights.T[:, None] @ a.swapaxes(0, 1))[:, 0]

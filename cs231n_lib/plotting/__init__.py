@@ -10,7 +10,11 @@ from cs231n_lib.plotting.foundations import (
     plot_layer_histograms,
     plot_unit_states,
 )
-from cs231n_lib.plotting.normalization import plot_computation_graph, plot_running_statistics
+from cs231n_lib.plotting.normalization import (
+    plot_computation_graph,
+    plot_normalization_axes,
+    plot_running_statistics,
+)
 from cs231n_lib.plotting.optim import (
     Landscape,
     animate_trajectories,
@@ -45,6 +49,7 @@ from cs231n_lib.plotting.training import (
     plot_timings,
     plot_train_eval_gap,
 )
+from cs231n_lib.plotting.variants import plot_photographs, plot_whitening
 
 __all__ = [
     "Landscape",
@@ -64,6 +69,8 @@ __all__ = [
     "plot_loss_and_rate",
     "plot_loss_by_rate",
     "plot_loss_curves",
+    "plot_normalization_axes",
+    "plot_photographs",
     "plot_point_clouds",
     "plot_ranking",
     "plot_rate_finder",
@@ -77,6 +84,7 @@ __all__ = [
     "plot_trajectories",
     "plot_trials",
     "plot_unit_states",
+    "plot_whitening",
     "ravine",
     "saddle",
     "two_valleys",

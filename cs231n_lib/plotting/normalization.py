@@ -1,4 +1,4 @@
-"""Pictures of normalization layers: running statistics, the computation graph."""
+"""Pictures of normalization layers: running statistics, the graph, what shares a mean."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -149,3 +149,119 @@ def _draw_edge(ax, start, end, forward, backward):
 def _numbers(values):
     texts = [f"{value + 0.0:.2g}".replace("-", "−") for value in np.round(np.ravel(values), 6)]
     return f"({', '.join(texts)})" if len(texts) > 1 else texts[0]
+
+
+# --------------------------------------------------------------------------- what shares a mean
+
+TOGETHER, APART = "#0060a8", "0.95"  # dark and light, in grey too
+DEPTH = np.array([0.45, 0.3])  # how far, right and up, the next example stands behind the first
+SIZE = (4, 6, 5)  # examples, channels and pixels of an image that are drawn
+
+
+def plot_normalization_axes(layers=None, shape=SIZE):
+    """Draw for each layer a block of numbers (N, C, pixels), those dark that share a mean.
+
+    Nothing is taken from a table: one number after the other is changed, and dark are those that
+    move the output at the starred place. Front face: the first example, channels from left to
+    right, pixels downwards.
+
+    Args:
+        layers: dict name -> function from x (N, C, H, W) to an output of the same shape, all
+            arrays; by default PyTorch's batch, layer, instance and group norm (two groups).
+        shape: (N, C, number of pixels) of the block.
+
+    >>> centred = lambda x: x - x.mean(axis=(2, 3), keepdims=True)
+    >>> figure = plot_normalization_axes({"instance norm": centred})
+    >>> plt.close(figure)
+    """
+    layers = layers or _built_in_layers()
+    size = (3.2 * len(layers), 3.0)
+    figure, axes = plt.subplots(1, len(layers), figsize=size, squeeze=False, layout="constrained")
+    for ax, (name, function) in zip(axes[0], layers.items(), strict=True):
+        together = _moves_the_output(function, shape)
+        _draw_block(ax, together)
+        ax.set_title(f"{name}\none mean over {_axes_in_words(together)}", fontsize=11)
+    return figure
+
+
+def _built_in_layers():
+    from torch import from_numpy
+    from torch.nn import functional
+
+    return {
+        "batch norm": lambda x: functional.batch_norm(
+            from_numpy(x), None, None, training=True
+        ).numpy(),
+        "layer norm": lambda x: functional.layer_norm(from_numpy(x), x.shape[1:]).numpy(),
+        "instance norm": lambda x: functional.instance_norm(from_numpy(x)).numpy(),
+        "group norm": lambda x: functional.group_norm(from_numpy(x), 2).numpy(),
+    }
+
+
+def _moves_the_output(function, shape):
+    """Return which numbers of a block move the output at its front, right, upper corner."""
+    N, C, pixels = shape
+    x = np.random.default_rng(0).normal(size=(N, C, pixels, 1))
+    place = (0, C - 1, 0, 0)
+    before = function(x.copy())[place]
+    together = np.zeros(shape, bool)
+    for index in np.ndindex(shape):
+        moved = x.copy()
+        moved[*index, 0] += 1
+        together[index] = abs(function(moved)[place] - before) > 1e-9
+    return together
+
+
+def _axes_in_words(together):
+    """Say over which axes the dark numbers reach: all of C, or C/G of it."""
+    words = []
+    for axis, (name, size) in enumerate(zip(("N", "C", "H, W"), together.shape, strict=True)):
+        others = tuple(other for other in range(3) if other != axis)
+        reach = int(together.any(axis=others).sum())
+        if reach > 1:
+            words.append(name if reach == size else f"{name}/{size // reach}")
+    return ", ".join(words)
+
+
+def _draw_block(ax, together):
+    """Draw the three faces of a block that can be seen: front, right and top."""
+    N, C, pixels = together.shape
+    right, down = np.array([1.0, 0]), np.array([0, -1.0])
+    for c, p in np.ndindex(C, pixels):
+        _draw_cell(ax, c * right + p * down, right, down, together[0, c, p])
+    for n, p in np.ndindex(N, pixels):
+        _draw_cell(ax, C * right + p * down + n * DEPTH, DEPTH, down, together[n, C - 1, p])
+    for n, c in np.ndindex(N, C):
+        _draw_cell(ax, c * right + n * DEPTH, right, DEPTH, together[n, c, 0])
+
+    star = (C - 0.5) * right + 0.5 * down
+    ax.plot(*star, "*", ms=11, color="white", mec="black", mew=0.6)
+    back = N * DEPTH
+    _draw_axis(
+        ax, (0, -pixels - 0.6), (C, -pixels - 0.6), "channels C", (0, -0.15), "center", "top"
+    )
+    _draw_axis(ax, (-0.6, 0), (-0.6, -pixels), "pixels\nH, W", (-0.2, 0), "right", "center")
+    _draw_axis(
+        ax,
+        (-0.6, 0.3),
+        (back[0] - 0.6, back[1] + 0.3),
+        "examples\nN",
+        (-0.2, 0.3),
+        "right",
+        "center",
+    )
+    ax.set(xlim=(-3.4, C + back[0] + 0.3), ylim=(-pixels - 1.9, back[1] + 0.6), aspect="equal")
+    ax.axis("off")
+
+
+def _draw_cell(ax, corner, along, across, dark):
+    points = [corner, corner + along, corner + along + across, corner + across]
+    color, edge = (TOGETHER, "white") if dark else (APART, "0.6")
+    ax.add_patch(plt.Polygon(points, fc=color, ec=edge, lw=0.8))
+
+
+def _draw_axis(ax, start, end, text, offset, ha, va):
+    start, end = np.asarray(start), np.asarray(end)
+    arrow = {"arrowstyle": "->", "lw": 0.9, "shrinkA": 0, "shrinkB": 0}
+    ax.annotate("", xy=end, xytext=start, arrowprops=arrow)
+    ax.text(*((start + end) / 2 + offset), text, ha=ha, va=va, fontsize=9)

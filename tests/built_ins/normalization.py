@@ -7,7 +7,7 @@ first is translated here, the second is a Variant that earns full marks with a r
 import numpy as np
 import scipy.signal
 import torch
-from torch.nn.functional import batch_norm
+from torch.nn.functional import batch_norm, group_norm, instance_norm, layer_norm
 from torch.nn.utils.fusion import fuse_linear_bn_weights
 
 
@@ -33,6 +33,43 @@ def backward(dout, cache):
         leaves = [t.clone().requires_grad_() for t in (x, gamma, beta)]
         out = batch_norm(leaves[0], None, None, *leaves[1:], training=True, eps=eps)
         return torch.autograd.grad(out, leaves, dout.clone())
+
+
+def layer(x, gamma, beta, eps):
+    """Layer norm of rows."""
+    return layer_norm(x, gamma.shape, gamma, beta, eps)
+
+
+def instance(x, gamma, beta, eps):
+    """Instance norm of images."""
+    return instance_norm(x, None, None, gamma, beta, eps=eps)
+
+
+def groups(x, gamma, beta, G, eps):
+    """Group norm of images, with gamma and beta of shape (1, C, 1, 1)."""
+    return group_norm(x, G, gamma.flatten(), beta.flatten(), eps)
+
+
+def within_examples(function):
+    """Return the forward and the backward pass of a layer without running statistics."""
+
+    def forward(x, gamma, beta, *rest):
+        *extra, options = rest
+        extra.append(options.get("eps", 1e-5))
+        return function(x, gamma, beta, *extra), (x, gamma, beta, extra)
+
+    def backward(dout, cache):
+        *arrays, extra = cache
+        with torch.inference_mode(False), torch.enable_grad():
+            leaves = [t.clone().requires_grad_() for t in arrays]
+            return torch.autograd.grad(function(*leaves, *extra), leaves, dout.clone())
+
+    return forward, backward
+
+
+layer_forward, layer_backward = within_examples(layer)
+instance_forward, instance_backward = within_examples(instance)
+group_forward, group_backward = within_examples(groups)
 
 
 def fold(W, b, gamma, beta, bn_param):
@@ -62,11 +99,23 @@ BUILT_INS = {
     "batchnorm_backward_alt": backward,
     "spatial_batchnorm_forward": forward,
     "spatial_batchnorm_backward": backward,
+    "layernorm_forward": layer_forward,
+    "layernorm_backward": layer_backward,
+    "instancenorm_forward": instance_forward,
+    "instancenorm_backward": instance_backward,
+    "spatial_groupnorm_forward": group_forward,
+    "spatial_groupnorm_backward": group_backward,
     "fold_batchnorm": fold,
     "effective_learning_rate": effective_rate,
     "debias_running": debias,
 }
-WITHOUT = {"separating_input": "it is a search for an input"}
+NO_LAYER = "neither PyTorch nor SciPy has this layer; tests/test_decorrelated.py has oracles for it"
+WITHOUT = {
+    "separating_input": "it is a search for an input",
+    "separating_groups": "it is a search for an input",
+    "decorrelated_batchnorm_forward": NO_LAYER,
+    "decorrelated_batchnorm_backward": NO_LAYER,
+}
 REMARKED = {  # the Variant whose remark a built-in earns
     "batchnorm_forward": "unbiased running variance",
     "spatial_batchnorm_forward": "unbiased running variance",

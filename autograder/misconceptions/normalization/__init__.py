@@ -1,8 +1,16 @@
 """Wrong and other right answers of the family `normalization`."""
 
-from autograder.misconceptions.normalization import backward, consequences, forward, images
-from autograder.misconceptions.normalization.equivalent import EQUIVALENT
-from autograder.misconceptions.normalization.variants import VARIANTS
+from autograder.misconceptions.normalization import (
+    backward,
+    consequences,
+    decorrelated,
+    equivalent,
+    forward,
+    groups,
+    groups_variants,
+    images,
+    variants,
+)
 
 MISCONCEPTIONS = (
     *forward.FORWARD,
@@ -14,5 +22,8 @@ MISCONCEPTIONS = (
     *consequences.EFFECTIVE_RATE,
     *consequences.DEBIAS,
     *consequences.SEPARATING,
+    *groups.MISCONCEPTIONS,
+    *decorrelated.MISCONCEPTIONS,
 )
-__all__ = ["EQUIVALENT", "MISCONCEPTIONS", "VARIANTS"]
+VARIANTS = (*variants.VARIANTS, *groups_variants.VARIANTS, *decorrelated.VARIANTS)
+EQUIVALENT = equivalent.EQUIVALENT | decorrelated.EQUIVALENT

@@ -9,6 +9,54 @@ WIDER = "right, in more memory than needed; a remark says so"
 SAME_SHAPE = "only the shape is read, and it is the same"
 CACHE = "the cache is between the student's two functions; the backward exercise tries it"
 NEGATIVE = "NumPy takes any negative size for the unknown one"
+AXES = "the same axes in another order"
+
+
+DOUBLE = "keepdims=True, dtype=float).astype(x.dtype)"
+
+
+def centred_twice(x, axes, turned=None):
+    """Return the mutants of a forward pass within one example; `turned` are the axes reordered."""
+    lines = {
+        f"mu = {x}.mean(axis={axes}, keepdims=True, dtype=float)": WIDER,
+        f"mu = {x}.mean(axis={axes}, keepdims=True).astype(x.dtype)": SINGLE,
+        f"mu = {x}.mean({DOUBLE}": CENTRED_AGAIN,
+        f"x_mu = {x} + mu": CENTRED_AGAIN,
+        f"x_mu += x_mu.mean(axis={axes}, keepdims=True)": ROUNDING,
+        "x_mu -= x_mu.mean(keepdims=True)": ROUNDING,
+        f"left out: x_mu -= x_mu.mean(axis={axes}, keepdims=True)": ROUNDING,
+        f"var = (x_mu ** 2).mean(axis={axes}, keepdims=True, dtype=float)": WIDER,
+        f"var = (x_mu ** 2).mean(axis={axes}, keepdims=True).astype(x.dtype)": SINGLE,
+        "return (out, (...": CACHE,
+    }
+    if turned:
+        lines |= {
+            f"mu = {x}.mean(axis={turned}, {DOUBLE}": AXES,
+            f"x_mu -= x_mu.mean(axis={turned}, keepdims=True)": AXES,
+            f"var = (x_mu ** 2).mean(axis={turned}, {DOUBLE}": AXES,
+        }
+    return lines
+
+
+def with_few_numbers(axes):
+    """Return the mutants that are right where a mean runs over a few numbers of x itself."""
+    return {
+        f"mu = x.sum(axis={axes}, {DOUBLE}": CENTRED_AGAIN,
+        f"x_mu -= x_mu.sum(axis={axes}, keepdims=True)": ROUNDING,
+        f"var = (x_mu ** 2).mean(axis={axes}, keepdims=True, dtype=float).astype(x_mu.dtype)": (
+            "x_mu has the dtype of x"
+        ),
+    }
+
+
+def sums_reordered(ending=")"):
+    """Return the mutants of dbeta and dgamma over N, H and W."""
+    return {
+        f"{name}.sum(axis={axes}{ending}": AXES
+        for name in ("dbeta = dout", "dgamma = (dout * x_hat)")
+        for axes in ("(2, 0, 3)", "(0, 3, 2)")
+    }
+
 
 EQUIVALENT = {
     "normalization.batchnorm_forward": {
@@ -40,6 +88,26 @@ EQUIVALENT = {
     },
     "normalization.spatial_batchnorm_backward": {
         "rows = dout.transpose(1, 0, 2, 3).reshape(C, -2).T": NEGATIVE,
+    },
+    "normalization.layernorm_forward": centred_twice("x", "1") | with_few_numbers("1"),
+    "normalization.instancenorm_forward": {
+        **centred_twice("x", "(2, 3)", turned="(3, 2)"),
+        **with_few_numbers("(2, 3)"),
+    },
+    "normalization.instancenorm_backward": {
+        **sums_reordered(),
+        "mean = dout.mean(axis=(3, 2), keepdims=True)": AXES,
+        "share = (dout * x_hat).mean(axis=(3, 2), keepdims=True)": AXES,
+    },
+    "normalization.spatial_groupnorm_forward": {
+        **centred_twice("groups", "1"),
+        "groups = x.reshape(len(x) * G, -2)": NEGATIVE,
+    },
+    "normalization.spatial_groupnorm_backward": {
+        **sums_reordered(", keepdims=True)"),
+        "dx_hat = (dout * gamma).reshape(len(std), -2)": NEGATIVE,
+        "h = x_hat.reshape(len(std), -2)": NEGATIVE,
+        "return (dx.reshape(x_hat.shape), dgamma, dbeta)": SAME_SHAPE,
     },
     "normalization.separating_input": {"...": "any input that separates is a right answer"},
 }

@@ -1,0 +1,107 @@
+"""Layer, instance and group normalization: statistics within one example."""
+
+from types import MappingProxyType
+
+from autograder.exercises.normalization.shared import (
+    PRECISION,
+    Normalization,
+    backward_checks,
+    checks,
+    defaults,
+    exercise,
+    large_mean,
+    output,
+    types_and_inputs,
+)
+from autograder.judge import same_dtype
+
+C, G = 8, 2  # neither C nor C / G can be taken for G, G² or another axis
+
+LAYER = Normalization(
+    "layernorm_forward", "layernorm_backward", shape=(7, 5), axes=(1,), one_mean=(1,)
+)
+INSTANCE = Normalization(
+    "instancenorm_forward",
+    "instancenorm_backward",
+    shape=(3, 4, 2, 5),
+    axes=(2, 3),
+    one_mean=(1, 1),
+)
+GROUP = Normalization(
+    "spatial_groupnorm_forward",
+    "spatial_groupnorm_backward",
+    shape=(3, C, 5, 7),
+    view=(3, G, C // G, 5, 7),
+    axes=(2, 3, 4),
+    one_mean=(1, slice(C // G, C)),
+    parameters=(1, -1, 1, 1),
+    extra=(G,),
+)
+
+
+def forward_checks(norm, one_mean, points, identities=MappingProxyType({})):
+    """Return the checks of a forward pass that looks at one example at a time.
+
+    Args:
+        norm: what is tried.
+        one_mean: words for numbers that share a mean.
+        points: of the checks, in order.
+        identities: {title: what stands before the options} of further checks of the output.
+    """
+
+    def alone(impl, rng):
+        x, gamma, beta = norm.arrays(rng)
+        return {"out": norm.call(impl, (x[:1], gamma, beta))[0]}
+
+    scenarios = {
+        "output of a batch": (output(norm), None),
+        f"{one_mean}, default eps": (defaults(norm), None),
+        "an example alone gives what it gives in a batch": (alone, None),
+        **{title: (output(norm, extra), None) for title, extra in identities.items()},
+        "float32 around a mean of 10,000": (large_mean(norm), None),
+        PRECISION: (types_and_inputs(norm), same_dtype),
+    }
+    return checks(scenarios, points)
+
+
+LAYER_FORWARD = exercise(
+    "Layer normalization, forward",
+    "layernorm_forward",
+    forward_checks(LAYER, "a constant example", (3, 2, 1.5, 1.5, 1)),
+    "15",
+)
+LAYER_BACKWARD = exercise(
+    "Layer normalization, backward",
+    "layernorm_forward layernorm_backward",
+    backward_checks(LAYER, (1, 1, 1, 1, 1, 2, 1)),
+    "15",
+)
+INSTANCE_FORWARD = exercise(
+    "Instance normalization, forward",
+    "instancenorm_forward",
+    forward_checks(INSTANCE, "a constant channel of an image", (2, 1, 1, 1, 1)),
+    "16",
+)
+INSTANCE_BACKWARD = exercise(
+    "Instance normalization, backward",
+    "instancenorm_forward instancenorm_backward",
+    backward_checks(INSTANCE, (0.5, 0.5, 0.5, 0.5, 0.5, 1.5, 1)),
+    "16",
+)
+GROUP_FORWARD = exercise(
+    "Group normalization, forward",
+    "spatial_groupnorm_forward",
+    forward_checks(
+        GROUP,
+        "a constant group of channels",
+        (2.5, 1.5, 1, 1, 1, 1, 1),
+        {"G = 1: layer norm over all of an image": (1,), "G = C: instance norm": (C,)},
+    ),
+    "18",
+)
+GROUP_BACKWARD = exercise(
+    "Group normalization, backward",
+    "spatial_groupnorm_forward spatial_groupnorm_backward",
+    backward_checks(GROUP, (1, 1, 1, 1, 1, 2, 1)),
+    "18",
+)

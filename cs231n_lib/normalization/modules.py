@@ -1,0 +1,511 @@
+"""Normalization layers for networks in PyTorch, around the functions of `in_torch`.
+
+For each technique an `autograd.Function` with our backward pass, and a module that drops in for
+PyTorch's own: same arguments, same results, same state_dict.
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.autograd.function import once_differentiable
+
+from cs231n_lib.errors import divisor
+from cs231n_lib.normalization.in_torch import (
+    batchnorm_backward_alt,
+    batchnorm_forward,
+    decorrelated_batchnorm_backward,
+    decorrelated_batchnorm_forward,
+    instancenorm_backward,
+    instancenorm_forward,
+    layernorm_backward,
+    layernorm_forward,
+    spatial_batchnorm_forward,
+    spatial_groupnorm_backward,
+    spatial_groupnorm_forward,
+)
+
+
+class BatchNormFunction(torch.autograd.Function):
+    """Train-mode batch normalization for autograd: our forward pass, our backward pass.
+
+    Slide 12. Ioffe & Szegedy 2015, arXiv:1502.03167.
+
+    >>> x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    >>> gamma, beta = torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
+    >>> layer = lambda x, gamma, beta: BatchNormFunction.apply(x, gamma, beta, {})
+    >>> torch.autograd.gradcheck(layer, (x, gamma, beta))
+    True
+    """
+
+    @staticmethod
+    def forward(ctx, x, gamma, beta, bn_param):
+        """Return (N, D) `out`; `bn_param` is read and updated as in `batchnorm_forward`."""
+        if bn_param.get("mode", "train") != "train":
+            raise ValueError(
+                "BatchNormFunction: bn_param['mode'] must be 'train', because the backward pass is "
+                "that of train mode; in test mode call batchnorm_forward, which autograd can follow"
+            )
+        out, cache = batchnorm_forward(x, gamma, beta, bn_param)
+        ctx.save_for_backward(*cache)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dout):
+        """Return the gradients of x, gamma and beta, and None for bn_param."""
+        return *batchnorm_backward_alt(dout, ctx.saved_tensors), None
+
+
+class BatchNorm1d(nn.Module):
+    """Batch normalization layer, a drop-in for `torch.nn.BatchNorm1d` on (N, D) inputs.
+
+    Same state_dict and PyTorch's conventions: `momentum` is the share of the *new* value, and the
+    running variance is the unbiased one. `momentum=None` averages all batches equally. It always
+    has a scale, a shift and running statistics.
+
+    Raises:
+        ValueError: when the input has the wrong number of dimensions or of features, or when a
+            training batch has one value per channel.
+
+    Slides 11–13. Ioffe & Szegedy 2015, arXiv:1502.03167.
+
+    >>> layer = BatchNorm1d(3)
+    >>> layer.load_state_dict(nn.BatchNorm1d(3).state_dict())
+    <All keys matched successfully>
+    >>> layer(torch.randn(4, 3)).shape
+    torch.Size([4, 3])
+    """
+
+    input_dims = 2
+
+    def __init__(self, num_features, eps=1e-5, momentum=0.1):
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_var", torch.ones(num_features))
+        self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x):
+        """Normalize x by its batch statistics in training, by the running ones in evaluation."""
+        if x.dim() != self.input_dims or x.shape[1] != self.num_features:
+            expected = "(N, C)" if self.input_dims == 2 else "(N, C, H, W)"
+            raise ValueError(
+                f"{type(self).__name__}: the input must be {expected} with C = "
+                f"{self.num_features}, but its shape is {tuple(x.shape)}"
+            )
+        channels_first = x.movedim(1, 0)
+        rows = channels_first.reshape(self.num_features, -1).T  # (N, D) or (N·H·W, C)
+        out = self._normalize_batch(rows) if self.training else self._normalize_running(rows)
+        out = out.T.reshape(channels_first.shape).movedim(0, 1)
+        return out.contiguous()  # as PyTorch's own, so that view() works on it
+
+    def _normalize_batch(self, rows):
+        N = len(rows)
+        if N == 1:
+            raise ValueError(
+                f"{type(self).__name__}: training needs more than one value per channel, got 1; "
+                "use a larger batch, or call eval() first"
+            )
+        batch = {"eps": self.eps, "momentum": 0.0}  # leaves this batch's own statistics
+        out = BatchNormFunction.apply(rows, self.weight, self.bias, batch)
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            share = self.momentum
+            if share is None:
+                share = 1 / int(self.num_batches_tracked)
+            self.running_mean.lerp_(batch["running_mean"].to(self.running_mean), share)
+            unbiased = batch["running_var"].to(self.running_var) * (N / (N - 1))
+            self.running_var.lerp_(unbiased, share)
+        return out
+
+    def _normalize_running(self, rows):
+        running = {
+            "mode": "test",
+            "eps": self.eps,
+            "running_mean": self.running_mean,
+            "running_var": self.running_var,
+        }
+        return batchnorm_forward(rows, self.weight, self.bias, running)[0]
+
+    def extra_repr(self):
+        """Show the settings, as PyTorch's layer does."""
+        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"
+
+
+class BatchNorm2d(BatchNorm1d):
+    """Batch normalization layer for images, a drop-in for `torch.nn.BatchNorm2d`.
+
+    Input (N, C, H, W); arguments, state and errors as for `BatchNorm1d`.
+
+    Slide 14. Ioffe & Szegedy 2015, section 3.2.
+
+    >>> BatchNorm2d(3)(torch.randn(2, 3, 4, 5)).shape
+    torch.Size([2, 3, 4, 5])
+    """
+
+    input_dims = 4
+
+
+class LayerNormFunction(torch.autograd.Function):
+    """Layer normalization for autograd: our forward pass, our backward pass.
+
+    Slide 15. Ba, Kiros & Hinton 2016, arXiv:1607.06450.
+
+    >>> x = torch.randn(5, 3, dtype=torch.float64, requires_grad=True)
+    >>> gamma, beta = torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
+    >>> layer = lambda x, gamma, beta: LayerNormFunction.apply(x, gamma, beta, {"eps": 0.1})
+    >>> torch.autograd.gradcheck(layer, (x, gamma, beta))
+    True
+    """
+
+    @staticmethod
+    def forward(ctx, x, gamma, beta, ln_param):
+        """Return (N, D) `out`; `ln_param` is read as in `layernorm_forward`."""
+        out, cache = layernorm_forward(x, gamma, beta, ln_param)
+        ctx.save_for_backward(*cache)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dout):
+        """Return the gradients of x, gamma and beta, and None for ln_param."""
+        return *layernorm_backward(dout, ctx.saved_tensors), None
+
+
+class InstanceNormFunction(torch.autograd.Function):
+    """Instance normalization for autograd: our forward pass, our backward pass.
+
+    Slide 16. Ulyanov, Vedaldi & Lempitsky 2017, arXiv:1701.02096.
+
+    >>> x = torch.randn(2, 3, 2, 4, dtype=torch.float64, requires_grad=True)
+    >>> gamma, beta = torch.rand(2, 3, dtype=torch.float64, requires_grad=True)
+    >>> layer = lambda x, gamma, beta: InstanceNormFunction.apply(x, gamma, beta, {"eps": 0.1})
+    >>> torch.autograd.gradcheck(layer, (x, gamma, beta))
+    True
+    """
+
+    @staticmethod
+    def forward(ctx, x, gamma, beta, in_param):
+        """Return (N, C, H, W) `out`; `in_param` is read as in `instancenorm_forward`."""
+        out, cache = instancenorm_forward(x, gamma, beta, in_param)
+        ctx.save_for_backward(*cache)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dout):
+        """Return the gradients of x, gamma and beta, and None for in_param."""
+        return *instancenorm_backward(dout, ctx.saved_tensors), None
+
+
+class GroupNormFunction(torch.autograd.Function):
+    """Group normalization for autograd: our forward pass, our backward pass.
+
+    Slide 18. Wu & He 2018, arXiv:1803.08494.
+
+    >>> x = torch.randn(2, 6, 2, 3, dtype=torch.float64, requires_grad=True)
+    >>> gamma, beta = torch.rand(2, 1, 6, 1, 1, dtype=torch.float64, requires_grad=True)
+    >>> layer = lambda x, gamma, beta: GroupNormFunction.apply(x, gamma, beta, 3, {"eps": 0.1})
+    >>> torch.autograd.gradcheck(layer, (x, gamma, beta))
+    True
+    """
+
+    @staticmethod
+    def forward(ctx, x, gamma, beta, G, gn_param):
+        """Return (N, C, H, W) `out`; arguments as in `spatial_groupnorm_forward`."""
+        out, cache = spatial_groupnorm_forward(x, gamma, beta, G, gn_param)
+        ctx.save_for_backward(*cache)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dout):
+        """Return the gradients of x, gamma and beta, and None for G and gn_param."""
+        return *spatial_groupnorm_backward(dout, ctx.saved_tensors), None, None
+
+
+class _Affine(nn.Module):
+    """A scale and a shift as PyTorch's layers have them: both, the scale alone, or neither."""
+
+    def _add_parameters(self, shape, affine, bias):
+        weight = nn.Parameter(torch.ones(shape)) if affine else None
+        shift = nn.Parameter(torch.zeros(shape)) if affine and bias else None
+        self.register_parameter("weight", weight)
+        self.register_parameter("bias", shift)
+
+    def _scale_and_shift(self, x, shape):
+        """Return weight and bias in the given shape, 1 and 0 where there are none."""
+        weight = x.new_ones(shape) if self.weight is None else self.weight.reshape(shape)
+        bias = x.new_zeros(shape) if self.bias is None else self.bias.reshape(shape)
+        return weight, bias
+
+
+class LayerNorm(_Affine):
+    """Layer normalization layer, a drop-in for `torch.nn.LayerNorm`.
+
+    Args:
+        normalized_shape: of the last dimensions, over which one mean runs: D, or (C, H, W).
+        eps: added to the variance; elementwise_affine: whether there is a scale, and with `bias` a
+            shift.
+
+    Raises:
+        ValueError: when the last dimensions of the input are others.
+
+    Slide 15. Ba, Kiros & Hinton 2016, arXiv:1607.06450.
+
+    >>> layer = LayerNorm((3, 4))
+    >>> layer.load_state_dict(nn.LayerNorm((3, 4)).state_dict())
+    <All keys matched successfully>
+    >>> layer(torch.randn(5, 2, 3, 4)).shape
+    torch.Size([5, 2, 3, 4])
+    """
+
+    def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True):
+        super().__init__()
+        shape = [normalized_shape] if isinstance(normalized_shape, int) else normalized_shape
+        self.normalized_shape, self.eps = tuple(shape), eps
+        self._add_parameters(self.normalized_shape, elementwise_affine, bias)
+
+    def forward(self, x):
+        """Normalize x over its last dimensions."""
+        if x.shape[-len(self.normalized_shape) :] != self.normalized_shape:
+            raise ValueError(
+                f"LayerNorm: the last dimensions of the input must be {self.normalized_shape}, "
+                f"but its shape is {tuple(x.shape)}"
+            )
+        rows = x.reshape(-1, math.prod(self.normalized_shape))
+        parameters = self._scale_and_shift(x, rows.shape[1:])
+        return LayerNormFunction.apply(rows, *parameters, {"eps": self.eps}).reshape(x.shape)
+
+    def extra_repr(self):
+        """Show the settings, as PyTorch's layer does."""
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, "
+            f"elementwise_affine={self.weight is not None}, bias={self.bias is not None}"
+        )
+
+
+class InstanceNorm2d(_Affine):
+    """Instance normalization layer, a drop-in for `torch.nn.InstanceNorm2d` on (N, C, H, W).
+
+    Without scale, shift and running statistics unless asked for, as PyTorch's own.
+
+    Args:
+        num_features: C; eps: added to the variance.
+        affine: whether there is a scale, and with `bias` a shift.
+        momentum: share of the *new* value in the running statistics.
+        track_running_stats: keep the means of the images' statistics, and use them after `eval()`.
+            PyTorch's own keeps `num_batches_tracked` at 0 all the time, and so does this.
+
+    Raises:
+        ValueError: when the input is not (N, C, H, W), or has one value per channel of an image
+            while its own statistics are used.
+
+    Slide 16. Ulyanov, Vedaldi & Lempitsky 2017, arXiv:1701.02096.
+
+    >>> InstanceNorm2d(3, affine=True)(torch.randn(2, 3, 4, 5)).shape
+    torch.Size([2, 3, 4, 5])
+    """
+
+    def __init__(
+        self,
+        num_features,
+        eps=1e-5,
+        momentum=0.1,
+        affine=False,
+        track_running_stats=False,
+        *,
+        bias=True,
+    ):
+        super().__init__()
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.track_running_stats = track_running_stats
+        self._add_parameters(num_features, affine, bias)
+        if track_running_stats:
+            self.register_buffer("running_mean", torch.zeros(num_features))
+            self.register_buffer("running_var", torch.ones(num_features))
+            self.register_buffer("num_batches_tracked", torch.tensor(0))
+
+    def forward(self, x):
+        """Normalize each channel of each image; after `eval()` perhaps by running statistics."""
+        if x.dim() != 4 or x.shape[1] != self.num_features:
+            raise ValueError(
+                f"InstanceNorm2d: the input must be (N, C, H, W) with C = {self.num_features}, "
+                f"but its shape is {tuple(x.shape)}"
+            )
+        weight, bias = self._scale_and_shift(x, self.num_features)
+        if self.track_running_stats and not self.training:
+            running = {"running_mean": self.running_mean, "running_var": self.running_var}
+            param = {"mode": "test", "eps": self.eps, **running}
+            return spatial_batchnorm_forward(x, weight, bias, param)[0].contiguous()
+        if x.shape[2] * x.shape[3] == 1:
+            raise ValueError(
+                "InstanceNorm2d: an image needs more than one value per channel, got 1; use larger "
+                "images, or no normalization here"
+            )
+        if self.track_running_stats:
+            self._track(x)
+        return InstanceNormFunction.apply(x, weight, bias, {"eps": self.eps})
+
+    @torch.no_grad()
+    def _track(self, x):
+        mean, var = x.mean(dim=(2, 3)), x.var(dim=(2, 3))  # (N, C); unbiased, as PyTorch's own
+        for buffer, new in ((self.running_mean, mean), (self.running_var, var)):
+            buffer.lerp_(new.mean(dim=0).to(buffer), self.momentum)
+
+    def extra_repr(self):
+        """Show the settings, as PyTorch's layer does."""
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
+            f"affine={self.weight is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class GroupNorm(_Affine):
+    """Group normalization layer, a drop-in for `torch.nn.GroupNorm`.
+
+    Args:
+        num_groups: G; num_channels: C, of which G is a divisor.
+        eps: added to the variance; affine: whether there is a scale, and with `bias` a shift.
+
+    Raises:
+        ValueError: when G does not divide C, or axis 1 of the input is not C long.
+
+    Slide 18. Wu & He 2018, arXiv:1803.08494.
+
+    >>> GroupNorm(2, 6)(torch.randn(4, 6, 5, 3)).shape
+    torch.Size([4, 6, 5, 3])
+    """
+
+    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, *, bias=True):
+        super().__init__()
+        divisor("C")("GroupNorm: num_groups", num_groups, {"C": (num_channels, "num_channels")})
+        self.num_groups, self.num_channels, self.eps = num_groups, num_channels, eps
+        self._add_parameters(num_channels, affine, bias)
+
+    def forward(self, x):
+        """Normalize each group of channels of each example."""
+        if x.dim() < 2 or x.shape[1] != self.num_channels:
+            raise ValueError(
+                f"GroupNorm: the input must be (N, C, ...) with C = {self.num_channels}, but its "
+                f"shape is {tuple(x.shape)}"
+            )
+        images = x.reshape(len(x), self.num_channels, -1, 1)  # any number of dimensions
+        parameters = self._scale_and_shift(x, (1, self.num_channels, 1, 1))
+        param = {"eps": self.eps}
+        return GroupNormFunction.apply(images, *parameters, self.num_groups, param).reshape(x.shape)
+
+    def extra_repr(self):
+        """Show the settings, as PyTorch's layer does."""
+        affine = self.weight is not None
+        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={affine}"
+
+
+class DecorrelatedBatchNormFunction(torch.autograd.Function):
+    """Train-mode decorrelated batch normalization for autograd: our forward, our backward pass.
+
+    Slide 19. Huang et al. 2018, arXiv:1804.08450.
+
+    >>> x = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
+    >>> gamma, beta = torch.rand(2, 4, dtype=torch.float64, requires_grad=True)
+    >>> param = {"group_size": 2, "eps": 0.1}
+    >>> layer = lambda *args: DecorrelatedBatchNormFunction.apply(*args, param)
+    >>> torch.autograd.gradcheck(layer, (x, gamma, beta))
+    True
+    """
+
+    @staticmethod
+    def forward(ctx, x, gamma, beta, dbn_param):
+        """Return (N, D) `out`; `dbn_param` is used as in `decorrelated_batchnorm_forward`."""
+        if dbn_param.get("mode", "train") != "train":
+            raise ValueError(
+                "DecorrelatedBatchNormFunction: dbn_param['mode'] must be 'train', because the "
+                "backward pass is that of train mode; in test mode call "
+                "decorrelated_batchnorm_forward, which autograd can follow"
+            )
+        out, cache = decorrelated_batchnorm_forward(x, gamma, beta, dbn_param)
+        ctx.save_for_backward(*cache)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, dout):
+        """Return the gradients of x, gamma and beta, and None for dbn_param."""
+        return *decorrelated_batchnorm_backward(dout, ctx.saved_tensors), None
+
+
+class DecorrelatedBatchNorm(nn.Module):
+    """Decorrelated batch normalization layer, for (N, C) and for images (N, C, H, W).
+
+    Used like `torch.nn.BatchNorm2d`, with its conventions: `momentum` is the share of the *new*
+    value; the running mean starts at 0, the running whitening matrices at the identity. Of images,
+    every pixel is a row. Inputs in half precision are whitened in float32.
+
+    Args:
+        num_features: C; group_size: K neighbouring channels are whitened together, all of them
+            unless given; K must divide C.
+        eps: added to the eigenvalues of the covariance; momentum: see above.
+
+    Raises:
+        ValueError: when K does not divide C, when axis 1 of the input is not C long, or when a
+            training batch has one value per channel.
+
+    Slide 19. Huang et al. 2018, arXiv:1804.08450.
+
+    >>> DecorrelatedBatchNorm(6, group_size=3)(torch.randn(2, 6, 4, 5)).shape
+    torch.Size([2, 6, 4, 5])
+    """
+
+    def __init__(self, num_features, group_size=None, eps=1e-5, momentum=0.1):
+        super().__init__()
+        size = num_features if group_size is None else group_size
+        divisor("C")("DecorrelatedBatchNorm: group_size", size, {"C": (num_features, "the layer")})
+        self.num_features, self.group_size = num_features, size
+        self.eps, self.momentum = eps, momentum
+        self.weight = nn.Parameter(torch.ones(num_features))
+        self.bias = nn.Parameter(torch.zeros(num_features))
+        self.register_buffer("running_mean", torch.zeros(num_features))
+        self.register_buffer("running_zca", torch.eye(size).repeat(num_features // size, 1, 1))
+
+    def forward(self, x):
+        """Whiten x by its batch statistics in training, by the running ones in evaluation."""
+        if x.dim() < 2 or x.shape[1] != self.num_features:
+            raise ValueError(
+                f"DecorrelatedBatchNorm: the input must be (N, C) or (N, C, H, W) with C = "
+                f"{self.num_features}, but its shape is {tuple(x.shape)}"
+            )
+        channels_last = x.movedim(1, -1)
+        rows = channels_last.reshape(-1, self.num_features)  # (N, C) or (N·H·W, C)
+        rows = rows.to(torch.promote_types(x.dtype, torch.float32))
+        out = self._normalize(rows).to(x.dtype)
+        return out.reshape(channels_last.shape).movedim(-1, 1).contiguous()
+
+    def _normalize(self, rows):
+        param = {"eps": self.eps, "group_size": self.group_size}
+        parameters = self.weight.to(rows), self.bias.to(rows)
+        if not self.training:
+            running = {"running_mean": self.running_mean, "running_zca": self.running_zca}
+            param |= {"mode": "test"} | {key: value.to(rows) for key, value in running.items()}
+            return decorrelated_batchnorm_forward(rows, *parameters, param)[0]
+        if len(rows) == 1:
+            raise ValueError(
+                "DecorrelatedBatchNorm: training needs more than one value per channel, got 1; use "
+                "a larger batch, or call eval() first"
+            )
+        param["momentum"] = 0.0  # leaves this batch's own statistics
+        out = DecorrelatedBatchNormFunction.apply(rows, *parameters, param)
+        with torch.no_grad():
+            for key in ("running_mean", "running_zca"):
+                buffer = getattr(self, key)
+                buffer.lerp_(param[key].to(buffer), self.momentum)
+        return out
+
+    def extra_repr(self):
+        """Show the settings."""
+        return (
+            f"{self.num_features}, group_size={self.group_size}, eps={self.eps}, "
+            f"momentum={self.momentum}"
+        )
