@@ -20,6 +20,7 @@ from typer.main import get_command
 
 import cs231n_lib
 from autograder.cli import app
+from autograder.lesson import all_lessons
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -225,6 +226,15 @@ def test_every_make_target_says_what_it_does():
     helped = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     described = set(re.findall(r"^make ([a-z-]+) +\S", helped.stdout, flags=re.MULTILINE))
     assert described == make_targets()
+
+
+def test_the_readme_lists_every_lesson_with_its_minutes():
+    row = r"^\| \[(\d\d) (.+?)\]\(notebooks/student/(.+?)\.ipynb\).*\| (\d+), (\d+) \|$"
+    listed = re.findall(row, read("README.md"), flags=re.MULTILINE)
+    assert listed == [
+        (lesson.number, lesson.title, lesson.name, *map(str, lesson.minutes))
+        for lesson in all_lessons()
+    ]
 
 
 def test_continuous_integration_runs_the_test_command_of_the_readme():
