@@ -5,7 +5,7 @@ Nothing here is an answer; scenarios run where a student's code runs.
 
 import numpy as np
 
-from autograder.spec import Exercise, Verdict
+from autograder.spec import Check, Exercise, Verdict
 
 DIRECTIONS = 2  # along which a student's own forward pass is differentiated
 STEP = 1e-5
@@ -88,6 +88,34 @@ def refuses(seen, expected):
     if seen.get("refused", np.array(0)).all():
         return Verdict(1)
     return failed("it went through, and should have raised a ValueError", "refused")
+
+
+def separation(title, points, outcomes, *, find, own, unfair, outcome):
+    """Return the check of "kill the bug": the student supplies an input that tells two apart.
+
+    Args:
+        title, points: of the check.
+        outcomes: what can be said, in sentences; the first: right and wrong differ.
+        find: (impl) -> x, the student's input.
+        own: (impl, x) -> out, what the student's own right function makes of it.
+        unfair: (x) -> place in `outcomes` of what x must not be, or 0.
+        outcome: (x, out) -> place in `outcomes` of what x and out show; out is None where there is
+            none.
+    """
+
+    def place(x, out):
+        return unfair(x) or outcome(x, out)
+
+    def separate(impl, rng):
+        x = find(impl)
+        observed = {"__x": x} if unfair(x) else {"__x": x, "__own": own(impl, x.copy())}
+        return {**observed, "outcome": np.array(place(x, observed.get("__own")))}
+
+    def separates(seen, expected):
+        found = place(seen.get("__x", np.array(0)), seen.get("__own"))
+        return failed(outcomes[found], "outcome") if found else Verdict(1)
+
+    return Check(title, points, separate, separates)
 
 
 def failed(message, key):
