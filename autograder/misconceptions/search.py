@@ -54,32 +54,32 @@ WRONG_SANITY_LOSS = wrong(
     (
         "the loss is a sum",
         "Hand in every example twice: the excess must stay the same.",
-        ("shifted[np.arange(N), y]).mean()", "shifted[np.arange(N), y]).sum()"),
+        ("below_top[np.arange(N), y]).mean()", "below_top[np.arange(N), y]).sum()"),
     ),
     (
         "exponential overflows",
         "exp(1000) is infinite in every type of number that you use. The softmax does not change "
         "when the same number is subtracted from all scores of an example: which one helps?",
-        ("shifted = scores - scores.max(axis=1, keepdims=True)", "shifted = scores"),
+        ("below_top = scores - scores.max(axis=1, keepdims=True)", "below_top = scores"),
     ),
     (
         "labels ignored",
         "Exchange two labels: the loss should change. Whose score does the cross-entropy look at?",
-        ("shifted[np.arange(N), y]", "shifted.mean(axis=1)"),
+        ("below_top[np.arange(N), y]", "below_top.mean(axis=1)"),
     ),
     (
         "softmax over the examples",
         "Probabilities of what should add up to 1: of the classes for one example, or of the "
         "examples for one class?",
-        ("np.exp(shifted).sum(axis=1)", "np.exp(shifted).sum(axis=0)"),
+        ("np.exp(below_top).sum(axis=1)", "np.exp(below_top).sum(axis=0)"),
     ),
     (
         "scores are changed",
         "After the call the caller's scores are no longer what they were: a statement such as -= "
         "writes into them.",
         (
-            "shifted = scores - scores.max(axis=1, keepdims=True)",
-            "scores -= scores.max(axis=1, keepdims=True)\n    shifted = scores",
+            "below_top = scores - scores.max(axis=1, keepdims=True)",
+            "scores -= scores.max(axis=1, keepdims=True)\n    below_top = scores",
         ),
     ),
 )

@@ -26,9 +26,9 @@ def sanity_loss(scores, y):
     0.0
     """
     N, C = scores.shape
-    shifted = scores - scores.max(axis=1, keepdims=True)  # (N, C) so that exp does not overflow
-    log_total = np.log(np.exp(shifted).sum(axis=1))  # (N,)
-    loss = (log_total - shifted[np.arange(N), y]).mean()  # Search.4
+    below_top = scores - scores.max(axis=1, keepdims=True)  # (N, C) so that exp does not overflow
+    log_total = np.log(np.exp(below_top).sum(axis=1))  # (N,)
+    loss = (log_total - below_top[np.arange(N), y]).mean()  # Search.4
     return loss - math.log(C)  # Search.5
 
 

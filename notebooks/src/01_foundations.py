@@ -461,7 +461,7 @@ print(f"too big: {np.mean(np.abs(big) > 0.99):.0%} of the activations of layer 1
 # 0.02. So far, so slide 5. But look at the gradients: they do *not* go to zero. From layer 10 to layer 1
 # they grow from 0.0043 to 8.6. The slope is tiny for most units, but not for all, and weights of
 # standard deviation 1 times a hundred units more than make up for it. "Gradients zero" is true of a
-# saturated unit, and not of this network; question 2 comes back to it (and `docs/lecture_errata.md`).
+# saturated unit, and not of this network; question 2 comes back to it.
 #
 # **Just right.** Activations and gradients have about the same size in all layers. The activations
 # still shrink a little, from 0.40 to 0.22, because tanh is only nearly a straight line.
