@@ -234,14 +234,14 @@ predicted(my_turned_ratio, ends["AdaGrad"][-1] / ends["SGD"][-1], "times the los
 
 
 # %% role="setup"
-X = np.c_[data.x_train.reshape(len(data.x_train), -1), np.ones(len(data.x_train))]
-Y = np.eye(len(data.classes))[data.y_train]
 MARKS = np.unique(np.logspace(0, 4, 25).astype(int))  # steps at which something is written down
 over_time = {}  # what is found, for this picture and the next
 
 
 def factors(rule, batch_size, learning_rate, seed=0, steps=MARKS[-1]):
     """Return the median factor on the gradient (w − next_w) / dw at the steps MARKS."""
+    X = np.c_[data.x_train.reshape(len(data.x_train), -1), np.ones(len(data.x_train))]
+    Y = np.eye(len(data.classes))[data.y_train]
     rng, W = np.random.default_rng(seed), np.zeros((X.shape[1], Y.shape[1]))
     config, found = {"learning_rate": learning_rate}, []
     for step in range(1, steps + 1):
