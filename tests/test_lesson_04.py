@@ -67,15 +67,15 @@ def test_momentum_replaces_the_condition_number_by_its_root():
         root, hill = np.sqrt(kappa), plotting.ravine(kappa)
         share = (root - 1) / (root + 1)
         ways = (
-            hill.path(sgd, 12_000, {"learning_rate": 2 / (1 + kappa)}),
+            hill.path(sgd, 6_000, {"learning_rate": 2 / (1 + kappa)}),
             hill.path(
                 sgd_momentum,
-                12_000,
+                6_000,
                 {"learning_rate": 4 / (1 + root) ** 2, "momentum": share**2},
             ),
             hill.path(
                 nesterov_lookahead,
-                12_000,
+                6_000,
                 {"learning_rate": 1 / kappa, "momentum": share},
                 lookahead=True,
             ),
@@ -85,11 +85,11 @@ def test_momentum_replaces_the_condition_number_by_its_root():
             [steps_until(lambda w: np.linalg.norm(w, axis=1) <= near, way) for way in ways]
         )
 
-    few, many = steps(100), steps(1600)
+    few, many = steps(49), steps(784)
     ratios = many / few
-    assert ratios[0] == pytest.approx(16, rel=0.01)
+    assert ratios[0] == pytest.approx(16, rel=0.02)  # a step more or less of 339
     assert (ratios[1:] > 3.5).all() and (ratios[1:] < 4.5).all()
-    assert few[1] < few[2] < few[0] / 4
+    assert few[1] < few[2] < few[0] / 3
 
 
 # ---------------------------------------------------------------------------- zero gradients

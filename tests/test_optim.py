@@ -92,7 +92,7 @@ def test_ten_thousand_steps_stay_within_rounding_of_the_built_in(name):
             optimizer.step()
         farthest = max(farthest, np.abs(w - theirs).max(), np.abs(ours - theirs).max())
     assert np.abs(theirs).max() > 1e-3, "the weights are where the noise keeps them"
-    assert farthest < 1e-12  # some thousand roundings of numbers near 1; the loss pulls together
+    assert farthest < 1e-13  # roundings of numbers near 1, forgotten again; seen: 3e-15
 
 
 @pytest.mark.parametrize("impl", (TORCH, TUNED), ids=lambda impl: impl.name)

@@ -133,6 +133,19 @@ def test_state_in_more_digits_than_needed_gets_a_remark():
     assert [text[:21] for text in remarks(report)] == ["Right, in more memory"]
 
 
+@pytest.mark.parametrize("name", ["sgd", "sgd_momentum", "nesterov"])
+def test_the_frameworks_own_optimizer_is_no_answer(name):
+    def borrowed(w, dw, config=None):
+        parameter = torch.nn.Parameter(w.clone())
+        parameter.grad = dw
+        torch.optim.SGD([parameter], lr=1e-2).step()
+        return parameter.detach(), config
+
+    report = report_on(f"optim.torch.{name}", borrowed)
+    assert report.score == 0
+    assert {row.message for row in report.rows} == {"shortcut"}
+
+
 # ------------------------------------------------------------------ functions that are passed in
 
 

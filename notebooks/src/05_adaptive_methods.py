@@ -20,12 +20,12 @@
 #
 # **Lesson 05 · CS231n 2018, lecture 7, slides 37–48 · core 120 minutes, all of it 160**
 #
-# One learning rate for a million weights is a compromise: too large for the steepest direction or too
-# small for all others. Momentum eases it. AdaGrad, RMSProp and Adam do away with it: every weight gets
-# a step of its own, from the gradients that this weight has seen. You will write the three in the
-# order in which they were invented, because each repairs the one before it. You will answer the
-# lecture's three questions with measurements. And at the end all seven methods of lecture 7 run the
-# same race, each with a learning rate found with the same effort.
+# One learning rate for a million weights is a compromise: too large for the steepest direction or
+# too small for all others. Momentum eases it. AdaGrad, RMSProp and Adam do away with it: every
+# weight gets a step of its own, from the gradients that this weight has seen. You will write the
+# three in the order in which they were invented, because each repairs the one before it. You will
+# answer the lecture's three questions with measurements. And at the end all seven methods of
+# lecture 7 run the same race, each with a learning rate found with the same effort.
 #
 # | part | you write | minutes |
 # |---|---|---|
@@ -77,9 +77,9 @@ print(data)
 # %% [markdown]
 # ## 1 The question
 #
-# A ravine has walls and a floor. Below, the wall is a hundred times as steep as the floor: the loss is
-# $\frac12 (x^2 + 100\, y^2)$, and its condition number is 100. Gradient descent (`sgd_update`, which
-# the course gives you) takes the same rate for both weights.
+# A ravine has walls and a floor. Below, the wall is a hundred times as steep as the floor: the loss
+# is $\frac12 (x^2 + 100\, y^2)$, and its condition number is 100. Gradient descent (`sgd_update`,
+# which the course gives you) takes the same rate for both weights.
 
 # %% role="experiment"
 ravine = plotting.ravine(100)
@@ -93,25 +93,28 @@ for name, way in ways.items():
 
 # %% [markdown]
 # The small rate settles the steep weight in a few steps and leaves the flat one where it was. The
-# large one makes the steep weight jump from wall to wall, and the flat one is still on its way. At a
-# rate of 0.02 the jumps would no longer shrink. The steep direction forbids what the flat one needs.
+# large one makes the steep weight jump from wall to wall, and the flat one is still on its way. At
+# a rate of 0.02 the jumps would no longer shrink. The steep direction forbids what the flat one
+# needs.
 #
 # ## 2 AdaGrad: divide by what the gradients were
 #
-# The idea in one picture is the one above with its axes stretched: if the steep weight were measured
-# in other units, the ravine would be a bowl. Nobody knows the right units. But whoever keeps a record
-# of a weight's gradients sees which weights are steep: theirs are large. AdaGrad (Duchi, Hazan & Singer
-# 2011, slide 37) keeps the sum of their squares, and divides by its root, element by element:
+# The idea in one picture is the one above with its axes stretched: if the steep weight were
+# measured in other units, the ravine would be a bowl. Nobody knows the right units. But whoever
+# keeps a record of a weight's gradients sees which weights are steep: theirs are large. AdaGrad
+# (Duchi, Hazan & Singer 2011, slide 37) keeps the sum of their squares, and divides by its root,
+# element by element:
 #
 # $$s_{t+1} = s_t + g_t^2 \quad \text{(AdaGrad.1)} \qquad\qquad
 #   x_{t+1} = x_t - \alpha\, \frac{g_t}{\sqrt{s_{t+1}} + \varepsilon} \quad \text{(AdaGrad.2)}$$
 #
-# The small $\varepsilon$ keeps a weight that has never seen a gradient from dividing zero by zero. The
-# slides write 1e-7; here it is 1e-8, and it is added to the root, not under it. PyTorch has 1e-10 for
-# this method. The sum starts at zero; TensorFlow starts it at 0.1. Where gradients are large, all of that is the same.
+# The small $\varepsilon$ keeps a weight that has never seen a gradient from dividing zero by zero.
+# The slides write 1e-7; here it is 1e-8, and it is added to the root, not under it. PyTorch has
+# 1e-10 for this method. The sum starts at zero; TensorFlow starts it at 0.1. Where gradients are
+# large, all of that is the same.
 #
-# **Predict, then run.** At the start of the ravine above, at $(-4, 1)$, the gradient is $(-4, 100)$.
-# How many times as far does AdaGrad's *first* step move the steep weight as the flat one?
+# **Predict, then run.** At the start of the ravine above, at $(-4, 1)$, the gradient is $(-4,
+# 100)$. How many times as far does AdaGrad's *first* step move the steep weight as the flat one?
 
 # %% role="predict"
 my_first_ratio = None  # your prediction: 25 would be as far as gradient descent does
@@ -136,19 +139,20 @@ flat, steep = np.abs(way[1] - way[0])
 predicted(my_first_ratio, steep / flat, "times as far")
 
 # %% [markdown]
-# A first step is $\alpha$ for every weight that has a gradient at all: $g / \sqrt{g^2}$ is a sign. What
-# is left of the gradient is where it points in each coordinate, and later how it compares with its own
-# past.
+# A first step is $\alpha$ for every weight that has a gradient at all: $g / \sqrt{g^2}$ is a sign.
+# What is left of the gradient is where it points in each coordinate, and later how it compares with
+# its own past.
 #
 # ## 3 Steep and flat (slide 38), and the ravine turned
 #
-# Slide 38 asks what happens with AdaGrad in a ravine. Here is the answer, and beside it a second one
-# that the slide does not ask for: the *same* ravine, turned by 45°. Turning changes nothing about how
-# hard the problem is. Gradient descent does not even notice: its way is turned as well. All methods get
-# the best of 26 learning rates, tried one by one; first a look at one rate for each.
+# Slide 38 asks what happens with AdaGrad in a ravine. Here is the answer, and beside it a second
+# one that the slide does not ask for: the *same* ravine, turned by 45°. Turning changes nothing
+# about how hard the problem is. Gradient descent does not even notice: its way is turned as well.
+# All methods get the best of 26 learning rates, tried one by one; first a look at one rate for
+# each.
 #
-# **Predict, then run.** In the turned ravine, after 100 steps: how large is AdaGrad's loss, divided by
-# that of gradient descent?
+# **Predict, then run.** In the turned ravine, after 100 steps: how large is AdaGrad's loss, divided
+# by that of gradient descent?
 
 # %% role="predict"
 my_turned_ratio = None  # your prediction: 1 means the same loss, 0.01 a hundredth
@@ -190,37 +194,37 @@ plt.show()
 predicted(my_turned_ratio, ends["AdaGrad"][-1] / ends["SGD"][-1], "times the loss")
 
 # %% [markdown]
-# Along the axes AdaGrad solves the problem (losses below $10^{-16}$ are drawn there): the two weights
-# have nothing to do with each other, and each is a parabola that the method scales to size. Turned, its
-# advantage shrinks with every degree, and from 35° on it is behind gradient descent: at 45° by a factor
-# of 1.75. Both weights see the
-# same mixture of steep and flat there, both get the same divisor, and what is left is gradient descent
-# with a falling rate. **Scaling every weight is not the same as conditioning the problem.** It helps as far as the
-# steep directions lie along the axes. In networks they do so to some degree: a layer with small inputs has
-# small gradients in all of its weights, and a rare feature has them rarely.
+# Along the axes AdaGrad solves the problem (losses below $10^{-16}$ are drawn there): the two
+# weights have nothing to do with each other, and each is a parabola that the method scales to size.
+# Turned, its advantage shrinks with every degree, and from 35° on it is behind gradient descent: at
+# 45° by a factor of 1.75. Both weights see the same mixture of steep and flat there, both get the
+# same divisor, and what is left is gradient descent with a falling rate. **Scaling every weight is
+# not the same as conditioning the problem.** It helps as far as the steep directions lie along the
+# axes. In networks they do so to some degree: a layer with small inputs has small gradients in all
+# of its weights, and a rare feature has them rarely.
 
 # %% [markdown] role="question" id="steep-and-flat" points=7
-# **Question 1 (7 points; slide 38).** (a) What happens to AdaGrad's progress along a steep and along a
-# flat direction, if they lie along the axes? Show it from (AdaGrad.1) and (AdaGrad.2) for the loss
-# $\frac12(x^2 + \kappa\, y^2)$: how does the way of $y$ depend on $\kappa$? (b) Explain with the gradient
-# of the turned ravine why the advantage goes at 45°. (c) One could divide by a whole matrix instead of
-# by a number for each weight. Which one would undo the turning, and why does nobody do it for a network
-# of a million weights?
+# **Question 1 (7 points; slide 38).** (a) What happens to AdaGrad's progress along a steep and
+# along a flat direction, if they lie along the axes? Show it from (AdaGrad.1) and (AdaGrad.2) for
+# the loss $\frac12(x^2 + \kappa\, y^2)$: how does the way of $y$ depend on $\kappa$? (b) Explain
+# with the gradient of the turned ravine why the advantage goes at 45°. (c) One could divide by a
+# whole matrix instead of by a number for each weight. Which one would undo the turning, and why
+# does nobody do it for a network of a million weights?
 
 # %% [markdown] role="answer"
-# *Model answer.* (a) Progress in the steep direction is damped, in the flat one accelerated, until both
-# are alike. With loss $\frac12 \kappa y^2$ the gradient is $\kappa y$, so $\sqrt s = \kappa \sqrt{\sum
-# y^2}$ and the step is $\alpha\, y / \sqrt{\sum y^2}$: $\kappa$ cancels (but for ε). The way of $y$ is
-# that of $x$ if it starts at the same value, whatever $\kappa$ is. (b) With $H = R\,
-# \mathrm{diag}(1, \kappa) R^\top$ and 45°, both diagonal entries of $H$ are $(1 + \kappa)/2$ and the
-# others $\pm(1 - \kappa)/2$; both components of the gradient contain the steep direction with equal
-# weight, so their sums of squares are nearly equal, and dividing by nearly equal numbers is one rate
-# for all. (c) The inverse root of the matrix $\sum g g^\top$ (full-matrix AdaGrad), or the inverse
-# Hessian as in Newton's method. It has $10^{12}$ entries for a million weights, and its inverse or root
-# costs of the order of $10^{18}$ operations.
+# *Model answer.* (a) Progress in the steep direction is damped, in the flat one accelerated, until
+# both are alike. With loss $\frac12 \kappa y^2$ the gradient is $\kappa y$, so $\sqrt s = \kappa
+# \sqrt{\sum y^2}$ and the step is $\alpha\, y / \sqrt{\sum y^2}$: $\kappa$ cancels (but for ε). The
+# way of $y$ is that of $x$ if it starts at the same value, whatever $\kappa$ is. (b) With $H = R\,
+# \mathrm{diag}(1, \kappa) R^\top$ and 45°, both diagonal entries of $H$ are $(1 + \kappa)/2$ and
+# the others $\pm(1 - \kappa)/2$; both components of the gradient contain the steep direction with
+# equal weight, so their sums of squares are nearly equal, and dividing by nearly equal numbers is
+# one rate for all. (c) The inverse root of the matrix $\sum g g^\top$ (full-matrix AdaGrad), or the
+# inverse Hessian as in Newton's method. It has $10^{12}$ entries for a million weights, and its
+# inverse or root costs of the order of $10^{18}$ operations.
 #
-# *Rubric.* (a) 3 points: 1 for damped and accelerated, 2 for the cancelling of κ. (b) 2 points: 1 for
-# both components mixing steep and flat, 1 for equal divisors. (c) 2 points: 1 for a matrix
+# *Rubric.* (a) 3 points: 1 for damped and accelerated, 2 for the cancelling of κ. (b) 2 points: 1
+# for both components mixing steep and flat, 1 for equal divisors. (c) 2 points: 1 for a matrix
 # ($\sum g g^\top$, Hessian or its root), 1 for the cost or the memory.
 
 # %% [markdown]
@@ -228,20 +232,20 @@ predicted(my_turned_ratio, ends["AdaGrad"][-1] / ends["SGD"][-1], "times the los
 #
 # The sum $s$ only grows. So the factor on the gradient, $\alpha / \sqrt s$, only falls. The slide
 # concludes that the step decays to zero. Does it? Here is a problem on real data that stays convex:
-# ten linear functions of a digit's pixels are fitted to its label by least squares. It runs for 10,000
-# steps, once with the gradient over all examples, which dies out at the minimum, and once with
-# mini-batches of four, whose gradients never do.
+# ten linear functions of a digit's pixels are fitted to its label by least squares. It runs for
+# 10,000 steps, once with the gradient over all examples, which dies out at the minimum, and once
+# with mini-batches of four, whose gradients never do.
 
 
 # %% role="setup"
-X = np.c_[data.x_train.reshape(len(data.x_train), -1), np.ones(len(data.x_train))]
-Y = np.eye(len(data.classes))[data.y_train]
 MARKS = np.unique(np.logspace(0, 4, 25).astype(int))  # steps at which something is written down
 over_time = {}  # what is found, for this picture and the next
 
 
 def factors(rule, batch_size, learning_rate, seed=0, steps=MARKS[-1]):
     """Return the median factor on the gradient (w − next_w) / dw at the steps MARKS."""
+    X = np.c_[data.x_train.reshape(len(data.x_train), -1), np.ones(len(data.x_train))]
+    Y = np.eye(len(data.classes))[data.y_train]
     rng, W = np.random.default_rng(seed), np.zeros((X.shape[1], Y.shape[1]))
     config, found = {"learning_rate": learning_rate}, []
     for step in range(1, steps + 1):
@@ -273,39 +277,40 @@ for name, runs in over_time.items():
     print(f"{name}: slope over the last decade {np.mean([slope(run) for run in runs]):.2f}")
 
 # %% [markdown]
-# Two straight lines, two answers. With mini-batches the factor falls with a slope close to −½ on these axes,
-# that is like $1/\sqrt t$: slow, but for ever. With all examples it levels off, because the
-# gradients die out faster than their squares add up. Slide 41, "decays to zero", is right for the
-# way in which networks are trained, and not for every way.
+# Two straight lines, two answers. With mini-batches the factor falls with a slope close to −½ on
+# these axes, that is like $1/\sqrt t$: slow, but for ever. With all examples it levels off, because
+# the gradients die out faster than their squares add up. Slide 41, "decays to zero", is right for
+# the way in which networks are trained, and not for every way.
 
 # %% [markdown] role="question" id="long-time" points=7
-# **Question 2 (7 points; slide 40).** (a) Mini-batch gradients near a minimum are noise with variance
-# $\sigma^2$. Derive from (AdaGrad.1) how $\alpha/\sqrt{s_t}$ behaves, with its constant. (b) Without noise,
-# on $\frac12 h w^2$, let $\sqrt s$ change slowly. Show that $s$ has a limit. (You may treat steps as
-# continuous time: what is $d(w^2)/dt$, and what is $d\sqrt s/dt$?) (c) For which problems is a step
-# that falls like $1/\sqrt t$ welcome, and why is it a nuisance in training a network?
+# **Question 2 (7 points; slide 40).** (a) Mini-batch gradients near a minimum are noise with
+# variance $\sigma^2$. Derive from (AdaGrad.1) how $\alpha/\sqrt{s_t}$ behaves, with its constant.
+# (b) Without noise, on $\frac12 h w^2$, let $\sqrt s$ change slowly. Show that $s$ has a limit.
+# (You may treat steps as continuous time: what is $d(w^2)/dt$, and what is $d\sqrt s/dt$?) (c) For
+# which problems is a step that falls like $1/\sqrt t$ welcome, and why is it a nuisance in training
+# a network?
 
 # %% [markdown] role="answer"
 # *Model answer.* (a) $s_t \approx t \sigma^2$, so $\alpha/\sqrt{s_t} \approx \alpha / (\sigma \sqrt
-# t)$. (b) With $g = hw$: $\dot s = h^2 w^2$, so $d\sqrt s/dt = h^2 w^2 / (2 \sqrt s)$, and $\dot w =
-# -\alpha h w/\sqrt s$, so $d(w^2)/dt = -2 \alpha h w^2/\sqrt s = -(4 \alpha / h)\, d\sqrt s/dt$. The two are proportional:
-# $\sqrt s$ can grow by no more than $h\, w_0^2/(4 \alpha)$ in all, because $w^2$ can fall by no more
-# than $w_0^2$. Or in words: at a bounded rate the gradients fall geometrically, and a geometric series
-# of squares has a finite sum. (c) Welcome in convex problems with noise: such a rate falls slowly
-# enough to reach any point and fast enough for the noise to average out, and it needs no schedule.
-# A nuisance in networks: the first steps, at a bad place with large gradients, count for ever, so the
-# rate may be too small long before a good region is reached; when the landscape changes, it cannot
-# grow again.
+# t)$. (b) With $g = hw$: $\dot s = h^2 w^2$, so $d\sqrt s/dt = h^2 w^2 / (2 \sqrt s)$, and $\dot w
+# = {-\alpha} h w/\sqrt s$, so $d(w^2)/dt = -2 \alpha h w^2/\sqrt s = -(4 \alpha / h)\, d\sqrt
+# s/dt$. The two are proportional: $\sqrt s$ can grow by no more than $h\, w_0^2/(4 \alpha)$ in all,
+# because $w^2$ can fall by no more than $w_0^2$. Or in words: at a bounded rate the gradients fall
+# geometrically, and a geometric series of squares has a finite sum. (c) Welcome in convex problems
+# with noise: such a rate falls slowly enough to reach any point and fast enough for the noise to
+# average out, and it needs no schedule. A nuisance in networks: the first steps, at a bad place
+# with large gradients, count for ever, so the rate may be too small long before a good region is
+# reached; when the landscape changes, it cannot grow again.
 #
-# *Rubric.* (a) 2 points: 1 for $1/\sqrt t$, 1 for $\alpha/\sigma$. (b) 3 points: for proportional rates
-# of change, or for a geometric series with its reason; 1 for "gradients vanish" alone. (c) 2 points: 1
-# for convex or average out, 1 for never forgets or stops too early.
+# *Rubric.* (a) 2 points: 1 for $1/\sqrt t$, 1 for $\alpha/\sigma$. (b) 3 points: for proportional
+# rates of change, or for a geometric series with its reason; 1 for "gradients vanish" alone. (c) 2
+# points: 1 for convex or average out, 1 for never forgets or stops too early.
 
 # %% [markdown]
 # ## 5 RMSProp: a mean that forgets
 #
-# The repair fits on a slide of a lecture that was never a paper (Tieleman & Hinton 2012, slide 42): replace the
-# sum by a running mean. A share $\rho$ of the old mean is kept, `decay_rate` in code:
+# The repair fits on a slide of a lecture that was never a paper (Tieleman & Hinton 2012, slide 42):
+# replace the sum by a running mean. A share $\rho$ of the old mean is kept, `decay_rate` in code:
 #
 # $$s_{t+1} = \rho\, s_t + (1 - \rho)\, g_t^2 \quad \text{(RMSProp.1)} \qquad\qquad
 #   x_{t+1} = x_t - \alpha\, \frac{g_t}{\sqrt{s_{t+1}} + \varepsilon} \quad \text{(RMSProp.2)}$$
@@ -337,24 +342,25 @@ for name, runs in over_time.items():
 # %% [markdown]
 # With noise RMSProp's factor stays where the noise puts it. Without noise it *rises* after some ten
 # steps: the gradients die out, and the mean forgets that they were ever large. It rises until the
-# weights swing to and fro by about $\alpha$ and keep their own gradients alive. They never come to rest.
-# AdaGrad cannot speed up, and RMSProp cannot stop. That is why RMSProp and Adam are used with a falling
-# $\alpha$ (lesson 06).
+# weights swing to and fro by about $\alpha$ and keep their own gradients alive. They never come to
+# rest. AdaGrad cannot speed up, and RMSProp cannot stop. That is why RMSProp and Adam are used with
+# a falling $\alpha$ (lesson 06).
 #
 # One more thing in this picture: RMSProp's very first factor is ten times that of AdaGrad. The mean
 # started at zero, and after one step it holds a hundredth of what it should. Keep that in mind.
 #
 # ## 6 Adam, almost
 #
-# RMSProp smooths the size of the gradient, momentum smooths the gradient itself. Do both, and you have
-# almost Adam (Kingma & Ba 2015, arXiv:1412.6980, slide 44):
+# RMSProp smooths the size of the gradient, momentum smooths the gradient itself. Do both, and you
+# have almost Adam (Kingma & Ba 2015, arXiv:1412.6980, slide 44):
 #
 # $$m_t = \beta_1 m_{t-1} + (1 - \beta_1)\, g_t \quad \text{(Adam.1)} \qquad
 #   v_t = \beta_2 v_{t-1} + (1 - \beta_2)\, g_t^2 \quad \text{(Adam.2)} \qquad
 #   x_{t+1} = x_t - \alpha\, \frac{m_t}{\sqrt{v_t} + \varepsilon} \quad \text{(Adam.3)}$$
 #
-# Both means start at zero. Defaults are $\beta_1 = 0.9$ and $\beta_2 = 0.999$: the direction looks back over
-# about 10 gradients, the size over about 1,000. (`v` is no velocity any more; the letters are the paper's.)
+# Both means start at zero. Defaults are $\beta_1 = 0.9$ and $\beta_2 = 0.999$: the direction looks
+# back over about 10 gradients, the size over about 1,000. (`v` is no velocity any more; the letters
+# are the paper's.)
 #
 # ### Exercise: `adam_uncorrected`
 
@@ -371,8 +377,8 @@ for name, runs in over_time.items():
 #
 # Slide 45 asks: *what happens at the first time step?*
 #
-# **Predict, then run.** The gradient is 5 for every step. How long is the first step, in units of the
-# learning rate?
+# **Predict, then run.** The gradient is 5 for every step. How long is the first step, in units of
+# the learning rate?
 
 # %% role="predict"
 my_first_step = None  # your prediction: 1 means as long as the learning rate
@@ -398,43 +404,44 @@ plotting.plot_lines(
 plt.show()
 
 # %% [markdown]
-# The first step is not the worst. It takes 50 steps to see what is going on, and a thousand for it to
-# be over: with a constant gradient each step should be $\alpha$.
+# The first step is not the worst. It takes 50 steps to see what is going on, and a thousand for it
+# to be over: with a constant gradient each step should be $\alpha$.
 
 # %% [markdown] role="question" id="first-step" points=6
 # **Question 3 (6 points; slide 45).** (a) Derive the length of the first step, and say on which
-# settings it depends and on which not. (b) Derive the length of step $t$ under a constant gradient. Why does
-# it first grow and then fall? (c) What can such a start do to a network whose weights were carefully
-# initialized?
+# settings it depends and on which not. (b) Derive the length of step $t$ under a constant gradient.
+# Why does it first grow and then fall? (c) What can such a start do to a network whose weights were
+# carefully initialized?
 
 # %% [markdown] role="answer"
-# *Model answer.* (a) $m_1 = (1 - \beta_1) g$ and $v_1 = (1 - \beta_2) g^2$, so the step is $\alpha (1 -
-# \beta_1)/\sqrt{1 - \beta_2} = 0.1/\sqrt{0.001}\, \alpha = 3.16\, \alpha$. The size of the gradient
-# cancels (as long as $\varepsilon$ is small beside $\sqrt{v_1}$); only the βs count. (b) $m_t = (1 -
-# \beta_1^t) g$ and $v_t = (1 - \beta_2^t) g^2$, so the step is $\alpha (1 - \beta_1^t)/\sqrt{1 -
-# \beta_2^t}$. The numerator is full after some tens of steps, the denominator after thousands: at
-# first the numerator catches up faster than the denominator (up to 6.57 α at $t = 12$), then only the
-# denominator still grows, and the quotient falls to 1. (c) The first steps are several times as long as
-# intended, in all weights at once and in a direction that rests on a few gradients: they can undo the
-# initialization, saturate or kill units, or make the loss jump; one would have to lower the rate for
-# the whole training because of its first steps.
+# *Model answer.* (a) $m_1 = (1 - \beta_1) g$ and $v_1 = (1 - \beta_2) g^2$, so the step is $\alpha
+# (1 - \beta_1)/\sqrt{1 - \beta_2} = 0.1/\sqrt{0.001}\, \alpha = 3.16\, \alpha$. The size of the
+# gradient cancels (as long as $\varepsilon$ is small beside $\sqrt{v_1}$); only the βs count. (b)
+# $m_t = (1 - \beta_1^t) g$ and $v_t = (1 - \beta_2^t) g^2$, so the step is $\alpha (1 -
+# \beta_1^t)/\sqrt{1 - \beta_2^t}$. The numerator is full after some tens of steps, the denominator
+# after thousands: at first the numerator catches up faster than the denominator (up to 6.57 α at $t
+# = 12$), then only the denominator still grows, and the quotient falls to 1. (c) The first steps
+# are several times as long as intended, in all weights at once and in a direction that rests on a
+# few gradients: they can undo the initialization, saturate or kill units, or make the loss jump;
+# one would have to lower the rate for the whole training because of its first steps.
 #
-# *Rubric.* (a) 2 points: 1 for the number or formula, 1 for independence of the gradient. (b) 3 points:
-# 1.5 for the formula, 1.5 for the two speeds. (c) 1 point for too long steps at the start and one of
-# their consequences.
+# *Rubric.* (a) 2 points: 1 for the number or formula, 1 for independence of the gradient. (b) 3
+# points: 1.5 for the formula, 1.5 for the two speeds. (c) 1 point for too long steps at the start
+# and one of their consequences.
 
 # %% [markdown]
 # ## 7 Adam
 #
-# After $t$ steps of a constant gradient, $m_t$ is too small by the factor $1 - \beta_1^t$, and $v_t$ by
-# $1 - \beta_2^t$. With gradients that are random but always of the same kind, that holds on average. So divide (slide 46):
+# After $t$ steps of a constant gradient, $m_t$ is too small by the factor $1 - \beta_1^t$, and
+# $v_t$ by $1 - \beta_2^t$. With gradients that are random but always of the same kind, that holds
+# on average. So divide (slide 46):
 #
 # $$\hat m_t = \frac{m_t}{1 - \beta_1^t} \quad \text{(Adam.4)} \qquad
 #   \hat v_t = \frac{v_t}{1 - \beta_2^t} \quad \text{(Adam.5)} \qquad
 #   x_{t+1} = x_t - \alpha\, \frac{\hat m_t}{\sqrt{\hat v_t} + \varepsilon} \quad \text{(Adam.6)}$$
 #
-# `t` counts the steps in `config`. It starts at 0 and is increased *before* it is used. The corrected
-# means are for this step only; what is kept are the uncorrected ones.
+# `t` counts the steps in `config`. It starts at 0 and is increased *before* it is used. The
+# corrected means are for this step only; what is kept are the uncorrected ones.
 #
 # ### Exercise: `adam`
 
@@ -465,14 +472,14 @@ for name, steps in panels["step (α), constant gradient"].items():
     print(f"{name}: first step {steps[0]:.2f} α, longest {steps.max():.2f} α")
 
 # %% [markdown]
-# With the correction every step is $\alpha$ long under a constant gradient, from the first one on. Under
-# noise, too, Adam's steps stay within about $\alpha$.
+# With the correction every step is $\alpha$ long under a constant gradient, from the first one on.
+# Under noise, too, Adam's steps stay within about $\alpha$.
 #
 # ### Which β forgets how fast?
 #
-# Two experiments. In the first the gradient is +1 for a long time and then −1 for ever: after how many
-# steps does the weight turn round? In the second a single gradient is 1,000 times as large as all others:
-# how long are the steps shorter than half of what they should be?
+# Two experiments. In the first the gradient is +1 for a long time and then −1 for ever: after how
+# many steps does the weight turn round? In the second a single gradient is 1,000 times as large as
+# all others: how long are the steps shorter than half of what they should be?
 
 
 # %% role="experiment" uses="adam"
@@ -497,17 +504,18 @@ figure = plotting.plot_lines(
 plt.show()
 
 # %% [markdown]
-# A mean with share β has a half-life of $\ln 2/(1 - \beta)$ steps, nearly: 7 for $\beta_1 = 0.9$, 693 for
-# $\beta_2 = 0.999$. That the direction forgets fast is what one wants. That the size forgets slowly has
-# a price: one burst, and Adam with its defaults crawls for thousands of steps. (AdaGrad would crawl for
-# ever.) Where gradients come in bursts, people clip them or take $\beta_2$ = 0.95 to 0.99.
+# A mean with share β has a half-life of $\ln 2/(1 - \beta)$ steps, nearly: 7 for $\beta_1 = 0.9$,
+# 693 for $\beta_2 = 0.999$. That the direction forgets fast is what one wants. That the size
+# forgets slowly has a price: one burst, and Adam with its defaults crawls for thousands of steps.
+# (AdaGrad would crawl for ever.) Where gradients come in bursts, people clip them or take $\beta_2$
+# = 0.95 to 0.99.
 #
 # ## 8 Kill the bug
 #
-# The locked cell below is Adam without correction, for a single weight that starts at 0 with learning
-# rate 0.01. On most gradients it is hard to tell from Adam by its end. Find at most 20 gradients,
-# of sizes between 0.001 and 1,000, after which the two are 90 learning rates apart. You know all that
-# you need from the pictures above.
+# The locked cell below is Adam without correction, for a single weight that starts at 0 with
+# learning rate 0.01. On most gradients it is hard to tell from Adam by its end. Find at most 20
+# gradients, of sizes between 0.001 and 1,000, after which the two are 90 learning rates apart. You
+# know all that you need from the pictures above.
 #
 # ### Exercise: `separating_gradients`
 
@@ -531,9 +539,10 @@ print(f"{len(gradients)} gradients: Adam goes {ends[0]:.1f} α, without correcti
 #
 # Seven methods, one network: two hidden layers of 64 units on the digits, batches of 64. A race is
 # only fair if everybody has prepared with the same effort. Here every method tries seven learning
-# rates, a factor of √10 apart, around a value that is usual for it, each with two seeds. The
-# best one, by steps until the training loss (averaged over 20 steps) is below 0.1, goes into the race:
-# six other seeds. All other settings are the defaults. SGD, momentum and Nesterov are PyTorch's own.
+# rates, a factor of √10 apart, around a value that is usual for it, each with two seeds. The best
+# one, by steps until the training loss (averaged over 20 steps) is below 0.1, goes into the race:
+# six other seeds. All other settings are the defaults. SGD, momentum and Nesterov are PyTorch's
+# own.
 #
 # **Predict, then run.** How many steps will Adam need, as a share of those of SGD?
 
@@ -634,32 +643,34 @@ for pair in (("SGD", "Adam"), ("Nesterov", "Adam")):
 # What this race shows, and what it does not:
 #
 # * Everything beats plain SGD. Adam needs about half its steps.
-# * Nesterov and Adam do not differ clearly. A tuned momentum keeps up with any adaptive method here;
-#   AdaGrad and RMSProp are behind it.
-# * Without its correction Adam is no slower, even a little faster. Its best rate is ten times smaller,
-#   and its long first steps turn it into a rate that starts high and falls. So the correction does not
-#   buy speed. It makes the learning rate mean the same in step 1 as in step 1,000.
-# * Final accuracies tie. They lie between 0.975 and 0.981, and one validation example is 0.004. Whether
-#   adaptive methods generalize worse (Wilson et al. 2017, arXiv:1705.08292) can be neither seen nor
-#   refuted at this size.
-# * The ranking belongs to its target. In the curves, Adam at the rate that is best for *this* target
-#   grows restless later on, while Nesterov's loss goes on falling. A lower target would have chosen
-#   another rate.
-# * "Adam needs less tuning": three of its seven rates are within twice its best, as with Nesterov, and
-#   one of SGD's. That is a hint and no proof; the rates are a factor of three apart.
+# * Nesterov and Adam do not differ clearly. A tuned momentum keeps up with any adaptive method
+#   here; AdaGrad and RMSProp are behind it.
+# * Without its correction Adam is no slower, even a little faster. Its best rate is ten times
+#   smaller, and its long first steps turn it into a rate that starts high and falls. So the
+#   correction does not buy speed. It makes the learning rate mean the same in step 1 as in step
+#   1,000.
+# * Final accuracies tie. They lie between 0.975 and 0.981, and one validation example is 0.004.
+#   Whether adaptive methods generalize worse (Wilson et al. 2017, arXiv:1705.08292) can be neither
+#   seen nor refuted at this size.
+# * The ranking belongs to its target. In the curves, Adam at the rate that is best for *this*
+#   target grows restless later on, while Nesterov's loss goes on falling. A lower target would have
+#   chosen another rate.
+# * "Adam needs less tuning": three of its seven rates are within twice its best, as with Nesterov,
+#   and one of SGD's. That is a hint and no proof; the rates are a factor of three apart.
 #
 # ## 10 Beyond the lecture: decoupled weight decay (bonus)
 #
-# L2 (slide 70) adds $2 \lambda w$ to the gradient. In plain SGD that shrinks every weight by the same
-# share per step, and so it is called weight decay. In Adam it does not: the penalty goes through $m$ and is divided by $\sqrt v$ with
-# all the rest. A weight with large gradients is hardly shrunk, one with small gradients a lot. AdamW
-# (Loshchilov & Hutter 2019, arXiv:1711.05101) takes the decay out of the gradient and shrinks beside the
-# step:
+# L2 (slide 70) adds $2 \lambda w$ to the gradient. In plain SGD that shrinks every weight by the
+# same share per step, and so it is called weight decay. In Adam it does not: the penalty goes
+# through $m$ and is divided by $\sqrt v$ with all the rest. A weight with large gradients is hardly
+# shrunk, one with small gradients a lot. AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) takes
+# the decay out of the gradient and shrinks beside the step:
 #
 # $$x_{t+1} = x_t - \alpha\, \frac{\hat m_t}{\sqrt{\hat v_t} + \varepsilon} - \alpha \lambda\, x_t
 #   \quad \text{(AdamW.1)}$$
 #
-# In the gradient given to it there is no penalty any more. The share is $\alpha \lambda$, as in PyTorch.
+# In the gradient given to it there is no penalty any more. The share is $\alpha \lambda$, as in
+# PyTorch.
 #
 # ### Exercise: `adamw`
 
@@ -686,15 +697,15 @@ print("  AdamW:                     ", w_decoupled.round(2))
 print(f"  decay alone:                {(1 - alpha * decay) ** len(noise):.2f}")
 
 # %% [markdown]
-# Both weights see gradients that are nothing but noise, one a hundred times as large as the other. In
-# Adam the penalty decides over the weight with small gradients and is lost beside the large ones. In
-# AdamW both shrink by the same share, and the noise moves both by the same amount.
+# Both weights see gradients that are nothing but noise, one a hundred times as large as the other.
+# In Adam the penalty decides over the weight with small gradients and is lost beside the large
+# ones. In AdamW both shrink by the same share, and the noise moves both by the same amount.
 #
 # ## 11 The same in PyTorch
 #
 # From here on the names `adagrad`, `rmsprop`, … are **defined again**, on tensors. To repeat an
-# experiment from above afterwards, run its exercise cells again first. New tensors are made *from* given
-# ones (`torch.zeros_like(w)`): then device and dtype follow by themselves. No `torch.optim`.
+# experiment from above afterwards, run its exercise cells again first. New tensors are made *from*
+# given ones (`torch.zeros_like(w)`): then device and dtype follow by themselves. No `torch.optim`.
 
 # %% role="experiment"
 device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -784,11 +795,11 @@ for name, (rule, theirs, lr) in pairs.items():
           f"yours and PyTorch's differ by at most {apart:.0e}")  # fmt: skip
 
 # %% [markdown]
-# In float64 yours and PyTorch's are one method but for rounding. (For AdaGrad that took `eps=1e-8` in
-# PyTorch's; its own default is 1e-10.) And the price?
+# In float64 yours and PyTorch's are one method but for rounding. (For AdaGrad that took `eps=1e-8`
+# in PyTorch's; its own default is 1e-10.) And the price?
 #
-# **Predict, then run.** A step of Adam for a million weights: how many times as long as PyTorch's does
-# yours take?
+# **Predict, then run.** A step of Adam for a million weights: how many times as long as PyTorch's
+# does yours take?
 
 # %% role="predict"
 my_time_ratio = None  # your prediction: 2 means twice as long
@@ -807,26 +818,28 @@ plotting.plot_timings(seconds)
 plt.show()
 
 # %% [markdown]
-# Every line of your rule makes new tensors of a million numbers and goes over the memory once or more. The
-# default does the same work in place. The fused one goes over the memory once and does all of it on the way. On the CPU you
-# have to ask for it.
+# Every line of your rule makes new tensors of a million numbers and goes over the memory once or
+# more. The default does the same work in place. The fused one goes over the memory once and does
+# all of it on the way. On the CPU you have to ask for it.
 #
 # ## 12 What to take away
 #
-# * AdaGrad, RMSProp and Adam divide each weight's step by the size of its own gradients. That undoes badly
-#   scaled weights, and it does not undo a ravine that lies across the axes.
-# * AdaGrad never forgets: with mini-batch noise its steps fall like $1/\sqrt t$, without noise they level
-#   off. RMSProp forgets and therefore never comes to rest by itself.
-# * Adam is RMSProp with momentum, and with a correction for means that start at zero. Without it the
-#   first step is 3.16 α and the twelfth 6.57 α.
-# * $\beta_1 = 0.9$ remembers some 10 gradients, $\beta_2 = 0.999$ some 1,000: a single burst is felt for thousands of steps.
-# * On the digits, with rates tuned alike, Adam takes half the steps of SGD, and Nesterov's momentum as few
-#   as Adam. Final accuracies tie.
+# * AdaGrad, RMSProp and Adam divide each weight's step by the size of its own gradients. That
+#   undoes badly scaled weights, and it does not undo a ravine that lies across the axes.
+# * AdaGrad never forgets: with mini-batch noise its steps fall like $1/\sqrt t$, without noise they
+#   level off. RMSProp forgets and therefore never comes to rest by itself.
+# * Adam is RMSProp with momentum, and with a correction for means that start at zero. Without it
+#   the first step is 3.16 α and the twelfth 6.57 α.
+# * $\beta_1 = 0.9$ remembers some 10 gradients, $\beta_2 = 0.999$ some 1,000: a single burst is
+#   felt for thousands of steps.
+# * On the digits, with rates tuned alike, Adam takes half the steps of SGD, and Nesterov's momentum
+#   as few as Adam. Final accuracies tie.
 #
 # What should become of the learning rate *during* the training? That is lesson 06 (slides 49–52).
 #
-# **Sources.** Lecture 7, slides 37–48. Duchi, Hazan & Singer 2011, *Adaptive Subgradient Methods for
-# Online Learning and Stochastic Optimization*, JMLR 12 · Tieleman & Hinton 2012, *Lecture 6.5: RMSProp*,
-# Coursera · Kingma & Ba 2015, *Adam: A Method for Stochastic Optimization*, arXiv:1412.6980 ·
-# Loshchilov & Hutter 2019, *Decoupled Weight Decay Regularization*, arXiv:1711.05101 · Wilson et al.
-# 2017, *The Marginal Value of Adaptive Gradient Methods in Machine Learning*, arXiv:1705.08292.
+# **Sources.** Lecture 7, slides 37–48. Duchi, Hazan & Singer 2011, *Adaptive Subgradient Methods
+# for Online Learning and Stochastic Optimization*, JMLR 12 · Tieleman & Hinton 2012, *Lecture 6.5:
+# RMSProp*, Coursera · Kingma & Ba 2015, *Adam: A Method for Stochastic Optimization*,
+# arXiv:1412.6980 · Loshchilov & Hutter 2019, *Decoupled Weight Decay Regularization*,
+# arXiv:1711.05101 · Wilson et al. 2017, *The Marginal Value of Adaptive Gradient Methods in Machine
+# Learning*, arXiv:1705.08292.
