@@ -3,7 +3,7 @@
 The equations of `in_numpy` and `in_torch`. The direction is a combination of dw, the s and the y:
 both loops can run on its few coefficients. All that they need of the long vectors are inner
 products, and those of the pairs with one another are kept from step to step, as ρ usually is. What
-is left are two products of a matrix with a vector to get in, and two to get out, in place of four
+is left is one product of a matrix with a vector to get in, and one to get out, in place of four
 passes over single vectors for each pair.
 """
 
@@ -33,7 +33,7 @@ class Memory:
     def forget(self):
         """Drop all pairs."""
         self._order = []  # places of the pairs in the arrays, oldest first
-        self._S = self._Y = None  # (size, D)
+        self._rows = None  # (2·size, D): the s above, the y below
         self._SY, self._YY = np.zeros((2, self.size, self.size))  # s_i·y_j, y_i·y_j
 
     @validated(s="D", y="D")
@@ -41,21 +41,23 @@ class Memory:
         """Keep a pair, (D,) each, of positive curvature, in the place of the oldest one."""
         if not y @ s > 0:
             return
-        if self._S is None:
-            self._S, self._Y = _rows(self.size, s), _rows(self.size, y)
+        if self._rows is None:
+            self._rows = _zeros(2 * self.size, s)
         full = len(self._order) == self.size
         place = self._order.pop(0) if full else len(self._order)
         self._order.append(place)
-        self._S[place], self._Y[place] = s, y
-        self._SY[place], self._SY[:, place] = _numbers(self._Y @ s), _numbers(self._S @ y)
-        self._YY[place] = self._YY[:, place] = _numbers(self._Y @ y)
+        self._rows[place], self._rows[self.size + place] = s, y
+        self._SY[place] = _numbers(self._rows[self.size :] @ s)
+        self._SY[:, place], self._YY[place] = _numbers(self._rows @ y).reshape(2, self.size)
+        self._YY[:, place] = self._YY[place]
 
     @validated(dw="D")
     def direction(self, dw):
         """Return (D,) minus the approximate inverse Hessian times dw; -dw without any pair."""
         if not self._order:
             return -dw
-        SY, YY, Sg, Yg = self._SY, self._YY, _numbers(self._S @ dw), _numbers(self._Y @ dw)
+        SY, YY = self._SY, self._YY
+        Sg, Yg = _numbers(self._rows @ dw).reshape(2, self.size)
         alpha, on_s = np.zeros((2, self.size))  # q = dw − alpha·Y; r = gamma·q + on_s·S
         for i in reversed(self._order):
             alpha[i] = (Sg[i] - SY[i] @ alpha) / SY[i, i]  # LBFGS.1
@@ -64,13 +66,12 @@ class Memory:
         for i in self._order:
             beta = (gamma * (Yg[i] - YY[i] @ alpha) + SY[:, i] @ on_s) / SY[i, i]
             on_s[i] = alpha[i] - beta  # LBFGS.3
-        p = _like(dw, gamma * alpha) @ self._Y
-        p -= _like(dw, on_s) @ self._S
+        p = _like(dw, np.concatenate([-on_s, gamma * alpha])) @ self._rows
         p -= float(gamma) * dw
         return p  # LBFGS.4
 
 
-def _rows(count, vector):
+def _zeros(count, vector):
     """Return (count, D) zeros with the library, dtype and device of a vector (D,)."""
     if isinstance(vector, np.ndarray):
         return np.zeros((count, len(vector)), vector.dtype)
