@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from autograder.judge import follow_through, matches, same_dtype
-from autograder.scenarios import afterwards, failed, family, with_slopes
-from autograder.spec import Check, Verdict
+from autograder.scenarios import afterwards, failed, family, separation, with_slopes
+from autograder.spec import Check
 
 ALPHA = 0.3  # neither the lecture's slope nor PyTorch's
 SHAPE, IMAGES = (5, 7), (3, 4, 2, 5)
@@ -160,21 +160,6 @@ def slope_by_division(dout, cache):
     return dout * (out / x)
 
 
-def _separate(impl, rng):
-    x = impl.slope_breaking_input()
-    if _unfair(x):
-        return {"__x": x, "outcome": np.array(_outcome(x))}
-    _, cache = impl.leaky_relu_forward(x.copy())
-    own = impl.leaky_relu_backward(np.ones_like(x), cache)
-    return {"__x": x, "__own": own, "outcome": np.array(_outcome(x, own))}
-
-
-def _separates(seen, expected):
-    """Judge: on a fair input the student's slopes are right and those by division are not."""
-    outcome = _outcome(seen.get("__x", np.array(0)), seen.get("__own"))
-    return failed(OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
-
-
 OUTCOMES = (
     "right and wrong differ",
     "x must be an array of 1 to 10,000 floats",
@@ -186,10 +171,8 @@ OUTCOMES = (
 )
 
 
-def _outcome(x, own=None):
+def _outcome(x, own):
     """Return the place in OUTCOMES of what `x` and the student's slopes for it show."""
-    if _unfair(x):
-        return _unfair(x)
     low, high = np.where(x > 0, 1.0, 0.1), np.where(x < 0, 0.1, 1.0)
     if own is None or own.shape != x.shape or _outside(own, low, high):
         return 3
@@ -208,6 +191,11 @@ def _unfair(x):
     if not 0 < x.size <= 10_000 or x.dtype.kind != "f":
         return 1
     return 0 if np.isfinite(x).all() else 2
+
+
+def _own(impl, x):
+    _, cache = impl.leaky_relu_forward(x)
+    return impl.leaky_relu_backward(np.ones_like(x), cache)
 
 
 # ------------------------------------------------------------------ maxout
@@ -315,7 +303,17 @@ LEAKY_BACKWARD = exercise(
 SEPARATING = exercise(
     "Kill the bug: an input for the slope by division",
     "leaky_relu_forward leaky_relu_backward slope_breaking_input",
-    (Check("your input tells right from wrong", 2, _separate, _separates),),
+    (
+        separation(
+            "your input tells right from wrong",
+            2,
+            OUTCOMES,
+            find=lambda impl: impl.slope_breaking_input(),
+            own=_own,
+            unfair=_unfair,
+            outcome=_outcome,
+        ),
+    ),
     "3–4",
     given=(slope_by_division,),
     bonus=True,

@@ -8,7 +8,7 @@ large that epsilon does not show, but for the check that asks where epsilon goes
 import numpy as np
 
 from autograder.judge import Verdict, same_dtype
-from autograder.scenarios import failed, family
+from autograder.scenarios import family, separation
 from autograder.spec import Check
 
 SHAPE, OTHER_SHAPE = (3, 5), (2,)  # of two parameters
@@ -265,20 +265,6 @@ def _on_bowl(step, curvatures):
     return np.abs(w)
 
 
-def _separate_curvatures(impl, rng):
-    h = impl.separating_curvatures()
-    if _unfair_curvatures(h):
-        return {"__h": h, "outcome": np.array(_curvature_outcome(h))}
-    own = _on_bowl(impl.nesterov_lookahead, h)
-    return {"__h": h, "__own": own, "outcome": np.array(_curvature_outcome(h, own))}
-
-
-def _separates_curvatures(seen, expected):
-    """Judge: the student's look-ahead arrives in a bowl in which the backward one gets lost."""
-    outcome = _curvature_outcome(seen.get("__h", np.array(0)), seen.get("__own"))
-    return failed(CURVATURE_OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
-
-
 CURVATURE_OUTCOMES = (
     "right and wrong differ",
     "h must have shape (D,), with 1 to 10 floats",
@@ -289,11 +275,8 @@ CURVATURE_OUTCOMES = (
 )
 
 
-def _curvature_outcome(h, own=None):
+def _curvature_outcome(h, own):
     """Return the place in CURVATURE_OUTCOMES of what `h` and the student's run in it show."""
-    unfair = _unfair_curvatures(h)
-    if unfair:
-        return unfair
     right = _second_order(h)
     if own is None or own.shape != h.shape or not np.allclose(own, right, 1e-6, 1e-9):
         return 3
@@ -335,24 +318,6 @@ KILL_ADAM_RATE, FAR = 0.01, 90  # how many learning rates the two have to end ap
 LONGEST = 20
 
 
-def _separate_gradients(impl, rng):
-    g = impl.separating_gradients()
-    if _unfair_gradients(g):
-        return {"__g": g, "outcome": np.array(_gradient_outcome(g))}
-    w, config, own = np.zeros(1), {"learning_rate": KILL_ADAM_RATE}, []
-    for value in g:
-        w, config = impl.adam(w, np.array([value], dtype=float), config)
-        own.append(w[0])
-    own = np.array(own)
-    return {"__g": g, "__own": own, "outcome": np.array(_gradient_outcome(g, own))}
-
-
-def _separates_gradients(seen, expected):
-    """Judge: the student's Adam is right on these gradients, and the uncorrected one far off."""
-    outcome = _gradient_outcome(seen.get("__g", np.array(0)), seen.get("__own"))
-    return failed(GRADIENT_OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
-
-
 NOT_FAR = f"after these gradients, right and wrong are less than {FAR} learning rates apart"
 GRADIENT_OUTCOMES = (
     "right and wrong differ",
@@ -366,11 +331,8 @@ GRADIENT_OUTCOMES = (
 )
 
 
-def _gradient_outcome(g, own=None):
+def _gradient_outcome(g, own):
     """Return the place in GRADIENT_OUTCOMES of what `g` and the student's path on it show."""
-    unfair = _unfair_gradients(g)
-    if unfair:
-        return unfair
     right = _weighted_path(g)
     if own is None or own.shape != g.shape or not np.allclose(own, right, 1e-6, 1e-9):
         return 3
@@ -381,6 +343,14 @@ def _gradient_outcome(g, own=None):
     if (g > 0).any() and (g < 0).any():
         return 5
     return 6 if np.abs(g).max() > 10 * np.abs(g).min() else 7
+
+
+def _own_path(impl, g):
+    w, config, path = np.zeros(1), {"learning_rate": KILL_ADAM_RATE}, []
+    for value in g:
+        w, config = impl.adam(w, np.array([value], dtype=float), config)
+        path.append(w[0])
+    return np.array(path)
 
 
 def _weighted_path(g, beta1=0.9, beta2=0.999):
@@ -501,7 +471,17 @@ NESTEROV = exercise(
 CURVATURES = exercise(
     "Kill the bug: a bowl for a look-ahead that looks the wrong way",
     "nesterov_lookahead separating_curvatures",
-    (Check("your bowl tells right from wrong", 4, _separate_curvatures, _separates_curvatures),),
+    (
+        separation(
+            "your bowl tells right from wrong",
+            4,
+            CURVATURE_OUTCOMES,
+            find=lambda impl: impl.separating_curvatures(),
+            own=lambda impl, h: _on_bowl(impl.nesterov_lookahead, h),
+            unfair=_unfair_curvatures,
+            outcome=_curvature_outcome,
+        ),
+    ),
     "31–33",
     given=(backward_lookahead,),
 )
@@ -532,7 +512,17 @@ ADAM_EXERCISE = exercise(
 GRADIENTS = exercise(
     "Kill the bug: gradients for an Adam without bias correction",
     "adam separating_gradients",
-    (Check("your gradients tell right from wrong", 4, _separate_gradients, _separates_gradients),),
+    (
+        separation(
+            "your gradients tell right from wrong",
+            4,
+            GRADIENT_OUTCOMES,
+            find=lambda impl: impl.separating_gradients(),
+            own=_own_path,
+            unfair=_unfair_gradients,
+            outcome=_gradient_outcome,
+        ),
+    ),
     "45–46",
     given=(uncorrected_path,),
 )

@@ -9,8 +9,8 @@ compared: the scenarios turn coordinates into numbers that do not depend on it.
 import numpy as np
 
 from autograder.judge import same_dtype
-from autograder.scenarios import afterwards, failed, family
-from autograder.spec import Check, Verdict
+from autograder.scenarios import afterwards, family, separation
+from autograder.spec import Check
 
 EPS = 0.3  # not the default, and large beside the smaller variances
 N, M, D = 13, 4, 6
@@ -112,20 +112,6 @@ def guarded_normalize(x_train, x_val):
     return tuple((x - mean) / guarded for x in (x_train, x_val))
 
 
-def _separate(impl, rng):
-    x = impl.separating_feature()
-    if _unfair(x):
-        return {"__x": x, "outcome": np.array(_outcome(x))}
-    own, _ = impl.normalize(x.copy(), x[:1].copy())
-    return {"__x": x, "__own": own, "outcome": np.array(_outcome(x, own))}
-
-
-def _separates(seen, expected):
-    """Judge: on a fair input the student's function gives zeros and the guarded one does not."""
-    outcome = _outcome(seen.get("__x", np.array(0)), seen.get("__own"))
-    return failed(OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
-
-
 OUTCOMES = (
     "right and wrong differ",
     "x_train must have shape (N, D), with 1 to 100,000 numbers",
@@ -138,11 +124,8 @@ OUTCOMES = (
 )
 
 
-def _outcome(x, own=None):
+def _outcome(x, own):
     """Return the place in OUTCOMES of what `x` and the student's output for it show."""
-    unfair = _unfair(x)
-    if unfair:
-        return unfair
     if own is None or own.shape != x.shape or not np.abs(own).max() < 0.05:
         return 5
     if np.abs(guarded_normalize(x, x[:1])[0]).max() >= 0.5:
@@ -253,7 +236,17 @@ NORMALIZE = exercise(
 SEPARATING = exercise(
     "Kill the bug: a constant feature that the guard does not see",
     "normalize separating_feature",
-    (Check("your input tells right from wrong", 3, _separate, _separates),),
+    (
+        separation(
+            "your input tells right from wrong",
+            3,
+            OUTCOMES,
+            find=lambda impl: impl.separating_feature(),
+            own=lambda impl, x: impl.normalize(x, x[:1].copy())[0],
+            unfair=_unfair,
+            outcome=_outcome,
+        ),
+    ),
     "6–7",
     given=(guarded_normalize,),
     bonus=True,

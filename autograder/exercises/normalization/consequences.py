@@ -3,8 +3,7 @@
 import numpy as np
 
 from autograder.exercises.normalization.shared import EPS, MOMENTUM, exercise
-from autograder.judge import Verdict
-from autograder.scenarios import afterwards, failed
+from autograder.scenarios import afterwards, separation
 from autograder.spec import Check
 
 # ------------------------------------------------------------------ three consequences
@@ -63,21 +62,6 @@ def one_pass_batchnorm(x, eps=1e-5):
     return (x - mu) / np.sqrt(np.maximum(var, 0) + eps)
 
 
-def _separate(impl, rng):
-    x = impl.separating_input()
-    if _unfair(x):
-        return {"__x": x, "outcome": np.array(_outcome(x))}
-    ones, zeros = np.ones(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
-    own, _ = impl.batchnorm_forward(x.copy(), ones, zeros, {"mode": "train"})
-    return {"__x": x, "__own": own, "outcome": np.array(_outcome(x, own))}
-
-
-def _separates(seen, expected):
-    """Judge: on a fair input the student's batch norm is right and the one-pass one is not."""
-    outcome = _outcome(seen.get("__x", np.array(0)), seen.get("__own"))
-    return failed(OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
-
-
 OUTCOMES = (
     "right and wrong differ",
     "x must have shape (N, D), with 1 to 10,000 numbers",
@@ -90,11 +74,8 @@ OUTCOMES = (
 )
 
 
-def _outcome(x, own=None):
+def _outcome(x, own):
     """Return the place in OUTCOMES of what `x` and the student's output for it show."""
-    unfair = _unfair(x)
-    if unfair:
-        return unfair
     exact = x.astype(np.float64)
     mean, spread = exact.mean(axis=0), exact.std(axis=0)
     right = (exact - mean) / np.sqrt(spread**2 + 1e-5)
@@ -115,12 +96,27 @@ def _unfair(x):
     return 0 if (np.abs(x) <= 1e6).all() else 3
 
 
+def _own(impl, x):
+    ones, zeros = np.ones(x.shape[1], x.dtype), np.zeros(x.shape[1], x.dtype)
+    return impl.batchnorm_forward(x, ones, zeros, {"mode": "train"})[0]
+
+
 # ------------------------------------------------------------------ the exercises
 
 SEPARATING = exercise(
     "Kill the bug: an input for the one-pass variance",
     "batchnorm_forward separating_input",
-    (Check("your input tells right from wrong", 4, _separate, _separates),),
+    (
+        separation(
+            "your input tells right from wrong",
+            4,
+            OUTCOMES,
+            find=lambda impl: impl.separating_input(),
+            own=_own,
+            unfair=_unfair,
+            outcome=_outcome,
+        ),
+    ),
     "12",
     given=(one_pass_batchnorm,),
 )

@@ -13,8 +13,8 @@ from autograder.exercises.normalization.shared import (
     MOMENTUM,
     RETURNS,
 )
-from autograder.judge import Verdict, follow_through, same_dtype
-from autograder.scenarios import afterwards, failed, family, refusal, refuses, with_slopes
+from autograder.judge import follow_through, same_dtype
+from autograder.scenarios import afterwards, family, refusal, refuses, separation, with_slopes
 from autograder.spec import Check
 from cs231n_lib.normalization import by_group, side_by_side, zca_kernel
 
@@ -233,21 +233,6 @@ def groupnorm_swapped(x, G, eps=1e-5):
     return ((groups - mu) * (var + eps) ** -0.5).reshape(x.shape)
 
 
-def _separate(impl, rng):
-    x = impl.separating_groups()
-    if _unfair(x):
-        return {"__x": x, "outcome": np.array(_outcome(x))}
-    one = np.ones((1, x.shape[1], 1, 1), x.dtype)
-    own, _ = impl.spatial_groupnorm_forward(x.copy(), one, 0 * one, 2, {})
-    return {"__x": x, "__own": own, "outcome": np.array(_outcome(x, own))}
-
-
-def _separates(seen, expected):
-    """Judge: on a fair input the student's group norm is right and the swapped one is not."""
-    outcome = _outcome(seen.get("__x", np.array(0)), seen.get("__own"))
-    return failed(OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
-
-
 OUTCOMES = (
     "right and wrong differ",
     "x must have shape (N, C, H, W), with 1 to 10,000 numbers",
@@ -259,11 +244,8 @@ OUTCOMES = (
 )
 
 
-def _outcome(x, own=None):
+def _outcome(x, own):
     """Return the place in OUTCOMES of what `x` and the student's output for it show."""
-    unfair = _unfair(x)
-    if unfair:
-        return unfair
     exact = x.astype(np.float64)
     groups = exact.reshape(len(x) * 2, -1)
     spread = groups.var(axis=1, keepdims=True)
@@ -285,6 +267,11 @@ def _unfair(x):
     return 3 if x.shape[1] % 2 else 0
 
 
+def _own(impl, x):
+    one = np.ones((1, x.shape[1], 1, 1), x.dtype)
+    return impl.spatial_groupnorm_forward(x, one, 0 * one, 2, {})[0]
+
+
 # ------------------------------------------------------------------ the exercises
 
 exercise = family(
@@ -301,7 +288,17 @@ exercise = family(
 SEPARATING_GROUPS = exercise(
     "Kill the bug: an input for the swapped groups",
     "spatial_groupnorm_forward separating_groups",
-    (Check("your input tells right from wrong", 4, _separate, _separates),),
+    (
+        separation(
+            "your input tells right from wrong",
+            4,
+            OUTCOMES,
+            find=lambda impl: impl.separating_groups(),
+            own=_own,
+            unfair=_unfair,
+            outcome=_outcome,
+        ),
+    ),
     "18",
     given=(groupnorm_swapped,),
 )
