@@ -422,3 +422,30 @@ def test_the_relu_layer_is_an_activation():
     assert isinstance(layer, Activation) and not layer.params
     assert layer.forward(np.array([-1.0, 2.0])).tolist() == [0.0, 2.0]
     assert layer.backward(np.array([5.0, 6.0])).tolist() == [0.0, 6.0]
+
+
+# ---------------------------------------------------------------------------------- on a GPU
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@every_activation
+def test_activations_stay_on_the_gpu(known, dtype):
+    x, dout = (torch.from_numpy(a).to("cuda", dtype) for a in numbers((5, 4)))
+    out, cache = getattr(in_torch, f"{known.name}_forward")(x, *known.options)
+    dx = getattr(in_torch, f"{known.name}_backward")(dout, cache)
+    assert {(a.device.type, a.dtype) for a in (out, dx)} == {("cuda", dtype)}
+    if dtype == torch.float64:
+        expected = oracle(known, x.cpu().numpy(), dout.cpu().numpy())
+        for ours, theirs in zip((out, dx), expected, strict=True):
+            assert relative_difference(ours.cpu(), theirs) <= 1e-13
+
+
+@pytest.mark.gpu
+def test_maxout_stays_on_the_gpu():
+    arrays = layer()
+    x, w, b, dout = (torch.from_numpy(a).cuda() for a in arrays)
+    out, cache = in_torch.maxout_forward(x, w, b)
+    seen = out, *in_torch.maxout_backward(dout, cache)
+    for ours, expected in zip(seen, maxout_oracle(*arrays), strict=True):
+        assert ours.is_cuda and relative_difference(ours.cpu(), expected) <= 1e-12

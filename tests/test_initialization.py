@@ -221,3 +221,16 @@ def test_judges_know_right_weights(seed):
     for weights in (W, uniform):
         assert list(RULES)[rule_of(weights)] == "xavier" and structure_of(weights) == 0
     assert is_uniform(uniform) and not is_uniform(W) and not is_uniform(normal)
+
+
+# ---------------------------------------------------------------------------------- on a GPU
+
+
+@pytest.mark.gpu
+@every_init
+def test_weights_are_drawn_where_the_generator_is(name):
+    W = getattr(in_torch, name)(300, 50, *INITS[name], torch.Generator("cuda").manual_seed(0))
+    assert W.is_cuda and W.dtype == torch.float32
+    squares = (W.double() ** 2).sum().item() / VARIANCE[name](300)
+    low, high = scipy.stats.chi2.ppf([RARE / 2, 1 - RARE / 2], W.numel())
+    assert low <= squares <= high
