@@ -200,14 +200,7 @@ def kinds_of_variables(exercise: Exercise) -> dict[str, object]:
 # ------------------------------------------------------------------ the command
 
 
-HEADS = (
-    "wrong\nanswers\ncaught",
-    "\n\nnamed",
-    "right\nanswers\nfailed",
-    "\n\nhinted",
-    "\nmutants\nkilled",
-    "\nmutants\nleft out",
-)
+HEADS = ("wrong\ncaught", "\nnamed", "right\nfailed", "\nhinted", "mutants\nkilled", "\nleft out")
 
 
 def table(measured: Mapping[str, Quality]) -> Table:

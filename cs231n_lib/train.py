@@ -25,9 +25,10 @@ EVALUATED = 1000  # training examples on which the training accuracy is measured
 class History:
     """What a run saw.
 
-    loss: of the batch of every step; rates: the learning rate of every step; steps: after how many
-    steps the accuracies were measured; train_accuracy, val_accuracy: fractions, in test mode;
-    diverged: the loss became infinite or NaN and the run stopped there.
+    loss: of the batch of every step; rates: the learning rate of every step, NaN where a PyTorch
+    optimizer has no "lr"; steps: after how many steps the accuracies were measured; train_accuracy,
+    val_accuracy: fractions, in test mode; diverged: the loss became infinite or NaN and the run
+    stopped there.
     """
 
     loss: list = field(default_factory=list)
@@ -156,7 +157,9 @@ def fit_torch(
     first = next(model.parameters())
     optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=rate_at(0))
     groups = optimizer.param_groups
-    rate_at = rate_at if schedule else lambda t: groups[0]["lr"]  # which callbacks may change
+
+    def rate_of(t):  # callbacks may change an optimizer's own rate
+        return groups[0].get("lr", math.nan) if schedule is None else rate_at(t)
 
     def step(x, y, rate):
         if schedule is not None:
@@ -180,7 +183,7 @@ def fit_torch(
         return float(right / len(x))
 
     return _run(
-        model, data, step, accuracy, rate_at, steps, epochs, batch_size, rng, callbacks,
+        model, data, step, accuracy, rate_of, steps, epochs, batch_size, rng, callbacks,
         evaluate_every, progress,
     )  # fmt: skip
 

@@ -289,6 +289,19 @@ def test_the_rates_of_a_torch_optimizer_are_those_it_has():
     assert history.rates == [0.2, 0.2, 0.1, 0.1, 0.05]
 
 
+def test_an_optimizer_may_have_no_rate_of_that_name():
+    class Still(torch.optim.Optimizer):
+        def __init__(self, parameters):
+            super().__init__(parameters, {"step_size": 0.1})
+
+        def step(self):
+            """Change nothing."""
+
+    model = Linear64()
+    history = run_torch(model, optimizer=Still(model.parameters()), steps=2)
+    assert len(history.loss) == 2 and np.isnan(history.rates).all()
+
+
 @pytest.mark.parametrize("rate", [np.nan, -0.1])
 def test_a_schedule_without_a_rate_is_refused(rate):
     with pytest.raises(ValueError, match=r"schedule\(2\) must be at least 0"):
