@@ -170,7 +170,9 @@ print("\\n".join(found))
 def test_no_answers_are_on_disk(zygote, child):
     walled(zygote)
     found = said(child, SEARCH).split()
-    ours = [path for path in found if "cs231n" in path or "autograder" in path or "course" in path]
+    words = ("cs231n", "autograder", "course")  # a clone may have any of them in its path
+    found = [path for path in found if "/site-packages/" not in path]
+    ours = [path for path in found if any(word in path for word in words)]
     if zygote.layers.namespaces:
         assert any(SUPPORT[0] in path for path in ours)  # so that the search can find something
     assert [path for path in ours if SUPPORT[0] not in path] == []
