@@ -1,0 +1,76 @@
+"""Laws of every lesson's text, by discovery: its parts, its points, its questions, its errata."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from autograder.lesson import SRC, all_lessons
+
+ROOT = Path(__file__).resolve().parents[1]
+LESSONS = [lesson for lesson in all_lessons() if lesson.number != "00"]  # a first look has no parts
+COUNTS = {  # predictions, exercises, lists of what to look at when a check fails
+    "01": (10, 28, 13),
+    "02": (4, 14, 9),
+    "03": (5, 16, 8),
+    "04": (5, 11, 5),
+    "05": (5, 11, 7),
+    "06": (4, 7, 5),
+    "07": (5, 12, 7),
+}
+every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+
+
+def text_of(lesson):
+    return (SRC / f"{lesson.name}.py").read_text("utf-8")
+
+
+@every_lesson
+def test_a_lesson_has_what_every_lesson_has(lesson):
+    text = text_of(lesson)
+    predictions, exercises, lists = COUNTS[lesson.number]
+    assert text.count('role="predict"') == predictions >= 3
+    cells = re.findall(r'role="predict"\n(my_.+?) = (.+?)  #', text)
+    assert len(cells) == predictions
+    guesses = [(name, start) for names, start in cells for name in names.split(", ")]
+    assert all(text.count(name) > 1 for name, _ in guesses), "each guess is looked at"
+    assert text.count("predicted(") >= sum("None" in start for _, start in guesses)
+    assert len(lesson.exercises) == exercises
+    assert text.count("the usual suspects, by name") + text.count("where to look") == lists >= 5
+    assert any(exercise.title.startswith("Kill the bug") for exercise in lesson.exercises)
+
+
+@every_lesson
+def test_the_points_add_up(lesson):
+    core = [exercise.points for exercise in lesson.exercises if not exercise.bonus]
+    assert sum(core) == pytest.approx(80)
+    questions = re.findall(r'role="question" .*points=(\d+)', text_of(lesson))
+    assert 3 <= len(questions) <= 4 and sum(map(int, questions)) == 20
+
+
+@every_lesson
+def test_the_minutes_of_the_parts_add_up(lesson):
+    """The row of the core stands below its parts, that of the whole below all."""
+    rows = re.findall(r"^# \| (.+?) \|.*\| \**(\d+)\** \|$", text_of(lesson), re.M)
+    titles, minutes = zip(*((title, int(number)) for title, number in rows), strict=True)
+    core, whole = (place for place, title in enumerate(titles) if title.startswith("**"))
+    assert lesson.minutes == (minutes[core], minutes[whole])
+    assert sum(minutes[:core]) == minutes[core]
+    assert minutes[core] + sum(minutes[core + 1 : whole]) == minutes[whole]
+    assert whole == len(rows) - 1
+
+
+def test_every_entry_of_the_errata_names_tests_that_exist():
+    tests = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    _, *sections = re.split(
+        r"^## ", (ROOT / "docs/lecture_errata.md").read_text("utf-8"), flags=re.M
+    )
+    assert [section[:9] for section in sections] == [f"Lesson {one.number}" for one in LESSONS]
+    for section in sections:
+        entries = [entry for entry in section.split("\n### ")[1:] if entry.startswith("Slide")]
+        assert len(entries) >= 4
+        for entry in entries:
+            named = re.findall(r"`(test_\w+)`", entry)
+            assert named, f"names no test: {entry.splitlines()[0]}"
+            for name in named:
+                assert f"def {name}(" in tests, name
