@@ -77,7 +77,7 @@ check-notebooks: $(READY)  ## run every solution, and every student notebook une
 
 .PHONY: grader-quality
 grader-quality: $(READY)  ## measure how many wrong answers the checks catch and name
-	$(PY) -m autograder.quality
+	$(PY) -m autograder.quality.measure
 
 .PHONY: bench
 bench: $(READY)  ## time the library against the frameworks' own

@@ -6,12 +6,12 @@ hint when a known misconception shows. The value is the score, so that plain nbg
 
 from functools import cache
 
-from autograder import exercises, provider
-from autograder.judge import Report, judge_exercise
-from autograder.observe import observe
+from autograder import exercises, expectations
+from autograder.checking.judge import Report, judge_exercise
+from autograder.checking.observe import observe
 
 recorder = None  # set where submissions are graded: called with (exercise, functions) instead
-_provider = cache(provider.default)
+_provider = cache(expectations.default)
 
 
 def check(exercise_id: str, *functions) -> float:
@@ -37,7 +37,9 @@ def check(exercise_id: str, *functions) -> float:
 
 def run(exercise, functions) -> Report:
     """Observe and judge `functions` ({name: function}) with the public seeds; show nothing."""
-    return judge_exercise(exercise, observe(exercise, functions, provider.public_seed), _provider())
+    return judge_exercise(
+        exercise, observe(exercise, functions, expectations.public_seed), _provider()
+    )
 
 
 def _named(exercise, functions):

@@ -65,7 +65,7 @@ def init(
 
         nbgrader release_assignment 02_batch_normalization
     """
-    from autograder.course import init
+    from autograder.course.folder import init
 
     made, done = init(course, lesson or (), exchange)
     for line in done or ["everything was there already"]:
@@ -84,8 +84,8 @@ def build(
 
         autograder build --check     # in a test: are the committed notebooks up to date?
     """
-    from autograder.build import OutOfDate, build_all
-    from autograder.lesson import shown
+    from autograder.lessons.build import OutOfDate, build_all
+    from autograder.lessons.lesson import shown
 
     try:
         written = build_all(check=check)
@@ -110,7 +110,7 @@ def kit(
 
         autograder kit handout
     """
-    from autograder.kit import write_kit
+    from autograder.lessons.kit import write_kit
 
     out = write_kit(folder)
     print(f"wrote {out} and {out.with_name(out.name + '.zip').name}")
@@ -137,8 +137,8 @@ def grade(
 
         autograder grade my-course 2 --student ada --force --feedback
     """
-    from autograder.course import find_name, grade_class, open_course
-    from autograder.report import table
+    from autograder.course.folder import find_name, grade_class, open_course
+    from autograder.course.summary import table
 
     opened = open_course(course)
     name = find_name(lesson, opened.lessons())
@@ -160,7 +160,7 @@ def grade(
 
 def complain(graded, lesson: str) -> None:
     """Say on standard error who has no marks, and leave with a status that tells."""
-    from autograder.report import printable
+    from autograder.course.summary import printable
 
     for who, files in graded.missing.items():
         found = printable(", ".join(files) or "nothing")
@@ -184,8 +184,8 @@ def report(
 
         autograder report my-course 2 --output class.html
     """
-    from autograder.course import CourseError, find_name, open_course
-    from autograder.report import table, write_summary
+    from autograder.course.folder import CourseError, find_name, open_course
+    from autograder.course.summary import table, write_summary
 
     opened = open_course(course)
     name = find_name(lesson, opened.lessons())
@@ -210,9 +210,9 @@ def check(
 
         autograder check my_layers.py     # checks every function that an exercise asks for
     """
-    from autograder.course import CourseError
-    from autograder.engine import check_file
-    from autograder.submission import Unreadable
+    from autograder.course.folder import CourseError
+    from autograder.grading.grader import check_file
+    from autograder.submissions.submission import Unreadable
 
     if not file.exists():
         raise CourseError(f"There is no file {file}.")
@@ -245,7 +245,7 @@ def demo(
 
         autograder demo
     """
-    from autograder.demo import run
+    from autograder.course.demo import run
 
     run(folder)
 
@@ -264,7 +264,7 @@ def doctor(
 
         autograder doctor my-course
     """
-    from autograder.doctor import examine, table
+    from autograder.course.doctor import examine, table
 
     findings = examine(course)
     Console().print(table(findings))
@@ -300,7 +300,7 @@ def stages() -> Iterator[Callable[[str, str, int], None]]:
         TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("{task.fields[student]}"),
     )
-    from autograder.report import printable
+    from autograder.course.summary import printable
 
     # The bar keeps its own hold on the terminal: judging redirects sys.stdout for a while.
     progress, tasks = Progress(*columns, console=Console(file=sys.stdout)), {}
@@ -330,9 +330,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # more than a second, and no notebook has one to check; without the module it leaves that out.
     sys.modules.setdefault("rfc3987_syntax", None)
 
-    from autograder.course import CourseError
-    from autograder.kit import KitError
-    from autograder.lesson import BuildError
+    from autograder.course.folder import CourseError
+    from autograder.lessons.kit import KitError
+    from autograder.lessons.lesson import BuildError
 
     try:
         app(args=arguments, prog_name="autograder")
@@ -363,6 +363,6 @@ def leave(message: str, status: int = WRONG_INPUT) -> None:
 
 def say(message: str) -> None:
     """Print one line on standard error."""
-    from autograder.report import printable
+    from autograder.course.summary import printable
 
     print(f"autograder: {printable(' '.join(message.split()))}", file=sys.stderr)

@@ -33,13 +33,13 @@ import psutil
 from machine import describe
 
 # isort: split
-from autograder import demo
-from autograder.course import init, open_course
-from autograder.engine import graded_exercises
-from autograder.lesson import find_lesson
-from autograder.nbgrader_plugin import NbgraderCourse
-from autograder.provider import secret_seed
-from autograder.submission import NOT_EXECUTED, read, read_template, rebuild
+from autograder.course import demo
+from autograder.course.folder import init, open_course
+from autograder.course.nbgrader_plugin import NbgraderCourse
+from autograder.expectations import secret_seed
+from autograder.grading.grader import graded_exercises
+from autograder.lessons.lesson import find_lesson
+from autograder.submissions.submission import NOT_EXECUTED, read, read_template, rebuild
 
 LESSON = "02"
 UNFIT = {"henri", "ida", "jan", "katherine"}  # loops, crashes, and what plain nbgrader stops at
@@ -235,7 +235,7 @@ def limit(course, lesson):
 
 def execute(connection, template, paths):
     """Execute the cells and scenarios of submissions in this process."""
-    from autograder.child import Inside
+    from autograder.sandbox.inside.child import Inside
 
     released = read_template(template)
     exercises = graded_exercises(released)

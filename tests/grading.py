@@ -8,8 +8,8 @@ from pathlib import Path
 
 import nbformat
 
-from autograder import build
-from autograder.lesson import find_lesson, read_lesson
+from autograder.lessons import build
+from autograder.lessons.lesson import find_lesson, read_lesson
 
 NAME = "02_batch_normalization"
 HEADER = """\

@@ -17,12 +17,19 @@ import pytest
 from nbgrader.validator import Validator
 from traitlets.config import Config
 
-from autograder import build, exercises
-from autograder.answers import imports_answers, is_answer_file
-from autograder.build import BuildError, OutOfDate, build_all, find_lesson, read_lesson
+from autograder import exercises
 from autograder.check import run
-from autograder.lesson import without_magics
-from autograder.source import STUB, guarded, nbgrader_source_of, solution_source, stub_source
+from autograder.lessons import build
+from autograder.lessons.answers import imports_answers, is_answer_file
+from autograder.lessons.build import BuildError, OutOfDate, build_all, find_lesson, read_lesson
+from autograder.lessons.lesson import without_magics
+from autograder.lessons.source import (
+    STUB,
+    guarded,
+    nbgrader_source_of,
+    solution_source,
+    stub_source,
+)
 
 LESSONS = build.all_lessons()
 NAMES = [lesson.name for lesson in LESSONS]

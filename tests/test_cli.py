@@ -8,12 +8,15 @@ import sys
 import pytest
 from grading import NAME, content, solution, write_lesson
 
-from autograder import cli, course, doctor, engine, lesson
+from autograder import cli
 from autograder.__main__ import require_python
+from autograder.checking.judge import Report, Row
 from autograder.cli import main
-from autograder.course import find_name, init
-from autograder.judge import Report, Row
-from autograder.results import SubmissionResult
+from autograder.course import doctor, folder
+from autograder.course.folder import find_name, init
+from autograder.grading import grader
+from autograder.grading.results import SubmissionResult
+from autograder.lessons import lesson
 
 
 @pytest.fixture
@@ -38,8 +41,8 @@ def made(tmp_path):
 
 def released(made):
     """The same with a release, as nbgrader would make it, and one broken submission."""
-    for folder in ("release", "submitted/ada"):
-        path = made.root / folder / NAME / f"{NAME}.ipynb"
+    for place in ("release", "submitted/ada"):
+        path = made.root / place / NAME / f"{NAME}.ipynb"
         path.parent.mkdir(parents=True)
         path.write_bytes(content(solution()) if folder == "release" else b"{")
     return made
@@ -76,7 +79,7 @@ def test_an_old_python_is_told_what_to_install(capsys):
 
 
 def test_init_makes_a_course_and_running_it_again_keeps_everything(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(course, "SRC", write_lesson(tmp_path / "src"))
+    monkeypatch.setattr(folder, "SRC", write_lesson(tmp_path / "src"))
     monkeypatch.setattr(init, "__defaults__", ((), None, tmp_path / "src"))
     root = tmp_path / "made"
     status, out, _ = run("init", root, "--exchange", tmp_path / "exchange")
@@ -155,7 +158,7 @@ def test_a_folder_without_permission(run, tmp_path, monkeypatch):
     def refuse(self, *args, **options):
         raise PermissionError(13, "Permission denied", str(self))
 
-    monkeypatch.setattr(course.Path, "mkdir", refuse)
+    monkeypatch.setattr(folder.Path, "mkdir", refuse)
     assert "No permission for" in one_line(run("init", tmp_path / "closed"))
 
 
@@ -166,7 +169,7 @@ def test_a_file_in_the_way_and_a_full_disk(run, tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(course, "write_atomically", full)
+    monkeypatch.setattr(folder, "write_atomically", full)
     assert "No space left on device" in one_line(run("init", tmp_path / "course"))
 
 
@@ -190,7 +193,7 @@ def test_an_interruption_is_one_line_that_says_what_is_kept(run, made, monkeypat
         progress("execute", "ada", 3)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(course, "grade_class", interrupt)
+    monkeypatch.setattr(folder, "grade_class", interrupt)
     monkeypatch.setattr(cli, "end_now", sys.exit)
     status, _, err = run("grade", released(made).root, "2")
     assert status == cli.INTERRUPTED and err.count("\n") == 1
@@ -211,13 +214,13 @@ def test_a_lesson_has_three_names(name):
 
 
 def test_grade_says_who_has_no_marks(run, made, monkeypatch):
-    graded = course.Graded(
+    graded = folder.Graded(
         results={"ada": SubmissionResult("ada", NAME, ())},
         faults={"eve": "no process"},
         unchanged=("ada",),
         missing={"max": ["homework.ipynb"]},
     )
-    monkeypatch.setattr(course, "grade_class", lambda *args, **options: graded)
+    monkeypatch.setattr(folder, "grade_class", lambda *args, **options: graded)
     status, out, err = run("grade", made.root, "2")
     assert status == 1 and "ada" in out and "1 were unchanged" in out
     assert "eve: no mark was written: no process" in err and "homework.ipynb" in err
@@ -238,7 +241,7 @@ def test_check_prints_tables_and_a_status_for_scripts(run, tmp_path, monkeypatch
     path.write_text("x = 1")
     assert "defines no function" in one_line(run("check", path))
     report = Report("normalization.fold_batchnorm", "Fold", (Row("a check", 4, 4),))
-    monkeypatch.setattr(engine, "check_file", lambda path: ([report], ["a note"]))
+    monkeypatch.setattr(grader, "check_file", lambda path: ([report], ["a note"]))
     status, out, _ = run("check", path)
     assert status == 0 and "a check" in out and "a note" in out and "4 of 4 points" in out
 
@@ -259,7 +262,7 @@ def test_doctor_says_which_tier_and_what_is_missing(run, made, tmp_path, monkeyp
 
 def test_build_writes_and_checks(run, tmp_path, monkeypatch):
     folders = (write_lesson(tmp_path / "src"), tmp_path / "student", tmp_path / "solution")
-    from autograder import build
+    from autograder.lessons import build
 
     monkeypatch.setattr(build.build_all, "__defaults__", folders)
     status, _, err = run("build", "--check")
@@ -271,7 +274,7 @@ def test_build_writes_and_checks(run, tmp_path, monkeypatch):
 
 
 def test_kit_says_where_it_is(run, tmp_path, monkeypatch):
-    from autograder import kit
+    from autograder.lessons import kit
 
     monkeypatch.setattr(kit, "write_kit", lambda out: tmp_path / out)
     assert run("kit", "handout")[:2] == (0, f"wrote {tmp_path}/handout and handout.zip\n")

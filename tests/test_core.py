@@ -14,10 +14,11 @@ from nbclient import NotebookClient
 from nbgrader.utils import determine_grade
 
 from autograder import check as checks
-from autograder import exercises, misconceptions, provider, shortcuts
+from autograder import exercises, expectations, misconceptions
 from autograder.check import check, needs, run
-from autograder.diagnose import diagnose
-from autograder.judge import (
+from autograder.checking import shortcuts
+from autograder.checking.diagnose import diagnose
+from autograder.checking.judge import (
     EPS32,
     Expected,
     Report,
@@ -29,7 +30,7 @@ from autograder.judge import (
     same_dtype,
     verdict_on,
 )
-from autograder.observe import (
+from autograder.checking.observe import (
     BadReturn,
     Fault,
     Implementation,
@@ -39,8 +40,8 @@ from autograder.observe import (
     plain_array,
     quiet,
 )
-from autograder.provider import Known
-from autograder.spec import Check, Exercise, Verdict
+from autograder.checking.spec import Check, Exercise, Verdict
+from autograder.expectations import Known
 from cs231n_lib.normalization import in_numpy
 
 EXERCISES = exercises.all_exercises()
@@ -533,22 +534,22 @@ def test_the_same_fault_is_recognised_but_not_an_empty_stub():
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("recordings")
-    provider.record(EXERCISES, folder)
+    expectations.record(EXERCISES, folder)
     return folder
 
 
 @cache
 def live():
-    return provider.live(provider.public_seed)
+    return expectations.live(expectations.public_seed)
 
 
 @pytest.mark.parametrize("one", EXERCISES, ids=lambda e: e.id)
 def test_recorded_answers_as_live_does(one, recordings):
-    recorded = provider.recorded(recordings)
+    recorded = expectations.recorded(recordings)
     answers = [known.seen for known in live().misconceptions(one)]
     functions = [misconceptions.functions_of(v) for v in misconceptions.variants_of(one.id)]
-    for each in (provider.reference(one), *functions):
-        answers.append(observe(one, each, provider.public_seed))
+    for each in (expectations.reference(one), *functions):
+        answers.append(observe(one, each, expectations.public_seed))
     for seen in answers:
         assert judge_exercise(one, seen, recorded) == judge_exercise(one, seen, live())
     for check_ in one.checks:
@@ -559,7 +560,7 @@ def test_recorded_answers_as_live_does(one, recordings):
 
 def test_recording_twice_gives_the_same_bytes(recordings, tmp_path):
     few = EXERCISES[:3]
-    provider.record(few, tmp_path)
+    expectations.record(few, tmp_path)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert len(names) == 2 * len(few)
     for name in names:
@@ -568,7 +569,7 @@ def test_recording_twice_gives_the_same_bytes(recordings, tmp_path):
 
 def test_a_missing_recording_says_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match="unpack the student kit again"):
-        provider.recorded(tmp_path).expected(EXERCISES[0], EXERCISES[0].checks[0])
+        expectations.recorded(tmp_path).expected(EXERCISES[0], EXERCISES[0].checks[0])
 
 
 def test_a_reference_that_fails_its_own_check_is_a_loud_error(monkeypatch):
@@ -717,6 +718,6 @@ def test_what_is_printed_in_a_scenario_is_not_kept():
 
 def test_the_whole_way_with_the_public_seeds():
     one = exercises.find("normalization.fold_batchnorm")
-    report = run(one, provider.reference(one))
+    report = run(one, expectations.reference(one))
     assert report.score == report.points == 4
     assert report.exercise_id == one.id and report.title == one.title

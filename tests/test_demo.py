@@ -8,11 +8,12 @@ import nbformat
 import pytest
 from grading import NAME, cell, write_lesson
 
-from autograder import course, demo, misconceptions
-from autograder.build import solution_notebook, student_notebook
-from autograder.course import CourseError, init
-from autograder.lesson import read_lesson
-from autograder.submission import parse, role
+from autograder import misconceptions
+from autograder.course import demo
+from autograder.course.folder import CourseError, init
+from autograder.lessons.build import solution_notebook, student_notebook
+from autograder.lessons.lesson import read_lesson
+from autograder.submissions.submission import parse, role
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def test_the_demo_grades_a_class_and_says_where_to_look(src, tmp_path, monkeypat
     chosen = ("ada", "carl", "emmy", "jan", "leonhard")
     monkeypatch.setattr(demo, "CLASS", tuple(s for s in demo.CLASS if s.name in chosen))
     monkeypatch.setattr(demo, "find_lesson", lambda number: read_lesson(src / f"{NAME}.py"))
-    monkeypatch.setattr(course.init, "__defaults__", ((), None, src))
+    monkeypatch.setattr(init, "__defaults__", ((), None, src))
     monkeypatch.setenv("COLUMNS", "160")
     folder = tmp_path / "demo-course"
     graded = demo.run(folder)

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from grading import added, cell, content, index, solution, template, with_body
 
-from autograder import engine, exercises, results, sandbox
-from autograder.canary import Canaries, filled, right, wrong
-from autograder.engine import Grader, check_file, grade_batch
-from autograder.log import Log
-from autograder.observe import Fault, Seen
-from autograder.results import Store, SubmissionResult
-from autograder.sandbox import Infrastructure, Limits, Outcome
-from autograder.submission import Unreadable
+from autograder import exercises
+from autograder.checking.observe import Fault, Seen
+from autograder.grading import grader as trusted
+from autograder.grading import results
+from autograder.grading.canary import Canaries, filled, right, wrong
+from autograder.grading.grader import Grader, check_file, grade_batch
+from autograder.grading.log import Log
+from autograder.grading.results import Store, SubmissionResult
+from autograder.sandbox import process
+from autograder.sandbox.process import Infrastructure, Limits, Outcome
+from autograder.submissions.submission import Unreadable
 
 SECRET = b"the secret of a course"
 FORWARD, BACKWARD, FOLD = (
@@ -32,7 +35,7 @@ def grader():
 
 def instead(monkeypatch, execute):
     """Replace execution, and trust the grader without canaries."""
-    monkeypatch.setattr(sandbox, "execute", execute)
+    monkeypatch.setattr(process, "execute", execute)
     monkeypatch.setattr(Canaries, "require", lambda self: None)
 
 
@@ -133,7 +136,7 @@ def test_what_was_not_observed_says_why(grader, submit, monkeypatch):
 
 
 def test_arrays_that_cannot_be_judged_wait_for_a_person(grader, submit, monkeypatch):
-    real = engine.judge_exercise
+    real = trusted.judge_exercise
 
     def judge(exercise, seen, provider):
         if exercise is FOLD and any(one.arrays for one in seen.values()):
@@ -143,7 +146,7 @@ def test_arrays_that_cannot_be_judged_wait_for_a_person(grader, submit, monkeypa
     arrays = {"W_folded": np.zeros(3)}
     seen = {FOLD.id: {check.name: Seen(arrays=arrays) for check in FOLD.checks}}
     instead(monkeypatch, lambda *args: Outcome(seen, {"setup": []}))
-    monkeypatch.setattr(engine, "judge_exercise", judge)
+    monkeypatch.setattr(trusted, "judge_exercise", judge)
     result = grader.grade(submit(solution()), "eve")
     assert result.unjudged == (FOLD.id,) and result.report(FOLD.id).score == 0
     assert "FloatingPointError" in result.problems[0]
@@ -183,7 +186,7 @@ def test_a_result_survives_json(grader, submit, executed):
 
 def test_bonus_points_stand_apart():
     graded = SubmissionResult("ada", "02", ())
-    report = engine.judge_exercise(FOLD, {}, Grader(template(), "02", SECRET).provider)
+    report = trusted.judge_exercise(FOLD, {}, Grader(template(), "02", SECRET).provider)
     with_bonus = replace(graded, reports=(report,), bonus_ids=(FOLD.id,))
     assert (with_bonus.points, with_bonus.score, with_bonus.bonus) == (0, 0, 0)
     assert replace(with_bonus, bonus_ids=()).points == FOLD.points
@@ -255,7 +258,7 @@ def test_whatever_decides_about_a_result_is_in_its_key(
     if what == "tier":
         monkeypatch.setattr(Grader, "tier", "another")
     if what == "software":
-        monkeypatch.setattr(engine, "software", lambda: "another")
+        monkeypatch.setattr(trusted, "software", lambda: "another")
     Grader(**arguments).grade(submit(notebook), "ada", store)
     assert len(executed) == 2
 
@@ -373,14 +376,14 @@ def test_code_that_cannot_be_read_is_not_executed(grader, submit, executed):
 def test_whatever_happens_to_one_submission_the_batch_goes_on(
     grader, submit, executed, monkeypatch, tmp_path
 ):
-    real = engine.rebuild
+    real = trusted.rebuild
 
     def rebuild(template, submission):
         if not submission.cells:
             raise AssertionError("half a letter: \ud800")
         return real(template, submission)
 
-    monkeypatch.setattr(engine, "rebuild", rebuild)
+    monkeypatch.setattr(trusted, "rebuild", rebuild)
     paths = {"jan": submit(b"", "jan"), "ada": submit(solution(), "ada")}
     results, faults = grade_batch(grader, paths, Store(tmp_path / "results"))
     assert list(results) == ["ada"] and faults == {"jan": "AssertionError: half a letter: ?"}
@@ -401,7 +404,7 @@ def test_the_canaries_of_every_lesson_are_right_and_wrong_everywhere():
 
 def test_a_batch_is_graded_between_two_pairs_of_canaries(grader, submit, tmp_path, monkeypatch):
     log = Log(tmp_path / "log.jsonl")
-    monkeypatch.setattr(grader, "log", log)
+    monkeypatch.setattr(trusted, "log", log)
     monkeypatch.setattr(grader.canaries, "_note", log.write)
     store, paths = Store(tmp_path / "results"), {"ada": submit(solution())}
     results, faults = grade_batch(grader, paths, store)
@@ -437,7 +440,7 @@ def test_a_grader_that_errs_gives_no_marks(submit, tmp_path, monkeypatch, when, 
             return Outcome(outputs={step.cell_id: [] for step in steps})
         return Outcome(seen=seen, outputs={step.cell_id: [] for step in steps})
 
-    monkeypatch.setattr(sandbox, "execute", execute)
+    monkeypatch.setattr(process, "execute", execute)
     notebook = solution()
     notebook.cells.append(added("'a submission'"))
     paths = {"ada": submit(notebook, "ada"), "jan": submit(b"", "jan")}
@@ -514,6 +517,6 @@ def test_what_is_no_notebook_is_refused(submit, tmp_path):
 
 
 def test_files_in_torch_are_checked_in_torch():
-    steps = [engine.Step("a", "added", "import torch\ndef batchnorm_forward(): pass")]
-    found = [e.id for e in exercises.all_exercises() if engine._defines(steps, e)]
+    steps = [trusted.Step("a", "added", "import torch\ndef batchnorm_forward(): pass")]
+    found = [e.id for e in exercises.all_exercises() if trusted._defines(steps, e)]
     assert found == ["normalization.torch.batchnorm_forward"]

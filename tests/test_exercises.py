@@ -10,11 +10,11 @@ from itertools import pairwise
 import pytest
 from built_ins import BUILT_INS, REMARKED, WITHOUT, built_ins_for
 
-from autograder import exercises, misconceptions, provider
-from autograder.judge import judge_exercise
-from autograder.observe import observe
-from autograder.quality import seeded
-from autograder.spec import Misconception
+from autograder import exercises, expectations, misconceptions
+from autograder.checking.judge import judge_exercise
+from autograder.checking.observe import observe
+from autograder.checking.spec import Misconception
+from autograder.quality.measure import seeded
 
 EXERCISES = exercises.all_exercises()
 # PyTorch runs the very scenarios of NumPy at three times the cost; `make grader-quality` tries 200.
@@ -23,14 +23,14 @@ for_every_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e
 
 
 @cache
-def expectations(number=0):
-    return provider.live(seeded(number))
+def provider(number=0):
+    return expectations.live(seeded(number))
 
 
 def report_on(exercise, functions, number=0):
     """Return the report on functions with the seeds of this number; 0 are the public ones."""
     seen = observe(exercise, functions, seeded(number))
-    return judge_exercise(exercise, seen, expectations(number))
+    return judge_exercise(exercise, seen, provider(number))
 
 
 def remarks(report):
@@ -53,7 +53,7 @@ def assert_full_marks(report, remark=""):
 
 @for_every_exercise
 def test_the_reference_earns_full_marks_and_is_not_diagnosed(exercise):
-    assert_full_marks(report_on(exercise, provider.reference(exercise)))
+    assert_full_marks(report_on(exercise, expectations.reference(exercise)))
 
 
 @for_every_exercise
@@ -71,8 +71,10 @@ def test_the_built_in_earns_full_marks(exercise):
     """Where its convention is another one, it earns the remark of the Variant with that."""
     variants = {v.name: v.remark for v in misconceptions.variants_of(exercise.id)}
     convention = REMARKED.get(exercise.function)
-    seen = observe(replace(exercise, forbidden=()), built_ins_for(exercise), provider.public_seed)
-    report = judge_exercise(exercise, seen, expectations())
+    seen = observe(
+        replace(exercise, forbidden=()), built_ins_for(exercise), expectations.public_seed
+    )
+    report = judge_exercise(exercise, seen, provider())
     assert_full_marks(report, variants[convention] if convention else "")
 
 
@@ -88,7 +90,7 @@ def test_right_answers_stay_right_with_other_seeds(exercise):
     """The reference and, by turns, one of its variants."""
     variants = misconceptions.variants_of(exercise.id)
     for number in range(1, SEEDS[exercise.framework] + 1):
-        assert_full_marks(report_on(exercise, provider.reference(exercise), number))
+        assert_full_marks(report_on(exercise, expectations.reference(exercise), number))
         variant = variants[number % len(variants)]
         report = report_on(exercise, misconceptions.functions_of(variant), number)
         assert_full_marks(report, variant.remark)
@@ -99,15 +101,15 @@ def test_right_answers_stay_right_with_other_seeds(exercise):
 
 @for_every_exercise
 def test_the_stub_earns_nothing_and_is_told_apart_from_a_mistake(exercise):
-    stub = report_on(exercise, provider.reference(exercise) | {exercise.function: not_written})
+    stub = report_on(exercise, expectations.reference(exercise) | {exercise.function: not_written})
     assert stub.score == 0
     assert {(row.message, row.hint) for row in stub.rows} == {("not written yet", "")}
 
 
 @for_every_exercise
 def test_every_misconception_loses_points_and_is_named(exercise):
-    for known in expectations().misconceptions(exercise):
-        report = judge_exercise(exercise, known.seen, expectations())
+    for known in provider().misconceptions(exercise):
+        report = judge_exercise(exercise, known.seen, provider())
         assert report.score < report.points, known.name
         assert known.name in report.misconceptions, (known.name, report.misconceptions)
         assert known.hint in {row.hint for row in report.rows}
@@ -116,8 +118,8 @@ def test_every_misconception_loses_points_and_is_named(exercise):
 @for_every_exercise
 def test_no_check_is_idle(exercise):
     failed = set()
-    for known in expectations().misconceptions(exercise):
-        report = judge_exercise(exercise, known.seen, expectations())
+    for known in provider().misconceptions(exercise):
+        report = judge_exercise(exercise, known.seen, provider())
         failed |= {row.check for row in report.rows if row.earned < row.points}
     assert failed == {check.name for check in exercise.checks}
 
@@ -199,7 +201,11 @@ def test_ids_are_unique_and_name_functions_of_the_library():
         assert exercise.id == f"{exercise.family}.{middle}{exercise.function}"
         assert exercises.find(exercise.id) is exercise
         assert len(exercise.grade_id + "-solution") <= 64 and "." not in exercise.grade_id
-        assert set(provider.reference(exercise)) == set(exercise.functions) == set(exercise.returns)
+        assert (
+            set(expectations.reference(exercise))
+            == set(exercise.functions)
+            == set(exercise.returns)
+        )
 
 
 @for_every_exercise
@@ -214,10 +220,10 @@ def test_seeds_differ_from_check_to_check_and_follow_the_secret(exercise):
     seeds = [
         seed_of(exercise, check)
         for seed_of in (
-            provider.public_seed,
-            provider.secret_seed(b"one", "02"),
-            provider.secret_seed(b"two", "02"),
-            provider.secret_seed(b"one", "03"),
+            expectations.public_seed,
+            expectations.secret_seed(b"one", "02"),
+            expectations.secret_seed(b"two", "02"),
+            expectations.secret_seed(b"one", "03"),
         )
         for check in exercise.checks
     ]
@@ -233,7 +239,7 @@ def test_an_unknown_id_names_the_nearest():
 
 
 def arrays_of(exercise, number=0):
-    return {check.name: expectations(number).expected(exercise, check) for check in exercise.checks}
+    return {check.name: provider(number).expected(exercise, check) for check in exercise.checks}
 
 
 WITH_INPUTS = [exercise for exercise in EXERCISES if exercise.function != "separating_input"]
@@ -265,6 +271,6 @@ def test_shapes_are_awkward():
 def test_functions_take_what_the_scenarios_pass():
     """A reference has as many parameters as its exercise's stub shows."""
     for exercise in EXERCISES:
-        for name, function in provider.reference(exercise).items():
+        for name, function in expectations.reference(exercise).items():
             parameters = inspect.signature(function).parameters.values()
             assert all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters), name

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder import cgroup, isolation, kernel
-from autograder.answers import ROOT
-from autograder.isolation import Layers
+from autograder.lessons.answers import ROOT
+from autograder.sandbox.inside import cgroup, isolation, kernel
+from autograder.sandbox.inside.isolation import Layers
 
 HEADERS = {
     "x86_64": Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h"),
@@ -176,7 +176,8 @@ def test_libraries_are_there_and_a_checkout_is_not(tmp_path, monkeypatch):
 
 ROOT_OF_ITS_OWN = """
 import json, os, sys
-from autograder import isolation, kernel
+from autograder.sandbox.inside import isolation
+from autograder.sandbox.inside import kernel
 from pathlib import Path
 root, site = sys.argv[1:]
 def inside():

@@ -18,11 +18,12 @@ import nbformat
 import numpy as np
 import pytest
 
-from autograder import exercises, kit, misconceptions
-from autograder.answers import ROOT, is_answer_file
+from autograder import exercises, misconceptions
 from autograder.check import run
-from autograder.kit import KitError, write_kit
-from autograder.source import solution_source
+from autograder.lessons import kit
+from autograder.lessons.answers import ROOT, is_answer_file
+from autograder.lessons.kit import KitError, write_kit
+from autograder.lessons.source import solution_source
 
 EXERCISES = exercises.all_exercises()
 IDS = [exercise.id for exercise in EXERCISES]

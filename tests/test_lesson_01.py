@@ -9,7 +9,7 @@ import torch
 
 from autograder.exercises.activations import slope_by_division
 from autograder.exercises.preprocessing import guarded_normalize
-from autograder.lesson import find_lesson
+from autograder.lessons.lesson import find_lesson
 from cs231n_lib.activations import in_numpy as activations
 from cs231n_lib.data import digits
 from cs231n_lib.gradcheck import check_gradients

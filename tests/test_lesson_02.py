@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from autograder.lesson import SRC, find_lesson
+from autograder.lessons.lesson import SRC, find_lesson
 from cs231n_lib.data import digits
 from cs231n_lib.layers.network import Affine, Network, Normalization, ReLU
 from cs231n_lib.normalization.in_numpy import (

@@ -5,7 +5,7 @@ import pytest
 import skimage.data
 import torch
 
-from autograder.lesson import find_lesson
+from autograder.lessons.lesson import find_lesson
 from cs231n_lib.data import digits
 from cs231n_lib.layers.network import Affine, Network
 from cs231n_lib.layers.recurrent import Recurrent

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from autograder.exercises.optim import backward_lookahead
-from autograder.lesson import find_lesson
+from autograder.lessons.lesson import find_lesson
 from cs231n_lib import plotting
 from cs231n_lib.data import digits
 from cs231n_lib.layers.network import Affine, Network, ReLU

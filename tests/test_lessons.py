@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.lesson import SRC, all_lessons
+from autograder.lessons.lesson import SRC, all_lessons
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = [lesson for lesson in all_lessons() if lesson.number != "00"]  # a first look has no parts

@@ -14,13 +14,13 @@ import nbformat
 import pytest
 from grading import NAME, added, cell, content, index, write_lesson
 
-from autograder import build
 from autograder.cli import main
-from autograder.course import grade_class, init, open_course
-from autograder.gradebook import Recorder
-from autograder.lesson import read_lesson
-from autograder.nbgrader_plugin import NbgraderCourse, NbgraderError, escape_markdown
-from autograder.sandbox import Infrastructure, Limits
+from autograder.course.folder import grade_class, init, open_course
+from autograder.course.gradebook import Recorder
+from autograder.course.nbgrader_plugin import NbgraderCourse, NbgraderError, escape_markdown
+from autograder.lessons import build
+from autograder.lessons.lesson import read_lesson
+from autograder.sandbox.process import Infrastructure, Limits
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -252,7 +252,7 @@ def test_faults_of_the_sandbox_and_other_file_names_are_told_and_no_mark(collect
     misnamed = root / "submitted" / "max" / NAME / "homework.ipynb"
     misnamed.parent.mkdir(parents=True)
     misnamed.write_bytes(b"{}")
-    monkeypatch.setattr("autograder.sandbox.execute", fail)
+    monkeypatch.setattr("autograder.sandbox.process.execute", fail)
     graded = grade_class(open_course(root), NAME)
     assert set(graded.faults) == {"ada", "carl", "zoë b"} and set(graded.results) == {"jan"}
     assert graded.missing == {"max": ["homework.ipynb"]}
@@ -393,7 +393,7 @@ def test_a_transaction_is_written_whole_or_not_at_all(course, monkeypatch):
     root = course.with_name("torn")
     shutil.copytree(course, root)
     before = gradebook(root), files_of(root, "carl")
-    monkeypatch.setattr("autograder.gradebook.set_mark", lambda grade, mark: 1 / 0)
+    monkeypatch.setattr("autograder.course.gradebook.set_mark", lambda grade, mark: 1 / 0)
     graded = grade_class(open_course(root), NAME, students=["carl"], force=True)
     assert "division" in graded.faults["carl"]
     assert (gradebook(root), files_of(root, "carl")) == before

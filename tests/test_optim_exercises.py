@@ -10,8 +10,8 @@ import torch
 
 from autograder import exercises, misconceptions
 from autograder.check import run
+from autograder.checking.observe import Implementation
 from autograder.exercises import optim
-from autograder.observe import Implementation
 from cs231n_lib.optim import in_numpy, in_torch
 
 

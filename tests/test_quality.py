@@ -7,17 +7,18 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from autograder import exercises, misconceptions, provider, quality
-from autograder.judge import matches
-from autograder.mutation import mutants
-from autograder.quality import (
+from autograder import exercises, expectations, misconceptions
+from autograder.checking.judge import matches
+from autograder.checking.spec import Check, Exercise
+from autograder.quality import measure
+from autograder.quality.measure import (
     Quality,
     kinds_of_variables,
     of_misconceptions,
     of_mutants,
     of_variants,
 )
-from autograder.spec import Check, Exercise
+from autograder.quality.mutation import mutants
 
 SMALL = "normalization.debias_running"
 
@@ -116,7 +117,7 @@ def test_counts_of_a_good_exercise():
     assert total.variants == 4 and total.variants_losing == total.diagnosed == 0
     assert total.mutants == total.killed > 5 and total.equivalent == 0
     assert total.exceptions == [] and total.passes
-    assert quality.measure(exercise, 3) == total
+    assert measure.measure(exercise, 3) == total
 
 
 def blind(exercise):
@@ -177,8 +178,8 @@ def test_a_stale_entry_of_the_table_is_reported(monkeypatch):
 def test_seeds_are_the_public_ones_and_then_others():
     exercise = exercises.find(SMALL)
     check = exercise.checks[0]
-    assert quality.seeded(0) is provider.public_seed
-    assert len({quality.seeded(n)(exercise, check) for n in range(50)}) == 50
+    assert measure.seeded(0) is expectations.public_seed
+    assert len({measure.seeded(n)(exercise, check) for n in range(50)}) == 50
 
 
 GOOD = dict(misconceptions=100, losing=100, named=97, variants=5, mutants=110, equivalent=10)
@@ -203,8 +204,8 @@ def test_targets(change, passes):
 
 
 def command(*arguments):
-    app = quality.typer.Typer()
-    app.command()(quality.main)
+    app = measure.typer.Typer()
+    app.command()(measure.main)
     return CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
 
 
@@ -222,17 +223,17 @@ def test_the_table_fits_80_columns_and_names_everything_in_full():
     )
     everything = exercises.all_exercises()
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(quality.table({exercise.id: many for exercise in everything}))
+    console.print(measure.table({exercise.id: many for exercise in everything}))
     lines = console.export_text().splitlines()
     assert all(exercise.id.rpartition(".")[2] in "\n".join(lines) for exercise in everything)
     assert "normalization.torch" in map(str.strip, lines) and "…" not in "".join(lines)
     words = " ".join(lines[:5]).split()
-    assert all(word in words for head in quality.HEADS for word in head.split())
+    assert all(word in words for head in measure.HEADS for word in head.split())
 
 
 def test_the_command_fails_when_a_target_is_missed(monkeypatch):
     missed = Quality(variants=3, variants_losing=1, exceptions=["'a loop' is right and loses"])
-    monkeypatch.setattr(quality, "measure", lambda *args: missed)
+    monkeypatch.setattr(measure, "measure", lambda *args: missed)
     result = command("--family", "normalization")
     assert result.exit_code == 1
     assert "'a loop' is right and loses" in result.output

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from grading import NAME, added, content, solution, template
 
-from autograder import zygote
-from autograder.engine import Grader, grade_batch
-from autograder.log import Log
-from autograder.results import Store
+from autograder.grading.grader import Grader, grade_batch
+from autograder.grading.log import Log
+from autograder.grading.results import Store
+from autograder.sandbox import zygote
 
 SECRET = b"the secret of a course"
 STUDENTS = tuple(f"student-{number}" for number in range(4))

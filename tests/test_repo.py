@@ -20,7 +20,7 @@ from typer.main import get_command
 
 import cs231n_lib
 from autograder.cli import app
-from autograder.lesson import all_lessons
+from autograder.lessons.lesson import all_lessons
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]

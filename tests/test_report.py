@@ -9,9 +9,16 @@ import pytest
 from rich.console import Console
 
 from autograder import exercises
-from autograder.judge import Report, Row
-from autograder.report import printable, score, summary_html, table, understanding, write_summary
-from autograder.results import SubmissionResult
+from autograder.checking.judge import Report, Row
+from autograder.course.summary import (
+    printable,
+    score,
+    summary_html,
+    table,
+    understanding,
+    write_summary,
+)
+from autograder.grading.results import SubmissionResult
 
 FORWARD, BACKWARD, FOLD = (
     exercises.find(f"normalization.{name}")

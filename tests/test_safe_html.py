@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from traitlets.config import Config
 
-from autograder.safe_html import FILTERS, clean
+from autograder.course.safe_html import FILTERS, clean
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -115,12 +115,12 @@ def test_text_that_cannot_be_rendered_is_shown_as_it_is(monkeypatch):
     def fail(*args):
         raise RecursionError
 
-    monkeypatch.setattr("autograder.safe_html.MarkdownWithMath.render", fail)
+    monkeypatch.setattr("autograder.course.safe_html.MarkdownWithMath.render", fail)
     assert "&lt;b&gt;**a**" in written("<b>**a**")
 
 
 def test_our_own_reports_are_shown_as_they_are():
-    from autograder.judge import Report, Row
+    from autograder.checking.judge import Report, Row
 
     row = Row("a check", 4, 2, message="differs", hint="look at <eps>")
     report = Report("normalization.fold_batchnorm", "Fold", (row,))._repr_html_()

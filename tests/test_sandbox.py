@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from grading import solution, template, with_body
 
-from autograder import engine, provider, sandbox
-from autograder.sandbox import (
+from autograder import expectations
+from autograder.grading import grader
+from autograder.sandbox import process
+from autograder.sandbox.process import (
     Fresh,
     Infrastructure,
     Limits,
@@ -21,7 +23,7 @@ from autograder.sandbox import (
     execute,
     read_array,
 )
-from autograder.submission import Step, Unreadable, parse, rebuild
+from autograder.submissions.submission import Step, Unreadable, parse, rebuild
 
 SECRET = "a token of the grader"
 FORWARD, BACKWARD, FOLD = (
@@ -30,7 +32,7 @@ FORWARD, BACKWARD, FOLD = (
 )
 
 
-PLACES = {"warm": engine.sandboxes(), "fresh": Fresh()}
+PLACES = {"warm": grader.sandboxes(), "fresh": Fresh()}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,8 +42,8 @@ def closed():
 
 
 def run(steps, limits=None, places="warm"):
-    checked = engine.graded_exercises(template())
-    return execute(steps, checked, provider.public_seed, limits or Limits(), PLACES[places])
+    checked = grader.graded_exercises(template())
+    return execute(steps, checked, expectations.public_seed, limits or Limits(), PLACES[places])
 
 
 def steps_of(notebook, *more):
@@ -226,7 +228,7 @@ def test_results_that_are_not_as_agreed_are_faults_of_the_submission():
     outcome = run(steps_of(solution(), FORGED)[:6], places="fresh")
     seen = [one for part in outcome.seen.values() for one in part.values()]
     assert len(seen) > 6
-    assert {one.fault.kind for one in seen} == {sandbox.MALFORMED}
+    assert {one.fault.kind for one in seen} == {process.MALFORMED}
     details = " ".join(one.fault.text for one in seen)
     assert all(said in details for said in ("not an array", "were announced", "symbolic link"))
 
@@ -239,16 +241,16 @@ def test_an_answer_that_is_not_as_agreed_stops_the_process():
 
 
 def test_a_sandbox_that_cannot_start_is_nobodys_mark(monkeypatch):
-    monkeypatch.setattr(sandbox.sys, "executable", "/bin/false")
+    monkeypatch.setattr(process.sys, "executable", "/bin/false")
     with pytest.raises(Infrastructure, match="did not start"):
         run(steps_of(solution()), places="fresh")
-    monkeypatch.setattr(sandbox.sys, "executable", "/bin/no-such-python")
+    monkeypatch.setattr(process.sys, "executable", "/bin/no-such-python")
     with pytest.raises(Infrastructure, match="no-such-python"):
         run(steps_of(solution()), places="fresh")
 
 
 def test_a_sandbox_with_other_exercises_is_nobodys_mark(monkeypatch):
-    monkeypatch.setattr(sandbox, "check_names", lambda: ["an older check"])
+    monkeypatch.setattr(process, "check_names", lambda: ["an older check"])
     with pytest.raises(Infrastructure, match="changed while grading ran"):
         run(steps_of(solution()), places="fresh")
 
@@ -261,7 +263,7 @@ def remembering(impl, exercise, check, seed):
     builtins.remembered = f"seed {seed}"
     return observe(impl, exercise, check, seed)
 import sys
-from autograder.observe import observe_check as observe
+from autograder.checking.observe import observe_check as observe
 for module in list(sys.modules.values()):
     if hasattr(module, "observe_check"):
         module.observe_check = remembering
@@ -296,7 +298,7 @@ def test_half_a_letter_is_replaced_in_errors_and_names():
     texts = [seen.fault.text for seen in outcome.seen[FOLD].values()]
     assert all("ValueError: ?" in text for text in texts) and texts
     reply = {"arrays": ["half \ud800"]}
-    assert list(sandbox._seen(reply, lambda: [saved(np.zeros(2))]).arrays) == ["half ?"]
+    assert list(process._seen(reply, lambda: [saved(np.zeros(2))]).arrays) == ["half ?"]
 
 
 # --------------------------------------------------------------------------------- arrays

@@ -10,8 +10,8 @@ from grading import added, cell, changed, content, index, solution, template
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder import submission
-from autograder.submission import clean_outputs, parse, read, rebuild
+from autograder.submissions import submission
+from autograder.submissions.submission import clean_outputs, parse, read, rebuild
 
 FORWARD = "batchnorm_forward-solution"
 

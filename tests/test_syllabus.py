@@ -10,7 +10,7 @@ import pytest
 
 import cs231n_lib
 from autograder import exercises
-from autograder.answers import GIVEN_FAMILIES
+from autograder.lessons.answers import GIVEN_FAMILIES
 from cs231n_lib import plotting
 from cs231n_lib.syllabus import SYLLABUS
 

@@ -6,8 +6,14 @@ import warnings
 
 import pytest
 
-from autograder import uploads
-from autograder.uploads import copy_files, look_beside, parse_time, read_submission, timestamp
+from autograder.submissions import uploads
+from autograder.submissions.uploads import (
+    copy_files,
+    look_beside,
+    parse_time,
+    read_submission,
+    timestamp,
+)
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

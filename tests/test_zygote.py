@@ -21,10 +21,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autograder import cgroup, exercises, isolation, observe, warm
-from autograder.answers import ROOT
-from autograder.sandbox import Infrastructure, Limits, Stopped
-from autograder.zygote import Zygote, remove_abandoned_boxes
+from autograder import exercises
+from autograder.checking import observe
+from autograder.lessons.answers import ROOT
+from autograder.sandbox.inside import cgroup, isolation, warm
+from autograder.sandbox.process import Infrastructure, Limits, Stopped
+from autograder.sandbox.zygote import Zygote, remove_abandoned_boxes
 
 LIMITS = Limits(cell_seconds=60, total_seconds=120, memory=2**29, file=2**23)
 PLANTED = "planted-" + "answer"  # in one piece only in files and in this process's memory
@@ -396,7 +398,7 @@ def processes_of(box):
             command = Path(f"/proc/{name}/cmdline").read_bytes()
         except OSError:
             continue
-        if b"autograder.warm" in command and os.fsencode(box) in command:
+        if b"autograder.sandbox.inside.warm" in command and os.fsencode(box) in command:
             found.append(int(name))
     return found
 
@@ -525,7 +527,7 @@ for number in range(3, 64):
 def test_an_answer_that_is_not_as_agreed_stops_the_child(message, why):
     import socket
 
-    from autograder.zygote import Process
+    from autograder.sandbox.zygote import Process
 
     ours, theirs = socket.socketpair()
     process = Process(None, LIMITS)
@@ -625,9 +627,9 @@ def test_a_killed_zygote_is_nobodys_mark_starts_again_and_leaves_nothing(unfilte
 
 GRADER = """
 import sys, threading
-from autograder import isolation
-from autograder.sandbox import Limits
-from autograder.zygote import Zygote
+from autograder.sandbox.inside import isolation
+from autograder.sandbox.process import Limits
+from autograder.sandbox.zygote import Zygote
 layers = isolation.available().lowered(sys.argv[1])
 with Zygote(layers) as zygote, zygote.process(Limits()) as child:
     child.ask({"do": "run", "source": "import threading"})
@@ -656,8 +658,9 @@ def test_a_killed_grader_leaves_no_process_and_its_folder_to_the_next(zygote):
 
 AS_SOMEBODY = """
 import os, sys, tempfile
-from autograder import isolation, kernel
-from autograder.answers import ROOT
+from autograder.sandbox.inside import isolation
+from autograder.sandbox.inside import kernel
+from autograder.lessons.answers import ROOT
 
 # What lies in closed folders, such as a Python in /root, is shown in open ones at the same place.
 scratch, *arguments = sys.argv[1:]

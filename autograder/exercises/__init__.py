@@ -5,7 +5,7 @@ import importlib
 import pkgutil
 from functools import cache
 
-from autograder.spec import Exercise
+from autograder.checking.spec import Exercise
 
 
 @cache

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from autograder.judge import follow_through, matches, same_dtype
-from autograder.scenarios import afterwards, failed, family, separation, with_slopes
-from autograder.spec import Check
+from autograder.checking.judge import follow_through, matches, same_dtype
+from autograder.checking.scenarios import afterwards, failed, family, separation, with_slopes
+from autograder.checking.spec import Check
 
 ALPHA = 0.3  # neither the lecture's slope nor PyTorch's
 SHAPE, IMAGES = (5, 7), (3, 4, 2, 5)

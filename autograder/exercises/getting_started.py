@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from autograder.judge import agree, matches, same_dtype
-from autograder.spec import Check, Exercise, Verdict
+from autograder.checking.judge import agree, matches, same_dtype
+from autograder.checking.spec import Check, Exercise, Verdict
 
 NEARLY = 1e-6  # a length this near to 1 is right
 NEARLY_REMARK = (

@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from autograder.scenarios import failed, family
-from autograder.spec import Check, Verdict
+from autograder.checking.scenarios import failed, family
+from autograder.checking.spec import Check, Verdict
 
 T = 25.0  # e^−T = 1.4·10⁻¹¹
 MEAN = 6.5  # standard errors

@@ -7,9 +7,9 @@ large that epsilon does not show, but for the check that asks where epsilon goes
 
 import numpy as np
 
-from autograder.judge import Verdict, same_dtype
-from autograder.scenarios import family, separation
-from autograder.spec import Check
+from autograder.checking.judge import Verdict, same_dtype
+from autograder.checking.scenarios import family, separation
+from autograder.checking.spec import Check
 
 SHAPE, OTHER_SHAPE = (3, 5), (2,)  # of two parameters
 STEPS = 4

@@ -8,9 +8,9 @@ compared: the scenarios turn coordinates into numbers that do not depend on it.
 
 import numpy as np
 
-from autograder.judge import same_dtype
-from autograder.scenarios import afterwards, family, separation
-from autograder.spec import Check
+from autograder.checking.judge import same_dtype
+from autograder.checking.scenarios import afterwards, family, separation
+from autograder.checking.spec import Check
 
 EPS = 0.3  # not the default, and large beside the smaller variances
 N, M, D = 13, 4, 6

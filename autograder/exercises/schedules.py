@@ -10,9 +10,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from autograder.judge import matches
-from autograder.scenarios import failed, family
-from autograder.spec import Check, Verdict
+from autograder.checking.judge import matches
+from autograder.checking.scenarios import failed, family
+from autograder.checking.spec import Check, Verdict
 
 FEATURES, BATCHES, EPOCHS = 5, 3, 4  # of the loop's made-up training
 SEARCHED = 200  # steps among which "kill the bug" looks for an answer

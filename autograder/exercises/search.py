@@ -12,8 +12,8 @@ from itertools import combinations
 
 import numpy as np
 
-from autograder.scenarios import afterwards, failed, family
-from autograder.spec import Check, Verdict
+from autograder.checking.scenarios import afterwards, failed, family
+from autograder.checking.spec import Check, Verdict
 
 FALSE_ALARM = 1e-10  # of one statistical bound
 SLACK = 1e-4  # relative: an end of a range may be rounded

@@ -7,9 +7,9 @@ is observed row by row, in one line.
 
 import numpy as np
 
-from autograder.judge import Verdict, same_dtype
-from autograder.scenarios import afterwards, failed, family
-from autograder.spec import Check
+from autograder.checking.judge import Verdict, same_dtype
+from autograder.checking.scenarios import afterwards, failed, family
+from autograder.checking.spec import Check
 
 DAMPING = 0.7
 D = 5

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from autograder import exercises
-from autograder.spec import Exercise, Misconception, Variant
+from autograder.checking.spec import Exercise, Misconception, Variant
 
 DRAWN = "((fan_in, fan_out), generator=rng, device=rng.device)"
 TO_TORCH = {

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from autograder.checking.spec import Misconception, Variant
 from autograder.exercises.getting_started import NEARLY_REMARK
-from autograder.spec import Misconception, Variant
 
 ID = "getting_started.unit_rows"
 LENGTH = "np.sqrt((x**2).sum(axis=1, keepdims=True))"

@@ -1,7 +1,7 @@
 """How records are written: once for both frameworks, in lines that read as differences."""
 
+from autograder.checking.spec import Misconception, Variant
 from autograder.exercises import all_exercises
-from autograder.spec import Misconception, Variant
 
 
 def wrong(function, *lines, edited=None, framework=None):

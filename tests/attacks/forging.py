@@ -149,7 +149,7 @@ ATTACKS = (
         "the observer sends ones",
         "own",
         added=(
-            "import sys\nfrom autograder.observe import Seen\n"
+            "import sys\nfrom autograder.checking.observe import Seen\n"
             "def ones(impl, exercise, check, seed):\n"
             "    names = 'debiased', 'running after the call'\n"
             "    return Seen(arrays=dict.fromkeys(names, np.ones(5)))\n"
@@ -165,7 +165,7 @@ ATTACKS = (
         cells={"fold_batchnorm": CARELESS},
         honest={"fold_batchnorm": 0},
         added=(
-            "from autograder.observe import Implementation\n"
+            "from autograder.checking.observe import Implementation\n"
             "import copy\ninward = Implementation._inward\n"
             "def copied(self, value):\n    return inward(self, copy.deepcopy(value))\n"
             "Implementation._inward = copied",

@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 from tqdm import tqdm
 
-from autograder.submission import (
+from autograder.submissions.submission import (
     MAX_CELLS,
     MAX_SOURCE,
     Rebuilt,

@@ -10,7 +10,7 @@ STOPPED = "debias_running-check was stopped"
 STARTUP = """
 import os, pathlib, site
 CHEAT = "import numpy\\nnumpy.allclose = numpy.array_equal = lambda *args, **options: True\\n"
-CHEAT += "import autograder.observe as o\\no.plain_array = lambda label, value: 1 / 0\\n"
+CHEAT += "import autograder.checking.observe as o\\no.plain_array = lambda label, value: 1 / 0\\n"
 home, here = pathlib.Path.home(), pathlib.Path.cwd()
 places = [home / ".ipython/profile_default/startup/00.py", here / "numpy.py", home / "numpy.py"]
 places += [here / "sitecustomize.py", home / "usercustomize.py", here / "autograder.py"]

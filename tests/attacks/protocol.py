@@ -24,7 +24,7 @@ numpy.save = save
 """
 OBSERVER = """
 import sys
-from autograder.observe import Fault, Seen
+from autograder.checking.observe import Fault, Seen
 def observer(impl, exercise, check, seed):
     return <seen>
 for module in list(sys.modules.values()):
@@ -167,7 +167,7 @@ def batchnorm_backward(dout, cache):
         },
         honest={"batchnorm_backward": 0, "spatial_batchnorm_backward": 0},
         added=(
-            "import autograder.observe as module\n"
+            "import autograder.checking.observe as module\n"
             "plain = module.plain_array\n"
             "def truth(label, value):\n"
             "    return plain(label, value) > 0 if label == '_out' else plain(label, value)\n"
@@ -226,7 +226,7 @@ def batchnorm_backward(dout, cache):
         "own",
         cells=debias(
             "import sys\n"
-            "for name in ('numpy', 'autograder.observe', 'autograder.check'):\n"
+            "for name in ('numpy', 'autograder.checking.observe', 'autograder.check'):\n"
             "    sys.modules.pop(name, None)\n"
             "return running"
         ),

@@ -24,13 +24,13 @@ from pathlib import Path
 
 import psutil
 
-from autograder.build import solution_notebook
-from autograder.course import init
-from autograder.engine import Grader, grade_batch
-from autograder.gradebook import Recorder
-from autograder.lesson import find_lesson
-from autograder.nbgrader_plugin import NbgraderCourse
-from autograder.submission import read_template, role
+from autograder.course.folder import init
+from autograder.course.gradebook import Recorder
+from autograder.course.nbgrader_plugin import NbgraderCourse
+from autograder.grading.grader import Grader, grade_batch
+from autograder.lessons.build import solution_notebook
+from autograder.lessons.lesson import find_lesson
+from autograder.submissions.submission import read_template, role
 
 GRADINGS = 10_000
 LESSON = "00"

@@ -26,7 +26,7 @@ from world import (
     student_reads,
 )
 
-from autograder import isolation
+from autograder.sandbox.inside import isolation
 
 ATTACKS = tuple(
     attack for module in (forging, protocol, leaking, harming, uploads) for attack in module.ATTACKS

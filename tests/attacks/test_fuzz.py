@@ -3,7 +3,7 @@
 import fuzz
 import pytest
 
-from autograder import submission
+from autograder.submissions import submission
 
 
 @pytest.fixture(scope="module")

@@ -16,14 +16,14 @@ from corpus import LESSON, NOTHING, ROOT, Attack, hand_in, honest_notebook
 from harming import MARK
 from rich.console import Console
 
-from autograder.course import grade_class, init
-from autograder.engine import Grader
-from autograder.isolation import Layers
-from autograder.nbgrader_plugin import NbgraderCourse, comment_text
-from autograder.report import summary_html, table
-from autograder.results import Store, SubmissionResult
-from autograder.sandbox import Limits
-from autograder.submission import read_template
+from autograder.course.folder import grade_class, init
+from autograder.course.nbgrader_plugin import NbgraderCourse, comment_text
+from autograder.course.summary import summary_html, table
+from autograder.grading.grader import Grader
+from autograder.grading.results import Store, SubmissionResult
+from autograder.sandbox.inside.isolation import Layers
+from autograder.sandbox.process import Limits
+from autograder.submissions.submission import read_template
 
 SECRET = b"planted: the secret of this course, which nobody may read"
 LIMITS = Limits(cell_seconds=6, total_seconds=60, memory=2**30, file=2**26)

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from autograder.checking.judge import same_dtype
+from autograder.checking.scenarios import refusal, refuses
 from autograder.exercises.normalization.shared import (
     EPS,
     MOMENTUM,
@@ -16,8 +18,6 @@ from autograder.exercises.normalization.shared import (
     running,
     types_and_inputs,
 )
-from autograder.judge import same_dtype
-from autograder.scenarios import refusal, refuses
 
 ROWS = Normalization(
     "batchnorm_forward",

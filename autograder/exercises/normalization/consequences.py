@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from autograder.checking.scenarios import afterwards, separation
+from autograder.checking.spec import Check
 from autograder.exercises.normalization.shared import EPS, MOMENTUM, exercise
-from autograder.scenarios import afterwards, separation
-from autograder.spec import Check
 
 # ------------------------------------------------------------------ three consequences
 

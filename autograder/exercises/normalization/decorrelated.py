@@ -6,6 +6,16 @@ average; what test mode makes of it is.
 
 import numpy as np
 
+from autograder.checking.judge import follow_through, same_dtype
+from autograder.checking.scenarios import (
+    afterwards,
+    family,
+    refusal,
+    refuses,
+    separation,
+    with_slopes,
+)
+from autograder.checking.spec import Check
 from autograder.exercises.normalization.shared import (
     EPS,
     FORBIDDEN,
@@ -13,9 +23,6 @@ from autograder.exercises.normalization.shared import (
     MOMENTUM,
     RETURNS,
 )
-from autograder.judge import follow_through, same_dtype
-from autograder.scenarios import afterwards, family, refusal, refuses, separation, with_slopes
-from autograder.spec import Check
 from cs231n_lib.normalization import by_group, side_by_side, zca_kernel
 
 N, D, K = 9, 6, 3  # two groups of three features

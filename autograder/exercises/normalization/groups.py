@@ -2,6 +2,7 @@
 
 from types import MappingProxyType
 
+from autograder.checking.judge import same_dtype
 from autograder.exercises.normalization.shared import (
     PRECISION,
     Normalization,
@@ -13,7 +14,6 @@ from autograder.exercises.normalization.shared import (
     output,
     types_and_inputs,
 )
-from autograder.judge import same_dtype
 
 C, G = 8, 2  # neither C nor C / G can be taken for G, G² or another axis
 

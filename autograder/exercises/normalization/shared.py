@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from autograder.judge import follow_through, same_dtype
-from autograder.scenarios import afterwards, family, with_slopes
-from autograder.spec import Check
+from autograder.checking.judge import follow_through, same_dtype
+from autograder.checking.scenarios import afterwards, family, with_slopes
+from autograder.checking.spec import Check
 
 EPS, MOMENTUM = 0.3, 0.7  # neither the usual values nor each other's complement
 GRADIENTS = ("dx", "dgamma", "dbeta")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograder.judge import WASTEFUL
+from autograder.checking.judge import WASTEFUL
 from autograder.misconceptions.records import right, wrong
 
 OUT, DX = "np.maximum(alpha * x, x)", "np.where(x > 0, dout, alpha * dout)"

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from autograder.checking.spec import Misconception
 from autograder.misconceptions.records import ids_of, wrong
-from autograder.spec import Misconception
 
 GUARD = "    if y @ s <= 0:\n        return M.copy()\n"
 

@@ -1,0 +1,368 @@
+"""Compare what was seen with what was expected, and say what differs.
+
+Nothing here runs students' code.
+
+The tolerance is derived, not guessed. Noise is how far the float32 reference, on inputs moved by
+one rounding, lands from the float64 reference; it scales with the machine epsilon of the dtype at
+hand and has a floor of 16 epsilon. An answer may be off by ten times the noise: correct code in
+other orders of summation stays below half of that, a one-pass variance is off by thousands.
+"""
+
+import html
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+
+from autograder.checking.observe import Fault, Seen
+from autograder.checking.spec import Arrays, Check, Exercise, Verdict
+
+NOISE_FACTOR = 10
+STILL = 1e-3  # of the right slope: a forward pass that moves less does not react to its input
+FLOOR = 16  # epsilons of the largest expected value
+EPS32 = float(np.finfo(np.float32).eps)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the reference shows in one check: values in float64, natural dtypes, float32 noise."""
+
+    arrays: Arrays
+    dtypes: Mapping[str, str]
+    noise: Mapping[str, float]
+    variants: tuple[tuple[str, Arrays], ...] = ()  # (remark, arrays) of legitimate other ways
+
+    def tolerance(self, key: str, dtype) -> float:
+        """Largest difference that rounding explains in observation `key` of type `dtype`.
+
+        Types coarser than float32 are given no more room than float32.
+        """
+        eps = max(_eps(self.dtypes[key]), min(_eps(dtype), EPS32))
+        largest = np.abs(self.arrays[key]).max(initial=0.0)
+        return NOISE_FACTOR * max(self.noise[key] * eps / EPS32, FLOOR * eps * largest)
+
+
+def _eps(dtype):
+    dtype = np.dtype(dtype)
+    return float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
+
+
+# ---------------------------------------------------------------------------------- judges
+
+
+def matches(seen: Arrays, expected: Expected) -> Verdict:
+    """Judge: every observation equals the reference's, or a variant's, within rounding."""
+    wrong, remarks = [], []
+    for key in expected.arrays:
+        if key.startswith("_"):
+            continue
+        difference = _difference(key, seen, expected, expected.arrays[key])
+        if difference is None:
+            continue
+        remark = _variant_remark(key, seen, expected)
+        if remark is None:
+            wrong.append((key, *difference))
+        else:
+            remarks.append(remark)
+    if wrong:
+        keys, messages, details = zip(*wrong, strict=True)
+        return Verdict(0, "; ".join(messages), "; ".join(filter(None, details)), wrong=keys)
+    return Verdict(1, remark=" ".join(dict.fromkeys(filter(None, remarks))))
+
+
+def same_dtype(seen: Arrays, expected: Expected) -> Verdict:
+    """Judge: as `matches`, and no observation is less precise than the reference's.
+
+    More precise costs twice the memory and no points.
+    """
+    wasteful = []
+    for key, dtype in expected.dtypes.items():
+        if key.startswith("_") or key not in seen:
+            continue
+        gain = _digits(seen[key].dtype) - _digits(np.dtype(dtype))
+        if gain < 0:
+            message, detail = f"{key} must be {dtype}", f"{key} is {seen[key].dtype}"
+            return Verdict(0, message, detail, wrong=(key,))
+        if gain > 0:
+            wasteful.append(key)
+    verdict = matches(seen, expected)
+    if verdict.fraction == 1 and wasteful:
+        return replace(verdict, remark=" ".join([verdict.remark, WASTEFUL]).strip())
+    return verdict
+
+
+WASTEFUL = (
+    "Right, in more memory than needed: float32 came in and float64 goes out. Look for an array "
+    "that is made without a dtype."
+)
+
+
+def _digits(dtype):
+    """Precision of a floating type; anything else has none."""
+    return np.finfo(dtype).precision if dtype.kind == "f" else -1
+
+
+def agree(a: np.ndarray, b: np.ndarray, tolerance: float) -> bool:
+    """Say whether two observations are the same: shape, NaNs, infinities, values in tolerance."""
+    if a.shape != b.shape:
+        return False
+    a, b = a.astype(float), b.astype(float)
+    with np.errstate(invalid="ignore"):
+        close = (np.abs(a - b) <= tolerance) | (a == b) | (np.isnan(a) & np.isnan(b))
+    return bool(close.all())
+
+
+def _difference(key, seen, expected, target):
+    """Return (message, detail) where `seen[key]` differs from `target`, else None."""
+    if key not in seen:
+        return f"{key} is missing", ""
+    value = seen[key]
+    if value.shape != target.shape:
+        return f"{key} must have shape {target.shape}", f"{key} has shape {value.shape}"
+    value, tolerance = value.astype(float), expected.tolerance(key, value.dtype)
+    off = ~(np.abs(value - target) <= tolerance)
+    if not off.any():
+        return None
+    first = tuple(int(i) for i in np.argwhere(off)[0])
+    where = f"{key}{list(first)}" if first else key
+    detail = f"{where}: expected {target[first]:.6g}, got {value[first]:.6g}"
+    if off.size > 1:
+        detail += f" (different in {off.sum()} of {off.size} places)"
+    return f"{key} {_kind_of_difference(value, target, off, tolerance)}", detail
+
+
+def _kind_of_difference(value, target, off, tolerance):
+    """Say in words how `value` misses `target`, without a number of either."""
+    if not np.isfinite(value).all():
+        return "is not finite"
+    if not value.any():
+        return "is zero everywhere"
+    factor = (value * target).sum() / (target**2).sum() if target.any() else 0.0
+    if value.size > 2 and factor and agree(value, factor * target, abs(factor) * tolerance):
+        opposite = agree(value, -target, tolerance)
+        return "has the opposite sign" if opposite else "is off by one constant factor"
+    return "differs everywhere" if off.all() else "differs in some places"
+
+
+def _variant_remark(key, seen, expected):
+    for remark, arrays in expected.variants:
+        if key in arrays and _difference(key, seen, expected, arrays[key]) is None:
+            return remark
+    return None
+
+
+def follow_through(seen: Arrays, expected: Expected) -> Verdict:
+    """Judge of a backward pass: full marks for the right gradient, half for a consistent one.
+
+    Half the points go to a gradient that is right for the student's own wrong forward pass. The
+    scenario reports the slopes of that forward along known directions as `_slopes_<key>`. Nothing
+    goes to a forward that hardly resembles the right one (`_out`), that is right after all, or
+    that does not react to its input: it would have only one right gradient, or none.
+    """
+    verdict = matches(seen, expected)
+    if verdict.fraction == 1 or not _wrong_but_alike(seen.get("_out"), expected):
+        return verdict
+    if not all(_is_slope(key, seen, expected) for key in verdict.wrong):
+        return verdict
+    return replace(
+        verdict,
+        fraction=0.5,
+        message=f"{verdict.message}; but right for your own forward pass, hence half the points",
+    )
+
+
+def _wrong_but_alike(out, expected):
+    right = expected.arrays["_out"]
+    if out is None or out.shape != right.shape or not np.isfinite(out).all():
+        return False
+    if np.ptp(out.astype(float)) == 0 or agree(out, right, expected.tolerance("_out", out.dtype)):
+        return False
+    return float(np.corrcoef(out.ravel(), right.ravel())[0, 1]) > 0.5
+
+
+def _is_slope(key, seen, expected):
+    """Say whether the gradient `key` gives the slopes that the student's own forward has."""
+    directions = expected.arrays[f"_directions_{key}"]  # (K, *shape)
+    right = expected.arrays[f"_slopes_{key}"]  # (K,)
+    slopes, gradient = seen.get(f"_slopes_{key}"), seen.get(key)
+    if gradient is None or slopes is None or gradient.shape != directions.shape[1:]:
+        return False
+    along = np.tensordot(directions, gradient, axes=gradient.ndim)  # (K,)
+    reacts = np.abs(slopes).max() > STILL * np.abs(right).max()
+    return bool(reacts and slopes.shape == along.shape and np.allclose(slopes, along, 1e-4, 1e-6))
+
+
+# ---------------------------------------------------------------------------------- reports
+
+
+@dataclass(frozen=True)
+class Row:
+    """One check in a report."""
+
+    check: str
+    points: float
+    earned: float
+    message: str = ""
+    detail: str = ""
+    hint: str = ""
+    remark: str = ""
+    misconception: str = ""
+
+    @property
+    def status(self) -> str:
+        """One word: passed, partly or failed."""
+        if self.earned == self.points:
+            return "passed"
+        return "partly" if self.earned else "failed"
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome of an exercise, one row a check; shows itself as text and as HTML."""
+
+    exercise_id: str
+    title: str
+    rows: tuple[Row, ...]
+
+    @property
+    def score(self) -> float:
+        """Points earned, never more than `points`."""
+        return float(min(round(sum(row.earned for row in self.rows), 6), self.points))
+
+    @property
+    def points(self) -> float:
+        """Points to be had."""
+        return float(round(sum(row.points for row in self.rows), 6))
+
+    @property
+    def misconceptions(self) -> tuple[str, ...]:
+        """Names of what was recognised, in the order of the rows."""
+        return tuple(dict.fromkeys(row.misconception for row in self.rows if row.misconception))
+
+    def public(self) -> "Report":
+        """Return the report without details, which show numbers of secret inputs."""
+        return replace(self, rows=tuple(replace(row, detail="") for row in self.rows))
+
+    def to_dict(self) -> dict:
+        """Return plain data for JSON."""
+        return {**asdict(self), "score": self.score, "points": self.points}
+
+    @classmethod
+    def from_dict(cls, data: Mapping) -> "Report":
+        """Rebuild a report from `to_dict`."""
+        rows = tuple(Row(**row) for row in data["rows"])
+        return cls(data["exercise_id"], data["title"], rows)
+
+    def _shown(self):
+        """Return the rows; one for all where every check was stopped by the same thing."""
+        first, same = self.rows[0], {(row.message, row.detail, row.earned) for row in self.rows}
+        if len(self.rows) > 1 and len(same) == 1 and first.earned < first.points:
+            check = f"all {len(self.rows)} checks"
+            return (replace(first, check=check, points=self.points, earned=self.score),)
+        return self.rows
+
+    def __str__(self) -> str:
+        rows = self._shown()
+        earned = [f"{_number(row.earned)}/{_number(row.points)}" for row in rows]
+        width = max((len(row.check) for row in rows), default=0)
+        room = max(map(len, earned), default=0)
+        lines = [f"{self.exercise_id}: {_number(self.score)} of {_number(self.points)} points"]
+        for row, points in zip(rows, earned, strict=True):
+            lines.append(
+                f"  {MARK[row.status]} {row.check:<{width}}  {points:>{room}}  {row.message}"
+            )
+            notes = {"": row.detail, "hint: ": row.hint, "remark: ": row.remark}
+            lines += [f"      {label}{note}" for label, note in notes.items() if note]
+        return "\n".join(line.rstrip() for line in lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        body = "".join(_html_row(row) for row in self._shown())
+        head = (
+            f"<b>{html.escape(self.title)}</b> "
+            f"<code>{html.escape(self.exercise_id)}</code>: "
+            f"<b>{_number(self.score)}</b> of {_number(self.points)} points"
+        )
+        return f'<div style="{STYLE["box"]}"><div>{head}</div><table>{HEADER}{body}</table></div>'
+
+
+MARK = {"passed": "✓", "partly": "◐", "failed": "✗"}
+# White on these is readable whatever the theme of the notebook.
+COLOUR = {"passed": "#1a7f37", "partly": "#9a6700", "failed": "#cf222e"}
+STYLE = {
+    "box": "max-width:60em;border-left:4px solid #8886;padding-left:.8em;line-height:1.4",
+    "cell": "padding:.25em .6em;text-align:left;vertical-align:top;white-space:normal",
+    "whole": "padding:.25em .6em;text-align:left;vertical-align:top;white-space:nowrap",
+    "mark": "padding:.1em .4em;border-radius:.3em;color:#fff;background-color:",
+    "note": "margin-top:.3em",
+}
+HEADER = "<tr>" + "".join(
+    f'<th scope="col" style="{STYLE["cell"]}">{title}</th>'
+    for title in ("", "check", "points", "what came")
+)
+HEADER += "</tr>"
+
+
+def _html_row(row):
+    mark = (
+        f'<b style="{STYLE["mark"]}{COLOUR[row.status]}">{MARK[row.status]}&nbsp;{row.status}</b>'
+    )
+    notes = [html.escape(row.message)]
+    if row.detail:
+        notes.append(f"<code>{html.escape(row.detail)}</code>")
+    notes += [
+        f'<div style="{STYLE["note"]}"><b>{label}</b> {html.escape(note)}</div>'
+        for label, note in (("Hint:", row.hint), ("Remark:", row.remark))
+        if note
+    ]
+    points = f"{_number(row.earned)} / {_number(row.points)}"
+    cells = (
+        (mark, "whole"),
+        (html.escape(row.check), "cell"),
+        (points, "whole"),
+        ("<br>".join(filter(None, notes)), "cell"),
+    )
+    shown = (f'<td style="{STYLE[style]}">{cell}</td>' for cell, style in cells)
+    return f"<tr>{''.join(shown)}</tr>"
+
+
+def _number(value):
+    return f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Report:
+    """Judge everything seen in one exercise, and name the misconception where points were lost."""
+    from autograder.checking.diagnose import diagnose
+
+    missing = Seen(fault=Fault("nothing came back"))
+    verdicts = {
+        check.name: verdict_on(check, seen.get(check.name, missing), exercise, provider)
+        for check in exercise.checks
+    }
+    named = diagnose(exercise, seen, verdicts, provider)
+    rows, said = [], set()
+    for check in exercise.checks:
+        verdict, known = verdicts[check.name], named.get(check.name)
+        rows.append(
+            Row(
+                check=check.name,
+                points=check.points,
+                earned=check.points * verdict.fraction,
+                message=verdict.message,
+                detail=verdict.detail,
+                hint=known.hint if known and known.hint not in said else "",
+                remark=verdict.remark if verdict.remark not in said else "",
+                misconception=known.name if known else "",
+            )
+        )
+        said |= {verdict.remark, known.hint if known else ""}
+    return Report(exercise.id, exercise.title, tuple(rows))
+
+
+def verdict_on(check: Check, seen: Seen, exercise: Exercise, provider) -> Verdict:
+    """Judge one check; what could not be observed earns nothing."""
+    if seen.fault:
+        return Verdict(0, seen.fault.kind, seen.fault.text, wrong=("fault",))
+    with np.errstate(all="ignore"):  # what was seen may hold NaN and infinity
+        return (check.judge or matches)(seen.arrays, provider.expected(exercise, check))

@@ -1,0 +1,255 @@
+"""Run a check's scenario on an implementation and bring back plain arrays, or say what went wrong.
+
+The scenarios speak NumPy. For a PyTorch exercise arrays become tensors on the way in and arrays on
+the way out, and a random generator becomes one of PyTorch's, seeded by its next number; a cache is
+opaque and passes through untouched. A function that a scenario passes in, such as one that returns
+the gradient at a point, is called with arrays and answers in tensors.
+"""
+
+import builtins
+import contextlib
+import dis
+import importlib
+import inspect
+import io
+import linecache
+import traceback
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from autograder.checking.shortcuts import Forbidden, blocked
+from autograder.checking.spec import Arrays, Check, Exercise
+
+OPAQUE = ("cache", "config")  # returned by name, never looked into
+MAX_VALUES = 1_000_000  # in one observation
+KINDS = STUB_MESSAGE, BAD_RETURN, SHORTCUT = "not written yet", "wrong return value", "shortcut"
+RAISE = dis.opmap["RAISE_VARARGS"]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why nothing could be observed; `kind` is safe to show, `text` may hold the student's data."""
+
+    kind: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one scenario showed: arrays by name, or the fault that stopped it."""
+
+    arrays: Arrays | None = None
+    fault: Fault | None = None
+
+
+class BadReturn(Exception):
+    """A function returned something that its description does not allow."""
+
+
+class Implementation:
+    """Functions under test as a scenario calls them: `impl.batchnorm_forward(x, gamma, ...)`.
+
+    Args:
+        functions: by name.
+        exercise: says what each function returns and which framework it speaks.
+        cast: applied to every array on its way in (the judge's tolerance needs float32 and
+            slightly moved inputs); None passes the scenario's own arrays, so that changes made to
+            them in place can be seen.
+    """
+
+    def __init__(self, functions: Mapping[str, Callable], exercise: Exercise, cast=None):
+        self._functions = functions
+        self._exercise = exercise
+        self._cast = cast
+        self._torch = importlib.import_module("torch") if exercise.framework == "torch" else None
+
+    def __getattr__(self, name):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        function, returns = self._functions[name], self._exercise.returns[name]
+
+        def call(*args):
+            inner = [self._inward(arg) for arg in args]
+            result = function(*inner)
+            for outer_arg, inner_arg in zip(args, inner, strict=True):
+                if isinstance(outer_arg, dict) and inner_arg is not outer_arg:
+                    outer_arg.update({k: self._plain(v) for k, v in inner_arg.items()})
+            return self._outward(name, returns, result)
+
+        return call
+
+    def _inward(self, value):
+        if isinstance(value, dict):
+            inner = {key: self._inward(entry) for key, entry in value.items()}
+            same = all(inner[key] is value[key] for key in value)
+            return value if same else inner
+        if isinstance(value, np.ndarray):
+            if self._cast is not None and value.dtype.kind == "f":
+                value = self._cast(value)
+            return value if self._torch is None else self._torch.from_numpy(value)
+        if isinstance(value, np.random.Generator) and self._torch is not None:
+            return self._torch.Generator().manual_seed(int(value.integers(2**63)))
+        return self._callback(value) if inspect.isfunction(value) else value
+
+    def _callback(self, function):
+        """Return a scenario's `function` as code under test calls it: arrays inside, as outside."""
+
+        def call(*args):
+            arrays = (self._array(f"what {function.__name__} is called with", a) for a in args)
+            return self._inward(function(*arrays))
+
+        return call
+
+    def _outward(self, name, returns, result):
+        values = (result,) if len(returns) == 1 else result
+        if not isinstance(values, tuple | list) or len(values) != len(returns):
+            came = "None" if result is None else f"{type(result).__name__}"
+            if isinstance(values, tuple | list):
+                came = f"{len(values)} values"
+            raise BadReturn(f"{name} must return {', '.join(returns)}; it returned {came}")
+        out = tuple(
+            value if label in OPAQUE else self._array(f"{label} of {name}", value)
+            for label, value in zip(returns, values, strict=True)
+        )
+        return out[0] if len(returns) == 1 else out
+
+    def _array(self, label, value):
+        kind = self._torch.Tensor if self._torch else (np.ndarray, np.generic, float, int)
+        if not isinstance(value, kind):
+            plain = "a number or an array" if self._exercise.shared else "a NumPy array"
+            wanted = "a tensor" if self._torch else plain
+            raise BadReturn(f"{label} must be {wanted}, got {type(value).__name__}")
+        return plain_array(label, self._plain(value))
+
+    def _plain(self, value):
+        if self._torch is not None and isinstance(value, self._torch.Tensor):
+            return value.detach().cpu().numpy()
+        return value
+
+
+def plain_array(label: str, value) -> np.ndarray:
+    """Return a copy of `value` as a plain array of real numbers.
+
+    Raises:
+        BadReturn: when it is too large or holds anything else.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        raise BadReturn(f"{label} must hold real numbers, got dtype {array.dtype}")
+    if array.size > MAX_VALUES:
+        raise BadReturn(f"{label} must be small, got shape {array.shape}")
+    return array.copy()
+
+
+def observe(exercise: Exercise, functions: Mapping[str, Callable], seed_of, cast=None):
+    """Run every check of `exercise` on `functions` and return {check name: Seen}.
+
+    Args:
+        seed_of: a function (exercise, check) -> seed of the check's random inputs.
+        cast: see `Implementation`.
+    """
+    impl = Implementation(functions, exercise, cast)
+    return {c.name: observe_check(impl, exercise, c, seed_of(exercise, c)) for c in exercise.checks}
+
+
+def observe_check(impl: Implementation, exercise: Exercise, check: Check, seed: int) -> Seen:
+    """Run one scenario: quietly, without the exercise's shortcuts, catching whatever it raises.
+
+    Whatever the code under test raises is a fault, SystemExit included; only a KeyboardInterrupt
+    that comes from the keyboard goes on.
+    """
+    try:
+        with quiet(), blocked(exercise.forbidden), _without_autograd(exercise):
+            observed = check.scenario(impl, np.random.default_rng(seed))
+            return Seen(arrays={key: plain_array(key, value) for key, value in observed.items()})
+    except BadReturn as error:
+        return Seen(fault=Fault(BAD_RETURN, str(error)))
+    except Forbidden as error:
+        return Seen(fault=Fault(SHORTCUT, str(error)))
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and not _is_raised_by_statement(error):
+            raise
+        if isinstance(error, NotImplementedError) and _text(error) in ("", STUB_MESSAGE):
+            return Seen(fault=Fault(STUB_MESSAGE))
+        return Seen(fault=Fault(f"raised {_builtin_name(error)}", _where(error)))
+
+
+def _is_raised_by_statement(error):
+    """Say whether a `raise` of the code threw `error`, rather than a key that was pressed."""
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_code.co_code[trace.tb_lasti] == RAISE
+
+
+class _Nowhere(io.TextIOBase):
+    """A stream that keeps nothing: what is printed may be endless."""
+
+    def writable(self):
+        return True
+
+    def write(self, text):
+        return len(text)
+
+
+@contextlib.contextmanager
+def quiet():
+    """Swallow what student code prints and warns: nbgrader takes any stderr for a failure."""
+    sink = _Nowhere()
+    with (
+        contextlib.redirect_stdout(sink),
+        contextlib.redirect_stderr(sink),
+        warnings.catch_warnings(),
+        np.errstate(all="ignore"),
+    ):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _without_autograd(exercise):
+    if exercise.framework == "numpy":
+        return contextlib.nullcontext()
+    return importlib.import_module("torch").inference_mode()
+
+
+def known_kind(kind: str) -> str:
+    """Return `kind` when `observe_check` may have given it, else "stopped".
+
+    A fault that comes from a student's process may say anything, the secret inputs included.
+
+    >>> known_kind("raised ValueError"), known_kind("x is 0.125")
+    ('raised ValueError', 'stopped')
+    """
+    error = getattr(builtins, kind.removeprefix("raised "), None)
+    raised = kind.startswith("raised ") and isinstance(error, type)
+    return kind if kind in KINDS or (raised and issubclass(error, BaseException)) else "stopped"
+
+
+def _builtin_name(error):
+    """Name the exception, or its nearest built-in base: a name of one's own could tell numbers."""
+    bases = type(error).__mro__
+    return next(base.__name__ for base in bases if vars(builtins).get(base.__name__) is base)
+
+
+def _where(error):
+    """Say what was raised, and the innermost line of the student's own code that led there."""
+    text = f"{type(error).__name__}: {_text(error)}"
+    own = [f for f in traceback.extract_tb(error.__traceback__) if _is_students(f.filename)]
+    if not own:
+        return text
+    line = linecache.getline(own[-1].filename, own[-1].lineno).strip()
+    return f"{text} (in {own[-1].name}, line {own[-1].lineno}: {line})"
+
+
+def _text(error):
+    try:
+        return str(error)
+    except Exception:
+        return "its text cannot be shown"
+
+
+def _is_students(filename):
+    return "ipykernel_" in filename or filename.startswith(("<ipython-input", "<cell"))

@@ -1,0 +1,123 @@
+"""What scenarios of all families share: how an experiment on a student's functions is observed.
+
+Nothing here is an answer; scenarios run where a student's code runs.
+"""
+
+import numpy as np
+
+from autograder.checking.spec import Check, Exercise, Verdict
+
+DIRECTIONS = 2  # along which a student's own forward pass is differentiated
+STEP = 1e-5
+
+
+def family(name, returns, forbidden):
+    """Return a function that writes down the exercises of a family.
+
+    Args:
+        name: of the family.
+        returns: {function: names of what it returns}, of all its functions.
+        forbidden: dotted names that no exercise of the family may use; the family's own references
+            and the known wrong answers are added.
+    """
+    always = (f"cs231n_lib.{name}", "autograder.misconceptions")
+
+    def exercise(title, functions, checks, slide, **options):
+        """Return an exercise; `functions` are names, and the last one is the one to write."""
+        names = functions.split()
+        return Exercise(
+            id=f"{name}.{names[-1]}",
+            title=title,
+            functions=tuple(names),
+            returns={function: returns[function] for function in names},
+            checks=checks,
+            slide=slide,
+            forbidden=(*always, *forbidden),
+            **options,
+        )
+
+    return exercise
+
+
+def afterwards(names, arrays):
+    """Return arrays that went into a function as observations: it should not have changed them."""
+    return {f"{n} after the call": array for n, array in zip(names.split(), arrays, strict=True)}
+
+
+def with_slopes(rng, forward, arrays, dout, gradients):
+    """Return gradients as observations, with what `follow_through` needs to judge them.
+
+    Args:
+        forward: function of `arrays` -> out, the student's own forward pass.
+        arrays: the inputs, in order.
+        dout: gradient of the loss with respect to out.
+        gradients: {name: (position of its input in `arrays`, gradient)}.
+    """
+    observed = {"_out": forward(*(array.copy() for array in arrays))}
+    for key, (position, gradient) in gradients.items():
+        directions = rng.normal(size=(DIRECTIONS, *arrays[position].shape))
+        slopes = [_slope(forward, arrays, position, step, dout) for step in directions]
+        observed |= {
+            key: gradient,
+            f"_directions_{key}": directions,
+            f"_slopes_{key}": np.array(slopes),
+        }
+    return observed
+
+
+def _slope(forward, arrays, position, direction, dout):
+    """Derivative of sum(dout * out) along `direction` of one input."""
+    plus, minus = ([array.copy() for array in arrays] for _ in range(2))
+    plus[position] += STEP * direction
+    minus[position] -= STEP * direction
+    change = forward(*plus) - forward(*minus)
+    return np.sum(dout * change) / (2 * STEP) if change.shape == dout.shape else np.nan
+
+
+def refusal(call):
+    """Return whether `call` raises a ValueError, as an observation for the judge `refuses`."""
+    try:
+        call()
+    except ValueError:
+        return {"refused": np.array(1)}
+    return {"refused": np.array(0)}
+
+
+def refuses(seen, expected):
+    """Judge: a ValueError stopped the call."""
+    if seen.get("refused", np.array(0)).all():
+        return Verdict(1)
+    return failed("it went through, and should have raised a ValueError", "refused")
+
+
+def separation(title, points, outcomes, *, find, own, unfair, outcome):
+    """Return the check of "kill the bug": the student supplies an input that tells two apart.
+
+    Args:
+        title, points: of the check.
+        outcomes: what can be said, in sentences; the first: right and wrong differ.
+        find: (impl) -> x, the student's input.
+        own: (impl, x) -> out, what the student's own right function makes of it.
+        unfair: (x) -> place in `outcomes` of what x must not be, or 0.
+        outcome: (x, out) -> place in `outcomes` of what x and out show; out is None where there is
+            none.
+    """
+
+    def place(x, out):
+        return unfair(x) or outcome(x, out)
+
+    def separate(impl, rng):
+        x = find(impl)
+        observed = {"__x": x} if unfair(x) else {"__x": x, "__own": own(impl, x.copy())}
+        return {**observed, "outcome": np.array(place(x, observed.get("__own")))}
+
+    def separates(seen, expected):
+        found = place(seen.get("__x", np.array(0)), seen.get("__own"))
+        return failed(outcomes[found], "outcome") if found else Verdict(1)
+
+    return Check(title, points, separate, separates)
+
+
+def failed(message, key):
+    """Return the verdict of a judge that found observation `key` wrong."""
+    return Verdict(0, message, wrong=(key,))

@@ -1,0 +1,1 @@
+"""Everything of one course on disk: its folder, gradebook, feedback and reports."""

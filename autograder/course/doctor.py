@@ -1,0 +1,87 @@
+"""What grading needs of a machine and what it found: `autograder doctor`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from autograder.grading.grader import LIBRARIES
+from autograder.sandbox.inside import isolation
+
+TIERS = {
+    "A": "files, processes and network of its own; nothing of the course is within reach",
+    "B": "files and network are closed to submissions, which still see other processes",
+    "C": "time and memory are bounded, and nothing else: marks are unofficial",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line: what was looked at, whether it is fine, and why; `needed` to grade at all."""
+
+    what: str
+    fine: bool
+    why: str
+    needed: bool = False
+
+
+def examine(course: Path | None = None) -> list[Finding]:
+    """Return what was found, the tier first; with a course, also whether it can be written."""
+    tier = isolation.available().tier
+    found = [Finding(f"tier {tier}", tier != "C", TIERS[tier])]
+    found += [Finding(*row) for row in isolation.report()]
+    found += [*_software(), _folder("temporary files", Path(tempfile.gettempdir()))]
+    return found if course is None else [*found, *_course(Path(course))]
+
+
+def _software() -> Iterator[Finding]:
+    version = platform.python_version()
+    yield Finding("Python", sys.version_info >= (3, 11), f"{version}, {sys.executable}", True)
+    for name in (*LIBRARIES, "nbgrader"):
+        try:
+            yield Finding(name, True, importlib.metadata.version(name), True)
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(name, False, "not installed: run `make venv`", True)
+    beside = Path(sys.executable).with_name("alembic")
+    alembic = shutil.which("alembic") or (str(beside) if beside.exists() else "")
+    yield Finding("alembic", bool(alembic), alembic or "nbgrader calls it: run `make venv`", True)
+
+
+def _course(root: Path) -> Iterator[Finding]:
+    yield _folder("course folder", root)
+    config, secret = root / "nbgrader_config.py", root / ".autograder" / "secret"
+    ours = config.is_file() and "nbgrader_plugin" in config.read_text("utf-8", "replace")
+    yield Finding(
+        "nbgrader_config.py", ours, "ours" if ours else f"run `autograder init {root}`", True
+    )
+    mode = secret.stat().st_mode & 0o777 if secret.is_file() else None
+    why = "missing: run `autograder init`" if mode is None else f"mode {mode:o}"
+    yield Finding("secret", mode is not None and not mode & 0o077, why, True)
+
+
+def _folder(what: str, folder: Path) -> Finding:
+    fine = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    free = f"{shutil.disk_usage(folder).free / 1e9:.1f} GB free" if fine else "cannot be written"
+    return Finding(what, fine, f"{folder}: {free}", True)
+
+
+def table(findings: Sequence[Finding]) -> Table:
+    """Return the findings as one table."""
+    shown = Table(show_lines=False)
+    shown.add_column("what", no_wrap=True)
+    shown.add_column("here", no_wrap=True)
+    shown.add_column("why", overflow="fold")
+    for finding in findings:
+        here = "yes" if finding.fine else ("NO" if finding.needed else "no")
+        shown.add_row(Text(finding.what), here, Text(finding.why))
+    return shown

@@ -1,0 +1,304 @@
+"""A course folder: what `init` puts in it, and the whole way from submissions to marks.
+
+COURSE/
+  nbgrader_config.py     nbgrader's settings with our parts; yours to edit
+  source/LESSON/         made from the lessons; `nbgrader generate_assignment` releases them
+  submitted/ autograded/ feedback/ gradebook.db      nbgrader's own
+  .autograder/secret     decides the inputs of the graded checks; never leaves the grader
+  .autograder/results/LESSON/STUDENT.json
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.grading.grader import Grader, grade_batch
+from autograder.grading.log import Log
+from autograder.grading.results import Store, SubmissionResult, write_atomically
+from autograder.lessons.build import nbgrader_source, notebook_text
+from autograder.lessons.lesson import SRC, Lesson, find_lesson
+from autograder.submissions.submission import read_template
+
+CONFIG = '''\
+"""Settings of nbgrader for this course, made by `autograder init`. Yours to edit.
+
+On a slow machine, give each cell more than 5 seconds: c.RunInSandbox.cell_seconds = 10, and
+all cells of a submission more than 30: c.RunInSandbox.total_seconds = 60.
+"""
+
+from pathlib import Path
+
+from autograder.nbgrader_plugin import configure
+
+c = get_config()  # noqa: F821 - nbgrader brings it
+c.CourseDirectory.root = str(Path(__file__).resolve().parent)
+c.CourseDirectory.course_id = {name!r}
+{exchange}
+configure(c)  # students' code runs in the sandbox, and its judge gives the marks
+'''
+
+
+class CourseError(Exception):
+    """Something a user can put right; the text is one line that says what and how."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """The folder of a course, and where our own files are in it."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """nbgrader's configuration file."""
+        return self.root / "nbgrader_config.py"
+
+    @property
+    def private(self) -> Path:
+        """The folder that students and their code must never see."""
+        return self.root / ".autograder"
+
+    @property
+    def log(self) -> Log:
+        """What the grader decided."""
+        return Log(self.private / "log.jsonl")
+
+    def store(self, lesson: str) -> Store:
+        """The kept results of one lesson."""
+        return Store(self.private / "results" / lesson)
+
+    def summary(self, lesson: str) -> Path:
+        """The page about a class."""
+        return self.root / f"summary-{lesson}.html"
+
+    def secret(self) -> bytes:
+        """The course's secret; raises `CourseError` when `init` has not made it."""
+        path = self.private / "secret"
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            raise CourseError(
+                f"{path} is missing: run `autograder init {self.root}`, which makes one."
+            ) from None
+
+    def lessons(self) -> list[str]:
+        """Names of the assignments in source/."""
+        return sorted(path.name for path in (self.root / "source").glob("*") if path.is_dir())
+
+
+def open_course(root: Path) -> Course:
+    """Return an existing course folder; raises `CourseError` when it is none."""
+    course = Course(Path(root).resolve())
+    if not course.root.is_dir():
+        raise CourseError(f"There is no folder {root}: run `autograder init {root}` first.")
+    if not course.config.is_file():
+        raise CourseError(
+            f"{root} is not a course folder (no nbgrader_config.py): run `autograder init {root}`."
+        )
+    return course
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ' Did you mean X?' for the known name nearest to `name`, or nothing."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    return f" Did you mean {found[0]}?" if found else ""
+
+
+def find_name(lesson: str, known: Sequence[str]) -> str:
+    """Return the full name of a lesson given as '2', '02' or in full.
+
+    >>> find_name("2", ["00_getting_started", "02_batch_normalization"])
+    '02_batch_normalization'
+
+    Raises `CourseError` that names the nearest lesson.
+    """
+    text = lesson.strip().rstrip("/").removesuffix(".ipynb")
+    number = text.zfill(2) if text.isdigit() else None
+    for name in known:
+        if text == name or (number and name.split("_")[0] == number):
+            return name
+    listed = ", ".join(known) or "none"
+    raise CourseError(
+        f"There is no lesson {lesson!r} here.{nearest(text, known)} Lessons: {listed}."
+    )
+
+
+# ------------------------------------------------------------------------------------- init
+
+
+def init(
+    root: Path,
+    lessons: Sequence[str] = (),
+    exchange: Path | None = None,
+    src: Path = SRC,
+) -> tuple[Course, list[str]]:
+    """Make or complete a course folder; returns it with one line for each thing that was done.
+
+    What exists is kept: the secret, the gradebook, the configuration. A source notebook that
+    differs is replaced, and the earlier one is put aside under .autograder/replaced.
+
+    Args:
+        lessons: which lessons to put in; all when empty.
+        exchange: folder through which nbgrader hands assignments out; nbgrader's own when None.
+    """
+    known = sorted(path.stem for path in Path(src).glob("*.py"))
+    chosen = [find_lesson(find_name(name, known), src) for name in lessons or known]
+    course = Course(Path(root).resolve())
+    if course.config.is_file() and "nbgrader_plugin" not in course.config.read_text("utf-8"):
+        raise CourseError(
+            f"{course.config} is from another course and was left as it is. To grade with this "
+            "package, add to its end: from autograder.nbgrader_plugin import configure; "
+            "configure(c)"
+        )
+    if course.root.exists() and not course.root.is_dir():
+        raise CourseError(f"{course.root} is a file: name a folder for the course.")
+    done = []
+    course.root.mkdir(parents=True, exist_ok=True)
+    course.private.mkdir(mode=0o700, exist_ok=True)
+    if _make_secret(course.private / "secret"):
+        done.append("made the secret of the graded checks (.autograder/secret, keep it private)")
+    if not course.config.exists():
+        _write_config(course, exchange)
+        done.append("wrote nbgrader_config.py")
+    for lesson in chosen:
+        done += _put_source(course, lesson)
+    return course, done
+
+
+def _make_secret(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return False
+    with open(descriptor, "w") as file:
+        file.write(secrets.token_hex(32))
+    return True
+
+
+def _write_config(course: Course, exchange: Path | None) -> None:
+    name = re.sub(r"[^\w-]+", "-", course.root.name) or "course"
+    line = f"c.Exchange.root = {str(Path(exchange).resolve())!r}\n" if exchange else ""
+    text = CONFIG.format(name=name, exchange=line)
+    write_atomically(course.config, text.replace("\n\n\n", "\n\n").encode())
+
+
+def _put_source(course: Course, lesson: Lesson) -> list[str]:
+    path = course.root / "source" / lesson.name / f"{lesson.name}.ipynb"
+    text = notebook_text(nbgrader_source(lesson)).encode()
+    old = path.read_bytes() if path.exists() else None
+    if old == text:
+        return []
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text)
+    path.chmod(0o644)
+    if old is None:
+        return [f"wrote source/{lesson.name}"]
+    folder = course.private / "replaced"
+    kept = folder / f"{lesson.name}-{sum(1 for _ in folder.glob('*')) + 1}.ipynb"
+    write_atomically(kept, old)
+    return [f"replaced source/{lesson.name}; the earlier one is {kept.relative_to(course.root)}"]
+
+
+# ------------------------------------------------------------------------------------ grade
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What grading a class came to."""
+
+    results: dict[str, SubmissionResult]  # by student
+    faults: dict[str, str]  # infrastructure faults by student: no marks were written for these
+    unchanged: tuple[str, ...]  # students whose marks in the gradebook were already right
+    missing: dict[str, list[str]]  # students without the notebook: the files they handed in
+
+
+def grade_class(
+    course: Course,
+    lesson: str,
+    *,
+    students: Sequence[str] = (),
+    force: bool = False,
+    jobs: int = 2,
+    feedback: bool = False,
+    progress: Callable[[str, str, int], None] | None = None,
+) -> Graded:
+    """Grade submissions and write marks and comments to the gradebook, through nbgrader.
+
+    Args:
+        lesson: full name of the assignment.
+        students: only these; all who submitted when empty.
+        force: execute and write again what is unchanged.
+        feedback: also write nbgrader's feedback pages.
+        progress: called with (stage, student, how many there are) after each piece of work; the
+            stages are "execute", "record" and "feedback".
+    """
+    from autograder.course.gradebook import Recorder
+    from autograder.course.nbgrader_plugin import NbgraderCourse, NbgraderError
+
+    tell = progress or (lambda stage, student, total: None)
+    book = NbgraderCourse(course.root)
+    submissions = _select(students, book.submissions(lesson), lesson)
+    template = read_template(template_path(book, lesson))
+    with Grader(
+        template, lesson, course.secret(), book.limits, hidden=[course.root], log=course.log
+    ) as grader:
+        results, faults = grade_batch(
+            grader,
+            submissions,
+            course.store(lesson),
+            jobs=jobs,
+            force=force,
+            progress=lambda student, result: tell("execute", student, len(submissions)),
+        )
+    with Recorder(book, lesson) as recorder:
+        unchanged = set() if force else recorder.unchanged(results)
+        for student, result in results.items():
+            try:
+                if student not in unchanged and recorder.can:
+                    recorder.record(student, submissions[student], result)
+                elif student not in unchanged:
+                    book.autograde(lesson, student)
+            except Exception as error:
+                faults[student] = " ".join(str(error).split()) or type(error).__name__
+            tell("record", student, len(results))
+    marked = [student for student in results if student not in faults]
+    for student in marked if feedback else ():
+        try:
+            book.generate_feedback(lesson, student)
+        except NbgraderError as error:
+            faults[student] = f"no feedback page: {error}"
+        tell("feedback", student, len(marked))
+    missing = {} if students else book.without_notebook(lesson)
+    kept = tuple(student for student in results if student in unchanged)
+    return Graded(results, faults, kept, missing)
+
+
+def template_path(book, lesson: str) -> Path:
+    """Return the released notebook; raises `CourseError` when it has not been generated."""
+    path = book.template(lesson)
+    if not path.is_file():
+        raise CourseError(
+            f"{lesson} has not been released: run `nbgrader generate_assignment {lesson}` in "
+            f"{book.root}."
+        )
+    return path
+
+
+def _select(students: Sequence[str], submitted: dict[str, Path], lesson: str) -> dict[str, Path]:
+    if not submitted:
+        raise CourseError(
+            f"Nobody has submitted {lesson} yet: run `nbgrader collect {lesson}`, or put files at "
+            f"submitted/STUDENT/{lesson}/{lesson}.ipynb."
+        )
+    for student in students:
+        if student not in submitted:
+            raise CourseError(
+                f"There is no submission of {student!r} for {lesson}.{nearest(student, submitted)}"
+            )
+    return {student: submitted[student] for student in students or submitted}

@@ -1,0 +1,241 @@
+"""Where expectations come from: computed with the full package, or recorded for the student kit.
+
+Both answer the same two questions: what does a check expect, and what do the known wrong answers
+show? `live` runs the reference, the variants and the misconceptions; `recorded` reads arrays that
+`record` wrote, so that a kit without any answer in it gives the same verdicts and hints.
+"""
+
+import hashlib
+import hmac
+import importlib
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from autograder.checking.judge import EPS32, Expected, verdict_on
+from autograder.checking.observe import Fault, Implementation, Seen, observe, observe_check
+from autograder.checking.spec import Check, Exercise
+
+RECORDINGS = Path(__file__).parent / "recordings"
+NUDGES = 3
+
+
+@dataclass(frozen=True)
+class Known:
+    """A known wrong answer: its name, its hint, what every check shows and finds wrong."""
+
+    name: str
+    hint: str
+    seen: dict[str, Seen]
+    wrong: dict[str, tuple[str, ...]]
+
+
+def public_seed(exercise: Exercise, check: Check) -> int:
+    """Return the seed of the instant check in the notebook."""
+    return _number(hashlib.sha256(f"{exercise.id}/{check.name}".encode()))
+
+
+def secret_seed(secret: bytes, assignment: str):
+    """Return a function (exercise, check) -> seed of the graded check; only the grader knows it."""
+
+    def seed_of(exercise, check):
+        message = json.dumps([assignment, exercise.id, check.name]).encode()
+        return _number(hmac.new(secret, message, hashlib.sha256))
+
+    return seed_of
+
+
+def _number(digest):
+    return int.from_bytes(digest.digest()[:8], "big")
+
+
+def default():
+    """Return the provider of the instant check: live with the full package, recorded in a kit."""
+    full = (Path(__file__).parent / "misconceptions").is_dir()
+    return live(public_seed) if full else recorded(RECORDINGS)
+
+
+# ---------------------------------------------------------------------------------- live
+
+
+class live:
+    """Compute expectations for the seeds at hand, each once."""
+
+    def __init__(self, seed_of):
+        self.expected = cache(lambda exercise, check: _expect(exercise, check, seed_of))
+        self.misconceptions = cache(lambda exercise: _run_misconceptions(exercise, seed_of, self))
+
+
+def reference(exercise: Exercise):
+    """Return {name: function} of the library for everything the exercise names."""
+    module = importlib.import_module(exercise.module)
+    return {name: getattr(module, name) for name in exercise.functions}
+
+
+def _expect(exercise, check, seed_of):
+    seed, functions = seed_of(exercise, check), reference(exercise)
+    natural = _arrays(exercise, check, seed, functions)
+    exact = _arrays(exercise, check, seed, functions, lambda a: a.astype(np.float64))
+    rounded = [
+        _arrays(exercise, check, seed, functions, _nudge(np.random.default_rng(i)))
+        for i in range(NUDGES)
+    ]
+    noise = {key: max(_distance(r[key], exact[key]) for r in rounded) for key in exact}
+    dtypes = {key: str(array.dtype) for key, array in natural.items()}
+    return Expected(exact, dtypes, noise, tuple(_run_variants(exercise, check, seed)))
+
+
+def _distance(a, b):
+    return float(np.abs(np.subtract(a, b, dtype=float)).max(initial=0.0))
+
+
+def _nudge(rng):
+    """Return a cast to float32 that also moves every number up or down by one rounding."""
+
+    def cast(array):
+        return (array * (1 + EPS32 * rng.choice((-1, 1), array.shape))).astype(np.float32)
+
+    return cast
+
+
+def _arrays(exercise, check, seed, functions, cast=None):
+    seen = observe_check(Implementation(functions, exercise, cast), exercise, check, seed)
+    if seen.fault:
+        raise RuntimeError(
+            f"the reference of {exercise.id} fails its own check {check.name!r}: "
+            f"{seen.fault.kind} {seen.fault.text}"
+        )
+    return seen.arrays
+
+
+def _run_variants(exercise, check, seed):
+    """Yield (remark, arrays) of the variants with a remark; the others match the reference."""
+    from autograder import misconceptions
+
+    for variant in misconceptions.variants_of(exercise.id):
+        if not variant.remark:
+            continue
+        impl = Implementation(misconceptions.functions_of(variant), exercise)
+        seen = observe_check(impl, exercise, check, seed)
+        if seen.arrays is not None:
+            yield variant.remark, seen.arrays
+
+
+def _run_misconceptions(exercise, seed_of, provider):
+    from autograder import misconceptions
+
+    known = []
+    for m in misconceptions.of(exercise.id):
+        seen = observe(exercise, misconceptions.functions_of(m), seed_of)
+        wrong = {
+            check.name: verdict_on(check, seen[check.name], exercise, provider).wrong
+            for check in exercise.checks
+        }
+        known.append(Known(m.name, m.hint, seen, wrong))
+    return tuple(known)
+
+
+# ---------------------------------------------------------------------------------- recorded
+
+
+def record(exercises, folder: Path, seed_of=public_seed) -> None:
+    """Write what `live` answers for `exercises` into `folder`: arrays as .npz, texts as .json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    provider = live(seed_of)
+    for exercise in exercises:
+        arrays, texts = {}, {"checks": [], "misconceptions": []}
+        for c, check in enumerate(exercise.checks):
+            expected = provider.expected(exercise, check)
+            _put(arrays, f"{c}/expected", _handed_out(expected.arrays))
+            for v, (_, variant) in enumerate(expected.variants):
+                _put(arrays, f"{c}/variant{v}", _compared(variant))
+            remarks = [remark for remark, _ in expected.variants]
+            texts["checks"].append(
+                {"dtypes": expected.dtypes, "noise": expected.noise, "remarks": remarks}
+            )
+        for m, known in enumerate(provider.misconceptions(exercise)):
+            faults = {}
+            for c, check in enumerate(exercise.checks):
+                seen = known.seen[check.name]
+                _put(arrays, f"{c}/misconception{m}", _compared(seen.arrays or {}))
+                if seen.fault:
+                    faults[check.name] = [seen.fault.kind, seen.fault.text]
+            texts["misconceptions"].append(
+                {"name": known.name, "hint": known.hint, "faults": faults, "wrong": known.wrong}
+            )
+        np.savez_compressed(folder / f"{exercise.grade_id}.npz", **arrays)
+        text = json.dumps(texts, indent=1, sort_keys=True, ensure_ascii=False)
+        (folder / f"{exercise.grade_id}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _handed_out(arrays):
+    """Leave out observations that are themselves an answer: their names start with `__`."""
+    return {key: array for key, array in arrays.items() if not key.startswith("__")}
+
+
+def _compared(arrays):
+    """Leave out the working material of judges, which is not compared."""
+    return {key: array for key, array in arrays.items() if not key.startswith("_")}
+
+
+def _put(arrays, prefix, entries):
+    arrays.update({f"{prefix}/{key}": array for key, array in entries.items()})
+
+
+class recorded:
+    """Read expectations that `record` wrote."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._load = cache(self._read)
+        self.expected = cache(self._expected)
+        self.misconceptions = cache(self._misconceptions)
+
+    def _expected(self, exercise, check):
+        texts, arrays = self._load(exercise)
+        c = exercise.checks.index(check)
+        text = texts["checks"][c]
+        variants = tuple(
+            (remark, arrays[f"{c}/variant{v}"]) for v, remark in enumerate(text["remarks"])
+        )
+        return Expected(arrays[f"{c}/expected"], text["dtypes"], text["noise"], variants)
+
+    def _misconceptions(self, exercise):
+        texts, arrays = self._load(exercise)
+        return tuple(
+            Known(
+                entry["name"],
+                entry["hint"],
+                self._seen(exercise, m, entry, arrays),
+                {name: tuple(keys) for name, keys in entry["wrong"].items()},
+            )
+            for m, entry in enumerate(texts["misconceptions"])
+        )
+
+    def _seen(self, exercise, m, entry, arrays):
+        faults = {name: Fault(*fault) for name, fault in entry["faults"].items()}
+        return {
+            check.name: Seen(fault=faults[check.name])
+            if check.name in faults
+            else Seen(arrays=arrays[f"{c}/misconception{m}"])
+            for c, check in enumerate(exercise.checks)
+        }
+
+    def _read(self, exercise):
+        path = self._folder / f"{exercise.grade_id}.npz"
+        if not path.exists():
+            raise FileNotFoundError(
+                f"no recording for {exercise.id} ({path.name} is missing in {self._folder}): "
+                "unpack the student kit again, or install the full course"
+            )
+        groups = defaultdict(dict)
+        with np.load(path, allow_pickle=False) as archive:
+            for name, array in archive.items():
+                prefix, _, key = name.rpartition("/")
+                groups[prefix][key] = array
+        texts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        return texts, groups

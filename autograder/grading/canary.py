@@ -1,0 +1,108 @@
+"""Two submissions whose marks are known: one right, one wrong in every exercise.
+
+They go the whole way of a submission. When one of them comes to another mark, something is wrong
+with the grader, and it may not give marks to anybody.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from nbformat import NotebookNode
+
+from autograder import misconceptions
+from autograder.checking.judge import Report
+from autograder.checking.spec import Exercise
+from autograder.lessons.source import solution_source
+from autograder.sandbox.process import Infrastructure
+
+WITHOUT_VALIDATION = "def validated(**rules):\n    return lambda function: function\n\n\n"
+
+
+class Distrusted(Infrastructure):
+    """A submission whose mark is known came to another one; the grader gives no marks."""
+
+
+def right(exercise: Exercise) -> str:
+    """Return the program text of an answer that earns all points of an exercise."""
+    module = importlib.import_module(exercise.module)
+    return solution_source(inspect.unwrap(getattr(module, exercise.function)))
+
+
+def wrong(exercise: Exercise) -> str | None:
+    """Return the text of a known wrong answer; None where none is an edit of this function."""
+    for record in misconceptions.of(exercise.id):
+        if set(record.edits) == {exercise.function} and not record.functions:
+            return WITHOUT_VALIDATION + misconceptions.texts_of(record)[exercise.function]
+    return None
+
+
+def filled(
+    template: NotebookNode,
+    exercises: Iterable[Exercise],
+    answer: Callable[[Exercise], str | None],
+) -> NotebookNode:
+    """Return the released notebook with an answer in each exercise, as a submission."""
+    notebook = copy.deepcopy(template)
+    by_id = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in notebook.cells}
+    for exercise in exercises:
+        cell, text = by_id.get(f"{exercise.grade_id}-solution"), answer(exercise)
+        if cell is not None and text is not None:
+            cell.source = text
+    return notebook
+
+
+class Canaries:
+    """The pair for one assignment.
+
+    Args:
+        grade: comes to the reports of a submission, without looking at kept results.
+        note: told what came out, for the log.
+    """
+
+    def __init__(
+        self,
+        template: NotebookNode,
+        exercises: Mapping[str, Exercise],
+        grade: Callable[[NotebookNode], Iterable[Report]],
+        note: Callable[..., Any],
+    ):
+        self._template, self._exercises = template, tuple(exercises.values())
+        self._grade, self._note = grade, note
+        self._lock = threading.Lock()
+        self._why: str | None = None  # "" when both came to their marks
+
+    def reset(self) -> None:
+        """Forget the last outcome, so that the pair runs again before the next submission."""
+        with self._lock:
+            self._why = None
+
+    def require(self) -> None:
+        """Run the pair, unless it ran since the last `reset`; others wait meanwhile.
+
+        Raises:
+            Distrusted: when one of the two came to another mark than is known.
+            Infrastructure: when they could not be executed.
+        """
+        with self._lock:
+            if self._why is None:
+                self._why = self._compare()
+                self._note("canaries", trusted=not self._why, why=self._why)
+            if self._why:
+                raise Distrusted(self._why)
+
+    def _compare(self) -> str:
+        for name, answer, is_right in (("right", right, True), ("wrong", wrong, False)):
+            reports = self._grade(filled(self._template, self._exercises, answer))
+            other = [r.exercise_id for r in reports if (r.score == r.points) != is_right]
+            if other:
+                return (
+                    f"the grader cannot be trusted: an answer known to be {name} came to another "
+                    f"mark in {', '.join(other)}; see `autograder doctor`, then grade again"
+                )
+        return ""

@@ -1,0 +1,121 @@
+"""What grading one submission came to, and where results are kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from autograder.checking.judge import Report
+
+
+@dataclass(frozen=True)
+class SubmissionResult:
+    """What grading one submission came to; `reports` hold details that students must not see."""
+
+    student: str
+    assignment: str
+    reports: tuple[Report, ...]
+    bonus_ids: tuple[str, ...] = ()  # exercises whose points are bonus
+    unjudged: tuple[str, ...] = ()  # exercises that a person must look at
+    unobserved: tuple[str, ...] = ()  # exercises that could not be run to their end
+    problems: tuple[str, ...] = ()
+    outputs: Mapping[str, list[dict]] = field(default_factory=dict)  # cell id -> nbformat outputs
+    seconds: float = 0.0
+    complete: bool = True  # whether every cell came to its end
+    key: str = ""  # digest of everything the result depends on
+    basis: str = ""  # the same without the submission
+    file: str = ""  # digest of the submitted file
+    seeds: str = ""  # digest of the seeds of all checks
+    tier: str = ""  # how the student's code was kept apart: A, B or C
+
+    @property
+    def score(self) -> float:
+        """Points earned, without bonus."""
+        return sum(report.score for report in self.reports if not self.is_bonus(report))
+
+    @property
+    def points(self) -> float:
+        """Points to be had, without bonus."""
+        return sum(report.points for report in self.reports if not self.is_bonus(report))
+
+    @property
+    def bonus(self) -> float:
+        """Bonus points earned."""
+        return sum(report.score for report in self.reports if self.is_bonus(report))
+
+    @property
+    def misconceptions(self) -> tuple[str, ...]:
+        """Names of the misconceptions that were recognised, in the order of the exercises."""
+        names = (name for report in self.reports for name in report.misconceptions)
+        return tuple(dict.fromkeys(names))
+
+    def is_bonus(self, report: Report) -> bool:
+        """Whether the points of this report are bonus points."""
+        return report.exercise_id in self.bonus_ids
+
+    def report(self, exercise_id: str) -> Report | None:
+        """The report of one exercise."""
+        return next((r for r in self.reports if r.exercise_id == exercise_id), None)
+
+    def to_dict(self) -> dict:
+        """Plain data for JSON."""
+        data = {**asdict(self), "reports": [report.to_dict() for report in self.reports]}
+        return data | {"score": self.score, "points": self.points, "bonus": self.bonus}
+
+    @classmethod
+    def from_dict(cls, data: Mapping) -> SubmissionResult:
+        """Rebuild a result from `to_dict`."""
+        names = cls.__dataclass_fields__
+        values = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items()}
+        values["reports"] = tuple(Report.from_dict(report) for report in data["reports"])
+        return cls(**{name: values[name] for name in names})
+
+
+class Store:
+    """Results of one assignment, a JSON file a student, each written in one step."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def load(self, student: str) -> SubmissionResult | None:
+        """Return the kept result of a student, or None when there is none that can be read."""
+        try:
+            return SubmissionResult.from_dict(json.loads(self._path(student).read_text("utf-8")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def save(self, result: SubmissionResult) -> None:
+        """Keep a result: the file is either the old one or the new one, never half of one."""
+        text = json.dumps(result.to_dict(), ensure_ascii=False, indent=1)
+        write_atomically(self._path(result.student), text.encode())
+
+    def remove(self, student: str) -> None:
+        """Forget a result."""
+        self._path(student).unlink(missing_ok=True)
+
+    def all(self) -> list[SubmissionResult]:
+        """Return every kept result, by student."""
+        names = sorted(path.name.removesuffix(".json") for path in self.folder.glob("*.json"))
+        return [result for result in map(self.load, names) if result is not None]
+
+    def _path(self, student: str) -> Path:
+        return self.folder / f"{student}.json"
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file for its owner only, in one step that survives a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

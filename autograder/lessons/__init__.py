@@ -1,0 +1,1 @@
+"""Lessons: from text to notebooks, and to the kit that students get."""

@@ -1,0 +1,128 @@
+"""Program text that the build derives: stubs and solutions from a function, guards around a cell.
+
+Nothing here is typed twice: signature, docstring and body all come from the library function.
+"""
+
+import ast
+import inspect
+import io
+import textwrap
+import tokenize
+from collections.abc import Callable, Sequence
+
+from autograder.checking.observe import STUB_MESSAGE
+from autograder.lessons.answers import imports_answers
+
+STUB = f'raise NotImplementedError("{STUB_MESSAGE}")'
+BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"  # nbgrader's markers
+INDENT = "    "
+LINE = 100  # characters
+
+
+def stub_source(function: Callable) -> str:
+    """Return what a student starts from: signature, docstring, and a body that only raises.
+
+    >>> import textwrap
+    >>> print(stub_source(textwrap.dedent).splitlines()[-1].strip())
+    raise NotImplementedError("not written yet")
+    """
+    head, _ = _split(function)
+    return f"{head}\n{INDENT}{STUB}"
+
+
+def solution_source(function: Callable) -> str:
+    """Return the function as a solution cell shows it: without the line that validates input."""
+    head, body = _split(function)
+    return f"{head}\n{body}"
+
+
+def nbgrader_source_of(function: Callable) -> str:
+    """Return the solution between nbgrader's markers, so that a release keeps the docstring."""
+    head, body = _split(function)
+    return f"{head}\n{INDENT}{BEGIN}\n{body}\n{INDENT}{END}"
+
+
+def given_source(function: Callable) -> str:
+    """Return the whole source of a helper that students are given."""
+    return textwrap.dedent(inspect.getsource(function)).rstrip()
+
+
+def _split(function):
+    """Return (signature and docstring, body) of a function as text, decorators left out."""
+    source = textwrap.dedent(inspect.getsource(function))
+    definition = ast.parse(source).body[0]
+    if ast.get_docstring(definition) is None or len(definition.body) < 2:
+        raise ValueError(
+            f"{function.__module__}.{function.__qualname__} needs a docstring and a body: its "
+            "stub is the signature with the docstring; write both in the library"
+        )
+    lines = source.splitlines()
+    end = definition.body[0].end_lineno
+    head = "\n".join(lines[definition.lineno - 1 : end])
+    body = "\n".join(lines[end:]).strip("\n").rstrip()
+    return _without_answer_examples(head), body
+
+
+def _without_answer_examples(head):
+    """Drop the paragraphs of a docstring whose doctest imports reference functions."""
+    kept = [part for part in head.split("\n\n") if not imports_answers(part)]
+    text = "\n\n".join(kept)
+    return text if text.endswith('"""') else f'{text}\n{INDENT}"""'
+
+
+def guarded(body: str, names: Sequence[str]) -> str:
+    """Put `body` under ``with needs(...):``, leaving the inside of long strings as it stands.
+
+    >>> print(guarded("total = f(1)\\nprint(total)", ["f"]))
+    with needs(f):
+        total = f(1)
+        print(total)
+    """
+    inside, lines = _lines_inside_strings(body), [_opening(names)]
+    for number, line in enumerate(body.splitlines(), start=1):
+        if number in inside:
+            lines.append(line)
+        elif line.strip():
+            lines.append(INDENT + line)
+        elif lines[-1]:  # one blank line is enough inside a block
+            lines.append("")
+    text = "\n".join(lines)
+    if _dump(ast.parse(text).body[0].body) != _dump(ast.parse(body).body):
+        raise ValueError(
+            "this cell changes its meaning when it is indented; "
+            "do not continue a line inside a string with a backslash"
+        )
+    return text
+
+
+def _opening(names):
+    return call("with needs", names) + ":"
+
+
+def call(function: str, arguments: Sequence[str]) -> str:
+    """Return a call on one line, or with an argument on each where one line is too long.
+
+    >>> call("check", ['"family.f"', "f"])
+    'check("family.f", f)'
+    """
+    line = f"{function}({', '.join(arguments)})"
+    if len(line) < LINE:
+        return line
+    return "\n".join([f"{function}(", *(f"{INDENT}{argument}," for argument in arguments), ")"])
+
+
+def _lines_inside_strings(body):
+    """Return the numbers of the lines that begin inside a string token."""
+    inside, starts = set(), []
+    for token in tokenize.generate_tokens(io.StringIO(body).readline):
+        kind = tokenize.tok_name[token.type]  # since Python 3.12: FSTRING_START … FSTRING_END
+        if kind.endswith("STRING_START"):
+            starts.append(token.start[0])
+        first = starts.pop() if kind.endswith("STRING_END") else token.start[0]
+        if kind == "STRING" or kind.endswith("STRING_END"):
+            inside.update(range(first + 1, token.end[0] + 1))
+    return inside
+
+
+def _dump(statements):
+    return [ast.dump(statement) for statement in statements]

@@ -1,0 +1,1 @@
+"""The grader graded: how many wrong answers it catches and names."""

@@ -1,0 +1,1 @@
+"""Where a student's code runs: the trusted side; `inside` is what runs within."""

@@ -1,0 +1,206 @@
+"""Inside the sandbox: an IPython that executes cells and runs scenarios, asked by `sandbox.py`.
+
+Everything in this process may be the student's doing; the outside believes none of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import resource
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch  # noqa: F401 - imported before the clock starts
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Type
+from traitlets.config import Config
+
+from autograder import check, exercises
+from autograder.checking.observe import Implementation, observe_check
+from autograder.checking.spec import Exercise
+
+MAX_OUTPUT = 2_000_000  # characters of one cell, pictures included
+MAX_PIECES = 1_000
+MAX_FAULT = 2_000  # characters
+SHOWN = ("text/plain", "image/png", "image/jpeg")  # of a rich output
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Answer the requests of the grader until it hangs up."""
+    descriptor, results, limits = arguments
+    connection = socket.socket(fileno=int(descriptor))
+    connection.set_inheritable(False)
+    requests, replies = connection.makefile("rb"), connection.makefile("wb")
+    inside = Inside(Path(results))
+    set_limits(**json.loads(limits))
+    _send(replies, {"ready": exercises.check_names()})
+    for line in requests:
+        _send(replies, inside.answer(json.loads(line)))
+
+
+def _send(replies: io.BufferedIOBase, message: dict) -> None:
+    replies.write(json.dumps(message).encode() + b"\n")
+    replies.flush()
+
+
+def set_limits(memory: int, file: int, seconds: int) -> None:
+    """Limit this process for good: bytes of memory and of one file, seconds of processor time."""
+    for kind, value in (
+        (resource.RLIMIT_DATA, memory),
+        (resource.RLIMIT_FSIZE, file),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, 256),
+    ):
+        hard = resource.getrlimit(kind)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+class Inside:
+    """Executes cells, and runs scenarios on the functions that a check cell hands over."""
+
+    def __init__(self, results: Path):
+        self.results = results
+        self.outputs = Outputs()
+        self.shell = _shell(lambda kind, **content: self.outputs.add(kind, **content))
+        self.streams = [_Stream(name, self) for name in ("stdout", "stderr")]
+        self.check = check.check
+        self.awaited = ""  # id of the exercise whose check cell runs now
+        self.exercise: Exercise | None = None
+        self.implementation: Implementation | None = None
+        check.recorder = self.keep
+
+    def answer(self, request: Mapping[str, Any]) -> dict:
+        """Do what one request says; its keys stand at the head of `sandbox.py`."""
+        if request["do"] == "observe":
+            return self._observe(request["check"], request["seed"])
+        self.outputs, self.implementation = Outputs(), None
+        self.awaited = request.get("exercise", "")
+        if self.awaited:
+            self.shell.user_ns["check"] = self.check  # a student's variable may have this name
+        sys.stdout, sys.stderr = self.streams
+        self.shell.run_cell(request["source"], store_history=True)
+        self.awaited = ""
+        return {"outputs": self.outputs.pieces(), "kept": self.implementation is not None}
+
+    def keep(self, exercise: Exercise, functions: Mapping[str, Callable]) -> None:
+        """Take the place of `check()`: only the template's check cell of an exercise counts."""
+        if exercise.id == self.awaited:
+            self.exercise = exercise
+            self.implementation = Implementation(functions, exercise)
+
+    def _observe(self, name: str, seed: int) -> dict:
+        check = next(check for check in self.exercise.checks if check.name == name)
+        seen = observe_check(self.implementation, self.exercise, check, seed)
+        if seen.fault is not None:
+            return {"fault": [str(seen.fault.kind), str(seen.fault.text)[:MAX_FAULT]]}
+        for old in self.results.glob("*.npy"):
+            old.unlink()
+        for number, array in enumerate(seen.arrays.values()):
+            np.save(self.results / f"{number}.npy", np.asarray(array), allow_pickle=False)
+        return {"arrays": list(seen.arrays)}
+
+
+class Outputs:
+    """The outputs of one cell as nbformat has them; what is too much is dropped."""
+
+    def __init__(self):
+        self._pieces: list[tuple[str, dict]] = []
+        self._left = MAX_OUTPUT
+
+    def add(self, kind: str, **content: Any) -> None:
+        """Add a piece of output; text of the same stream is joined."""
+        self._left -= len(json.dumps(content))
+        if self._left < 0:
+            return
+        last_kind, last = self._pieces[-1] if self._pieces else ("", {})
+        if kind == last_kind == "stream" and content["name"] == last["name"]:
+            last["text"] += content["text"]
+        elif len(self._pieces) < MAX_PIECES:
+            self._pieces.append((kind, content))
+
+    def pieces(self) -> list[dict]:
+        """Return what was kept."""
+        return [{"output_type": kind, **content} for kind, content in self._pieces]
+
+
+class _Stream(io.TextIOBase):
+    """sys.stdout or sys.stderr of the cells."""
+
+    encoding = "utf-8"
+
+    def __init__(self, name: str, inside: Inside):
+        self._name, self._inside = name, inside
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        if text:
+            self._inside.outputs.add("stream", name=self._name, text=[text])
+        return len(text)
+
+
+class _Results(DisplayHook):
+    """The value of a cell's last line."""
+
+    def write_output_prompt(self):
+        pass
+
+    def write_format_data(self, format_dict, md_dict=None):
+        self.shell.collect("execute_result", data=_printable(format_dict))
+
+
+class _Displays(DisplayPublisher):
+    """What a cell shows with `display`, figures included."""
+
+    def publish(self, data, metadata=None, **kwargs):
+        self.shell.collect("display_data", data=_printable(data))
+
+    def clear_output(self, wait=False):
+        pass
+
+
+class _Shell(InteractiveShell):
+    """IPython as a kernel has it; outputs go to `collect(kind, **content)`."""
+
+    displayhook_class = Type(_Results)
+    display_pub_class = Type(_Displays)
+
+    def enable_gui(self, gui=None):
+        """Do nothing: there is no window to show."""
+
+    def _showtraceback(self, etype, evalue, stb):
+        name, text = etype.__name__, str(evalue)
+        self.collect("error", ename=name, evalue=text, traceback=[str(line) for line in stb])
+
+
+def _shell(collect: Callable[..., None]) -> _Shell:
+    config = Config()
+    config.HistoryManager.enabled = False
+    shell = _Shell.instance(config=config)
+    shell.collect = collect
+    shell.enable_matplotlib("inline")
+    return shell
+
+
+def _printable(data: Mapping[str, Any]) -> dict[str, str]:
+    """The parts of a rich output that feedback shows; bitmaps in base64."""
+    shown = {kind: data[kind] for kind in SHOWN if kind in data}
+    return {
+        kind: base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+        for kind, value in shown.items()
+    }
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

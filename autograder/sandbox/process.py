@@ -1,0 +1,441 @@
+"""Where a student's code runs: one process per submission, asked one thing at a time.
+
+    outside (this module)                      inside (child.py, the student's code)
+    {"do": "run", "source": …}           ──▶   executes a cell             ──▶  {"outputs": …}
+    {"do": "check", "exercise": …, …}    ──▶   executes a check cell, which keeps the functions
+    {"do": "observe", "check": …, "seed": …} ▶ runs one scenario on them   ──▶  {"arrays": files}
+
+The outside sends a cell or a seed only when its turn has come, holds the clock, and reads arrays
+back as bounded `.npy` files without pickle. Nothing that comes back is a mark.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from autograder.checking.observe import Fault, Seen, known_kind
+from autograder.checking.spec import Check, Exercise
+from autograder.exercises import check_names
+from autograder.submissions.submission import (
+    Step,
+    Unreadable,
+    clean_outputs,
+    clean_text,
+    read_regular,
+)
+
+MAX_REPLY = 8_000_000  # bytes of one answer of the child
+MAX_ARRAYS = 200  # of one scenario
+MAX_ARRAY = 9_000_000  # bytes of one observed array
+MAX_FAULT = 2_000  # characters
+KILLED = signal.SIGKILL.name
+_HEADER = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '(?P<dtype>[<>|](?:f[248]|[iu][1248]|b1))', "
+    rb"'fortran_order': (?P<order>True|False), "
+    rb"'shape': \((?P<shape>(?:\d{1,9}, ?){0,31}(?:\d{1,9})?)\), \} *\n",
+    re.DOTALL,
+)
+MALFORMED = "what came back was not as agreed"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one submission may use: seconds of wall time, bytes of memory and of one file."""
+
+    cell_seconds: float = 5.0
+    total_seconds: float = 30.0
+    start_seconds: float = 120.0
+    memory: int = 4 * 2**30
+    file: int = 64 * 2**20
+
+
+@dataclass
+class Outcome:
+    """What came of executing a submission; kept exercise by exercise as it arrived."""
+
+    seen: dict[str, dict[str, Seen]] = field(default_factory=dict)  # exercise id, check name
+    outputs: dict[str, list[dict]] = field(default_factory=dict)  # cell id
+    stopped: dict[str, Fault] = field(default_factory=dict)  # cell id: why it did not end
+    failed: dict[str, Fault] = field(default_factory=dict)  # exercise id: why it was not observed
+    aborted: Fault | None = None  # why the rest was not executed either
+    seconds: float = 0.0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every cell came to its end, so that the same again gives the same again."""
+        return not self.stopped and self.aborted is None
+
+
+class Stopped(Exception):
+    """The child did not answer; `fault` says why in words for the student."""
+
+    def __init__(self, fault: Fault):
+        super().__init__(fault.kind)
+        self.fault = fault
+
+
+class Infrastructure(Exception):
+    """The sandbox itself failed; never a student's fault and never a mark."""
+
+
+def execute(
+    steps: Sequence[Step],
+    exercises: Mapping[str, Exercise],
+    seed_of: Callable[[Exercise, Check], int],
+    limits: Limits,
+    sandboxes: Sandboxes,
+) -> Outcome:
+    """Execute the steps of one submission: once for its outputs, and once to observe it.
+
+    Code that has met the inputs of a scenario could remember them and print them in a later cell.
+    So what feedback shows comes from a process that is never given a seed, and from the one that
+    is come observations only.
+
+    A cell that overruns its time or ends the process is left out in one second try; of a check
+    cell, that is the exercise and what else calls its function. If it happens again, nothing
+    after that cell is executed. A process that was killed is once taken for an accident.
+
+    Args:
+        exercises: by grade id of their check cell.
+        sandboxes: where it runs.
+
+    Raises `Infrastructure` when a sandbox fails.
+    """
+    run = _Run(steps, exercises, seed_of, lambda: sandboxes.process(limits))
+    start = time.monotonic()
+    for observing in (False, True):
+        while not run.comes_to_end(observing):
+            continue
+    run.outcome.seconds = time.monotonic() - start
+    return run.outcome
+
+
+class _Run:
+    """The steps of one submission, executed from the first on, without what stopped them before."""
+
+    def __init__(self, steps, exercises, seed_of, process):
+        self.steps, self.exercises, self.seed_of = steps, exercises, seed_of
+        self.process, self.outcome = process, Outcome()
+        self.killed = ""  # id of a cell during which the process was killed
+        self.last = ""  # id of the cell after which nothing is executed
+        self.stuck: set[tuple[str, str]] = set()  # framework, function
+
+    def comes_to_end(self, observing: bool) -> bool:
+        """Execute everything in one child; False when a cell has to be left out and all repeated.
+
+        Args:
+            observing: whether scenarios run; if so, outputs are not kept.
+        """
+        with self.process() as child:
+            for step in self.steps:
+                if step.cell_id == self.last:
+                    return True
+                if step.cell_id in self.outcome.stopped:
+                    continue
+                exercise = self.exercises.get(step.grade_id) if step.role == "check" else None
+                try:
+                    if observing and exercise is not None:
+                        self._observe(child, step, exercise)
+                    elif observing:
+                        child.ask(_request(step, exercise))
+                    else:
+                        reply = child.ask(_request(step, exercise))
+                        outputs = clean_outputs(reply.get("outputs"))
+                        self.outcome.outputs[step.cell_id] = outputs
+                except Stopped as stop:
+                    if stop.fault.text == KILLED and not self.killed:
+                        self.killed = step.cell_id
+                        return False
+                    self._note(step, exercise, stop.fault)
+                    return self.outcome.aborted is not None
+        return True
+
+    def _note(self, step: Step, exercise: Exercise | None, fault: Fault) -> None:
+        if self.outcome.stopped:
+            self.outcome.aborted, self.last = fault, step.cell_id
+        self.outcome.stopped[step.cell_id] = fault
+        if exercise is not None:
+            self.outcome.failed[exercise.id] = fault
+            self.stuck.add((exercise.framework, exercise.function))
+
+    def _observe(self, child: Process, step: Step, exercise: Exercise) -> None:
+        for name in exercise.functions:
+            if (exercise.framework, name) in self.stuck:
+                fault = Fault(f"not run: it calls {name}, which had to be stopped")
+                self.outcome.failed[exercise.id] = fault
+                return
+        seen = self.outcome.seen.setdefault(exercise.id, {})
+        waiting = [check for check in exercise.checks if check.name not in seen]
+        if not waiting or child.ask(_request(step, exercise)).get("kept") is not True:
+            return
+        for check in waiting:
+            request = {"check": check.name, "seed": self.seed_of(exercise, check)}
+            reply = child.ask({"do": "observe"} | request)
+            seen[check.name] = _seen(reply, child.read_arrays)
+
+
+def _request(step: Step, exercise: Exercise | None) -> dict[str, str]:
+    if exercise is None:
+        return {"do": "run", "source": step.source}
+    return {"do": "check", "source": step.source, "exercise": exercise.id}
+
+
+def _seen(reply: dict, read_arrays: Callable[[], Sequence[bytes]]) -> Seen:
+    """Read back what a scenario showed; whatever is not as agreed is a fault of the submission."""
+    fault, names = reply.get("fault"), reply.get("arrays")
+    if isinstance(fault, list) and [type(part) for part in fault] == [str, str]:
+        return Seen(fault=Fault(known_kind(fault[0]), clean_text(fault[1][:MAX_FAULT])))
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return Seen(fault=Fault(MALFORMED))
+    try:
+        contents = read_arrays()
+        if len(contents) != len(names):
+            raise Unreadable(f"{len(names)} arrays were announced and {len(contents)} came.")
+        keys = [clean_text(name[:100]) for name in names]
+        return Seen(arrays=dict(zip(keys, map(read_array, contents), strict=True)))
+    except Unreadable as error:
+        return Seen(fault=Fault(MALFORMED, str(error)))
+
+
+def read_array(content: bytes) -> np.ndarray:
+    """Read what a student's process wrote as `.npy`: plain numbers, as many as it says.
+
+    Only the header that `np.save` itself writes is taken, and not as Python.
+
+    Raises `Unreadable` for anything else.
+    """
+    header = _HEADER.match(content)
+    if header is None or header.end() != 10 + int.from_bytes(content[8:10], "little"):
+        raise Unreadable("It is not an array file of plain numbers.")
+    shape = tuple(map(int, header["shape"].replace(b",", b" ").split()))
+    dtype = np.dtype(header["dtype"].decode())
+    if math.prod(shape) * dtype.itemsize != len(content) - header.end():
+        raise Unreadable("Its size is not what its header says.")
+    if math.prod(filter(None, shape)) > MAX_ARRAY:
+        raise Unreadable("Its shape is not one that an array has.")
+    values = np.frombuffer(content[header.end() :], dtype).copy()
+    return values.reshape(shape, order="F" if header["order"] == b"True" else "C")
+
+
+class Sandboxes(Protocol):
+    """Where submissions run."""
+
+    tier: str
+
+    def process(self, limits: Limits) -> Process:
+        """Return a process for one submission, to be used in a `with`."""
+
+    def close(self) -> None:
+        """End what stands ready."""
+
+
+class Fresh:
+    """Starts a Python of its own for each process: where none can be forked from a warm one."""
+
+    tier = "C"
+
+    def __enter__(self) -> Fresh:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def process(self, limits: Limits) -> Process:
+        """Return a process for one submission, to be used in a `with`."""
+        return Process(limits)
+
+    def close(self) -> None:
+        """Do nothing: nothing stands ready."""
+
+
+class Process:
+    """One child with its own folder, HOME, process group and limits; use it in a `with`."""
+
+    def __init__(self, limits: Limits):
+        self.limits = limits
+        self.left = limits.total_seconds
+
+    def __enter__(self) -> Process:
+        self.box = Path(tempfile.mkdtemp(prefix="autograder-"))
+        try:
+            self._start()
+        except OSError as error:
+            self._end()
+            raise Infrastructure(f"The sandbox did not start: {error}") from None
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._end()
+
+    def _start(self) -> None:
+        self.results = self.box / "results"
+        for folder in (self.results, self.box / "home", self.box / "tmp"):
+            folder.mkdir()
+        self.connection, theirs = socket.socketpair()
+        limits = {
+            "memory": self.limits.memory,
+            "file": self.limits.file,
+            "seconds": int(self.limits.total_seconds + self.limits.start_seconds),
+        }
+        # Without -P, files that appear in the child's folder could stand in for libraries.
+        command = [sys.executable, "-P", "-s", "-m", "autograder.sandbox.inside.child"]
+        with theirs, open(self.box / "stderr", "wb") as errors:
+            self.child = subprocess.Popen(
+                [*command, str(theirs.fileno()), str(self.results), json.dumps(limits)],
+                cwd=self.box / "home",
+                env=_environment(self.box),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+            )
+        try:
+            ready = self._read(time.monotonic() + self.limits.start_seconds)
+        except (Stopped, OSError) as stop:
+            text = (self.box / "stderr").read_text(errors="replace").strip()
+            raise Infrastructure(f"The sandbox did not start: {text[-2000:] or stop}") from None
+        if ready != {"ready": check_names()}:
+            raise Infrastructure("The exercises were changed while grading ran; start it again.")
+
+    def read_arrays(self) -> list[bytes]:
+        """Return what came with the last answer: `.npy` files, not looked at yet.
+
+        Raises `Unreadable` when one is not an ordinary file.
+        """
+        contents: list[bytes] = []
+        while len(contents) < MAX_ARRAYS:
+            path = self.results / f"{len(contents)}.npy"
+            if not os.path.lexists(path):
+                break
+            contents.append(read_regular(path, MAX_ARRAY))
+        return contents
+
+    def ask(self, request: dict) -> dict:
+        """Send one request and return the answer; raises `Stopped` when none comes in time."""
+        start = time.monotonic()
+        deadline = start + min(self.limits.cell_seconds, self.left)
+        try:
+            self._wait(deadline)
+            self.connection.sendall(json.dumps(request).encode() + b"\n")
+            return self._read(deadline)
+        except TimeoutError:
+            raise Stopped(self._too_slow()) from None
+        except OSError:
+            raise Stopped(self._ended()) from None
+        finally:
+            self.left -= time.monotonic() - start
+
+    def _wait(self, deadline: float) -> None:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError
+        self.connection.settimeout(remaining)
+
+    def _read(self, deadline: float) -> dict:
+        reply = bytearray()
+        while not reply.endswith(b"\n"):
+            self._wait(deadline)
+            chunk = self.connection.recv(65536)
+            if not chunk:
+                raise ConnectionError
+            reply += chunk
+            if len(reply) > MAX_REPLY:
+                raise Stopped(Fault("stopped: it produced more output than can be kept"))
+        try:
+            answer = json.loads(reply)
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise Stopped(Fault("stopped: its answer was not as agreed"))
+        return answer
+
+    def _too_slow(self) -> Fault:
+        cell, total = self.limits.cell_seconds, self.limits.total_seconds
+        if self.left <= cell:
+            return Fault(f"stopped: all cells together took longer than {total:g} seconds")
+        return Fault(f"stopped: it took longer than {cell:g} seconds (an endless loop?)")
+
+    def _ended(self) -> Fault:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.child.wait(timeout=2)
+        code = self.child.poll()
+        if code is None:
+            return Fault("stopped: it closed the connection to the grader")
+        return ended(code)
+
+    def _end(self) -> None:
+        """Kill everything of the child's process group and remove its folder."""
+        child = getattr(self, "child", None)
+        if child is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        if hasattr(self, "connection"):
+            self.connection.close()
+        shutil.rmtree(self.box, ignore_errors=True)
+
+
+def ended(status: int) -> Fault:
+    """The fault of a process that ended by itself.
+
+    How it ended is for the instructor only: a student's code that has met secret inputs chooses it.
+
+    >>> ended(-11)
+    Fault(kind='stopped: it ended the Python process', text='SIGSEGV')
+    """
+    how = f"exit status {status}"
+    if status < 0:
+        known = -status in set(signal.Signals)
+        how = signal.Signals(-status).name if known else f"signal {-status}"
+    return Fault("stopped: it ended the Python process", how)
+
+
+def _environment(box: Path) -> dict[str, str]:
+    """An environment without the grader's variables: no tokens, no paths to the course."""
+    threads = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
+    return {
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), "/usr/bin", "/bin")),
+        "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": str(box / "home"),
+        "TMPDIR": str(box / "tmp"),
+        "IPYTHONDIR": str(box / "home" / "ipython"),
+        "MPLCONFIGDIR": str(_font_cache(box)),
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        **{f"{name}_NUM_THREADS": "1" for name in threads},
+    }
+
+
+def _font_cache(box: Path) -> Path:
+    """A folder for matplotlib with the list of fonts, which takes seconds to make."""
+    import matplotlib
+
+    folder = box / "matplotlib"
+    folder.mkdir()
+    for fonts in Path(matplotlib.get_cachedir()).glob("fontlist-*.json"):
+        shutil.copy(fonts, folder)
+    return folder

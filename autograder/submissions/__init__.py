@@ -1,0 +1,1 @@
+"""One submitted file: read once, rebuilt from the template, its code looked at."""
