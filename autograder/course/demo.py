@@ -18,6 +18,7 @@ from nbformat import NotebookNode
 from rich.console import Console
 
 from autograder import exercises, misconceptions
+from autograder.bars import stages
 from autograder.checking.spec import Misconception, Variant
 from autograder.course.folder import Course, CourseError, Graded, grade_class, init
 from autograder.course.summary import table, write_summary
@@ -181,7 +182,6 @@ CLASS = (
 
 def run(folder: Path = Path("demo-course")) -> Graded:
     """Make a course in `folder`, grade the made-up class, and print what came out."""
-    from autograder.cli import stages
     from autograder.course.nbgrader_plugin import NbgraderCourse
 
     start, console = time.monotonic(), Console()

@@ -46,7 +46,7 @@ from traitlets import Float
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
-from autograder.checking.judge import Report
+from autograder.checking.report import Report
 from autograder.course.folder import Course
 from autograder.course.safe_html import FILTERS
 from autograder.grading.grader import Grader, graded_exercises

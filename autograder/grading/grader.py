@@ -27,8 +27,9 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from autograder import exercises, expectations
-from autograder.checking.judge import Report, judge_exercise
+from autograder.checking.diagnose import judge_exercise
 from autograder.checking.observe import Fault, Seen
+from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
 from autograder.grading.canary import Canaries
 from autograder.grading.log import Log

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from grading import added, cell, content, index, solution, template, with_body
+from classroom import added, cell, content, index, solution, template, with_body
 
 from autograder import exercises
 from autograder.checking.observe import Fault, Seen

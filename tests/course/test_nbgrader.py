@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from grading import NAME, added, cell, content, index, write_lesson
+from classroom import NAME, added, cell, content, index, write_lesson
 
 from autograder.cli import main
 from autograder.course.folder import grade_class, init, open_course
