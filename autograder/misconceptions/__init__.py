@@ -95,7 +95,9 @@ def texts_of(record: Misconception | Variant) -> dict[str, str]:
         for old, new in edits:
             texts[name] = _edited(texts[name], old, new, record, exercise)
     for name, function in record.functions.items():
-        text = inspect.getsource(function).replace(f"def {function.__name__}(", f"def {name}(", 1)
+        text = inspect.getsource(function)
+        for word, end in (("def", "("), ("class", ":")):
+            text = text.replace(f"{word} {function.__name__}{end}", f"{word} {name}{end}", 1)
         texts[name] = in_words_of(exercise, text)
     return texts
 

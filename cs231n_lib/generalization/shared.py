@@ -3,6 +3,8 @@
 import copy
 import math
 
+import numpy as np
+
 from cs231n_lib.errors import at_least, validated, whole
 
 
@@ -62,24 +64,24 @@ def separating_scores(patience):
         patience: 2 or more.
 
     Returns:
-        scores: a list of 2 to 200 numbers from 0 to 1: `EarlyStopping` and
-        `stops_without_renewal` end after different ones of them.
+        scores: array (T,) of 2 to 200 numbers from 0 to 1: `EarlyStopping` and
+        `stops_without_renewal` stop at different ones of them.
 
     Slide 64.
 
     >>> len(separating_scores(3)) <= 200
     True
     """
-    dip, gain = [0.1], [0.5]
-    return [0.2] + (patience - 1) * dip + gain + (patience - 1) * dip
+    dip = (patience - 1) * [0.1]
+    return np.array([0.2, *dip, 0.5, *dip])  # two falls, and the gain between them renews
 
 
 @validated(length=whole(1), cycles=whole(1), members=whole(1))
-def snapshot_ensemble(weights, take_step, restart, schedule, length, cycles, members):
+def snapshot_ensemble(model, take_step, restart, schedule, length, cycles, members):
     """Train in cycles, and keep a copy of the weights at the end of each of the last ones.
 
     Args:
-        weights: dict of the live arrays or tensors that `take_step` changes.
+        model: has `state_dict()`, which shows the live weights.
         take_step: function of a learning rate: one step of training.
         restart: function without arguments, which makes the optimizer forget its velocity; to be
             called before every cycle.
@@ -87,7 +89,7 @@ def snapshot_ensemble(weights, take_step, restart, schedule, length, cycles, mem
         length: steps in a cycle; cycles: how many; members: how many snapshots to keep.
 
     Returns:
-        snapshots: list of copies of `weights`, one for each of the last `members` cycles, in the
+        snapshots: list of states, one for each of the last `members` cycles, in the
         order in which they were taken.
 
     Raises:
@@ -95,18 +97,20 @@ def snapshot_ensemble(weights, take_step, restart, schedule, length, cycles, mem
 
     Slides 66–67. Huang et al. 2017, *Snapshot ensembles: train 1, get M for free*.
 
-    >>> w = {"w": 0}
+    >>> from types import SimpleNamespace
+    >>> w = np.zeros(1)
     >>> def take_step(rate):
-    ...     w["w"] += rate
-    >>> snapshot_ensemble(w, take_step, lambda: None, lambda t: 3 - t, 3, 4, 2)
-    [{'w': 18}, {'w': 24}]
+    ...     w[...] += rate
+    >>> model = SimpleNamespace(state_dict=lambda: {"w": w})
+    >>> snapshot_ensemble(model, take_step, lambda: None, lambda t: 3 - t, 3, 4, 2)
+    [{'w': array([18.])}, {'w': array([24.])}]
     """
     snapshots = []
     for _ in range(cycles):
         restart()
         for t in range(length):
             take_step(schedule(t))  # Snap.1
-        snapshots.append(copy.deepcopy(weights))  # Snap.2
+        snapshots.append(copy.deepcopy(model.state_dict()))  # Snap.2
     return snapshots[-members:]
 
 

@@ -463,7 +463,7 @@ def test_snapshots_are_the_weights_at_the_ends_of_pytorchs_cycles():
         return 0.02 + 0.04 * (1 + math.cos(math.pi * t / T))
 
     snapshots = snapshot_ensemble(
-        dict(model.state_dict()), take_step, optimizer.state.clear, schedule, T, 4, 3
+        model, take_step, optimizer.state.clear, schedule, T, 4, 3
     )
 
     twin, other, _, loss_of = line()
