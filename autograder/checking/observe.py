@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autograder.checking.settings import Settings, as_observations
 from autograder.checking.shortcuts import Forbidden, blocked
 from autograder.checking.spec import Arrays, Check, Exercise
 
@@ -67,6 +68,7 @@ class Implementation:
         self._functions = functions
         self._exercise = exercise
         self._cast = cast
+        self.asked = {}  # settings that the scenario gives, and whether they were looked up
         self._torch = importlib.import_module("torch") if exercise.framework == "torch" else None
 
     def __getattr__(self, name):
@@ -81,7 +83,8 @@ class Implementation:
             result = function(*inner)
             for outer_arg, inner_arg in zip(args, inner, strict=True):
                 if isinstance(outer_arg, dict) and inner_arg is not outer_arg:
-                    outer_arg.update({k: self._plain(v) for k, v in inner_arg.items()})
+                    entries = dict.items(inner_arg)
+                    outer_arg.update({k: self._plain(v) for k, v in entries})
             return self._outward(name, returns, result)
 
         return call
@@ -100,9 +103,10 @@ class Implementation:
 
     def _inward(self, value):
         if isinstance(value, dict):
-            inner = {key: self._inward(entry) for key, entry in value.items()}
-            same = all(inner[key] is value[key] for key in value)
-            return value if same else inner
+            entries = dict.items(value)
+            inner = {key: self._inward(entry) for key, entry in entries}
+            same = isinstance(value, Settings) and all(inner[k] is v for k, v in entries)
+            return value if same else Settings(inner, self.asked)
         if isinstance(value, np.ndarray):
             if self._cast is not None and value.dtype.kind == "f":
                 value = self._cast(value)
@@ -180,7 +184,9 @@ def observe_check(impl: Implementation, exercise: Exercise, check: Check, seed: 
     """
     try:
         with quiet(), blocked(exercise.forbidden), _autograd_for(exercise):
+            impl.asked = {}
             observed = check.scenario(impl, np.random.default_rng(seed))
+            observed = {**observed, **as_observations(impl.asked)}
             return Seen(arrays={key: plain_array(key, value) for key, value in observed.items()})
     except BadReturn as error:
         return Seen(fault=Fault(BAD_RETURN, str(error)))
@@ -251,6 +257,15 @@ def _builtin_name(error):
     """Name the exception, or its nearest built-in base: a name of one's own could tell numbers."""
     bases = type(error).__mro__
     return next(base.__name__ for base in bases if vars(builtins).get(base.__name__) is base)
+
+
+def stem_of(fault: Fault) -> str:
+    """Return what was raised, without the place.
+
+    >>> stem_of(Fault("raised ValueError", "ValueError: no (in f, line 2: return)"))
+    'ValueError: no'
+    """
+    return fault.text.split(" (in ")[0]
 
 
 def _where(error):

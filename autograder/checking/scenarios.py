@@ -82,8 +82,8 @@ def refusal(call):
     try:
         call()
     except ValueError:
-        return {"refused": np.array(1)}
-    return {"refused": np.array(0)}
+        return {"refused": np.array(True)}
+    return {"refused": np.array(False)}
 
 
 def refuses(seen, expected):
