@@ -30,13 +30,15 @@ class Expected:
     dtypes: Mapping[str, str]
     noise: Mapping[str, float]
     variants: tuple[tuple[str, Arrays], ...] = ()  # (remark, arrays) of legitimate other ways
+    coarsest: float = 0.0  # epsilon of the type that nobody has to exceed
 
     def tolerance(self, key: str, dtype) -> float:
         """Largest difference that rounding explains in observation `key` of type `dtype`.
 
-        Types coarser than float32 are given no more room than float32.
+        Types coarser than float32 are given no more room than float32. In PyTorch, whose own type
+        that is, an answer may compute in it: a step counted in a tensor is float32.
         """
-        eps = max(_eps(self.dtypes[key]), min(_eps(dtype), EPS32))
+        eps = max(_eps(self.dtypes[key]), min(_eps(dtype), EPS32), self.coarsest)
         largest = np.abs(self.arrays[key]).max(initial=0.0)
         return NOISE_FACTOR * max(self.noise[key] * eps / EPS32, FLOOR * eps * largest)
 

@@ -138,6 +138,8 @@ class Implementation:
         return out[0] if len(returns) == 1 else out
 
     def _array(self, label, value):
+        if self._torch is None and isinstance(value, list | tuple):
+            value = _of_list(label, value)
         kind = self._torch.Tensor if self._torch else (np.ndarray, np.generic, float, int)
         if not isinstance(value, kind):
             plain = "a number or an array" if self._exercise.shared else "a NumPy array"
@@ -149,6 +151,14 @@ class Implementation:
         if self._torch is not None and isinstance(value, self._torch.Tensor):
             return value.detach().cpu().numpy()
         return value
+
+
+def _of_list(label, value):
+    """Return a list of numbers, or of such lists, as the array that it stands for."""
+    try:
+        return np.array(value)
+    except ValueError:
+        raise BadReturn(f"{label} must be an array; its rows are not equally long") from None
 
 
 def plain_array(label: str, value) -> np.ndarray:

@@ -180,7 +180,7 @@ plt.show()
 WIDTH = 64
 
 
-def batchnorm_forward(x, gamma, beta, bn_param):
+def batchnorm_forward_builtin(x, gamma, beta, bn_param):
     """PyTorch's batch norm, for rows and images, with the arguments of your functions."""
     leaves = [torch.from_numpy(array).requires_grad_() for array in (x, gamma, beta)]
     start = {"running_mean": np.zeros_like(gamma), "running_var": np.ones_like(gamma)}
@@ -190,7 +190,7 @@ def batchnorm_forward(x, gamma, beta, bn_param):
     return out.detach().numpy(), (out, leaves)
 
 
-def batchnorm_backward(dout, cache):
+def batchnorm_backward_builtin(dout, cache):
     """The gradients that autograd finds."""
     return tuple(g.numpy() for g in torch.autograd.grad(*cache, torch.from_numpy(dout)))
 
@@ -199,7 +199,7 @@ def batchnorm_backward(dout, cache):
 rng = np.random.default_rng(0)
 hidden = data.x_train[:100] @ rng.normal(0, 0.2, (data.x_train.shape[1], WIDTH)).astype("float32")
 one, zero = np.ones(WIDTH, "float32"), np.zeros(WIDTH, "float32")
-for name, forward in {"batch norm": batchnorm_forward, "layer norm": layernorm_forward}.items():
+for name, forward in {"batch norm": batchnorm_forward_builtin, "layer norm": layernorm_forward}.items():
     crowd, _ = forward(hidden, one, zero, {"mode": "train"})
     few, _ = forward(hidden[:4], one, zero, {"mode": "train"})
     print(f"{name}: the first image, in company of 99 or of 3, differs by "
@@ -248,7 +248,7 @@ def paired(a, b, names):
 # %% role="experiment" uses="layernorm_forward layernorm_backward"
 ways = {
     "layer norm": (layernorm_forward, layernorm_backward),
-    "batch norm": (batchnorm_forward, batchnorm_backward),
+    "batch norm": (batchnorm_forward_builtin, batchnorm_backward_builtin),
     "none": None,
 }
 jobs = [(name, seed) for name in ways for seed in range(4)]
@@ -364,7 +364,7 @@ plotting.plot_photographs({
 plt.show()
 apart = np.abs(batch - batch[0]).max(), np.abs(normalized - normalized[0]).max()
 print(f"The four differ by at most {apart[0]:.2f} before and {apart[1]:.3f} after instance norm.")
-batch_normalized, _ = batchnorm_forward(batch, one, zero, {"mode": "train"})
+batch_normalized, _ = batchnorm_forward_builtin(batch, one, zero, {"mode": "train"})
 apart = np.abs(batch_normalized - batch_normalized[0]).max()
 print(f"After batch norm, which has one mean for all four, by {apart:.2f}.")
 
@@ -605,7 +605,7 @@ def group_norm(G):
 
 
 layers = {
-    "batch norm": lambda width: Normalization(batchnorm_forward, batchnorm_backward, width),
+    "batch norm": lambda width: Normalization(batchnorm_forward_builtin, batchnorm_backward_builtin, width),
     "layer norm (G = 1)": group_norm(1),
     "group norm (G = 4)": group_norm(4),
     "instance norm": lambda width: Normalization(
@@ -906,7 +906,7 @@ def pca_forward(x, gamma, beta, param):
     return out.detach().numpy(), (out, leaves)
 
 
-pca_backward = batchnorm_backward  # autograd, too
+pca_backward = batchnorm_backward_builtin  # autograd, too
 
 
 # %% role="experiment" uses="decorrelated_batchnorm_forward decorrelated_batchnorm_backward"
