@@ -157,11 +157,12 @@ def follow_through(seen: Arrays, expected: Expected) -> Verdict:
 
     Half the points go to a gradient that is right for the student's own wrong forward pass. The
     scenario reports the slopes of that forward along known directions as `_slopes_<key>`. Nothing
-    goes to a forward that hardly resembles the right one (`_out`), that is right after all, or
-    that does not react to its input: it would have only one right gradient, or none.
+    goes to a forward pass that is right after all, that does not react to its input, or that is a
+    straight line where the right one is none (`_slope_here_and_elsewhere`): its gradient is no
+    work. All of that holds for every random input, or for none.
     """
     verdict = matches(seen, expected)
-    if verdict.fraction == 1 or not _wrong_but_alike(seen.get("_out"), expected):
+    if verdict.fraction == 1 or not _is_wrong_and_no_trifle(seen, expected):
         return verdict
     if not all(_is_slope(key, seen, expected) for key in verdict.wrong):
         return verdict
@@ -172,13 +173,21 @@ def follow_through(seen: Arrays, expected: Expected) -> Verdict:
     )
 
 
-def _wrong_but_alike(out, expected):
-    right = expected.arrays["_out"]
+def _is_wrong_and_no_trifle(seen, expected):
+    out, right = seen.get("_out"), expected.arrays["_out"]
     if out is None or out.shape != right.shape or not np.isfinite(out).all():
         return False
     if np.ptp(out.astype(float)) == 0 or agree(out, right, expected.tolerance("_out", out.dtype)):
         return False
-    return float(np.corrcoef(out.ravel(), right.ravel())[0, 1]) > 0.5
+    return _is_bent(seen) or not _is_bent(expected.arrays)
+
+
+def _is_bent(arrays):
+    """Say whether a forward pass has another slope elsewhere."""
+    slopes = arrays.get("_slope_here_and_elsewhere")
+    if slopes is None or slopes.shape != (2,):
+        return False
+    return bool(abs(slopes[0] - slopes[1]) > STILL * np.abs(slopes).max())
 
 
 def _is_slope(key, seen, expected):
