@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from autograder.checking.observe import Seen
+from autograder.checking.scenarios import refuses
 from autograder.checking.spec import Arrays, Check, Exercise, Verdict
 
 NOISE_FACTOR = 10
@@ -126,16 +127,33 @@ def _difference(key, seen, expected, target):
         return None
     first = tuple(int(i) for i in np.argwhere(off)[0])
     where = f"{key}{list(first)}" if first else key
-    detail = f"{where}: expected {target[first]:.6g}, got {value[first]:.6g}"
+    detail = f"{where}: expected {', got '.join(told_apart(target[first], value[first]))}"
     if off.size > 1:
         detail += f" (different in {off.sum()} of {off.size} places)"
     return f"{key} {_kind_of_difference(value, target, off, tolerance)}", detail
 
 
+def told_apart(a: float, b: float) -> tuple[str, str]:
+    """Return two numbers in as many digits as it takes to see that they differ.
+
+    >>> told_apart(0.41737112, 0.41737098)
+    ('0.4173711', '0.417371')
+    >>> told_apart(1.0, float("nan"))
+    ('1', 'nan')
+    """
+    for digits in range(6, 18):
+        shown = f"{a:.{digits}g}", f"{b:.{digits}g}"
+        if shown[0] != shown[1]:
+            break
+    return shown
+
+
 def _kind_of_difference(value, target, off, tolerance):
     """Say in words how `value` misses `target`, without a number of either."""
-    if not np.isfinite(value).all():
-        return "is not finite"
+    strange = np.isnan(value) & ~np.isnan(target), np.isinf(value) & ~np.isinf(target)
+    for found, kind in zip(strange, ("NaN, not a number", "infinite"), strict=True):
+        if found.any():
+            return f"is {kind}" if found.all() else f"is {kind}, in some places"
     if not value.any():
         return "is zero everywhere"
     factor = (value * target).sum() / (target**2).sum() if target.any() else 0.0
@@ -205,6 +223,9 @@ def _is_slope(key, seen, expected):
 def verdict_on(check: Check, seen: Seen, exercise: Exercise, provider) -> Verdict:
     """Judge one check; what could not be observed earns nothing."""
     if seen.fault:
-        return Verdict(0, seen.fault.kind, seen.fault.text, wrong=("fault",))
+        kind = seen.fault.kind
+        if check.judge is refuses and kind.startswith("raised "):
+            kind = f"expected ValueError, got {kind.removeprefix('raised ')}"
+        return Verdict(0, kind, seen.fault.text, wrong=("fault",))
     with np.errstate(all="ignore"):  # what was seen may hold NaN and infinity
         return (check.judge or matches)(seen.arrays, provider.expected(exercise, check))

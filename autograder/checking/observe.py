@@ -30,6 +30,7 @@ from autograder.checking.spec import Arrays, Check, Exercise
 OPAQUE = ("cache", "config")  # returned by name, never looked into
 MAX_VALUES = 1_000_000  # in one observation
 KINDS = STUB_MESSAGE, BAD_RETURN, SHORTCUT = "not written yet", "wrong return value", "shortcut"
+SHOWN_TYPES = (type(None), str, int, float)  # of arguments that a message about a crash shows
 RAISE = dis.opmap["RAISE_VARARGS"]
 
 
@@ -80,7 +81,12 @@ class Implementation:
 
         def call(*args):
             inner = [self._inward(arg) for arg in args]
-            result = function(*inner)
+            try:
+                result = function(*inner)
+            except Exception as error:
+                with contextlib.suppress(Exception):  # an error may forbid to write on it
+                    error.called = _call_of(function, args)
+                raise
             for outer_arg, inner_arg in zip(args, inner, strict=True):
                 if isinstance(outer_arg, dict) and inner_arg is not outer_arg:
                     entries = dict.items(inner_arg)
@@ -269,23 +275,34 @@ def _builtin_name(error):
     return next(base.__name__ for base in bases if vars(builtins).get(base.__name__) is base)
 
 
+def _call_of(function, args):
+    """Say what a function was called with that is no array: "config=None"."""
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return ""
+    pairs = zip(names, args, strict=False)
+    return ", ".join(f"{name}={arg!r}"[:60] for name, arg in pairs if isinstance(arg, SHOWN_TYPES))
+
+
 def stem_of(fault: Fault) -> str:
     """Return what was raised, without the place.
 
     >>> stem_of(Fault("raised ValueError", "ValueError: no (in f, line 2: return)"))
     'ValueError: no'
     """
-    return fault.text.split(" (in ")[0]
+    return fault.text.split(" (in ")[0].split(" (called with ")[0]
 
 
 def _where(error):
     """Say what was raised, and the innermost line of the student's own code that led there."""
     text = f"{type(error).__name__}: {_text(error)}"
     own = [f for f in traceback.extract_tb(error.__traceback__) if _is_students(f.filename)]
-    if not own:
-        return text
-    line = linecache.getline(own[-1].filename, own[-1].lineno).strip()
-    return f"{text} (in {own[-1].name}, line {own[-1].lineno}: {line})"
+    if own:
+        line = linecache.getline(own[-1].filename, own[-1].lineno).strip()
+        text += f" (in {own[-1].name}, line {own[-1].lineno}: {line})"
+    called = getattr(error, "called", "")
+    return f"{text} (called with {called})" if called else text
 
 
 def _text(error):
