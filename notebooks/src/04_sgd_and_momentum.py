@@ -1037,6 +1037,16 @@ print(f"PyTorch {torch.__version__} on {device}")
 # %% role="exercise" exercise="optim.torch.sgd_momentum_unscaled"
 
 # %% [markdown]
+# ### Exercise: `Momentum`, an optimizer of networks
+#
+# A network has many parameters, each with a state of its own, and `torch.optim.Optimizer` brings
+# what a training loop expects: groups of parameters with their own settings in
+# `self.param_groups`, a dict for each parameter in `self.state[w]`, and `state_dict()` to save
+# them. What is left to you is one step around the function that you have written.
+
+# %% role="exercise" exercise="optim.torch.Momentum"
+
+# %% [markdown]
 # ### Exercise: `nesterov_lookahead` in PyTorch
 
 # %% role="exercise" exercise="optim.torch.nesterov_lookahead"
