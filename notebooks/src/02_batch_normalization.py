@@ -54,7 +54,6 @@ from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
@@ -63,10 +62,9 @@ from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.gradcheck import check_gradients, relative_error
 from cs231n_lib.layers.network import Affine, Conv, Network, Normalization, ReLU
-from cs231n_lib.train import compare, fit, fit_torch, predicted, timed
+from cs231n_lib.train import compare, fit, predicted, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread, and the race below is fair
-torch.set_num_threads(1)
 
 # %% [markdown]
 # **The data.** 8 × 8 images of handwritten digits that come with scikit-learn: nothing to download.
@@ -502,7 +500,7 @@ for name, accuracy in by_rate.items():
 print("Each at its own best rate:", paired(at_best["batch norm"], at_best["none"]))
 
 # %% [markdown]
-# Batch norm stands learning rates that are many times larger. That is the robust part of the claim.
+# Batch norm tolerates learning rates that are many times larger. That is the robust part of the claim.
 # Once both networks have a good weight scale *and* a good learning rate, little is left between them
 # here: look at the last line, and at how wide its interval is. What batch norm buys is that one need
 # not find them first.
@@ -831,7 +829,7 @@ print(f"Same effective rate, scales 0.2 to 10: accuracies of one seed differ by 
 # shrinking $w$ does not change it. (b) The gradient is at right angles to $w$, so by Pythagoras each
 # step makes $w$ longer, and $\alpha/\lVert w\rVert^2$ falls: the training slows down by itself.
 # (c) L2 shrinks $w$ and so raises the effective rate; where the lengthening by the gradient and the
-# shrinking by L2 balance, it settles. So $\lambda$ sets the effective learning rate (together with
+# shrinking by L2 balance, it settles, after some thousand steps rather than the 300 shown. So $\lambda$ sets the effective learning rate (together with
 # $\alpha$), not the complexity of the function. In the picture the lines with L2 end above those
 # without.
 #
@@ -1104,7 +1102,12 @@ print(paired(*moved["batch norm"].T, names=("still batch norm", "shaken batch no
 # then device and dtype follow by themselves. One trap: `x.var(dim=0)` is the unbiased variance in
 # PyTorch.
 
-# %% role="experiment"
+# %% role="setup"
+import torch
+
+from cs231n_lib.train import fit_torch
+
+torch.set_num_threads(1)
 device = "cuda" if torch.cuda.is_available() else "cpu"
 print(f"PyTorch {torch.__version__} on {device}")
 

@@ -52,7 +52,6 @@
 # %% role="setup"
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from IPython.display import display
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
@@ -61,10 +60,9 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, fit, fit_torch, predicted, timed
+from cs231n_lib.train import compare, fit, predicted, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread
-torch.set_num_threads(1)
 
 # %% [markdown]
 # **The data.** Most of this lesson happens in landscapes of two weights, where one can see
@@ -115,8 +113,8 @@ print(data)
 # ## 2 A ravine: steep one way, flat the other
 #
 # Slide 21 asks: *what if the loss changes quickly in one direction and slowly in another?* Near a
-# minimum every smooth loss is a quadratic, and a quadratic is told completely by its curvatures, the
-# eigenvalues of its Hessian. Take two weights with curvatures 1 and $\kappa$,
+# minimum where no curvature is 0, a smooth loss looks like a quadratic, and a quadratic is told
+# completely by its curvatures, the eigenvalues of its Hessian. Take two weights with curvatures 1 and $\kappa$,
 #
 # $$f(x) = \tfrac12 \left( x_1^2 + \kappa \, x_2^2 \right) .$$
 #
@@ -274,7 +272,7 @@ plt.show()
 #
 # The saddle in the second is $f = \tfrac12 x^2 - \tfrac12 y^2 + \tfrac14 y^4$: curvature 1 along
 # $x$, curvature −1 along $y$, two minima at $y = \pm 1$. Started *exactly* on the $x$ axis,
-# gradient descent runs into the saddle and stays for ever: the axis is the saddle's **stable
+# gradient descent runs into the saddle and stays forever: the axis is the saddle's **stable
 # manifold**, the set of all points from which one gets there. Started a hair's breadth beside it,
 # it slows down near the saddle, and leaves. Near the saddle each step multiplies $y$ by $1 +
 # \alpha$, so what counts is how often one has to multiply until a hair has become one half.
@@ -342,7 +340,8 @@ plt.show()
 # eigenvalues are left.
 #
 # A real network is not a random matrix. This one has 64 inputs, 8 hidden units and 10 scores, so 610
-# weights, and its Hessian on 500 digits is a matrix that autograd can compute in full.
+# weights, and its Hessian on 500 digits is a matrix that can be computed in full: a column is how
+# all gradients change when one weight does.
 
 
 # %% role="experiment"
@@ -370,18 +369,23 @@ def descend(net, rule, settings, steps):
 
 
 def hessian_eigenvalues(net):
-    """Return the eigenvalues of the Hessian of the loss, by PyTorch's autograd, in order."""
-    x, y = torch.from_numpy(X_FEW), torch.from_numpy(Y_FEW)
-    weights = [torch.from_numpy(w.copy()) for w in net.params.values()]
+    """Return the eigenvalues of the Hessian of the loss, by centred differences, in order."""
 
-    def loss(flat):
-        parts = flat.split([w.numel() for w in weights])
-        w1, b1, w2, b2 = (p.reshape(w.shape) for p, w in zip(parts, weights, strict=True))
-        scores = torch.relu(x @ w1 + b1) @ w2 + b2
-        return torch.nn.functional.cross_entropy(scores, y)
+    def gradient():
+        _, gradients = net.loss_and_gradients(X_FEW, Y_FEW)
+        return np.concatenate([gradients[name].ravel() for name in net.params])
 
-    flat = torch.cat([w.ravel() for w in weights])
-    return torch.linalg.eigvalsh(torch.autograd.functional.hessian(loss, flat)).numpy()
+    columns = []
+    for w in net.params.values():
+        for index in np.ndindex(w.shape):
+            old = w[index]
+            w[index] = old + 1e-6
+            above = gradient()
+            w[index] = old - 1e-6
+            columns.append((above - gradient()) / 2e-6)
+            w[index] = old
+    hessian = np.array(columns)
+    return np.linalg.eigvalsh((hessian + hessian.T) / 2)
 
 
 def describe_curvature(values):
@@ -415,7 +419,7 @@ plt.show()
 # ### A saddle that you may have met
 #
 # Start a network with all hidden units *equal*. Then their gradients are equal too, and they stay
-# equal for ever: the network behaves as if it had one hidden unit. That set of weights is a stable
+# equal forever: the network behaves as if it had one hidden unit. That set of weights is a stable
 # manifold, and what gradient descent finds on it is the best network with one hidden unit. Is that
 # a minimum?
 
@@ -745,7 +749,7 @@ for title, rate in (("equal rate", 0.01), ("equal effective rate", 0.1)):
 # ## 6 Nesterov's momentum, twice
 #
 # The velocity will carry us to $x + \rho v$ in any case. So why ask for the slope *here*, when it is
-# already clear that we shall be *there*? Nesterov's momentum looks ahead (slides 31 and 32):
+# already clear that we will be *there*? Nesterov's momentum looks ahead (slides 31 and 32):
 #
 # $$v_{t+1} = \rho \, v_t - \alpha \, \nabla f(x_t + \rho \, v_t) \quad \text{(Nesterov.1)}
 #   \qquad\qquad x_{t+1} = x_t + v_{t+1} \quad \text{(Nesterov.2)}$$
@@ -1008,7 +1012,12 @@ for a, b in (("momentum", "SGD"), ("Nesterov", "momentum")):
 # they are. Create new tensors *from* given ones, then device and dtype follow by themselves.
 # `torch.optim` is what you are writing, so the checks do not accept it.
 
-# %% role="experiment"
+# %% role="setup"
+import torch
+
+from cs231n_lib.train import fit_torch
+
+torch.set_num_threads(1)
 device = "cuda" if torch.cuda.is_available() else "cpu"
 print(f"PyTorch {torch.__version__} on {device}")
 

@@ -53,7 +53,6 @@
 # %% role="setup"
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
@@ -61,10 +60,9 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, fit, fit_torch, predicted, sgd_update, timed
+from cs231n_lib.train import compare, fit, predicted, sgd_update, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread
-torch.set_num_threads(1)
 
 # %% [markdown]
 # **The data.** The 8 × 8 digits that come with scikit-learn. For CIFAR-10 change this one line to
@@ -278,7 +276,7 @@ for name, runs in over_time.items():
 
 # %% [markdown]
 # Two straight lines, two answers. With mini-batches the factor falls with a slope close to −½ on
-# these axes, that is like $1/\sqrt t$: slow, but for ever. With all examples it levels off, because
+# these axes, that is like $1/\sqrt t$: slow, but without end. With all examples it levels off, because
 # the gradients die out faster than their squares add up. Slide 41, "decays to zero", is right for
 # the way in which networks are trained, and not for every way.
 
@@ -299,7 +297,7 @@ for name, runs in over_time.items():
 # geometrically, and a geometric series of squares has a finite sum. (c) Welcome in convex problems
 # with noise: such a rate falls slowly enough to reach any point and fast enough for the noise to
 # average out, and it needs no schedule. A nuisance in networks: the first steps, at a bad place
-# with large gradients, count for ever, so the rate may be too small long before a good region is
+# with large gradients, count forever, so the rate may be too small long before a good region is
 # reached; when the landscape changes, it cannot grow again.
 #
 # *Rubric.* (a) 2 points: 1 for $1/\sqrt t$, 1 for $\alpha/\sigma$. (b) 3 points: for proportional
@@ -477,7 +475,7 @@ for name, steps in panels["step (α), constant gradient"].items():
 #
 # ### Which β forgets how fast?
 #
-# Two experiments. In the first the gradient is +1 for a long time and then −1 for ever: after how
+# Two experiments. In the first the gradient is +1 for a long time and then −1 from then on: after how
 # many steps does the weight turn round? In the second a single gradient is 1,000 times as large as
 # all others: how long are the steps shorter than half of what they should be?
 
@@ -507,7 +505,7 @@ plt.show()
 # A mean with share β has a half-life of $\ln 2/(1 - \beta)$ steps, nearly: 7 for $\beta_1 = 0.9$,
 # 693 for $\beta_2 = 0.999$. That the direction forgets fast is what one wants. That the size
 # forgets slowly has a price: one burst, and Adam with its defaults crawls for thousands of steps.
-# (AdaGrad would crawl for ever.) Where gradients come in bursts, people clip them or take $\beta_2$
+# (AdaGrad would crawl without end.) Where gradients come in bursts, people clip them or take $\beta_2$
 # = 0.95 to 0.99.
 #
 # ## 8 Kill the bug
@@ -554,17 +552,17 @@ my_share = None  # your prediction: 0.5 means half as many
 STEPS, TARGET, WINDOW = 300, 0.1, 20
 
 
-def built_in(**options):
-    """Return torch.optim.SGD with these options as a rule (w, dw, config) on arrays."""
+def with_inertia(rho, look_ahead=0.0):
+    """Return a rule that goes on by rho times its last step; look_ahead=1 makes it Nesterov's.
+
+    Lesson 04's methods once more, without a velocity: from the last weights and gradients.
+    """
 
     def rule(w, dw, config):
-        if "optimizer" not in config:
-            config["parameter"] = torch.nn.Parameter(torch.from_numpy(w.copy()))
-            options["lr"] = config["learning_rate"]
-            config["optimizer"] = torch.optim.SGD([config["parameter"]], **options)
-        config["parameter"].grad = torch.from_numpy(dw)
-        config["optimizer"].step()
-        return config["parameter"].detach().numpy(), config
+        last_w, last_dw = config.get("last", (w, 0))
+        rate = config["learning_rate"]
+        config["last"] = w.copy(), dw.copy()
+        return w - rate * (dw + look_ahead * rho * (dw - last_dw)) + rho * (w - last_w), config
 
     return rule
 
@@ -599,9 +597,9 @@ def tuned_rate(rule, usual):
 
 # %% role="experiment" uses="adagrad rmsprop adam_uncorrected adam"
 usual = {  # a method, and a learning rate that is usual for it
-    "SGD": (built_in(), 0.1),
-    "momentum": (built_in(momentum=0.9), 0.1),
-    "Nesterov": (built_in(momentum=0.9, nesterov=True), 0.1),
+    "SGD": (sgd_update, 0.1),
+    "momentum": (with_inertia(0.9), 0.1),
+    "Nesterov": (with_inertia(0.9, look_ahead=1), 0.1),
     "AdaGrad": (adagrad, 0.03),
     "RMSProp": (rmsprop, 0.003),
     "Adam (almost)": (adam_uncorrected, 0.003),
@@ -684,22 +682,29 @@ for pair in (("SGD", "Adam"), ("Nesterov", "Adam")):
 # * all suspects of `adam`.
 # </details>
 
-# %% role="experiment" uses="adam adamw"
-noise = np.random.default_rng(0).normal(size=(2000, 2)) * (0.01, 1.0)  # small, large gradients
-decay, alpha = 0.1, 1e-3
-w_l2, w_decoupled, l2, decoupled = np.ones(2), np.ones(2), {}, {"weight_decay": decay}
+# %% role="experiment" uses="adam adamw" claim="l2-spares-weights-with-large-gradients" of="spared" says="above"
+decay, alpha, seeds = 0.1, 1e-3, 20
+small_and_large = np.tile([0.1, 10.0], (seeds, 1))  # sizes of the gradients
+noise = np.random.default_rng(0).normal(size=(2000, seeds, 2)) * small_and_large
+w_l2, w_decoupled = np.ones((seeds, 2)), np.ones((seeds, 2))
+l2, decoupled = {}, {"weight_decay": decay}
 for dw in noise:
     w_l2, l2 = adam(w_l2, dw + decay * w_l2, l2)
     w_decoupled, decoupled = adamw(w_decoupled, dw, decoupled)
 print(f"weights after {len(noise)} steps, from 1: with small gradients, with large gradients")
-print("  L2 in the gradient of Adam:", w_l2.round(2))
-print("  AdamW:                     ", w_decoupled.round(2))
+print("  L2 in the gradient of Adam:", w_l2.mean(axis=0).round(2))
+print("  AdamW:                     ", w_decoupled.mean(axis=0).round(2))
 print(f"  decay alone:                {(1 - alpha * decay) ** len(noise):.2f}")
+spared = compare(
+    lambda i: w_l2[i, 1], lambda i: w_decoupled[i, 1], range(seeds), names=("L2", "AdamW")
+)
+print("the weight with large gradients:", spared)
 
 # %% [markdown]
 # Both weights see gradients that are nothing but noise, one a hundred times as large as the other.
 # In Adam the penalty decides over the weight with small gradients and is lost beside the large
-# ones. In AdamW both shrink by the same share, and the noise moves both by the same amount.
+# ones, which hardly shrinks at all. In AdamW both shrink by the same fraction, and the noise moves both
+# by the same amount.
 #
 # ## 11 The same in PyTorch
 #
@@ -707,7 +712,12 @@ print(f"  decay alone:                {(1 - alpha * decay) ** len(noise):.2f}")
 # experiment from above afterwards, run its exercise cells again first. New tensors are made *from*
 # given ones (`torch.zeros_like(w)`): then device and dtype follow by themselves. No `torch.optim`.
 
-# %% role="experiment"
+# %% role="setup"
+import torch
+
+from cs231n_lib.train import fit_torch
+
+torch.set_num_threads(1)
 device = "cuda" if torch.cuda.is_available() else "cpu"
 print(f"PyTorch {torch.__version__} on {device}")
 

@@ -54,7 +54,6 @@ from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
@@ -62,16 +61,15 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import batches, load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, find_rate, fit, fit_torch, predicted
+from cs231n_lib.train import compare, find_rate, fit, predicted
 
 threadpool_limits(1)  # networks this small are fastest on one thread
-torch.set_num_threads(1)
 
 # %% [markdown]
 # **The data.** The digits of scikit-learn, with a change: one training label in ten is replaced by
 # a random one. Real data has wrong labels too, and here they keep the loss from falling to zero.
 # On the clean digits even this small network can get *everything* right; then all gradients go to
-# zero, the noise between batches goes with them, and a rate may stay high for ever. Validation
+# zero, the noise between batches goes with them, and a rate may stay high. Validation
 # labels stay as they are. For CIFAR-10 change this one line to `load("cifar10")`; what the text
 # says about results was written for the digits.
 
@@ -508,6 +506,11 @@ print(paired(ends["three cycles"], ends["constant: 0.5"], ("three cycles", "cons
 # scheduler that halves the rate. It is meant for epochs. What if it is stepped after every batch?
 
 # %% role="setup"
+import torch
+
+from cs231n_lib.train import fit_torch
+
+torch.set_num_threads(1)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -694,8 +697,8 @@ print("The gains compared:", paired(*difference, ("the gain of SGD + momentum", 
 # %% [markdown]
 # **Confirmed, at this size.** Decay is worth more to SGD with momentum, by a clear margin, and for
 # Adam the interval of the gain reaches zero. Adam divides each gradient by a running root mean
-# square of it, but that does not shrink its steps as training goes on: under noise they keep about
-# the length of the rate. So "less common" is not "useless", and many recipes decay Adam's rate
+# square of it, but that does not shrink its steps as training goes on: where gradients
+# are nothing but noise they keep a fixed length, about a quarter of the rate. So "less common" is not "useless", and many recipes decay Adam's rate
 # too. Note also that with decay SGD with momentum is no worse than Adam, as slide 62 will say.
 #
 # ## 9 Two forms of momentum part
