@@ -119,7 +119,9 @@ def _least_gain(impl, rng):
     for rise in (slow, level):
         start = 0.1 + 2 * least * np.arange(rng.integers(1, 7))
         runs.append((3, np.r_[start, start[-1] + least * (2 + rise)]))
-    return _beyond_plain(impl, rng, runs, least)
+    high = _beyond_plain(impl, rng, runs, least)
+    low = _beyond_plain(impl, rng, [(p, 2 - scores) for p, scores in runs], least, "min")
+    return {"when it stops": np.r_[high["when it stops"], low["when it stops"]]}
 
 
 def _kept(impl, rng):
@@ -523,6 +525,25 @@ def _as_before(impl, rng):
 
 # ------------------------------------------------------------------ the exercises
 
+
+def _updates(settings, scores):
+    """Return the program that shows what a stopper says to these scores."""
+    return (
+        f"stopper = EarlyStopping({settings})\n"
+        f"[bool(stopper.update(score, {{}})) for score in ({scores})]"
+    )
+
+
+def _path_of(config, weights):
+    """Return the program that shows the average after these weights."""
+    return (
+        f"config = {{{config}}}\n"
+        f"for w in ({weights},):\n"
+        "    average, config = polyak_average(np.array([w]), config)\n"
+        "average"
+    )
+
+
 AVERAGED_MODEL = "torch.optim.swa_utils.AveragedModel"
 RETURNS = {
     "EarlyStopping": ("stopper",),
@@ -551,6 +572,23 @@ EARLY_STOPPING = exercise(
     "64",
     kind="class",
     shared=True,
+    small=(
+        "EarlyStopping(1).update(0.5, {})",
+        _updates("1", "0.5, 0.4"),
+        _updates("2", "0.5, 0.4, 0.3"),
+        _updates("2", "0.5, 0.4, 0.6, 0.5, 0.5"),
+        _updates("2", "0.5, 0.5, 0.5"),
+        _updates('2, 0.0, "min"', "2.0, 1.0, 1.5, 1.2"),
+        _updates("2, 0.1", "0.50, 0.56, 0.62, 0.68"),
+        "stopper, w = EarlyStopping(5), np.zeros(1)\n"
+        "stopper.update(0.5, {'w': w})\nw += 1\nstopper.best_weights['w']",
+    ),
+    look="""\
+stopper, w = EarlyStopping(patience=2), np.zeros(1)
+for score in (0.5, 0.7, 0.6, 0.65):
+    w += 1  # training changes the array in place
+    print(score, stopper.update(score, {"w": w}), stopper.best, stopper.best_weights)
+# the last line says True, 0.7 and w = 2, although w is 4 by then""",
 )
 SEPARATING = exercise(
     "Kill the bug: scores for a patience that is never renewed",
@@ -580,6 +618,19 @@ ENSEMBLE = exercise(
         Check("large scores do not overflow", 2, _large_scores),
     ),
     "65",
+    small=(
+        "ensemble_predict(np.array([[[0.0, 0.0]]]))[0]",
+        "ensemble_predict(np.array([[[1.0, 0.0]]]))[0]",
+        "ensemble_predict(np.array([[[1.0, 0.0], [0.0, 2.0]]]))[0]",
+        "ensemble_predict(np.array([[[4.0, 0.0]], [[0.0, 0.0]]]))[0]",
+        "ensemble_predict(np.array([[[4.0, 0.0]], [[-1.0, 0.0]], [[-1.0, 0.0]]]))[1]",
+        "ensemble_predict(np.array([[[1000.0, 0.0]]]))[0]",
+    ),
+    look="""\
+sure, unsure = [[4.0, 0.0]], [[-1.0, 0.0]]
+probabilities, labels = ensemble_predict(np.array([sure, unsure, unsure]))
+print(probabilities, probabilities.sum(axis=1), labels)
+# one row that sums to 1; class 0, although two of three models prefer class 1""",
 )
 SNAPSHOTS = exercise(
     "Snapshots of one run",
@@ -604,6 +655,23 @@ POLYAK = exercise(
         Check("without a config; w is left alone", 2, _defaults),
     ),
     "68",
+    small=(
+        "polyak_average(np.array([2.0]))[0]",
+        _path_of('"kind": "uniform"', "1.0, 3.0"),
+        _path_of('"kind": "uniform"', "1.0, 3.0, 8.0"),
+        _path_of('"beta": 0.5', "1.0, 3.0"),
+        _path_of('"beta": 0.5', "1.0, 3.0, 8.0"),
+        _path_of('"beta": 0.5, "start": "weights"', "1.0, 3.0"),
+        _path_of('"kind": "uniform", "start_at": 1', "1.0"),
+        _path_of('"kind": "uniform", "start_at": 1', "1.0, 3.0, 8.0"),
+    ),
+    look="""\
+for settings in ({"kind": "uniform"}, {"beta": 0.9}, {"beta": 0.9, "start": "weights"}):
+    config = dict(settings)
+    for w in (1.0, 3.0, 2.0, 5.0, 4.0):
+        average, config = polyak_average(np.array([w]), config)
+    print(settings, average)
+# 3, 3.1655 and 1.8868: three averages of the same weights""",
 )
 SELECT = exercise(
     "Wire the pipeline: train, select, report",

@@ -394,7 +394,7 @@ SNAPSHOTS = wrong(
     ),
     (
         "a restart before every step",
-        "Without any velocity there is no momentum: you make the optimizer forget before every step.",
+        "Without any velocity there is no momentum: the optimizer forgets before every step of yours.",
         ("        restart()\n", ""),
         ("take_step(schedule(t))", "restart()\n            take_step(schedule(t))"),
     ),
@@ -1027,6 +1027,7 @@ def average_in_place(model, average, refresh, evaluate):
     return score
 
 
+FIRST = "the first score is a gain, which sets all three"
 VARIANTS = (
     *right("EarlyStopping", "the age of the best score", EarlyStopping=StopsByAge),
     *right("EarlyStopping", "a history, NumPy's numbers", EarlyStopping=StopsByHistory),
@@ -1108,3 +1109,23 @@ VARIANTS = (
         (KEPT, "kept = {name: w.clone() for name, w in model.state_dict().items()}"),
     ),
 )
+
+EQUIVALENT = {
+    "generalization.EarlyStopping": {
+        "self.best, self.best_weights, self.waited = (-self.sign * math.inf, None, 1)": FIRST,
+        "self.best, self.best_weights, self.waited = (-self.sign * math.inf, None, -1)": FIRST,
+        "self.best, self.best_weights, self.waited = (-self.sign * math.inf, 0, None)": FIRST,
+        "self.best, self.waited, self.best_weights = (-self.sign * math.inf, None, 0)": FIRST,
+    },
+    "generalization.separating_scores": {"...": "any scores that separate are a right answer"},
+    "generalization.polyak_average": {
+        "kind, start = (config.get('kind', 'exponential_'), config.get('start', 'zero'))": (
+            "whatever is not uniform is exponential"
+        ),
+        "return (w, config)": "the checks see a copy of what is returned",
+        "average = average / (1 - beta ** n)": "the average is the mean at this point",
+    },
+    "generalization.train_and_select": {
+        "model.zero_grad()": "the model has the same gradients as its optimizer"
+    },
+}
