@@ -394,7 +394,7 @@ SNAPSHOTS = wrong(
     ),
     (
         "a restart before every step",
-        "Without any velocity there is no momentum: the optimizer forgets before every step of yours.",
+        "Without any velocity there is no momentum: your optimizer forgets before every step.",
         ("        restart()\n", ""),
         ("take_step(schedule(t))", "restart()\n            take_step(schedule(t))"),
     ),
