@@ -167,7 +167,8 @@ def reading(exercise: Exercise, tags: Sequence[str]) -> str:
 def _equations(tags):
     """Return tags as part of a sentence, neighbours as a range."""
     runs: list[list[str]] = []
-    for tag in tags:
+    words = list(dict.fromkeys(tag.split(".")[0] for tag in tags))
+    for tag in sorted(tags, key=lambda t: (words.index(t.split(".")[0]), int(t.split(".")[1]))):
         word, number = tag.split(".")
         if runs and runs[-1][-1] == f"{word}.{int(number) - 1}":
             runs[-1].append(tag)

@@ -50,7 +50,6 @@ from autograder.lessons.source import (
     solution_source,
     stub_source,
 )
-from autograder.misconceptions import in_words_of
 
 SRC = ROOT / "notebooks" / "src"
 ANSWER_HERE = "*Write your answer here.*"
@@ -352,8 +351,7 @@ class _Expansion:
         """Add the cell that uses what was just written, and says what to see in the output."""
         self.bound[exercise.function] = exercise
         if exercise.look:
-            source = in_words_of(exercise, exercise.look)
-            cell = replace(block, role="experiment", source=source)
+            cell = replace(block, role="experiment", source=exercise.look.rstrip())
             self._require_imported(block, "needs")
             self._append(cell, _guarded(cell, [exercise.function]))
 
