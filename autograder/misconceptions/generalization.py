@@ -556,13 +556,13 @@ POLYAK = wrong(
         ('config.get("beta", 0.99)', 'config.get("beta", 0.9)'),
     ),
     (
-        "the uniform mean by default",
+        "another default for the kind",
         "Without a config your average is not of the kind that the description says.",
         SLIP,
         ('config.get("kind", "exponential")', 'config.get("kind", "uniform")'),
     ),
     (
-        "a start at the weights by default",
+        "another default for the start",
         "Without a config your average does not start where the description says.",
         SLIP,
         ('config.get("start", "zero")', 'config.get("start", "weights")'),
@@ -619,11 +619,13 @@ SELECT = wrong(
     (
         "the last weights are reported",
         "The model that meets the test set has its last weights. Who has the best ones?",
+        grouped("last weights"),
         (BEST_BACK, ""),
     ),
     (
         "the best weights come after the test",
         "The test accuracy is that of the last weights: the best ones come back too late for it.",
+        grouped("last weights"),
         (
             f'{BEST_BACK}    return stopper.best, accuracy("test")',
             f'    test = accuracy("test")\n{BEST_BACK}    return stopper.best, test',
