@@ -198,7 +198,7 @@ def check(
     """
     from autograder.course.folder import CourseError
     from autograder.grading.own_file import check_file
-    from autograder.submissions.submission import Unreadable
+    from autograder.submissions.notebook import Unreadable
 
     if not file.exists():
         raise CourseError(f"There is no file {file}.")

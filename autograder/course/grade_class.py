@@ -10,7 +10,7 @@ from autograder.course.folder import Course, CourseError, nearest
 from autograder.grading.batch import grade_batch
 from autograder.grading.grader import Grader
 from autograder.grading.results import SubmissionResult
-from autograder.submissions.submission import read_template
+from autograder.submissions.rebuild import read_template
 
 
 @dataclass(frozen=True)

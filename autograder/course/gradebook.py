@@ -24,7 +24,8 @@ from autograder.course.marks import fill, mark_of, marks_and_comments, set_mark
 from autograder.course.nbgrader_api import NbgraderCourse, quiet
 from autograder.course.nbgrader_plugin import AUTOGRADE
 from autograder.grading.results import SubmissionResult, write_atomically
-from autograder.submissions.submission import read, read_template, rebuild
+from autograder.submissions.notebook import read
+from autograder.submissions.rebuild import read_template, rebuild
 from autograder.submissions.uploads import copy_files, timestamp
 
 ATTEMPTS = 3  # of a transaction, when somebody else holds the database

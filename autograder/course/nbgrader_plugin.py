@@ -40,7 +40,8 @@ from autograder.grading.grader import Grader, graded_exercises
 from autograder.grading.results import SubmissionResult
 from autograder.lessons.build import nbgrader_settings
 from autograder.sandbox.process import Limits
-from autograder.submissions.submission import read, read_template, rebuild
+from autograder.submissions.notebook import read
+from autograder.submissions.rebuild import read_template, rebuild
 from autograder.submissions.uploads import copy_files, look_beside, timestamp
 
 

@@ -16,14 +16,8 @@ from autograder.grading.grader import _all, _stops, _why_unseen, sandboxes
 from autograder.sandbox import process
 from autograder.sandbox.process import Limits
 from autograder.submissions.code import Code
-from autograder.submissions.submission import (
-    MAX_FILE,
-    Step,
-    Unreadable,
-    definitions,
-    read,
-    read_regular,
-)
+from autograder.submissions.notebook import MAX_FILE, Step, Unreadable, read, read_regular
+from autograder.submissions.rebuild import definitions
 
 
 def check_file(path: Path, limits: Limits | None = None) -> tuple[list[Report], list[str]]:

@@ -20,7 +20,7 @@ from autograder.grading.own_file import check_file
 from autograder.grading.results import Store, SubmissionResult
 from autograder.sandbox import process
 from autograder.sandbox.process import Infrastructure, Limits, Outcome
-from autograder.submissions.submission import Unreadable
+from autograder.submissions.notebook import Unreadable
 
 SECRET = b"the secret of a course"
 FORWARD, BACKWARD, FOLD = (

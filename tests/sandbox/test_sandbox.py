@@ -23,7 +23,8 @@ from autograder.sandbox.process import (
     execute,
     read_array,
 )
-from autograder.submissions.submission import Step, Unreadable, parse, rebuild
+from autograder.submissions.notebook import Step, Unreadable, parse
+from autograder.submissions.rebuild import rebuild
 
 SECRET = "a token of the grader"
 FORWARD, BACKWARD, FOLD = (

@@ -9,7 +9,7 @@ import pytest
 from autograder import exercises
 from autograder.submissions import code
 from autograder.submissions.code import Code, TooDeep, names_of, parsed
-from autograder.submissions.submission import Step
+from autograder.submissions.notebook import Step
 
 FOLD = exercises.find("normalization.fold_batchnorm")
 OWN = f"{FOLD.grade_id}-solution"

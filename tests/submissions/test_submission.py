@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograder.submissions import submission
-from autograder.submissions.submission import clean_outputs, parse, read, rebuild
+from autograder.submissions.notebook import clean_outputs, parse, read
+from autograder.submissions.rebuild import rebuild
 
 FORWARD = "batchnorm_forward-solution"
 
