@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import copy
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +33,7 @@ from autograder.submissions.code import (
 from autograder.submissions.notebook import Step, Submission, SubmittedCell
 
 MAX_ADDED = 300  # code cells of the student's own that are executed
-ASK = "*This answer cell is as it was released, or was not found. {where} may hold the answer.*"
+ASK = "*This answer cell is as it was released, or was not found: {where} may hold the answer.*"
 _QUESTION = re.compile(r"\W*question\W+(\d+)\b", re.IGNORECASE)
 
 
@@ -212,16 +211,18 @@ class _Rebuild:
                 self.match[position] = index
 
     def _match_sources(self) -> None:
-        """Match what is as it was released, unless the same text is released more than once."""
-        texts = Counter((cell.cell_type, cell.source.strip()) for cell in self.template.cells)
-        free = {
-            (self.template.cells[p].cell_type, self._released(p)): p
-            for p in self._unmatched("given", "check", "answer", "shown")
-        }
+        """Match what is as it was released; of a text that is there several times, all or none."""
+        released: dict[tuple[str, str], list[int]] = {}
+        for position in self._unmatched("given", "check", "answer", "shown"):
+            key = self.template.cells[position].cell_type, self._released(position)
+            released.setdefault(key, []).append(position)
+        found: dict[tuple[str, str], list[int]] = {}
         for index, cell in self._unclaimed():
-            key = (cell.kind, cell.source.strip())
-            if texts[key] == 1 and key in free:
-                self.match[free.pop(key)] = index
+            found.setdefault((cell.kind, cell.source.strip()), []).append(index)
+        for key, positions in released.items():
+            indices = found.get(key, [])
+            if len(positions) == 1 or len(positions) == len(indices):
+                self.match.update(zip(positions, indices, strict=False))
 
     def _unmatched(self, *kinds: str) -> list[int]:
         return [position for position in self._positions(*kinds) if position not in self.match]
@@ -300,7 +301,7 @@ class _Rebuild:
     def _anywhere(self, position: int) -> list[int]:
         """Cells that define the function and serve no other exercise; a labelled one comes last."""
         name, label = self.functions[position], self._grade_id(position)
-        others = set(map(self._grade_id, self._positions("solution"))) - {label}
+        others = {self._grade_id(p) for p, f in enumerate(self.functions) if f == name} - {label}
         found = [
             index
             for index in sorted(self.bound)
@@ -388,7 +389,7 @@ class _Rebuild:
                 self.ask[position] = where
                 self.problems.append(
                     f"The answer cell {self._grade_id(position)} is as it was released or was not "
-                    f"found; {where} may hold the answer."
+                    f"found: {where} may hold the answer."
                 )
 
     def _is_written(self, position: int) -> bool:
@@ -438,7 +439,7 @@ class _Rebuild:
                 released = _letters(self._released(neighbour))
                 added = _letters(self._source(index)).replace(released, "")
                 if added and added not in self.course_text:
-                    return "The text of the course before or after it was changed and"
+                    return "the text of the course beside it, which was changed,"
         texts = [self._source(i) for i, _ in self._unclaimed() if self._is_own_text(i)]
         number = _QUESTION.match(self._released(position - 1)) if position else None
         if number is not None:
@@ -446,7 +447,7 @@ class _Rebuild:
             texts = [t for t in texts if position not in self.match or mention.search(t)]
         elif position in self.match:
             texts = []
-        return "A text elsewhere in the notebook" if texts else ""
+        return "a text elsewhere in the notebook" if texts else ""
 
     # -------------------------------------------------------------------------- what was odd
 
@@ -455,7 +456,7 @@ class _Rebuild:
         for position, kind in enumerate(self.roles):
             name, index = self._grade_id(position), self.match.get(position)
             if index is None:
-                if kind != "shown" and position not in self.elsewhere:
+                if kind != "shown" and position not in (*self.elsewhere, *self.near):
                     missing.append(name)
             elif kind in ("given", "check"):
                 if self._source(index).strip() != self._released(position):

@@ -8,7 +8,7 @@ import pytest
 
 from autograder import exercises
 from autograder.submissions import code
-from autograder.submissions.code import Code, TooDeep, names_of, parsed
+from autograder.submissions.code import TOO_DEEP, Code, TooDeep, names_of, parsed
 from autograder.submissions.notebook import Step
 
 FOLD = exercises.find("normalization.fold_batchnorm")
@@ -58,7 +58,7 @@ def test_code_too_deep_for_the_parser_is_named_and_left_out(deep):
     code = Code([Step("a", "added", f"x = {deep}"), Step("b", "added", "y = 1")])
     assert {step.cell_id for step in code.readable} >= {"b"}
     for cell_id, why in code.unread.items():
-        assert (cell_id, why) == ("a", code.TOO_DEEP)
+        assert (cell_id, why) == ("a", TOO_DEEP)
         assert "nested too deeply" in next(code.notes())
 
 

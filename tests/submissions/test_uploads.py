@@ -11,7 +11,7 @@ from autograder.submissions.uploads import (
     copy_files,
     look_beside,
     parse_time,
-    read_submission,
+    take,
     timestamp,
 )
 
@@ -52,7 +52,7 @@ def test_only_ordinary_files_are_copied_and_the_rest_is_told(folder):
     links = next(text for text in told if "symbolic link" in text)
     assert links.endswith("a symbolic link: all, endless, link.")
     assert "pipe" in " ".join(told) and "hard" in " ".join(told) and "huge" in " ".join(told)
-    assert set(told) <= set(read_submission(folder / "02.ipynb").problems)
+    assert set(told) <= set(take(folder / "02.ipynb").submission().problems)
 
 
 def test_honest_files_are_copied_without_a_word(tmp_path):
@@ -90,18 +90,18 @@ def test_the_notebook_and_the_time_come_before_what_lies_beside_them(tmp_path, m
 def test_the_digest_of_a_submission_covers_what_lies_beside_it(tmp_path):
     path = tmp_path / "a.ipynb"
     path.write_text("{}")
-    digests = [read_submission(path).digest]
+    digests = [take(path).digest]
     (tmp_path / "helper.py").write_text("1")
-    digests.append(read_submission(path).digest)
+    digests.append(take(path).digest)
     (tmp_path / "timestamp.txt").write_text("2026-01-15")
-    digests.append(read_submission(path).digest)
+    digests.append(take(path).digest)
     assert len(set(digests)) == 3
-    assert read_submission(path).digest == digests[-1]
+    assert take(path).digest == digests[-1]
 
 
 def test_a_missing_folder_is_no_failure(tmp_path):
     assert look_beside(tmp_path / "none").files == ()
-    assert "No such file" in read_submission(tmp_path / "none" / "a.ipynb").problems[0]
+    assert "No such file" in take(tmp_path / "none" / "a.ipynb").submission().problems[0]
 
 
 TIMES = [
