@@ -37,13 +37,14 @@ from autograder.sandbox.inside import isolation
 from autograder.sandbox.inside.isolation import Layers
 from autograder.sandbox.process import Fresh, Infrastructure, Limits, Outcome
 from autograder.sandbox.zygote import Zygote
-from autograder.submissions.code import OWN_PACKAGES, Code, lock, title
+from autograder.submissions.code import OWN_PACKAGES, WRITTEN, Code, bindings, lock, title
 from autograder.submissions.notebook import Step, clean_text, parse
 from autograder.submissions.rebuild import Rebuilt, rebuild, role
 from autograder.submissions.uploads import Upload, take
 
 ATTEMPTS = 3  # to execute a submission, when the sandbox itself fails
 MAX_ERROR = 200  # characters
+MAX_ERRORS = 3  # that one sentence tells
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PLACE = re.compile(
     r"^(?:Cell In ?\[\d+\], line (\d+)|File (?:[^\n:]*/)?([\w.]+\.py:\d+))", re.MULTILINE
@@ -348,6 +349,14 @@ def _stops(steps: Iterable[Step], outcome: Outcome) -> Iterator[str]:
         yield f"Of {len(also)} more cells only what they define was executed, to reach the rest."
     if outcome.aborted:
         yield "What came after the last of these was not executed."
+    written = [step for step in steps if step.role in WRITTEN and bindings(step.source)]
+    ended = [error_of(outcome.outputs.get(step.cell_id, ())) for step in written]
+    errors = list(dict.fromkeys(filter(None, ended)))
+    if errors:
+        more = f", and {len(errors) - MAX_ERRORS} more" if len(errors) > MAX_ERRORS else ""
+        yield f"Cells that define something ended with {'; '.join(errors[:MAX_ERRORS])}{more}."
+        if any(error.startswith("ModuleNotFoundError") for error in errors):
+            yield "A module of one's own has to be handed in beside the notebook."
 
 
 # ---------------------------------------------------------------------------------- digests

@@ -374,18 +374,18 @@ class _Rebuild:
         for position in self._positions("answer"):
             if not self._is_written(position):
                 self._find_prompt(position)
-        for position in self._positions("answer"):
-            if self._is_written(position):
-                continue
-            near = self._near(position)
-            if near:
+        unanswered = [p for p in self._positions("answer") if not self._is_written(p)]
+        for position in unanswered:
+            if near := self._near(position):
                 self.dropped.update(near)
                 self.near[position] = near
                 self.problems.append(
                     f"The text beside the answer cell {self._grade_id(position)} was taken for "
                     "the answer."
                 )
-            elif where := self._where_else(position):
+        for position in unanswered:
+            where = "" if position in self.near else self._where_else(position)
+            if where:
                 self.ask[position] = where
                 self.problems.append(
                     f"The answer cell {self._grade_id(position)} is as it was released or was not "
@@ -419,6 +419,8 @@ class _Rebuild:
             while 0 <= index < len(self.submitted) and index not in claimed:
                 if _QUESTION.match(self._source(index)):
                     break
+                if here is None and self._source(index).strip() == self._released(position):
+                    self.match[position] = here = index
                 found += [index] if self._is_own_text(index) else []
                 index += step
         return sorted(found)
@@ -440,14 +442,17 @@ class _Rebuild:
                 added = _letters(self._source(index)).replace(released, "")
                 if added and added not in self.course_text:
                     return "the text of the course beside it, which was changed,"
-        texts = [self._source(i) for i, _ in self._unclaimed() if self._is_own_text(i)]
+        moved = [index for near in self.near.values() for index in near]
+        own = [*moved, *(i for i, _ in self._unclaimed() if self._is_own_text(i))]
+        if position in self.match:  # it may be empty on purpose, unless a text says otherwise
+            own = [index for index in own if self._mentions(index, position)]
+        return "a text elsewhere in the notebook" if own else ""
+
+    def _mentions(self, index: int, position: int) -> bool:
+        """Whether a text names the number of the question before an answer cell."""
         number = _QUESTION.match(self._released(position - 1)) if position else None
-        if number is not None:
-            mention = re.compile(rf"\b(?:question|answer|q)\W{{0,3}}{number[1]}\b", re.IGNORECASE)
-            texts = [t for t in texts if position not in self.match or mention.search(t)]
-        elif position in self.match:
-            texts = []
-        return "a text elsewhere in the notebook" if texts else ""
+        name = rf"\b(?:question|answer|q)\W{{0,3}}{number[1]}\b" if number else "(?!)"
+        return re.search(name, self._source(index), re.IGNORECASE) is not None
 
     # -------------------------------------------------------------------------- what was odd
 

@@ -28,7 +28,7 @@ class Situation:
     answers: tuple = (True,) * 4  # which written answers a person is asked to mark
     told: str = ""  # part of what the instructor reads
     quiet: bool = False  # there is nothing to tell
-    slow: bool = False  # takes as long as a cell may
+    slow: bool = False  # takes as long as cells may, or is very large
 
 
 SITUATIONS: list[Situation] = []
@@ -381,13 +381,13 @@ def file_named_like_a_library(cells, folder):
     (folder / "numpy.py").write_text("raise RuntimeError('not the library')\n")
 
 
-@situation(earned={BACKWARD: 1.0, FOLD: 1.0}, told="uses my_std, which no cell")
+@situation(earned={FORWARD: 0.5 / 16, FOLD: 1.0}, told="uses my_std, which no cell")
 def helper_that_was_not_handed_in(cells, folder):
     """A helper that exists only in the student's own session: the reason is told, by name."""
     find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
 
 
-@situation(earned={BACKWARD: 1.0, FOLD: 1.0}, told="uses my_std, which no cell")
+@situation(earned={FORWARD: 0.5 / 16, FOLD: 1.0}, told="No module named 'my_own_tools' (line 1)")
 def helper_in_another_notebook(cells, folder):
     """The module that is imported was not handed in: the error is told with its line."""
     cells.insert(1, code("from my_own_tools import my_std"))
@@ -435,7 +435,7 @@ def timed_cell(cells, folder):
     cells.insert(2, code("%%bash\nls -l\necho done"))
 
 
-@situation(quiet=True)
+@situation(told="No module named 'google")
 def imports_of_another_front_end(cells, folder):
     """A cell of Colab's, which fails here."""
     cells.insert(1, code("from google.colab import drive\ndrive.mount('/content/drive')"))
@@ -484,14 +484,14 @@ def own_cell_that_ends_the_process(cells, folder):
     find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
 
 
-@situation(told="outputs in it were left out")
+@situation(told="outputs in it were left out", slow=True)
 def large_outputs(cells, folder):
     """27 MB of outputs, in which the work is small."""
     lines = ["x" * 99 + "\n"] * 270_000
     experiment(cells)["outputs"] = [{"output_type": "stream", "name": "stdout", "text": lines}]
 
 
-@situation(told="5000 code cells were added")
+@situation(told="5000 code cells were added", slow=True)
 def five_thousand_cells_before_the_work(cells, folder):
     """The work comes after thousands of cells."""
     cells[1:1] = [code("1 + 1")] * 4_999 + [code(HELPER)]
