@@ -11,25 +11,40 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 from nbgrader import utils
-from nbgrader.api import Comment, Grade, Gradebook, MissingEntry, SubmittedNotebook
+from nbgrader.api import (
+    Comment,
+    Grade,
+    Gradebook,
+    MissingEntry,
+    SubmittedAssignment,
+    SubmittedNotebook,
+)
 from nbgrader.preprocessors import AssignLatePenalties, IgnorePattern, LimitOutput
 
 from autograder.course.marks import fill, mark_of, marks_and_comments, set_mark
 from autograder.course.nbgrader_api import NbgraderCourse, quiet
 from autograder.course.nbgrader_plugin import AUTOGRADE
 from autograder.grading.results import SubmissionResult, write_atomically
-from autograder.submissions.notebook import read
 from autograder.submissions.rebuild import read_template, rebuild
-from autograder.submissions.uploads import copy_files, timestamp
+from autograder.submissions.uploads import copy_files, take, timestamp
 
 ATTEMPTS = 3  # of a transaction, when somebody else holds the database
 READ_ONLY = 0o444
+
+
+class Changed(Exception):
+    """A submission is not the one any more that was graded."""
+
+
+class NotWritten(Exception):
+    """The marks of a submission are in the gradebook; its autograded notebook is not."""
 
 
 class Recorder:
@@ -72,8 +87,15 @@ class Recorder:
         return {}
 
     def record(self, student: str, path: Path, result: SubmissionResult) -> None:
-        """Write the marks of one submission, then its autograded notebook, which says so."""
-        notebook = rebuild(self.template, read(path)).notebook
+        """Write the marks of one submission, then its autograded notebook, which says so.
+
+        Raises `Changed` when the files are no longer those that were graded, and `NotWritten`
+        when the marks are in the gradebook, and the notebook could not be written.
+        """
+        upload = take(path)
+        if upload.digest != result.file:
+            raise Changed("the submission was changed while it was graded: grade it again")
+        notebook = rebuild(self.template, upload.submission()).notebook
         fill(notebook, result)
         for cleaner in self.cleaners:
             if cleaner.enabled:
@@ -86,7 +108,10 @@ class Recorder:
             except Exception:
                 if attempt == ATTEMPTS - 1:
                     raise
-        self._write(student, path, notebook)
+        try:
+            self._write(student, path, notebook)
+        except OSError as error:
+            raise NotWritten(str(error)) from error
 
     def _enter(self, student, path, notebook, result) -> None:
         when, _ = timestamp(path.parent)
@@ -137,31 +162,51 @@ class Recorder:
                 file.chmod(READ_ONLY)
 
     def unchanged(self, results: dict[str, SubmissionResult]) -> set[str]:
-        """Students whose marks in the gradebook and autograded notebook are those of `results`."""
-        return {
-            student
-            for student, marks in self._recorded().items()
-            if (result := results.get(student))
-            and self.book.recorded(self.lesson, student) == [result.key, result.file]
-            and all(
-                marks.get(f"{report_id.replace('.', '-')}-check", -1) == mark_of(result, report_id)
-                for report_id in (report.exercise_id for report in result.reports)
-            )
-        }
+        """Students whose marks in the gradebook and autograded notebook are those of `results`.
+
+        A due date, an extension or a way of penalties that has changed since counts as a change.
+        """
+        marks = self._recorded()
+        with quiet():
+            return {
+                student
+                for student, entry, submission in self._entries()
+                if (result := results.get(student))
+                and self.book.recorded(self.lesson, student) == [result.key, result.file]
+                and all(
+                    marks[entry.id].get(f"{report_id.replace('.', '-')}-check", -1)
+                    == mark_of(result, report_id)
+                    for report_id in (report.exercise_id for report in result.reports)
+                )
+                and self._is_as_late(student, entry, submission)
+            }
+
+    def _entries(self) -> list[tuple[str, SubmittedNotebook, SubmittedAssignment]]:
+        assignment = self.gradebook.find_assignment(self.lesson)
+        rows = (
+            self.gradebook.db.query(SubmittedNotebook, SubmittedAssignment)
+            .join(SubmittedAssignment, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
+            .filter(SubmittedAssignment.assignment_id == assignment.id)
+            .all()
+        )
+        return [(submission.student_id, entry, submission) for entry, submission in rows]
+
+    def _is_as_late(
+        self, student: str, entry: SubmittedNotebook, submission: SubmittedAssignment
+    ) -> bool:
+        """Whether the recorded penalty is the one that is due today."""
+        seconds = submission.total_seconds_late
+        due = self._penalty(student, entry, seconds) if seconds > 0 else None
+        return due == entry.late_submission_penalty
 
     def _recorded(self) -> dict[str, dict[str, float | None]]:
-        """Automatic marks in the gradebook, by student and cell."""
-        found: dict[str, dict[str, float | None]] = {}
+        """Automatic marks in the gradebook, by number of the notebook and cell."""
+        found: dict[str, dict[str, float | None]] = defaultdict(dict)
         with quiet():
-            entries = {
-                entry.id: submission.student_id
-                for submission in self.gradebook.assignment_submissions(self.lesson)
-                for entry in submission.notebooks
-            }
             rows = self.gradebook.db.query(Grade.notebook_id, Grade.cell_id, Grade.auto_score).all()
         for notebook, cell, mark in rows:
-            if notebook in entries:
-                found.setdefault(entries[notebook], {})[self.names[cell]] = mark
+            if cell in self.names:
+                found[notebook][self.names[cell]] = mark
         return found
 
 

@@ -257,7 +257,9 @@ def test_faults_of_the_sandbox_and_other_file_names_are_told_and_no_mark(collect
     monkeypatch.setattr("autograder.sandbox.process.execute", fail)
     graded = grade_class(open_course(root), NAME)
     assert set(graded.faults) == {"ada", "carl", "zoë b"} and set(graded.results) == {"jan"}
-    assert graded.missing == {"max": ["homework.ipynb"]}
+    place = f"submitted/max/{NAME}/homework.ipynb"
+    assert graded.unread == {"max": [f"{place} was not read: rename it to {NAME}.ipynb"]}
+    assert all(why.startswith("no mark was written: ") for why in graded.faults.values())
     assert set(gradebook(root)) == {"jan"}
     with pytest.raises(NbgraderError, match="no process to be had"):
         NbgraderCourse(root).autograde(NAME, "ada")
@@ -333,7 +335,7 @@ def test_limits_are_settings_of_the_course(collected):
 
 def test_names_that_nbgrader_takes_for_wildcards_are_refused(collected):
     with pytest.raises(NbgraderError, match="rename"):
-        NbgraderCourse(collected).autograde(NAME, "ada[1]")
+        NbgraderCourse(collected).autograde(NAME, "ada*")
 
 
 # ------------------------------------------------------------------------ nbgrader's command
