@@ -88,6 +88,8 @@ class NbgraderCourse:
 
     def generate_feedback(self, lesson: str, student: str) -> Path:
         """Write the feedback page of one student and return its path."""
+        if len(student.splitlines()) > 1:
+            raise NbgraderError("nbgrader takes no name with a line break: rename the folder")
         with quiet():
             _require(self.api.generate_feedback(lesson, student, force=True))
         step = self.coursedir.feedback_directory

@@ -92,11 +92,11 @@ def take_care() -> None:
 
 def _glob(pattern: str) -> list[str]:
     """Find files by a pattern; of it, what exists by that name is taken as it is."""
-    fixed, rest = Path(pattern), []
-    while not os.path.lexists(fixed) and fixed != fixed.parent:
-        rest.insert(0, fixed.name)
-        fixed = fixed.parent
-    return glob.glob(os.path.join(glob.escape(str(fixed)), *rest)) if rest else [pattern]
+    fixed, rest = pattern, ""
+    while fixed and not os.path.lexists(fixed):
+        fixed, _, last = fixed.rpartition(os.sep)
+        rest = os.path.join(os.sep, last) + rest
+    return glob.glob(glob.escape(fixed) + rest) if rest else [pattern]
 
 
 def _init_assignment(converter: BaseConverter, assignment: str, student: str) -> None:

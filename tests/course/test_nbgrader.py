@@ -235,6 +235,57 @@ def test_only_changed_submissions_are_graded_again_and_manual_marks_stay(course,
         assert comment.comment == "well said"
 
 
+PLUGIN = """
+from nbgrader.plugins import BasePlugin
+class Three(BasePlugin):
+    def late_submission_penalty(self, student_id, score, total_seconds_late):
+        return 3.0
+c.AssignLatePenalties.plugin_class = Three
+"""
+
+
+def test_due_dates_extensions_and_penalties_reach_what_is_unchanged(course):
+    root = course.with_name("late")
+    shutil.copytree(course, root)
+    everyone, opened = {"ada", "carl", "jan", "zoë b"}, open_course(root)
+
+    def penalties():
+        with Gradebook(f"sqlite:///{root}/gradebook.db") as book:
+            late = book.assignment_submissions(NAME)
+            return {s.student_id: s.notebooks[0].late_submission_penalty for s in late}
+
+    with Gradebook(f"sqlite:///{root}/gradebook.db") as book:
+        (early,) = {s.timestamp for s in book.assignment_submissions(NAME)}
+        book.update_or_create_assignment(NAME, duedate=early - datetime.timedelta(days=1))
+    grade_class(opened, NAME)
+    first = penalties()
+    with open(root / "nbgrader_config.py", "a") as config:
+        config.write(PLUGIN)
+    again = grade_class(opened, NAME)
+    assert penalties() == dict.fromkeys(everyone, 3.0) != first and not again.unchanged
+    with Gradebook(f"sqlite:///{root}/gradebook.db") as book:
+        book.grant_extension(NAME, "ada", days=2)
+    assert set(grade_class(opened, NAME).unchanged) == everyone - {"ada"}
+    assert penalties() == dict.fromkeys(everyone, 3.0) | {"ada": None}
+    assert set(grade_class(opened, NAME).unchanged) == everyone
+
+
+def test_what_was_changed_after_it_was_graded_is_not_recorded(collected, monkeypatch):
+    root = collected.with_name("changed")
+    shutil.copytree(collected, root)
+    path = root / "submitted" / "ada" / NAME / f"{NAME}.ipynb"
+    real = Recorder.unchanged
+
+    def unchanged(recorder, results):
+        path.write_bytes(path.read_bytes() + b" ")
+        return real(recorder, results)
+
+    monkeypatch.setattr(Recorder, "unchanged", unchanged)
+    graded = grade_class(open_course(root), NAME, students=["ada", "carl"])
+    assert list(graded.faults) == ["ada"] and "grade it again" in graded.faults["ada"]
+    assert set(gradebook(root)) == {"carl"}
+
+
 def test_an_older_gradebook_is_filled_again(collected, course):
     copied = course.with_name("refilled")
     shutil.copytree(course, copied)
