@@ -457,6 +457,7 @@ class _Rebuild:
     # -------------------------------------------------------------------------- what was odd
 
     def _report(self) -> None:
+        self._report_copies()
         missing, unlabelled = [], []
         for position, kind in enumerate(self.roles):
             name, index = self._grade_id(position), self.match.get(position)
@@ -483,6 +484,18 @@ class _Rebuild:
             self.problems.append(
                 f"Found by what is defined, because the label was lost: {listed(unlabelled)}."
             )
+
+    def _report_copies(self) -> None:
+        """Say that a copy of an answer stands where it does not count, such as after its check."""
+        for position in self._positions("solution"):
+            label = self._grade_id(position)
+            copies = [i for i, c in enumerate(self.submitted) if c.grade_id == label]
+            written = [i for i in copies if i in self.bound and self._writes(i, position)]
+            if len(written) > 1 and set(written) - set(self._region(position)):
+                self.problems.append(
+                    f"The cell {label} is there {len(copies)} times; the last one before its "
+                    "check counts."
+                )
 
     def _lost_label(self, position: int, index: int) -> bool:
         cell = self.submitted[index]

@@ -1,4 +1,4 @@
-"""Whose notebook is read, and the one true line for each that is not, whatever folders are called."""
+"""Whose notebook is read, and the one true line for each that is not."""
 
 import pytest
 from classroom import NAME, content, solution, write_lesson
