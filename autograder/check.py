@@ -4,6 +4,9 @@ The answer is a table, one row a check: passed or not, what was expected against
 hint when a known misconception shows. The value is the score, so that plain nbgrader can use it.
 """
 
+import inspect
+import os
+import sys
 from functools import cache
 
 from autograder import exercises, expectations
@@ -11,6 +14,7 @@ from autograder.checking.diagnose import judge_exercise
 from autograder.checking.observe import observe
 from autograder.checking.report import Report
 
+OURS = ("autograder", "cs231n_lib")
 recorder = None  # set where submissions are graded: called with (exercise, functions) instead
 _provider = cache(expectations.default)
 
@@ -34,7 +38,30 @@ def check(exercise_id: str, *functions) -> float:
         return 0.0
     report = run(exercise, named)
     show(report)
+    for name in files_beside(named.values()):
+        print(f"{name} must be handed in with this notebook: your answer uses it.")
     return report.score
+
+
+def files_beside(functions) -> list[str]:
+    """The files in the notebook's folder that functions come from, or use by their names."""
+    folder, found = os.path.realpath(os.getcwd()), set()
+    for function in functions:
+        code, names = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+        used = [names[name] for name in (code.co_names if code else ()) if name in names]
+        for value in (function, *used):
+            module = value.__name__ if inspect.ismodule(value) else _module_of(value)
+            file = getattr(sys.modules.get(module), "__file__", None) or ""
+            path = os.path.realpath(file)
+            is_library = "site-packages" in path or module.split(".")[0] in OURS
+            if file.endswith(".py") and path.startswith(folder + os.sep) and not is_library:
+                found.add(os.path.relpath(path, folder))
+    return sorted(found)
+
+
+def _module_of(value) -> str:
+    module = getattr(value, "__module__", None)
+    return module if isinstance(module, str) and module != "__main__" else ""
 
 
 def run(exercise, functions) -> Report:
