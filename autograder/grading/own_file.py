@@ -15,9 +15,9 @@ from autograder.checking.spec import Exercise
 from autograder.grading.grader import _all, _stops, _why_unseen, sandboxes
 from autograder.sandbox import process
 from autograder.sandbox.process import Limits
-from autograder.submissions.code import Code
+from autograder.submissions.code import Code, bindings
 from autograder.submissions.notebook import MAX_FILE, Step, Unreadable, read, read_regular
-from autograder.submissions.rebuild import definitions
+from autograder.submissions.uploads import look_beside, modules_of
 
 
 def check_file(path: Path, limits: Limits | None = None) -> tuple[list[Report], list[str]]:
@@ -63,9 +63,11 @@ def _plan_of_file(path: Path):
         submission = read(path)
         if not submission.cells:
             raise Unreadable(*submission.problems)
-        problems = submission.problems
+        modules, problems = modules_of(path.parent, look_beside(path.parent, own=0).files, own=1)
+        problems = (*submission.problems, *problems)
         code = [cell for cell in submission.cells if cell.kind == "code" and not cell.shown]
-        cells = [
+        cells = [Step(name, "module", text) for name, text in modules]
+        cells += [
             Step(f"cell-{i}", "check" if c.grade_id in known else "added", c.source, c.grade_id)
             for i, c in enumerate(code)
         ]
@@ -81,7 +83,7 @@ def _defines(steps: Iterable[Step], exercise: Exercise) -> bool:
     source = "\n".join(step.source for step in steps)
     speaks_torch = re.search(r"^\s*(?:import|from) torch\b", source, re.MULTILINE) is not None
     wanted = "torch" if speaks_torch else "numpy"
-    return exercise.framework == wanted and set(exercise.functions) <= set(definitions(source))
+    return exercise.framework == wanted and set(exercise.functions) <= set(bindings(source))
 
 
 def _call(exercise: Exercise) -> str:

@@ -87,11 +87,13 @@ def take(path: Path) -> Upload:
     except Unreadable as error:
         unreadable = str(error)
     beside = look_beside(path.parent)
-    modules, refused = _modules(path.parent, beside.files)
+    modules, refused = modules_of(path.parent, beside.files)
     return Upload(content, unreadable, replace(beside, problems=beside.problems + refused), modules)
 
 
-def _modules(folder: Path, files: Iterable[str]) -> tuple[tuple, tuple[str, ...]]:
+def modules_of(
+    folder: Path, files: Iterable[str], own: int = OWN
+) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """The Python files that a notebook may import, and why others are not executed."""
     taken, refused, size = [], {}, 0
     for name in (name for name in files if name.endswith(".py")):
@@ -101,7 +103,7 @@ def _modules(folder: Path, files: Iterable[str]) -> tuple[tuple, tuple[str, ...]
             refused[name] = f"one of more than {MAX_MODULES} Python files"
         else:
             try:
-                content = read_regular(folder / name, MAX_CODE - size, OWN + name.count("/"))
+                content = read_regular(folder / name, MAX_CODE - size, own + name.count("/"))
                 taken.append((name, content.decode("utf-8-sig")))
                 size += len(content)
             except UnicodeDecodeError:
