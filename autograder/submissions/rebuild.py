@@ -244,7 +244,7 @@ class _Rebuild:
         self.bound = self._what_is_bound()
         self.claims: dict[tuple[str, int], int] = {}  # function, cell -> position
         for position in self._positions("solution"):
-            self._claim(position, [i for i in self._region(position) if self._writes(i, position)])
+            self._claim(position, self._in_region(position))
         for position in reversed(self._positions("solution")):
             if position not in self.match and position not in self.elsewhere:
                 self._claim(position, self._anywhere(position))
@@ -298,10 +298,30 @@ class _Rebuild:
             own = own if found else 0
         return range(max((i for i in borders if i < own), default=-1) + 1, own)
 
+    def _in_region(self, position: int) -> list[int]:
+        """The cells there that define the function.
+
+        A cell with the label of the same function in the other framework is passed over where the
+        exercise has an answer with its own label; else it is a copy that was worked on.
+        """
+        label, others = self._grade_id(position), self._twins(position)
+        found = [i for i in self._region(position) if self._writes(i, position)]
+        labels = {self.submitted[i].grade_id for i in self.bound if self._writes(i, position)}
+        if label in labels:
+            found = [i for i in found if self.submitted[i].grade_id not in others]
+        return found
+
+    def _twins(self, position: int) -> set[str]:
+        """The labels of other exercises that ask for a function of the same name."""
+        name = self.functions[position]
+        return {
+            self._grade_id(p) for p, f in enumerate(self.functions) if f == name and p != position
+        }
+
     def _anywhere(self, position: int) -> list[int]:
         """Cells that define the function and serve no other exercise; a labelled one comes last."""
         name, label = self.functions[position], self._grade_id(position)
-        others = {self._grade_id(p) for p, f in enumerate(self.functions) if f == name} - {label}
+        others = self._twins(position)
         found = [
             index
             for index in sorted(self.bound)
