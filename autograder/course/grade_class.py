@@ -19,12 +19,11 @@ class Graded:
     """What grading a class came to."""
 
     results: dict[str, SubmissionResult]  # by student
-    faults: dict[
-        str, str
-    ]  # what could not be done, by student: whether a mark was written, and why
+    faults: dict[str, str]  # what could not be done, and whether a mark was written, by student
     unchanged: tuple[str, ...]  # students whose marks in the gradebook were already right
     unread: dict[str, list[str]]  # a sentence for each notebook that was not read, by student
     lost: tuple[str, ...] = ()  # students of whom nothing was read
+    old_bonus: bool = False  # the released notebook counts bonus points in its maximum
 
 
 def grade_class(
@@ -49,6 +48,7 @@ def grade_class(
     """
     from autograder.course.folder import NbgraderError
     from autograder.course.gradebook import NotWritten, Recorder
+    from autograder.course.marks import with_counted_bonus
     from autograder.course.nbgrader_api import NbgraderCourse
 
     tell = progress or (lambda stage, student, total: None)
@@ -91,7 +91,8 @@ def grade_class(
     kept = tuple(student for student in results if student in unchanged)
     chosen = students or found.unread
     unread = {who: found.unread[who] for who in chosen if who in found.unread}
-    return Graded(results, faults, kept, unread, tuple(who for who in found.lost if who in unread))
+    lost = tuple(who for who in found.lost if who in unread)
+    return Graded(results, faults, kept, unread, lost, with_counted_bonus(template))
 
 
 def _line(error: Exception) -> str:

@@ -13,6 +13,7 @@ import contextlib
 import shutil
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -28,9 +29,10 @@ from nbgrader.api import (
 )
 from nbgrader.preprocessors import AssignLatePenalties, IgnorePattern, LimitOutput
 
-from autograder.course.marks import fill, mark_of, marks_and_comments, set_mark
+from autograder.course.marks import Mark, fill, mark_of, marks_and_comments, set_mark
 from autograder.course.nbgrader_api import NbgraderCourse, quiet
 from autograder.course.nbgrader_plugin import AUTOGRADE
+from autograder.grading.grader import graded_exercises
 from autograder.grading.results import SubmissionResult, write_atomically
 from autograder.submissions.rebuild import read_template, rebuild
 from autograder.submissions.uploads import copy_files, take, timestamp
@@ -166,7 +168,13 @@ class Recorder:
 
         A due date, an extension or a way of penalties that has changed since counts as a change.
         """
-        marks = self._recorded()
+        exercises = graded_exercises(self.template)
+        cells = [
+            (cell.metadata.nbgrader.grade_id, cell)
+            for cell in self.template.cells
+            if cell.metadata.get("nbgrader", {}).get("grade_id") in exercises
+        ]
+        recorded = self._recorded()
         with quiet():
             return {
                 student
@@ -174,9 +182,9 @@ class Recorder:
                 if (result := results.get(student))
                 and self.book.recorded(self.lesson, student) == [result.key, result.file]
                 and all(
-                    marks[entry.id].get(f"{report_id.replace('.', '-')}-check", -1)
-                    == mark_of(result, report_id)
-                    for report_id in (report.exercise_id for report in result.reports)
+                    name in recorded[entry.id]
+                    and recorded[entry.id][name].agrees(mark_of(result, exercises[name], cell))
+                    for name, cell in cells
                 )
                 and self._is_as_late(student, entry, submission)
             }
@@ -199,15 +207,30 @@ class Recorder:
         due = self._penalty(student, entry, seconds) if seconds > 0 else None
         return due == entry.late_submission_penalty
 
-    def _recorded(self) -> dict[str, dict[str, float | None]]:
-        """Automatic marks in the gradebook, by number of the notebook and cell."""
-        found: dict[str, dict[str, float | None]] = defaultdict(dict)
+    def _recorded(self) -> dict[str, dict[str, _Recorded]]:
+        """Marks in the gradebook, by number of the notebook and cell."""
+        found: dict[str, dict[str, _Recorded]] = defaultdict(dict)
+        marks = (Grade.auto_score, Grade.manual_score, Grade.extra_credit)
         with quiet():
-            rows = self.gradebook.db.query(Grade.notebook_id, Grade.cell_id, Grade.auto_score).all()
-        for notebook, cell, mark in rows:
+            rows = self.gradebook.db.query(Grade.notebook_id, Grade.cell_id, *marks).all()
+        for notebook, cell, *values in rows:
             if cell in self.names:
-                found[notebook][self.names[cell]] = mark
+                found[notebook][self.names[cell]] = _Recorded(*values)
         return found
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """The marks of one cell as they stand in the gradebook."""
+
+    score: float | None
+    by_hand: float | None
+    extra: float | None
+
+    def agrees(self, mark: Mark) -> bool:
+        """Whether `mark` would change nothing."""
+        kept = mark.extra is None or self.by_hand is not None or self.extra == mark.extra
+        return self.score == mark.score and kept
 
 
 @contextlib.contextmanager
