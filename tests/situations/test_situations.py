@@ -66,7 +66,7 @@ def test_honest_work_keeps_its_marks(graded, situation):
     }
     assert earned == situation.earned, (result.problems, *map(str, result.reports))
     names = [f"why-{number}-question" for number in range(4)]
-    asked = tuple(marks[name] is None and comments[name] is None for name in names)
+    asked = tuple(marks[name].score is None and comments[name] is None for name in names)
     assert asked == situation.answers, result.problems
     assert situation.told in " ".join(result.problems)
     assert not (situation.quiet and result.problems), result.problems
