@@ -326,6 +326,13 @@ SYLLABUS = (
         figure="plot_batch_sizes",
     ),
     Technique(
+        title="group normalization as a layer of a network",
+        slides="18",
+        family="normalization",
+        functions=("GroupNorm",),
+        without_figure="the same numbers as group normalization, in a network",
+    ),
+    Technique(
         title="images that tell G groups from groups of G channels",
         slides="18",
         family="normalization",
