@@ -75,12 +75,19 @@ def validated(**rules):
                             else:
                                 kwargs[name] = value
             except (TypeError, ValueError) as error:
-                raise type(error)(f"{function.__name__}: {error}") from None
+                raise type(error)(f"{_called(function)}: {error}") from None
             return function(*args, **kwargs)
 
         return checked
 
     return decorate
+
+
+def _called(function):
+    """Return the name that a function is called by: that of its class, where it makes one."""
+    if function.__name__ == "__init__":
+        return function.__qualname__.split(".")[-2]
+    return function.__name__
 
 
 def rule_from(rule):

@@ -92,7 +92,8 @@ def of_misconceptions(exercise: Exercise) -> Quality:
             for known, expected in zip(runs, providers, strict=True)
         ]
         loses = all(report.score < report.points for report in reports)
-        named = all(runs[0].name in report.misconceptions for report in reports)
+        own = misconceptions.synonyms_of(exercise.id, runs[0].name)
+        named = all(own & set(report.misconceptions) for report in reports)
         quality.misconceptions += 1
         quality.losing += loses
         quality.named += named

@@ -10,6 +10,7 @@ from cs231n_lib.plotting.foundations import (
     plot_layer_histograms,
     plot_unit_states,
 )
+from cs231n_lib.plotting.generalization import plot_noise_ball, plot_results, plot_stopping
 from cs231n_lib.plotting.normalization import (
     plot_computation_graph,
     plot_normalization_axes,
@@ -69,15 +70,18 @@ __all__ = [
     "plot_loss_and_rate",
     "plot_loss_by_rate",
     "plot_loss_curves",
+    "plot_noise_ball",
     "plot_normalization_axes",
     "plot_photographs",
     "plot_point_clouds",
     "plot_ranking",
     "plot_rate_finder",
+    "plot_results",
     "plot_running_statistics",
     "plot_saddle_paths",
     "plot_scale_sweep",
     "plot_schedules",
+    "plot_stopping",
     "plot_taylor_models",
     "plot_timings",
     "plot_train_eval_gap",
