@@ -73,7 +73,7 @@ notebooks: $(READY)  ## build the student and solution notebooks from notebooks/
 
 .PHONY: check-notebooks
 check-notebooks: $(READY)  ## run every solution, and every student notebook unedited
-	$(PY) tests/execute_notebooks.py
+	$(PY) tests/lessons/execute_notebooks.py
 
 .PHONY: grader-quality
 grader-quality: $(READY)  ## measure how many wrong answers the checks catch and name

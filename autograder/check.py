@@ -7,8 +7,9 @@ hint when a known misconception shows. The value is the score, so that plain nbg
 from functools import cache
 
 from autograder import exercises, expectations
-from autograder.checking.judge import Report, judge_exercise
+from autograder.checking.diagnose import judge_exercise
 from autograder.checking.observe import observe
+from autograder.checking.report import Report
 
 recorder = None  # set where submissions are graded: called with (exercise, functions) instead
 _provider = cache(expectations.default)

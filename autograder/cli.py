@@ -5,25 +5,16 @@ A user's mistake is one line on standard error that says what to do, and exit st
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
+
+from autograder.bars import GradingInterrupted, printable, stages
 
 app = typer.Typer(
     help="Build, check and grade the lessons of the course.",
@@ -39,10 +30,6 @@ LessonName = Annotated[str, typer.Argument(metavar="LESSON", help="As 2, 02 or t
 FAILED = 1  # exit status when the work was done and something in it is not right
 WRONG_INPUT = 2
 INTERRUPTED = 130
-
-
-class Interrupted(Exception):
-    """Someone pressed Ctrl-C; the text says what is kept."""
 
 
 @app.command()
@@ -137,7 +124,8 @@ def grade(
 
         autograder grade my-course 2 --student ada --force --feedback
     """
-    from autograder.course.folder import find_name, grade_class, open_course
+    from autograder.course.folder import find_name, open_course
+    from autograder.course.grade_class import grade_class
     from autograder.course.summary import table
 
     opened = open_course(course)
@@ -160,8 +148,6 @@ def grade(
 
 def complain(graded, lesson: str) -> None:
     """Say on standard error who has no marks, and leave with a status that tells."""
-    from autograder.course.summary import printable
-
     for who, files in graded.missing.items():
         found = printable(", ".join(files) or "nothing")
         wanted = f"{lesson}.ipynb"
@@ -211,7 +197,7 @@ def check(
         autograder check my_layers.py     # checks every function that an exercise asks for
     """
     from autograder.course.folder import CourseError
-    from autograder.grading.grader import check_file
+    from autograder.grading.own_file import check_file
     from autograder.submissions.submission import Unreadable
 
     if not file.exists():
@@ -272,58 +258,6 @@ def doctor(
         raise typer.Exit(FAILED)
 
 
-class Rate(ProgressColumn):
-    """How many are done a minute."""
-
-    def render(self, task: Task) -> Text:
-        """Return the rate, as soon as there is one."""
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed * 60:.0f}/min" if speed else "", style="progress.data.speed")
-
-
-@contextlib.contextmanager
-def stages() -> Iterator[Callable[[str, str, int], None]]:
-    """Show a progress bar for each stage of grading that begins.
-
-    Raises `Interrupted` on Ctrl-C, with the number of submissions that are done.
-    """
-    names = {
-        "execute": "execute and judge",
-        "record": "marks to the gradebook",
-        "feedback": "feedback pages",
-    }
-    columns = (
-        TextColumn("{task.description:<22}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        Rate(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[student]}"),
-    )
-    from autograder.course.summary import printable
-
-    # The bar keeps its own hold on the terminal: judging redirects sys.stdout for a while.
-    progress, tasks = Progress(*columns, console=Console(file=sys.stdout)), {}
-
-    def tell(stage: str, student: str, total: int) -> None:
-        progress.start()
-        if stage not in tasks:
-            tasks[stage] = progress.add_task(names[stage], total=total, student="")
-        progress.update(tasks[stage], advance=1, student=printable(student))
-
-    try:
-        yield tell
-    except KeyboardInterrupt:
-        done = progress.tasks[0] if progress.tasks else None
-        count = f"{done.completed:g} of {done.total:g}" if done else "none"
-        raise Interrupted(
-            f"Stopped: {count} are graded and kept; the same command goes on from there."
-        ) from None
-    finally:
-        if tasks:
-            progress.stop()
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake ends in one line and exit status 2."""
     # jsonschema, which nbformat imports, would compile a grammar of international addresses for
@@ -343,7 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         leave(f"{place}{error.strerror or error}. What was written before is kept.")
-    except Interrupted as error:
+    except GradingInterrupted as error:
         say(str(error))
         end_now(INTERRUPTED)
 
@@ -363,6 +297,4 @@ def leave(message: str, status: int = WRONG_INPUT) -> None:
 
 def say(message: str) -> None:
     """Print one line on standard error."""
-    from autograder.course.summary import printable
-
     print(f"autograder: {printable(' '.join(message.split()))}", file=sys.stderr)

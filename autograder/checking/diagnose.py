@@ -2,11 +2,39 @@
 
 from collections.abc import Mapping
 
-from autograder.checking.judge import Expected, agree
-from autograder.checking.observe import STUB_MESSAGE, Seen
+from autograder.checking.judge import Expected, agree, verdict_on
+from autograder.checking.observe import STUB_MESSAGE, Fault, Seen
+from autograder.checking.report import Report, Row
 from autograder.checking.spec import Exercise, Verdict
 
 SAME = 1e-7  # relative; a wrong answer that agrees this closely is the same wrong answer
+
+
+def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Report:
+    """Judge everything seen in one exercise, and name the misconception where points were lost."""
+    missing = Seen(fault=Fault("nothing came back"))
+    verdicts = {
+        check.name: verdict_on(check, seen.get(check.name, missing), exercise, provider)
+        for check in exercise.checks
+    }
+    named = diagnose(exercise, seen, verdicts, provider)
+    rows, said = [], set()
+    for check in exercise.checks:
+        verdict, known = verdicts[check.name], named.get(check.name)
+        rows.append(
+            Row(
+                check=check.name,
+                points=check.points,
+                earned=check.points * verdict.fraction,
+                message=verdict.message,
+                detail=verdict.detail,
+                hint=known.hint if known and known.hint not in said else "",
+                remark=verdict.remark if verdict.remark not in said else "",
+                misconception=known.name if known else "",
+            )
+        )
+        said |= {verdict.remark, known.hint if known else ""}
+    return Report(exercise.id, exercise.title, tuple(rows))
 
 
 def diagnose(

@@ -8,13 +8,12 @@ hand and has a floor of 16 epsilon. An answer may be off by ten times the noise:
 other orders of summation stays below half of that, a one-pass variance is off by thousands.
 """
 
-import html
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from autograder.checking.observe import Fault, Seen
+from autograder.checking.observe import Seen
 from autograder.checking.spec import Arrays, Check, Exercise, Verdict
 
 NOISE_FACTOR = 10
@@ -190,174 +189,6 @@ def _is_slope(key, seen, expected):
     along = np.tensordot(directions, gradient, axes=gradient.ndim)  # (K,)
     reacts = np.abs(slopes).max() > STILL * np.abs(right).max()
     return bool(reacts and slopes.shape == along.shape and np.allclose(slopes, along, 1e-4, 1e-6))
-
-
-# ---------------------------------------------------------------------------------- reports
-
-
-@dataclass(frozen=True)
-class Row:
-    """One check in a report."""
-
-    check: str
-    points: float
-    earned: float
-    message: str = ""
-    detail: str = ""
-    hint: str = ""
-    remark: str = ""
-    misconception: str = ""
-
-    @property
-    def status(self) -> str:
-        """One word: passed, partly or failed."""
-        if self.earned == self.points:
-            return "passed"
-        return "partly" if self.earned else "failed"
-
-
-@dataclass(frozen=True)
-class Report:
-    """The outcome of an exercise, one row a check; shows itself as text and as HTML."""
-
-    exercise_id: str
-    title: str
-    rows: tuple[Row, ...]
-
-    @property
-    def score(self) -> float:
-        """Points earned, never more than `points`."""
-        return float(min(round(sum(row.earned for row in self.rows), 6), self.points))
-
-    @property
-    def points(self) -> float:
-        """Points to be had."""
-        return float(round(sum(row.points for row in self.rows), 6))
-
-    @property
-    def misconceptions(self) -> tuple[str, ...]:
-        """Names of what was recognised, in the order of the rows."""
-        return tuple(dict.fromkeys(row.misconception for row in self.rows if row.misconception))
-
-    def public(self) -> "Report":
-        """Return the report without details, which show numbers of secret inputs."""
-        return replace(self, rows=tuple(replace(row, detail="") for row in self.rows))
-
-    def to_dict(self) -> dict:
-        """Return plain data for JSON."""
-        return {**asdict(self), "score": self.score, "points": self.points}
-
-    @classmethod
-    def from_dict(cls, data: Mapping) -> "Report":
-        """Rebuild a report from `to_dict`."""
-        rows = tuple(Row(**row) for row in data["rows"])
-        return cls(data["exercise_id"], data["title"], rows)
-
-    def _shown(self):
-        """Return the rows; one for all where every check was stopped by the same thing."""
-        first, same = self.rows[0], {(row.message, row.detail, row.earned) for row in self.rows}
-        if len(self.rows) > 1 and len(same) == 1 and first.earned < first.points:
-            check = f"all {len(self.rows)} checks"
-            return (replace(first, check=check, points=self.points, earned=self.score),)
-        return self.rows
-
-    def __str__(self) -> str:
-        rows = self._shown()
-        earned = [f"{_number(row.earned)}/{_number(row.points)}" for row in rows]
-        width = max((len(row.check) for row in rows), default=0)
-        room = max(map(len, earned), default=0)
-        lines = [f"{self.exercise_id}: {_number(self.score)} of {_number(self.points)} points"]
-        for row, points in zip(rows, earned, strict=True):
-            lines.append(
-                f"  {MARK[row.status]} {row.check:<{width}}  {points:>{room}}  {row.message}"
-            )
-            notes = {"": row.detail, "hint: ": row.hint, "remark: ": row.remark}
-            lines += [f"      {label}{note}" for label, note in notes.items() if note]
-        return "\n".join(line.rstrip() for line in lines)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        body = "".join(_html_row(row) for row in self._shown())
-        head = (
-            f"<b>{html.escape(self.title)}</b> "
-            f"<code>{html.escape(self.exercise_id)}</code>: "
-            f"<b>{_number(self.score)}</b> of {_number(self.points)} points"
-        )
-        return f'<div style="{STYLE["box"]}"><div>{head}</div><table>{HEADER}{body}</table></div>'
-
-
-MARK = {"passed": "✓", "partly": "◐", "failed": "✗"}
-# White on these is readable whatever the theme of the notebook.
-COLOUR = {"passed": "#1a7f37", "partly": "#9a6700", "failed": "#cf222e"}
-STYLE = {
-    "box": "max-width:60em;border-left:4px solid #8886;padding-left:.8em;line-height:1.4",
-    "cell": "padding:.25em .6em;text-align:left;vertical-align:top;white-space:normal",
-    "whole": "padding:.25em .6em;text-align:left;vertical-align:top;white-space:nowrap",
-    "mark": "padding:.1em .4em;border-radius:.3em;color:#fff;background-color:",
-    "note": "margin-top:.3em",
-}
-HEADER = "<tr>" + "".join(
-    f'<th scope="col" style="{STYLE["cell"]}">{title}</th>'
-    for title in ("", "check", "points", "what came")
-)
-HEADER += "</tr>"
-
-
-def _html_row(row):
-    mark = (
-        f'<b style="{STYLE["mark"]}{COLOUR[row.status]}">{MARK[row.status]}&nbsp;{row.status}</b>'
-    )
-    notes = [html.escape(row.message)]
-    if row.detail:
-        notes.append(f"<code>{html.escape(row.detail)}</code>")
-    notes += [
-        f'<div style="{STYLE["note"]}"><b>{label}</b> {html.escape(note)}</div>'
-        for label, note in (("Hint:", row.hint), ("Remark:", row.remark))
-        if note
-    ]
-    points = f"{_number(row.earned)} / {_number(row.points)}"
-    cells = (
-        (mark, "whole"),
-        (html.escape(row.check), "cell"),
-        (points, "whole"),
-        ("<br>".join(filter(None, notes)), "cell"),
-    )
-    shown = (f'<td style="{STYLE[style]}">{cell}</td>' for cell, style in cells)
-    return f"<tr>{''.join(shown)}</tr>"
-
-
-def _number(value):
-    return f"{value:.3f}".rstrip("0").rstrip(".")
-
-
-def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Report:
-    """Judge everything seen in one exercise, and name the misconception where points were lost."""
-    from autograder.checking.diagnose import diagnose
-
-    missing = Seen(fault=Fault("nothing came back"))
-    verdicts = {
-        check.name: verdict_on(check, seen.get(check.name, missing), exercise, provider)
-        for check in exercise.checks
-    }
-    named = diagnose(exercise, seen, verdicts, provider)
-    rows, said = [], set()
-    for check in exercise.checks:
-        verdict, known = verdicts[check.name], named.get(check.name)
-        rows.append(
-            Row(
-                check=check.name,
-                points=check.points,
-                earned=check.points * verdict.fraction,
-                message=verdict.message,
-                detail=verdict.detail,
-                hint=known.hint if known and known.hint not in said else "",
-                remark=verdict.remark if verdict.remark not in said else "",
-                misconception=known.name if known else "",
-            )
-        )
-        said |= {verdict.remark, known.hint if known else ""}
-    return Report(exercise.id, exercise.title, tuple(rows))
 
 
 def verdict_on(check: Check, seen: Seen, exercise: Exercise, provider) -> Verdict:

@@ -16,20 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from autograder import exercises
-from autograder.checking.judge import Report
+from autograder.bars import printable
+from autograder.checking.report import Report
 from autograder.grading.results import SubmissionResult, write_atomically
 
 NOT_WRITTEN = "not written yet"
 NUMBER = '<td class="number">'
-
-
-def printable(text: str) -> str:
-    """Return text without characters that a terminal or a reader's eye would act on.
-
-    >>> printable("a\\x1b[2Jb\\u202ec")
-    'a�[2Jb�c'
-    """
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def number(value: float) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from autograder import misconceptions
-from autograder.checking.judge import Report
+from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
 from autograder.lessons.source import solution_source
 from autograder.sandbox.process import Infrastructure

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from autograder.checking.judge import Report
+from autograder.checking.report import Report
 
 
 @dataclass(frozen=True)

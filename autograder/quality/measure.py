@@ -19,7 +19,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from autograder import exercises, expectations, misconceptions
-from autograder.checking.judge import judge_exercise
+from autograder.checking.diagnose import judge_exercise
 from autograder.checking.observe import observe
 from autograder.checking.spec import Exercise
 from autograder.quality.mutation import mutants

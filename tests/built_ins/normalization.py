@@ -109,7 +109,7 @@ BUILT_INS = {
     "effective_learning_rate": effective_rate,
     "debias_running": debias,
 }
-NO_LAYER = "neither PyTorch nor SciPy has this layer; tests/test_decorrelated.py has oracles for it"
+NO_LAYER = "neither PyTorch nor SciPy has this layer; library/test_decorrelated.py has oracles"
 WITHOUT = {
     "separating_input": "it is a search for an input",
     "separating_groups": "it is a search for an input",

@@ -17,15 +17,12 @@ from autograder import check as checks
 from autograder import exercises, expectations, misconceptions
 from autograder.check import check, needs, run
 from autograder.checking import shortcuts
-from autograder.checking.diagnose import diagnose
+from autograder.checking.diagnose import diagnose, judge_exercise
 from autograder.checking.judge import (
     EPS32,
     Expected,
-    Report,
-    Row,
     agree,
     follow_through,
-    judge_exercise,
     matches,
     same_dtype,
     verdict_on,
@@ -40,6 +37,7 @@ from autograder.checking.observe import (
     plain_array,
     quiet,
 )
+from autograder.checking.report import Report, Row
 from autograder.checking.spec import Check, Exercise, Verdict
 from autograder.expectations import Known
 from cs231n_lib.normalization import in_numpy

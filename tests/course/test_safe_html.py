@@ -120,7 +120,7 @@ def test_text_that_cannot_be_rendered_is_shown_as_it_is(monkeypatch):
 
 
 def test_our_own_reports_are_shown_as_they_are():
-    from autograder.checking.judge import Report, Row
+    from autograder.checking.report import Report, Row
 
     row = Row("a check", 4, 2, message="differs", hint="look at <eps>")
     report = Report("normalization.fold_batchnorm", "Fold", (row,))._repr_html_()

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from autograder import exercises
-from autograder.checking.judge import Report, Row
+from autograder.checking.report import Report, Row
 from autograder.course.summary import (
     printable,
     score,

@@ -9,9 +9,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from grading import NAME, added, content, solution, template
+from classroom import NAME, added, content, solution, template
 
-from autograder.grading.grader import Grader, grade_batch
+from autograder.grading.batch import grade_batch
+from autograder.grading.grader import Grader
 from autograder.grading.log import Log
 from autograder.grading.results import Store
 from autograder.sandbox import zygote
@@ -66,7 +67,7 @@ def require_all_right(folder, graded, faults):
 
 def test_an_engine_that_is_killed_goes_on_where_it_was(tmp_path):
     hand_in(tmp_path)
-    program = ENGINE.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    program = ENGINE.format(tests=str(Path(__file__).parents[1]), folder=str(tmp_path))
     engine = subprocess.Popen(
         [sys.executable, "-c", program],
         env=os.environ | {"TMPDIR": str(tmp_path)},

@@ -9,7 +9,7 @@ import time
 
 import numpy as np
 import pytest
-from grading import solution, template, with_body
+from classroom import solution, template, with_body
 
 from autograder import expectations
 from autograder.grading import grader

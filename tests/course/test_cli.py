@@ -6,11 +6,12 @@ import subprocess
 import sys
 
 import pytest
-from grading import NAME, content, solution, write_lesson
+from classroom import NAME, content, solution, write_lesson
 
 from autograder import cli
 from autograder.__main__ import require_python
-from autograder.checking.judge import Report, Row
+from autograder.bars import stages
+from autograder.checking.report import Report, Row
 from autograder.cli import main
 from autograder.course import doctor, folder
 from autograder.course.folder import find_name, init
@@ -285,7 +286,7 @@ def test_kit_says_where_it_is(run, tmp_path, monkeypatch):
 
 
 def test_the_progress_of_each_stage_is_shown(capsys):
-    with cli.stages() as tell:
+    with stages() as tell:
         for student in ("ada", "b\x1b[2Jo"):
             tell("execute", student, 2)
     out = capsys.readouterr().out

@@ -14,7 +14,7 @@ from autograder.lessons.answers import GIVEN_FAMILIES
 from cs231n_lib import plotting
 from cs231n_lib.syllabus import SYLLABUS
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SOURCES = {path.name[:2]: path for path in (ROOT / "notebooks/src").glob("*.py")}
 SLIDES = re.compile(r"\d+(–\d+)?(, \d+(–\d+)?)*")
 every_row = pytest.mark.parametrize("row", SYLLABUS, ids=lambda row: row.title)

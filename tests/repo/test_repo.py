@@ -22,7 +22,7 @@ import cs231n_lib
 from autograder.cli import app
 from autograder.lessons.lesson import all_lessons
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PACKAGES = ("autograder", "cs231n_lib")
 GUIDES = ("README.md", "CONTRIBUTING.md")

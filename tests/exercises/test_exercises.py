@@ -11,7 +11,7 @@ import pytest
 from built_ins import BUILT_INS, REMARKED, WITHOUT, built_ins_for
 
 from autograder import exercises, expectations, misconceptions
-from autograder.checking.judge import judge_exercise
+from autograder.checking.diagnose import judge_exercise
 from autograder.checking.observe import observe
 from autograder.checking.spec import Misconception
 from autograder.quality.measure import seeded

@@ -6,7 +6,7 @@ import sqlite3
 
 import nbformat
 import pytest
-from grading import NAME, cell, write_lesson
+from classroom import NAME, cell, write_lesson
 
 from autograder import misconceptions
 from autograder.course import demo

@@ -39,8 +39,8 @@ def planted(tmp_path_factory):
     shutil.copy(ROOT / "pyproject.toml", root)
     paths = [path for path in root.rglob("*.py") if "src" not in path.parts]
     marked = [path for path in paths if is_answer_file(path.relative_to(root))]
-    marked += [root / "autograder" / name for name in ("build.py", "kit.py", "lesson.py")]
-    marked += [root / "tests" / "test_build.py"]
+    marked += list((root / "autograder" / "lessons").glob("*.py"))
+    marked += [root / "tests" / "lessons" / "test_build.py"]
     for path in marked:
         path.write_text(f"# {MARKER}\n{path.read_text(encoding='utf-8')}", encoding="utf-8")
     for path in (root / "notebooks" / "src").glob("*.py"):

@@ -6,7 +6,7 @@ import os
 
 import nbformat
 import pytest
-from grading import added, cell, changed, content, index, solution, template
+from classroom import added, cell, changed, content, index, solution, template
 from hypothesis import given
 from hypothesis import strategies as st
 

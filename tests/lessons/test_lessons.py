@@ -7,7 +7,7 @@ import pytest
 
 from autograder.lessons.lesson import SRC, all_lessons
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LESSONS = [lesson for lesson in all_lessons() if lesson.number != "00"]  # a first look has no parts
 COUNTS = {  # predictions, exercises, lists of what to look at when a check fails
     "01": (10, 28, 13),

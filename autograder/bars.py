@@ -1,0 +1,82 @@
+"""What a terminal shows while work goes on: progress bars, rates, and text that cannot harm it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+
+class GradingInterrupted(Exception):
+    """Someone pressed Ctrl-C; the text says what is kept."""
+
+
+def printable(text: str) -> str:
+    """Return text without characters that a terminal or a reader's eye would act on.
+
+    >>> printable("a\\x1b[2Jb\\u202ec")
+    'a�[2Jb�c'
+    """
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+class Rate(ProgressColumn):
+    """How many are done a minute."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate, as soon as there is one."""
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed * 60:.0f}/min" if speed else "", style="progress.data.speed")
+
+
+@contextlib.contextmanager
+def stages() -> Iterator[Callable[[str, str, int], None]]:
+    """Show a progress bar for each stage of grading that begins.
+
+    Raises `GradingInterrupted` on Ctrl-C, with the number of submissions that are done.
+    """
+    names = {
+        "execute": "execute and judge",
+        "record": "marks to the gradebook",
+        "feedback": "feedback pages",
+    }
+    columns = (
+        TextColumn("{task.description:<22}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("{task.fields[student]}"),
+    )
+    # The bar keeps its own hold on the terminal: judging redirects sys.stdout for a while.
+    progress, tasks = Progress(*columns, console=Console(file=sys.stdout)), {}
+
+    def tell(stage: str, student: str, total: int) -> None:
+        progress.start()
+        if stage not in tasks:
+            tasks[stage] = progress.add_task(names[stage], total=total, student="")
+        progress.update(tasks[stage], advance=1, student=printable(student))
+
+    try:
+        yield tell
+    except KeyboardInterrupt:
+        done = progress.tasks[0] if progress.tasks else None
+        count = f"{done.completed:g} of {done.total:g}" if done else "none"
+        raise GradingInterrupted(
+            f"Stopped: {count} are graded and kept; the same command goes on from there."
+        ) from None
+    finally:
+        if tasks:
+            progress.stop()
