@@ -290,6 +290,12 @@ def everywhere_back(function):
                 (DX, "dx = dout * (mask == 0)"),
             ),
             (
+                "no gradient at test time",
+                "At test time the output is not random, but it is still a function of x. What is "
+                "its derivative?",
+                (DX, "dx = dout * mask if hasattr(mask, 'shape') else 0 * dout"),
+            ),
+            (
                 "the mask divides",
                 "You divide by a mask that holds zeros. What does a mask do on the way back?",
                 (DX, "dx = dout / mask"),
@@ -297,7 +303,7 @@ def everywhere_back(function):
             (
                 "the mask is squared",
                 "The output is the mask times x. How often is the mask a factor of the derivative?",
-                (DX, "dx = dout * mask * mask * 1.5"),
+                (DX, "dx = dout * mask**2"),
             ),
             (
                 "dout is changed",
@@ -381,6 +387,12 @@ WRONG_EXPECTATION = wrong(
         "You scale the inputs and call the function once: that is the approximation of slide 79. "
         "Right for a linear neuron; the function here is another one.",
         (TERM, "function(p * x)"),
+    ),
+    (
+        "p times the function",
+        "The mean of a neuron with ReLU is not p times the neuron. Where does p come in, if each "
+        "input is decided by itself?",
+        (TERM, "p * function(x)"),
     ),
     (
         "inputs scaled up",
