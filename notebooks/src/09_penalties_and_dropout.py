@@ -908,7 +908,7 @@ print(own)
 # data at all:
 
 # %% role="experiment" uses="l2_penalty" claim="weight-decay-under-adam" of="adam_gap" says="0.05 to 0.5" slide="70"
-start, lam, steps_taken = torch.tensor([1.0, 10.0], dtype=torch.float64), 0.1, 20
+start, reg, steps_taken = torch.tensor([1.0, 10.0], dtype=torch.float64), 0.1, 20
 
 
 def left_of(make, with_penalty):
@@ -916,7 +916,7 @@ def left_of(make, with_penalty):
     w = torch.nn.Parameter(start.clone())
     optimizer = make([w])
     for _ in range(steps_taken):
-        w.grad = l2_penalty(w.detach(), lam)[1] if with_penalty else torch.zeros_like(w)
+        w.grad = l2_penalty(w.detach(), reg)[1] if with_penalty else torch.zeros_like(w)
         optimizer.step()
     return (w.detach() / start).numpy()
 
@@ -924,9 +924,9 @@ def left_of(make, with_penalty):
 adam, adamw, sgd = torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD
 left = {
     "SGD, your L2": left_of(lambda w: sgd(w, lr=0.01), True),
-    "SGD, weight_decay = 2λ": left_of(lambda w: sgd(w, lr=0.01, weight_decay=2 * lam), False),
+    "SGD, weight_decay = 2λ": left_of(lambda w: sgd(w, lr=0.01, weight_decay=2 * reg), False),
     "Adam, your L2": left_of(lambda w: adam(w, lr=0.01), True),
-    "AdamW, weight_decay = 2λ": left_of(lambda w: adamw(w, lr=0.01, weight_decay=2 * lam), False),
+    "AdamW, weight_decay = 2λ": left_of(lambda w: adamw(w, lr=0.01, weight_decay=2 * reg), False),
 }
 for name, (small, large) in left.items():
     print(f"{name:>25}: left of the weight 1: {small:.3f}, of the weight 10: {large:.3f}")
