@@ -68,6 +68,12 @@ def validated(**rules):
                         continue
                     if value is not None or name not in optional:
                         check(name, value, known)
+                        if isinstance(value, np.generic) and check in NUMERIC:
+                            value = value.item()  # a np.float64 would turn float32 into float64
+                            if position < given:
+                                args = (*args[:position], value, *args[position + 1 :])
+                            else:
+                                kwargs[name] = value
             except (TypeError, ValueError) as error:
                 raise type(error)(f"{_called(function)}: {error}") from None
             return function(*args, **kwargs)
@@ -246,6 +252,9 @@ def options(rules):
                 listed = ", ".join(map(repr, checks))
                 raise ValueError(f"{name} has the unknown key {key!r}; known keys: {listed}")
             checks[key](f"{name}[{key!r}]", entry, known)
+        for key, entry in value.items():
+            if isinstance(entry, np.generic) and checks[key] in NUMERIC:
+                value[key] = entry.item()
 
     return check
 
@@ -277,9 +286,15 @@ def at_least(low):
     return _number(f"at least {low}", lambda value: value >= low)
 
 
-def above(low):
-    """Rule: a finite number greater than `low`."""
-    return _number(f"greater than {low}", lambda value: value > low)
+def above(low, at_most=math.inf):
+    """Rule: a finite number greater than `low`, and `at_most` so large.
+
+    >>> above(0, at_most=1)("p", 0)
+    Traceback (most recent call last):
+    ValueError: p must be greater than 0 and at most 1, got 0
+    """
+    limit = "" if at_most == math.inf else f" and at most {at_most}"
+    return _number(f"greater than {low}{limit}", lambda value: low < value <= at_most)
 
 
 def between(low, high):
@@ -326,7 +341,11 @@ def _number(invariant, holds, kind=Real):
         if not (isinstance(value, kind) and math.isfinite(value) and holds(value)):
             raise ValueError(f"{name} must be {invariant}, got {value!r}")
 
+    NUMERIC.add(check)
     return check
+
+
+NUMERIC = set()  # the rules for numbers: what they check becomes a number of Python
 
 
 def generator(name, value, known=None):
@@ -341,6 +360,15 @@ def generator(name, value, known=None):
         raise TypeError(
             f"{name} must be a generator of random numbers, got {value!r:.60}; make one with "
             "np.random.default_rng(seed)"
+        )
+
+
+def torch_generator(name, value, known=None):
+    """Rule: a PyTorch generator of random numbers."""
+    if not hasattr(value, "initial_seed"):
+        raise TypeError(
+            f"{name} must be a torch.Generator, got {value!r:.60}; make one with "
+            "torch.Generator().manual_seed(seed)"
         )
 
 

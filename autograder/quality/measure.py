@@ -192,7 +192,8 @@ def kinds_of_variables(exercise: Exercise) -> dict[str, object]:
         if event == "return" and frame.f_code in codes:
             for name, value in frame.f_locals.items():
                 shape = tuple(value.shape) if hasattr(value, "shape") else None
-                kinds.setdefault(name, shape or type(value).__name__)
+                kind = "dict" if isinstance(value, dict) else type(value).__name__
+                kinds.setdefault(name, shape or kind)
 
     before = sys.getprofile()
     sys.setprofile(look)
