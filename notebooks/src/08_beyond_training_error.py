@@ -79,10 +79,11 @@ threadpool_limits(1)  # networks this small are fastest on one thread
 full = load("digits")
 
 # %% [markdown]
-# The cell below is machinery, the same for all experiments: a network with one hidden layer, and
-# many of them that take their steps at the same time, each on its own data.
+# The folded cell below is machinery, the same for all experiments: a network with one hidden layer,
+# and many of them that take their steps at the same time, each on its own data. You may open it, and
+# you need not.
 
-# %% role="setup"
+# %% role="setup" hide=true
 WIDTH, RATE, STEPS, EVERY = 64, 0.2, 1000, 20
 SEEDS = range(20)
 
@@ -879,7 +880,7 @@ for name, average in last.items():
 # `train_and_select` with your `EarlyStopping`: how far are the validation accuracy that selected
 # and the test accuracy from each other?
 
-# %% role="setup"
+# %% role="setup" hide=true
 from torch.nn import functional
 
 
