@@ -270,9 +270,15 @@ def at_least(low):
     return _number(f"at least {low}", lambda value: value >= low)
 
 
-def above(low):
-    """Rule: a finite number greater than `low`."""
-    return _number(f"greater than {low}", lambda value: value > low)
+def above(low, at_most=math.inf):
+    """Rule: a finite number greater than `low`, and `at_most` so large.
+
+    >>> above(0, at_most=1)("p", 0)
+    Traceback (most recent call last):
+    ValueError: p must be greater than 0 and at most 1, got 0
+    """
+    limit = "" if at_most == math.inf else f" and at most {at_most}"
+    return _number(f"greater than {low}{limit}", lambda value: low < value <= at_most)
 
 
 def between(low, high):

@@ -1,7 +1,62 @@
 r"""Regularization (slides 69–84, 93–96): penalties on the weights, and noise in training.
 
-Shapes: :math:`x` is (N, D), or (N, C, H, W) for images, and :math:`W` has any shape.
-:math:`p` is always the probability to *keep* what noise may take away, as on slide 72.
+Shapes: :math:`x` is (N, D), or any other with one example a row; :math:`W` has any shape.
+:math:`p` is always the probability to *keep* what noise may take away, as on slide 72, and
+:math:`g` the gradient of the loss with respect to an output.
+
+Penalties (slides 69–70), added to the loss with strength :math:`\lambda`. L2, which the usual
+assignment multiplies by ½ and the slide does not; L1; and the elastic net, which is both:
+
+.. math::
+    R &= \lambda \sum W^2,
+         \qquad \partial R / \partial W = 2 \lambda W   && \text{(Ridge.1)} \\
+    R &= \lambda \sum |W|,
+         \qquad \partial R / \partial W = \lambda \, \mathrm{sign}(W)   && \text{(Lasso.1)} \\
+    R &= \lambda \sum (\beta W^2 + |W|), \qquad
+         \partial R / \partial W = \lambda (2 \beta W + \mathrm{sign}(W))   && \text{(Net.1)}
+
+Where :math:`W = 0` the slope of :math:`|W|` may be any number from −1 to 1; here it is 0. A step
+along it jumps over zero. The proximal step of L1 takes the step of the data's gradient :math:`g`
+first, and then moves each weight by :math:`\alpha \lambda` towards zero, but not past it:
+
+.. math::
+    v &= w - \alpha g   && \text{(Prox.1)} \\
+    w' &= \mathrm{sign}(v) \, \max(|v| - \alpha \lambda, 0)   && \text{(Prox.2)}
+
+Dropout (slides 71–82; Srivastava et al. 2014, JMLR 15). Vanilla, as on slides 72 and 80: noise in
+training, and at test time the output is scaled down to what it was on average:
+
+.. math::
+    m_{ij} &= 1 \text{ with probability } p \text{, else } 0   && \text{(Vanilla.1)} \\
+    y_{ij} &= m_{ij} \, x_{ij} \text{ in training}, \qquad
+              y_{ij} = p \, x_{ij} \text{ at test time}   && \text{(Vanilla.2)} \\
+    dx_{ij} &= m_{ij} \, g_{ij} \text{ in training}, \qquad
+              dx_{ij} = p \, g_{ij} \text{ at test time}   && \text{(Vanilla.3)}
+
+Inverted (slide 82): scaled up in training, so that nothing is left to do at test time:
+
+.. math::
+    k_{ij} &= 1 \text{ with probability } p \text{, else } 0   && \text{(Drop.1)} \\
+    m_{ij} &= k_{ij} / p   && \text{(Drop.2)} \\
+    y_{ij} &= m_{ij} \, x_{ij} \text{ in training}, \qquad
+              y_{ij} = x_{ij} \text{ at test time}   && \text{(Drop.3)} \\
+    dx_{ij} &= m_{ij} \, g_{ij}   && \text{(Drop.4)}
+
+The exact expectation of slides 75–78, over all :math:`2^D` masks of 0 and 1 on D inputs:
+
+.. math::
+    P(m) &= p^{\sum_j m_j} (1 - p)^{D - \sum_j m_j}   && \text{(Mask.1)} \\
+    E_m[f(m \circ x)] &= \sum_m P(m) \, f(m \circ x)   && \text{(Mask.2)}
+
+For least squares that sum can be done once and for all, and dropout on the inputs *is* an L2
+penalty, weighted by the size of each input. With residual r:
+
+.. math::
+    r &= y - p \, X w   && \text{(Squares.1)} \\
+    E \lVert y - (M \circ X) w \rVert^2 &=
+        \lVert r \rVert^2 + p (1 - p) \sum_j (X^\top X)_{jj} \, w_j^2   && \text{(Squares.2)} \\
+    \partial E / \partial w_j &= -2 p \, (X^\top r)_j
+        + 2 p (1 - p) \, (X^\top X)_{jj} \, w_j   && \text{(Squares.3)}
 
 DropConnect, slide 94 (Wan et al. 2013), takes away *weights*, and every example n has a mask of its
 own. The bias stays; the paper masks it too, which is the same as a weight on an input that is
@@ -56,24 +111,49 @@ or for each example. The paper scales at test time, others in training:
     y &= x + q \, f                                                             && \text{(SD.4)} \\
     dx &= g, \qquad df = q \, g                                                 && \text{(SD.5)}
 
-======================  =======================  =================  ==============================
-noise                   takes away               drawn once for     at test time
-======================  =======================  =================  ==============================
-batch norm              (adds others' examples)  a batch            running statistics
-dropout                 units                    unit and example   all units, scaled
-DropConnect             weights                  weight and example  moments of a Gaussian
-fractional max pooling  (moves the regions)      a batch            average over several draws
-stochastic depth        blocks                   block and batch    all blocks, scaled
-======================  =======================  =================  ==============================
+======================  =======================  ====================  ========================
+noise                   in training              at test time          one draw for each
+======================  =======================  ====================  ========================
+vanilla dropout         units set to 0           multiplied by p       unit of each example
+inverted dropout        units set to 0, or / p   nothing               unit of each example
+DropConnect             weights set to 0         mean of a Gaussian    weight of each example
+fractional max pooling  regions moved            mean of some draws    axis of each batch
+stochastic depth        branches left out        multiplied by p       block of each batch
+======================  =======================  ====================  ========================
 """
 
-from cs231n_lib.errors import above, between, whole
+from numbers import Integral
+
+from cs231n_lib.errors import above, whole
 
 
-def kept(name, value, known=None):
-    """Rule: a probability to keep something by which the rest is divided, so above 0."""
-    above(0)(name, value)
-    between(0, 1)(name, value)
+def dropout_options():
+    """Return what `dropout_param` may hold."""
+    return {"p": above(0, at_most=1), "mode": ("train", "test"), "seed": random_source}
+
+
+def random_source(name, value, known=None):
+    """Rule: where random numbers come from: a whole number, a generator, or None for fresh ones."""
+    whole = isinstance(value, Integral) and not isinstance(value, bool) and value >= 0
+    if not (value is None or whole or type(value).__name__ == "Generator"):
+        raise TypeError(
+            f"{name} must be a whole number of at least 0, a np.random.Generator or a "
+            f"torch.Generator, got {value!r}; pass np.random.default_rng(0), for instance"
+        )
+
+
+def generator_of(seed, device):
+    """Return the torch.Generator that `seed` is, or a new one seeded by it; None: by chance."""
+    import torch  # the NumPy half need not wait for it
+
+    if isinstance(seed, torch.Generator):
+        return seed
+    generator = torch.Generator(device)
+    if seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(seed)
+    return generator
 
 
 FMP_PARAM = {
@@ -83,7 +163,7 @@ FMP_PARAM = {
     "overlapping": (False, True),
 }
 DEPTH_PARAM = {
-    "p": kept,
+    "p": above(0, at_most=1),
     "training": (False, True),
     "mode": ("batch", "row"),
     "scale": ("test", "train"),

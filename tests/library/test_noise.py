@@ -465,7 +465,7 @@ def test_a_network_of_linear_blocks_at_test_time_is_the_mean_over_all_depths(imp
 @for_both
 def test_a_network_in_training_takes_every_depth(impl):
     """Each block adds its own power of two: the output names the blocks that were there."""
-    blocks = [lambda x, l=l: 2.0**l + 0 * x for l in range(4)]
+    blocks = [lambda x, k=k: 2.0**k + 0 * x for k in range(4)]
     rng, draws = source(impl, 0), 3000
     outs = [
         impl.stochastic_depth_network(np.zeros((1, 1)), blocks, 0.4, True, "batch", rng).item()
