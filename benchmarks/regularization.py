@@ -16,14 +16,14 @@ from machine import describe, interleaved, ratio  # first: it sets the number of
 import numpy as np
 import torch
 
-from cs231n_lib.regularization import in_numpy, in_torch
+from cs231n_lib.regularization import in_numpy, in_torch, tuned
 
 SIZE = (2048, 2048)
 KEEP = 0.7
 MAPS, POOLED = (64, 64, 32, 32), (22, 22)
 GOALS = {  # at most this ratio
     "dropout": {"NumPy": 0.3, "PyTorch": 0.5},
-    "fractional max pooling": {"NumPy": 0.35, "PyTorch": 0.5},
+    "fractional max pooling": {"NumPy, tuned": 0.35, "PyTorch, tuned": 0.5},
 }
 
 
@@ -62,8 +62,10 @@ def poolings():
     param, maps = dict(zip(("height", "width"), POOLED, strict=True)), x.numpy()
     return {
         "PyTorch, built in": lambda: torch.nn.functional.fractional_max_pool2d(x, 2, POOLED),
-        "NumPy": lambda: in_numpy.fractional_max_pool_forward(maps, param, rng)[0],
-        "PyTorch": lambda: in_torch.fractional_max_pool_forward(x, param, generator)[0],
+        "NumPy, readable": lambda: in_numpy.fractional_max_pool_forward(maps, param, rng)[0],
+        "NumPy, tuned": lambda: tuned.fractional_max_pool_forward(maps, param, rng)[0],
+        "PyTorch, readable": lambda: in_torch.fractional_max_pool_forward(x, param, generator)[0],
+        "PyTorch, tuned": lambda: tuned.fractional_max_pool_forward(x, param, generator)[0],
     }
 
 

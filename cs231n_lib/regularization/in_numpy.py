@@ -527,6 +527,21 @@ def dropconnect_mean_network(x, w, b, p):
     return mean.clip(0)  # (N, M) DC.10
 
 
+def separating_weights():
+    """Return weights for which p(1 − p)·(x·w)², the square of a sum, is no variance of DropConnect.
+
+    Returns:
+        w: (D, 1) 1 to 10 weights: on an x of ones that variance is 0 (a millionth of the right one
+            at most), and the right one is not.
+
+    Slide 94. Each weight is taken away on its own, so variances add up, not their roots.
+
+    >>> separating_weights().shape[1]
+    1
+    """
+    return np.array([[1.0], [-1.0]])
+
+
 # ---------------------------------------------------------------------------------- pooling
 
 
@@ -555,44 +570,38 @@ def pooling_boundaries(n_in, n_out, u):
     return ceilings - ceilings[0]  # (n_out + 1,) FMP.1
 
 
-@validated(n_in=whole(2), n_out=whole(2))
-def random_boundaries(n_in, n_out, rng):
-    """Random boundaries that cut n_in rows into n_out regions of one or two.
+@validated(n_in=whole(2), n_out=whole(2), pool_param=FMP_PARAM)
+def pooling_regions(n_in, n_out, pool_param, rng):
+    """Draw the regions of one axis of fractional max pooling.
 
     Args:
         n_in, n_out: number of rows before and after; n_in / n_out lies between 1 and 2.
+        pool_param: dict with
+            kind: 'pseudo-random' (default): `pooling_boundaries` of a random u; or 'random': as
+                many steps of two and of one as are needed, in random order.
+            overlapping: whether a region has the first row of the next as well; default False.
         rng: np.random.Generator, the only source of randomness.
 
     Returns:
-        a: (n_out + 1,) integers from 0 to n_in; region i is a[i], ..., a[i + 1] - 1.
+        first, last: (n_out,) integers; region i is the rows first[i], ..., last[i].
 
     Raises:
         ValueError: when n_in / n_out is not between 1 and 2.
 
     Slide 95. Graham 2014, arXiv:1412.6071, section 2.
 
-    >>> a = random_boundaries(7, 5, np.random.default_rng(0))
-    >>> a[0], a[-1], sorted(np.diff(a).tolist())
-    (np.int64(0), np.int64(7), [1, 1, 1, 2, 2])
+    >>> first, last = pooling_regions(7, 5, {"overlapping": True}, np.random.default_rng(0))
+    >>> first, last
+    (array([0, 2, 3, 5, 6]), array([2, 3, 5, 6, 6]))
     """
-    require_fraction("random_boundaries", n_in, n_out)
-    steps = 1 + (np.arange(n_out) < n_in - n_out)  # (n_out,) the twos, then the ones
-    return np.append(0, rng.permutation(steps).cumsum())  # (n_out + 1,) FMP.2
-
-
-def largest_along(x, region, axis):
-    """Largest value of x from first to last along one axis, for each region (first, last).
-
-    Slide 95.
-
-    >>> largest_along(np.array([5.0, 1.0, 7.0]), (np.array([0, 1]), np.array([1, 2])), 0)
-    array([5., 7.])
-    """
-    first, last = region
-    out = x.take(first, axis)
-    for further in range(1, int((last - first).max()) + 1):
-        np.maximum(out, x.take(np.minimum(first + further, last), axis), out=out)
-    return out
+    require_fraction("pooling_regions", n_in, n_out)
+    if pool_param.get("kind", "pseudo-random") == "random":
+        steps = 1 + (np.arange(n_out) < n_in - n_out)  # (n_out,) the twos, then the ones
+        a = np.append(0, rng.permutation(steps).cumsum())  # (n_out + 1,) FMP.2
+    else:
+        a = pooling_boundaries(n_in, n_out, rng.random())
+    last = a[1:] if pool_param.get("overlapping", False) else a[1:] - 1
+    return a[:-1], last.clip(max=n_in - 1)  # (n_out,) FMP.3
 
 
 @validated(x="N C H W", pool_param=FMP_PARAM)
@@ -623,22 +632,13 @@ def fractional_max_pool_forward(x, pool_param, rng):
              [11., 12., 14.],
              [21., 22., 24.]]]])
     """
-    kind = pool_param.get("kind", "pseudo-random")
-    overlapping = pool_param.get("overlapping", False)
-    sizes = zip(x.shape[2:], (pool_param["height"], pool_param["width"]), strict=True)
-    regions = []  # of the rows, of the columns: the first of each region, and the last
-    for n_in, n_out in sizes:
-        if kind == "random":
-            a = random_boundaries(n_in, n_out, rng)
-        else:
-            a = pooling_boundaries(n_in, n_out, rng.random())
-        last = a[1:] if overlapping else a[1:] - 1
-        regions.append((a[:-1], last.clip(max=n_in - 1)))  # FMP.3
-
-    rows, cols = regions
-    out = [largest_along(largest_along(image, rows, 1), cols, 2) for image in x]
-    out = np.stack(out)  # (N, C, height, width) FMP.4, an image at a time fits the cache
-    return out, (x, out, regions)
+    rows = pooling_regions(x.shape[2], pool_param["height"], pool_param, rng)
+    cols = pooling_regions(x.shape[3], pool_param["width"], pool_param, rng)
+    bands = [x[:, :, a : b + 1].max(axis=2) for a, b in zip(*rows, strict=True)]
+    x_rows = np.stack(bands, axis=2)  # (N, C, height, W)
+    out = [x_rows[..., a : b + 1].max(axis=3) for a, b in zip(*cols, strict=True)]
+    out = np.stack(out, axis=3)  # (N, C, height, width) FMP.4
+    return out, (x, out, rows, cols)
 
 
 @validated(dout="N C height width")
@@ -663,7 +663,7 @@ def fractional_max_pool_backward(dout, cache):
              [0., 0., 0.],
              [0., 2., 2.]]]])
     """
-    x, out, ((top, bottom), (left, right)) = cache
+    x, out, (top, bottom), (left, right) = cache
     dx = np.zeros_like(x)
     open_regions = np.ones(out.shape, bool)  # whose largest value has not been met yet
     for i, j in np.ndindex(3, 3):  # a region has at most 3 rows and columns

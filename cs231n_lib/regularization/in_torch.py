@@ -500,47 +500,41 @@ def pooling_boundaries(n_in, n_out, u):
     return ceilings - ceilings[0]  # (n_out + 1,) FMP.1
 
 
-@validated(n_in=whole(2), n_out=whole(2))
-def random_boundaries(n_in, n_out, rng):
-    """Random boundaries that cut n_in rows into n_out regions of one or two.
+@validated(n_in=whole(2), n_out=whole(2), pool_param=FMP_PARAM)
+def pooling_regions(n_in, n_out, pool_param, rng):
+    """Draw the regions of one axis of fractional max pooling.
 
     Args:
         n_in, n_out: number of rows before and after; n_in / n_out lies between 1 and 2.
+        pool_param: dict with
+            kind: 'pseudo-random' (default): `pooling_boundaries` of a random u; or 'random': as
+                many steps of two and of one as are needed, in random order.
+            overlapping: whether a region has the first row of the next as well; default False.
         rng: torch.Generator, the only source of randomness.
 
     Returns:
-        a: (n_out + 1,) integers from 0 to n_in; region i is a[i], ..., a[i + 1] - 1.
+        first, last: (n_out,) integers on the generator's device; region i is the rows first[i],
+        ..., last[i].
 
     Raises:
         ValueError: when n_in / n_out is not between 1 and 2.
 
     Slide 95. Graham 2014, arXiv:1412.6071, section 2.
 
-    >>> a = random_boundaries(7, 5, torch.Generator().manual_seed(0))
-    >>> a[0], a[-1], sorted(torch.diff(a).tolist())
-    (tensor(0), tensor(7), [1, 1, 1, 2, 2])
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> pooling_regions(7, 5, {"overlapping": True}, rng)
+    (tensor([0, 1, 3, 4, 5]), tensor([1, 3, 4, 5, 6]))
     """
-    require_fraction("random_boundaries", n_in, n_out)
-    device = rng.device
-    steps = 1 + (torch.arange(n_out, device=device) < n_in - n_out).long()  # twos, then ones
-    mixed = steps[torch.randperm(n_out, generator=rng, device=device)]  # (n_out,)
-    return torch.cat([steps.new_zeros(1), mixed.cumsum(dim=0)])  # (n_out + 1,) FMP.2
-
-
-def largest_along(x, region, axis):
-    """Largest value of x from first to last along one axis, for each region (first, last).
-
-    Slide 95.
-
-    >>> region = torch.tensor([0, 1]), torch.tensor([1, 2])
-    >>> largest_along(torch.tensor([5.0, 1.0, 7.0]), region, 0)
-    tensor([5., 7.])
-    """
-    first, last = region
-    out = x.index_select(axis, first)
-    for further in range(1, int((last - first).max()) + 1):
-        out = torch.maximum(out, x.index_select(axis, torch.minimum(first + further, last)))
-    return out
+    require_fraction("pooling_regions", n_in, n_out)
+    if pool_param.get("kind", "pseudo-random") == "random":
+        steps = 1 + (torch.arange(n_out, device=rng.device) < n_in - n_out).long()  # twos, ones
+        mixed = steps[torch.randperm(n_out, generator=rng, device=rng.device)]
+        a = torch.cat([steps.new_zeros(1), mixed.cumsum(dim=0)])  # (n_out + 1,) FMP.2
+    else:
+        u = torch.rand((), generator=rng, device=rng.device, dtype=torch.float64).item()
+        a = pooling_boundaries(n_in, n_out, u).to(rng.device)
+    last = a[1:] if pool_param.get("overlapping", False) else a[1:] - 1
+    return a[:-1], last.clip(max=n_in - 1)  # (n_out,) FMP.3
 
 
 @validated(x="N C H W", pool_param=FMP_PARAM)
@@ -571,24 +565,13 @@ def fractional_max_pool_forward(x, pool_param, rng):
               [10., 12., 14.],
               [20., 22., 24.]]]])
     """
-    kind = pool_param.get("kind", "pseudo-random")
-    overlapping = pool_param.get("overlapping", False)
-    sizes = zip(x.shape[2:], (pool_param["height"], pool_param["width"]), strict=True)
-    regions = []  # of the rows, of the columns: the first of each region, and the last
-    for n_in, n_out in sizes:
-        if kind == "random":
-            a = random_boundaries(n_in, n_out, rng)
-        else:
-            u = torch.rand((), generator=rng, device=rng.device, dtype=torch.float64).item()
-            a = pooling_boundaries(n_in, n_out, u)
-        last = a[1:] if overlapping else a[1:] - 1
-        region = a[:-1], last.clip(max=n_in - 1)  # FMP.3
-        regions.append(tuple(index.to(x.device) for index in region))
-
-    rows, cols = regions
-    out = [largest_along(largest_along(image, rows, 1), cols, 2) for image in x]
-    out = torch.stack(out)  # (N, C, height, width) FMP.4, an image at a time fits the cache
-    return out, (x, out, regions)
+    rows = pooling_regions(x.shape[2], pool_param["height"], pool_param, rng)
+    cols = pooling_regions(x.shape[3], pool_param["width"], pool_param, rng)
+    bands = [x[:, :, a : b + 1].amax(dim=2) for a, b in zip(*rows, strict=True)]
+    x_rows = torch.stack(bands, dim=2)  # (N, C, height, W)
+    out = [x_rows[..., a : b + 1].amax(dim=3) for a, b in zip(*cols, strict=True)]
+    out = torch.stack(out, dim=3)  # (N, C, height, width) FMP.4
+    return out, (x, out, rows, cols)
 
 
 @validated(dout="N C height width")
@@ -613,7 +596,7 @@ def fractional_max_pool_backward(dout, cache):
               [0., 1., 1.],
               [0., 1., 1.]]]])
     """
-    x, out, ((top, bottom), (left, right)) = cache
+    x, out, (top, bottom), (left, right) = cache
     dx = torch.zeros_like(x)
     open_regions = torch.ones_like(out, dtype=bool)  # whose largest value has not been met yet
     for i, j in itertools.product(range(3), repeat=2):  # a region has at most 3 rows and columns

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from implementations import Implementation, relative_difference
 
 from cs231n_lib.gradcheck import numerical_gradient
-from cs231n_lib.regularization import in_numpy, in_torch
+from cs231n_lib.regularization import in_numpy, in_torch, tuned
 
 IMPLEMENTATIONS = [
     Implementation("NumPy", in_numpy),
@@ -249,8 +249,10 @@ def test_boundaries_rise_by_one_or_two_from_end_to_end(impl, data):
     n_out = data.draw(st.integers(2, 40))
     n_in = data.draw(st.integers(n_out + 1, 2 * n_out - 1))
     u = data.draw(st.floats(0, 1, exclude_max=True))
-    drawn = impl.random_boundaries(n_in, n_out, source(impl, data.draw(st.integers(0, 1000))))
-    for a in (impl.pooling_boundaries(n_in, n_out, u), drawn):
+    rng = source(impl, data.draw(st.integers(0, 1000)))
+    first, last = impl.pooling_regions(n_in, n_out, {"kind": "random"}, rng)
+    assert (first[1:] == last[:-1] + 1).all()
+    for a in (impl.pooling_boundaries(n_in, n_out, u), np.append(first, last[-1] + 1)):
         assert len(a) == n_out + 1 and a[0] == 0 and a[-1] == n_in
         assert set(np.diff(a).tolist()) == {1, 2}
 
@@ -260,7 +262,8 @@ def test_how_many_sequences_there_are():
     pseudo = {tuple(in_numpy.pooling_boundaries(16, 11, u)) for u in np.linspace(0, 0.999, 3000)}
     assert len(pseudo) == 11
     rng = np.random.default_rng(0)
-    random = {tuple(in_numpy.random_boundaries(16, 11, rng)) for _ in range(20_000)}
+    param = {"kind": "random"}
+    random = {(*in_numpy.pooling_regions(16, 11, param, rng)[0], 16) for _ in range(20_000)}
     assert len(random) == math.comb(11, 5) == 462
     assert pseudo < random
 
@@ -371,6 +374,21 @@ def test_the_mean_of_many_draws_is_the_expectation(impl, overlapping):
     assert abs(out[0, 0] - expected).max() < binomial_margin(draws)
     one = impl.fractional_max_pool_forward(x, param, source(impl, 0))[0]
     assert abs(one[0, 0] - expected).max() > binomial_margin(draws), "noise that the mean removes"
+
+
+@for_both
+@pytest.mark.parametrize("overlapping", [False, True])
+@pytest.mark.parametrize("kind", ["pseudo-random", "random"])
+def test_the_tuned_form_is_the_readable_one(impl, overlapping, kind):
+    x = np.random.default_rng(0).normal(size=(3, 2, 9, 14))
+    param = {"height": 6, "width": 8, "kind": kind, "overlapping": overlapping}
+    fast = Implementation("tuned", tuned, impl.tensors)
+    for seed in range(5):
+        ours, cache = impl.fractional_max_pool_forward(x, param, source(impl, seed))
+        theirs, other = fast.fractional_max_pool_forward(x, param, source(impl, seed))
+        assert (ours == theirs).all() and ours.std() > 0
+        dx, again = (impl.fractional_max_pool_backward(ours, c) for c in (cache, other))
+        assert (dx == again).all()
 
 
 def test_the_shape_is_that_of_the_built_in():
@@ -532,7 +550,7 @@ BAD = [
     ("dropconnect_inference", lambda: (*layer(0), 0.5, 0, None), ValueError, "samples must be a"),
     ("pooling_boundaries", lambda: (16, 8, 0.5), ValueError, "choose n_out from 9 to 15"),
     ("pooling_boundaries", lambda: (16, 11, 1.0), ValueError, "u must be at least 0 and below 1"),
-    ("random_boundaries", lambda: (16, 16, None), ValueError, "must lie between 1 and 2"),
+    ("pooling_regions", lambda: (16, 16, {}, None), ValueError, "must lie between 1 and 2"),
     (
         "fractional_max_pool_forward",
         lambda: (np.ones((1, 1, 4, 4)), {"height": 3, "width": 3, "kind": "any"}, None),
