@@ -18,6 +18,9 @@ DRAWN = "((fan_in, fan_out), generator=rng, device=rng.device)"
 TO_TORCH = {
     "rng.standard_normal((fan_in, fan_out))": f"torch.randn{DRAWN}",
     "rng.random((fan_in, fan_out))": f"torch.rand{DRAWN}",
+    "rng.random(x.shape, dtype=np.float32)": "torch.rand(x.shape, generator=rng, device=x.device)",
+    "kept / x.dtype.type(p)": "kept.to(x.dtype) / p",
+    "kept / x.dtype.type": "kept.to(x.dtype) / ",
     ", dtype=float).astype(x.dtype)": ")",  # PyTorch sums well in single precision
     "np.": "torch.",
     "axis=": "dim=",

@@ -327,23 +327,23 @@ def separating_products(p):
 # ---------------------------------------------------------------------------------- wiring
 
 
-def train_regularized(net, batches, val, lam, learning_rate, epochs):
-    """Train a network with an L2 penalty on its weights, and noise in training only.
+def train_regularized(net, batches, val, penalty, learning_rate, epochs):
+    """Train a network with a penalty on its weights, and noise in training only.
 
     Args:
         net: has `train()` and `eval()`, which switch the noise on and off; `params`, a dict
             {name: array} of the live parameters, to be changed in place;
             `loss_and_gradients(x, y)`, the data loss and {name: gradient}; `accuracy(x, y)`.
-            Weights are the parameters whose name ends in ".w"; biases are not penalized.
+            Weights are the parameters whose name ends in ".w"; nothing else is penalized.
         batches: list of the (x, y) of an epoch, to be used in this order in every epoch.
         val: (x, y) of the validation data.
-        lam: strength λ of the penalty, Σ over all weights of all layers; learning_rate: of plain
-            gradient descent.
+        penalty: function of the weights W of one layer; returns its penalty and the gradient dW.
+        learning_rate: of plain gradient descent.
         epochs: how many, at least one.
 
     Returns:
-        losses: (epochs · number of batches,) data loss plus penalty before each step;
-        accuracies: (epochs,) on the validation data after each epoch.
+        losses: (epochs · number of batches,) data loss plus all penalties, before each step;
+        accuracies: (epochs,) on the validation data, after each epoch.
 
     Slides 70, 82–83.
 
@@ -351,20 +351,22 @@ def train_regularized(net, batches, val, lam, learning_rate, epochs):
     >>> from cs231n_lib.layers.network import Affine, Network
     >>> data, net = digits(), Network([Affine(64, 10, np.random.default_rng(0))])
     >>> batches, val = [(data.x_train, data.y_train)] * 20, (data.x_val, data.y_val)
-    >>> losses, accuracies = train_regularized(net, batches, val, 1e-3, 0.3, 2)
+    >>> losses, accuracies = train_regularized(
+    ...     net, batches, val, lambda W: l2_penalty(W, 1e-3), learning_rate=0.3, epochs=2
+    ... )
     >>> losses.shape, bool(losses[-1] < losses[0]), accuracies.shape
     ((40,), True, (2,))
     """
     losses, accuracies = [], []
     for _ in range(epochs):
-        net.train()  # Drop.3
+        net.train()
         for x, y in batches:
             loss, gradients = net.loss_and_gradients(x, y)
             for name, w in net.params.items():
                 dw = gradients[name]
                 if name.endswith(".w"):
-                    penalty, dpenalty = l2_penalty(w, lam)  # Ridge.1
-                    loss, dw = loss + penalty, dw + dpenalty
+                    R, dR = penalty(w)
+                    loss, dw = loss + R, dw + dR
                 w -= learning_rate * dw
             losses.append(loss)
         net.eval()

@@ -362,7 +362,9 @@ def test_training_with_a_penalty_is_gradient_descent_with_weight_decay():
         ],
         lr=0.2,
     )
-    losses, accuracies = in_numpy.train_regularized(net, batches, batches[0], 0.05, 0.2, 2)
+    losses, accuracies = in_numpy.train_regularized(
+        net, batches, batches[0], lambda W: in_numpy.l2_penalty(W, 0.05), 0.2, 2
+    )
     for _ in range(2):
         for x, y in batches:
             optimizer.zero_grad()
@@ -385,7 +387,7 @@ def test_noise_is_on_in_training_and_off_at_validation():
         loss_and_gradients=lambda x, y: (modes.append("step") or 0.0, {}),
         accuracy=lambda x, y: modes.append("score") or 0.5,
     )
-    in_numpy.train_regularized(net, [(None, None)] * 2, (None, None), 0.1, 0.1, 2)
+    in_numpy.train_regularized(net, [(None, None)] * 2, (None, None), None, 0.1, 2)
     assert modes == ["train", "step", "step", "eval", "score"] * 2
 
 
