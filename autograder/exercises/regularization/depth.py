@@ -9,14 +9,8 @@ import numpy as np
 from autograder.checking.judge import same_dtype
 from autograder.checking.scenarios import afterwards
 from autograder.checking.spec import Check
-from autograder.exercises.regularization.noise import (
-    PRECISION,
-    exercise,
-    margin,
-    outcome_check,
-    precision,
-    randomness_check,
-)
+from autograder.exercises.regularization.noise import PRECISION, precision, randomness_check
+from autograder.exercises.regularization.shared import exercise, outcome_check, share_bound
 
 P = 0.7
 SHAPE = (6, 4, 6)  # as many examples as columns: a mask along the wrong axis fits too
@@ -149,9 +143,9 @@ def _survivors(given, answers):
     moved = (np.abs(outs - given["x"]) > 1e-9).any(axis=(1, 2))
     there = (np.abs(outs) > 0).any(axis=(1, 2))  # where x is gone as well, nothing was kept
     share = (moved & there).mean()
-    if abs(share - P) < margin(MANY):
+    if abs(share - P) < share_bound(MANY):
         return 0
-    if abs(share - (1 - P)) < margin(MANY):
+    if abs(share - (1 - P)) < share_bound(MANY):
         return 2
     return {1.0: 3, 0.0: 4}.get(share, 5)
 
@@ -405,7 +399,7 @@ def _rates(given, answers):
         return 1
     p = 1 - np.arange(1, DEPTH + 1) / DEPTH * (1 - P_LAST)  # 0.8, 0.6, 0.4, 0.2
     step = (1 - P_LAST) / DEPTH
-    seen, room = kept.mean(axis=0), margin(ROWS)
+    seen, room = kept.mean(axis=0), share_bound(ROWS)
     choices = {0: p, 2: p[::-1], 4: p - step, 5: p + step, 6: 1 - p}
     if np.ptp(seen) < 2 * room:
         return 3

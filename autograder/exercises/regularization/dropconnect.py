@@ -12,13 +12,12 @@ import numpy as np
 from autograder.checking.judge import same_dtype
 from autograder.checking.scenarios import separation
 from autograder.checking.spec import Check
-from autograder.exercises.regularization.noise import (
-    PRECISION,
+from autograder.exercises.regularization.noise import PRECISION, precision, randomness_check
+from autograder.exercises.regularization.shared import (
+    FALSE_ALARM,
     exercise,
-    margin,
     outcome_check,
-    precision,
-    randomness_check,
+    share_bound,
 )
 
 P = 0.7
@@ -99,7 +98,7 @@ def _share(given, answers):
     masks, _ = decoded(given["x"], given["w"], answers["out"])
     if masks is None:
         return 1
-    share, room = masks.mean(), margin(masks.size)
+    share, room = masks.mean(), share_bound(masks.size)
     if abs(share - P) < room:
         return 0
     if abs(share - (1 - P)) < room:
@@ -341,7 +340,7 @@ MOMENTS = exercise(
 )
 
 MANY, FEW, ROWS = 4000, 25, 300
-QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / 4000) for i in range(4000)])
+QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / 1000) for i in range(1000)])
 
 
 def around_zero(rng, examples=4):
@@ -393,7 +392,7 @@ def _average(given, answers):
     mean, deviation = gaussian(given)
     if out.shape != mean.shape:
         return 1
-    room = deviation * np.sqrt(2 * np.log(2 * mean.size / 1e-10) / MANY) + 1e-3
+    room = deviation * np.sqrt(2 * np.log(2 * mean.size / FALSE_ALARM) / MANY) + 3e-3
     choices = (
         _relu_mean(mean, deviation),
         np.maximum(mean, 0),

@@ -12,13 +12,8 @@ import numpy as np
 from autograder.checking.judge import same_dtype
 from autograder.checking.scenarios import refusal, refuses
 from autograder.checking.spec import Check
-from autograder.exercises.regularization.noise import (
-    PRECISION,
-    exercise,
-    outcome_check,
-    precision,
-    randomness_check,
-)
+from autograder.exercises.regularization.noise import PRECISION, precision, randomness_check
+from autograder.exercises.regularization.shared import exercise, outcome_check
 
 # ------------------------------------------------------------------ boundaries
 
