@@ -1156,6 +1156,17 @@ for (name, shape), numpy_pair in zip(SHAPES.items(), numpy_pairs, strict=True):
 # %% role="exercise" exercise="normalization.torch.batchnorm_backward_alt"
 
 # %% [markdown]
+# ### Exercise: `BatchNorm`, a layer of a network
+#
+# A network asks more of a layer than the right numbers: its optimizer must find gamma and beta,
+# `train()` and `eval()` must switch it, and a saved network must bring its running statistics
+# along. `torch.nn.Module` does most of that, if you tell it what is a parameter
+# (`torch.nn.Parameter`) and what is state that no gradient changes (`register_buffer`). This time
+# autograd finds the backward pass.
+
+# %% role="exercise" exercise="normalization.torch.BatchNorm"
+
+# %% [markdown]
 # ### Exercise: `spatial_batchnorm_forward` in PyTorch
 
 # %% role="exercise" exercise="normalization.torch.spatial_batchnorm_forward"
