@@ -122,7 +122,10 @@ stochastic depth        branches left out        multiplied by p       block of 
 ======================  =======================  ====================  ========================
 """
 
+import math
 from numbers import Integral
+
+import numpy as np
 
 from cs231n_lib.errors import above, whole
 
@@ -170,10 +173,28 @@ DEPTH_PARAM = {
 }
 
 
-def require_fraction(function, n_in, n_out):
-    """Raise ValueError unless n_in / n_out lies between 1 and 2, where regions of 1 and 2 fit."""
-    if not n_out < n_in < 2 * n_out:
+def rows_before(name, value, known):
+    """Rule: the number of rows, or columns, before a pooling; `rows_after` asks for it."""
+    whole(2)(name, value)
+    known[name] = value, name
+
+
+def rows_after(name, value, known):
+    """Rule: fewer rows than `n_in` before, and more than half of them: regions of 1 and 2 fit."""
+    whole(2)(name, value)
+    n_in, _ = known["n_in"]
+    if not value < n_in < 2 * value:
         raise ValueError(
-            f"{function}: n_in / n_out must lie between 1 and 2, got {n_in} / {n_out}; for "
-            f"n_in = {n_in} choose n_out from {n_in // 2 + 1} to {n_in - 1}"
+            f"n_in / {name} must lie between 1 and 2, got {n_in} / {value}; for n_in = {n_in} "
+            f"choose {name} from {n_in // 2 + 1} to {n_in - 1}"
         )
+
+
+def normal_cdf(t):
+    """Return P(z ≤ t) for z from N(0, 1), at each t of an array of any shape.
+
+    >>> import numpy as np
+    >>> normal_cdf(np.array([0.0, 1.96])).round(3)
+    array([0.5  , 0.975])
+    """
+    return np.vectorize(math.erfc, otypes=[t.dtype])(-t / math.sqrt(2)) / 2

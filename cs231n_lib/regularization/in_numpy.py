@@ -6,7 +6,14 @@ import math
 import numpy as np
 
 from cs231n_lib.errors import above, alike, below, validated, whole
-from cs231n_lib.regularization import DEPTH_PARAM, FMP_PARAM, dropout_options, require_fraction
+from cs231n_lib.regularization import (
+    DEPTH_PARAM,
+    FMP_PARAM,
+    dropout_options,
+    normal_cdf,
+    rows_after,
+    rows_before,
+)
 
 # ---------------------------------------------------------------------------------- penalties
 
@@ -498,17 +505,6 @@ def dropconnect_closed_form(x, w, b, p):
     return np.where(sigma > 0, out, mean.clip(0))
 
 
-def normal_cdf(t):
-    """Distribution function of N(0, 1) at t, an array of any shape.
-
-    Slide 94, for the closed form.
-
-    >>> normal_cdf(np.array([0.0, 1.96])).round(3)
-    array([0.5  , 0.975])
-    """
-    return np.vectorize(math.erfc, otypes=[t.dtype])(-t / math.sqrt(2)) / 2
-
-
 @validated(x="N D", w="D M", b="M", p="fraction")
 def dropconnect_mean_network(x, w, b, p):
     """DropConnect and ReLU at test time with averaged weights, as dropout would do it.
@@ -547,7 +543,7 @@ def separating_weights():
 # ---------------------------------------------------------------------------------- pooling
 
 
-@validated(n_in=whole(2), n_out=whole(2), u=below(1))
+@validated(n_in=rows_before, n_out=rows_after, u=below(1))
 def pooling_boundaries(n_in, n_out, u):
     """Pseudo-random boundaries that cut n_in rows into n_out regions of one or two.
 
@@ -566,13 +562,12 @@ def pooling_boundaries(n_in, n_out, u):
     >>> pooling_boundaries(7, 5, 0.5)
     array([0, 2, 3, 4, 6, 7])
     """
-    require_fraction("pooling_boundaries", n_in, n_out)
     k = math.ceil(n_in * u)  # an integer in the place of n_in·u: no ceiling can be rounded wrongly
     ceilings = -(-(n_in * np.arange(n_out + 1) + k) // n_out)  # of (n_in / n_out) (i + u)
     return ceilings - ceilings[0]  # (n_out + 1,) FMP.1
 
 
-@validated(n_in=whole(2), n_out=whole(2), pool_param=FMP_PARAM)
+@validated(n_in=rows_before, n_out=rows_after, pool_param=FMP_PARAM)
 def pooling_regions(n_in, n_out, pool_param, rng):
     """Draw the regions of one axis of fractional max pooling.
 
@@ -596,7 +591,6 @@ def pooling_regions(n_in, n_out, pool_param, rng):
     >>> first, last
     (array([0, 2, 3, 5, 6]), array([2, 3, 5, 6, 6]))
     """
-    require_fraction("pooling_regions", n_in, n_out)
     if pool_param.get("kind", "pseudo-random") == "random":
         steps = 1 + (np.arange(n_out) < n_in - n_out)  # (n_out,) the twos, then the ones
         a = np.append(0, rng.permutation(steps).cumsum())  # (n_out + 1,) FMP.2

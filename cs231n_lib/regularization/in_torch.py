@@ -14,7 +14,8 @@ from cs231n_lib.regularization import (
     FMP_PARAM,
     dropout_options,
     generator_of,
-    require_fraction,
+    rows_after,
+    rows_before,
 )
 
 # ---------------------------------------------------------------------------------- penalties
@@ -437,19 +438,8 @@ def dropconnect_closed_form(x, w, b, p):
     sigma = torch.sqrt(variance)  # (N, M)
     t = mean / torch.where(sigma > 0, sigma, 1)  # (N, M)
     density = torch.exp(-(t**2) / 2) / math.sqrt(2 * math.pi)
-    out = mean * normal_cdf(t) + sigma * density  # (N, M) DC.9
+    out = mean * torch.special.ndtr(t) + sigma * density  # (N, M) DC.9
     return torch.where(sigma > 0, out, mean.clip(0))
-
-
-def normal_cdf(t):
-    """Distribution function of N(0, 1) at t, an array of any shape.
-
-    Slide 94, for the closed form.
-
-    >>> normal_cdf(torch.tensor([0.0, 1.96])).round(decimals=3)
-    tensor([0.5000, 0.9750])
-    """
-    return torch.special.erfc(-t / math.sqrt(2)) / 2
 
 
 @validated(x="N D", w="D M", b="M", p="fraction")
@@ -475,7 +465,7 @@ def dropconnect_mean_network(x, w, b, p):
 # ---------------------------------------------------------------------------------- pooling
 
 
-@validated(n_in=whole(2), n_out=whole(2), u=below(1))
+@validated(n_in=rows_before, n_out=rows_after, u=below(1))
 def pooling_boundaries(n_in, n_out, u):
     """Pseudo-random boundaries that cut n_in rows into n_out regions of one or two.
 
@@ -494,13 +484,12 @@ def pooling_boundaries(n_in, n_out, u):
     >>> pooling_boundaries(7, 5, 0.5)
     tensor([0, 2, 3, 4, 6, 7])
     """
-    require_fraction("pooling_boundaries", n_in, n_out)
     k = math.ceil(n_in * u)  # an integer in the place of n_in·u: no ceiling can be rounded wrongly
     ceilings = -(-(n_in * torch.arange(n_out + 1) + k) // n_out)  # of (n_in / n_out) (i + u)
     return ceilings - ceilings[0]  # (n_out + 1,) FMP.1
 
 
-@validated(n_in=whole(2), n_out=whole(2), pool_param=FMP_PARAM)
+@validated(n_in=rows_before, n_out=rows_after, pool_param=FMP_PARAM)
 def pooling_regions(n_in, n_out, pool_param, rng):
     """Draw the regions of one axis of fractional max pooling.
 
@@ -525,7 +514,6 @@ def pooling_regions(n_in, n_out, pool_param, rng):
     >>> pooling_regions(7, 5, {"overlapping": True}, rng)
     (tensor([0, 1, 3, 4, 5]), tensor([1, 3, 4, 5, 6]))
     """
-    require_fraction("pooling_regions", n_in, n_out)
     if pool_param.get("kind", "pseudo-random") == "random":
         steps = 1 + (torch.arange(n_out, device=rng.device) < n_in - n_out).long()  # twos, ones
         mixed = steps[torch.randperm(n_out, generator=rng, device=rng.device)]

@@ -19,6 +19,7 @@ from autograder.exercises.regularization.shared import (
     outcome_check,
     share_bound,
 )
+from cs231n_lib.regularization import normal_cdf
 
 P = 0.7
 N, D, M = 240, 5, 3
@@ -90,6 +91,9 @@ SHARES = (
     "the share of weights that are kept is that of those to drop",
     "all weights are kept",
     "no weight is kept",
+    "a weight that is gone in one example is gone in all that follow",
+    "the share of weights that are kept is one half, whatever p is",
+    "the share of weights that are kept is that of normal random numbers below p",
     "the share of weights that are kept is another one",
 )
 
@@ -98,12 +102,17 @@ def _share(given, answers):
     masks, _ = decoded(given["x"], given["w"], answers["out"])
     if masks is None:
         return 1
+    falls = np.diff(masks, axis=0)
+    if falls.any() and (falls <= 0).all():
+        return 5
+    for axis in range(3):  # draws that are shared, of which another check asks, count once
+        if (masks == masks.take([0], axis=axis)).all():
+            masks = masks.take([0], axis=axis)
     share, room = masks.mean(), share_bound(masks.size)
-    if abs(share - P) < room:
-        return 0
-    if abs(share - (1 - P)) < room:
-        return 2
-    return {1.0: 3, 0.0: 4}.get(share, 5)
+    if share in (0, 1):
+        return 4 - int(share)
+    shares = {0: P, 2: 1 - P, 6: 0.5, 7: NormalDist().cdf(P)}
+    return next((place for place, s in shares.items() if abs(share - s) < room), 8)
 
 
 OWN_DRAWS = (
@@ -204,6 +213,13 @@ def _dw_by(mask, given):
     return np.einsum("nd,ndm,nm->dm", given["x"], mask * np.ones((N, D, M)), given["dout"])
 
 
+def _some_mask(dx, given):
+    """Say whether every number of dx adds up some of its products."""
+    some = np.array(list(itertools.product((0.0, 1.0), repeat=M)))  # (2^M, M)
+    sums = np.einsum("sm,nm,dm->snd", some, given["dout"], given["w"])
+    return bool((np.abs(sums - dx).min(axis=0) < CLOSE).all())
+
+
 def gradient_check(title, points, key, by):
     """Return the check of the gradient `key`, which `by(mask, inputs)` computes from a mask."""
 
@@ -224,7 +240,7 @@ def gradient_check(title, points, key, by):
             8: everything * P,
         }
         near = (place for place, choice in choices.items() if _near(answers[key], choice))
-        return next(near, 9)
+        return next(near, 9 if key == "dx" and _some_mask(answers[key], given) else 10)
 
     return outcome_check(title, points, GRADIENTS, gradients, outcome, half=(3,))
 
@@ -239,6 +255,7 @@ GRADIENTS = (
     "it is multiplied by p",
     "it is that of a layer with all weights",
     "it is that of a layer with all weights, multiplied by p",
+    "it is that of other weights than those that were kept",
     "it is not that of the weights that were kept",
 )
 
@@ -411,6 +428,7 @@ DRAWS = (
     "out must have shape (N, M)",
     "equal examples get equal outputs: they share their draws, or there are none",
     "the outputs of an example share one draw",
+    "all outputs share one draw",
 )
 
 
@@ -419,11 +437,12 @@ def _draws(given, answers):
     mean, deviation = gaussian(given)
     if out.shape != mean.shape:
         return 1
-    if (out == out[0]).all():
-        return 2
     z = (out - mean) / deviation
     alive = (out > 0).all(axis=1)
-    return 3 if alive.any() and np.ptp(z[alive], axis=1).max() < CLOSE else 0
+    one_column = alive.any() and np.ptp(z[alive], axis=1).max() < CLOSE
+    if (out == out[0]).all():
+        return 4 if one_column else 2
+    return 3 if one_column else 0
 
 
 COUNTS = (
@@ -481,14 +500,15 @@ def _closed_form_far(impl, rng):
 
 
 def _closed_form_certain(impl, rng):
+    """Nothing varies where all weights are kept, or where all inputs are 0; a mean may be 0 too."""
     x, w, b = layer(rng)
-    x[1] = 0
-    sure = {"out with p = 1": impl.dropconnect_closed_form(x.copy(), w, b, 1.0)}
-    return {**sure, "out": impl.dropconnect_closed_form(x, w, b, P)}
+    all_kept = impl.dropconnect_closed_form(x.copy(), w.copy(), b.copy(), 1.0)
+    x[1], b[0] = 0, 0
+    return {"out with p = 1": all_kept, "out of x = 0": impl.dropconnect_closed_form(x, w, b, P)[1]}
 
 
 def _closed_form_precision(impl, rng):
-    call = precision(lambda impl, a: (impl.dropconnect_closed_form(*a, 0.4),), "x w b")
+    call = precision(lambda impl, a: (impl.dropconnect_closed_form(*a, 1.0),), "x w b")
     return call(impl, around_zero(rng))
 
 
@@ -499,9 +519,10 @@ CLOSED_FORM = exercise(
         Check("outputs around 0", 2, _closed_form),
         Check("outputs far from 0", 1, _closed_form_far),
         Check("no variance", 1, _closed_form_certain),
-        Check(PRECISION, 1, _closed_form_precision, same_dtype),
+        Check(f"{PRECISION} (p = 1)", 1, _closed_form_precision, same_dtype),
     ),
     "94",
+    given=(normal_cdf,),
     bonus=True,
 )
 
