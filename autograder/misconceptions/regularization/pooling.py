@@ -291,7 +291,7 @@ BACKWARD = (
         ),
         (
             "the gradient goes to the whole region",
-            "Every number of the region gets the gradient. Which of them does the output depend on?",
+            "Every number of the region gets the gradient. On which does the output depend?",
             fundamental("it has nothing to do with the maximum"),
             ("dx[there] += met * dout[here]", "dx[there] += dout[here]"),
         ),
