@@ -8,7 +8,7 @@ import numpy as np
 from autograder.checking.judge import Expected, matches, same_dtype
 from autograder.checking.scenarios import afterwards
 from autograder.checking.spec import Check, Verdict
-from autograder.exercises.regularization.shared import exercise, type_of
+from autograder.exercises.regularization.shared import exercise, outcome_check, type_of
 
 SHAPE = (3, 5)
 FILTERS = (2, 3, 4, 5)  # weights of a convolution
@@ -288,18 +288,50 @@ def _accuracies(impl, rng):
 
 
 MODES = ("new", "train", "eval")
+STEPS_MODES = (
+    "right",
+    "the network was never told that training begins",
+    "the noise is off in every step",
+    "the noise is on in the first epoch, and off from then on",
+    "the noise is off in some of the steps",
+)
+SCORES_MODES = (
+    "right",
+    "the network was never told that training is over",
+    "the noise is on at validation",
+    "the noise is on at some of the validations",
+)
 
 
-def _modes(of):
-    """Return the scenario that shows in which mode the network was used."""
+def _mode_check(title, points, outcomes, asked, place):
+    """Return the check of the modes in which the network was used, one an entry of `asked`."""
 
     def scenario(impl, rng):
         wired = Wired(rng)
         wired.run(impl, 0.0)
-        asked = wired.modes if of == "steps" else wired.scored
-        return {f"modes of the {of}": np.array([MODES.index(mode) for mode in asked])}
+        return {}, {"modes": np.array([MODES.index(mode) for mode in getattr(wired, asked)])}
 
-    return scenario
+    return outcome_check(title, points, outcomes, scenario, lambda _, raw: place(raw["modes"]))
+
+
+def _place_of_steps(modes):
+    new, train, off = (modes == k for k in range(len(MODES)))
+    if train.size and train.all():
+        return 0
+    if new.any():
+        return 1
+    if off.all():
+        return 2
+    return 3 if train[:BATCHES].all() and off[BATCHES:].all() else 4
+
+
+def _place_of_scores(modes):
+    new, train, off = (modes == k for k in range(len(MODES)))
+    if off.size and off.all():
+        return 0
+    if new.any():
+        return 1
+    return 2 if train.all() else 3
 
 
 # ------------------------------------------------------------------ the exercises
@@ -372,8 +404,8 @@ WIRED = exercise(
             _penalized(("affine1.b", "normalization1.gamma", "affine2.b")),
         ),
         Check("the losses, with the penalties", 2, _losses),
-        Check("noise is on for every step", 1.5, _modes("steps")),
-        Check("noise is off at validation", 1.5, _modes("scores")),
+        _mode_check("noise is on for every step", 1.5, STEPS_MODES, "modes", _place_of_steps),
+        _mode_check("noise is off at validation", 1.5, SCORES_MODES, "scored", _place_of_scores),
         Check("accuracies of the validation data, after each epoch", 1, _accuracies),
     ),
     "70, 82–83",

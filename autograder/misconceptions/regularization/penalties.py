@@ -181,7 +181,7 @@ WRONG_NET = wrong(
     ),
     (
         "no β",
-        "Your penalty is the same for every β.",
+        "Your penalty is the same for every β. Which of its parts does β belong to?",
         (RN, "lam * np.sum(W**2 + np.abs(W))"),
         (DN, "lam * (2 * W + np.sign(W))"),
     ),
