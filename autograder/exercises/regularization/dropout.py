@@ -506,13 +506,23 @@ FORWARD = exercise(
     "Inverted dropout, forward",
     "dropout_forward",
     forward_checks("dropout", (3, 3, 2, 2, 1.5, 0.5, 1, 1)),
-    "82",
+    "71–72, 82",
+    look="""\
+out, cache = dropout_forward(np.ones((4, 8)), {"p": 0.75, "mode": "train", "seed": 0})
+print(out)  # zeros and one other number, no two rows alike
+print(dropout_forward(np.ones((4, 8)), {"p": 0.75, "mode": "test", "seed": 0})[0])  # all ones
+""",
 )
 BACKWARD = exercise(
     "Inverted dropout, backward",
     "dropout_forward dropout_backward",
     backward_checks("dropout", (3, 1.5, 1.5, 1)),
-    "82",
+    "71–72, 82",
+    look="""\
+out, cache = dropout_forward(np.ones((2, 8)), {"p": 0.75, "mode": "train", "seed": 0})
+print(out)
+print(dropout_backward(np.ones((2, 8)), cache))  # zeros in the same places
+""",
 )
 VANILLA_FORWARD = exercise(
     "Vanilla dropout, forward",
@@ -520,6 +530,11 @@ VANILLA_FORWARD = exercise(
     forward_checks("vanilla_dropout", (0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.25)),
     "71–72, 79–81",
     bonus=True,
+    look="""\
+for mode in ("train", "test"):
+    out, cache = vanilla_dropout_forward(np.ones((2, 8)), {"p": 0.75, "mode": mode, "seed": 0})
+    print(out)  # zeros and ones in training, one number at test time
+""",
 )
 VANILLA_BACKWARD = exercise(
     "Vanilla dropout, backward",
@@ -527,6 +542,11 @@ VANILLA_BACKWARD = exercise(
     backward_checks("vanilla_dropout", (0.75, 0.5, 0.5, 0.25)),
     "71–72, 79–81",
     bonus=True,
+    look="""\
+out, cache = vanilla_dropout_forward(np.ones((2, 8)), {"p": 0.75, "mode": "train", "seed": 0})
+print(out)
+print(vanilla_dropout_backward(np.ones((2, 8)), cache))  # zeros in the same places
+""",
 )
 EXPECTATION = exercise(
     "The exact expectation over all masks",
@@ -540,6 +560,11 @@ EXPECTATION = exercise(
         Check("x stays as it was", 1, _unchanged),
     ),
     "75–78",
+    look="""\
+x = np.array([1.0, 2.0])
+print(expectation_over_masks(lambda at: at.sum(), x, 0.5))  # a sum is on average half as large
+print(expectation_over_masks(lambda at: at.sum() ** 2, x, 1.0))  # with p = 1 nothing is dropped
+""",
 )
 SEPARATING = exercise(
     "Kill the bug: a neuron whose mean is not its scaled self",

@@ -341,6 +341,17 @@ L2 = exercise(
     "l2_penalty",
     penalty_checks("l2_penalty", _l1_settings, True, (3, 3, 2)),
     "69–70",
+    small=(
+        "l2_penalty(np.array([2.0]), 1.0)",
+        "l2_penalty(np.array([3.0, -4.0]), 0.1)",
+        "l2_penalty(np.array([[1.0, 0.0], [-2.0, 0.5]]), 0.5)",
+    ),
+    look="""\
+W = np.array([[3.0, -4.0], [0.0, 1.0]])
+penalty, dW = l2_penalty(W, 0.1)
+print(penalty)  # one number; the squares of the weights add up to 26
+print(dW)  # as many numbers as weights, larger for larger weights, 0 where a weight is 0
+""",
 )
 L1 = exercise(
     "L1 penalty",
@@ -351,6 +362,15 @@ L1 = exercise(
     ),
     "69–70",
     bonus=True,
+    small=(
+        "l1_penalty(np.array([2.0]), 1.0)",
+        "l1_penalty(np.array([3.0, -4.0]), 0.1)",
+        "l1_penalty(np.array([[1.0, 0.25], [-2.0, 0.5]]), 0.5)",
+    ),
+    look="""\
+penalty, dW = l1_penalty(np.array([3.0, -4.0, 0.001]), 0.1)
+print(penalty, dW)  # the gradient is as large for the small weight as for the others
+""",
 )
 NET = exercise(
     "Elastic net",
@@ -361,6 +381,15 @@ NET = exercise(
     ),
     "69–70",
     bonus=True,
+    small=(
+        "elastic_net_penalty(np.array([2.0]), 1.0, 0.0)",
+        "elastic_net_penalty(np.array([2.0]), 1.0, 0.5)",
+        "elastic_net_penalty(np.array([3.0, -4.0]), 0.1, 2.0)",
+    ),
+    look="""\
+W = np.array([3.0, -4.0])
+print(elastic_net_penalty(W, 0.1, 0.0))  # with β = 0 it is L1
+""",
 )
 PROX = exercise(
     "L1 by its proximal step",
@@ -371,8 +400,17 @@ PROX = exercise(
         Check("the gradient's step comes first", 1, _prox_order),
         Check("float32 and float64 alike, inputs stay as they were", 1, _prox_types, same_dtype),
     ),
-    "70",
+    "69–70",
     bonus=True,
+    small=(
+        "l1_proximal_step(np.array([1.0]), np.array([0.0]), 0.5, 1.0)",
+        "l1_proximal_step(np.array([0.25, -0.25]), np.array([0.0, 0.0]), 0.5, 1.0)",
+        "l1_proximal_step(np.array([0.5, -2.0]), np.array([2.0, 1.0]), 0.5, 0.5)",
+    ),
+    look="""\
+w, dw = np.array([1.0, -1.0, 0.3]), np.zeros(3)
+print(l1_proximal_step(w, dw, 0.5, 1.0))  # all moved by 0.5 towards zero, and none past it
+""",
 )
 AS_L2 = exercise(
     "Dropout is a penalty, for least squares",
@@ -387,6 +425,16 @@ AS_L2 = exercise(
         Check("float32 stays float32, inputs stay as they were", 1, _l2_types, same_dtype),
     ),
     "73–79",
+    small=(
+        "dropout_as_l2(np.array([[2.0]]), np.array([3.0]), np.array([1.0]), 1.0)",
+        "dropout_as_l2(np.array([[2.0]]), np.array([3.0]), np.array([1.0]), 0.5)",
+        "dropout_as_l2(np.array([[1.0, 2.0]]), np.array([0.0]), np.array([1.0, -1.0]), 0.5)",
+        "dropout_as_l2(np.array([[1.0], [2.0]]), np.array([1.0, 0.0]), np.array([3.0]), 0.8)",
+    ),
+    look="""\
+x, y, w = np.array([[2.0]]), np.array([3.0]), np.array([1.0])
+print(dropout_as_l2(x, y, w, 0.5)[0])  # half of the time (3 - 2)² = 1, half of the time 3² = 9
+""",
 )
 WIRED = exercise(
     "Wire the pipeline",

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from autograder.checking.spec import Misconception
-from autograder.misconceptions.records import ids_of, right, wrong
+from autograder.misconceptions.records import SLIP, fundamental, ids_of, right, wrong
 
 NUMPY, TORCH = {"framework": "numpy"}, {"framework": "torch"}
 KINDS = ("dropout", "vanilla_dropout")
@@ -53,23 +53,27 @@ def everywhere(function):
                 "the seed is not used",
                 "Two calls with the same seed give different masks. Where does your generator get "
                 "its seed?",
+                SLIP,
                 (SEED, "None"),
             ),
             (
                 "one seed for ever",
                 "Every call gives the same mask, whatever seed is asked for: the same units are "
                 "gone for ever.",
+                SLIP,
                 (SEED, "0"),
             ),
             (
                 "an unknown mode passes",
                 'What should happen with a mode such as "tests", a typing error?',
+                SLIP,
                 ('elif mode == "test":', "elif mode:"),
             ),
             (
                 "x is changed",
                 "After the call the caller's x has zeros too. Which of your statements writes into "
                 "it?",
+                SLIP,
                 (OUT, "x *= mask\n    out = x"),
             ),
         ),
@@ -95,11 +99,13 @@ def everywhere(function):
                 "the generator starts again",
                 "A generator that is passed in should go on: your second call gives the mask of "
                 "the first.",
+                SLIP,
                 (SEED, f'__import__("copy").deepcopy({SEED})'),
             ),
             (
                 "out is always float32",
                 "For float64 numbers half of the digits of your output are gone.",
+                SLIP,
                 (OUT, "out = (x * mask).astype(np.float32)"),
             ),
             **NUMPY,
@@ -126,6 +132,7 @@ def everywhere(function):
                 "the generator starts again",
                 "A generator that is passed in should go on: your second call gives the mask of "
                 "the first.",
+                SLIP,
                 (
                     f"generator_of({SEED}, x.device)",
                     f"generator_of({SEED}, x.device).clone_state()",
@@ -134,6 +141,7 @@ def everywhere(function):
             (
                 "out is always float32",
                 "For float64 numbers half of the digits of your output are gone.",
+                SLIP,
                 (OUT, "out = (x * mask).float()"),
             ),
             **TORCH,
@@ -283,7 +291,7 @@ def everywhere_back(function):
             ),
             (
                 "the mask divides",
-                "You divide by a mask that holds zeros. What does a mask do to a number on its way back?",
+                "You divide by a mask that holds zeros. What does a mask do on the way back?",
                 (DX, "dx = dout / mask"),
             ),
             (
@@ -295,6 +303,7 @@ def everywhere_back(function):
                 "dout is changed",
                 "After the call the caller's dout has zeros too. Which of your statements writes "
                 "into it?",
+                SLIP,
                 (DX, "dout *= mask\n    dx = dout"),
             ),
         ),
@@ -428,11 +437,13 @@ WRONG_EXPECTATION = wrong(
         "masks pile up in x",
         "A statement such as x *= m writes into x, and what one mask has set to 0 is gone for all "
         "masks after it.",
+        fundamental("every mask but the first sees an x that is not x"),
         ("function(m * x)", "function(np.multiply(m, x, out=x))"),
     ),
     (
         "x is changed",
         "After the call the caller's x is another one. Which of your statements writes into it?",
+        SLIP,
         ("return expected", "x *= p\n    return expected"),
     ),
 )

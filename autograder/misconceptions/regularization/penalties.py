@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograder.misconceptions.records import right, wrong
+from autograder.misconceptions.records import SLIP, right, wrong
 
 NUMPY, TORCH = {"framework": "numpy"}, {"framework": "torch"}
 
@@ -15,17 +15,20 @@ WRONG_L2 = wrong(
         "the ½ of the usual assignment",
         "Penalty and gradient fit each other, but both are half of the slide's. Which factor does "
         "slide 70 have in front of the sum?",
+        SLIP,
         (R2, "0.5 * lam * np.sum(W**2)"),
         (D2, "lam * W"),
     ),
     (
         "a ½ in the penalty only",
         "Your gradient is that of the slide's penalty, and your penalty is half of that.",
+        SLIP,
         (R2, "0.5 * lam * np.sum(W**2)"),
     ),
     (
         "the 2 of the gradient is missing",
         "Move one weight by a little: by how much does the sum of squares change?",
+        SLIP,
         (D2, "lam * W"),
     ),
     (
@@ -79,12 +82,14 @@ WRONG_L2 = wrong(
     (
         "one sum for each column",
         "The loss is one number, and your penalty has one for each column of W.",
+        SLIP,
         (R2, "lam * np.sum(W**2, axis=0)"),
     ),
     (
         "W is changed",
         "After the call the caller's weights are other ones. Which of your statements writes into "
         "W?",
+        SLIP,
         ("return penalty, dW", "W *= 1 - lam\n    return penalty, dW"),
     ),
 )
@@ -99,11 +104,13 @@ WRONG_L1 = (
             "not a number at 0",
             "A weight that is exactly 0 makes your gradient nan. What does your formula divide by, "
             "and which slopes may |w| have there?",
+            SLIP,
             (D1, "lam * W / np.abs(W)"),
         ),
         (
             "the slope at 0 is too steep",
             "At 0 any slope between those of the two sides will do. Yours is steeper than either.",
+            SLIP,
             (D1, "lam * np.sign(W) + 3 * lam * (W == 0)"),
         ),
         (
@@ -140,12 +147,14 @@ WRONG_L1 = (
         (
             "a ½ as in L2",
             "A ½ in front of a square cancels the 2 of its derivative. What would it cancel here?",
+            SLIP,
             (R1, "0.5 * lam * np.sum(np.abs(W))"),
         ),
         (
             "W is changed",
             "After the call the caller's weights are other ones. Which of your statements writes "
             "into W?",
+            SLIP,
             ("return penalty, dW", "W *= 1 - lam\n    return penalty, dW"),
         ),
     ),
@@ -217,12 +226,14 @@ WRONG_NET = wrong(
         "not a number at 0",
         "A weight that is exactly 0 makes your gradient nan. What does your formula divide by, and "
         "which slopes may |w| have there?",
+        SLIP,
         (DN, "lam * (2 * beta * W + W / np.abs(W))"),
     ),
     (
         "W is changed",
         "After the call the caller's weights are other ones. Which of your statements writes into "
         "W?",
+        SLIP,
         ("return penalty, dW", "W *= 1 - lam\n    return penalty, dW"),
     ),
 )
@@ -291,6 +302,7 @@ WRONG_PROX = wrong(
         "inputs are changed",
         "After the call the caller's gradient is another one. Which of your statements writes into "
         "it?",
+        SLIP,
         (V, "w - learning_rate * dw\n    dw *= 0"),
     ),
 )
@@ -398,6 +410,7 @@ WRONG_AS_L2 = wrong(
         "inputs are changed",
         "After the call the caller's inputs are other ones. Which of your statements writes into "
         "them?",
+        SLIP,
         ("return loss, dw", "x *= p\n    return loss, dw"),
     ),
 )
@@ -452,17 +465,20 @@ WRONG_WIRED = wrong(
     (
         "noise stays on at validation",
         "The validation accuracy is measured with noise on. Who switches it off?",
+        SLIP,
         ("net.eval()", "pass"),
     ),
     (
         "noise stays off after the first epoch",
         "In the first epoch there is noise, and from then on never again. What did the validation "
         "leave behind, and where do you undo it?",
+        SLIP,
         ("net.train()", "net.train() if not accuracies else None"),
     ),
     (
         "noise is never on",
         "Nobody switches the noise on before the first step.",
+        SLIP,
         ("net.train()", "pass"),
     ),
     (
@@ -492,12 +508,14 @@ WRONG_WIRED = wrong(
     (
         "scored on a training batch",
         "Your accuracies are those of a batch that was trained on.",
+        SLIP,
         ("net.accuracy(*val)", "net.accuracy(x, y)"),
     ),
     (
         "scored before the epoch",
         "An accuracy after each epoch is asked for; your first one is that of the untrained "
         "network.",
+        SLIP,
         ("        accuracies.append(net.accuracy(*val))\n", ""),
         ("        net.eval()\n", ""),
         (
@@ -509,6 +527,7 @@ WRONG_WIRED = wrong(
     (
         "one loss an epoch",
         "One loss for each step is asked for, not one for each epoch.",
+        SLIP,
         (
             "            losses.append(loss)\n        net.eval()",
             "        losses.append(loss)\n        net.eval()",
