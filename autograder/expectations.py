@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from autograder.checking.judge import EPS32, Expected, verdict_on
+from autograder.checking.ladder import tags_in, values_of
 from autograder.checking.observe import Fault, Implementation, Seen, observe, observe_check
 from autograder.checking.spec import Check, Exercise
 
@@ -68,6 +69,8 @@ class live:
     def __init__(self, seed_of):
         self.expected = cache(lambda exercise, check: _expect(exercise, check, seed_of))
         self.misconceptions = cache(lambda exercise: _run_misconceptions(exercise, seed_of, self))
+        self.small = cache(_run_small)
+        self.tags = cache(_tags)
 
 
 def reference(exercise: Exercise):
@@ -86,7 +89,12 @@ def _expect(exercise, check, seed_of):
     ]
     noise = {key: max(_distance(r[key], exact[key]) for r in rounded) for key in exact}
     dtypes = {key: str(array.dtype) for key, array in natural.items()}
-    return Expected(exact, dtypes, noise, tuple(_run_variants(exercise, check, seed)))
+    variants = tuple(_run_variants(exercise, check, seed))
+    return Expected(exact, dtypes, noise, variants, _coarsest(exercise))
+
+
+def _coarsest(exercise):
+    return EPS32 if exercise.framework == "torch" else 0.0
 
 
 def _distance(a, b):
@@ -110,6 +118,19 @@ def _arrays(exercise, check, seed, functions, cast=None):
             f"{seen.fault.kind} {seen.fault.text}"
         )
     return seen.arrays
+
+
+def _run_small(exercise):
+    """Return what the reference makes of each small input, as tuples of arrays."""
+    functions = reference(exercise)
+    return tuple(values_of(exercise, functions, program) for program in exercise.small)
+
+
+def _tags(exercise):
+    """Return the equations that the reference of an exercise cites."""
+    from autograder import misconceptions
+
+    return tags_in(misconceptions.reference_source(exercise, exercise.function))
 
 
 def _run_variants(exercise, check, seed):
@@ -167,6 +188,9 @@ def record(exercises, folder: Path, seed_of=public_seed) -> None:
             texts["misconceptions"].append(
                 {"name": known.name, "hint": known.hint, "faults": faults, "wrong": known.wrong}
             )
+        for s, values in enumerate(provider.small(exercise)):
+            _put(arrays, f"small{s}", {str(i): value for i, value in enumerate(values)})
+        texts["tags"] = provider.tags(exercise)
         np.savez_compressed(folder / f"{exercise.grade_id}.npz", **arrays)
         text = json.dumps(texts, indent=1, sort_keys=True, ensure_ascii=False)
         (folder / f"{exercise.grade_id}.json").write_text(text + "\n", encoding="utf-8")
@@ -194,6 +218,8 @@ class recorded:
         self._load = cache(self._read)
         self.expected = cache(self._expected)
         self.misconceptions = cache(self._misconceptions)
+        self.small = cache(self._small)
+        self.tags = cache(self._tags)
 
     def _expected(self, exercise, check):
         texts, arrays = self._load(exercise)
@@ -202,7 +228,8 @@ class recorded:
         variants = tuple(
             (remark, arrays[f"{c}/variant{v}"]) for v, remark in enumerate(text["remarks"])
         )
-        return Expected(arrays[f"{c}/expected"], text["dtypes"], text["noise"], variants)
+        expected = arrays[f"{c}/expected"]
+        return Expected(expected, text["dtypes"], text["noise"], variants, _coarsest(exercise))
 
     def _misconceptions(self, exercise):
         texts, arrays = self._load(exercise)
@@ -215,6 +242,15 @@ class recorded:
             )
             for m, entry in enumerate(texts["misconceptions"])
         )
+
+    def _small(self, exercise):
+        _, arrays = self._load(exercise)
+        entries = (arrays[f"small{s}"] for s in range(len(exercise.small)))
+        return tuple(tuple(e[str(i)] for i in range(len(e))) for e in entries)
+
+    def _tags(self, exercise):
+        texts, _ = self._load(exercise)
+        return tuple(texts["tags"])
 
     def _seen(self, exercise, m, entry, arrays):
         faults = {name: Fault(*fault) for name, fault in entry["faults"].items()}

@@ -1037,6 +1037,16 @@ print(f"PyTorch {torch.__version__} on {device}")
 # %% role="exercise" exercise="optim.torch.sgd_momentum_unscaled"
 
 # %% [markdown]
+# ### Exercise: `Momentum`, an optimizer of networks
+#
+# A network has many parameters, each with a state of its own, and `torch.optim.Optimizer` brings
+# what a training loop expects: groups of parameters with their own settings in
+# `self.param_groups`, a dict for each parameter in `self.state[w]`, and `state_dict()` to save
+# them. What is left to you is one step around the function that you have written.
+
+# %% role="exercise" exercise="optim.torch.Momentum"
+
+# %% [markdown]
 # ### Exercise: `nesterov_lookahead` in PyTorch
 
 # %% role="exercise" exercise="optim.torch.nesterov_lookahead"
@@ -1088,7 +1098,7 @@ def trained_in_torch(make_optimizer, seed=0):
         torch.nn.Linear(32, len(data.classes)),
     ).to(device)
     history = fit_torch(
-        model, data, steps=100, batch_size=64, learning_rate=0.1, rng=np.random.default_rng(seed),
+        model, data, steps=100, batch_size=64, rng=np.random.default_rng(seed),
         optimizer=make_optimizer(model.parameters()), progress=False,
     )  # fmt: skip
     return np.array(history.loss)

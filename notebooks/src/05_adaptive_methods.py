@@ -742,6 +742,16 @@ print(f"PyTorch {torch.__version__} on {device}")
 # %% role="exercise" exercise="optim.torch.adam"
 
 # %% [markdown]
+# ### Exercise: `Adam`, an optimizer of networks
+#
+# A network has many parameters, each with a state of its own, and `torch.optim.Optimizer` brings
+# what a training loop expects: groups of parameters with their own settings in
+# `self.param_groups`, a dict for each parameter in `self.state[w]`, and `state_dict()` to save
+# them. What is left to you is one step around the function that you have written.
+
+# %% role="exercise" exercise="optim.torch.Adam"
+
+# %% [markdown]
 # ### Exercise: `adamw` in PyTorch (bonus)
 
 # %% role="exercise" exercise="optim.torch.adamw"
