@@ -29,6 +29,15 @@ SURVIVAL = exercise(
     "survival_probabilities",
     (Check("the probabilities of 5 and of 24 blocks", 3, _survival),),
     "96",
+    small=(
+        "survival_probabilities(1, 0.5)",
+        "survival_probabilities(2, 0.5)",
+        "survival_probabilities(4, 0.5)",
+        "survival_probabilities(3, 1.0)",
+    ),
+    look="""\
+print(survival_probabilities(4, 0.5))  # four equal steps down from 1; the last one is 0.5
+""",
 )
 
 # ------------------------------------------------------------------ one block
@@ -224,6 +233,11 @@ FORWARD = exercise(
         Check(f"{PRECISION} (p = 1)", 1, _forward_precision, same_dtype),
     ),
     "96",
+    look="""\
+x, branch, rng = np.zeros((6, 2)), np.ones((6, 2)), np.random.default_rng(0)
+for param in ({"p": 0.5}, {"p": 0.5, "mode": "row"}, {"p": 0.5, "training": False}):
+    print(param, stochastic_depth_forward(x, branch, param, rng)[0][:, 0])
+""",
 )  # fmt: skip
 
 # ------------------------------------------------------------------ backward
@@ -329,6 +343,12 @@ BACKWARD = exercise(
         ),
     ),
     "96",
+    look="""\
+x, branch, rng = np.zeros((6, 1)), np.ones((6, 1)), np.random.default_rng(0)
+out, cache = stochastic_depth_forward(x, branch, {"p": 0.5, "mode": "row"}, rng)
+dx, dbranch = stochastic_depth_backward(np.ones((6, 1)), cache)
+print(out.T, dx.T, dbranch.T)  # dx is 1 everywhere, dbranch where the branch was
+""",
 )
 
 # ------------------------------------------------------------------ wire a network
@@ -466,6 +486,11 @@ NETWORK = exercise(
         Check("test time: all blocks, scaled", 1.5, _at_test_time("batch")),
     ),
     "96",
+    look="""\
+blocks, rng = [lambda x: x + 1] * 3, np.random.default_rng(0)  # a whole block makes 2x + 1
+for training in (True, True, False):
+    print(stochastic_depth_network(np.ones((1, 1)), blocks, 0.5, training, "batch", rng))
+""",
 )
 
 EXERCISES = (

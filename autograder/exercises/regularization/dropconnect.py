@@ -187,6 +187,11 @@ FORWARD = exercise(
         Check(f"{PRECISION} (p = 1)", 1, _forward_precision, same_dtype),
     ),
     "94",
+    look="""\
+x, b, rng = np.ones((4, 3)), np.zeros(2), np.random.default_rng(0)
+w = np.array([[1.0, 1.0], [10.0, 10.0], [100.0, 100.0]])
+print(dropconnect_forward(x, w, b, 0.5, rng)[0])  # the digits show which weights were there
+""",
 )  # fmt: skip
 
 # ------------------------------------------------------------------ backward
@@ -314,6 +319,12 @@ BACKWARD = exercise(
         Check(f"{PRECISION} (p = 1)", 1, _backward_precision, same_dtype),
     ),
     "94",
+    look="""\
+x, w, rng = np.ones((1, 3)), np.array([[1.0], [10.0], [100.0]]), np.random.default_rng(1)
+out, cache = dropconnect_forward(x, w, np.zeros(1), 0.5, rng)
+dx, dw, db = dropconnect_backward(np.ones((1, 1)), cache)
+print(out, dx, dw.T, db)  # dx holds what is left of w; dw is 1 where a weight was there
+""",
 )  # fmt: skip
 
 # ------------------------------------------------------------------ the Gaussian at test time
@@ -354,6 +365,16 @@ MOMENTS = exercise(
         Check(PRECISION, 1, _moments_precision, same_dtype),
     ),
     "94",
+    small=(
+        "dropconnect_moments(np.array([[2.0]]), np.array([[3.0]]), np.array([0.0]), 0.5)",
+        "dropconnect_moments(np.array([[2.0]]), np.array([[3.0]]), np.array([1.0]), 0.75)",
+        "dropconnect_moments(np.ones((1, 2)), np.array([[1.0], [-1.0]]), np.array([3.0]), 0.5)",
+        "dropconnect_moments(np.array([[1.0, -2.0]]), np.eye(2) + 0.5, np.zeros(2), 0.25)",
+    ),
+    look="""\
+x, w, b = np.ones((1, 2)), np.array([[1.0], [-1.0]]), np.array([3.0])
+print(dropconnect_moments(x, w, b, 0.5))  # by hand: the four masks give 3, 4, 2 and 3
+""",
 )
 
 MANY, FEW, ROWS = 4000, 25, 300
@@ -486,6 +507,11 @@ INFERENCE = exercise(
         Check(f"{PRECISION} (p = 1)", 1, _inference_precision, same_dtype),
     ),
     "94",
+    look="""\
+x, w, rng = np.ones((1, 2)), np.array([[1.0], [-1.0]]), np.random.default_rng(0)
+for K in (1, 10, 1000):
+    print(K, dropconnect_inference(x, w, np.zeros(1), 0.5, K, rng))  # towards 0.28, not 0
+""",
 )
 
 
@@ -524,6 +550,16 @@ CLOSED_FORM = exercise(
     "94",
     given=(normal_cdf,),
     bonus=True,
+    small=(
+        "dropconnect_closed_form(np.ones((1, 2)), np.array([[1.0], [-1.0]]), np.array([0.0]), 0.5)",
+        "dropconnect_closed_form(np.array([[2.0]]), np.array([[3.0]]), np.array([1.0]), 0.5)",
+        "dropconnect_closed_form(np.array([[2.0]]), np.array([[-3.0]]), np.array([1.0]), 1.0)",
+    ),
+    look="""\
+x, w = np.ones((1, 2)), np.array([[1.0], [-1.0]])
+for b in (-5.0, 0.0, 5.0):  # nearly 0, then some, then nearly the mean itself
+    print(b, dropconnect_closed_form(x, w, np.array([b]), 0.5))
+""",
 )
 
 # ------------------------------------------------------------------ kill the bug
@@ -585,6 +621,11 @@ SEPARATING = exercise(
     ),
     "94",
     given=(squared_sum_variance,),
+    look="""\
+w = separating_weights()
+moments = dropconnect_moments(np.ones((1, len(w))), w, np.zeros(1), 0.5)
+print("right:", moments[1], "theirs:", squared_sum_variance(np.ones((1, len(w))), w, 0.5))
+""",
 )
 
 EXERCISES = (

@@ -39,6 +39,17 @@ BOUNDARIES = exercise(
     "pooling_boundaries",
     (Check("boundaries of several sizes, and several u", 3, _boundaries),),
     "95",
+    small=(
+        "pooling_boundaries(3, 2, 0.5)",
+        "pooling_boundaries(5, 3, 0.1)",
+        "pooling_boundaries(7, 5, 0.5)",
+        "pooling_boundaries(7, 5, 0.9)",
+    ),
+    look="""\
+for u in (0.1, 0.5, 0.9):
+    a = pooling_boundaries(7, 5, u)
+    print(u, a, "steps", np.diff(a))  # from 0 to 7, in steps of one and two
+""",
 )
 
 # ------------------------------------------------------------------ regions
@@ -174,6 +185,11 @@ AXIS = exercise(
     ),
     "95",
     bonus=True,
+    look="""\
+rng = np.random.default_rng(0)
+for param in ({}, {"kind": "random"}, {"overlapping": True}):
+    print(param, *pooling_regions(7, 5, param, rng))  # first rows, last rows
+""",
 )  # fmt: skip
 
 # ------------------------------------------------------------------ forward
@@ -333,6 +349,11 @@ FORWARD = exercise(
     ),
     "95",
     bonus=True,
+    look="""\
+x, rng = np.arange(25.0).reshape(1, 1, 5, 5), np.random.default_rng(0)
+for _ in range(2):  # the lower right corner of each region; the last one is 24
+    print(fractional_max_pool_forward(x, {"height": 3, "width": 3}, rng)[0][0, 0])
+""",
 )
 
 # ------------------------------------------------------------------ backward
@@ -439,6 +460,12 @@ BACKWARD = exercise(
     ),
     "95",
     bonus=True,
+    look="""\
+x, rng = np.arange(9.0).reshape(1, 1, 3, 3), np.random.default_rng(0)
+param = {"height": 2, "width": 2, "overlapping": True}
+out, cache = fractional_max_pool_forward(x, param, rng)
+print(out[0, 0], fractional_max_pool_backward(np.ones((1, 1, 2, 2)), cache)[0, 0])  # sum 4
+""",
 )  # fmt: skip
 
 EXERCISES = (BOUNDARIES, AXIS, FORWARD, BACKWARD)
