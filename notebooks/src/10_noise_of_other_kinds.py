@@ -31,7 +31,7 @@
 # | 1 noise in, average out | nothing | 5 |
 # | 2 weights that come and go | `dropconnect_forward`, `dropconnect_backward`, a prediction | 20 |
 # | 3 which average? | `dropconnect_moments`, `separating_weights`, `dropconnect_inference`, question 1 | 22 |
-# | 4 regions that move | `pooling_boundaries`, question 2 | 10 |
+# | 4 regions that move | `pooling_boundaries`, a prediction, question 2 | 10 |
 # | 5 blocks that come and go | `survival_probabilities`, `stochastic_depth_forward`, `stochastic_depth_backward` | 16 |
 # | 6 wire a network, and remove half of it | `stochastic_depth_network`, a prediction, question 3 | 17 |
 # | **the core** | | **90** |
@@ -385,9 +385,9 @@ print("the mean network's error, by fan-in:", middle[:, 0].round(2))
 # its own, which only more samples make smaller. Does the network care?
 
 # %% role="experiment" uses="dropconnect_forward dropconnect_backward dropconnect_moments dropconnect_inference" claim="inference-hardly-matters" of="float(sampled.mean)" says="-1.5 to 1.5" slide="94"
-draws, infer = np.random.default_rng(0), dropconnect_inference
+infer, sampling = dropconnect_inference, np.random.default_rng(0)
 for net in nets["DropConnect"]:
-    net.layers[2].average = lambda x, w, b: infer(x, w, b, KEEP, 30, draws)
+    net.layers[2].average = lambda x, w, b: infer(x, w, b, KEEP, 30, sampling)
 sampled_accuracy = tested(nets["DropConnect"], noisy)
 sampled = paired(sampled_accuracy, accuracy["DropConnect"], ("30 samples", "the mean network"))
 print(sampled)
@@ -445,7 +445,13 @@ print(sampled)
 # * $u$ added outside of the product; one boundary too few.
 # </details>
 #
-# A detail of a photograph, 16 × 16 pixels, and its regions for three draws:
+# A detail of a photograph, 16 × 16 pixels, and its regions for three draws.
+#
+# **Predict, then run.** All numbers $u$ between 0 and 1 together: how many *different* sequences of
+# boundaries do they give, from 16 rows to 11?
+
+# %% role="predict"
+my_number_of_sequences = None  # your prediction: a whole number
 
 # %% role="experiment" uses="pooling_boundaries" claim="eleven-sequences" of="len(sequences)" says="10.5 to 11.5" slide="95" alt="Three copies of a small grey photograph with grids of 11 by 11 regions; the lines, one or two pixels apart, lie differently in each."
 grey = photograph("camera").astype(float)[100:228, 190:318] / 255
@@ -459,7 +465,7 @@ plotting.plot_pooling_regions(small, draws)
 plt.suptitle("16 rows, 11 regions: every draw cuts the picture elsewhere")
 plt.show()
 sequences = {tuple(pooling_boundaries(16, 11, u).tolist()) for u in np.arange(0.0005, 1, 0.001)}
-print(f"different boundaries from 16 to 11: {len(sequences)}")
+predicted(my_number_of_sequences, len(sequences), "sequences")
 
 # %% [markdown]
 # At test time there is no formula for the mean: one tries several draws and averages what the network
@@ -618,7 +624,7 @@ class Deep:
             self.b[l] -= rate * dbranch.sum(axis=1, keepdims=True)
         self.first -= rate * x.mT @ dh
 
-    def train(self, sets, steps=600, batch=50, rate=0.1):
+    def train(self, sets, steps=500, batch=50, rate=0.1):
         """Train every network on its own data."""
         rngs = [np.random.default_rng(seed) for seed in SEEDS]
         for t in range(steps):
