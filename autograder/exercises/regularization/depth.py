@@ -9,7 +9,7 @@ import numpy as np
 from autograder.checking.judge import same_dtype
 from autograder.checking.scenarios import afterwards
 from autograder.checking.spec import Check
-from autograder.exercises.regularization.noise import PRECISION, precision, randomness_check
+from autograder.exercises.regularization.noise import CLOSE, PRECISION, precision, randomness_check
 from autograder.exercises.regularization.shared import exercise, outcome_check, share_bound
 
 P = 0.7
@@ -117,11 +117,11 @@ def _mode(mode):
 
 
 def _only(q, *values):
-    return bool((np.abs(q[..., None] - values).min(axis=-1) < 1e-9).all())
+    return bool((np.abs(q[..., None] - values).min(axis=-1) < CLOSE).all())
 
 
 def _constant(q, axes):
-    return bool(np.ptp(q, axis=axes).max() < 1e-9)
+    return bool(np.ptp(q, axis=axes).max() < CLOSE)
 
 
 SURVIVORS = (
@@ -152,7 +152,7 @@ def _survivors(given, answers):
         return 1
     places = []
     for outs, x in pairs:
-        moved = (np.abs(outs - x) > 1e-9).reshape(len(outs), -1).any(axis=1)
+        moved = (np.abs(outs - x) > CLOSE).reshape(len(outs), -1).any(axis=1)
         there = (np.abs(outs) > 0).reshape(len(outs), -1).any(axis=1)  # else x is gone as well
         places.append(_place_of_share((moved & there).mean(), len(outs)))
     batch, rows = places
@@ -190,7 +190,7 @@ def _scaled(given, answers):
     if outs.shape != (CALLS, *SHAPE):
         return 1
     q = shares(given, outs)
-    kept = q[np.abs(q) > 1e-9]
+    kept = q[np.abs(q) > CLOSE]
     if kept.size == 0:
         return 4
     places = {1 / P: 0, 1.0: 2, P: 3}
@@ -275,7 +275,7 @@ def _along_identity(given, answers):
         return 1
     q = shares(given, answers["out"]) if answers["out"].shape == dout.shape else np.nan * dout
     choices = {0: dout, 2: q * dout, 3: P * dout, 4: (1 + q) * dout}
-    near = (p for p, choice in choices.items() if np.abs(dx - choice).max() < 1e-9)
+    near = (p for p, choice in choices.items() if np.abs(dx - choice).max() < CLOSE)
     return next(near, 5)
 
 
@@ -304,11 +304,11 @@ def branch_check(title, points, allowed, **options):
         if not _constant(q, (1,)):
             return 1
         ratio = dbranch / dout
-        if np.abs(ratio - q).max() < 1e-9:
+        if np.abs(ratio - q).max() < CLOSE:
             return 0 if _only(q, *allowed) else 3
         if _only(ratio, 1.0):
             return 4
-        if np.abs(ratio - P * q).max() < 1e-9:
+        if np.abs(ratio - P * q).max() < CLOSE:
             return 5
         return 6 if _only(ratio, 0.0, *allowed) else 7
 
@@ -407,7 +407,7 @@ def rows(impl, rng):
 def survivors(out):
     """Return (examples, blocks) which of them were there, or None."""
     whole = np.round(out)
-    if (np.abs(out - whole) > 1e-9).any() or whole.min() < 0 or whole.max() >= 2**DEPTH:
+    if (np.abs(out - whole) > CLOSE).any() or whole.min() < 0 or whole.max() >= 2**DEPTH:
         return None
     return whole.astype(int).reshape(-1, 1) >> np.arange(DEPTH) & 1
 

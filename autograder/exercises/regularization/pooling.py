@@ -11,7 +11,13 @@ import numpy as np
 
 from autograder.checking.judge import same_dtype
 from autograder.checking.spec import Check
-from autograder.exercises.regularization.noise import PRECISION, precision, randomness_check
+from autograder.exercises.regularization.noise import (
+    CLOSE,
+    PRECISION,
+    near,
+    precision,
+    randomness_check,
+)
 from autograder.exercises.regularization.shared import exercise, outcome_check
 
 # ------------------------------------------------------------------ boundaries
@@ -213,13 +219,16 @@ def options(**more):
 
 def regions_of(out, width):
     """Return ((first, last) of rows, of columns) that the two ramps show, or None."""
-    last, first = (np.divmod(np.abs(channel), width) for channel in out[0, :2])
+    ramps = np.abs(out[0, :2])
+    if not near(ramps, np.round(ramps)):
+        return None
+    last, first = (np.divmod(np.round(channel), width) for channel in ramps)
     drawn = []
     for axis in (0, 1):
         ends = []
         for where in (first[axis], last[axis]):
             lines = where if axis == 0 else where.T
-            if (lines != lines[:, :1]).any() or (lines != np.round(lines)).any():
+            if (lines != lines[:, :1]).any():
                 return None
             ends.append(lines[:, 0].astype(int))
         drawn.append(tuple(ends))
@@ -260,16 +269,16 @@ def _maxima(given, answers):
     x, out = given["x"], answers["out"]
     if out.shape != (*SHAPE[:2], *POOLED):
         return 1
-    if (out[:, -1] != out[:, -2]).any():
+    if not near(out[:, -1], out[:, -2]):
         return 2
-    if (out[0, :2] != out[1, :2]).any():
+    if not near(out[0, :2], out[1, :2]):
         return 3
     regions = regions_of(out, SHAPE[3])
     if regions is None:
         return 4
     for i, j, rows, columns in windows(regions):
         region = x[:, :, rows, columns]
-        if not region.size or (out[:, :, i, j] != region.max(axis=(2, 3))).any():
+        if not region.size or not near(out[:, :, i, j], region.max(axis=(2, 3))):
             return 5
     ends = [(first[0], last[-1]) for first, last in regions]
     return 0 if ends == [(0, SHAPE[2] - 1), (0, SHAPE[3] - 1)] else 6
@@ -401,11 +410,11 @@ def gradient_check(title, points, **more):
             gradient = is_largest * dout[:, :, i, j, None, None]
             added[:, :, rows, columns] += gradient
             last[:, :, rows, columns] = np.where(is_largest, gradient, last[:, :, rows, columns])
-        if np.abs(dx - added).max() < 1e-9:
+        if np.abs(dx - added).max() < CLOSE:
             return 0
-        if np.abs(dx - last).max() < 1e-9:
+        if np.abs(dx - last).max() < CLOSE:
             return 3
-        return 4 if np.abs(dx[added == 0]).max(initial=0) > 1e-9 else 5
+        return 4 if np.abs(dx[added == 0]).max(initial=0) > CLOSE else 5
 
     return outcome_check(title, points, GRADIENTS, both_passes(**more), outcome)
 
@@ -429,8 +438,8 @@ def _ties(given, answers):
     shared, copied = True, True
     for i, j, rows, columns in windows(regions):
         tied, whole = dx[:, 2:, rows, columns], dout[:, 2:, i, j]
-        shared &= bool(np.abs(tied.sum(axis=(2, 3)) - whole).max() < 1e-9 and tied.min() >= 0)
-        copied &= bool(np.abs(tied - whole[..., None, None]).max() < 1e-9)
+        shared &= bool(np.abs(tied.sum(axis=(2, 3)) - whole).max() < CLOSE and tied.min() >= 0)
+        copied &= bool(np.abs(tied - whole[..., None, None]).max() < CLOSE)
     return 0 if shared else 3 if copied else 4
 
 
