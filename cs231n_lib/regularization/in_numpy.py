@@ -18,8 +18,8 @@ from cs231n_lib.regularization import (
 # ---------------------------------------------------------------------------------- penalties
 
 
-@validated(W="...", lam="nonnegative")
-def l2_penalty(W, lam):
+@validated(W="...", reg="nonnegative")
+def l2_penalty(W, reg):
     """L2 penalty on weights, λ·ΣW², and its gradient.
 
     There is no ½ in it, as on the slide; with the ½ of the usual assignment, λ has to be twice as
@@ -27,7 +27,7 @@ def l2_penalty(W, lam):
 
     Args:
         W: weights of one layer, of any shape.
-        lam: strength λ, 0 or more.
+        reg: strength λ, 0 or more.
 
     Returns:
         penalty: a number, to be added to the loss; dW: like W, to be added to the gradient.
@@ -41,18 +41,18 @@ def l2_penalty(W, lam):
     >>> float(penalty), dW
     (2.5, array([ 0.6, -0.8]))
     """
-    penalty = lam * np.sum(W**2)  # Ridge.1
-    dW = 2 * lam * W  # Ridge.1
+    penalty = reg * np.sum(W**2)  # Ridge.1
+    dW = 2 * reg * W  # Ridge.1
     return penalty, dW
 
 
-@validated(W="...", lam="nonnegative")
-def l1_penalty(W, lam):
+@validated(W="...", reg="nonnegative")
+def l1_penalty(W, reg):
     """L1 penalty on weights, λ·Σ|W|, and a gradient of it.
 
     Args:
         W: weights of one layer, of any shape.
-        lam: strength λ, 0 or more.
+        reg: strength λ, 0 or more.
 
     Returns:
         penalty: a number, to be added to the loss; dW: like W. Where a weight is 0, any slope from
@@ -67,18 +67,18 @@ def l1_penalty(W, lam):
     >>> float(penalty), dW
     (3.5, array([ 0.5, -0.5,  0. ]))
     """
-    penalty = lam * np.sum(np.abs(W))  # Lasso.1
-    dW = lam * np.sign(W)  # Lasso.1
+    penalty = reg * np.sum(np.abs(W))  # Lasso.1
+    dW = reg * np.sign(W)  # Lasso.1
     return penalty, dW
 
 
-@validated(W="...", lam="nonnegative", beta="nonnegative")
-def elastic_net_penalty(W, lam, beta):
+@validated(W="...", reg="nonnegative", beta="nonnegative")
+def elastic_net_penalty(W, reg, beta):
     """Elastic net, λ·Σ(β·W² + |W|), and a gradient of it.
 
     Args:
         W: weights of one layer, of any shape.
-        lam: strength λ, 0 or more.
+        reg: strength λ, 0 or more.
         beta: weight of the squares beside the absolute values, 0 or more.
 
     Returns:
@@ -94,20 +94,20 @@ def elastic_net_penalty(W, lam, beta):
     >>> round(float(penalty), 6), dW.round(6)
     (5.7, array([ 1.3, -1.7]))
     """
-    penalty = lam * np.sum(beta * W**2 + np.abs(W))  # Net.1
-    dW = lam * (2 * beta * W + np.sign(W))  # Net.1
+    penalty = reg * np.sum(beta * W**2 + np.abs(W))  # Net.1
+    dW = reg * (2 * beta * W + np.sign(W))  # Net.1
     return penalty, dW
 
 
-@validated(w=alike("w"), dw=alike("w"), learning_rate="positive", lam="nonnegative")
-def l1_proximal_step(w, dw, learning_rate, lam):
+@validated(w=alike("w"), dw=alike("w"), learning_rate="positive", reg="nonnegative")
+def l1_proximal_step(w, dw, learning_rate, reg):
     """Gradient descent with an L1 penalty, by its proximal step: weights become exactly 0.
 
     Args:
         w: weights, of any shape.
         dw: like w, the gradient of the data loss alone, without the penalty.
         learning_rate: length α of the step.
-        lam: strength λ of the penalty.
+        reg: strength λ of the penalty.
 
     Returns:
         next_w: like w, new. First comes the step along −dw; then each weight moves by α·λ towards
@@ -122,7 +122,7 @@ def l1_proximal_step(w, dw, learning_rate, lam):
     array([ 0.5, -0.5,  0. ])
     """
     v = w - learning_rate * dw  # Prox.1
-    next_w = np.sign(v) * np.clip(np.abs(v) - learning_rate * lam, 0, None)  # Prox.2
+    next_w = np.sign(v) * np.clip(np.abs(v) - learning_rate * reg, 0, None)  # Prox.2
     return next_w
 
 

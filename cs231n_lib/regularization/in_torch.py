@@ -21,8 +21,8 @@ from cs231n_lib.regularization import (
 # ---------------------------------------------------------------------------------- penalties
 
 
-@validated(W="...", lam="nonnegative")
-def l2_penalty(W, lam):
+@validated(W="...", reg="nonnegative")
+def l2_penalty(W, reg):
     """L2 penalty on weights, λ·ΣW², and its gradient.
 
     There is no ½ in it, as on the slide; with the ½ of the usual assignment, λ has to be twice as
@@ -30,7 +30,7 @@ def l2_penalty(W, lam):
 
     Args:
         W: weights of one layer, of any shape.
-        lam: strength λ, 0 or more.
+        reg: strength λ, 0 or more.
 
     Returns:
         penalty: a number, to be added to the loss; dW: like W, to be added to the gradient.
@@ -44,18 +44,18 @@ def l2_penalty(W, lam):
     >>> float(penalty), dW
     (2.5, tensor([ 0.6000, -0.8000]))
     """
-    penalty = lam * torch.sum(W**2)  # Ridge.1
-    dW = 2 * lam * W  # Ridge.1
+    penalty = reg * torch.sum(W**2)  # Ridge.1
+    dW = 2 * reg * W  # Ridge.1
     return penalty, dW
 
 
-@validated(W="...", lam="nonnegative")
-def l1_penalty(W, lam):
+@validated(W="...", reg="nonnegative")
+def l1_penalty(W, reg):
     """L1 penalty on weights, λ·Σ|W|, and a gradient of it.
 
     Args:
         W: weights of one layer, of any shape.
-        lam: strength λ, 0 or more.
+        reg: strength λ, 0 or more.
 
     Returns:
         penalty: a number, to be added to the loss; dW: like W. Where a weight is 0, any slope from
@@ -70,18 +70,18 @@ def l1_penalty(W, lam):
     >>> float(penalty), dW
     (3.5, tensor([ 0.5000, -0.5000,  0.0000]))
     """
-    penalty = lam * torch.sum(torch.abs(W))  # Lasso.1
-    dW = lam * torch.sign(W)  # Lasso.1
+    penalty = reg * torch.sum(torch.abs(W))  # Lasso.1
+    dW = reg * torch.sign(W)  # Lasso.1
     return penalty, dW
 
 
-@validated(W="...", lam="nonnegative", beta="nonnegative")
-def elastic_net_penalty(W, lam, beta):
+@validated(W="...", reg="nonnegative", beta="nonnegative")
+def elastic_net_penalty(W, reg, beta):
     """Elastic net, λ·Σ(β·W² + |W|), and a gradient of it.
 
     Args:
         W: weights of one layer, of any shape.
-        lam: strength λ, 0 or more.
+        reg: strength λ, 0 or more.
         beta: weight of the squares beside the absolute values, 0 or more.
 
     Returns:
@@ -97,20 +97,20 @@ def elastic_net_penalty(W, lam, beta):
     >>> round(float(penalty), 6), dW
     (5.7, tensor([ 1.3000, -1.7000]))
     """
-    penalty = lam * torch.sum(beta * W**2 + torch.abs(W))  # Net.1
-    dW = lam * (2 * beta * W + torch.sign(W))  # Net.1
+    penalty = reg * torch.sum(beta * W**2 + torch.abs(W))  # Net.1
+    dW = reg * (2 * beta * W + torch.sign(W))  # Net.1
     return penalty, dW
 
 
-@validated(w=alike("w"), dw=alike("w"), learning_rate="positive", lam="nonnegative")
-def l1_proximal_step(w, dw, learning_rate, lam):
+@validated(w=alike("w"), dw=alike("w"), learning_rate="positive", reg="nonnegative")
+def l1_proximal_step(w, dw, learning_rate, reg):
     """Gradient descent with an L1 penalty, by its proximal step: weights become exactly 0.
 
     Args:
         w: weights, of any shape.
         dw: like w, the gradient of the data loss alone, without the penalty.
         learning_rate: length α of the step.
-        lam: strength λ of the penalty.
+        reg: strength λ of the penalty.
 
     Returns:
         next_w: like w, new. First comes the step along −dw; then each weight moves by α·λ towards
@@ -125,7 +125,7 @@ def l1_proximal_step(w, dw, learning_rate, lam):
     tensor([ 0.5000, -0.5000,  0.0000])
     """
     v = w - learning_rate * dw  # Prox.1
-    next_w = torch.sign(v) * torch.clip(torch.abs(v) - learning_rate * lam, 0, None)  # Prox.2
+    next_w = torch.sign(v) * torch.clip(torch.abs(v) - learning_rate * reg, 0, None)  # Prox.2
     return next_w
 
 

@@ -29,17 +29,17 @@ def through_the_mask(dout, mask):
     return dout * mask
 
 
-def weight_decay(W, lam):
+def weight_decay(W, reg):
     """The penalty of which SGD's weight decay is the gradient: one step from W with rate 1."""
     parameter = torch.nn.Parameter(W.clone())
     parameter.grad = torch.zeros_like(W)
-    torch.optim.SGD([parameter], lr=1.0, weight_decay=2 * lam).step()
-    return lam * torch.linalg.vector_norm(W) ** 2, W - parameter.detach()
+    torch.optim.SGD([parameter], lr=1.0, weight_decay=2 * reg).step()
+    return reg * torch.linalg.vector_norm(W) ** 2, W - parameter.detach()
 
 
-def soft_threshold(w, dw, learning_rate, lam):
+def soft_threshold(w, dw, learning_rate, reg):
     """PyTorch's soft threshold, after the step."""
-    return torch.nn.functional.softshrink(w - learning_rate * dw, learning_rate * lam)
+    return torch.nn.functional.softshrink(w - learning_rate * dw, learning_rate * reg)
 
 
 BUILT_INS = {

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
 from cs231n_lib.gradcheck import check_gradients, numerical_gradient
-from cs231n_lib.regularization import generator_of, in_numpy, in_torch
+from cs231n_lib.regularization import generator_of, in_numpy, in_torch, modules
 
 KINDS = ("dropout", "vanilla_dropout")
 SIGMAS = 6.5
@@ -197,6 +197,30 @@ def test_errors_say_what_is_wrong(kind, param, message):
         x = np.ones((2, 3)) if module is in_numpy else torch.ones(2, 3)
         with pytest.raises((TypeError, ValueError), match=f"{kind}_forward: {message}|{message}"):
             pair(kind, module)[0](x, param)
+
+
+# ------------------------------------------------------------------ the layer
+
+
+@pytest.mark.parametrize("p", [0.0, 0.2, 0.7])
+def test_the_layer_keeps_to_the_law_of_pytorchs_own(p):
+    x = torch.from_numpy(inputs((200, 100))).requires_grad_()
+    for layer in (modules.Dropout(p, seed=3), torch.nn.Dropout(p)):
+        torch.manual_seed(0)
+        out = layer(x)
+        kept = out != 0
+        torch.testing.assert_close(out[kept], (x / (1 - p))[kept])
+        spread = math.sqrt(x.numel() * p * (1 - p))
+        assert abs(int(kept.sum()) - (1 - p) * x.numel()) <= SIGMAS * spread
+        (gradient,) = torch.autograd.grad(out.sum(), x)
+        torch.testing.assert_close(gradient, out.detach() / x.detach())
+        assert torch.equal(layer.eval()(x), x)
+
+
+def test_the_layer_says_what_it_is_and_refuses_to_drop_all():
+    assert repr(modules.Dropout(0.2)) == "Dropout(p=0.2)"
+    with pytest.raises(ValueError, match=r"Dropout: p must be at least 0 and below 1, got 1"):
+        modules.Dropout(1)
 
 
 # ------------------------------------------------------------------ the exact expectation

@@ -183,7 +183,7 @@ def test_types_stay_and_inputs_too(name, module):
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: in_numpy.l2_penalty(np.ones(3), -0.1), "lam must be at least 0, got -0.1"),
+        (lambda: in_numpy.l2_penalty(np.ones(3), -0.1), "reg must be at least 0, got -0.1"),
         (lambda: in_numpy.l1_penalty([1.0], 0.1), "W must be a NumPy array or a PyTorch tensor"),
         (lambda: in_numpy.l2_penalty(np.ones(3, int), 0.1), "W must hold floats"),
         (

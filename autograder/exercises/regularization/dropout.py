@@ -203,6 +203,7 @@ def _still(right):
     return (
         "right",
         NO_ARRAY,
+        "all is 0 at test time",
         "some units are 0 at test time: it is still random",
         *(f"at test time units are multiplied by {name}, not by {right}" for name in others),
         "units are not all multiplied by the same number at test time",
@@ -224,8 +225,9 @@ def _test_time_check(kind, points, right, of="forward"):
         if not _usable(out, x.shape):
             return 1
         if (out == 0).any():
-            return 2
-        return _factor_place(out / x, float(inputs["p"]), right)
+            return 3 if out.any() else 2
+        place = _factor_place(out / x, float(inputs["p"]), right)
+        return place and place + 1
 
     names = {"forward": "test mode", "backward": "in test mode"}
     return outcome_check(names[of], points, _still(right), scenario, place)
@@ -331,6 +333,7 @@ def _gradients(right):
         "no gradient comes through",
         "the gradient comes through dropped units too, as it is",
         "the gradient comes through dropped units too",
+        "the gradient comes through dropped units, and through no other",
         "the gradient does not come through the units that were kept",
         *(f"the gradient is multiplied by {name}, not by {right}" for name in others),
         "the gradient is not multiplied by the same number everywhere",
@@ -348,9 +351,9 @@ def _gradient_place(out, dout, dx, p, right):
     if through.all() and not kept.all():
         return 3 if np.allclose(dx, dout) else 4
     if (kept != through).any():
-        return 5
+        return 5 if (kept ^ through).all() else 6
     place = _factor_place(dx[through] / dout[through], p, right)
-    return place and place + 3
+    return place and place + 4
 
 
 def _backward_check(kind, points, right, calls, title):
@@ -505,7 +508,7 @@ def _mean_by_binary_numbers(a):
 FORWARD = exercise(
     "Inverted dropout, forward",
     "dropout_forward",
-    forward_checks("dropout", (3, 3, 2, 2, 1.5, 0.5, 1, 1)),
+    forward_checks("dropout", (3, 3, 2, 2, 1.5, 0.5, 1.5, 0.5)),
     "71–72, 82",
     look="""\
 out, cache = dropout_forward(np.ones((4, 8)), {"p": 0.75, "mode": "train", "seed": 0})

@@ -113,18 +113,18 @@ def _prox_descent(impl, rng):
 
 def _prox_shrinks(impl, rng):
     """Weights near zero, in the first row far from it, and no gradient."""
-    rate, lam = _prox_settings(rng)
-    w = rate * lam * rng.uniform(0.2, 0.9, SHAPE) * rng.choice((-1, 1), SHAPE)
+    rate, reg = _prox_settings(rng)
+    w = rate * reg * rng.uniform(0.2, 0.9, SHAPE) * rng.choice((-1, 1), SHAPE)
     w[0] *= 8
-    return {"next_w": impl.l1_proximal_step(w, 0 * w, rate, lam)}
+    return {"next_w": impl.l1_proximal_step(w, 0 * w, rate, reg)}
 
 
 def _prox_order(impl, rng):
     """Weights that the gradient brings to the other side of zero, or away from it."""
-    rate, lam = _prox_settings(rng)
-    w = rate * lam * rng.uniform(0.3, 0.7, SHAPE) * rng.choice((-1, 1), SHAPE)
-    dw = lam * rng.uniform(3, 5, SHAPE) * rng.choice((-1, 1), SHAPE)
-    return {"next_w": impl.l1_proximal_step(w, dw, rate, lam)}
+    rate, reg = _prox_settings(rng)
+    w = rate * reg * rng.uniform(0.3, 0.7, SHAPE) * rng.choice((-1, 1), SHAPE)
+    dw = reg * rng.uniform(3, 5, SHAPE) * rng.choice((-1, 1), SHAPE)
+    return {"next_w": impl.l1_proximal_step(w, dw, rate, reg)}
 
 
 def _prox_types(impl, rng):
