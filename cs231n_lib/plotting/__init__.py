@@ -11,6 +11,7 @@ from cs231n_lib.plotting.foundations import (
     plot_unit_states,
 )
 from cs231n_lib.plotting.generalization import plot_noise_ball, plot_results, plot_stopping
+from cs231n_lib.plotting.noise import plot_averaged_passes, plot_pooling_regions
 from cs231n_lib.plotting.normalization import (
     plot_computation_graph,
     plot_normalization_axes,
@@ -57,6 +58,7 @@ __all__ = [
     "animate_trajectories",
     "landscapes",
     "plot_activation_functions",
+    "plot_averaged_passes",
     "plot_batch_sizes",
     "plot_computation_graph",
     "plot_curves",
@@ -74,6 +76,7 @@ __all__ = [
     "plot_normalization_axes",
     "plot_photographs",
     "plot_point_clouds",
+    "plot_pooling_regions",
     "plot_ranking",
     "plot_rate_finder",
     "plot_results",
