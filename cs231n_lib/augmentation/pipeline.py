@@ -80,5 +80,5 @@ class Epochs:
 
     def __iter__(self):
         epoch, self.epoch = self.epoch, self.epoch + 1
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.size)
-        return iter([(epoch, int(number)) for number in order])
+        rng = np.random.default_rng([self.seed, epoch, self.size])  # no example has this number
+        return iter([(epoch, int(number)) for number in rng.permutation(self.size)])
