@@ -326,13 +326,14 @@ def affine_warp(x, matrices):
     array([0., 0., 1.])
     """
     N, H, W = x.shape[:3]
-    inverse, t = np.linalg.inv(matrices[:, :, :2]), matrices[:, :, 2]
-    centre = np.array([(W - 1) / 2, (H - 1) / 2])
-    z = np.stack(np.meshgrid(np.arange(W), np.arange(H)), axis=-1) - centre  # (H, W, 2)
-    moved = z.reshape(1, -1, 2) - t[:, None, :]  # (N, H·W, 2)
-    source = moved @ inverse.transpose(0, 2, 1) + centre  # Warp.2
-    source = source.reshape(N, H, W, 2)
-    return bilinear(x, source[..., 1], source[..., 0])
+    inverse = np.linalg.inv(matrices[:, :, :2])
+    a, b, c, d = inverse.reshape(N, 4, 1, 1).transpose(1, 0, 2, 3)  # each (N, 1, 1)
+    t_x, t_y = matrices[:, :, 2].T[:, :, None, None]  # each (N, 1, 1)
+    z_x = np.arange(W, dtype=matrices.dtype)[None, :] - (W - 1) / 2  # (1, W)
+    z_y = np.arange(H, dtype=matrices.dtype)[:, None] - (H - 1) / 2  # (H, 1)
+    columns = a * (z_x - t_x) + b * (z_y - t_y) + (W - 1) / 2  # (N, H, W) Warp.2
+    rows = c * (z_x - t_x) + d * (z_y - t_y) + (H - 1) / 2
+    return bilinear(x, rows, columns)
 
 
 @on_floats
@@ -354,11 +355,11 @@ def lens_distortion(x, k):
     array([1.   , 1.125, 2.   , 2.875, 3.   ])
     """
     H, W = x.shape[1:3]
-    y, x_ = (H - 1) / 2, (W - 1) / 2  # the centre
-    down, across = np.arange(H)[:, None] - y, np.arange(W)[None, :] - x_
-    squares = (down**2 + across**2) / (y**2 + x_**2)  # (H, W) |z|² / R²
-    factor = 1 + k[:, None, None] * squares  # (N, H, W) Lens.1
-    return bilinear(x, y + factor * down, x_ + factor * across)
+    z_x = np.arange(W)[None, :] - (W - 1) / 2  # (1, W)
+    z_y = np.arange(H)[:, None] - (H - 1) / 2  # (H, 1)
+    squares = z_x**2 + z_y**2  # (H, W) |z|², at most R²
+    factor = 1 + k[:, None, None] * squares / squares.max()  # (N, H, W) Lens.1
+    return bilinear(x, factor * z_y + (H - 1) / 2, factor * z_x + (W - 1) / 2)
 
 
 # ---------------------------------------------------------------------------------- beyond

@@ -330,12 +330,14 @@ def affine_warp(x, matrices):
     tensor([0., 0., 1.])
     """
     N, H, W = len(x), *x.shape[2:]
-    inverse, t = torch.linalg.inv(matrices[:, :, :2]), matrices[:, :, 2]
-    down, across = (torch.arange(side, device=x.device) - (side - 1) / 2 for side in (H, W))
-    z = torch.stack(torch.meshgrid(across, down, indexing="xy"), dim=-1)  # (H, W, 2)
-    moved = z.to(t.dtype).reshape(1, -1, 2) - t[:, None, :]  # (N, H·W, 2)
-    source = (moved @ inverse.transpose(1, 2)).reshape(N, H, W, 2)  # Warp.2
-    return bilinear_tensor(x, source[..., 1] + (H - 1) / 2, source[..., 0] + (W - 1) / 2)
+    inverse = torch.linalg.inv(matrices[:, :, :2])
+    a, b, c, d = inverse.reshape(N, 4, 1, 1).transpose(0, 1)  # each (N, 1, 1)
+    t_x, t_y = matrices[:, :, 2].T[:, :, None, None]  # each (N, 1, 1)
+    z_x = torch.arange(W, device=x.device)[None, :] - (W - 1) / 2  # (1, W)
+    z_y = torch.arange(H, device=x.device)[:, None] - (H - 1) / 2  # (H, 1)
+    columns = a * (z_x - t_x) + b * (z_y - t_y) + (W - 1) / 2  # (N, H, W) Warp.2
+    rows = c * (z_x - t_x) + d * (z_y - t_y) + (H - 1) / 2
+    return bilinear_tensor(x, rows, columns)
 
 
 @on_floats
@@ -357,12 +359,11 @@ def lens_distortion(x, k):
     tensor([1.0000, 1.1250, 2.0000, 2.8750, 3.0000])
     """
     H, W = x.shape[2:]
-    y, x_ = (H - 1) / 2, (W - 1) / 2  # the centre
-    down = torch.arange(H, device=x.device)[:, None] - y
-    across = torch.arange(W, device=x.device)[None, :] - x_
-    squares = (down**2 + across**2) / (y**2 + x_**2)  # (H, W) |z|² / R²
-    factor = 1 + k[:, None, None] * squares  # (N, H, W) Lens.1
-    return bilinear_tensor(x, y + factor * down, x_ + factor * across)
+    z_x = torch.arange(W, device=x.device)[None, :] - (W - 1) / 2  # (1, W)
+    z_y = torch.arange(H, device=x.device)[:, None] - (H - 1) / 2  # (H, 1)
+    squares = z_x**2 + z_y**2  # (H, W) |z|², at most R²
+    factor = 1 + k[:, None, None] * squares / squares.max()  # (N, H, W) Lens.1
+    return bilinear_tensor(x, factor * z_y + (H - 1) / 2, factor * z_x + (W - 1) / 2)
 
 
 # ---------------------------------------------------------------------------------- beyond
