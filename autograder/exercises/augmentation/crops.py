@@ -1,0 +1,364 @@
+"""Flips, crops and scales: slides 87–89."""
+
+import numpy as np
+
+from autograder.checking.judge import same_dtype
+from autograder.checking.scenarios import separation
+from autograder.checking.spec import Check
+from autograder.exercises.augmentation.shared import (
+    PRECISION,
+    RIGHT,
+    SHAPE,
+    a_generator,
+    by_chance,
+    count_is_likely,
+    exercise,
+    generator_check,
+    photographs,
+    precision_check,
+    same_shape,
+)
+from cs231n_lib.sampling import bilinear
+
+# ------------------------------------------------------------------ horizontal flip
+
+P = 0.3
+
+
+def _flipped_with(p, shape):
+    def scenario(impl, rng):
+        return {"out": impl.horizontal_flip(photographs(rng, shape), p, rng)}
+
+    return scenario
+
+
+def _many_flips(impl, rng):
+    x = photographs(rng, (1500, 2, 3, 1))
+    return {"_x": x, "__out": impl.horizontal_flip(x.copy(), P, rng)}
+
+
+FLIPS = (
+    RIGHT,
+    SHAPE,
+    "some images are neither as they were nor mirrored",
+    "all images are mirrored, or none is: they share one draw",
+    "too many images are mirrored",
+    "too few images are mirrored",
+    "images in one half of the batch are mirrored, and in the other not",
+)
+
+
+def _which_flipped(arrays):
+    x, out = arrays["_x"], arrays.get("__out")
+    if not same_shape(arrays):
+        return FLIPS[1]
+    still, mirrored = (np.isclose(out, v).all(axis=(1, 2, 3)) for v in (x, x[:, :, ::-1]))
+    n, count = len(x), int(mirrored.sum())
+    if not (still | mirrored).all():
+        return FLIPS[2]
+    if count in (0, n):
+        return FLIPS[3]
+    if not count_is_likely(count, n, P):
+        return FLIPS[4] if count > n * P else FLIPS[5]
+    halves = mirrored[: n // 2].sum(), mirrored[n // 2 :].sum()
+    return RIGHT if all(count_is_likely(half, n // 2, P) for half in halves) else FLIPS[6]
+
+
+FLIP = exercise(
+    "Horizontal flips",
+    "horizontal_flip",
+    (
+        Check("p = 1: every image is mirrored", 1.5, _flipped_with(1.0, (3, 4, 5, 2))),
+        Check("p = 0: no image is", 0.5, _flipped_with(0.0, (3, 4, 5, 2))),
+        by_chance("p = 0.3: every image has its own draw", 2.5, _many_flips, _which_flipped, FLIPS),
+        generator_check("horizontal_flip", 0.75, lambda: (0.5,)),
+        precision_check("horizontal_flip", 0.75, lambda dtype: (1.0, a_generator())),
+    ),
+    "87",
+)
+
+# ------------------------------------------------------------------ pad and crop
+
+
+def _cropped(shape, pad):
+    def tried(impl, rng):
+        x = photographs(rng, shape)
+        return {"_x": x, "_pad": np.array(pad), "__out": impl.pad_crop(x.copy(), pad, rng)}
+
+    return tried
+
+
+def _places(arrays, fill=None):
+    """Return (N, 2·pad + 1, 2·pad + 1): at which places the window of each image may lie.
+
+    Where `fill` is None, what lies outside of the image may be anything.
+    """
+    x, out, pad = arrays["_x"], arrays["__out"], int(arrays["_pad"])
+    widths = ((0, 0), (pad, pad), (pad, pad), (0, 0))
+    inside = np.pad(np.ones_like(x), widths)
+    padded = np.pad(x, widths) if fill in (None, "zeros") else np.pad(x, widths, mode=fill)
+    H, W = x.shape[1:3]
+    found = np.zeros((len(x), 2 * pad + 1, 2 * pad + 1), bool)
+    for r in range(2 * pad + 1):
+        for s in range(2 * pad + 1):
+            window = (slice(None), slice(r, r + H), slice(s, s + W))
+            same = np.isclose(out, padded[window])
+            if fill is None:
+                same |= inside[window] == 0
+            found[:, r, s] = same.all(axis=(1, 2, 3))
+    return found
+
+
+WINDOWS = (
+    RIGHT,
+    SHAPE,
+    "what lies outside of the image repeats its border",
+    "what lies outside of the image mirrors it",
+    "what leaves the image on one side comes in on the other",
+    "what lies outside of the image is not 0",
+    "some outputs are no window of the padded image",
+)
+
+
+def _is_window(arrays):
+    if not same_shape(arrays):
+        return WINDOWS[1]
+    if _places(arrays, "zeros").any(axis=(1, 2)).all():
+        return RIGHT
+    for mode, said in zip(("edge", "reflect", "wrap", None), WINDOWS[2:6], strict=True):
+        if _places(arrays, mode).any(axis=(1, 2)).all():
+            return said
+    return WINDOWS[6]
+
+
+REACHED = (
+    RIGHT,
+    SHAPE,
+    "some outputs are no window of the padded image",
+    "all images of the batch are cut at the same place",
+    "rows and columns always move by the same number",
+    "the windows never move up or down",
+    "the windows never move left or right",
+    "the last row and the last column are never reached",
+    "the first row and the first column are never reached",
+    "some places are never reached",
+    "some places come far too often",
+)
+
+
+def _reaches(arrays):
+    if not same_shape(arrays):
+        return REACHED[1]
+    found = _places(arrays)
+    if not found.any(axis=(1, 2)).all():
+        return REACHED[2]
+    counts = found.sum(axis=0)  # every image has one place: its pixels are all different
+    if (counts > 0).all():
+        likely = all(count_is_likely(c, len(found), 1 / counts.size) for c in counts.ravel())
+        return RIGHT if likely else REACHED[10]
+    return REACHED[_how_unreached(counts > 0)]
+
+
+def _how_unreached(reached):
+    """Return the place in REACHED of what a table (rows, columns) of reached places shows."""
+    if reached.sum() == 1:
+        return 3
+    if np.array_equal(reached, np.eye(len(reached), dtype=bool)):
+        return 4
+    rows, columns = reached.any(axis=1), reached.any(axis=0)
+    if rows.sum() == 1 or columns.sum() == 1:
+        return 5 if rows.sum() == 1 else 6
+    for missing, place in ((-1, 7), (0, 8)):
+        rest = np.delete(np.delete(reached, missing, 0), missing, 1)
+        if not rows[missing] and not columns[missing] and rest.all():
+            return place
+    return 9
+
+
+PAD_CROP = exercise(
+    "Pad, and cut out a random window",
+    "pad_crop",
+    (
+        by_chance(
+            "each output is a window of the padded image", 2, _cropped((40, 5, 4, 3), 2),
+            _is_window, WINDOWS,
+        ),
+        by_chance(
+            "every image has its own place, and every place is reached", 2.5,
+            _cropped((2000, 4, 3, 1), 1), _reaches, REACHED,
+        ),
+        generator_check("pad_crop", 0.75, lambda: (2,)),
+        precision_check(
+            "pad_crop", 0.75, lambda dtype: (0, a_generator()), lambda dtype: (2, a_generator())
+        ),
+    ),
+    "88",
+)  # fmt: skip
+
+# ------------------------------------------------------------------ resize
+
+
+def _resized(shape, L):
+    def scenario(impl, rng):
+        return {"out": impl.resize_short_side(photographs(rng, shape, 0.0, 1.0), L)}
+
+    return scenario
+
+
+def _sizes(impl, rng):
+    """Observe heights and widths only: wide images, high ones, and a square."""
+    sizes = []
+    for by in ((1, 2), (3, 1), (1, 1), (2, 1)):
+        short, L = rng.integers(3, 9, 2)
+        shape = (1, *(int(short) * side for side in by), 2)
+        sizes += impl.resize_short_side(photographs(rng, shape), int(L)).shape[1:3]
+    return {"heights and widths": np.array(sizes)}
+
+
+RESIZE = exercise(
+    "Resize the short side",
+    "resize_short_side",
+    (
+        Check("the new height and width", 2, _sizes),
+        Check("wide images, made larger", 2, _resized((2, 4, 12, 3), 6)),
+        Check("high images, made smaller", 2, _resized((2, 15, 5, 3), 4)),
+        Check("the size that they have already", 1, _resized((2, 4, 8, 3), 4)),
+        precision_check("resize_short_side", 1, lambda dtype: (8,), shape=(2, 4, 8, 3)),
+    ),
+    "88–89",
+)
+
+# ------------------------------------------------------------------ kill the bug
+
+SMALLER = 4  # the short side to which the student's image is resized
+
+
+def corner_resize(x, L):
+    """Somebody's resize: row i of the new image is row i·H/H' of the old one."""
+    H, W = x.shape[1:3]
+    H_new, W_new = (round(L * side / min(H, W)) for side in (H, W))
+    rows = np.arange(H_new) * H / H_new
+    columns = np.arange(W_new) * W / W_new
+    return bilinear(x, rows[:, None], columns[None, :])
+
+
+IMAGE_OUTCOMES = (
+    "right and wrong differ",
+    "x must have shape (1, H, W, 1) with 8 to 64 rows and columns",
+    "x must hold floats from 0 to 1",
+    "x must be its own mirror image, left to right and top to bottom",
+    "your own resize_short_side does not keep this mirror image one",
+    "the wrong resize keeps the symmetry of this image: it is the same everywhere",
+    "the wrong resize keeps the symmetry of this image, or nearly",
+)
+
+
+def _asymmetry(x):
+    return max(np.abs(x - x[:, ::-1]).max(), np.abs(x - x[:, :, ::-1]).max())
+
+
+def _unfair_image(x):
+    if x.ndim != 4 or x.shape[0] != 1 or x.shape[3] != 1:
+        return 1
+    if not all(8 <= side <= 64 for side in x.shape[1:3]):
+        return 1
+    if x.dtype.kind != "f" or not ((x >= 0) & (x <= 1)).all():
+        return 2
+    return 3 if _asymmetry(x) > 0 else 0
+
+
+def _image_outcome(x, own):
+    if own is None or own.ndim != 4 or own.size == 0 or _asymmetry(own) > 1e-6:
+        return 4
+    if _asymmetry(corner_resize(x, SMALLER)) >= 0.2:
+        return 0
+    return 5 if np.ptp(x) == 0 else 6
+
+
+SEPARATING = exercise(
+    "Kill the bug: an image for the resize that starts at the corner",
+    "resize_short_side separating_image",
+    (
+        separation(
+            "your image tells right from wrong",
+            2,
+            IMAGE_OUTCOMES,
+            find=lambda impl: impl.separating_image(),
+            own=lambda impl, x: impl.resize_short_side(x, SMALLER),
+            unfair=_unfair_image,
+            outcome=_image_outcome,
+        ),
+    ),
+    "88–89",
+    given=(corner_resize,),
+)
+
+# ------------------------------------------------------------------ ten crops
+
+
+def _flat(crops):
+    """Return crops with their pixels in one row, for their two sides are equally long."""
+    return crops.reshape(*crops.shape[:2], -1) if crops.ndim > 2 else crops
+
+
+def _crops(which, shape, size):
+    def scenario(impl, rng):
+        crops = _flat(impl.ten_crop(photographs(rng, shape), size))
+        return {f"crops {which.start + 1} to {which.stop}": crops[:, which]}
+
+    return scenario
+
+
+def _ten_types(impl, rng):
+    single = photographs(rng, (2, 6, 8, 3), dtype=np.float32)
+    double = single.astype(float)
+    return {
+        "crops": _flat(impl.ten_crop(single, 4)),
+        "crops of float64 x": _flat(impl.ten_crop(double, 4)),
+        "x after the call": single,
+    }
+
+
+TEN = exercise(
+    "Ten crops",
+    "ten_crop",
+    (
+        Check("the four corners", 1.5, _crops(slice(0, 4), (3, 6, 9, 2), 4)),
+        Check("the centre, with an even margin", 1, _crops(slice(4, 5), (3, 6, 8, 2), 4)),
+        Check("the mirror images", 1.5, _crops(slice(5, 10), (3, 6, 8, 2), 4)),
+        Check("the centre, with an odd margin", 0.5, _crops(slice(4, 5), (3, 7, 9, 2), 4)),
+        Check(PRECISION, 0.5, _ten_types, same_dtype),
+    ),
+    "89",
+)
+
+# ------------------------------------------------------------------ the average
+
+CLASSES = 6
+
+
+def _averaged(sharpness, shape):
+    def scenario(impl, rng):
+        crops = photographs(rng, shape, 0.0, 1.0)
+        weights = sharpness * rng.normal(size=(int(np.prod(shape[2:])), CLASSES))
+
+        def predict(x):
+            scores = np.sin(5 * x.reshape(len(x), -1)) @ weights  # no line
+            p = np.exp(scores - scores.max(axis=1, keepdims=True))
+            return p / p.sum(axis=1, keepdims=True)
+
+        return {"probabilities": impl.average_over_crops(crops, predict)}
+
+    return scenario
+
+
+AVERAGE = exercise(
+    "Average over crops",
+    "average_over_crops",
+    (
+        Check("one image", 1, _averaged(0.5, (1, 5, 3, 2, 1))),
+        Check("several images", 1.5, _averaged(0.5, (4, 3, 2, 5, 1))),
+        Check("crops that contradict each other", 1.5, _averaged(6.0, (4, 5, 3, 2, 1))),
+    ),
+    "89",
+)

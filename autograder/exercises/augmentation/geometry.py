@@ -1,0 +1,154 @@
+"""Translation, rotation, stretching, shearing and lens distortion: slide 92."""
+
+import numpy as np
+
+from autograder.checking.judge import same_dtype
+from autograder.checking.spec import Check
+from autograder.exercises.augmentation.shared import (
+    PRECISION,
+    exercise,
+    photographs,
+    precision_check,
+)
+
+N = 5
+H, W = 6, 9  # of the images that are warped
+
+# ------------------------------------------------------------------ matrices
+
+
+def _parameters(rng, *changed):
+    """Return angle, stretch, shear and shift: those that are named random, the others neutral."""
+    drawn = {
+        "angle": rng.uniform(20, 160, N) * rng.choice((-1, 1), N),
+        "stretch": rng.uniform([0.5, 1.2], [0.8, 1.9], (N, 2)),
+        "shear": rng.uniform(0.2, 0.9, N),
+        "shift": rng.uniform([1, -3], [3, -1], (N, 2)),
+    }
+    neutral = {"stretch": np.ones((N, 2))}
+    return [
+        value if key in changed else neutral.get(key, np.zeros_like(value))
+        for key, value in drawn.items()
+    ]
+
+
+def _matrices(*changed):
+    def scenario(impl, rng):
+        return {"matrices": impl.affine_matrices(*_parameters(rng, *changed))}
+
+    return scenario
+
+
+def _matrix_types(impl, rng):
+    double = _parameters(rng, "shift")
+    single = [value.astype(np.float32) for value in double]
+    return {
+        "matrices": impl.affine_matrices(*single),
+        "matrices of float64": impl.affine_matrices(*double),
+        "shift after the call": single[3],
+    }
+
+
+MATRICES = exercise(
+    "Matrices that stretch, shear, rotate and shift",
+    "affine_matrices",
+    (
+        Check("rotation alone", 1.25, _matrices("angle")),
+        Check("stretching alone", 0.75, _matrices("stretch")),
+        Check("shearing alone", 0.75, _matrices("shear")),
+        Check("shifting alone", 0.5, _matrices("shift")),
+        Check(
+            "stretched, then sheared, then rotated", 1.25, _matrices("angle", "stretch", "shear")
+        ),
+        Check(PRECISION, 0.5, _matrix_types, same_dtype),
+    ),
+    "92",
+)
+
+# ------------------------------------------------------------------ warp
+
+
+def _turns(degrees):
+    """Return (N, 2, 2) matrices that turn by these angles."""
+    cos, sin = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    return np.array([[cos, -sin], [sin, cos]]).transpose(2, 0, 1)
+
+
+def _warped(linear, shift, shape):
+    """Return the scenario of a warp by matrices whose parts are functions of (rng, number)."""
+
+    def scenario(impl, rng):
+        x = photographs(rng, shape, 0.0, 1.0)
+        A, t = linear(rng, shape[0]), shift(rng, shape[0])
+        return {"out": impl.affine_warp(x, np.concatenate([A, t[:, :, None]], axis=2))}
+
+    return scenario
+
+
+def _still(rng, n):
+    return np.tile(np.eye(2), (n, 1, 1))
+
+
+def _no_shift(rng, n):
+    return np.zeros((n, 2))
+
+
+def _whole_shifts(rng, n):
+    return np.tile([2.0, -1.0], (n, 1))
+
+
+def _half_turns(rng, n):
+    return np.tile(-np.eye(2), (n, 1, 1))
+
+
+def _rotations(rng, n):
+    return _turns(rng.uniform(15, 75, n) * rng.choice((-1, 1), n))
+
+
+def _general(rng, n):
+    return _rotations(rng, n) @ np.array([[1.2, 0.5], [0.0, 0.7]])
+
+
+WARP = exercise(
+    "Affine warp",
+    "affine_warp",
+    (
+        Check("a shift by whole pixels", 1.5, _warped(_still, _whole_shifts, (2, H, W, 3))),
+        Check("half a turn, for which there is one centre", 1.5,
+              _warped(_half_turns, _no_shift, (2, H, W, 3))),
+        Check("each image turned by its own angle", 1.5,
+              _warped(_rotations, _no_shift, (4, H, W, 2))),
+        Check("turned, sheared, stretched and shifted", 1.5,
+              _warped(_general, _whole_shifts, (4, H, W, 2))),
+        precision_check(
+            "affine_warp", 1, lambda dtype: (np.tile(np.eye(2, 3, dtype=dtype), (2, 1, 1)),),
+            shape=(2, H, W, 3),
+        ),
+    ),
+    "92",
+)  # fmt: skip
+
+# ------------------------------------------------------------------ lens
+
+
+def _bent(low, high, shape):
+    def scenario(impl, rng):
+        x = photographs(rng, shape, 0.0, 1.0)
+        return {"out": impl.lens_distortion(x, rng.uniform(low, high, shape[0]))}
+
+    return scenario
+
+
+LENS = exercise(
+    "Lens distortion",
+    "lens_distortion",
+    (
+        Check("like a cushion: k below 0", 1, _bent(-0.6, -0.3, (2, H, W, 3))),
+        Check("like a barrel: k above 0", 1, _bent(0.3, 0.6, (4, 7, H, 2))),
+        precision_check(
+            "lens_distortion", 1, lambda dtype: (np.zeros(2, dtype),), shape=(2, H, W, 3)
+        ),
+    ),
+    "92",
+    bonus=True,
+)
