@@ -264,7 +264,7 @@ def _unfair_image(x):
         return 1
     if x.dtype.kind != "f" or not ((x >= 0) & (x <= 1)).all():
         return 2
-    return 3 if _asymmetry(x) > 0 else 0
+    return 3 if _asymmetry(x) > 1e-6 else 0
 
 
 def _image_outcome(x, own):

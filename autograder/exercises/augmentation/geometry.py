@@ -57,9 +57,7 @@ MATRICES = exercise(
         Check("stretching alone", 0.75, _matrices("stretch")),
         Check("shearing alone", 0.75, _matrices("shear")),
         Check("shifting alone", 0.5, _matrices("shift")),
-        Check(
-            "stretched, then sheared, then rotated", 1.25, _matrices("angle", "stretch", "shear")
-        ),
+        Check("all in their order", 1.25, _matrices("angle", "stretch", "shear", "shift")),
         Check(PRECISION, 0.5, _matrix_types, same_dtype),
     ),
     "92",

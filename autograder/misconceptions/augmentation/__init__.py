@@ -5,6 +5,8 @@ from autograder.misconceptions.augmentation import (
     crops,
     geometry,
     pipeline,
+    variants,
+    variants_torch,
 )
 
 MISCONCEPTIONS = (
@@ -13,3 +15,4 @@ MISCONCEPTIONS = (
     *geometry.MISCONCEPTIONS,
     *pipeline.MISCONCEPTIONS,
 )
+VARIANTS = (*variants.VARIANTS, *variants_torch.VARIANTS)

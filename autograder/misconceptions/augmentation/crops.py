@@ -330,7 +330,7 @@ SEPARATING = wrong(
     ),
     (
         "values up to 255",
-        "Images of floats go from 0 to 1 here.",
+        "Images of floats go from 0 to 1 in this lesson. Which range has yours?",
         (FRAME, "frame[:, [0, -1]] = 255.0"),
     ),
     (
@@ -366,7 +366,7 @@ TEN = wrong(
     ),
     (
         "each crop beside its mirror image",
-        "The order is: five crops, then their mirror images. You go from one to the other and back.",
+        "The order is five crops, then their mirror images. You go to and fro between the two.",
         (BOTH, "np.stack([crops, crops[:, :, :, ::-1]], 2).reshape(len(x), 10, *crops.shape[2:])"),
     ),
     (

@@ -53,7 +53,7 @@ MATRICES = wrong(
     ),
     (
         "stretch upside down",
-        "A factor of 2 should make things larger.",
+        "A factor of 2 should make things larger: what is divided by it gets smaller.",
         ("shear * stretch", "shear / stretch"),
     ),
     (
@@ -102,7 +102,7 @@ WARP = (
             "the transpose for the inverse",
             "The transpose of a rotation is its inverse. That of a shear is not.",
             [(INVERSE, "matrices[:, :, :2].transpose(0, 2, 1)")],
-            [(INVERSE_TORCH, "matrices[:, :, :2].transpose(1, 2)")],
+            [(INVERSE_TORCH, "matrices[:, :, :2].mT")],
         ),
         (
             "the first matrix for all images",
@@ -205,12 +205,12 @@ LENS = wrong(
     ),
     (
         "distance in half widths",
-        "In a corner, |z| / R should be 1.",
+        "In a corner, |z| / R should be 1. What is R the distance of?",
         ("squares.max()", "((W - 1) / 2) ** 2"),
     ),
     (
         "the same k for all images",
-        "All of your images are bent alike.",
+        "All of your images are bent alike, and every one has a k of its own.",
         ("k[:, None, None]", "k[0] * np.ones((len(x), 1, 1))"),
     ),
     (

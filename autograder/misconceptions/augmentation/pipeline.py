@@ -160,7 +160,7 @@ MIXUP = wrong(
     ),
     (
         "images are not mixed",
-        "Your images come out as they went in.",
+        "Your images come out as they went in, and only the labels are mixed.",
         ("x_mix = for_x * x + (1 - for_x) * x[order]", "x_mix = x.copy()"),
     ),
     (
@@ -200,11 +200,6 @@ MIXUP = wrong(
         "uniform shares",
         "Where does α come in? Uniform numbers are Beta(1, 1).",
         (SHARE, "rng.random(len(x))"),
-    ),
-    (
-        "always one half",
-        "Your images are all mixed half and half.",
-        (SHARE, "np.where(rng.random(len(x)) < 2, 0.5 + 1e-6 * rng.random(len(x)), 0)"),
     ),
     (
         "the second share added in full",

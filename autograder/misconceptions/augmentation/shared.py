@@ -1,4 +1,4 @@
-"""Mistakes that every random augmentation can have, and how records for both frameworks are made."""
+"""Mistakes that every random augmentation can have; records for both frameworks at once."""
 
 from autograder.misconceptions.records import wrong
 
