@@ -95,6 +95,10 @@ check-notebooks: $(READY)  ## run every solution, and every student notebook une
 grader-quality: $(READY)  ## measure how many wrong answers the checks catch and name
 	$(PY) -m autograder.quality.measure
 
+.PHONY: claims
+claims: $(READY)  ## measure again what the lessons say (LESSON=02 PROFILE=native for a part)
+	$(PY) -m autograder.quality.claims $(LESSON) $(if $(PROFILE),--profile $(PROFILE))
+
 .PHONY: bench
 bench: $(READY)  ## time the library against the frameworks' own
 	@set -e; for script in $(filter-out benchmarks/grading.py,$(wildcard benchmarks/*.py)); do \

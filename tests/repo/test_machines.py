@@ -1,8 +1,9 @@
 """The machine profiles change what they are meant to change."""
 
-import machines
 import numpy as np
 import pytest
+
+from autograder.quality import machines
 
 
 @pytest.fixture(scope="module")
