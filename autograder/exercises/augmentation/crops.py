@@ -2,11 +2,9 @@
 
 import numpy as np
 
-from autograder.checking.judge import same_dtype
 from autograder.checking.scenarios import separation
 from autograder.checking.spec import Check
 from autograder.exercises.augmentation.shared import (
-    PRECISION,
     RIGHT,
     SHAPE,
     a_generator,
@@ -33,44 +31,42 @@ def _flipped_with(p, shape):
 
 
 def _many_flips(impl, rng):
-    x = photographs(rng, (1500, 2, 3, 1))
+    x = photographs(rng, (1500, 2, 3, 2))
     return {"_x": x, "__out": impl.horizontal_flip(x.copy(), P, rng)}
 
 
 FLIPS = (
     RIGHT,
     SHAPE,
-    "some images are neither as they were nor mirrored",
-    "all images are mirrored, or none is: they share one draw",
-    "too many images are mirrored",
-    "too few images are mirrored",
-    "images in one half of the batch are mirrored, and in the other not",
+    "all images are changed, or none is: they share one draw",
+    "too many images are changed",
+    "too few images are changed",
+    "images in one half of the batch are changed, and in the other not",
 )
 
 
 def _which_flipped(arrays):
-    x, out = arrays["_x"], arrays.get("__out")
+    """Count the images that are not as they were; how they were mirrored is another question."""
     if not same_shape(arrays):
         return FLIPS[1]
-    still, mirrored = (np.isclose(out, v).all(axis=(1, 2, 3)) for v in (x, x[:, :, ::-1]))
-    n, count = len(x), int(mirrored.sum())
-    if not (still | mirrored).all():
-        return FLIPS[2]
+    x, out = arrays["_x"], arrays["__out"]
+    changed = ~np.isclose(out, x).all(axis=(1, 2, 3))
+    n, count = len(x), int(changed.sum())
     if count in (0, n):
-        return FLIPS[3]
+        return FLIPS[2]
     if not count_is_likely(count, n, P):
-        return FLIPS[4] if count > n * P else FLIPS[5]
-    halves = mirrored[: n // 2].sum(), mirrored[n // 2 :].sum()
-    return RIGHT if all(count_is_likely(half, n // 2, P) for half in halves) else FLIPS[6]
+        return FLIPS[3] if count > n * P else FLIPS[4]
+    halves = changed[: n // 2].sum(), changed[n // 2 :].sum()
+    return RIGHT if all(count_is_likely(half, n // 2, P) for half in halves) else FLIPS[5]
 
 
 FLIP = exercise(
     "Horizontal flips",
     "horizontal_flip",
     (
-        Check("p = 1: every image is mirrored", 1.5, _flipped_with(1.0, (3, 4, 5, 2))),
+        Check("p = 1: every image is mirrored", 2, _flipped_with(1.0, (3, 4, 5, 2))),
         Check("p = 0: no image is", 0.5, _flipped_with(0.0, (3, 4, 5, 2))),
-        by_chance("p = 0.3: every image has its own draw", 2.5, _many_flips, _which_flipped, FLIPS),
+        by_chance("p = 0.3: every image has its own draw", 2, _many_flips, _which_flipped, FLIPS),
         generator_check("horizontal_flip", 0.75, lambda: (0.5,)),
         precision_check("horizontal_flip", 0.75, lambda dtype: (1.0, a_generator())),
     ),
@@ -180,17 +176,15 @@ PAD_CROP = exercise(
     "pad_crop",
     (
         by_chance(
-            "each output is a window of the padded image", 2, _cropped((40, 5, 4, 3), 2),
+            "each output is a window of the padded image", 2.25, _cropped((40, 5, 4, 3), 2),
             _is_window, WINDOWS,
         ),
         by_chance(
-            "every image has its own place, and every place is reached", 2.5,
+            "every image has its own place, and every place is reached", 2.25,
             _cropped((2000, 4, 3, 1), 1), _reaches, REACHED,
         ),
         generator_check("pad_crop", 0.75, lambda: (2,)),
-        precision_check(
-            "pad_crop", 0.75, lambda dtype: (0, a_generator()), lambda dtype: (2, a_generator())
-        ),
+        precision_check("pad_crop", 0.75, lambda dtype: (2, a_generator())),
     ),
     "88",
 )  # fmt: skip
@@ -309,25 +303,55 @@ def _crops(which, shape, size):
     return scenario
 
 
-def _ten_types(impl, rng):
-    single = photographs(rng, (2, 6, 8, 3), dtype=np.float32)
-    double = single.astype(float)
-    return {
-        "crops": _flat(impl.ten_crop(single, 4)),
-        "crops of float64 x": _flat(impl.ten_crop(double, 4)),
-        "x after the call": single,
+def _ten(impl, rng):
+    return {"__crops": impl.ten_crop(photographs(rng, (3, 6, 8, 2)), 4)}
+
+
+MIRRORS = (
+    RIGHT,
+    "crops must have shape (N, 10, size, size, C)",
+    "the last five are the first five again",
+    "the last five are mirrored top to bottom",
+    "each crop is followed by its mirror image: the order is five crops, then five mirror images",
+    "the mirror images are right, and in another order",
+    "the last five are not the mirror images of the first five",
+)
+HFLIP_FIRST = (
+    "Your last five are the crops of the mirrored image, in their own order, as in torchvision. "
+    "They are the same five images; only their order differs from the description."
+)
+
+
+def _are_mirrored(arrays):
+    """Compare the last five with the first five, wherever those were cut out."""
+    crops = arrays.get("__crops", np.zeros(0))
+    if crops.shape != (3, 10, 4, 4, 2):
+        return MIRRORS[1]
+    first, last = crops[:, :5], crops[:, 5:]
+    expected = {
+        RIGHT: first[:, :, :, ::-1],
+        HFLIP_FIRST: first[:, [1, 0, 3, 2, 4], :, ::-1],
+        MIRRORS[2]: first,
+        MIRRORS[3]: first[:, :, ::-1],
     }
+    for said, value in expected.items():
+        if np.array_equal(last, value):
+            return (RIGHT, HFLIP_FIRST) if said == HFLIP_FIRST else said
+    if np.array_equal(crops[:, 1::2], crops[:, ::2, :, ::-1]):
+        return MIRRORS[4]
+    mirrored = {crop.tobytes() for crop in np.ascontiguousarray(first[0, :, :, ::-1])}
+    return MIRRORS[5 if {crop.tobytes() for crop in last[0]} == mirrored else 6]
 
 
 TEN = exercise(
     "Ten crops",
     "ten_crop",
     (
-        Check("the four corners", 1.5, _crops(slice(0, 4), (3, 6, 9, 2), 4)),
-        Check("the centre, with an even margin", 1, _crops(slice(4, 5), (3, 6, 8, 2), 4)),
-        Check("the mirror images", 1.5, _crops(slice(5, 10), (3, 6, 8, 2), 4)),
+        Check("the four corners", 1.25, _crops(slice(0, 4), (3, 6, 9, 2), 4)),
+        Check("the centre, with an even margin", 0.75, _crops(slice(4, 5), (3, 6, 8, 2), 4)),
         Check("the centre, with an odd margin", 0.5, _crops(slice(4, 5), (3, 7, 9, 2), 4)),
-        Check(PRECISION, 0.5, _ten_types, same_dtype),
+        by_chance("the last five are mirror images", 2, _ten, _are_mirrored, MIRRORS),
+        precision_check("ten_crop", 0.5, lambda dtype: (3,), shape=(2, 5, 5, 3)),
     ),
     "89",
 )
@@ -356,9 +380,10 @@ AVERAGE = exercise(
     "Average over crops",
     "average_over_crops",
     (
-        Check("one image", 1, _averaged(0.5, (1, 5, 3, 2, 1))),
-        Check("several images", 1.5, _averaged(0.5, (4, 3, 2, 5, 1))),
-        Check("crops that contradict each other", 1.5, _averaged(6.0, (4, 5, 3, 2, 1))),
+        Check("one crop of each image", 0.5, _averaged(0.5, (4, 1, 3, 2, 1))),
+        Check("several crops of one image", 1.25, _averaged(0.5, (1, 5, 3, 2, 1))),
+        Check("several crops of several images", 1.5, _averaged(0.5, (4, 3, 2, 5, 1))),
+        Check("crops that are sure of different classes", 0.75, _averaged(1e4, (4, 5, 3, 2, 1))),
     ),
     "89",
 )

@@ -5,12 +5,13 @@ draws are within n·√(ln(2/δ)/(2n)) of what is expected (Hoeffding 1963), but
 1/δ = 10¹⁰. Inputs are no two axes equally long.
 """
 
+import functools
 import math
 from dataclasses import replace
 
 import numpy as np
 
-from autograder.checking.judge import same_dtype
+from autograder.checking.judge import WASTEFUL
 from autograder.checking.scenarios import failed, family
 from autograder.checking.spec import Check, Verdict
 
@@ -191,32 +192,51 @@ RANDOMNESS = (
 )
 
 
-def precision_check(name, points, args, real=None, shape=(2, 5, 4, 3), keys=("out",)):
-    """Return the check of dtypes and of inputs.
+def precision_check(name, points, args, shape=(2, 5, 4, 3)):
+    """Return the check of dtypes and of inputs, whatever the values.
 
     Args:
-        name, points: of the function, of the check.
-        args: (dtype) -> options with which nothing is left to chance.
-        real: (dtype) -> options that change the images, where `args` are none.
-        shape, keys: of the images; names of what is returned.
+        name: of the function, or (impl, x, *options) -> what it returns.
+        points: of the check.
+        args: (dtype) -> options.
+        shape: of x.
     """
 
-    def scenario(impl, rng):
-        observed = {}
-        for dtype in (np.float32, np.float64):
-            x, options = photographs(rng, shape, dtype=dtype), args(dtype)
-            result = getattr(impl, name)(x, *options)
-            values = result if isinstance(result, tuple) else (result,)
-            label = "" if dtype == np.float32 else " of float64 x"
-            observed |= {f"{key}{label}": v for key, v in zip(keys, values, strict=True)}
-            if real is not None:
-                getattr(impl, name)(x, *real(dtype))
-            observed[f"x{label} after the call"] = x
-        return observed
+    def call(impl, x, dtype):
+        function = functools.partial(name, impl) if callable(name) else getattr(impl, name)
+        result = function(x, *args(dtype))
+        values = result if isinstance(result, tuple) else (result,)
+        return np.concatenate([value.ravel() for value in values])
 
-    return Check(PRECISION, points, scenario, same_dtype)
+    def tried(impl, rng):
+        x = photographs(rng, shape, dtype=np.float32)
+        observed = {"_x": x.copy(), "__single": call(impl, x, np.float32)}
+        observed["__double"] = call(impl, photographs(rng, shape), np.float64)
+        return observed | {"__after": x}
+
+    def problem(arrays):
+        after, single, double = (
+            arrays.get(f"__{key}", np.zeros(0, int)) for key in ("after", "single", "double")
+        )
+        if not np.array_equal(after, arrays["_x"]):
+            return KEPT[1]
+        if single.dtype.kind != "f" or double.dtype.kind != "f":
+            return KEPT[2]
+        if double.itemsize < 8 or single.itemsize < 4:
+            return KEPT[3]
+        return (RIGHT, WASTEFUL) if single.itemsize > 4 else RIGHT
+
+    return by_chance(PRECISION, points, tried, problem, KEPT)
+
+
+KEPT = (
+    RIGHT,
+    "x is another one after the call",
+    "the result must hold floats",
+    "what comes out is less precise than what went in",
+)
 
 
 def a_generator():
-    """Return a generator for calls in which nothing that is drawn can show."""
+    """Return a generator for calls whose values do not matter."""
     return np.random.default_rng(1)

@@ -192,8 +192,7 @@ COMPONENTS = wrong(
         (COV, "np.corrcoef(centred.T)"),
     ),
     (
-        "the images are changed in place",
-        "After the call your x is another one. Which statement writes into it?",
+        *IN_PLACE,
         ("centred = colors - colors.mean(axis=0)",
          "colors -= colors.mean(axis=0)\n    centred = colors"),
     ),

@@ -9,7 +9,7 @@ from autograder.misconceptions.augmentation.shared import (
     drawn_elsewhere_in_torch,
     in_both,
 )
-from autograder.misconceptions.records import wrong
+from autograder.misconceptions.records import SLIP, fundamental, wrong
 
 # ------------------------------------------------------------------ horizontal flip
 
@@ -140,12 +140,14 @@ PAD_CROP = (
             "the last row and column are never reached",
             "Your random numbers stop one too early: the upper bound is not drawn itself. How "
             "many places are there for a window of H rows in H + 2·pad?",
+            SLIP,
             [(PLACES, "rng.integers(0, 2 * pad, (2, N))")],
             [(PLACES_TORCH, PLACES_TORCH.replace("2 * pad + 1", "2 * pad"))],
         ),
         (
             "the first row and column are never reached",
             "Your random numbers begin one too late. Where does the first window begin?",
+            SLIP,
             [(PLACES, "rng.integers(1, 2 * pad + 1, (2, N))")],
             [(PLACES_TORCH, PLACES_TORCH.replace("2 * pad + 1", "1, 2 * pad + 1"))],
         ),
@@ -172,6 +174,7 @@ PAD_CROP = (
         (
             "height and width exchanged",
             "A window of W rows and H columns is another image. Which size comes first?",
+            fundamental("its windows leave the padded image, and have different sizes"),
             [("r[n] : r[n] + H, s[n] : s[n] + W", "r[n] : r[n] + W, s[n] : s[n] + H")],
             [("r[n] : r[n] + H, s[n] : s[n] + W", "r[n] : r[n] + W, s[n] : s[n] + H")],
         ),
@@ -378,11 +381,13 @@ TEN = wrong(
         "the last row and column are left out",
         "Your lower and right crops end one pixel before the edge. With H rows, at which row does "
         "a crop begin that ends with the last one?",
+            SLIP,
         ("H - size, W - size", "H - size - 1, W - size - 1"),
     ),
     (
         "an odd margin rounded up",
         "Of an odd margin, the smaller half should lie above and to the left of the centre crop.",
+            SLIP,
         ("(bottom // 2, right // 2)", "((bottom + 1) // 2, (right + 1) // 2)"),
     ),
     (

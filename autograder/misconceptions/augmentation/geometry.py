@@ -1,6 +1,6 @@
 """Wrong answers about matrices, warps and lenses."""
 
-from autograder.misconceptions.augmentation.shared import IN_PLACE, in_both
+from autograder.misconceptions.augmentation.shared import IN_PLACE, SINGLE, in_both
 from autograder.misconceptions.records import wrong
 
 # ------------------------------------------------------------------ matrices
@@ -72,8 +72,7 @@ MATRICES = wrong(
         ("[A, shift[:, :, None]]", "[A, -shift[:, :, None]]"),
     ),
     (
-        "float32, whatever came",
-        "Double precision came in and single precision goes out. Which line chooses the dtype?",
+        *SINGLE,
         ("shift[:, :, None]], axis=2)", "shift[:, :, None]], axis=2).astype(np.float32)"),
     ),
 )
@@ -230,8 +229,7 @@ LENS = wrong(
         ("factor * z_y + (H - 1) / 2, factor * z_x + (W - 1) / 2", "factor * z_y, factor * z_x"),
     ),
     (
-        "float32, whatever came",
-        "Double precision came in and single precision goes out. Which line chooses the dtype?",
+        *SINGLE,
         ("factor * z_x + (W - 1) / 2)", "factor * z_x + (W - 1) / 2).astype(np.float32)"),
     ),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograder.misconceptions.augmentation.shared import IN_PLACE, drawn_elsewhere
-from autograder.misconceptions.records import wrong
+from autograder.misconceptions.records import SLIP, wrong
 
 # ------------------------------------------------------------------ wire the pipeline
 
@@ -121,6 +121,7 @@ PIPELINE = wrong(
     (
         "the last examples are left out",
         "An epoch shows all examples, even where the last batch is not full.",
+        SLIP,
         ("range(0, len(order), batch_size)", "range(0, len(order) - batch_size + 1, batch_size)"),
     ),
     (
@@ -137,6 +138,7 @@ PIPELINE = wrong(
     (
         "the last score alone",
         "A score for each epoch is asked for: a curve.",
+        SLIP,
         ("np.array(scores)", "np.array(scores[-1:])"),
     ),
     (
@@ -207,8 +209,7 @@ MIXUP = wrong(
         (LABELS, "for_y * y + y[order]"),
     ),
     (
-        IN_PLACE[0],
-        IN_PLACE[1],
+        *IN_PLACE,
         ("x_mix = for_x * x + (1 - for_x) * x[order]",
          "x_mix = for_x * x + (1 - for_x) * x[order]\n    x[...] = x_mix + 1e-3"),
     ),

@@ -1,15 +1,15 @@
 """Mistakes that every random augmentation can have; records for both frameworks at once."""
 
-from autograder.misconceptions.records import wrong
+from autograder.misconceptions.records import SLIP, wrong
 
 
 def in_both(function, *lines):
-    """Return misconceptions of lines (name, hint, edits for NumPy, edits for PyTorch)."""
+    """Return misconceptions of lines (name, hint, options, edits for NumPy, for PyTorch)."""
     return tuple(
         record
-        for name, hint, *edits in lines
-        for framework, change in zip(("numpy", "torch"), edits, strict=True)
-        for record in wrong(function, (name, hint, *change), framework=framework)
+        for name, hint, *options, in_numpy, in_torch in lines
+        for framework, edits in (("numpy", in_numpy), ("torch", in_torch))
+        for record in wrong(function, (name, hint, *options, *edits), framework=framework)
     )
 
 
@@ -47,6 +47,7 @@ IN_PLACE = (
     "the images are changed in place",
     "After the call your x is another one. The next epoch would augment what this one left behind. "
     "Which statement writes into x?",
+    SLIP,
 )
 NOT_CUT = (
     "nothing is cut off",
@@ -55,4 +56,5 @@ NOT_CUT = (
 SINGLE = (
     "float32, whatever came",
     "Double precision came in and single precision goes out. Which line chooses the dtype?",
+    SLIP,
 )

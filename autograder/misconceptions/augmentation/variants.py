@@ -3,6 +3,7 @@
 import numpy as np
 
 from autograder.exercises.augmentation.colors import PER_CHANNEL
+from autograder.exercises.augmentation.crops import HFLIP_FIRST
 from autograder.exercises.augmentation.pipeline import ONE_SHARE
 from autograder.misconceptions.records import right
 from cs231n_lib.sampling import bilinear
@@ -160,11 +161,6 @@ SEPARATING = of(
     bright_columns=a_bright_column_on_each_side,
     a_bowl=a_bowl,
     stripes=stripes,
-)
-
-HFLIP_FIRST = (
-    "Your last five are the crops of the mirrored image, in their own order, as in torchvision. "
-    "They are the same five images; only their order differs from the description."
 )
 
 
