@@ -1,11 +1,5 @@
-"""Data for the lessons: handwritten digits that are always there, and CIFAR-10 where it is.
+"""CIFAR-10 from its official binary files: where they are looked for, read, and downloaded."""
 
-Every data set is a `Dataset` of rows of float32 numbers from 0 to 1 with integer labels;
-`.images()` gives the same examples as (N, C, H, W).
-"""
-
-import dataclasses
-import math
 import os
 import shutil
 import tarfile
@@ -14,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cs231n_lib.errors import between, whole
+from cs231n_lib.data.dataset import split
 
 FOLDER_VARIABLE = "CS231N_DATA"  # names the folder in which local data sets are looked for
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
@@ -22,121 +16,6 @@ CIFAR10_HASH = "md5:c32a1d4ab5d03f1284b67883e8d87530"
 CIFAR10_FOLDER = "cifar-10-batches-bin"
 CHUNK = 2**14  # bytes that a download writes at once, so that an interruption loses few
 RECORD = 1 + 3 * 32 * 32  # bytes: a label, then the red, green and blue 32 × 32 pixels
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Dataset:
-    """Examples and their integer labels, split into train, val and test.
-
-    x_*: (N, D) float32 from 0 to 1, or (N, C, H, W) after `images()`; y_*: (N,) int64.
-    """
-
-    x_train: np.ndarray
-    y_train: np.ndarray
-    x_val: np.ndarray
-    y_val: np.ndarray
-    x_test: np.ndarray
-    y_test: np.ndarray
-    name: str
-    classes: tuple
-    image_shape: tuple
-
-    def images(self):
-        """The same data with each example an image (C, H, W).
-
-        >>> digits().images().x_test.shape
-        (250, 1, 8, 8)
-        """
-        return self._shaped(self.image_shape)
-
-    def flat(self):
-        """The same data with each example a row of D numbers.
-
-        >>> digits().images().flat().x_test.shape
-        (250, 64)
-        """
-        return self._shaped((math.prod(self.image_shape),))
-
-    def few(self, n):
-        """The same data with only the first `n` training examples.
-
-        >>> digits().few(500)
-        digits: 500 train, 250 val, 250 test examples of shape (64,), 10 classes
-        """
-        whole(1)("n", n)
-        if n > len(self.x_train):
-            raise ValueError(f"n must be at most {len(self.x_train)}, the examples, got {n}")
-        return dataclasses.replace(self, x_train=self.x_train[:n], y_train=self.y_train[:n])
-
-    def with_random_labels(self, share, rng):
-        """The same data with random labels for a random `share` of the training examples.
-
-        Any class is as likely as any other, so of ten classes a tenth of these labels stays right.
-        Validation and test labels are left as they are.
-
-        >>> noisy = digits().with_random_labels(0.3, np.random.default_rng(0))
-        >>> bool(0.2 < (noisy.y_train != digits().y_train).mean() < 0.3)
-        True
-        """
-        between(0, 1)("share", share)
-        y = self.y_train.copy()
-        chosen = rng.permutation(len(y))[: round(share * len(y))]
-        y[chosen] = rng.integers(0, len(self.classes), len(chosen))
-        return dataclasses.replace(self, y_train=y)
-
-    def _shaped(self, shape):
-        names = ("x_train", "x_val", "x_test")
-        return dataclasses.replace(
-            self, **{name: getattr(self, name).reshape(-1, *shape) for name in names}
-        )
-
-    def __repr__(self):
-        return (
-            f"{self.name}: {len(self.x_train)} train, {len(self.x_val)} val, {len(self.x_test)} "
-            f"test examples of shape {self.x_train.shape[1:]}, {len(self.classes)} classes"
-        )
-
-
-def load(name="digits"):
-    """The data set of this name, 'digits' or 'cifar10'; digits where CIFAR-10 is not at hand.
-
-    Raises:
-        ValueError: for another name.
-
-    >>> load("digits")
-    digits: 1297 train, 250 val, 250 test examples of shape (64,), 10 classes
-    """
-    if name not in ("digits", "cifar10"):
-        raise ValueError(f"a data set's name must be 'digits' or 'cifar10', got {name!r}")
-    if name == "cifar10":
-        try:
-            return load_cifar10()
-        except FileNotFoundError:
-            print(
-                "CIFAR-10 is not on this computer, so digits it is: load_cifar10(download=True) "
-                f"downloads 162 MB, or set {FOLDER_VARIABLE} to its folder."
-            )
-    return digits()
-
-
-def digits(seed=0):
-    """1,797 handwritten digits of 8 × 8 pixels, part of scikit-learn; `seed` chooses the split.
-
-    Licence: CC BY 4.0. Alpaydin & Kaynak, *Optical Recognition of Handwritten Digits*, UCI Machine
-    Learning Repository 1998, doi:10.24432/C50P49; scikit-learn holds its test set.
-
-    >>> data = digits()
-    >>> data.x_train.shape, data.y_train.shape, float(data.x_train.max())
-    ((1297, 64), (1297,), 1.0)
-    """
-    from sklearn.datasets import load_digits  # takes a second, which only this function needs
-
-    pixels, labels = load_digits(return_X_y=True)  # (1797, 64), 0 to 16
-    order = np.random.default_rng(seed).permutation(len(labels))
-    x = (pixels[order] / 16).astype(np.float32)
-    y = labels[order].astype(np.int64)
-    test = x[-250:], y[-250:]
-    return _split(x[:-250], y[:-250], 250, *test, "digits", tuple("0123456789"), (1, 8, 8))
 
 
 def load_cifar10(folder=None, download=False):
@@ -177,35 +56,7 @@ def load_cifar10(folder=None, download=False):
     train = [_read_records(file, len(classes)) for file in sorted(found.glob("data_batch_*.bin"))]
     x, y = (np.concatenate(parts) for parts in zip(*train, strict=True))
     x_test, y_test = _read_records(found / "test_batch.bin", len(classes))
-    return _split(x, y, max(1, len(y) // 10), x_test, y_test, "cifar10", classes, (3, 32, 32))
-
-
-def batches(x, y, batch_size, rng):
-    """One epoch of batches (x, y) in random order; the last examples that fill no batch are left.
-
-    Raises:
-        ValueError: when there are fewer examples than one batch holds.
-
-    >>> rng = np.random.default_rng(0)
-    >>> [len(y) for x, y in batches(np.zeros((10, 2)), np.zeros(10), 4, rng)]
-    [4, 4]
-    """
-    whole(1)("batch_size", batch_size)
-    if batch_size > len(x):
-        raise ValueError(f"batch_size must be at most {len(x)}, the examples, got {batch_size}")
-    order = rng.permutation(len(x))
-    starts = range(0, len(x) - batch_size + 1, batch_size)
-    chosen = (order[start : start + batch_size] for start in starts)
-    return ((x[indices], y[indices]) for indices in chosen)
-
-
-def _split(x, y, n_val, x_test, y_test, name, classes, image_shape):
-    """Make the last `n_val` training examples the validation set."""
-    train, val = slice(None, -n_val), slice(-n_val, None)
-    return Dataset(x[train], y[train], x[val], y[val], x_test, y_test, name, classes, image_shape)
-
-
-# --------------------------------------------------------------------------- CIFAR-10's files
+    return split(x, y, max(1, len(y) // 10), x_test, y_test, "cifar10", classes, (3, 32, 32))
 
 
 def _cache():
