@@ -3,6 +3,7 @@
 from autograder.misconceptions.augmentation import (
     colors,
     crops,
+    equivalent,
     geometry,
     pipeline,
     variants,
@@ -16,3 +17,4 @@ MISCONCEPTIONS = (
     *pipeline.MISCONCEPTIONS,
 )
 VARIANTS = (*variants.VARIANTS, *variants_torch.VARIANTS)
+EQUIVALENT = equivalent.EQUIVALENT
