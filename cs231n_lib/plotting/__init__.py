@@ -5,6 +5,13 @@ told apart in grey; where there are several seeds, a line is their median and it
 A module holds the pictures of a family of techniques; `training` those that all families need.
 """
 
+from cs231n_lib.plotting.augmentation import (
+    plot_color_components,
+    plot_crop_places,
+    plot_gains,
+    plot_pixel_centres,
+    plot_versions,
+)
 from cs231n_lib.plotting.foundations import (
     plot_activation_functions,
     plot_layer_histograms,
@@ -57,9 +64,12 @@ __all__ = [
     "landscapes",
     "plot_activation_functions",
     "plot_batch_sizes",
+    "plot_color_components",
     "plot_computation_graph",
+    "plot_crop_places",
     "plot_curves",
     "plot_damped_step",
+    "plot_gains",
     "plot_hessian_cost",
     "plot_histograms",
     "plot_image_rows",
@@ -71,6 +81,7 @@ __all__ = [
     "plot_loss_curves",
     "plot_normalization_axes",
     "plot_photographs",
+    "plot_pixel_centres",
     "plot_point_clouds",
     "plot_ranking",
     "plot_rate_finder",
@@ -84,6 +95,7 @@ __all__ = [
     "plot_trajectories",
     "plot_trials",
     "plot_unit_states",
+    "plot_versions",
     "plot_whitening",
     "ravine",
     "saddle",

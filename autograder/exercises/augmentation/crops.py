@@ -181,7 +181,7 @@ PAD_CROP = exercise(
         ),
         by_chance(
             "every image has its own place, and every place is reached", 2.25,
-            _cropped((2000, 4, 3, 1), 1), _reaches, REACHED,
+            _cropped((2000, 4, 3, 1), 2), _reaches, REACHED,
         ),
         generator_check("pad_crop", 0.75, lambda: (2,)),
         precision_check("pad_crop", 0.75, lambda dtype: (2, a_generator())),

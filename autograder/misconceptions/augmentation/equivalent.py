@@ -58,13 +58,9 @@ EQUIVALENT = {
     },
     "augmentation.train_augmented": {
         "for start in range(0, len(y_train), batch_size):": SAME_SIZE,
-        "for start in range(0, len(x_train), batch_size):": SAME_SIZE,
-        "order = rng.permutation(len(y_train))": SAME_SIZE,
     },
     "augmentation.mixup": {
         "share = rng.beta(alpha, alpha, len(x))": WIDER,
-        "share = rng.beta(alpha, alpha, len(y))...": SAME_SIZE,
-        "order = rng.permutation(len(y))": SAME_SIZE,
         "for_x, for_y = (share[:, None, None, None], share[:, None])": WIDER,
     },
     "augmentation.torch.horizontal_flip": {
@@ -86,7 +82,7 @@ EQUIVALENT = {
         "u = torch.rand((len(x), 1, 1, 1), generator=rng, dtype=x.dtype)": ON_CPU,
     },
     "augmentation.torch.affine_warp": {
-        "a, b, c, d = inverse.reshape(N, 4, 1, 1).transpose(1, 0)": "two axes change places",
+        "a, b, c, d = inverse.reshape(N, 4, 1, 1)...(1, 0)": "two axes change places",
         "z_x = torch.arange(W)[None, :] - (W - 1) / 2": ON_CPU,
         "z_y = torch.arange(H)[:, None] - (H - 1) / 2": ON_CPU,
     },
