@@ -114,3 +114,18 @@ def crop_side(name, value, known):
             f"{name} must be at most {min(H, W)}, the short side of {known['H'][1]}, got {value}; "
             "resize the images first"
         )
+
+
+def require_order(size, low, high):
+    """Refuse a patch that does not fit into the smallest of the resized images."""
+    if not size <= low <= high:
+        raise ValueError(
+            "random_resized_crop: size <= low <= high must hold, so that the patch fits into the "
+            f"resized image, got size = {size}, low = {low}, high = {high}"
+        )
+
+
+def inside(centre, size, places):
+    """Which of `places` (L,) lie in an interval of `size` around each centre (N, 1): (N, L)."""
+    first = centre - size // 2
+    return (places >= first) & (places < first + size)

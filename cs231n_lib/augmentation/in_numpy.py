@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cs231n_lib.augmentation import crop_side, on_floats
+from cs231n_lib.augmentation import crop_side, inside, on_floats, require_order
 from cs231n_lib.errors import images, validated, whole
 from cs231n_lib.sampling import bilinear
 
@@ -105,7 +105,7 @@ def random_resized_crop(x, size, low, high, rng):
     >>> random_resized_crop(np.ones((2, 8, 9, 3)), 4, 5, 9, np.random.default_rng(0)).shape
     (2, 4, 4, 3)
     """
-    _require_order(size, low, high)
+    require_order(size, low, high)
     patches = []
     for image in x:
         larger = resize_short_side(image[None], int(rng.integers(low, high + 1)))[0]
@@ -113,14 +113,6 @@ def random_resized_crop(x, size, low, high, rng):
         r, s = rng.integers(0, H - size + 1), rng.integers(0, W - size + 1)
         patches.append(larger[r : r + size, s : s + size])  # Crop.1, without zeros
     return np.stack(patches)
-
-
-def _require_order(size, low, high):
-    if not size <= low <= high:
-        raise ValueError(
-            "random_resized_crop: size <= low <= high must hold, so that the patch fits into the "
-            f"resized image, got size = {size}, low = {low}, high = {high}"
-        )
 
 
 @validated(x=images("N H W C"), size=crop_side)
@@ -385,15 +377,9 @@ def cutout(x, size, rng, fill=0.0):
     """
     H, W = x.shape[1:3]
     r, s = rng.integers(0, [[H], [W]], (2, len(x)))
-    rows = _inside(r, size, np.arange(H))[:, :, None]  # (N, H, 1)
-    columns = _inside(s, size, np.arange(W))[:, None, :]  # (N, 1, W)
+    rows = inside(r[:, None], size, np.arange(H))[:, :, None]  # (N, H, 1)
+    columns = inside(s[:, None], size, np.arange(W))[:, None, :]  # (N, 1, W)
     return np.where((rows & columns)[..., None], np.asarray(fill, x.dtype), x)  # Cut.1
-
-
-def _inside(centre, size, places):
-    """Return (N, places): which places lie in an interval of `size` around each centre."""
-    first = centre[:, None] - size // 2
-    return (places >= first) & (places < first + size)
 
 
 @validated(x="N H W C", y="N K", alpha="positive")

@@ -5,7 +5,7 @@ Device and dtype follow the images; a generator lives on their device.
 
 import torch
 
-from cs231n_lib.augmentation import crop_side, on_floats
+from cs231n_lib.augmentation import crop_side, inside, on_floats, require_order
 from cs231n_lib.errors import images, validated, whole
 from cs231n_lib.sampling import bilinear_tensor
 
@@ -108,11 +108,7 @@ def random_resized_crop(x, size, low, high, rng):
     >>> random_resized_crop(torch.ones(2, 3, 8, 9), 4, 5, 9, torch.Generator()).shape
     torch.Size([2, 3, 4, 4])
     """
-    if not size <= low <= high:
-        raise ValueError(
-            "random_resized_crop: size <= low <= high must hold, so that the patch fits into the "
-            f"resized image, got size = {size}, low = {low}, high = {high}"
-        )
+    require_order(size, low, high)
 
     def draw(most):
         return torch.randint(most + 1, (), generator=rng, device=rng.device).item()
@@ -389,15 +385,9 @@ def cutout(x, size, rng, fill=0.0):
     """
     N, H, W = len(x), *x.shape[2:]
     r, s = (torch.randint(side, (N, 1), generator=rng, device=rng.device) for side in (H, W))
-    rows = _inside(r, size, torch.arange(H, device=x.device))[:, None, :, None]  # (N, 1, H, 1)
-    columns = _inside(s, size, torch.arange(W, device=x.device))[:, None, None, :]
+    rows = inside(r, size, torch.arange(H, device=x.device))[:, None, :, None]  # (N, 1, H, 1)
+    columns = inside(s, size, torch.arange(W, device=x.device))[:, None, None, :]
     return x.masked_fill(rows & columns, fill)  # Cut.1
-
-
-def _inside(centre, size, places):
-    """Return (N, places): which places lie in an interval of `size` around each centre."""
-    first = centre - size // 2
-    return (places >= first) & (places < first + size)
 
 
 @validated(x="N C H W", y="N K", alpha="positive")
