@@ -33,6 +33,8 @@ class Report:
     exercise_id: str
     title: str
     rows: tuple[Row, ...]
+    bonus: bool = False
+    reading: str = ""  # where to read once more; graded feedback says it, a notebook on request
 
     @property
     def score(self) -> float:
@@ -49,6 +51,11 @@ class Report:
         """Names of what was recognised, in the order of the rows."""
         return tuple(dict.fromkeys(row.misconception for row in self.rows if row.misconception))
 
+    @property
+    def kind_of_points(self) -> str:
+        """What its points are called: bonus is outside of every maximum."""
+        return "bonus points" if self.bonus else "points"
+
     def public(self) -> "Report":
         """Return the report without details, which show numbers of secret inputs."""
         return replace(self, rows=tuple(replace(row, detail="") for row in self.rows))
@@ -61,7 +68,8 @@ class Report:
     def from_dict(cls, data: Mapping) -> "Report":
         """Rebuild a report from `to_dict`."""
         rows = tuple(Row(**row) for row in data["rows"])
-        return cls(data["exercise_id"], data["title"], rows)
+        more = {key: data[key] for key in ("bonus", "reading") if key in data}
+        return cls(data["exercise_id"], data["title"], rows, **more)
 
     def _shown(self):
         """Return the rows; one for all where every check was stopped by the same thing."""
@@ -76,13 +84,15 @@ class Report:
         earned = [f"{_number(row.earned)}/{_number(row.points)}" for row in rows]
         width = max((len(row.check) for row in rows), default=0)
         room = max(map(len, earned), default=0)
-        lines = [f"{self.exercise_id}: {_number(self.score)} of {_number(self.points)} points"]
+        score = f"{_number(self.score)} of {_number(self.points)} {self.kind_of_points}"
+        lines = [f"{self.exercise_id}: {score}"]
         for row, points in zip(rows, earned, strict=True):
             lines.append(
                 f"  {MARK[row.status]} {row.check:<{width}}  {points:>{room}}  {row.message}"
             )
             notes = {"": row.detail, "hint: ": row.hint, "remark: ": row.remark}
             lines += [f"      {label}{note}" for label, note in notes.items() if note]
+        lines += [f"  {self.reading}"] if self.reading else []
         return "\n".join(line.rstrip() for line in lines)
 
     __repr__ = __str__
@@ -92,9 +102,11 @@ class Report:
         head = (
             f"<b>{html.escape(self.title)}</b> "
             f"<code>{html.escape(self.exercise_id)}</code>: "
-            f"<b>{_number(self.score)}</b> of {_number(self.points)} points"
+            f"<b>{_number(self.score)}</b> of {_number(self.points)} {self.kind_of_points}"
         )
-        return f'<div style="{STYLE["box"]}"><div>{head}</div><table>{HEADER}{body}</table></div>'
+        table = f"<div>{head}</div><table>{HEADER}{body}</table>"
+        more = f"<div>{html.escape(self.reading)}</div>" if self.reading else ""
+        return f'<div style="{STYLE["box"]}">{table}{more}</div>'
 
 
 MARK = {"passed": "✓", "partly": "◐", "failed": "✗"}

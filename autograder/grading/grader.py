@@ -26,6 +26,7 @@ from nbformat import NotebookNode
 
 from autograder import exercises, expectations
 from autograder.checking.diagnose import judge_exercise
+from autograder.checking.ladder import reading
 from autograder.checking.observe import Fault, Seen
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
@@ -241,7 +242,10 @@ class Grader:
                 seen = _all(exercise, fault) | outcome.seen.get(exercise.id, {})
             try:
                 with lock:
-                    reports.append(judge_exercise(exercise, seen, self.provider))
+                    report = judge_exercise(exercise, seen, self.provider)
+                    where = reading(exercise, self.provider.tags(exercise))
+                left = report.score < report.points
+                reports.append(replace(report, reading=where if left else ""))
             except Exception as error:
                 unjudged.append(exercise.id)
                 problems.append(

@@ -242,7 +242,7 @@ def test_check_prints_tables_and_a_status_for_scripts(run, tmp_path, monkeypatch
     path.write_text("x = 1")
     assert "defines no function" in one_line(run("check", path))
     report = Report("normalization.fold_batchnorm", "Fold", (Row("a check", 4, 4),))
-    monkeypatch.setattr(own_file, "check_file", lambda path: ([report], ["a note"]))
+    monkeypatch.setattr(own_file, "check_files", lambda paths: ([report], ["a note"]))
     status, out, _ = run("check", path)
     assert status == 0 and "a check" in out and "a note" in out and "4 of 4 points" in out
 
