@@ -3,13 +3,13 @@
 import numpy as np
 
 from cs231n_lib.augmentation import crop_side, inside, on_floats, require_order
-from cs231n_lib.errors import images, validated, whole
+from cs231n_lib.errors import generator, images, validated, whole
 from cs231n_lib.sampling import bilinear
 
 # ---------------------------------------------------------------------------------- flips, crops
 
 
-@validated(x=images("N H W C"), p="fraction")
+@validated(x=images("N H W C"), p="fraction", rng=generator)
 def horizontal_flip(x, p, rng):
     """Mirror each image left to right, or leave it as it is.
 
@@ -31,7 +31,7 @@ def horizontal_flip(x, p, rng):
     return np.where(flips[:, None, None, None], x[:, :, ::-1], x)  # Flip.1
 
 
-@validated(x=images("N H W C"), pad=whole(0))
+@validated(x=images("N H W C"), pad=whole(0), rng=generator)
 def pad_crop(x, pad, rng):
     """Put zeros around each image, and cut a window of its old size out at a random place.
 
@@ -83,7 +83,7 @@ def resize_short_side(x, L):
     return bilinear(x, rows[:, None], columns[None, :])
 
 
-@validated(x=images("N H W C"), size=whole(1), low=whole(1), high=whole(1))
+@validated(x=images("N H W C"), size=whole(1), low=whole(1), high=whole(1), rng=generator)
 def random_resized_crop(x, size, low, high, rng):
     """Resize each image to a random scale, and cut a random square patch out of it.
 
@@ -186,7 +186,7 @@ def average_over_crops(crops, predict):
 
 
 @on_floats
-@validated(x=images("N H W C"), contrast="fraction", brightness="fraction")
+@validated(x=images("N H W C"), contrast="fraction", brightness="fraction", rng=generator)
 def color_jitter(x, contrast, brightness, rng):
     """Change contrast and brightness of each image at random.
 
@@ -242,7 +242,7 @@ def color_components(x):
 
 
 @on_floats
-@validated(x=images("N H W C"), eigenvalues="C", U="C C", std="nonnegative")
+@validated(x=images("N H W C"), eigenvalues="C", U="C C", std="nonnegative", rng=generator)
 def pca_color_offsets(x, eigenvalues, U, std, rng):
     """Add to each image one colour, drawn along the principal components of the training colours.
 
@@ -357,7 +357,7 @@ def lens_distortion(x, k):
 # ---------------------------------------------------------------------------------- beyond
 
 
-@validated(x=images("N H W C"), size=whole(1))
+@validated(x=images("N H W C"), size=whole(1), rng=generator)
 def cutout(x, size, rng, fill=0.0):
     """Cover a square of each image, around a random pixel; at the border only a part of it.
 
@@ -382,7 +382,7 @@ def cutout(x, size, rng, fill=0.0):
     return np.where((rows & columns)[..., None], np.asarray(fill, x.dtype), x)  # Cut.1
 
 
-@validated(x="N H W C", y="N K", alpha="positive")
+@validated(x="N H W C", y="N K", alpha="positive", rng=generator)
 def mixup(x, y, alpha, rng):
     """Mix each image with another one of the batch, and its label by the same share.
 
@@ -412,7 +412,7 @@ def mixup(x, y, alpha, rng):
 # ---------------------------------------------------------------------------------- the pipeline
 
 
-@validated(epochs=whole(1), batch_size=whole(1))
+@validated(epochs=whole(1), batch_size=whole(1), rng=generator)
 def train_augmented(data, augment, normalize, step, score, epochs, batch_size, rng):
     """Train on new versions of the training images in every epoch, and score after each.
 

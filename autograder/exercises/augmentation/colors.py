@@ -147,6 +147,13 @@ def _is_cut_off(arrays):
     return RIGHT if (out == 0).any() and (out == 1).any() else CUT_OFF[3]
 
 
+LOOK_JITTER = """\
+# Four times a dark and a bright pixel, with mean 0.5. Contrast alone moves them apart or together
+# and keeps the mean; brightness alone keeps their difference.
+pair = np.array([0.4, 0.6]).reshape(1, 1, 2, 1).repeat(4, axis=0)
+print(color_jitter(pair, 0.5, 0.0, np.random.default_rng(0))[:, 0, :, 0].round(2))
+print(color_jitter(pair, 0.0, 0.2, np.random.default_rng(0))[:, 0, :, 0].round(2))
+"""
 JITTER = exercise(
     "Contrast and brightness",
     "color_jitter",
@@ -164,6 +171,7 @@ JITTER = exercise(
         precision_check("color_jitter", 0.75, lambda dtype: (0.3, 0.2, a_generator())),
     ),
     "90",
+    look=LOOK_JITTER,
 )  # fmt: skip
 
 # ------------------------------------------------------------------ components
@@ -196,6 +204,13 @@ def _units(impl, rng):
     return {"colours, turned there and back": colors @ U @ U.T}
 
 
+LOOK_COMPONENTS = """\
+# Grey pixels of many brightnesses vary along (1, 1, 1) only, in one direction or the other: one
+# eigenvalue is large, and its column has three equal numbers of size 0.58.
+grey = np.linspace(0, 1, 12).reshape(1, 3, 4, 1) * np.ones(3)
+for array in color_components(grey):
+    print(array.round(2))
+"""
 COMPONENTS = exercise(
     "Principal components of the colours",
     "color_components",
@@ -206,6 +221,7 @@ COMPONENTS = exercise(
         precision_check("color_components", 0.5, lambda dtype: ()),
     ),
     "91",
+    look=LOOK_COMPONENTS,
 )
 
 # ------------------------------------------------------------------ offsets
@@ -307,6 +323,13 @@ def _generator_options(dtype=float):
     return EIGENVALUES.astype(dtype), np.eye(3, dtype=dtype), STD
 
 
+LOOK_OFFSETS = """\
+# Two grey pixels, three times; the data varies in red only. Both pixels of an image should change
+# alike, in red only, and each image by another amount.
+grey = np.full((3, 1, 2, 3), 0.5)
+red_only = np.array([1.0, 0.0, 0.0]), np.eye(3)
+print(pca_color_offsets(grey, *red_only, 0.1, np.random.default_rng(0)).round(3))
+"""
 OFFSETS = exercise(
     "A colour offset for each image",
     "pca_color_offsets",
@@ -324,4 +347,5 @@ OFFSETS = exercise(
         precision_check("pca_color_offsets", 0.75, _options),
     ),
     "91",
+    look=LOOK_OFFSETS,
 )  # fmt: skip

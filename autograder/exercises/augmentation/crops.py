@@ -60,6 +60,11 @@ def _which_flipped(arrays):
     return RIGHT if all(count_is_likely(half, n // 2, P) for half in halves) else FLIPS[5]
 
 
+LOOK_FLIP = """\
+# Six times the same row of four pixels: each comes out as it was, or mirrored.
+row = np.arange(4.0).reshape(1, 1, 4, 1)
+print(horizontal_flip(row.repeat(6, axis=0), 0.5, np.random.default_rng(0))[:, 0, :, 0])
+"""
 FLIP = exercise(
     "Horizontal flips",
     "horizontal_flip",
@@ -71,6 +76,7 @@ FLIP = exercise(
         precision_check("horizontal_flip", 0.75, lambda dtype: (1.0, a_generator())),
     ),
     "87",
+    look=LOOK_FLIP,
 )
 
 # ------------------------------------------------------------------ pad and crop
@@ -171,6 +177,12 @@ def _how_unreached(reached):
     return 9
 
 
+LOOK_PAD_CROP = """\
+# Images of ones, with zeros around them: the ones move by at most one pixel, each image by itself,
+# and zeros come in where they have been.
+ones = np.ones((3, 3, 4, 1))
+print(pad_crop(ones, 1, np.random.default_rng(0))[..., 0].astype(int))
+"""
 PAD_CROP = exercise(
     "Pad, and cut out a random window",
     "pad_crop",
@@ -187,6 +199,7 @@ PAD_CROP = exercise(
         precision_check("pad_crop", 0.75, lambda dtype: (2, a_generator())),
     ),
     "88",
+    look=LOOK_PAD_CROP,
 )  # fmt: skip
 
 # ------------------------------------------------------------------ resize
@@ -209,6 +222,17 @@ def _sizes(impl, rng):
     return {"heights and widths": np.array(sizes)}
 
 
+SMALL_RESIZE = (
+    "resize_short_side(np.array([0.0, 1.0]).reshape(1, 1, 2, 1), 2)[0, :, :, 0]",
+    "resize_short_side(np.array([0.0, 1.0, 1.0, 0.0]).reshape(1, 4, 1, 1), 2)[0, :, :, 0]",
+    "resize_short_side(np.arange(8.0).reshape(1, 2, 4, 1), 1)[0, :, :, 0]",
+)
+LOOK_RESIZE = """\
+# A dark and a bright pixel, four times as wide: the row should go up as slowly at its end as at its
+# beginning.
+row = np.array([0.0, 1.0]).reshape(1, 1, 2, 1)
+print(resize_short_side(row, 4)[0, 0, :, 0])
+"""
 RESIZE = exercise(
     "Resize the short side",
     "resize_short_side",
@@ -220,6 +244,8 @@ RESIZE = exercise(
         precision_check("resize_short_side", 1, lambda dtype: (8,), shape=(2, 4, 8, 3)),
     ),
     "88–89",
+    small=SMALL_RESIZE,
+    look=LOOK_RESIZE,
 )
 
 # ------------------------------------------------------------------ kill the bug
@@ -343,6 +369,17 @@ def _are_mirrored(arrays):
     return MIRRORS[5 if {crop.tobytes() for crop in last[0]} == mirrored else 6]
 
 
+SMALL_TEN = (
+    "ten_crop(np.arange(6.0).reshape(1, 1, 6, 1), 1).ravel()",
+    "ten_crop(np.arange(9.0).reshape(1, 3, 3, 1), 1).ravel()",
+    "ten_crop(np.arange(12.0).reshape(1, 3, 4, 1), 2)[0, :5, :, :, 0].reshape(5, 4)",
+    "ten_crop(np.arange(12.0).reshape(1, 3, 4, 1), 2)[0, 5:, :, :, 0].reshape(5, 4)",
+)
+LOOK_TEN = """\
+# The first rows of the ten crops of a small table: five, and then the same five from right to left.
+table = np.arange(20.0).reshape(1, 4, 5, 1)
+print(ten_crop(table, 2)[0, :, 0, :, 0])
+"""
 TEN = exercise(
     "Ten crops",
     "ten_crop",
@@ -354,6 +391,8 @@ TEN = exercise(
         precision_check("ten_crop", 0.5, lambda dtype: (3,), shape=(2, 5, 5, 3)),
     ),
     "89",
+    small=SMALL_TEN,
+    look=LOOK_TEN,
 )
 
 # ------------------------------------------------------------------ the average
@@ -376,6 +415,12 @@ def _averaged(sharpness, shape):
     return scenario
 
 
+LOOK_AVERAGE = """\
+# Two images with three crops each; the "network" calls a crop bright with its own brightness as the
+# probability. The rows should be the mean brightness and what is left to 1.
+brightness = np.array([[0.0, 0.3, 0.6], [1.0, 0.8, 0.9]]).reshape(2, 3, 1, 1, 1)
+print(average_over_crops(brightness, lambda x: np.stack([x, 1 - x], axis=1).reshape(-1, 2)))
+"""
 AVERAGE = exercise(
     "Average over crops",
     "average_over_crops",
@@ -386,4 +431,5 @@ AVERAGE = exercise(
         Check("crops that are sure of different classes", 0.75, _averaged(1e4, (4, 5, 3, 2, 1))),
     ),
     "89",
+    look=LOOK_AVERAGE,
 )

@@ -42,6 +42,20 @@ def _of_one_array(impl, x):
     return impl.affine_matrices(x[:, 0], x[:, 1:3], x[:, 3], x[:, 4:])
 
 
+SMALL_MATRICES = (
+    "affine_matrices(np.zeros(1), np.ones((1, 2)), np.zeros(1), np.array([[2.0, 3.0]]))[0]",
+    "affine_matrices(np.array([90.0]), np.ones((1, 2)), np.zeros(1), np.zeros((1, 2)))[0]",
+    "affine_matrices(np.zeros(1), np.array([[2.0, 3.0]]), np.zeros(1), np.zeros((1, 2)))[0]",
+    "affine_matrices(np.zeros(1), np.ones((1, 2)), np.array([0.5]), np.zeros((1, 2)))[0]",
+    "affine_matrices(np.array([90.0]), np.array([[2.0, 1.0]]), np.zeros(1), np.zeros((1, 2)))[0]",
+    "affine_matrices(np.array([90.0]), np.ones((1, 2)), np.array([0.5]), np.zeros((1, 2)))[0]",
+)
+LOOK_MATRICES = """\
+# A quarter turn after a stretch of x by 2: (1, 0) goes down to (0, 2), and (0, 1) to (-1, 0). Those
+# are the first two columns; the last one is the shift.
+parts = np.array([90.0]), np.array([[2.0, 1.0]]), np.zeros(1), np.array([[5.0, 6.0]])
+print(affine_matrices(*parts).round(3))
+"""
 MATRICES = exercise(
     "Matrices that stretch, shear, rotate and shift",
     "affine_matrices",
@@ -54,6 +68,8 @@ MATRICES = exercise(
         precision_check(_of_one_array, 0.5, lambda dtype: (), shape=(N, 6)),
     ),
     "92",
+    small=SMALL_MATRICES,
+    look=LOOK_MATRICES,
 )
 
 # ------------------------------------------------------------------ warp
@@ -100,6 +116,23 @@ def _general(rng, n):
     return _rotations(rng, n) @ np.array([[1.2, 0.5], [0.0, 0.7]])
 
 
+SMALL_WARP = (
+    "affine_warp(np.arange(4.0).reshape(1, 1, 4, 1), np.array([[[1.0, 0, 1], [0, 1, 0]]])).ravel()",
+    """x, mirror = np.arange(4.0).reshape(1, 1, 4, 1), np.array([[[-1.0, 0, 0], [0, 1, 0]]])
+affine_warp(x, mirror).ravel()""",
+    "affine_warp(np.arange(5.0).reshape(1, 1, 5, 1), np.array([[[2.0, 0, 0], [0, 1, 0]]])).ravel()",
+    """x, quarter = np.arange(9.0).reshape(1, 3, 3, 1), np.array([[[0.0, -1, 0], [1, 0, 0]]])
+affine_warp(x, quarter)[0, :, :, 0]""",
+    """x, both = np.arange(9.0).reshape(1, 3, 3, 1), np.array([[[0.0, -1, 1], [1, 0, 0]]])
+affine_warp(x, both)[0, :, :, 0]""",
+)
+LOOK_WARP = """\
+# A quarter turn, clockwise: the first row becomes the last column. And a shift by one pixel to the
+# right, after which the first column stands twice.
+x = np.arange(9.0).reshape(1, 3, 3, 1)
+for matrix in ([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0]], [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]):
+    print(affine_warp(x, np.array([matrix]))[0, :, :, 0])
+"""
 WARP = exercise(
     "Affine warp",
     "affine_warp",
@@ -117,6 +150,8 @@ WARP = exercise(
         ),
     ),
     "92",
+    small=SMALL_WARP,
+    look=LOOK_WARP,
 )  # fmt: skip
 
 # ------------------------------------------------------------------ lens
@@ -130,6 +165,12 @@ def _bent(low, high, shape):
     return scenario
 
 
+SMALL_LENS = (
+    "lens_distortion(np.arange(5.0).reshape(1, 1, 5, 1), np.array([0.0])).ravel()",
+    "lens_distortion(np.arange(5.0).reshape(1, 1, 5, 1), np.array([-0.5])).ravel()",
+    "lens_distortion(np.arange(5.0).reshape(1, 5, 1, 1), np.array([-0.5])).ravel()",
+    "lens_distortion(np.arange(12.0).reshape(1, 3, 4, 1), np.array([-0.5]))[0, :, :, 0]",
+)
 LENS = exercise(
     "Lens distortion",
     "lens_distortion",
@@ -142,4 +183,5 @@ LENS = exercise(
     ),
     "92",
     bonus=True,
+    small=SMALL_LENS,
 )
