@@ -340,7 +340,7 @@ print(of_digits)
 # $$H' = L\,H / \min(H, W) \quad \text{(Size.1)} \qquad
 #   \text{row } i \text{ looks at } (i + \tfrac12)\,H/H' - \tfrac12 \quad \text{(Size.2)}$$
 
-# %% role="experiment" alt="One row of four pixels, and where eight new centres lie by three rules: edges stay, the corner stays, the outermost centres stay. The middle of the second lies to the left."
+# %% role="experiment" alt="One row of four pixels, and where eight new centres lie by three rules: edges stay, the corner stays, the outermost centres stay. The middle of the second lies to the left." hide=true
 new = np.arange(8)
 plotting.plot_pixel_centres(
     4,
@@ -397,7 +397,7 @@ plt.show()
 
 # %% role="exercise" exercise="augmentation.ten_crop"
 
-# %% role="experiment" uses="ten_crop" alt="A photograph of a cup of coffee with five numbered squares: four corners and the centre, which overlap."
+# %% role="experiment" uses="ten_crop" alt="A photograph of a cup of coffee with five numbered squares: four corners and the centre, which overlap." hide=true
 plotting.plot_crop_places(coffee, 160, "Five of the ten crops; the others are their mirror images")
 plt.show()
 
@@ -537,7 +537,7 @@ print(jitter)
 # eigenvalue?
 # </details>
 
-# %% role="experiment" uses="color_components" alt="Colours of 1,500 pixels of six photographs in the red-green and the red-blue plane. The first component runs from dark to bright and a little red; the others are shorter and across it."
+# %% role="experiment" uses="color_components" alt="Colours of 1,500 pixels of six photographs in the red-green and the red-blue plane. The first component runs from dark to bright and a little red; the others are shorter and across it." hide=true
 training = pieces[0][0]
 eigenvalues, U = color_components(training)
 some = np.random.default_rng(0).permutation(training.reshape(-1, 3))[:1500]
@@ -559,7 +559,7 @@ print("shares of the variance:", np.sort(eigenvalues / eigenvalues.sum())[::-1].
 
 # %% role="exercise" exercise="augmentation.pca_color_offsets"
 
-# %% role="experiment" uses="color_jitter color_components pca_color_offsets" alt="Six versions of a cup of coffee by jitter, and six by offsets along the components with a large standard deviation: they differ in brightness and a little in tint."
+# %% role="experiment" uses="color_jitter color_components pca_color_offsets" alt="Six versions of a cup of coffee by jitter, and six by offsets along the components with a large standard deviation: they differ in brightness and a little in tint." hide=true
 rng = np.random.default_rng(2)
 cups = np.stack([coffee[::2, ::2]] * 6)
 plotting.plot_versions(
@@ -693,7 +693,7 @@ predicted(my_loss_by_mirrors, -100 * mirrors.mean, "points")
 plotting.plot_gains(on_digits, "Digits: what keeps the label helps, what breaks it hurts")
 plt.show()
 
-# %% role="experiment" uses="horizontal_flip pad_crop average_over_crops color_jitter" alt="Dots of 16 seeds and intervals for four augmentations of pieces of photographs: flips and jitter gain, upside down gains little, crops with zeros lose."
+# %% role="experiment" uses="horizontal_flip pad_crop average_over_crops color_jitter" alt="Dots of 16 seeds and intervals for four augmentations of pieces of photographs: flips and jitter gain, upside down gains little, crops with zeros lose." hide=true
 plotting.plot_gains(
     {"flips": flips, "upside down": upright, "jitter": jitter, "crops with zeros": crops},
     "Photographs: flips and jitter help, black edges do not",
@@ -787,7 +787,7 @@ plt.show()
 
 # %% role="exercise" exercise="augmentation.lens_distortion"
 
-# %% role="experiment" uses="lens_distortion" alt="A brick wall through five lenses, from cushion to barrel."
+# %% role="experiment" uses="lens_distortion" alt="A brick wall through five lenses, from cushion to barrel." hide=true
 wall = np.stack([photograph("brick")[:90, :120, None] / 255] * 5)
 strengths = np.array([-0.5, -0.25, 0.0, 0.25, 0.5])
 plotting.plot_versions(
@@ -811,7 +811,7 @@ plt.show()
 
 # %% role="exercise" exercise="augmentation.mixup"
 
-# %% role="experiment" uses="mixup" alt="Six mixtures of a cat and a cup of coffee, each with its share of cat."
+# %% role="experiment" uses="mixup" alt="Six mixtures of a cat and a cup of coffee, each with its share of cat." hide=true
 pair = np.stack([cat[10:110, 60:190], coffee[40:140, 40:170]] * 6)
 mixed, shares = mixup(pair, np.tile(np.eye(2), (6, 1)), 1.0, np.random.default_rng(5))
 plotting.plot_versions({"cat and coffee": mixed[:6]}, "What the network is to call a mixture")
@@ -845,7 +845,7 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 # %% [markdown]
 # Your warp beside PyTorch's own, which takes the inverse map in units of half an image:
 
-# %% role="experiment" uses="affine_warp"
+# %% role="experiment" uses="affine_warp" hide=true
 images = torch.rand(8, 3, 32, 32, device=device)
 theta = torch.linspace(-0.5, 0.5, 8, device=device)
 turn = torch.stack([theta.cos(), -theta.sin(), theta.sin(), theta.cos()], 1).reshape(-1, 2, 2)
