@@ -8,6 +8,8 @@ hint when a known misconception shows. The value is the score, so that plain nbg
 import ast
 import contextlib
 import difflib
+import inspect
+import os
 import re
 import sys
 import threading
@@ -22,6 +24,7 @@ from autograder.checking.observe import STUB_MESSAGE, observe
 from autograder.checking.report import Report
 
 ROOT = Path(__file__).resolve().parents[1]
+OURS = ("autograder", "cs231n_lib")
 PATIENCE = 5.0  # seconds: as long as a cell may take in grading
 recorder = None  # set where submissions are graded: called with (exercise, functions) instead
 _provider = cache(expectations.default)
@@ -59,8 +62,31 @@ def check(exercise_id: str, *functions) -> float:
         _say(_never_ran(exercise))
     elif rung >= SMALLEST:
         show(_rungs(exercise, named, rung))
+    for name in files_beside(named.values()):
+        _say(f"{name} must be handed in with this notebook: your answer uses it.")
     _say(_score_so_far(exercise))
     return 0.0 if exercise.bonus else report.score  # nbgrader allows no value on 0 points
+
+
+def files_beside(functions) -> list[str]:
+    """The files in the notebook's folder that functions come from, or use by their names."""
+    folder, found = os.path.realpath(os.getcwd()), set()
+    for function in functions:
+        code, names = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+        used = [names[name] for name in (code.co_names if code else ()) if name in names]
+        for value in (function, *used):
+            module = value.__name__ if inspect.ismodule(value) else _module_of(value)
+            file = getattr(sys.modules.get(module), "__file__", None) or ""
+            path = os.path.realpath(file)
+            is_library = "site-packages" in path or module.split(".")[0] in OURS
+            if file.endswith(".py") and path.startswith(folder + os.sep) and not is_library:
+                found.add(os.path.relpath(path, folder))
+    return sorted(found)
+
+
+def _module_of(value) -> str:
+    module = getattr(value, "__module__", None)
+    return module if isinstance(module, str) and module != "__main__" else ""
 
 
 def hint(exercise_id: str = "") -> None:

@@ -5,6 +5,7 @@ A user's mistake is one line on standard error that says what to do, and exit st
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -148,18 +149,17 @@ def grade(
             f"Bonus points still count in the maximum of {name}: move source/{name} away, run "
             f"`autograder init {course}` and `nbgrader generate_assignment {name}`, grade again."
         )
-    complain(graded, name)
+    complain(graded)
 
 
-def complain(graded, lesson: str) -> None:
-    """Say on standard error who has no marks, and leave with a status that tells."""
-    for who, files in graded.missing.items():
-        found = printable(", ".join(files) or "nothing")
-        wanted = f"{lesson}.ipynb"
-        print(f"{printable(who)}: no {wanted}, but {found}: rename the notebook.", file=sys.stderr)
+def complain(graded) -> None:
+    """Say on standard error what was not read or written, and leave with a status that tells."""
+    for who, sentences in graded.unread.items():
+        for sentence in sentences:
+            print(f"{printable(who)}: {printable(sentence)}.", file=sys.stderr)
     for who, why in graded.faults.items():
-        print(f"{printable(who)}: no mark was written: {printable(why)}", file=sys.stderr)
-    if graded.missing or graded.faults:
+        print(f"{printable(who)}: {printable(why)}", file=sys.stderr)
+    if graded.lost or graded.faults:
         raise typer.Exit(FAILED)
 
 
@@ -209,7 +209,7 @@ def check(
     """
     from autograder.course.folder import CourseError
     from autograder.grading.own_file import check_files
-    from autograder.submissions.submission import Unreadable
+    from autograder.submissions.notebook import Unreadable
 
     programs = [path for file in files for path in _programs(file)]
     notebooks = [file for file in files if file.suffix != ".py" and not file.is_dir()]
@@ -314,6 +314,9 @@ def doctor(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake ends in one line and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may have no letters such as ✓
+            stream.reconfigure(errors="replace")
     # jsonschema, which nbformat imports, would compile a grammar of international addresses for
     # more than a second, and no notebook has one to check; without the module it leaves that out.
     sys.modules.setdefault("rfc3987_syntax", None)

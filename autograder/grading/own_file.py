@@ -16,15 +16,9 @@ from autograder.checking.spec import Exercise
 from autograder.grading.grader import _all, _stops, _why_unseen, sandboxes
 from autograder.sandbox import process
 from autograder.sandbox.process import Limits, Outcome
-from autograder.submissions.code import Code
-from autograder.submissions.submission import (
-    MAX_FILE,
-    Step,
-    Unreadable,
-    definitions,
-    read,
-    read_regular,
-)
+from autograder.submissions.code import Code, bindings
+from autograder.submissions.notebook import MAX_FILE, Step, Unreadable, read, read_regular
+from autograder.submissions.uploads import look_beside, modules_of
 
 FILE = "file "  # how the ids of steps that are a whole file start
 NEAR = 0.85  # how alike two names are, of which one is taken for a slip of the other
@@ -111,11 +105,13 @@ def _cells_of(path: Path, known) -> tuple[list[Step], Sequence[str]]:
     if not submission.cells:
         raise Unreadable(*submission.problems)
     code = [cell for cell in submission.cells if cell.kind == "code" and not cell.shown]
-    cells = [
+    modules, odd = modules_of(path.parent, look_beside(path.parent, own=0).files, own=1)
+    cells = [Step(name, "module", text) for name, text in modules]
+    cells += [
         Step(f"cell-{i}", "check" if c.grade_id in known else "added", c.source, c.grade_id)
         for i, c in enumerate(code)
     ]
-    return cells, submission.problems
+    return cells, (*submission.problems, *odd)
 
 
 def _defines(steps: Iterable[Step], exercise: Exercise) -> bool:
@@ -123,12 +119,12 @@ def _defines(steps: Iterable[Step], exercise: Exercise) -> bool:
     source = "\n".join(step.source for step in steps)
     speaks_torch = re.search(r"^\s*(?:import|from) torch\b", source, re.MULTILINE) is not None
     wanted = "torch" if speaks_torch else "numpy"
-    return exercise.framework == wanted and set(exercise.functions) <= set(definitions(source))
+    return exercise.framework == wanted and set(exercise.functions) <= set(bindings(source))
 
 
 def _mistyped(steps: Iterable[Step], known: Iterable[Exercise]) -> Iterator[str]:
     """Suggest the name of an exercise for a function that has nearly that name."""
-    defined = dict.fromkeys(name for step in steps for name in definitions(step.source))
+    defined = dict.fromkeys(name for step in steps for name in bindings(step.source))
     wanted = {name for exercise in known for name in exercise.functions}
     missing = sorted(wanted - defined.keys())
     for name in defined.keys() - wanted:

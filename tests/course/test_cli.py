@@ -217,9 +217,9 @@ def test_a_lesson_has_three_names(name):
 def test_grade_says_who_has_no_marks(run, made, monkeypatch):
     graded = grade_class.Graded(
         results={"ada": SubmissionResult("ada", NAME, ())},
-        faults={"eve": "no process"},
+        faults={"eve": "no mark was written: no process"},
         unchanged=("ada",),
-        missing={"max": ["homework.ipynb"]},
+        unread={"max": ["homework.ipynb was not read"]},
     )
     monkeypatch.setattr(grade_class, "grade_class", lambda *args, **options: graded)
     status, out, err = run("grade", made.root, "2")
