@@ -5,6 +5,13 @@ told apart in grey; where there are several seeds, a line is their median and it
 A module holds the pictures of a family of techniques; `training` those that all families need.
 """
 
+from cs231n_lib.plotting.augmentation import (
+    plot_color_components,
+    plot_crop_places,
+    plot_gains,
+    plot_pixel_centres,
+    plot_versions,
+)
 from cs231n_lib.plotting.foundations import (
     plot_activation_functions,
     plot_layer_histograms,
@@ -60,9 +67,12 @@ __all__ = [
     "plot_activation_functions",
     "plot_averaged_passes",
     "plot_batch_sizes",
+    "plot_color_components",
     "plot_computation_graph",
+    "plot_crop_places",
     "plot_curves",
     "plot_damped_step",
+    "plot_gains",
     "plot_hessian_cost",
     "plot_histograms",
     "plot_image_rows",
@@ -75,6 +85,7 @@ __all__ = [
     "plot_noise_ball",
     "plot_normalization_axes",
     "plot_photographs",
+    "plot_pixel_centres",
     "plot_point_clouds",
     "plot_pooling_regions",
     "plot_ranking",
@@ -91,6 +102,7 @@ __all__ = [
     "plot_trajectories",
     "plot_trials",
     "plot_unit_states",
+    "plot_versions",
     "plot_whitening",
     "ravine",
     "saddle",
