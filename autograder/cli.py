@@ -124,7 +124,8 @@ def grade(
 
         autograder grade my-course 2 --student ada --force --feedback
     """
-    from autograder.course.folder import find_name, grade_class, open_course
+    from autograder.course.folder import find_name, open_course
+    from autograder.course.grade_class import grade_class
     from autograder.course.summary import table
 
     opened = open_course(course)
@@ -196,7 +197,7 @@ def check(
         autograder check my_layers.py     # checks every function that an exercise asks for
     """
     from autograder.course.folder import CourseError
-    from autograder.grading.grader import check_file
+    from autograder.grading.own_file import check_file
     from autograder.submissions.submission import Unreadable
 
     if not file.exists():

@@ -35,7 +35,7 @@ from machine import describe
 # isort: split
 from autograder.course import demo
 from autograder.course.folder import init, open_course
-from autograder.course.nbgrader_plugin import NbgraderCourse
+from autograder.course.nbgrader_api import NbgraderCourse
 from autograder.expectations import secret_seed
 from autograder.grading.grader import graded_exercises
 from autograder.lessons.lesson import find_lesson

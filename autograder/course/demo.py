@@ -20,7 +20,8 @@ from rich.console import Console
 from autograder import exercises, misconceptions
 from autograder.bars import stages
 from autograder.checking.spec import Misconception, Variant
-from autograder.course.folder import Course, CourseError, Graded, grade_class, init
+from autograder.course.folder import Course, CourseError, init
+from autograder.course.grade_class import Graded, grade_class
 from autograder.course.summary import table, write_summary
 from autograder.lessons.build import notebook_text, solution_notebook, student_notebook
 from autograder.lessons.lesson import Lesson, find_lesson
@@ -182,7 +183,7 @@ CLASS = (
 
 def run(folder: Path = Path("demo-course")) -> Graded:
     """Make a course in `folder`, grade the made-up class, and print what came out."""
-    from autograder.course.nbgrader_plugin import NbgraderCourse
+    from autograder.course.nbgrader_api import NbgraderCourse
 
     start, console = time.monotonic(), Console()
     lesson = find_lesson(LESSON)

@@ -20,15 +20,9 @@ from nbgrader import utils
 from nbgrader.api import Comment, Grade, Gradebook, MissingEntry, SubmittedNotebook
 from nbgrader.preprocessors import AssignLatePenalties, IgnorePattern, LimitOutput
 
-from autograder.course.nbgrader_plugin import (
-    AUTOGRADE,
-    NbgraderCourse,
-    fill,
-    mark_of,
-    marks_and_comments,
-    quiet,
-    set_mark,
-)
+from autograder.course.marks import fill, mark_of, marks_and_comments, set_mark
+from autograder.course.nbgrader_api import NbgraderCourse, quiet
+from autograder.course.nbgrader_plugin import AUTOGRADE
 from autograder.grading.results import SubmissionResult, write_atomically
 from autograder.submissions.submission import read, read_template, rebuild
 from autograder.submissions.uploads import copy_files, timestamp

@@ -13,24 +13,12 @@ in a browser, and a time that is none stops nothing.
 
 from __future__ import annotations
 
-import contextlib
-import html
-import json
 import os
-import re
-import shutil
-import sys
 import tempfile
-import warnings
 from functools import lru_cache
 from pathlib import Path
 
-import nbformat
 from nbconvert.exporters import NotebookExporter
-from nbformat import NotebookNode
-from nbgrader import utils
-from nbgrader.api import Grade
-from nbgrader.apps.api import NbGraderAPI
 from nbgrader.converters.base import BaseConverter
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.exchange.default import ExchangeCollect
@@ -44,10 +32,9 @@ from nbgrader.preprocessors import (
 )
 from traitlets import Float
 from traitlets.config import Config
-from traitlets.config.loader import PyFileConfigLoader
 
-from autograder.checking.report import Report
-from autograder.course.folder import Course
+from autograder.course.folder import Course, NbgraderError
+from autograder.course.marks import fill, marks_and_comments, set_mark
 from autograder.course.safe_html import FILTERS
 from autograder.grading.grader import Grader, graded_exercises
 from autograder.grading.results import SubmissionResult
@@ -153,23 +140,6 @@ class RunInSandbox(Execute):
         return nb, resources
 
 
-def fill(notebook: NotebookNode, result: SubmissionResult) -> None:
-    """Put outputs, reports and notes of the engine into a rebuilt notebook."""
-    exercises = graded_exercises(notebook)
-    for cell in notebook.cells:
-        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
-        if grade_id in exercises:
-            cell.outputs = report_outputs(result, exercises[grade_id].id, cell.id)
-        elif cell.cell_type == "code" and cell.id in result.outputs:
-            cell.outputs = [nbformat.from_dict(o) for o in result.outputs[cell.id]]
-        elif cell.cell_type == "code" and utils.is_grade(cell):
-            cell.outputs = [_error("NotExecuted", "this cell was not reached")]
-    if result.problems:
-        notes = nbformat.v4.new_markdown_cell(_notes(result), id="grading-notes")
-        notebook.cells.insert(0, notes)
-    notebook.metadata["autograder"] = {"result": [result.key, result.file]}
-
-
 class SaveMarks(SaveAutoGrades):
     """Writes marks and comments of the engine; nbgrader's own way for all other cells."""
 
@@ -213,41 +183,6 @@ AUTOGRADE = {
 }
 
 
-def set_mark(grade: Grade, mark: float | None) -> None:
-    """Enter an automatic mark; someone must look where there is none, or one given by hand."""
-    grade.auto_score = mark
-    grade.needs_manual_grade = mark is None or grade.manual_score is not None
-
-
-def marks_and_comments(
-    notebook: NotebookNode, result: SubmissionResult
-) -> tuple[dict[str, float | None], dict[str, str | None]]:
-    """Return automatic marks (None: a person must give it) and comments by grade id.
-
-    Exercises have those of the engine; all other cells those that nbgrader gives them.
-    """
-    exercises = graded_exercises(notebook)
-    solutions = {f"{exercise.grade_id}-solution": exercise for exercise in exercises.values()}
-    marks, comments = {}, {}
-    for cell in notebook.cells:
-        name = cell.metadata.get("nbgrader", {}).get("grade_id")
-        if name in exercises:
-            marks[name] = mark_of(result, exercises[name].id)
-        elif utils.is_grade(cell):
-            marks[name], _ = utils.determine_grade(cell)
-        if name in solutions:
-            comments[name] = comment_text(result.report(solutions[name].id).public())
-        elif utils.is_solution(cell) or utils.is_task(cell):
-            untouched = cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
-            comments[name] = "No response." if untouched and not utils.is_task(cell) else None
-    return marks, comments
-
-
-def mark_of(result: SubmissionResult, exercise_id: str) -> float | None:
-    """Return the mark of an exercise, or None when a person must look at it."""
-    return None if exercise_id in result.unjudged else result.report(exercise_id).score
-
-
 def _template(coursedir: CourseDirectory, names: dict) -> Path:
     folder = coursedir.format_path(coursedir.release_directory, ".", names["assignment"])
     path = Path(folder) / f"{names['notebook']}.ipynb"
@@ -282,163 +217,3 @@ def _grader(
 ) -> Grader:
     read = read_template(template)
     return Grader(read, assignment, secret, limits, hidden=[course.root], log=course.log)
-
-
-# ------------------------------------------------------------------------ what people read
-
-
-def report_outputs(result: SubmissionResult, exercise_id: str, cell_id: str) -> list:
-    """Return the outputs of a check cell: its error if it had one, the report, the score."""
-    report = result.report(exercise_id).public()
-    raised = [o for o in result.outputs.get(cell_id, ()) if o["output_type"] == "error"]
-    data = {"text/plain": str(report), "text/html": report._repr_html_()}
-    score = {"text/plain": repr(report.score)}
-    return [
-        *map(nbformat.from_dict, raised),
-        nbformat.v4.new_output("display_data", data),
-        nbformat.v4.new_output("execute_result", score),
-    ]
-
-
-def comment_text(report: Report) -> str:
-    """Return a report as the Markdown of nbgrader's comments: a line a check, with its hint."""
-    lines = [f"**{report.score:g} of {report.points:g} points**", ""]
-    for row in report.rows:
-        line = f"- {row.earned:g}/{row.points:g} {escape_markdown(row.check)}"
-        if row.status != "passed":
-            line += f": {escape_markdown(row.message)}"
-        notes = {"Hint": row.hint, "Remark": row.remark}
-        line += "".join(f" *{k}:* {escape_markdown(note)}" for k, note in notes.items() if note)
-        lines.append(line)
-    return "\n".join(lines)
-
-
-def escape_markdown(text: str) -> str:
-    """Return text that Markdown and HTML show as it is, on one line.
-
-    >>> escape_markdown("a_b <i>")
-    'a\\\\_b &lt;i&gt;'
-    """
-    return html.escape(
-        re.sub(r"([\\\\`*_{}\[\]#|$~])", r"\\\1", " ".join(text.split())), quote=False
-    )
-
-
-def _notes(result: SubmissionResult) -> str:
-    listed = "\n".join(f"- {escape_markdown(problem)}" for problem in result.problems)
-    return f"**Notes on this submission**\n\n{listed}"
-
-
-def _error(name: str, text: str):
-    return nbformat.v4.new_output("error", ename=name, evalue=text, traceback=[f"{name}: {text}"])
-
-
-# -------------------------------------------------------------------------- driving nbgrader
-
-
-class NbgraderError(Exception):
-    """nbgrader did not do what it was asked; the text says why."""
-
-
-class NbgraderCourse:
-    """nbgrader's commands for one course folder, under the folder's own configuration."""
-
-    def __init__(self, root: Path):
-        self.root = Path(root)
-        _put_on_path()
-        config = PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
-        self.config = config
-        self.coursedir = CourseDirectory(config=config, root=str(root))
-        self.api = NbGraderAPI(self.coursedir, config=config)
-        self.limits = RunInSandbox(config=config).limits
-
-    def template(self, lesson: str) -> Path:
-        """Path of the released notebook, whether or not it exists."""
-        folder = self.coursedir.format_path(self.coursedir.release_directory, ".", lesson)
-        return Path(folder) / f"{lesson}.ipynb"
-
-    def submissions(self, lesson: str) -> dict[str, Path]:
-        """The submitted notebooks of a lesson by student."""
-        students = sorted(self.api.get_submitted_students(lesson))
-        step = self.coursedir.submitted_directory
-        folders = {s: Path(self.coursedir.format_path(step, s, lesson)) for s in students}
-        paths = {student: folder / f"{lesson}.ipynb" for student, folder in folders.items()}
-        return {student: path for student, path in paths.items() if os.path.lexists(path)}
-
-    def without_notebook(self, lesson: str) -> dict[str, list[str]]:
-        """Students whose folder lacks the notebook, with the files that are in it."""
-        students = self.api.get_submitted_students(lesson) - self.submissions(lesson).keys()
-        step = self.coursedir.submitted_directory
-        folders = {s: Path(self.coursedir.format_path(step, s, lesson)) for s in sorted(students)}
-        return {student: _names_in(folder) for student, folder in folders.items()}
-
-    def recorded(self, lesson: str, student: str) -> list[str] | None:
-        """The digests of the result and of its file that an autograded notebook was made from."""
-        step = self.coursedir.autograded_directory
-        path = Path(self.coursedir.format_path(step, student, lesson)) / f"{lesson}.ipynb"
-        try:
-            return json.loads(path.read_text("utf-8"))["metadata"]["autograder"]["result"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-    def generate_assignment(self, lesson: str) -> None:
-        """Make release/ from source/ and enter the lesson in the gradebook."""
-        with quiet():
-            _require(self.api.generate_assignment(lesson, force=True))
-
-    def release_assignment(self, lesson: str) -> None:
-        """Copy release/ to the exchange."""
-        with quiet():
-            _require(self.api.release_assignment(lesson))
-
-    def collect(self, lesson: str) -> None:
-        """Copy submissions from the exchange."""
-        with quiet():
-            _require(self.api.collect(lesson, update=True))
-
-    def autograde(self, lesson: str, student: str) -> None:
-        """Autograde one submission, again if need be."""
-        if re.search(r"[*?\[]", student):
-            raise NbgraderError(
-                f"nbgrader takes *, ? and [ in a name for wildcards: rename the folder {student!r}."
-            )
-        with quiet():
-            _require(self.api.autograde(lesson, student, force=True))
-
-    def generate_feedback(self, lesson: str, student: str) -> Path:
-        """Write the feedback page of one student and return its path."""
-        with quiet():
-            _require(self.api.generate_feedback(lesson, student, force=True))
-        step = self.coursedir.feedback_directory
-        return Path(self.coursedir.format_path(step, student, lesson)) / f"{lesson}.html"
-
-
-def _put_on_path() -> None:
-    """nbgrader calls `alembic`, which is beside the Python that runs."""
-    if shutil.which("alembic") is None:
-        folder = str(Path(sys.executable).parent)
-        os.environ["PATH"] = os.pathsep.join((folder, os.environ.get("PATH", os.defpath)))
-
-
-@contextlib.contextmanager
-def quiet():
-    """nbgrader warns about its own use of SQLAlchemy and of dates."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _names_in(folder: Path) -> list[str]:
-    try:
-        return sorted(path.name for path in folder.iterdir())
-    except OSError as error:
-        return [f"a folder that cannot be read ({error.strerror})"]
-
-
-def _require(outcome: dict) -> None:
-    """Raise what nbgrader says of a failure: the end of its last traceback, else its last line."""
-    if not outcome["success"]:
-        log = (outcome.get("log") or outcome.get("error") or "no reason given").strip()
-        lines = [line for line in log.splitlines() if line.strip()]
-        raised = [line for line in lines if not line.startswith(("[", "(Background on"))]
-        raise NbgraderError((raised or lines)[-1].strip())

@@ -10,16 +10,14 @@ submission is not executed again.
 
 from __future__ import annotations
 
-import ast
 import builtins
 import hashlib
 import importlib.metadata
 import json
 import platform
-import re
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -42,21 +40,18 @@ from autograder.sandbox.zygote import Zygote
 from autograder.submissions import code
 from autograder.submissions.code import OWN_PACKAGES, Code
 from autograder.submissions.submission import (
-    MAX_FILE,
     Rebuilt,
     Step,
-    Unreadable,
     clean_text,
-    definitions,
     parse,
-    read,
-    read_regular,
     rebuild,
     role,
 )
 from autograder.submissions.uploads import digest_of, read_submission
 
 ATTEMPTS = 3  # to execute a submission, when the sandbox itself fails
+
+
 LIBRARIES = ("numpy", "torch", "ipython", "nbformat")
 
 
@@ -337,88 +332,6 @@ def _stops(steps: Iterable[Step], outcome: Outcome) -> Iterator[str]:
         yield "A second cell had to be stopped, so what came after it was not executed."
 
 
-# ---------------------------------------------------------------------------------- batches
-
-
-def grade_batch(
-    grader: Grader,
-    submissions: Mapping[str, Path],
-    store: Store,
-    *,
-    jobs: int = 2,
-    force: bool = False,
-    progress: Callable[[str, SubmissionResult | None], None] | None = None,
-) -> tuple[dict[str, SubmissionResult], dict[str, str]]:
-    """Grade many submissions, `jobs` sandboxes at a time.
-
-    Results are kept as they come, so that a batch that was killed goes on where it was. Before
-    the first submission that is executed and after the last one, two answers with known marks go
-    the same way; when one of them comes to another mark, what was executed since is forgotten.
-
-    Returns the results by student, and the infrastructure faults by student, which are no marks.
-
-    Args:
-        progress: called with the student's name and result (None: a fault) after each submission.
-    """
-    batch = _Batch(grader, store, "none" if force else "complete")
-    grader.canaries.reset()
-    grader.log.write("batch", submissions=len(submissions), jobs=jobs, tier=grader.tier)
-    pool = ThreadPoolExecutor(max_workers=max(1, jobs))
-    try:
-        tasks = {pool.submit(batch.one, student, path) for student, path in submissions.items()}
-        for task in as_completed(tasks):
-            student, result = task.result()
-            if progress:
-                progress(student, result)
-    finally:  # an interruption waits for nobody
-        pool.shutdown(wait=False, cancel_futures=True)
-    batch.end()
-    results = {name: batch.results[name] for name in submissions if name in batch.results}
-    grader.log.write("batch ended", results=len(results), faults=len(batch.faults))
-    return results, batch.faults
-
-
-class _Batch:
-    """What a batch has come to so far."""
-
-    def __init__(self, grader: Grader, store: Store, accept: str):
-        self.grader, self.store, self.accept = grader, store, accept
-        self.results: dict[str, SubmissionResult] = {}
-        self.faults: dict[str, str] = {}
-        self.executed: set[str] = set()
-
-    def one(self, student: str, path: Path) -> tuple[str, SubmissionResult | None]:
-        """Grade one submission; whatever it does, the others go on."""
-        try:
-            result, executed = self.grader.mark(path, student, self.store, self.accept)
-        except Infrastructure as error:
-            self._fault(student, str(error))
-        except Exception as error:
-            self._fault(student, _short(error))
-        else:
-            self.results[student] = result
-            if executed:
-                self.executed.add(student)
-        return student, self.results.get(student)
-
-    def _fault(self, student: str, why: str) -> None:
-        self.results.pop(student, None)
-        self.faults[student] = why
-        self.grader.log.write("fault", student=student, why=why)
-
-    def end(self) -> None:
-        """See whether the grader can still be trusted; if not, forget what it came to."""
-        if not self.executed:
-            return
-        self.grader.canaries.reset()
-        try:
-            self.grader.canaries.require()
-        except Infrastructure as error:
-            for student in self.executed:
-                self.store.remove(student)
-                self._fault(student, str(error))
-
-
 # ---------------------------------------------------------------------------------- digests
 
 
@@ -444,74 +357,3 @@ def software() -> str:
     versions = [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES]
     sources = [path.read_text("utf-8") for path in files]
     return _digest(platform.python_version(), *versions, *map(str, files), *sources)
-
-
-# ------------------------------------------------------------------- a file of one's own
-
-
-def check_file(path: Path, limits: Limits | None = None) -> tuple[list[Report], list[str]]:
-    """Run the instant checks on a notebook or a Python file, with the public seeds.
-
-    Returns the reports of the exercises that were found in it, and what went wrong on the way.
-    In a notebook of the course the check cells say what is checked; in any other file it is
-    every exercise whose function the file defines.
-
-    Raises `Unreadable` when the file is neither.
-    """
-    steps, checked, problems = _plan_of_file(path)
-    code = Code(steps)
-    with sandboxes() as places:
-        outcome = process.execute(
-            code.readable, checked, expectations.public_seed, limits or Limits(), places
-        )
-    provider = expectations.default()
-    reports = []
-    for check_id, exercise in checked.items():
-        fault = Fault(_why_unseen(exercise, check_id, code, outcome))
-        seen = _all(exercise, fault) | outcome.seen.get(exercise.id, {})
-        reports.append(judge_exercise(exercise, seen, provider))
-    return reports, [*problems, *_stops(steps, outcome), *code.notes()]
-
-
-def _syntax_error(source: str) -> tuple[str, ...]:
-    try:
-        compile(source, "the file", "exec", ast.PyCF_ONLY_AST)
-    except SyntaxError as error:
-        return (f"SyntaxError in line {error.lineno}: {error.msg}.",)
-    except (ValueError, RecursionError, MemoryError):
-        return ("It cannot be parsed.",)
-    return ()
-
-
-def _plan_of_file(path: Path):
-    known = {f"{exercise.grade_id}-check": exercise for exercise in exercises.all_exercises()}
-    if path.suffix == ".py":
-        source = read_regular(path, MAX_FILE).decode("utf-8-sig", "replace")
-        cells, problems = [Step("file", "added", source)], _syntax_error(source)
-    else:
-        submission = read(path)
-        if not submission.cells:
-            raise Unreadable(*submission.problems)
-        problems = submission.problems
-        code = [cell for cell in submission.cells if cell.kind == "code" and not cell.shown]
-        cells = [
-            Step(f"cell-{i}", "check" if c.grade_id in known else "added", c.source, c.grade_id)
-            for i, c in enumerate(code)
-        ]
-    checked = {step.grade_id: known[step.grade_id] for step in cells if step.role == "check"}
-    if not checked:
-        checked = {key: e for key, e in known.items() if _defines(cells, e)}
-        cells += [Step(key, "check", _call(e), key) for key, e in checked.items()]
-    return cells, checked, problems
-
-
-def _defines(steps: Iterable[Step], exercise: Exercise) -> bool:
-    """Whether code defines what an exercise asks for, and speaks its framework."""
-    source = "\n".join(step.source for step in steps)
-    speaks_torch = re.search(r"^\s*(?:import|from) torch\b", source, re.MULTILINE) is not None
-    wanted = "torch" if speaks_torch else "numpy"
-    return exercise.framework == wanted and set(exercise.functions) <= set(definitions(source))
-
-
-def _call(exercise: Exercise) -> str:
-    return f'check("{exercise.id}", {", ".join(exercise.functions)})'

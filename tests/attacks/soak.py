@@ -26,8 +26,9 @@ import psutil
 
 from autograder.course.folder import init
 from autograder.course.gradebook import Recorder
-from autograder.course.nbgrader_plugin import NbgraderCourse
-from autograder.grading.grader import Grader, grade_batch
+from autograder.course.nbgrader_api import NbgraderCourse
+from autograder.grading.batch import grade_batch
+from autograder.grading.grader import Grader
 from autograder.lessons.build import solution_notebook
 from autograder.lessons.lesson import find_lesson
 from autograder.submissions.submission import read_template, role

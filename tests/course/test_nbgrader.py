@@ -15,9 +15,11 @@ import pytest
 from classroom import NAME, added, cell, content, index, write_lesson
 
 from autograder.cli import main
-from autograder.course.folder import grade_class, init, open_course
+from autograder.course.folder import NbgraderError, init, open_course
+from autograder.course.grade_class import grade_class
 from autograder.course.gradebook import Recorder
-from autograder.course.nbgrader_plugin import NbgraderCourse, NbgraderError, escape_markdown
+from autograder.course.marks import escape_markdown
+from autograder.course.nbgrader_api import NbgraderCourse
 from autograder.lessons import build
 from autograder.lessons.lesson import read_lesson
 from autograder.sandbox.process import Infrastructure, Limits

@@ -12,9 +12,11 @@ from autograder import exercises
 from autograder.checking.observe import Fault, Seen
 from autograder.grading import grader as trusted
 from autograder.grading import results
+from autograder.grading.batch import grade_batch
 from autograder.grading.canary import Canaries, filled, right, wrong
-from autograder.grading.grader import Grader, check_file, grade_batch
+from autograder.grading.grader import Grader
 from autograder.grading.log import Log
+from autograder.grading.own_file import check_file
 from autograder.grading.results import Store, SubmissionResult
 from autograder.sandbox import process
 from autograder.sandbox.process import Infrastructure, Limits, Outcome

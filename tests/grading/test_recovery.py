@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from classroom import NAME, added, content, solution, template
 
-from autograder.grading.grader import Grader, grade_batch
+from autograder.grading.batch import grade_batch
+from autograder.grading.grader import Grader
 from autograder.grading.log import Log
 from autograder.grading.results import Store
 from autograder.sandbox import zygote

@@ -4,37 +4,25 @@ import importlib
 import inspect
 import pkgutil
 import re
-from pathlib import Path
 
 import pytest
 
 import cs231n_lib
 from autograder import exercises
 from autograder.lessons.answers import GIVEN_FAMILIES
+from autograder.lessons.syllabus import PLACES, SYLLABUS, sources
 from cs231n_lib import plotting
-from cs231n_lib.syllabus import SYLLABUS
 
-ROOT = Path(__file__).resolve().parents[2]
-SOURCES = {path.name[:2]: path for path in (ROOT / "notebooks/src").glob("*.py")}
 SLIDES = re.compile(r"\d+(–\d+)?(, \d+(–\d+)?)*")
 every_row = pytest.mark.parametrize("row", SYLLABUS, ids=lambda row: row.title)
-
-
-def place(framework):
-    """Return the name of the module that holds a family's functions for a framework."""
-    return framework if framework == "shared" else f"in_{framework}"
-
-
-def source(row):
-    """Return the text of a row's lesson."""
-    return SOURCES[row.lesson].read_text(encoding="utf-8")
 
 
 @every_row
 def test_functions_stand_in_every_framework(row):
     importlib.import_module(f"cs231n_lib.{row.family}")
-    for framework in row.frameworks if row.functions else ():
-        module = importlib.import_module(f"cs231n_lib.{row.family}.{place(framework)}")
+    assert bool(row.frameworks) == bool(row.functions)
+    for framework in row.frameworks:
+        module = importlib.import_module(f"cs231n_lib.{row.family}.{PLACES[framework]}")
         missing = [name for name in row.functions if not inspect.isfunction(vars(module).get(name))]
         assert not missing, f"{module.__name__} has no {missing}"
 
@@ -57,14 +45,15 @@ def test_figures_exist_and_the_lesson_draws_them(row):
     assert bool(row.figure) != bool(row.without_figure), "a figure, or why there is none"
     if row.figure:
         assert inspect.isfunction(vars(plotting).get(row.figure))
-        assert f"{row.figure}(" in source(row)
+        assert f"{row.figure}(" in sources()[row.lesson]
 
 
 @every_row
 def test_lessons_exist_and_set_the_exercises(row):
-    assert row.lesson in SOURCES, f"no notebooks/src/{row.lesson}_*.py"
-    missing = [e for e in row.exercises if f'exercise="{e}"' not in source(row)]
-    assert not missing, f"{SOURCES[row.lesson].name} does not set {missing}"
+    assert row.lesson in sources(), f"no notebooks/src/{row.lesson}_*.py sets {row.title}"
+    assert bool(row.shown_in) == (not row.exercises), "the lesson, where no exercise tells it"
+    missing = [e for e in row.exercises if f'exercise="{e}"' not in sources()[row.lesson]]
+    assert not missing, f"lesson {row.lesson} does not set {missing}"
 
 
 @every_row
@@ -106,5 +95,5 @@ def test_every_function_that_students_write_stands_in_one_row():
 
 
 def test_every_lesson_stands_in_the_syllabus():
-    assert set(SOURCES) == {row.lesson for row in SYLLABUS}
+    assert set(sources()) == {row.lesson for row in SYLLABUS}
     assert [row.lesson for row in SYLLABUS] == sorted(row.lesson for row in SYLLABUS)

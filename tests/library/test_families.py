@@ -10,7 +10,7 @@ import tokenize
 import pytest
 
 import cs231n_lib
-from cs231n_lib.syllabus import SYLLABUS
+from autograder.lessons.syllabus import SYLLABUS
 
 FAMILIES = [
     module.name

@@ -105,3 +105,13 @@ def test_what_is_handed_out_needs_nothing_else(rooms, who):
         if imported != "autograder" and room_of(imported) not in (*rooms, *lazily)
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = {name: set(imports_of(path)) - {name} for name, path in modules()}
+    while leaves := [name for name, needed in graph.items() if not needed]:
+        for name in leaves:
+            del graph[name]
+        for needed in graph.values():
+            needed -= set(leaves)
+    assert not graph, f"in a circle, or on the way to one: {', '.join(sorted(graph))}"

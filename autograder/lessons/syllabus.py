@@ -1,13 +1,20 @@
 """The syllabus as data: every technique of the lecture, and where it lives in this course.
 
-`SYLLABUS` has a row for each technique, in the order of the lecture. Tests walk it: every function,
-exercise, figure and lesson that it names exists, and none exists that it does not name.
+`SYLLABUS` has a row for each technique, in the order of the lecture. A row says what nothing else
+knows: title, slides, functions, figure, and the reasons for what is missing. The rest is derived:
+frameworks from the library, exercises from their records, the lesson from the lessons' sources.
+Tests walk it: whatever it names exists, and nothing exists that it does not name.
 """
 
+import importlib
+import importlib.util
 from dataclasses import dataclass
+from functools import cache
 
-BOTH = ("numpy", "torch")
-SHARED = ("shared",)  # what has no framework is written once
+from autograder.exercises import all_exercises
+from autograder.lessons.lesson import SRC
+
+PLACES = {"numpy": "in_numpy", "torch": "in_torch", "shared": "shared"}  # framework: module
 
 
 @dataclass(frozen=True)
@@ -18,24 +25,56 @@ class Technique:
         title: what the technique is called.
         slides: where the lecture shows it, by the number in the slide's footer; "" for before it.
         family: the folder of `cs231n_lib` that holds it.
-        lesson: number of the lesson that teaches it.
         functions: their names, the same in every framework.
-        frameworks: the files `in_<framework>.py` that hold the functions, or `SHARED`.
-        exercises: ids of what students write.
         figure: the function of `cs231n_lib.plotting` that draws it.
+        shown_in: number of the lesson, where no exercise tells it.
         without_exercise, without_figure: why there is none, where there is none.
     """
 
     title: str
     slides: str
     family: str
-    lesson: str
     functions: tuple[str, ...] = ()
-    frameworks: tuple[str, ...] = BOTH
-    exercises: tuple[str, ...] = ()
     figure: str = ""
+    shown_in: str = ""
     without_exercise: str = ""
     without_figure: str = ""
+
+    @property
+    def frameworks(self) -> tuple[str, ...]:
+        """In what the functions are written: numpy, torch, or shared by both."""
+        return tuple(
+            framework
+            for framework in PLACES
+            if self.functions and all(hasattr(self._module(framework), f) for f in self.functions)
+        )
+
+    @property
+    def exercises(self) -> tuple[str, ...]:
+        """Ids of what students write."""
+        return tuple(
+            exercise.id
+            for exercise in all_exercises()
+            if exercise.family == self.family and exercise.function in self.functions
+        )
+
+    @property
+    def lesson(self) -> str:
+        """Number of the lesson that teaches it."""
+        if self.shown_in:
+            return self.shown_in
+        setting = (f'exercise="{exercise_id}"' for exercise_id in self.exercises[:1])
+        return next((n for mark in setting for n, text in sources().items() if mark in text), "")
+
+    def _module(self, framework):
+        name = f"cs231n_lib.{self.family}.{PLACES[framework]}"
+        return importlib.import_module(name) if importlib.util.find_spec(name) else None
+
+
+@cache
+def sources() -> dict[str, str]:
+    """Return {number: text} of all lessons."""
+    return {path.name[:2]: path.read_text(encoding="utf-8") for path in sorted(SRC.glob("*.py"))}
 
 
 SYLLABUS = (
@@ -43,17 +82,14 @@ SYLLABUS = (
         title="how a check works: rows of length 1",
         slides="",
         family="getting_started",
-        lesson="00",
         functions=("unit_rows",),
-        frameworks=("numpy",),
-        exercises=("getting_started.unit_rows",),
         without_figure="a first exercise, before anything is there to see",
     ),
     Technique(
         title="sigmoid, tanh and ReLU, with their slopes",
         slides="3–4",
         family="activations",
-        lesson="01",
+        shown_in="01",
         functions=(
             "sigmoid_forward",
             "sigmoid_backward",
@@ -69,59 +105,35 @@ SYLLABUS = (
         title="leaky ReLU",
         slides="3–4",
         family="activations",
-        lesson="01",
         functions=("leaky_relu_forward", "leaky_relu_backward"),
-        exercises=(
-            "activations.leaky_relu_forward",
-            "activations.leaky_relu_backward",
-            "activations.torch.leaky_relu_forward",
-            "activations.torch.leaky_relu_backward",
-        ),
         figure="plot_unit_states",
     ),
     Technique(
         title="an input on which a slope cannot be had by division",
         slides="3–4",
         family="activations",
-        lesson="01",
         functions=("slope_breaking_input",),
-        frameworks=("numpy",),
-        exercises=("activations.slope_breaking_input",),
         without_figure="three numbers, printed",
     ),
     Technique(
         title="maxout",
         slides="3–4",
         family="activations",
-        lesson="01",
         functions=("maxout_forward", "maxout_backward"),
-        exercises=(
-            "activations.maxout_forward",
-            "activations.maxout_backward",
-            "activations.torch.maxout_forward",
-            "activations.torch.maxout_backward",
-        ),
         figure="plot_activation_functions",
     ),
     Technique(
         title="exponential linear unit (ELU)",
         slides="3–4",
         family="activations",
-        lesson="01",
         functions=("elu_forward", "elu_backward"),
-        exercises=(
-            "activations.elu_forward",
-            "activations.elu_backward",
-            "activations.torch.elu_forward",
-            "activations.torch.elu_backward",
-        ),
         figure="plot_activation_functions",
     ),
     Technique(
         title="initialization: too small, too big, and what the layers make of it",
         slides="5",
         family="initialization",
-        lesson="01",
+        shown_in="01",
         functions=("gaussian_init", "activation_statistics"),
         figure="plot_layer_histograms",
         without_exercise="one line each; the lesson's experiments do the same with a network",
@@ -130,25 +142,21 @@ SYLLABUS = (
         title="Xavier initialization: just right for tanh",
         slides="5",
         family="initialization",
-        lesson="01",
         functions=("xavier_init",),
-        exercises=("initialization.xavier_init", "initialization.torch.xavier_init"),
         figure="plot_layer_histograms",
     ),
     Technique(
         title="Kaiming initialization: just right for ReLU",
         slides="5",
         family="initialization",
-        lesson="01",
         functions=("kaiming_init",),
-        exercises=("initialization.kaiming_init", "initialization.torch.kaiming_init"),
         figure="plot_layer_histograms",
     ),
     Technique(
         title="zero-centred data",
         slides="6",
         family="preprocessing",
-        lesson="01",
+        shown_in="01",
         functions=("zero_center",),
         figure="plot_point_clouds",
         without_exercise="one line, which the lesson shows before the student writes normalize",
@@ -157,165 +165,119 @@ SYLLABUS = (
         title="normalized data, fitted on training data alone; sensitivity to the weights",
         slides="6–7",
         family="preprocessing",
-        lesson="01",
         functions=("normalize",),
-        exercises=("preprocessing.normalize", "preprocessing.torch.normalize"),
         figure="plot_point_clouds",
     ),
     Technique(
         title="an input that tells eps from a guard against a spread of 0",
         slides="6–7",
         family="preprocessing",
-        lesson="01",
         functions=("separating_feature",),
-        frameworks=("numpy",),
-        exercises=("preprocessing.separating_feature",),
         without_figure="the largest number of each result, printed",
     ),
     Technique(
         title="principal components",
         slides="6–7",
         family="preprocessing",
-        lesson="01",
         functions=("pca",),
-        exercises=("preprocessing.pca", "preprocessing.torch.pca"),
         figure="plot_point_clouds",
     ),
     Technique(
         title="whitened data",
         slides="6–7",
         family="preprocessing",
-        lesson="01",
         functions=("whiten",),
-        exercises=("preprocessing.whiten", "preprocessing.torch.whiten"),
         figure="plot_image_rows",
     ),
     Technique(
         title="babysitting (here, since exercises are no support): the first loss, loss curves",
         slides="8",
         family="search",
-        lesson="01",
         functions=("sanity_loss",),
-        frameworks=SHARED,
-        exercises=("search.sanity_loss",),
         figure="plot_loss_curves",
     ),
     Technique(
         title="hyperparameters on a logarithmic axis",
         slides="9",
         family="search",
-        lesson="01",
         functions=("log_uniform",),
-        frameworks=SHARED,
-        exercises=("search.log_uniform",),
         figure="plot_histograms",
     ),
     Technique(
         title="random search",
         slides="9",
         family="search",
-        lesson="01",
         functions=("random_search",),
-        frameworks=SHARED,
-        exercises=("search.random_search",),
         figure="plot_trials",
     ),
     Technique(
         title="from coarse to fine",
         slides="9",
         family="search",
-        lesson="01",
         functions=("refine",),
-        frameworks=SHARED,
-        exercises=("search.refine",),
         figure="plot_trials",
     ),
     Technique(
         title="batch normalization: training, test time and running statistics",
         slides="11–13",
         family="normalization",
-        lesson="02",
         functions=("batchnorm_forward",),
-        exercises=("normalization.batchnorm_forward", "normalization.torch.batchnorm_forward"),
         figure="plot_scale_sweep",
     ),
     Technique(
         title="batch normalization: the gradient along the computational graph",
         slides="12",
         family="normalization",
-        lesson="02",
         functions=("batchnorm_backward",),
-        exercises=("normalization.batchnorm_backward", "normalization.torch.batchnorm_backward"),
         figure="plot_computation_graph",
     ),
     Technique(
         title="batch normalization: the gradient simplified on paper",
         slides="12",
         family="normalization",
-        lesson="02",
         functions=("batchnorm_backward_alt",),
-        exercises=(
-            "normalization.batchnorm_backward_alt",
-            "normalization.torch.batchnorm_backward_alt",
-        ),
         figure="plot_timings",
     ),
     Technique(
         title="an input that tells the variance from its one-pass imitation",
         slides="12",
         family="normalization",
-        lesson="02",
         functions=("separating_input",),
-        frameworks=("numpy",),
-        exercises=("normalization.separating_input",),
         without_figure="the numbers of one batch, printed",
     ),
     Technique(
         title="batch normalization for ConvNets",
         slides="14",
         family="normalization",
-        lesson="02",
         functions=("spatial_batchnorm_forward", "spatial_batchnorm_backward"),
-        exercises=(
-            "normalization.spatial_batchnorm_forward",
-            "normalization.spatial_batchnorm_backward",
-            "normalization.torch.spatial_batchnorm_forward",
-            "normalization.torch.spatial_batchnorm_backward",
-        ),
         figure="plot_histograms",
     ),
     Technique(
         title="test-time batch normalization folded into the layer before it",
         slides="13",
         family="normalization",
-        lesson="02",
         functions=("fold_batchnorm",),
-        exercises=("normalization.fold_batchnorm",),
         without_figure="two layers give the same numbers as one",
     ),
     Technique(
         title="what L2 does under batch normalization: the effective learning rate",
         slides="11, 70",
         family="normalization",
-        lesson="02",
         functions=("effective_learning_rate",),
-        exercises=("normalization.effective_learning_rate",),
         figure="plot_lines",
     ),
     Technique(
         title="running statistics that started at zero",
         slides="13, 46",
         family="normalization",
-        lesson="02",
         functions=("debias_running",),
-        exercises=("normalization.debias_running",),
         figure="plot_running_statistics",
     ),
     Technique(
         title="noise in training, fixed statistics in testing",
         slides="84",
         family="normalization",
-        lesson="02",
+        shown_in="02",
         figure="plot_train_eval_gap",
         without_exercise="an experiment with the student's own batchnorm_forward, and a question",
     ),
@@ -323,21 +285,14 @@ SYLLABUS = (
         title="layer normalization, the same at train and test time",
         slides="15",
         family="normalization",
-        lesson="03",
         functions=("layernorm_forward", "layernorm_backward"),
-        exercises=(
-            "normalization.layernorm_forward",
-            "normalization.layernorm_backward",
-            "normalization.torch.layernorm_forward",
-            "normalization.torch.layernorm_backward",
-        ),
         figure="plot_batch_sizes",
     ),
     Technique(
         title="layer normalization in a recurrent network",
         slides="15",
         family="normalization",
-        lesson="03",
+        shown_in="03",
         figure="plot_lines",
         without_exercise="an experiment with the student's own pair, on sequences of any length",
     ),
@@ -345,21 +300,14 @@ SYLLABUS = (
         title="instance normalization",
         slides="16",
         family="normalization",
-        lesson="03",
         functions=("instancenorm_forward", "instancenorm_backward"),
-        exercises=(
-            "normalization.instancenorm_forward",
-            "normalization.instancenorm_backward",
-            "normalization.torch.instancenorm_forward",
-            "normalization.torch.instancenorm_backward",
-        ),
         without_figure="photographs before and after, shown as they are",
     ),
     Technique(
         title="which numbers share a mean",
         slides="17",
         family="normalization",
-        lesson="03",
+        shown_in="03",
         figure="plot_normalization_axes",
         without_exercise="a picture, made with the student's own functions",
     ),
@@ -367,31 +315,21 @@ SYLLABUS = (
         title="group normalization",
         slides="18",
         family="normalization",
-        lesson="03",
         functions=("spatial_groupnorm_forward", "spatial_groupnorm_backward"),
-        exercises=(
-            "normalization.spatial_groupnorm_forward",
-            "normalization.spatial_groupnorm_backward",
-            "normalization.torch.spatial_groupnorm_forward",
-            "normalization.torch.spatial_groupnorm_backward",
-        ),
         figure="plot_batch_sizes",
     ),
     Technique(
         title="images that tell G groups from groups of G channels",
         slides="18",
         family="normalization",
-        lesson="03",
         functions=("separating_groups",),
-        frameworks=("numpy",),
-        exercises=("normalization.separating_groups",),
         without_figure="the means of a few channels, printed",
     ),
     Technique(
         title="what instance normalization takes from a photograph",
         slides="16",
         family="normalization",
-        lesson="03",
+        shown_in="03",
         figure="plot_photographs",
         without_exercise="an experiment with the student's own function, and a question",
     ),
@@ -399,29 +337,21 @@ SYLLABUS = (
         title="decorrelated batch normalization: ZCA whitening in groups, and its gradient",
         slides="19",
         family="normalization",
-        lesson="03",
         functions=("decorrelated_batchnorm_forward", "decorrelated_batchnorm_backward"),
-        exercises=(
-            "normalization.decorrelated_batchnorm_forward",
-            "normalization.decorrelated_batchnorm_backward",
-            "normalization.torch.decorrelated_batchnorm_forward",
-        ),
         figure="plot_whitening",
     ),
     Technique(
         title="gradient descent",
         slides="20",
         family="optim",
-        lesson="04",
         functions=("sgd",),
-        exercises=("optim.sgd", "optim.torch.sgd"),
         figure="plot_trajectories",
     ),
     Technique(
         title="poor conditioning: steps against the condition number",
         slides="21–22",
         family="optim",
-        lesson="04",
+        shown_in="04",
         figure="plot_lines",
         without_exercise="an experiment with the student's own sgd, a prediction, and a question",
     ),
@@ -429,7 +359,7 @@ SYLLABUS = (
         title="local minima and saddle points, and why saddles are common in high dimension",
         slides="23–25",
         family="optim",
-        lesson="04",
+        shown_in="04",
         figure="plot_trajectories",
         without_exercise="experiments with the student's own sgd, a prediction, and a question",
     ),
@@ -437,7 +367,7 @@ SYLLABUS = (
         title="noise of gradients from mini-batches",
         slides="26",
         family="optim",
-        lesson="04",
+        shown_in="04",
         figure="plot_lines",
         without_exercise="an experiment on the gradients of single examples, and a prediction",
     ),
@@ -445,53 +375,42 @@ SYLLABUS = (
         title="momentum whose velocity holds the learning rate",
         slides="27–30",
         family="optim",
-        lesson="04",
         functions=("sgd_momentum",),
-        exercises=("optim.sgd_momentum", "optim.torch.sgd_momentum"),
         figure="plot_trajectories",
     ),
     Technique(
         title="momentum whose velocity is a sum of gradients",
         slides="27–28",
         family="optim",
-        lesson="04",
         functions=("sgd_momentum_unscaled",),
-        exercises=("optim.sgd_momentum_unscaled", "optim.torch.sgd_momentum_unscaled"),
         without_figure="both forms give the same numbers; how far they are apart is printed",
     ),
     Technique(
         title="Nesterov momentum with the look-ahead",
         slides="31–33",
         family="optim",
-        lesson="04",
         functions=("nesterov_lookahead",),
-        exercises=("optim.nesterov_lookahead", "optim.torch.nesterov_lookahead"),
         figure="plot_lookahead",
     ),
     Technique(
         title="bowls that tell a look-ahead from one in the wrong direction",
         slides="31–33",
         family="optim",
-        lesson="04",
         functions=("separating_curvatures",),
-        frameworks=("numpy",),
-        exercises=("optim.separating_curvatures",),
         figure="plot_lines",
     ),
     Technique(
         title="Nesterov momentum in terms of the gradient at the weights",
         slides="34–35",
         family="optim",
-        lesson="04",
         functions=("nesterov",),
-        exercises=("optim.nesterov", "optim.torch.nesterov"),
         without_figure="both forms give the same numbers; how far they are apart is printed",
     ),
     Technique(
         title="the comparison of all three, as an animation",
         slides="29, 36",
         family="optim",
-        lesson="04",
+        shown_in="04",
         figure="animate_trajectories",
         without_exercise="an experiment with the student's own rules, and a question",
     ),
@@ -499,63 +418,49 @@ SYLLABUS = (
         title="AdaGrad: a step for every weight, steep and flat, and after a long time",
         slides="37–41",
         family="optim",
-        lesson="05",
         functions=("adagrad",),
-        exercises=("optim.adagrad", "optim.torch.adagrad"),
         figure="plot_trajectories",
     ),
     Technique(
         title="RMSProp: a mean of the squares that forgets",
         slides="42–43",
         family="optim",
-        lesson="05",
         functions=("rmsprop",),
-        exercises=("optim.rmsprop", "optim.torch.rmsprop"),
         figure="plot_lines",
     ),
     Technique(
         title="Adam, almost: the first step",
         slides="44–45",
         family="optim",
-        lesson="05",
         functions=("adam_uncorrected",),
-        exercises=("optim.adam_uncorrected", "optim.torch.adam_uncorrected"),
         figure="plot_lines",
     ),
     Technique(
         title="Adam, with bias correction and its defaults; all seven methods in a race",
         slides="46–47",
         family="optim",
-        lesson="05",
         functions=("adam",),
-        exercises=("optim.adam", "optim.torch.adam"),
         figure="plot_ranking",
     ),
     Technique(
         title="gradients that tell Adam from Adam without its correction",
         slides="45–46",
         family="optim",
-        lesson="05",
         functions=("separating_gradients",),
-        frameworks=("numpy",),
-        exercises=("optim.separating_gradients",),
         without_figure="how far two runs go, printed",
     ),
     Technique(
         title="beyond the lecture: decoupled weight decay",
         slides="47",
         family="optim",
-        lesson="05",
         functions=("adamw",),
-        exercises=("optim.adamw", "optim.torch.adamw"),
         without_figure="four weights after a run, printed",
     ),
     Technique(
         title="which learning rate is best: loss curves of real runs, and a rate finder",
         slides="49",
         family="schedules",
-        lesson="06",
-        frameworks=SHARED,
+        shown_in="06",
         figure="plot_loss_by_rate",
         without_exercise="the question of the slide, answered from measured curves",
     ),
@@ -563,69 +468,49 @@ SYLLABUS = (
         title="step decay, and the loss drops that it makes",
         slides="50–52",
         family="schedules",
-        lesson="06",
         functions=("step_decay",),
-        frameworks=SHARED,
-        exercises=("schedules.step_decay",),
         figure="plot_loss_and_rate",
     ),
     Technique(
         title="smooth decays: exponential and 1/t; a step that tells a compounding decay",
         slides="50",
         family="schedules",
-        lesson="06",
         functions=("exponential_decay", "inverse_time_decay", "separating_step"),
-        frameworks=SHARED,
-        exercises=(
-            "schedules.exponential_decay",
-            "schedules.inverse_time_decay",
-            "schedules.separating_step",
-        ),
         figure="plot_schedules",
     ),
     Technique(
         title="warm restarts along a cosine; beyond the lecture: a linear warm-up",
         slides="66–67",
         family="schedules",
-        lesson="06",
         functions=("cosine_restarts", "linear_warmup"),
-        frameworks=SHARED,
-        exercises=("schedules.cosine_restarts", "schedules.linear_warmup"),
         figure="plot_rate_finder",
     ),
     Technique(
         title="wiring: per batch or per epoch, after the optimizer, the best weights kept",
         slides="50–52, 64",
         family="schedules",
-        lesson="06",
         functions=("train_with_schedule",),
-        frameworks=SHARED,
-        exercises=("schedules.train_with_schedule",),
         without_figure="the rates of two runs, printed",
     ),
     Technique(
         title="first- and second-order models of a loss",
         slides="53–56",
         family="second_order",
-        lesson="07",
         functions=("taylor_model",),
-        exercises=("second_order.taylor_model",),
         figure="plot_taylor_models",
     ),
     Technique(
         title="Newton's step, and what it costs",
         slides="56–59",
         family="second_order",
-        lesson="07",
         functions=("newton_step",),
-        exercises=("second_order.newton_step", "second_order.torch.newton_step"),
         figure="plot_hessian_cost",
     ),
     Technique(
         title="Newton at a saddle: a damped step through its pole",
         slides="56–59",
         family="second_order",
-        lesson="07",
+        shown_in="07",
         figure="plot_damped_step",
         without_exercise="an experiment with the student's own newton_step",
     ),
@@ -633,25 +518,21 @@ SYLLABUS = (
         title="a step that no saddle attracts, beyond the lecture",
         slides="59",
         family="second_order",
-        lesson="07",
         functions=("saddle_free_step",),
-        exercises=("second_order.saddle_free_step",),
         figure="plot_saddle_paths",
     ),
     Technique(
         title="BFGS: the update of the inverse Hessian",
         slides="60",
         family="second_order",
-        lesson="07",
         functions=("bfgs_update",),
-        exercises=("second_order.bfgs_update", "second_order.torch.bfgs_update"),
         without_figure="how far it is from the inverse Hessian after each step, printed",
     ),
     Technique(
         title="BFGS and L-BFGS as minimizers",
         slides="60–61",
         family="second_order",
-        lesson="07",
+        shown_in="07",
         functions=("bfgs", "lbfgs"),
         without_exercise="the loop and its line search are given, see cs231n_lib.descent",
         without_figure="they are the updates and directions of the other rows, in a loop",
@@ -660,39 +541,28 @@ SYLLABUS = (
         title="L-BFGS: the direction by two loops; full batch and mini-batch",
         slides="60–61",
         family="second_order",
-        lesson="07",
         functions=("lbfgs_direction",),
-        exercises=("second_order.lbfgs_direction", "second_order.torch.lbfgs_direction"),
         figure="plot_lines",
     ),
     Technique(
         title="a pair that leads L-BFGS uphill",
         slides="61",
         family="second_order",
-        lesson="07",
         functions=("misleading_pair",),
-        frameworks=("numpy",),
-        exercises=("second_order.misleading_pair",),
         without_figure="three vectors and two slopes, printed",
     ),
     Technique(
         title="K-FAC for affine layers",
         slides="61",
         family="second_order",
-        lesson="07",
         functions=("kfac_output_gradients", "kfac_factors", "kfac_direction"),
-        exercises=(
-            "second_order.kfac_output_gradients",
-            "second_order.kfac_factors",
-            "second_order.kfac_direction",
-        ),
         figure="plot_lines",
     ),
     Technique(
         title="in practice: three pieces of advice, tested",
         slides="62",
         family="second_order",
-        lesson="07",
+        shown_in="07",
         figure="plot_lines",
         without_exercise="experiments with the framework's own optimizers, and a question",
     ),

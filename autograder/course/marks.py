@@ -1,0 +1,113 @@
+"""What nbgrader shows and stores of a result: outputs, marks, comments and notes."""
+
+from __future__ import annotations
+
+import html
+import re
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader import utils
+from nbgrader.api import Grade
+
+from autograder.checking.report import Report
+from autograder.grading.grader import graded_exercises
+from autograder.grading.results import SubmissionResult
+
+
+def fill(notebook: NotebookNode, result: SubmissionResult) -> None:
+    """Put outputs, reports and notes of the engine into a rebuilt notebook."""
+    exercises = graded_exercises(notebook)
+    for cell in notebook.cells:
+        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if grade_id in exercises:
+            cell.outputs = report_outputs(result, exercises[grade_id].id, cell.id)
+        elif cell.cell_type == "code" and cell.id in result.outputs:
+            cell.outputs = [nbformat.from_dict(o) for o in result.outputs[cell.id]]
+        elif cell.cell_type == "code" and utils.is_grade(cell):
+            cell.outputs = [_error("NotExecuted", "this cell was not reached")]
+    if result.problems:
+        notes = nbformat.v4.new_markdown_cell(_notes(result), id="grading-notes")
+        notebook.cells.insert(0, notes)
+    notebook.metadata["autograder"] = {"result": [result.key, result.file]}
+
+
+def set_mark(grade: Grade, mark: float | None) -> None:
+    """Enter an automatic mark; someone must look where there is none, or one given by hand."""
+    grade.auto_score = mark
+    grade.needs_manual_grade = mark is None or grade.manual_score is not None
+
+
+def marks_and_comments(
+    notebook: NotebookNode, result: SubmissionResult
+) -> tuple[dict[str, float | None], dict[str, str | None]]:
+    """Return automatic marks (None: a person must give it) and comments by grade id.
+
+    Exercises have those of the engine; all other cells those that nbgrader gives them.
+    """
+    exercises = graded_exercises(notebook)
+    solutions = {f"{exercise.grade_id}-solution": exercise for exercise in exercises.values()}
+    marks, comments = {}, {}
+    for cell in notebook.cells:
+        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if name in exercises:
+            marks[name] = mark_of(result, exercises[name].id)
+        elif utils.is_grade(cell):
+            marks[name], _ = utils.determine_grade(cell)
+        if name in solutions:
+            comments[name] = comment_text(result.report(solutions[name].id).public())
+        elif utils.is_solution(cell) or utils.is_task(cell):
+            untouched = cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
+            comments[name] = "No response." if untouched and not utils.is_task(cell) else None
+    return marks, comments
+
+
+def mark_of(result: SubmissionResult, exercise_id: str) -> float | None:
+    """Return the mark of an exercise, or None when a person must look at it."""
+    return None if exercise_id in result.unjudged else result.report(exercise_id).score
+
+
+def report_outputs(result: SubmissionResult, exercise_id: str, cell_id: str) -> list:
+    """Return the outputs of a check cell: its error if it had one, the report, the score."""
+    report = result.report(exercise_id).public()
+    raised = [o for o in result.outputs.get(cell_id, ()) if o["output_type"] == "error"]
+    data = {"text/plain": str(report), "text/html": report._repr_html_()}
+    score = {"text/plain": repr(report.score)}
+    return [
+        *map(nbformat.from_dict, raised),
+        nbformat.v4.new_output("display_data", data),
+        nbformat.v4.new_output("execute_result", score),
+    ]
+
+
+def comment_text(report: Report) -> str:
+    """Return a report as the Markdown of nbgrader's comments: a line a check, with its hint."""
+    lines = [f"**{report.score:g} of {report.points:g} points**", ""]
+    for row in report.rows:
+        line = f"- {row.earned:g}/{row.points:g} {escape_markdown(row.check)}"
+        if row.status != "passed":
+            line += f": {escape_markdown(row.message)}"
+        notes = {"Hint": row.hint, "Remark": row.remark}
+        line += "".join(f" *{k}:* {escape_markdown(note)}" for k, note in notes.items() if note)
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def escape_markdown(text: str) -> str:
+    """Return text that Markdown and HTML show as it is, on one line.
+
+    >>> escape_markdown("a_b <i>")
+    'a\\\\_b &lt;i&gt;'
+    """
+    return html.escape(
+        re.sub(r"([\\\\`*_{}\[\]#|$~])", r"\\\1", " ".join(text.split())), quote=False
+    )
+
+
+def _notes(result: SubmissionResult) -> str:
+    listed = "\n".join(f"- {escape_markdown(problem)}" for problem in result.problems)
+    return f"**Notes on this submission**\n\n{listed}"
+
+
+def _error(name: str, text: str):
+    return nbformat.v4.new_output("error", ename=name, evalue=text, traceback=[f"{name}: {text}"])

@@ -1,0 +1,123 @@
+"""nbgrader's commands for one course folder, and what they say when they fail."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import sys
+import warnings
+from pathlib import Path
+
+from nbgrader.apps.api import NbGraderAPI
+from nbgrader.coursedir import CourseDirectory
+from traitlets.config.loader import PyFileConfigLoader
+
+from autograder.course.folder import NbgraderError
+from autograder.course.nbgrader_plugin import RunInSandbox
+
+
+class NbgraderCourse:
+    """nbgrader's commands for one course folder, under the folder's own configuration."""
+
+    def __init__(self, root: Path):
+        self.root = Path(root)
+        _put_on_path()
+        config = PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
+        self.config = config
+        self.coursedir = CourseDirectory(config=config, root=str(root))
+        self.api = NbGraderAPI(self.coursedir, config=config)
+        self.limits = RunInSandbox(config=config).limits
+
+    def template(self, lesson: str) -> Path:
+        """Path of the released notebook, whether or not it exists."""
+        folder = self.coursedir.format_path(self.coursedir.release_directory, ".", lesson)
+        return Path(folder) / f"{lesson}.ipynb"
+
+    def submissions(self, lesson: str) -> dict[str, Path]:
+        """The submitted notebooks of a lesson by student."""
+        students = sorted(self.api.get_submitted_students(lesson))
+        step = self.coursedir.submitted_directory
+        folders = {s: Path(self.coursedir.format_path(step, s, lesson)) for s in students}
+        paths = {student: folder / f"{lesson}.ipynb" for student, folder in folders.items()}
+        return {student: path for student, path in paths.items() if os.path.lexists(path)}
+
+    def without_notebook(self, lesson: str) -> dict[str, list[str]]:
+        """Students whose folder lacks the notebook, with the files that are in it."""
+        students = self.api.get_submitted_students(lesson) - self.submissions(lesson).keys()
+        step = self.coursedir.submitted_directory
+        folders = {s: Path(self.coursedir.format_path(step, s, lesson)) for s in sorted(students)}
+        return {student: _names_in(folder) for student, folder in folders.items()}
+
+    def recorded(self, lesson: str, student: str) -> list[str] | None:
+        """The digests of the result and of its file that an autograded notebook was made from."""
+        step = self.coursedir.autograded_directory
+        path = Path(self.coursedir.format_path(step, student, lesson)) / f"{lesson}.ipynb"
+        try:
+            return json.loads(path.read_text("utf-8"))["metadata"]["autograder"]["result"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def generate_assignment(self, lesson: str) -> None:
+        """Make release/ from source/ and enter the lesson in the gradebook."""
+        with quiet():
+            _require(self.api.generate_assignment(lesson, force=True))
+
+    def release_assignment(self, lesson: str) -> None:
+        """Copy release/ to the exchange."""
+        with quiet():
+            _require(self.api.release_assignment(lesson))
+
+    def collect(self, lesson: str) -> None:
+        """Copy submissions from the exchange."""
+        with quiet():
+            _require(self.api.collect(lesson, update=True))
+
+    def autograde(self, lesson: str, student: str) -> None:
+        """Autograde one submission, again if need be."""
+        if re.search(r"[*?\[]", student):
+            raise NbgraderError(
+                f"nbgrader takes *, ? and [ in a name for wildcards: rename the folder {student!r}."
+            )
+        with quiet():
+            _require(self.api.autograde(lesson, student, force=True))
+
+    def generate_feedback(self, lesson: str, student: str) -> Path:
+        """Write the feedback page of one student and return its path."""
+        with quiet():
+            _require(self.api.generate_feedback(lesson, student, force=True))
+        step = self.coursedir.feedback_directory
+        return Path(self.coursedir.format_path(step, student, lesson)) / f"{lesson}.html"
+
+
+def _put_on_path() -> None:
+    """nbgrader calls `alembic`, which is beside the Python that runs."""
+    if shutil.which("alembic") is None:
+        folder = str(Path(sys.executable).parent)
+        os.environ["PATH"] = os.pathsep.join((folder, os.environ.get("PATH", os.defpath)))
+
+
+@contextlib.contextmanager
+def quiet():
+    """nbgrader warns about its own use of SQLAlchemy and of dates."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        return [f"a folder that cannot be read ({error.strerror})"]
+
+
+def _require(outcome: dict) -> None:
+    """Raise what nbgrader says of a failure: the end of its last traceback, else its last line."""
+    if not outcome["success"]:
+        log = (outcome.get("log") or outcome.get("error") or "no reason given").strip()
+        lines = [line for line in log.splitlines() if line.strip()]
+        raised = [line for line in lines if not line.startswith(("[", "(Background on"))]
+        raise NbgraderError((raised or lines)[-1].strip())
