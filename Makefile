@@ -65,7 +65,23 @@ demo: $(READY)  ## grade a made-up class in demo-course/ and show what came out
 test: $(READY)  ## format, lint and tests: what must be green before a commit
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	$(PY) -m pytest -q -n 2 --dist worksteal
+	$(PY) -m pytest -q -n 2 --dist worksteal -m "not slow"
+
+.PHONY: test-all
+test-all: test  ## that, the slow tests and every notebook: what must be green before a release
+	$(PY) -m pytest -q -n 2 --dist worksteal -m slow
+	$(PY) tests/lessons/execute_notebooks.py
+
+.PHONY: test-machines
+test-machines: $(READY)  ## the tests as other processors compute, and with other seeds (an hour)
+	$(PY) tests/machines.py
+
+.PHONY: test-numpy20
+test-numpy20: $(READY)  ## the tests of library and checks with the oldest NumPy, in .venv/numpy20
+	test -d .venv/numpy20/numpy || $(PY) -m pip install --quiet --disable-pip-version-check \
+	    --no-deps --target .venv/numpy20 "numpy==2.0.*"
+	PYTHONPATH=.venv/numpy20 $(PY) -m pytest -q -n 2 --dist worksteal -m "not slow" \
+	    tests/library tests/exercises tests/checking
 
 .PHONY: notebooks
 notebooks: $(READY)  ## build the student and solution notebooks from notebooks/src
@@ -78,6 +94,10 @@ check-notebooks: $(READY)  ## run every solution, and every student notebook une
 .PHONY: grader-quality
 grader-quality: $(READY)  ## measure how many wrong answers the checks catch and name
 	$(PY) -m autograder.quality.measure
+
+.PHONY: claims
+claims: $(READY)  ## measure again what the lessons say (LESSON=02 PROFILE=native for a part)
+	$(PY) -m autograder.quality.claims $(LESSON) $(if $(PROFILE),--profile $(PROFILE))
 
 .PHONY: bench
 bench: $(READY)  ## time the library against the frameworks' own

@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import sys
 import tempfile
 
 import hypothesis
 import pytest
 
+TESTS = os.path.dirname(__file__)
 PRIVATE = tempfile.mkdtemp(prefix="course-tests-")
 os.environ |= {
     "IPYTHONDIR": f"{PRIVATE}/ipython",
@@ -50,3 +52,25 @@ def pytest_addoption(parser):
         help="hand in every attack of the corpus, not only the fast subset (or ALL_ATTACKS=1)",
     )
     parser.addoption("--tier", choices="ABC", help="a lower tier than the machine allows")
+    parser.addoption(
+        "--shift-seeds",
+        type=int,
+        default=0,
+        help="add this to every seed that a test writes down: a test may not need a lucky one",
+    )
+
+
+def pytest_configure(config):
+    """Shift the seeds of generators that test files make."""
+    shift = config.getoption("--shift-seeds")
+    if not shift:
+        return
+    import numpy as np
+
+    made = np.random.default_rng
+
+    def shifted(seed=None):
+        caller = sys._getframe(1).f_globals.get("__file__", "")
+        return made(seed + shift if isinstance(seed, int) and caller.startswith(TESTS) else seed)
+
+    np.random.default_rng = shifted

@@ -109,6 +109,10 @@ def _notebook(lesson, form):
 def _notebook_cell(cell, source):
     new = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}[cell.kind]
     metadata = {"course": {"role": cell.role}}
+    if cell.alt:  # as MyST-NB reads it
+        metadata["mystnb"] = {"image": {"alt": cell.alt}}
+    if cell.hidden:
+        metadata["jupyter"] = {"source_hidden": True}
     if cell.grade is not None:
         grade = {"grade": False, "locked": False, "solution": False, "task": False} | cell.grade
         metadata["nbgrader"] = grade | {"schema_version": 3, "cell_type": cell.kind}

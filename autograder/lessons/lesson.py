@@ -14,6 +14,12 @@ A lesson is `notebooks/src/NN_name.py` in jupytext's percent format. Its header 
     Not run for marks. With `uses`, the build puts the whole cell under ``with needs(...):``, in
     all notebooks, so it says "not written yet" instead of failing. A value that stands alone is
     not shown there: call ``display``, ``print`` or ``plt.show``. No magics in such a cell.
+``# %% role="experiment" claim="one-id" says="above" of="result" slide="11"``
+    What the prose leans on: `of` (a name or expression; its value after the cell) is a Comparison
+    that is "above", "below" or "alike", or a number in a range such as says="0.5 to 0.7".
+    `make claims` measures it again on several machines and writes docs/results.json.
+``# %% role="experiment" alt="What the figure shows." hide=true``
+    `alt` is the text for whoever cannot see the figure; `hide` folds given code away.
 ``# %% role="predict"``
     A few lines in which the student writes a guess.
 ``# %% [markdown] role="question" id="why-noise" points=5``
@@ -49,14 +55,16 @@ SRC = ROOT / "notebooks" / "src"
 ANSWER_HERE = "*Write your answer here.*"
 AUTOMATIC, BY_HAND = 80, 20  # points of a lesson that has questions; else 100 automatic
 
+SAYINGS = ("above", "below", "alike")  # what a claim may say of a Comparison
+
 LAYOUT = "lines_to_"  # how jupytext notes blank lines between cells
 
 # What each role may say on its cell line: (cell type, options it must have, options it may have).
 ROLES = {
     "prose": ("markdown", (), ()),
-    "setup": ("code", (), ()),
+    "setup": ("code", (), ("hide",)),
     "exercise": ("code", ("exercise",), ()),
-    "experiment": ("code", (), ("uses",)),
+    "experiment": ("code", (), ("uses", "claim", "says", "of", "slide", "alt", "hide")),
     "predict": ("code", (), ()),
     "question": ("markdown", ("id", "points"), ()),
     "answer": ("markdown", (), ()),
@@ -65,6 +73,28 @@ ROLES = {
 
 class BuildError(ValueError):
     """An author's mistake: names the file and the line, and what to do."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Something that the prose leans on, and an experiment measures.
+
+    `of` is the expression that holds the value, `says` what is said of it: "above", "below" or
+    "alike" of a Comparison, or the bounds of a number, "0.5 to 0.7".
+    """
+
+    id: str
+    of: str
+    says: str
+    slide: str = ""
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The bounds of a number; None for a Comparison."""
+        if self.says in SAYINGS:
+            return None
+        low, high = self.says.split(" to ")
+        return float(low), float(high)
 
 
 @dataclass(frozen=True)
@@ -78,6 +108,9 @@ class Cell:
     solution: str
     release: str  # the text of the nbgrader source notebook
     grade: dict | None = None  # nbgrader's metadata, without what all graded cells share
+    claim: Claim | None = None
+    alt: str = ""  # what its figure shows, in words
+    hidden: bool = False  # given code that is folded away
 
 
 @dataclass(frozen=True)
@@ -379,7 +412,42 @@ class _Expansion:
                 f"the cell id {identifier!r} must be unique in the lesson, of letters, digits, "
                 "- and _, at most 64 long; choose another name"
             )
-        self.cells.append(Cell(block.kind, role, identifier, student, solution, release, grade))
+        self.cells.append(
+            Cell(
+                block.kind,
+                role,
+                identifier,
+                student,
+                solution,
+                release,
+                grade,
+                claim=_claim(block),
+                alt=block.options.get("alt", ""),
+                hidden=bool(block.options.get("hide")),
+            )
+        )
+
+
+def _claim(block):
+    """Return the claim of a block, or None."""
+    options = block.options
+    parts = [name for name in ("claim", "of", "says") if name in options]
+    if not parts and "slide" not in options:
+        return None
+    if len(parts) < 3:
+        raise block.error("a claim needs claim=, of= and says= on its line")
+    claim = Claim(options["claim"], options["of"], options["says"], str(options.get("slide", "")))
+    try:
+        ast.parse(claim.of, mode="eval")
+        low, high = claim.bounds or (0, 1)
+        if not low < high or not re.fullmatch(r"[a-z0-9-]+", claim.id):
+            raise ValueError
+    except (SyntaxError, ValueError):
+        raise block.error(
+            "a claim has an id of small letters, digits and -, an expression in of=, and in says= "
+            f'one of {", ".join(SAYINGS)} or bounds such as "0.5 to 0.7"'
+        ) from None
+    return claim
 
 
 def _guarded(block, uses):

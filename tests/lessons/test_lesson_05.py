@@ -64,8 +64,8 @@ def test_in_the_turned_ravine_adagrad_is_behind_gradient_descent():
     aligned, turned = plotting.ravine(100), plotting.ravine(100, 45)
     assert best_loss(adagrad, aligned) < 1e-16 < 1e-2 * best_loss(sgd_update, aligned)
     ratio = best_loss(adagrad, turned) / best_loss(sgd_update, turned)
-    assert round(ratio, 2) == 1.75
-    for degrees, ahead in ((30, True), (35, False)):
+    assert 1.5 < ratio < 2
+    for degrees, ahead in ((25, True), (40, False)):
         ravine = plotting.ravine(100, degrees)
         assert (best_loss(adagrad, ravine) < best_loss(sgd_update, ravine)) == ahead
 
@@ -93,7 +93,7 @@ def test_the_first_step_of_uncorrected_adam_is_not_its_longest():
     steps = steps_in_rates(adam_uncorrected, 50 * [5.0])
     t = np.arange(1, 51)
     np.testing.assert_allclose(steps, (1 - 0.9**t) / np.sqrt(1 - 0.999**t), rtol=1e-6)
-    assert (round(steps[0], 2), round(steps.max(), 2), steps.argmax() + 1) == (3.16, 6.57, 12)
+    assert steps[0] == pytest.approx(np.sqrt(10), rel=1e-3) and steps.argmax() + 1 == 12
     assert steps[-1] > 4
     np.testing.assert_allclose(steps_in_rates(adam, 50 * [5.0]), 1, rtol=1e-6)
 

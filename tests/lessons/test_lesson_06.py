@@ -59,7 +59,7 @@ def test_a_very_high_rate_ends_at_guessing_with_a_dead_layer(seed):
     history = fit(net, digits(), steps=100, batch_size=16, learning_rate=5.0, rng=rng)
     assert not history.diverged and max(history.loss[:10]) > 2 * math.log(10)
     assert not (net.activations(digits().x_train)["relu1"] > 0).any()
-    assert history.loss[-1] > 0.95 * math.log(10)
+    assert np.mean(history.loss[-50:]) > 0.95 * math.log(10)  # one batch of 16 says little
 
 
 def test_two_rates_change_places():

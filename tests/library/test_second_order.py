@@ -315,23 +315,30 @@ def ill_conditioned(seed, D=10):
 PROBLEMS = {  # (f, start), tolerance of the gradient
     "Rosenbrock, 2": (rosenbrock(2), 1e-5),
     "Rosenbrock, 10": (rosenbrock(10), 1e-5),
-    "Rosenbrock, 100": (rosenbrock(100), 1e-5),
-    **{f"condition 1e6, {s}": (ill_conditioned(s), 1e-3) for s in range(3)},
+    "Rosenbrock, 30": (rosenbrock(30), 1e-5),
+    "condition 1e6": (ill_conditioned(0), 1e-3),
     "softmax regression": (softmax_regression(), 1e-5),
 }
 
 
+STARTS = 21
+
+
 @pytest.mark.parametrize("problem", PROBLEMS)
 def test_lbfgs_reaches_scipys_optimum_with_at_most_13_tenths_of_its_evaluations(problem):
-    (f, start), tolerance = PROBLEMS[problem]
-    theirs = scipy.optimize.minimize(
-        f, start, jac=True, method="L-BFGS-B",
-        options={"maxcor": 10, "gtol": tolerance, "ftol": 0, "maxiter": 10_000, "maxfun": 10_000},
-    )  # fmt: skip
-    ours = in_numpy.lbfgs(f, start, max_steps=10_000, tolerance=tolerance)
-    assert theirs.success and ours.reason == "flat"
-    assert ours.losses[-1] == pytest.approx(theirs.fun, rel=1e-6, abs=1e-6)
-    assert ours.evaluations <= 1.3 * theirs.nfev
+    """In the median of many starts: rounding alone moves one count by a factor of up to two."""
+    (f, usual), tolerance = PROBLEMS[problem]
+    rng, ratios = np.random.default_rng(0), []
+    for start in usual + 0.1 * rng.normal(size=(STARTS, usual.size)):
+        theirs = scipy.optimize.minimize(
+            f, start, jac=True, method="L-BFGS-B",
+            options={"maxcor": 10, "gtol": tolerance, "ftol": 0, "maxiter": 10**4, "maxfun": 10**4},
+        )  # fmt: skip
+        ours = in_numpy.lbfgs(f, start, max_steps=10_000, tolerance=tolerance)
+        assert theirs.success and ours.reason == "flat"
+        assert ours.losses[-1] == pytest.approx(theirs.fun, rel=1e-6, abs=1e-6)
+        ratios.append(ours.evaluations / theirs.nfev)
+    assert np.median(ratios) <= 1.3
 
 
 @pytest.mark.parametrize("method", ["bfgs", "lbfgs"])
