@@ -15,15 +15,11 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
+from cs231n_lib.data import SOURCE, grey, patches
 from cs231n_lib.errors import validated, whole
 
 SMALL_WEIGHTS = Path(__file__).parent / "weights" / "small_cnn.safetensors"
 WIDTHS = (16, 32, 64)  # channels of the small network's three stages
-SOURCE = (  # photographs that the small network has learnt to tell apart
-    *("camera", "coins", "brick", "grass", "gravel", "moon", "rocket", "hubble_deep_field"),
-    *("immunohistochemistry", "retina", "page", "text"),
-)
-TARGET = ("astronaut", "chelsea", "coffee", "motorcycle", "china", "flower")  # others
 
 # Kernel size, stride, channels and blocks of each stage of EfficientNet-Lite0; the first stage
 # widens its channels by 1, the others by 6 (Tan & Le 2019, arXiv:1905.11946, table 1).
@@ -206,6 +202,21 @@ def _imagenet_weights(name):
     return torch.load(place.get_model_file_path(), map_location="cpu", weights_only=True)
 
 
+def use_running_statistics(module, inputs):
+    """Put a module into eval mode, whatever it was set to: a forward pre-hook for batch norms.
+
+    After `norm.register_forward_pre_hook(use_running_statistics)` PyTorch calls it before each
+    forward pass of `norm`; the handle that this returns has a method `remove()`.
+
+    >>> norm = nn.BatchNorm2d(3)
+    >>> handle = norm.register_forward_pre_hook(use_running_statistics)
+    >>> _ = norm.train()(torch.rand(2, 3, 4, 4))
+    >>> norm.running_mean
+    tensor([0., 0., 0.])
+    """
+    module.eval()
+
+
 # --------------------------------------------------------------------------- the course's own
 
 
@@ -293,7 +304,7 @@ def train_small_cnn(seed=0, steps=2000):
     return model, right.double().mean().item()
 
 
-# --------------------------------------------------------------------------- its photographs
+# --------------------------------------------------------------------------- its patches
 
 
 def source_patches(rng, most=400):
@@ -319,62 +330,6 @@ def source_patches(rng, most=400):
     x, y = torch.from_numpy(np.concatenate(parts)[order]), torch.from_numpy(labels[order])
     cut = 4 * len(labels) // 5
     return (x[:cut], y[:cut]), (x[cut:], y[cut:])
-
-
-@validated(side=whole(1))
-def patches(name, side=32):
-    """Cut a photograph into square patches that do not overlap.
-
-    Args:
-        name: one of `SOURCE` or `TARGET`; side: of a patch, in pixels.
-
-    Returns:
-        (N, side, side, 3) uint8, row by row; what fills no patch at the right and the bottom is
-        left out.
-
-    >>> patches("chelsea").shape
-    (126, 32, 32, 3)
-    """
-    image = photograph(name)
-    rows, columns = (length // side for length in image.shape[:2])
-    grid = image[: rows * side, : columns * side].reshape(rows, side, columns, side, 3)
-    return grid.swapaxes(1, 2).reshape(-1, side, side, 3)
-
-
-def grey(images, size=16):
-    """Return square colour images as small grey ones: the mean over blocks of pixels.
-
-    Args:
-        images: (N, side, side, 3) uint8; size: height and width to return, divides the side.
-
-    Returns:
-        (N, 1, size, size) float32 from 0 to 1.
-
-    >>> grey(np.full((1, 32, 32, 3), 255, np.uint8)).max()
-    np.float32(1.0)
-    """
-    n, side, _, _ = images.shape
-    block = side // size
-    light = images.astype(np.float32) @ np.float32([0.299, 0.587, 0.114]) / np.float32(255)
-    return light.reshape(n, 1, size, block, size, block).mean(axis=(3, 5))
-
-
-def photograph(name):
-    """Return a photograph that scikit-image or scikit-learn brings, (H, W, 3) uint8.
-
-    >>> photograph("camera").shape
-    (512, 512, 3)
-    """
-    from skimage import data, io
-
-    if name in ("china", "flower"):
-        from sklearn.datasets import load_sample_image
-
-        return load_sample_image(f"{name}.jpg")
-    if name == "motorcycle":
-        return io.imread(Path(data.__file__).parent / "motorcycle_left.png")
-    image = getattr(data, name)()
-    return image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
 
 
 if __name__ == "__main__":

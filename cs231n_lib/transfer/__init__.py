@@ -15,10 +15,7 @@ is the one that is best on validation data:
 
 .. math::
     z &= (h - \mu) \, / \, \sigma                                             && \text{(Probe.1)} \\
-    L(W, b) &= -\frac1N \sum_n \log \mathrm{softmax}(z_n W + b)_{y_n}
-               + \lambda \sum_{dc} W_{dc}^2                                   && \text{(Probe.2)} \\
-    \nabla_W L &= \frac1N z^\top (p - Y) + 2 \lambda W                        && \text{(Probe.3)} \\
-    \lambda^* &= \arg\max_\lambda \; \text{accuracy on validation data}       && \text{(Probe.4)}
+    \lambda^* &= \arg\max_\lambda \; \text{accuracy on validation data}       && \text{(Probe.2)}
 
 A new head begins at zero, so that the first loss is :math:`\log C` and the first step leaves the
 network below it alone:

@@ -5,7 +5,7 @@ The equations of the package are cited by their tags.
 
 import numpy as np
 
-from cs231n_lib.errors import at_least, labels, validated
+from cs231n_lib.errors import labels, validated
 
 
 @validated(x_train="N D", x="M D")
@@ -30,47 +30,6 @@ def standardize(x_train, x):
     mean = x_train.mean(axis=0)  # (D,)
     std = x_train.std(axis=0)
     return (x - mean) / np.where(std > 0, std, 1)  # Probe.1
-
-
-@validated(x="N D", y=labels("N"), penalty="nonnegative")
-def softmax_regression(x, y, penalty):
-    """Fit a linear classifier with a squared penalty on its weights, by L-BFGS.
-
-    Args:
-        x: (N, D) features, about standardized; y: (N,) labels from 0.
-        penalty: the penalty's strength; the bias has none.
-
-    Returns:
-        w (D, C), b (C,): the scores are x @ w + b.
-
-    Raises:
-        TypeError, ValueError: for features that are not floats, or a negative penalty.
-
-    Slides 99–101.
-
-    >>> w, b = softmax_regression(np.array([[-1.0], [1.0], [2.0]]), np.array([0, 1, 1]), 0.01)
-    >>> (np.array([[-3.0], [3.0]]) @ w + b).argmax(axis=1)
-    array([0, 1])
-    """
-    from scipy.optimize import minimize
-
-    N, D = x.shape
-    x = np.hstack([x, np.ones((N, 1))])  # (N, D + 1): the last weight is the bias
-    target = np.eye(y.max() + 1)[y]  # (N, C)
-
-    def loss_and_gradient(w):
-        w = w.reshape(D + 1, -1)
-        scores = x @ w
-        scores -= scores.max(axis=1, keepdims=True)
-        log_p = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
-        loss = -(target * log_p).sum() / N + penalty * np.sum(w[:D] ** 2)  # Probe.2
-        gradient = x.T @ (np.exp(log_p) - target) / N
-        gradient[:D] += 2 * penalty * w[:D]  # Probe.3
-        return loss, gradient.ravel()
-
-    start = np.zeros((D + 1) * target.shape[1])
-    w = minimize(loss_and_gradient, start, jac=True, method="L-BFGS-B").x.reshape(D + 1, -1)
-    return w[:D], w[D]
 
 
 @validated(
@@ -98,6 +57,7 @@ def linear_probe(fit, x_train, y_train, x_val, y_val, x_test, penalties):
 
     Slides 99–101.
 
+    >>> from cs231n_lib.train import softmax_regression
     >>> rng = np.random.default_rng(0)
     >>> y = np.arange(90) % 3
     >>> x = rng.normal(size=(90, 5)) + 3 * np.eye(5)[y]
@@ -116,7 +76,7 @@ def linear_probe(fit, x_train, y_train, x_val, y_val, x_test, penalties):
                 accuracy,
                 penalty,
                 (z_test @ w + b).argmax(axis=1),
-            )  # Probe.4
+            )  # Probe.2
     return predictions, chosen
 
 
@@ -139,37 +99,30 @@ def separating_features(x_train):
     return x_train + 3 * x_train.std(axis=0)  # all above the training set's mean
 
 
-def transfer_matrix(cells, ways, seeds, progress=None):
+def transfer_matrix(cells, ways, seeds):
     """Run every way to learn in every cell of a table, such as the one of slide 104.
 
     Args:
-        cells: {name: function (seed) -> data}, such as few or many examples of similar data.
-        ways: {name: function (data, seed) -> accuracy}, such as a probe or fine-tuning.
-        seeds: what the runs of a way differ in; the same for all ways, so that they can be paired.
-        progress: True or False shows or hides the progress bar; None shows it after three seconds.
+        cells: list of functions (seed) -> data, such as few or many examples of similar data.
+        ways: list of functions (data, seed) -> accuracy, such as a probe or fine-tuning.
+        seeds: list of whole numbers. For one cell and one seed the data are made once, so that all
+            ways are compared on the same examples.
 
     Returns:
-        {cell: {way: (S,) accuracies}}.
-
-    Raises:
-        ValueError: where there is no cell, no way or no seed.
+        accuracies (cells, ways, seeds).
 
     Slides 102–104.
 
-    >>> cells = {"few": lambda seed: 5, "many": lambda seed: 50}
-    >>> ways = {"guess": lambda data, seed: 0.5, "learn": lambda data, seed: 1 - 1 / data}
-    >>> transfer_matrix(cells, ways, [0, 1])["many"]["learn"]
-    array([0.98, 0.98])
+    >>> cells = [lambda seed: 5, lambda seed: 50]
+    >>> ways = [lambda data, seed: 0.5, lambda data, seed: 1 - 1 / data]
+    >>> transfer_matrix(cells, ways, [0])[:, :, 0]
+    array([[0.5 , 0.8 ],
+           [0.5 , 0.98]])
     """
-    from tqdm.auto import tqdm
-
-    for name, given in (("cells", cells), ("ways", ways), ("seeds", list(seeds))):
-        at_least(1)(f"transfer_matrix: the number of {name}", len(given))
-    delay = 0 if progress else 3
-    table = {cell: {way: [] for way in ways} for cell in cells}
-    plan = [(cell, seed) for cell in cells for seed in seeds]
-    for cell, seed in tqdm(plan, "runs", disable=progress is False, delay=delay, leave=False):
-        data = cells[cell](seed)
-        for way, accuracy_of in ways.items():
-            table[cell][way].append(accuracy_of(data, seed))
-    return {cell: {w: np.array(a) for w, a in found.items()} for cell, found in table.items()}
+    accuracies = np.zeros((len(cells), len(ways), len(seeds)))
+    for i, examples in enumerate(cells):
+        for k, seed in enumerate(seeds):
+            data = examples(seed)
+            for j, way in enumerate(ways):
+                accuracies[i, j, k] = way(data, seed)
+    return accuracies

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from cs231n_lib.errors import validated, whole
+from cs231n_lib.zoo import use_running_statistics
 
 
 @validated(x="N ...")
@@ -119,18 +120,6 @@ def replace_head(model, n_classes):
     for parameter in model.head.parameters():
         nn.init.zeros_(parameter)  # Head.1
     return model
-
-
-def use_running_statistics(module, inputs):
-    """Put a module into eval mode: called before each forward pass, whatever mode it was set to.
-
-    A frozen batch norm has it as a forward pre-hook (beside slide 100).
-
-    >>> use_running_statistics(norm := nn.BatchNorm2d(3), ())
-    >>> norm.training
-    False
-    """
-    module.eval()
 
 
 def freeze(model):

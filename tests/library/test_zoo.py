@@ -11,7 +11,7 @@ from efficientnet_lite_pytorch import EfficientNet
 from safetensors import safe_open
 from torch import nn
 
-from cs231n_lib import zoo
+from cs231n_lib import data, zoo
 
 SIZES = [("lite0", 224), ("lite1", 240), ("lite2", 260)]
 CAT, COFFEE, FLOWER = {281, 282, 285}, 967, 985
@@ -24,7 +24,7 @@ def lite0():
 
 @pytest.fixture(scope="module")
 def three_photographs():
-    return [zoo.photograph(name) for name in ("chelsea", "coffee", "flower")]
+    return [data.photograph(name) for name in ("chelsea", "coffee", "flower")]
 
 
 def probabilities(model, x):
@@ -157,9 +157,9 @@ def test_preprocessing_refuses_what_it_cannot_read():
         zoo.preprocess([np.zeros((8, 8, 3), np.uint8)], size=0)
 
 
-@pytest.mark.parametrize("name", [*zoo.SOURCE, *zoo.TARGET])
+@pytest.mark.parametrize("name", [*data.SOURCE, *data.TARGET])
 def test_patches_are_the_photograph_in_pieces(name):
-    image, parts = zoo.photograph(name), zoo.patches(name, side=32)
+    image, parts = data.photograph(name), data.patches(name, side=32)
     rows, columns = image.shape[0] // 32, image.shape[1] // 32
     assert parts.shape == (rows * columns, 32, 32, 3) and parts.dtype == np.uint8
     np.testing.assert_array_equal(parts[columns + 1], image[32:64, 32:64])
@@ -169,13 +169,13 @@ def test_patches_are_the_photograph_in_pieces(name):
 
 
 def test_source_and_target_share_no_photograph():
-    assert not set(zoo.SOURCE) & set(zoo.TARGET)
+    assert not set(data.SOURCE) & set(data.TARGET)
 
 
 def test_grey_is_the_mean_light_of_a_block():
     images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
     light = images @ np.array([0.299, 0.587, 0.114]) / 255
-    small = zoo.grey(images, size=4)
+    small = data.grey(images, size=4)
     assert small.shape == (2, 1, 4, 4) and small.dtype == np.float32
     np.testing.assert_allclose(small[1, 0, 2, 3], light[1, 4:6, 6:8].mean(), rtol=1e-6)
 
@@ -191,7 +191,7 @@ def test_the_weights_of_the_small_network_are_those_of_its_training():
         accuracy = (model(x).argmax(dim=1) == y).double().mean()
     assert accuracy > 0.9
     with torch.no_grad():
-        untrained = (zoo.small_cnn(len(zoo.SOURCE))(x).argmax(dim=1) == y).double().mean()
+        untrained = (zoo.small_cnn(len(data.SOURCE))(x).argmax(dim=1) == y).double().mean()
     assert untrained < 0.4
 
 
@@ -233,4 +233,4 @@ def test_the_zoo_needs_no_answers():
     finally:
         builtins.__import__ = real
     ours = {name for name in imported if name.startswith("cs231n_lib")}
-    assert ours == {"cs231n_lib.errors"}
+    assert ours == {"cs231n_lib.data", "cs231n_lib.errors"}
