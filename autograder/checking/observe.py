@@ -23,7 +23,7 @@ import numpy as np
 from autograder.checking.shortcuts import Forbidden, blocked
 from autograder.checking.spec import Arrays, Check, Exercise
 
-OPAQUE = ("cache", "config")  # returned by name, never looked into
+OPAQUE = ("cache", "config", "groups", "model")  # returned by name, never looked into
 MAX_VALUES = 1_000_000  # in one observation
 KINDS = STUB_MESSAGE, BAD_RETURN, SHORTCUT = "not written yet", "wrong return value", "shortcut"
 RAISE = dis.opmap["RAISE_VARARGS"]
