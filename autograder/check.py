@@ -24,7 +24,8 @@ def check(exercise_id: str, *functions) -> float:
 
     Raises:
         KeyError: when there is no such exercise (the message names the nearest).
-        TypeError: when the number of functions is wrong, or one of them is not a function.
+        TypeError: when the number of functions is wrong, or one of them is not a function (the
+            last of some exercises: a class).
     """
     exercise = exercises.find(exercise_id)
     named = _named(exercise, functions)
@@ -48,9 +49,10 @@ def _named(exercise, functions):
     if len(functions) != len(exercise.functions):
         raise TypeError(f"this exercise takes {len(exercise.functions)} functions: {call}")
     for name, function in zip(exercise.functions, functions, strict=True):
-        if not callable(function):
+        kind = exercise.kind if name == exercise.function else "function"
+        if not callable(function) or (kind == "class" and not isinstance(function, type)):
             raise TypeError(
-                f"{name} must be a function, got {type(function).__name__}; pass the function "
+                f"{name} must be a {kind}, got {type(function).__name__}; pass the {kind} "
                 f"itself, without calling it: {call}"
             )
     return dict(zip(exercise.functions, functions, strict=True))

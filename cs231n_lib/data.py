@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cs231n_lib.errors import validated, whole
+from cs231n_lib.errors import between, validated, whole
 
 FOLDER_VARIABLE = "CS231N_DATA"  # names the folder in which local data sets are looked for
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
@@ -56,6 +56,33 @@ class Dataset:
         (250, 64)
         """
         return self._shaped((math.prod(self.image_shape),))
+
+    def few(self, n):
+        """The same data with only the first `n` training examples.
+
+        >>> digits().few(500)
+        digits: 500 train, 250 val, 250 test examples of shape (64,), 10 classes
+        """
+        whole(1)("n", n)
+        if n > len(self.x_train):
+            raise ValueError(f"n must be at most {len(self.x_train)}, the examples, got {n}")
+        return dataclasses.replace(self, x_train=self.x_train[:n], y_train=self.y_train[:n])
+
+    def with_random_labels(self, share, rng):
+        """The same data with random labels for a random `share` of the training examples.
+
+        Any class is as likely as any other, so of ten classes a tenth of these labels stays right.
+        Validation and test labels are left as they are.
+
+        >>> noisy = digits().with_random_labels(0.3, np.random.default_rng(0))
+        >>> bool(0.2 < (noisy.y_train != digits().y_train).mean() < 0.3)
+        True
+        """
+        between(0, 1)("share", share)
+        y = self.y_train.copy()
+        chosen = rng.permutation(len(y))[: round(share * len(y))]
+        y[chosen] = rng.integers(0, len(self.classes), len(chosen))
+        return dataclasses.replace(self, y_train=y)
 
     def _shaped(self, shape):
         names = ("x_train", "x_val", "x_test")

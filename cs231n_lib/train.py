@@ -38,12 +38,43 @@ class History:
     diverged: bool = False
     rates: list = field(default_factory=list)
 
+    def note(self, loss, rate):
+        """Add the loss of a step and the rate with which it was made."""
+        self.rates.append(rate)
+        self.loss.append(loss)
+        self.diverged = not math.isfinite(loss)
+
+    def measure(self, step, net, accuracy, data):
+        """Add the accuracies of `net` after this step, measured in test mode."""
+        few = slice(0, EVALUATED)
+        net.eval()
+        self.steps.append(step)
+        self.train_accuracy.append(accuracy(data.x_train[few], data.y_train[few]))
+        self.val_accuracy.append(accuracy(data.x_val, data.y_val))
+        net.train()
+
     def __repr__(self):
         if not self.loss:
             return "History: no steps"
         end = ", diverged" if self.diverged else ""
         accuracy = f", val accuracy {self.val_accuracy[-1]:.3f}" if self.val_accuracy else ""
         return f"History: {len(self.loss)} steps, loss {self.loss[-1]:.4g}{accuracy}{end}"
+
+
+class StopTraining(Exception):
+    """Raise it in a callback to end the training after this step; `fit` returns as usual.
+
+    >>> from cs231n_lib.data import digits
+    >>> from cs231n_lib.layers.network import Affine, Network
+    >>> def enough(step, net, history):
+    ...     if history.loss[-1] < 1:
+    ...         raise StopTraining
+    >>> rng = np.random.default_rng(0)
+    >>> settings = {"steps": 1000, "batch_size": 50, "learning_rate": 0.3, "rng": rng}
+    >>> history = fit(Network([Affine(64, 10, rng)]), digits(), callbacks=[enough], **settings)
+    >>> len(history.loss) < 100
+    True
+    """
 
 
 def sgd_update(w, dw, config):
@@ -102,16 +133,13 @@ def fit(
     >>> history.steps, history.val_accuracy[-1] > 0.8
     ([200], True)
     """
-    rate_at = _rates(learning_rate, schedule)
+    rate_at = rate_function(learning_rate, schedule)
     configs = {name: {"learning_rate": learning_rate} for name in net.params}
 
     def step(x, y, rate):
         loss, gradients = net.loss_and_gradients(x, y)
         if math.isfinite(loss):
-            for name, w in net.params.items():
-                if schedule is not None:
-                    configs[name]["learning_rate"] = rate
-                w[...], configs[name] = update(w, gradients[name], configs[name])
+            update_parameters(net.params, gradients, configs, update, rate if schedule else None)
         return float(loss)
 
     return _run(
@@ -153,7 +181,7 @@ def fit_torch(
     """
     import torch  # NumPy lessons need not wait for it
 
-    rate_at = _rates(learning_rate, schedule)
+    rate_at = rate_function(learning_rate, schedule)
     first = next(model.parameters())
     optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=rate_at(0))
     groups = optimizer.param_groups
@@ -188,7 +216,7 @@ def fit_torch(
     )  # fmt: skip
 
 
-def _rates(learning_rate, schedule):
+def rate_function(learning_rate, schedule):
     """Return the function t -> learning rate that the arguments of `fit` describe."""
     if (learning_rate is None) == (schedule is None):
         raise ValueError(
@@ -214,51 +242,64 @@ def _run(
     whole(1)("batch_size", batch_size)
     if evaluate_every is not None:
         whole(1)("evaluate_every", evaluate_every)
-    steps = _length(steps, epochs, len(data.x_train) // batch_size)
+    steps = length_of(steps, epochs, len(data.x_train), batch_size)
     history = History()
-
-    def evaluate(number):
-        net.eval()
-        history.steps.append(number)
-        few = slice(0, EVALUATED)
-        history.train_accuracy.append(accuracy(data.x_train[few], data.y_train[few]))
-        history.val_accuracy.append(accuracy(data.x_val, data.y_val))
-        net.train()
-
     net.train()
-    stream = _endless(data, batch_size, rng)
+    stream = endless_batches(data, batch_size, rng)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # diverging is an outcome
-        for number in _progress(range(1, steps + 1), progress, "training"):
-            history.rates.append(rate_at(number - 1))
-            history.loss.append(step(*next(stream), history.rates[-1]))
-            history.diverged = not math.isfinite(history.loss[-1])
-            last = number == steps or history.diverged
-            if last or (evaluate_every and number % evaluate_every == 0):
-                evaluate(number)
-            for callback in callbacks:
-                callback(number, net, history)
-            if history.diverged:
+        for number in shown_progress(range(1, steps + 1), progress, "training"):
+            rate = rate_at(number - 1)
+            history.note(step(*next(stream), rate), rate)
+            due = number == steps or (evaluate_every and number % evaluate_every == 0)
+            if not finish_step(number, net, history, accuracy, data, due, callbacks):
                 break
     net.eval()
     return history
 
 
-def _length(steps, epochs, steps_per_epoch):
+def update_parameters(params, gradients, configs, update, rate):
+    """Change every parameter in place as `update` says; a rate of None leaves that in configs."""
+    for name, w in params.items():
+        if rate is not None:
+            configs[name]["learning_rate"] = rate
+        w[...], configs[name] = update(w, gradients[name], configs[name])
+
+
+def finish_step(number, net, history, accuracy, data, due, callbacks):
+    """Measure the accuracies where due, call the callbacks; return whether the training goes on."""
+    if due or history.diverged:
+        history.measure(number, net, accuracy, data)
+    try:
+        for callback in callbacks:
+            callback(number, net, history)
+    except StopTraining:
+        if history.steps[-1:] != [number]:
+            history.measure(number, net, accuracy, data)
+        return False
+    return not history.diverged
+
+
+def length_of(steps, epochs, examples, batch_size):
+    """The number of steps that the arguments of `fit` describe."""
     if (steps is None) == (epochs is None):
         raise ValueError(f"pass either steps or epochs, got steps={steps} and epochs={epochs}")
     if steps is not None:
         whole(1)("steps", steps)
         return steps
     whole(1)("epochs", epochs)
-    return epochs * steps_per_epoch
+    if batch_size > examples:
+        raise ValueError(f"batch_size must be at most {examples}, the examples, got {batch_size}")
+    return epochs * (examples // batch_size)
 
 
-def _endless(data, batch_size, rng):
+def endless_batches(data, batch_size, rng):
+    """Batches of the training examples, epoch after epoch, each in another order."""
     while True:
         yield from batches(data.x_train, data.y_train, batch_size, rng)
 
 
-def _progress(items, progress, description):
+def shown_progress(items, progress, description):
+    """The items, behind a bar that `progress` shows or hides as in `fit`."""
     from tqdm.auto import tqdm
 
     delay = 0 if progress else 3
@@ -412,7 +453,9 @@ def compare(a, b, seeds, progress=None, names=("a", "b")):
     seeds = list(seeds)
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must be two or more different numbers, got {seeds}")
-    results = [(float(a(seed)), float(b(seed))) for seed in _progress(seeds, progress, "seeds")]
+    results = [
+        (float(a(seed)), float(b(seed))) for seed in shown_progress(seeds, progress, "seeds")
+    ]
     for seed, pair in zip(seeds, results, strict=True):
         if not all(map(math.isfinite, pair)):
             raise ValueError(

@@ -4,6 +4,9 @@ The scenarios speak NumPy. For a PyTorch exercise arrays become tensors on the w
 the way out, and a random generator becomes one of PyTorch's, seeded by its next number; a cache is
 opaque and passes through untouched. A function that a scenario passes in, such as one that returns
 the gradient at a point, is called with arrays and answers in tensors.
+
+Of a class a scenario gets the very objects, which belong into networks and loops: there it speaks
+the framework itself, and `impl.tensor` and `impl.array` are the way in and out.
 """
 
 import builtins
@@ -70,6 +73,8 @@ class Implementation:
         if name.startswith("_"):
             raise AttributeError(name)
         function, returns = self._functions[name], self._exercise.returns[name]
+        if self._exercise.kind == "class" and name == self._exercise.function:
+            return function
 
         def call(*args):
             inner = [self._inward(arg) for arg in args]
@@ -80,6 +85,18 @@ class Implementation:
             return self._outward(name, returns, result)
 
         return call
+
+    def tensor(self, value: np.ndarray):
+        """Return an array of a scenario's as code under test is given it."""
+        return self._inward(value)
+
+    def array(self, label: str, value) -> np.ndarray:
+        """Return what an object answered as an array; `label` says what it is.
+
+        Raises:
+            BadReturn: when it is nothing of the kind.
+        """
+        return self._array(label, value)
 
     def _inward(self, value):
         if isinstance(value, dict):
@@ -162,7 +179,7 @@ def observe_check(impl: Implementation, exercise: Exercise, check: Check, seed: 
     that comes from the keyboard goes on.
     """
     try:
-        with quiet(), blocked(exercise.forbidden), _without_autograd(exercise):
+        with quiet(), blocked(exercise.forbidden), _autograd_for(exercise):
             observed = check.scenario(impl, np.random.default_rng(seed))
             return Seen(arrays={key: plain_array(key, value) for key, value in observed.items()})
     except BadReturn as error:
@@ -209,10 +226,12 @@ def quiet():
         yield
 
 
-def _without_autograd(exercise):
+def _autograd_for(exercise):
+    """Return the context in which autograd is off, or on where an exercise needs it."""
     if exercise.framework == "numpy":
         return contextlib.nullcontext()
-    return importlib.import_module("torch").inference_mode()
+    torch = importlib.import_module("torch")
+    return torch.enable_grad() if exercise.needs_autograd else torch.inference_mode()
 
 
 def known_kind(kind: str) -> str:

@@ -22,11 +22,14 @@ def family(name, returns, forbidden):
     """
     always = (f"cs231n_lib.{name}", "autograder.misconceptions")
 
-    def exercise(title, functions, checks, slide, **options):
-        """Return an exercise; `functions` are names, and the last one is the one to write."""
+    def exercise(title, functions, checks, slide, in_torch=False, **options):
+        """Return an exercise; `functions` are names, and the last one is the one to write.
+
+        `in_torch`: it is written in PyTorch only.
+        """
         names = functions.split()
         return Exercise(
-            id=f"{name}.{names[-1]}",
+            id=f"{name}.torch.{names[-1]}" if in_torch else f"{name}.{names[-1]}",
             title=title,
             functions=tuple(names),
             returns={function: returns[function] for function in names},

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 Arrays = dict[str, np.ndarray]
+MOST_SMALL = 8  # small inputs of an exercise
+KINDS = ("slip", "mistake")  # of a misconception
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,21 @@ class Check:
 
 @dataclass(frozen=True, eq=False)
 class Exercise:
-    """What the student writes (the last of `functions`), on top of the functions before it."""
+    """What the student writes (the last of `functions`), on top of the functions before it.
+
+    `kind` is "function", or "class" when the last of `functions` is a class: a module, an
+    optimizer. Its methods are stubs of their own, and a scenario calls it to get an object.
+
+    `needs_autograd`: PyTorch records gradients while the scenarios run, for an exercise in which
+    autograd writes the backward pass. The forbidden built-ins raise all the same.
+
+    `small` are up to eight tiny public inputs, smallest first, each a little program that anyone
+    can paste into a cell: its last line is the value. `hint()` shows the first that differs from
+    the reference's. None for what is random, takes a function, or is to kill a bug.
+
+    `look` is a cell before the check: a few lines that use what was just written, with a comment
+    that says what to see in the output. Programs and cells are written in NumPy's words.
+    """
 
     id: str
     title: str
@@ -56,6 +72,17 @@ class Exercise:
     forbidden: tuple[str, ...] = ()
     bonus: bool = False
     shared: bool = False  # a technique without a framework, written once
+    kind: str = "function"  # or "class"
+    needs_autograd: bool = False
+    small: tuple[str, ...] = ()
+    look: str = ""
+
+    def __post_init__(self):
+        if self.kind not in ("function", "class") or len(self.small) > MOST_SMALL:
+            raise ValueError(
+                f"{self.id}: kind must be 'function' or 'class', with at most {MOST_SMALL} small "
+                f"inputs, got {self.kind!r} and {len(self.small)}"
+            )
 
     @property
     def family(self) -> str:
@@ -105,6 +132,14 @@ class Misconception:
 
     Usually `edits` of the reference, {function: ((old, new), ...)}, so that it reads as its
     difference; otherwise whole `functions`. Edits are written in NumPy and translated for PyTorch.
+    Those of one method of a class stand under "Class.method".
+
+    `kind` is the price. A "slip" (a default, eps, a dtype, a shape, a key, a count off by one, an
+    input that is changed) keeps at least 60 % of the points where there are three checks; a
+    "mistake" keeps at least one check, unless `fundamental` says why nothing can be right.
+
+    `group`: records of one group are synonyms, and to name one for the other is no wrong name;
+    an empty group is a group of its own.
     """
 
     exercise: str
@@ -112,6 +147,16 @@ class Misconception:
     hint: str
     edits: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     functions: Mapping[str, Callable] = field(default_factory=dict)
+    kind: str = "mistake"  # or "slip"
+    fundamental: str = ""
+    group: str = ""
+
+    def __post_init__(self):
+        if self.kind not in KINDS or (self.fundamental and self.kind == "slip"):
+            raise ValueError(
+                f"{self.exercise}, {self.name!r}: kind must be one of {KINDS}, and only a mistake "
+                f"is fundamental, got {self.kind!r}"
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,8 +37,7 @@ from autograder.sandbox.inside import isolation
 from autograder.sandbox.inside.isolation import Layers
 from autograder.sandbox.process import Fresh, Infrastructure, Limits, Outcome
 from autograder.sandbox.zygote import Zygote
-from autograder.submissions import code
-from autograder.submissions.code import OWN_PACKAGES, Code
+from autograder.submissions.code import OWN_PACKAGES, Code, lock
 from autograder.submissions.submission import (
     Rebuilt,
     Step,
@@ -215,7 +214,7 @@ class Grader:
 
     def _prepare(self) -> None:
         """Compute what every judgement needs; it is kept."""
-        with code.lock:
+        with lock:
             for exercise in self.exercises.values():
                 self.provider.misconceptions(exercise)
 
@@ -241,7 +240,7 @@ class Grader:
                 fault = Fault(_why_unseen(exercise, check_id, code, outcome))
                 seen = _all(exercise, fault) | outcome.seen.get(exercise.id, {})
             try:
-                with code.lock:
+                with lock:
                     reports.append(judge_exercise(exercise, seen, self.provider))
             except Exception as error:
                 unjudged.append(exercise.id)
@@ -250,7 +249,7 @@ class Grader:
                     "points until someone looks at it."
                 )
                 fault = Fault("the results could not be judged; your instructor has been told")
-                with code.lock:
+                with lock:
                     seen = _all(exercise, fault)
                     reports.append(judge_exercise(exercise, seen, self.provider))
         return tuple(reports), tuple(unjudged), problems

@@ -22,24 +22,23 @@ LINE = 100  # characters
 def stub_source(function: Callable) -> str:
     """Return what a student starts from: signature, docstring, and a body that only raises.
 
+    Of a class, every method is such a stub.
+
     >>> import textwrap
     >>> print(stub_source(textwrap.dedent).splitlines()[-1].strip())
     raise NotImplementedError("not written yet")
     """
-    head, _ = _split(function)
-    return f"{head}\n{INDENT}{STUB}"
+    return _with_bodies(function, lambda body, indent: f"{indent}{STUB}")
 
 
 def solution_source(function: Callable) -> str:
     """Return the function as a solution cell shows it: without the line that validates input."""
-    head, body = _split(function)
-    return f"{head}\n{body}"
+    return _with_bodies(function, lambda body, indent: body)
 
 
 def nbgrader_source_of(function: Callable) -> str:
     """Return the solution between nbgrader's markers, so that a release keeps the docstring."""
-    head, body = _split(function)
-    return f"{head}\n{INDENT}{BEGIN}\n{body}\n{INDENT}{END}"
+    return _with_bodies(function, lambda body, indent: f"{indent}{BEGIN}\n{body}\n{indent}{END}")
 
 
 def given_source(function: Callable) -> str:
@@ -47,8 +46,17 @@ def given_source(function: Callable) -> str:
     return textwrap.dedent(inspect.getsource(function)).rstrip()
 
 
+def _with_bodies(function, written):
+    """Return the source of a function or class, each body replaced by `written(body, indent)`."""
+    pieces = _split(function)
+    return "\n\n".join(f"{head}\n{written(body, indent)}" for head, body, indent in pieces)
+
+
 def _split(function):
-    """Return (signature and docstring, body) of a function as text, decorators left out."""
+    """Return (signature and docstring, body, indent of the body) of a function, or of each method.
+
+    The decorators of the whole are left out; the first method comes with the head of its class.
+    """
     source = textwrap.dedent(inspect.getsource(function))
     definition = ast.parse(source).body[0]
     if ast.get_docstring(definition) is None or len(definition.body) < 2:
@@ -57,17 +65,33 @@ def _split(function):
             "stub is the signature with the docstring; write both in the library"
         )
     lines = source.splitlines()
-    end = definition.body[0].end_lineno
-    head = "\n".join(lines[definition.lineno - 1 : end])
-    body = "\n".join(lines[end:]).strip("\n").rstrip()
-    return _without_answer_examples(head), body
+    if isinstance(definition, ast.FunctionDef):
+        return [_piece(lines, definition, definition.lineno, len(lines))]
+    methods = [node for node in definition.body if isinstance(node, ast.FunctionDef)]
+    starts = [min(node.lineno for node in (m, *m.decorator_list)) for m in methods]
+    ends = [*(start - 1 for start in starts[1:]), len(lines)]
+    pieces = [_piece(lines, *m) for m in zip(methods, starts, ends, strict=True)]
+    top = "\n".join(lines[definition.lineno - 1 : starts[0] - 1]).rstrip()
+    (first, *rest), *others = pieces
+    return [(f"{_without_answer_examples(top)}\n\n{first}", *rest), *others]
+
+
+def _piece(lines, definition, first, last):
+    """Return (signature and docstring, body, indent) of the function on these lines."""
+    statement = definition.body[0]
+    documented = ast.get_docstring(definition) is not None
+    end = statement.end_lineno if documented else statement.lineno - 1
+    head = "\n".join(lines[first - 1 : end])
+    body = "\n".join(lines[end:last]).strip("\n").rstrip()
+    return _without_answer_examples(head), body, " " * statement.col_offset
 
 
 def _without_answer_examples(head):
     """Drop the paragraphs of a docstring whose doctest imports reference functions."""
-    kept = [part for part in head.split("\n\n") if not imports_answers(part)]
+    parts = head.split("\n\n")
+    kept = [part for part in parts if not imports_answers(part)]
     text = "\n\n".join(kept)
-    return text if text.endswith('"""') else f'{text}\n{INDENT}"""'
+    return text if parts[-1] in kept else f'{text}\n{INDENT}"""'
 
 
 def guarded(body: str, names: Sequence[str]) -> str:

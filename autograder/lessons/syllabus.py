@@ -253,6 +253,13 @@ SYLLABUS = (
         figure="plot_histograms",
     ),
     Technique(
+        title="batch normalization as a layer of a network",
+        slides="11–13",
+        family="normalization",
+        functions=("BatchNorm",),
+        without_figure="the same numbers as batch normalization, in a network",
+    ),
+    Technique(
         title="test-time batch normalization folded into the layer before it",
         slides="13",
         family="normalization",

@@ -5,9 +5,12 @@ of the reference is applied to its source here, so that a record reads as the di
 makes. Records are written in NumPy's words; for a PyTorch exercise their text is translated.
 """
 
+import ast
 import importlib
 import inspect
 import pkgutil
+import re
+import textwrap
 from collections.abc import Mapping
 from functools import cache
 
@@ -91,19 +94,39 @@ def texts_of(record: Misconception | Variant) -> dict[str, str]:
     exercise = exercises.find(record.exercise)
     texts = {}
     for name, edits in record.edits.items():
-        texts[name] = reference_source(exercise, name)
+        name, _, method = name.partition(".")
+        text = texts.get(name) or reference_source(exercise, name)
+        before, text, after = _around(text, method)
         for old, new in edits:
-            texts[name] = _edited(texts[name], old, new, record, exercise)
+            text = _edited(text, old, new, record, exercise)
+        texts[name] = before + text + after
     for name, function in record.functions.items():
-        text = inspect.getsource(function).replace(f"def {function.__name__}(", f"def {name}(", 1)
+        text = re.sub(
+            rf"\b(def|class) {function.__name__}\b", rf"\1 {name}", _source(function), count=1
+        )
         texts[name] = in_words_of(exercise, text)
     return texts
 
 
+def _around(text, method):
+    """Return the text before, of and after one method of a class; all of it without a method."""
+    if not method:
+        return "", text, ""
+    lines = text.splitlines(keepends=True)
+    (found,) = (
+        node for node in ast.parse(text).body[0].body if getattr(node, "name", "") == method
+    )
+    first, last = found.lineno - 1, found.end_lineno
+    return tuple("".join(part) for part in (lines[:first], lines[first:last], lines[last:]))
+
+
+def _source(function):
+    return textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
+
+
 def reference_source(exercise: Exercise, name: str) -> str:
     """Return the program text of one of the exercise's functions in the library."""
-    module = importlib.import_module(exercise.module)
-    return inspect.getsource(inspect.unwrap(getattr(module, name)))
+    return _source(getattr(importlib.import_module(exercise.module), name))
 
 
 def assembled(exercise: Exercise, texts: Mapping[str, str], label: str):

@@ -3,24 +3,42 @@
 from autograder.checking.spec import Misconception, Variant
 from autograder.exercises import all_exercises
 
+SLIP = {"kind": "slip"}
 
-def wrong(function, *lines, edited=None, framework=None):
+
+def fundamental(reason):
+    """Return, for a line of `wrong`, that nothing of such an answer can be right, and why."""
+    return {"fundamental": reason}
+
+
+def grouped(group):
+    """Return, for a line of `wrong`, the group in which its name has synonyms."""
+    return {"group": group}
+
+
+def wrong(function, *lines, edited=None, framework=None, **options):
     """Return misconceptions from lines (name, hint, *edits), in both frameworks or in one.
 
     The edits apply to the reference of `function`, or to that of `edited` on which it builds. In
-    their place a line may hold one whole function.
+    their place a line may hold one whole function. What else a record says (`kind`, `group`,
+    `fundamental`) stands in `options`, for all lines, or as dicts among the edits of one:
+
+        ("another default rate", "Which one does the docstring promise?", SLIP, ("1e-2", "1e-3"))
     """
     return tuple(
-        Misconception(exercise_id, name, hint, **_change(edited or function, edits))
+        Misconception(exercise_id, name, hint, **_change(edited or function, parts, options))
         for exercise_id in ids_of(function, framework)
-        for name, hint, *edits in lines
+        for name, hint, *parts in lines
     )
 
 
-def _change(function, edits):
+def _change(function, parts, options):
+    edits = [part for part in parts if not isinstance(part, dict)]
+    for part in parts:
+        options = options | part if isinstance(part, dict) else options
     if callable(edits[0]):
-        return {"functions": {function: edits[0]}}
-    return {"edits": {function: edits}}
+        return {"functions": {function: edits[0]}, **options}
+    return {"edits": {function: edits}, **options}
 
 
 def right(function, name, *edits, remark="", edited=None, framework=None, **functions):

@@ -25,6 +25,7 @@ OTHER = {
     ast.GtE: ast.Gt,
 }
 OTHER_CALL = {"sum": "mean", "mean": "sum"}
+WITH_DOCSTRING = (ast.FunctionDef, ast.ClassDef)
 SIMPLE = (ast.Assign, ast.AugAssign, ast.Expr, ast.Raise)
 
 
@@ -37,20 +38,31 @@ class Mutant:
 
 
 def mutants(text: str, kinds: Mapping[str, object]) -> list[Mutant]:
-    """Return every mutant of the function that `text` defines, each once.
+    """Return every mutant of the function or class that `text` defines, each once.
 
     Args:
-        text: program text of one function; decorators and docstring are left alone.
+        text: program text; decorators, docstrings and signatures are left alone.
         kinds: {name of a variable: its kind}; only names of one kind take each other's place.
 
     >>> [m.line for m in mutants("def f(x):\\n    return -x", {"x": "number"})]
     ['return x']
     """
     tree = ast.parse(textwrap.dedent(text))
-    function = tree.body[0]
-    function.decorator_list = []
-    if ast.get_docstring(function) is not None:
-        del function.body[0]
+    tree.body[0].decorator_list = []
+    for definition in ast.walk(tree):
+        if isinstance(definition, WITH_DOCSTRING) and ast.get_docstring(definition) is not None:
+            del definition.body[0]
+    methods = [node for node in tree.body[0].body if isinstance(node, ast.FunctionDef)]
+    whole = isinstance(tree.body[0], ast.ClassDef)
+    found = {}
+    for function in methods if whole else tree.body:
+        found |= _mutants_of(tree, function, kinds)
+    found.pop(ast.unparse(tree), None)
+    return [Mutant(line, changed) for changed, line in found.items()]
+
+
+def _mutants_of(tree, function, kinds):
+    """Return {program text: statement that differs} for the changes in one function of `tree`."""
     found = {}
     for statement in _statements(function):
         for parent, field, value in _changes(statement, kinds):
@@ -62,8 +74,7 @@ def mutants(text: str, kinds: Mapping[str, object]) -> list[Mutant]:
         others[position] = ast.Pass()
         with _changed(parent, field, others):
             found.setdefault(ast.unparse(tree), f"left out: {ast.unparse(statement)}")
-    found.pop(ast.unparse(tree), None)
-    return [Mutant(line, changed) for changed, line in found.items()]
+    return found
 
 
 def _statements(function):

@@ -145,6 +145,33 @@ class Activation(Layer):
         return self._backward(dout, self.cache)
 
 
+class Noise(Layer):
+    """Any pair (x, param) -> out, cache and (dout, cache) -> dx that is noise in training only.
+
+    Args:
+        forward, backward: the pair, such as your own dropout.
+        **param: what `forward` finds in its options dict `param`, such as p=0.8 or a generator; its
+            'mode' is 'train' after `net.train()` and 'test' after `net.eval()`.
+
+    >>> doubled = Noise(lambda x, param: (2 * x if param["mode"] == "train" else x, None), None)
+    >>> doubled.forward(np.array([3.0]))
+    array([6.])
+    """
+
+    def __init__(self, forward, backward, **param):
+        super().__init__()
+        self._forward, self._backward = forward, backward
+        self.param = param
+
+    def forward(self, x):
+        self.param["mode"] = "train" if self.training else "test"
+        out, self.cache = self._forward(x, self.param)
+        return out
+
+    def backward(self, dout):
+        return self._backward(dout, self.cache)
+
+
 class ReLU(Activation):
     """max(0, x) on arrays of any shape."""
 
@@ -188,6 +215,8 @@ class Network:
     Args:
         layers: objects such as those above, in order.
         loss: (scores, y) -> loss, dscores.
+        penalty: w -> loss, dw, added for every weight matrix (`affine1.w`), not for biases and
+            normalizations; such as your own L2.
 
     >>> rng = np.random.default_rng(0)
     >>> net = Network([Affine(64, 32, rng), ReLU(), Affine(32, 10, rng)])
@@ -198,9 +227,10 @@ class Network:
     (2.3026, (64, 32))
     """
 
-    def __init__(self, layers, loss=softmax_loss):
+    def __init__(self, layers, loss=softmax_loss, penalty=None):
         self.layers = list(layers)
         self.loss = loss
+        self.penalty = penalty
         self.names = _names(self.layers)
         self.train()
 
@@ -238,6 +268,8 @@ class Network:
     def loss_and_gradients(self, x, y):
         """Loss of the examples x with labels y, and the gradient of every parameter by name.
 
+        Both include the penalty, where the network has one.
+
         Raises:
             RuntimeError: in test mode, where a normalization has no backward pass.
         """
@@ -246,7 +278,27 @@ class Network:
         loss, dout = self.loss(self.scores(x), y)
         for layer in reversed(self.layers):
             dout = layer.backward(dout)
-        return loss, self.grads
+        gradients = self.grads
+        extra, more = self.penalty_and_gradients()
+        for name, dw in more.items():
+            gradients[name] += dw
+        return loss + extra, gradients
+
+    def penalty_and_gradients(self):
+        """The penalty, 0 without one, and its gradient for every weight matrix by name.
+
+        >>> net = Network([Affine(2, 3, np.random.default_rng(0))], penalty=lambda w: (1.0, 2 * w))
+        >>> loss, gradients = net.penalty_and_gradients()
+        >>> loss, list(gradients)
+        (1.0, ['affine1.w'])
+        """
+        if self.penalty is None:
+            return 0.0, {}
+        weights = {name: w for name, w in self.params.items() if name.endswith(".w")}
+        parts = {name: self.penalty(w) for name, w in weights.items()}
+        return sum(loss for loss, _ in parts.values()), {
+            name: dw for name, (_, dw) in parts.items()
+        }
 
     def accuracy(self, x, y, batch_size=1000):
         """Fraction of the examples x whose highest score is that of their label y.

@@ -128,6 +128,52 @@ def batchnorm_backward_alt(dout, cache):
     return dx, dgamma, dbeta
 
 
+class BatchNorm(torch.nn.Module):
+    """Batch normalization as a layer of a network, around `batchnorm_forward`.
+
+    In training it normalizes by the batch and updates its running statistics; after `eval()` it
+    normalizes by these. Autograd finds the backward pass.
+
+    Args:
+        features: D, the number of features.
+        eps, momentum: as in the `bn_param` of `batchnorm_forward`.
+
+    Its parameters are gamma (ones) and beta (zeros), its buffers running_mean and running_var
+    (zeros), each (D,): the optimizer finds the first two, and `state_dict()` holds all four.
+
+    Slides 11–13. Ioffe & Szegedy 2015, arXiv:1502.03167.
+
+    >>> layer = BatchNorm(2)
+    >>> layer(torch.tensor([[1.0, 10.0], [3.0, 30.0]])).detach().round(decimals=3)
+    tensor([[-1., -1.],
+            [ 1.,  1.]])
+    >>> layer.running_mean
+    tensor([0.2000, 2.0000])
+    """
+
+    def __init__(self, features, eps=1e-5, momentum=0.9):
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        self.gamma = torch.nn.Parameter(torch.ones(features))
+        self.beta = torch.nn.Parameter(torch.zeros(features))
+        self.register_buffer("running_mean", torch.zeros(features))
+        self.register_buffer("running_var", torch.zeros(features))
+
+    def forward(self, x):
+        """Return x (N, D) normalized, scaled and shifted: (N, D)."""
+        bn_param = {
+            "mode": "train" if self.training else "test",
+            "eps": self.eps,
+            "momentum": self.momentum,
+            "running_mean": self.running_mean,
+            "running_var": self.running_var,
+        }
+        out, _ = batchnorm_forward(x, self.gamma, self.beta, bn_param)
+        self.running_mean = bn_param["running_mean"].detach()
+        self.running_var = bn_param["running_var"].detach()
+        return out
+
+
 @validated(x="N C H W", gamma="C", beta="C", bn_param=bn_options("C"))
 def spatial_batchnorm_forward(x, gamma, beta, bn_param):
     """Batch normalization of images: every channel is standardized over N, H and W.

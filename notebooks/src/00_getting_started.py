@@ -36,7 +36,6 @@
 # %% role="setup"
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 
 from autograder.check import check, needs
 from cs231n_lib.data import load
@@ -151,10 +150,15 @@ plt.show()
 # have, and never needed.
 
 # %% role="experiment"
-device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-name = torch.cuda.get_device_name() if device.type == "cuda" else "the processor"
-print(f"PyTorch {torch.__version__} computes on {device}: {name}.")
-print(torch.ones(2, 3, device=device) @ torch.ones(3, 1, device=device))
+try:
+    import torch
+except ImportError:
+    print("PyTorch is not here, so do the first half of each lesson: it needs NumPy alone.")
+else:
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    name = torch.cuda.get_device_name() if device.type == "cuda" else "the processor"
+    print(f"PyTorch {torch.__version__} computes on {device}: {name}.")
+    print(torch.ones(2, 3, device=device) @ torch.ones(3, 1, device=device))
 
 # %% [markdown]
 # ## 6 To take away

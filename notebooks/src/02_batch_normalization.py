@@ -54,7 +54,6 @@ from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
@@ -63,10 +62,9 @@ from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.gradcheck import check_gradients, relative_error
 from cs231n_lib.layers.network import Affine, Conv, Network, Normalization, ReLU
-from cs231n_lib.train import compare, fit, fit_torch, predicted, timed
+from cs231n_lib.train import compare, fit, predicted, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread, and the race below is fair
-torch.set_num_threads(1)
 
 # %% [markdown]
 # **The data.** 8 × 8 images of handwritten digits that come with scikit-learn: nothing to download.
@@ -1104,7 +1102,12 @@ print(paired(*moved["batch norm"].T, names=("still batch norm", "shaken batch no
 # then device and dtype follow by themselves. One trap: `x.var(dim=0)` is the unbiased variance in
 # PyTorch.
 
-# %% role="experiment"
+# %% role="setup"
+import torch
+
+from cs231n_lib.train import fit_torch
+
+torch.set_num_threads(1)
 device = "cuda" if torch.cuda.is_available() else "cpu"
 print(f"PyTorch {torch.__version__} on {device}")
 
@@ -1154,6 +1157,17 @@ for (name, shape), numpy_pair in zip(SHAPES.items(), numpy_pairs, strict=True):
 # ### Exercise: `batchnorm_backward_alt` in PyTorch
 
 # %% role="exercise" exercise="normalization.torch.batchnorm_backward_alt"
+
+# %% [markdown]
+# ### Exercise: `BatchNorm`, a layer of a network
+#
+# A network asks more of a layer than the right numbers: its optimizer must find gamma and beta,
+# `train()` and `eval()` must switch it, and a saved network must bring its running statistics
+# along. `torch.nn.Module` does most of that, if you tell it what is a parameter
+# (`torch.nn.Parameter`) and what is state that no gradient changes (`register_buffer`). This time
+# autograd finds the backward pass.
+
+# %% role="exercise" exercise="normalization.torch.BatchNorm"
 
 # %% [markdown]
 # ### Exercise: `spatial_batchnorm_forward` in PyTorch

@@ -52,7 +52,6 @@
 # %% role="setup"
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from IPython.display import display
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
@@ -61,10 +60,9 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, fit, fit_torch, predicted, timed
+from cs231n_lib.train import compare, fit, predicted, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread
-torch.set_num_threads(1)
 
 # %% [markdown]
 # **The data.** Most of this lesson happens in landscapes of two weights, where one can see
@@ -342,7 +340,8 @@ plt.show()
 # eigenvalues are left.
 #
 # A real network is not a random matrix. This one has 64 inputs, 8 hidden units and 10 scores, so 610
-# weights, and its Hessian on 500 digits is a matrix that autograd can compute in full.
+# weights, and its Hessian on 500 digits is a matrix that can be computed in full: a column is how
+# all gradients change when one weight does.
 
 
 # %% role="experiment"
@@ -370,18 +369,23 @@ def descend(net, rule, settings, steps):
 
 
 def hessian_eigenvalues(net):
-    """Return the eigenvalues of the Hessian of the loss, by PyTorch's autograd, in order."""
-    x, y = torch.from_numpy(X_FEW), torch.from_numpy(Y_FEW)
-    weights = [torch.from_numpy(w.copy()) for w in net.params.values()]
+    """Return the eigenvalues of the Hessian of the loss, by centred differences, in order."""
 
-    def loss(flat):
-        parts = flat.split([w.numel() for w in weights])
-        w1, b1, w2, b2 = (p.reshape(w.shape) for p, w in zip(parts, weights, strict=True))
-        scores = torch.relu(x @ w1 + b1) @ w2 + b2
-        return torch.nn.functional.cross_entropy(scores, y)
+    def gradient():
+        _, gradients = net.loss_and_gradients(X_FEW, Y_FEW)
+        return np.concatenate([gradients[name].ravel() for name in net.params])
 
-    flat = torch.cat([w.ravel() for w in weights])
-    return torch.linalg.eigvalsh(torch.autograd.functional.hessian(loss, flat)).numpy()
+    columns = []
+    for w in net.params.values():
+        for index in np.ndindex(w.shape):
+            old = w[index]
+            w[index] = old + 1e-6
+            above = gradient()
+            w[index] = old - 1e-6
+            columns.append((above - gradient()) / 2e-6)
+            w[index] = old
+    hessian = np.array(columns)
+    return np.linalg.eigvalsh((hessian + hessian.T) / 2)
 
 
 def describe_curvature(values):
@@ -1008,7 +1012,12 @@ for a, b in (("momentum", "SGD"), ("Nesterov", "momentum")):
 # they are. Create new tensors *from* given ones, then device and dtype follow by themselves.
 # `torch.optim` is what you are writing, so the checks do not accept it.
 
-# %% role="experiment"
+# %% role="setup"
+import torch
+
+from cs231n_lib.train import fit_torch
+
+torch.set_num_threads(1)
 device = "cuda" if torch.cuda.is_available() else "cpu"
 print(f"PyTorch {torch.__version__} on {device}")
 

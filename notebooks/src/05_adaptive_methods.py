@@ -53,7 +53,6 @@
 # %% role="setup"
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
@@ -61,10 +60,9 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, fit, fit_torch, predicted, sgd_update, timed
+from cs231n_lib.train import compare, fit, predicted, sgd_update, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread
-torch.set_num_threads(1)
 
 # %% [markdown]
 # **The data.** The 8 × 8 digits that come with scikit-learn. For CIFAR-10 change this one line to
@@ -554,17 +552,17 @@ my_share = None  # your prediction: 0.5 means half as many
 STEPS, TARGET, WINDOW = 300, 0.1, 20
 
 
-def built_in(**options):
-    """Return torch.optim.SGD with these options as a rule (w, dw, config) on arrays."""
+def with_inertia(rho, look_ahead=0.0):
+    """Return a rule that goes on by rho times its last step; look_ahead=1 makes it Nesterov's.
+
+    Lesson 04's methods once more, without a velocity: from the last weights and gradients.
+    """
 
     def rule(w, dw, config):
-        if "optimizer" not in config:
-            config["parameter"] = torch.nn.Parameter(torch.from_numpy(w.copy()))
-            options["lr"] = config["learning_rate"]
-            config["optimizer"] = torch.optim.SGD([config["parameter"]], **options)
-        config["parameter"].grad = torch.from_numpy(dw)
-        config["optimizer"].step()
-        return config["parameter"].detach().numpy(), config
+        last_w, last_dw = config.get("last", (w, 0))
+        rate = config["learning_rate"]
+        config["last"] = w.copy(), dw.copy()
+        return w - rate * (dw + look_ahead * rho * (dw - last_dw)) + rho * (w - last_w), config
 
     return rule
 
@@ -599,9 +597,9 @@ def tuned_rate(rule, usual):
 
 # %% role="experiment" uses="adagrad rmsprop adam_uncorrected adam"
 usual = {  # a method, and a learning rate that is usual for it
-    "SGD": (built_in(), 0.1),
-    "momentum": (built_in(momentum=0.9), 0.1),
-    "Nesterov": (built_in(momentum=0.9, nesterov=True), 0.1),
+    "SGD": (sgd_update, 0.1),
+    "momentum": (with_inertia(0.9), 0.1),
+    "Nesterov": (with_inertia(0.9, look_ahead=1), 0.1),
     "AdaGrad": (adagrad, 0.03),
     "RMSProp": (rmsprop, 0.003),
     "Adam (almost)": (adam_uncorrected, 0.003),
@@ -707,7 +705,12 @@ print(f"  decay alone:                {(1 - alpha * decay) ** len(noise):.2f}")
 # experiment from above afterwards, run its exercise cells again first. New tensors are made *from*
 # given ones (`torch.zeros_like(w)`): then device and dtype follow by themselves. No `torch.optim`.
 
-# %% role="experiment"
+# %% role="setup"
+import torch
+
+from cs231n_lib.train import fit_torch
+
+torch.set_num_threads(1)
 device = "cuda" if torch.cuda.is_available() else "cpu"
 print(f"PyTorch {torch.__version__} on {device}")
 

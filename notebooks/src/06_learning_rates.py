@@ -54,7 +54,6 @@ from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
@@ -62,10 +61,9 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import batches, load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, find_rate, fit, fit_torch, predicted
+from cs231n_lib.train import compare, find_rate, fit, predicted
 
 threadpool_limits(1)  # networks this small are fastest on one thread
-torch.set_num_threads(1)
 
 # %% [markdown]
 # **The data.** The digits of scikit-learn, with a change: one training label in ten is replaced by
@@ -508,6 +506,11 @@ print(paired(ends["three cycles"], ends["constant: 0.5"], ("three cycles", "cons
 # scheduler that halves the rate. It is meant for epochs. What if it is stepped after every batch?
 
 # %% role="setup"
+import torch
+
+from cs231n_lib.train import fit_torch
+
+torch.set_num_threads(1)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

@@ -50,7 +50,6 @@ from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from threadpoolctl import threadpool_limits
 
 from autograder.check import check, needs
@@ -58,10 +57,9 @@ from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.descent import descend, strong_wolfe
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, fit_torch, predicted, timed
+from cs231n_lib.train import compare, predicted, timed
 
 threadpool_limits(1)  # so that times say something
-torch.set_num_threads(1)
 
 # %% [markdown]
 # **The data.** 8 × 8 images of handwritten digits that come with scikit-learn: nothing to download.
@@ -980,7 +978,12 @@ for name, values in losses.items():
 # Nearly everything has the same name. Two traps: `a -= b` on a tensor that came in changes the caller's,
 # as in NumPy; and a new matrix must be made with the dtype and the device of those that came in.
 
-# %% role="experiment"
+# %% role="setup"
+import torch
+
+from cs231n_lib.train import fit_torch
+
+torch.set_num_threads(1)
 device = "cuda" if torch.cuda.is_available() else "cpu"
 print(f"PyTorch {torch.__version__} on {device}")
 

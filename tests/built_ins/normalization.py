@@ -93,7 +93,18 @@ def debias(running, momentum, steps):
     return running / scipy.signal.lfilter([1 - momentum], [1, -momentum], np.ones(steps))[-1]
 
 
+class BatchNorm(torch.nn.BatchNorm1d):
+    """PyTorch's own layer; its running variance starts at one, ours at zero."""
+
+    gamma, beta = property(lambda self: self.weight), property(lambda self: self.bias)
+
+    def __init__(self, features, eps=1e-5, momentum=0.9):
+        super().__init__(features, eps, 1 - momentum)
+        self.running_var.zero_()
+
+
 BUILT_INS = {
+    "BatchNorm": BatchNorm,
     "batchnorm_forward": forward,
     "batchnorm_backward": backward,
     "batchnorm_backward_alt": backward,
@@ -118,5 +129,6 @@ WITHOUT = {
 }
 REMARKED = {  # the Variant whose remark a built-in earns
     "batchnorm_forward": "unbiased running variance",
+    "BatchNorm": "unbiased running variance",
     "spatial_batchnorm_forward": "unbiased running variance",
 }

@@ -13,9 +13,9 @@ from autograder.__main__ import require_python
 from autograder.bars import stages
 from autograder.checking.report import Report, Row
 from autograder.cli import main
-from autograder.course import doctor, folder
+from autograder.course import doctor, folder, grade_class
 from autograder.course.folder import find_name, init
-from autograder.grading import grader
+from autograder.grading import own_file
 from autograder.grading.results import SubmissionResult
 from autograder.lessons import lesson
 
@@ -194,7 +194,7 @@ def test_an_interruption_is_one_line_that_says_what_is_kept(run, made, monkeypat
         progress("execute", "ada", 3)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(folder, "grade_class", interrupt)
+    monkeypatch.setattr(grade_class, "grade_class", interrupt)
     monkeypatch.setattr(cli, "end_now", sys.exit)
     status, _, err = run("grade", released(made).root, "2")
     assert status == cli.INTERRUPTED and err.count("\n") == 1
@@ -215,13 +215,13 @@ def test_a_lesson_has_three_names(name):
 
 
 def test_grade_says_who_has_no_marks(run, made, monkeypatch):
-    graded = folder.Graded(
+    graded = grade_class.Graded(
         results={"ada": SubmissionResult("ada", NAME, ())},
         faults={"eve": "no process"},
         unchanged=("ada",),
         missing={"max": ["homework.ipynb"]},
     )
-    monkeypatch.setattr(folder, "grade_class", lambda *args, **options: graded)
+    monkeypatch.setattr(grade_class, "grade_class", lambda *args, **options: graded)
     status, out, err = run("grade", made.root, "2")
     assert status == 1 and "ada" in out and "1 were unchanged" in out
     assert "eve: no mark was written: no process" in err and "homework.ipynb" in err
@@ -242,7 +242,7 @@ def test_check_prints_tables_and_a_status_for_scripts(run, tmp_path, monkeypatch
     path.write_text("x = 1")
     assert "defines no function" in one_line(run("check", path))
     report = Report("normalization.fold_batchnorm", "Fold", (Row("a check", 4, 4),))
-    monkeypatch.setattr(grader, "check_file", lambda path: ([report], ["a note"]))
+    monkeypatch.setattr(own_file, "check_file", lambda path: ([report], ["a note"]))
     status, out, _ = run("check", path)
     assert status == 0 and "a check" in out and "a note" in out and "4 of 4 points" in out
 

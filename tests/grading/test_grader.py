@@ -11,7 +11,7 @@ from classroom import added, cell, content, index, solution, template, with_body
 from autograder import exercises
 from autograder.checking.observe import Fault, Seen
 from autograder.grading import grader as trusted
-from autograder.grading import results
+from autograder.grading import own_file, results
 from autograder.grading.batch import grade_batch
 from autograder.grading.canary import Canaries, filled, right, wrong
 from autograder.grading.grader import Grader
@@ -406,7 +406,7 @@ def test_the_canaries_of_every_lesson_are_right_and_wrong_everywhere():
 
 def test_a_batch_is_graded_between_two_pairs_of_canaries(grader, submit, tmp_path, monkeypatch):
     log = Log(tmp_path / "log.jsonl")
-    monkeypatch.setattr(trusted, "log", log)
+    monkeypatch.setattr(grader, "log", log)
     monkeypatch.setattr(grader.canaries, "_note", log.write)
     store, paths = Store(tmp_path / "results"), {"ada": submit(solution())}
     results, faults = grade_batch(grader, paths, store)
@@ -520,5 +520,5 @@ def test_what_is_no_notebook_is_refused(submit, tmp_path):
 
 def test_files_in_torch_are_checked_in_torch():
     steps = [trusted.Step("a", "added", "import torch\ndef batchnorm_forward(): pass")]
-    found = [e.id for e in exercises.all_exercises() if trusted._defines(steps, e)]
+    found = [e.id for e in exercises.all_exercises() if own_file._defines(steps, e)]
     assert found == ["normalization.torch.batchnorm_forward"]

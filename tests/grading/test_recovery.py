@@ -23,7 +23,7 @@ KILLED_AFTER = 2  # results
 ENGINE = """
 import sys
 from pathlib import Path
-sys.path[:0] = [{tests!r}]
+sys.path[:0] = [{tests!r}, {tests!r} + "/grading"]
 from test_recovery import grade
 grade(Path({folder!r}), progress=lambda student, result: print(student, flush=True))
 """

@@ -288,7 +288,7 @@ def test_the_same_sources_give_the_same_bytes(planted, folder, tmp_path):
 @pytest.fixture
 def quick(monkeypatch):
     """Leave out the recordings, which other tests look at."""
-    monkeypatch.setattr(kit.provider, "record", lambda exercises, folder: folder.mkdir())
+    monkeypatch.setattr(kit.expectations, "record", lambda exercises, folder: folder.mkdir())
 
 
 def test_a_kit_replaces_itself_but_nothing_that_somebody_changed(tmp_path, quick):

@@ -9,15 +9,6 @@ from autograder.lessons.lesson import SRC, all_lessons
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSONS = [lesson for lesson in all_lessons() if lesson.number != "00"]  # a first look has no parts
-COUNTS = {  # predictions, exercises, lists of what to look at when a check fails
-    "01": (10, 28, 13),
-    "02": (4, 14, 9),
-    "03": (5, 16, 8),
-    "04": (5, 11, 5),
-    "05": (5, 11, 7),
-    "06": (4, 7, 5),
-    "07": (5, 12, 7),
-}
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 
 
@@ -28,15 +19,15 @@ def text_of(lesson):
 @every_lesson
 def test_a_lesson_has_what_every_lesson_has(lesson):
     text = text_of(lesson)
-    predictions, exercises, lists = COUNTS[lesson.number]
-    assert text.count('role="predict"') == predictions >= 3
+    predictions = text.count('role="predict"')
+    assert predictions >= 3
     cells = re.findall(r'role="predict"\n(my_.+?) = (.+?)  #', text)
     assert len(cells) == predictions
     guesses = [(name, start) for names, start in cells for name in names.split(", ")]
     assert all(text.count(name) > 1 for name, _ in guesses), "each guess is looked at"
     assert text.count("predicted(") >= sum("None" in start for _, start in guesses)
-    assert len(lesson.exercises) == exercises
-    assert text.count("the usual suspects, by name") + text.count("where to look") == lists >= 5
+    assert len(lesson.exercises) == text.count('role="exercise"')
+    assert text.count("the usual suspects, by name") + text.count("where to look") >= 5
     assert any(exercise.title.startswith("Kill the bug") for exercise in lesson.exercises)
 
 
@@ -61,7 +52,7 @@ def test_the_minutes_of_the_parts_add_up(lesson):
 
 
 def test_every_entry_of_the_errata_names_tests_that_exist():
-    tests = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").glob("test_*.py"))
+    tests = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
     _, *sections = re.split(
         r"^## ", (ROOT / "docs/lecture_errata.md").read_text("utf-8"), flags=re.M
     )

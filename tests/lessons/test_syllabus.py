@@ -23,7 +23,7 @@ def test_functions_stand_in_every_framework(row):
     assert bool(row.frameworks) == bool(row.functions)
     for framework in row.frameworks:
         module = importlib.import_module(f"cs231n_lib.{row.family}.{PLACES[framework]}")
-        missing = [name for name in row.functions if not inspect.isfunction(vars(module).get(name))]
+        missing = [name for name in row.functions if not is_written(vars(module).get(name))]
         assert not missing, f"{module.__name__} has no {missing}"
 
 
@@ -68,8 +68,13 @@ def test_every_exercise_stands_in_one_row():
     assert set(named) == {exercise.id for exercise in exercises.all_exercises()}
 
 
+def is_written(value):
+    """Say whether a value is what students may write: a function or a class."""
+    return inspect.isfunction(value) or inspect.isclass(value)
+
+
 def reference_functions():
-    """Return (family, framework, name) of every function in a family that students write."""
+    """Return (family, framework, name) of all that students may write in a family."""
     for family in pkgutil.iter_modules(cs231n_lib.__path__):
         if not family.ispkg or family.name in GIVEN_FAMILIES:
             continue
@@ -78,7 +83,7 @@ def reference_functions():
             if found.name.startswith("in_") or found.name == "shared":
                 module = importlib.import_module(f"{package.__name__}.{found.name}")
                 for name, value in vars(module).items():
-                    if inspect.isfunction(value) and is_offered(module, name):
+                    if is_written(value) and is_offered(module, name):
                         yield family.name, found.name.removeprefix("in_"), name
 
 

@@ -56,6 +56,29 @@ def test_images_are_the_rows_in_another_shape():
     np.testing.assert_array_equal(images.y_val, rows.y_val)
 
 
+def test_random_labels_reach_only_their_share_of_the_training_examples():
+    """Of 30 % random labels of ten classes 27 % are wrong: a binomial number of the 389 drawn."""
+    sets = digits()
+    for seed in range(20):
+        noisy = sets.with_random_labels(0.3, np.random.default_rng(seed))
+        wrong = (noisy.y_train != sets.y_train).sum()
+        expected, deviation = 389 * 0.9, np.sqrt(389 * 0.9 * 0.1)
+        assert abs(wrong - expected) < 4.5 * deviation and wrong <= 389
+        np.testing.assert_array_equal(noisy.y_val, sets.y_val)
+        np.testing.assert_array_equal(noisy.y_test, sets.y_test)
+    assert (sets.y_train == digits().y_train).all()  # the original is as it was
+    everything = sets.with_random_labels(1, np.random.default_rng(0)).y_train
+    assert np.bincount(everything, minlength=10).min() > 80  # of about 130
+    with pytest.raises(ValueError, match="share must be between 0 and 1, got 30"):
+        sets.with_random_labels(30, np.random.default_rng(0))
+
+
+def test_few_are_the_first():
+    np.testing.assert_array_equal(digits().few(7).x_train, digits().x_train[:7])
+    with pytest.raises(ValueError, match="n must be at most 1297, the examples, got 1298"):
+        digits().few(1298)
+
+
 def test_the_switch(capsys):
     assert load().name == load("digits").name == "digits"
     with pytest.raises(ValueError, match="must be 'digits' or 'cifar10', got 'mnist'"):

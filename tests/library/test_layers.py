@@ -17,6 +17,7 @@ from cs231n_lib.layers.network import (
     Flatten,
     MaxPool,
     Network,
+    Noise,
     Normalization,
     ReLU,
 )
@@ -321,7 +322,7 @@ def scale_backward(dout, cache):
     return dout * gamma, dgamma, dout.sum(axis=axes).reshape(gamma.shape)
 
 
-def small_network(dtype=np.float64):
+def small_network(dtype=np.float64, penalty=None):
     rng = np.random.default_rng(0)
     return Network(
         [
@@ -333,15 +334,22 @@ def small_network(dtype=np.float64):
             Affine(2 * 3 * 2, 5, rng, dtype=dtype),
             Normalization(scale_forward, scale_backward, 5, dtype),
             Affine(5, 4, rng, scale=0.5, dtype=dtype),
-        ]
+        ],
+        penalty=penalty,
     )
 
 
 IMAGES, CLASSES = normal(3, 7, 1, 6, 4), np.arange(7) % 4
 
 
-def test_every_gradient_of_a_network_is_the_derivative_of_its_loss():
-    net = small_network()
+def fourth_powers(w):
+    """A penalty: 0.1 Σ w⁴, and its gradient."""
+    return 0.1 * (w**4).sum(), 0.4 * w**3
+
+
+@pytest.mark.parametrize("penalty", [None, fourth_powers])
+def test_every_gradient_of_a_network_is_the_derivative_of_its_loss(penalty):
+    net = small_network(penalty=penalty)
     _, gradients = net.loss_and_gradients(IMAGES, CLASSES)
     assert list(gradients) == list(net.params)
     for name, w in net.params.items():
@@ -356,6 +364,30 @@ def test_every_gradient_of_a_network_is_the_derivative_of_its_loss():
         kept = gradients[name].copy()
         assert np.abs(kept).max() > 1e-6  # there is something to compare
         assert relative_error(kept, numerical_gradient(loss, w)) < 1e-6, name
+
+
+def test_a_penalty_is_for_weight_matrices_alone():
+    plain, punished = small_network(), small_network(penalty=fourth_powers)
+    weights = [name for name in plain.params if name.endswith(".w")]
+    loss, gradients = plain.loss_and_gradients(IMAGES, CLASSES)
+    total, changed = punished.loss_and_gradients(IMAGES, CLASSES)
+    assert weights == ["conv1.w", "affine1.w", "affine2.w"]
+    assert total - loss == pytest.approx(sum(0.1 * (plain.params[n] ** 4).sum() for n in weights))
+    assert [n for n in gradients if (gradients[n] != changed[n]).any()] == weights
+    assert all(changed[name] is punished.grads[name] for name in changed)
+
+
+def test_noise_is_for_training():
+    seen = []
+
+    def forward(x, param):
+        seen.append(dict(param))
+        return (x + 1 if param["mode"] == "train" else x), 3.0
+
+    net = Network([Noise(forward, lambda dout, cache: cache * dout, p=0.5)])
+    assert (net.scores(np.zeros(2)) == 1).all() and (net.eval().scores(np.zeros(2)) == 0).all()
+    assert seen == [{"p": 0.5, "mode": "train"}, {"p": 0.5, "mode": "test"}]
+    assert net.layers[0].backward(2.0) == 6.0
 
 
 def test_parameters_are_named_by_layer_and_shared_with_it():

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from autograder import exercises
-from autograder.submissions import code
+from autograder.submissions import code as looking
 from autograder.submissions.code import Code, TooDeep, names_of, parsed
 from autograder.submissions.submission import Step
 
@@ -58,7 +58,7 @@ def test_code_too_deep_for_the_parser_is_named_and_left_out(deep):
     code = Code([Step("a", "added", f"x = {deep}"), Step("b", "added", "y = 1")])
     assert {step.cell_id for step in code.readable} >= {"b"}
     for cell_id, why in code.unread.items():
-        assert (cell_id, why) == ("a", code.TOO_DEEP)
+        assert (cell_id, why) == ("a", looking.TOO_DEEP)
         assert "nested too deeply" in next(code.notes())
 
 
@@ -72,12 +72,12 @@ def test_what_is_read_in_all_is_bounded():
 
 def test_long_chains_cost_no_more_than_their_length(monkeypatch):
     looked_at = []
-    real = code.ast.iter_child_nodes
+    real = looking.ast.iter_child_nodes
     monkeypatch.setattr(
-        code.ast, "iter_child_nodes", lambda node: looked_at.append(node) or real(node)
+        looking.ast, "iter_child_nodes", lambda node: looked_at.append(node) or real(node)
     )
     names = names_of("np" + ".a" * 2_000 + "\nnp" + "[0].a" * 700)
-    assert names.used == ("np" + ".a" * code.MAX_PARTS, "np")
+    assert names.used == ("np" + ".a" * looking.MAX_PARTS, "np")
     assert len(looked_at) < 2_500
 
 
@@ -104,7 +104,7 @@ def test_parsing_in_threads_while_garbage_is_collected():
 
 
 def test_a_parser_that_fails_otherwise_is_asked_again(monkeypatch):
-    real, calls = code.ast.parse, []
+    real, calls = looking.ast.parse, []
 
     def parse(source):
         calls.append(source)
@@ -112,9 +112,9 @@ def test_a_parser_that_fails_otherwise_is_asked_again(monkeypatch):
             raise SystemError("AST constructor recursion depth mismatch")
         return real(source)
 
-    monkeypatch.setattr(code.ast, "parse", parse)
+    monkeypatch.setattr(looking.ast, "parse", parse)
     assert len(parsed("x = 1").body) == 1
-    monkeypatch.setattr(code.ast, "parse", _fail)
+    monkeypatch.setattr(looking.ast, "parse", _fail)
     with pytest.raises(TooDeep):
         parsed("x = 1")
 

@@ -1,6 +1,6 @@
 """Exercises of the family `normalization`: what is asked, how it is tried, what it is worth."""
 
-from autograder.exercises.normalization import batch, consequences, decorrelated, groups
+from autograder.exercises.normalization import batch, consequences, decorrelated, groups, modules
 
 LESSON_02 = (
     batch.FORWARD,
@@ -12,10 +12,11 @@ LESSON_02 = (
     consequences.FOLD,
     consequences.EFFECTIVE_RATE,
     consequences.DEBIAS,
-    batch.FORWARD.in_torch(points=4),
-    batch.BACKWARD.in_torch(points=3),
-    batch.BACKWARD_ALT.in_torch(points=2),
-    batch.SPATIAL_FORWARD.in_torch(points=2),
+    batch.FORWARD.in_torch(points=3),
+    batch.BACKWARD.in_torch(points=2),
+    batch.BACKWARD_ALT.in_torch(points=1),
+    modules.BATCH_NORM,
+    batch.SPATIAL_FORWARD.in_torch(points=1),
     batch.SPATIAL_BACKWARD.in_torch(points=2),
 )
 LESSON_03 = (

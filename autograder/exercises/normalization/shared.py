@@ -40,6 +40,7 @@ RETURNS = {
     "batchnorm_forward": ("out", "cache"),
     "batchnorm_backward": GRADIENTS,
     "batchnorm_backward_alt": GRADIENTS,
+    "BatchNorm": ("layer",),
     "separating_input": ("x",),
     "spatial_batchnorm_forward": ("out", "cache"),
     "spatial_batchnorm_backward": GRADIENTS,

@@ -9,6 +9,7 @@ from autograder.misconceptions.normalization import (
     groups,
     groups_variants,
     images,
+    modules,
     variants,
 )
 
@@ -18,6 +19,7 @@ MISCONCEPTIONS = (
     *backward.BACKWARD_ALT,
     *images.SPATIAL_FORWARD,
     *images.SPATIAL_BACKWARD,
+    *modules.MISCONCEPTIONS,
     *consequences.FOLD,
     *consequences.EFFECTIVE_RATE,
     *consequences.DEBIAS,
@@ -25,5 +27,10 @@ MISCONCEPTIONS = (
     *groups.MISCONCEPTIONS,
     *decorrelated.MISCONCEPTIONS,
 )
-VARIANTS = (*variants.VARIANTS, *groups_variants.VARIANTS, *decorrelated.VARIANTS)
+VARIANTS = (
+    *variants.VARIANTS,
+    *modules.VARIANTS,
+    *groups_variants.VARIANTS,
+    *decorrelated.VARIANTS,
+)
 EQUIVALENT = equivalent.EQUIVALENT | decorrelated.EQUIVALENT

@@ -1,0 +1,141 @@
+"""Wrong and other right answers around the layers of a network; written in PyTorch's words."""
+
+import torch
+
+from autograder.misconceptions.normalization.variants import UNBIASED
+from autograder.misconceptions.records import SLIP, right, wrong
+from cs231n_lib.normalization.in_torch import batchnorm_forward
+
+PARAMETERS = """\
+        self.gamma = torch.nn.Parameter(torch.ones(features))
+        self.beta = torch.nn.Parameter(torch.zeros(features))
+"""
+KEPT = """\
+        self.running_mean = bn_param["running_mean"].detach()
+        self.running_var = bn_param["running_var"].detach()
+"""
+
+IN_INIT = wrong(
+    "BatchNorm",
+    (
+        "running statistics are not in the state_dict",
+        "Train the layer, save it and load it again: what did it know that it no longer knows? "
+        "A module saves what it was told to keep, and moves only that to another device.",
+        ('self.register_buffer("running_mean", torch', "self.running_mean = (torch"),
+        ('self.register_buffer("running_var", torch', "self.running_var = (torch"),
+    ),
+    (
+        "gamma and beta are not parameters",
+        "What does list(layer.parameters()) hold? The optimizer is given that list, and nothing "
+        "else is trained.",
+        (PARAMETERS, PARAMETERS.replace("torch.nn.Parameter(", "(")),
+    ),
+    edited="BatchNorm.__init__",
+)
+IN_FORWARD = wrong(
+    "BatchNorm",
+    (
+        "always in training mode",
+        "After eval() one example alone should come out like any other. What does the module know "
+        "about the mode it is in, and who tells batchnorm_forward?",
+        ('"train" if self.training else "test"', '"train"'),
+    ),
+    (
+        "running statistics stay where they started",
+        "batchnorm_forward leaves the new statistics in the dict that it was given. Where are they "
+        "when that dict is gone?",
+        (KEPT, ""),
+    ),
+    (
+        "gradients flow into the running statistics",
+        "The running statistics remember how they were computed, batch after batch: print one, and "
+        "look for grad_fn. No loss should ever be followed that far back.",
+        SLIP,
+        ('["running_mean"].detach()', '["running_mean"]'),
+        ('["running_var"].detach()', '["running_var"]'),
+    ),
+    (
+        "eps of the layer is not used",
+        "Your layer is right as long as nobody chooses another eps. What becomes of the one that "
+        "was given to the layer?",
+        SLIP,
+        ('            "eps": self.eps,\n', ""),
+    ),
+    (
+        "momentum of the layer is not used",
+        "How fast the running statistics follow is the caller's choice. Does batchnorm_forward "
+        "ever hear of it?",
+        SLIP,
+        ('            "momentum": self.momentum,\n', ""),
+    ),
+    (
+        "momentum as PyTorch counts it",
+        "Is your momentum the share that is kept, or the share that is new? Both conventions are "
+        "in use; read the docstring once more.",
+        SLIP,
+        ('"momentum": self.momentum', '"momentum": 1 - self.momentum'),
+    ),
+    edited="BatchNorm.forward",
+)
+MISCONCEPTIONS = (*IN_INIT, *IN_FORWARD)
+
+
+class OneDict(torch.nn.Module):
+    """Keep one dict of options, and write into the buffers."""
+
+    def __init__(self, features, eps=1e-5, momentum=0.9):
+        super().__init__()
+        self.gamma = torch.nn.Parameter(torch.ones(features))
+        self.beta = torch.nn.Parameter(torch.zeros(features))
+        self.register_buffer("running_mean", torch.zeros(features))
+        self.register_buffer("running_var", torch.zeros(features))
+        self.bn_param = {"eps": eps, "momentum": momentum}
+
+    def forward(self, x):
+        buffers = {"running_mean": self.running_mean, "running_var": self.running_var}
+        self.bn_param |= {"mode": "train" if self.training else "test"} | buffers
+        out, _ = batchnorm_forward(x, self.gamma, self.beta, self.bn_param)
+        with torch.no_grad():
+            for name, buffer in buffers.items():
+                buffer.copy_(self.bn_param[name])
+        return out
+
+
+class OwnFormula(torch.nn.Module):
+    """Write the formula once more, in the operations that autograd knows."""
+
+    def __init__(self, features, eps=1e-5, momentum=0.9):
+        super().__init__()
+        self.features, self.eps, self.keep = features, eps, momentum
+        self.gamma = torch.nn.Parameter(torch.full((features,), 1.0))
+        self.beta = torch.nn.Parameter(torch.zeros_like(self.gamma))
+        for name in ("running_mean", "running_var"):
+            self.register_buffer(name, torch.zeros(features))
+
+    def forward(self, x):
+        mean, var = self.running_mean, self.running_var
+        if self.training:
+            mean, var = x.mean(dim=0), x.var(dim=0, correction=0)
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, 1 - self.keep)
+                self.running_var.lerp_(var, 1 - self.keep)
+        return torch.addcmul(self.beta, self.gamma, (x - mean) * torch.rsqrt(var + self.eps))
+
+
+VARIANTS = (
+    *right("BatchNorm", "one dict of options, buffers in place", BatchNorm=OneDict),
+    *right("BatchNorm", "the formula once more", BatchNorm=OwnFormula),
+    *right(
+        "BatchNorm",
+        "statistics kept without a graph",
+        (KEPT, KEPT.replace(".detach()", ".data")),
+        edited="BatchNorm.forward",
+    ),
+    *right(
+        "BatchNorm",
+        "unbiased running variance",
+        ("(1 - momentum) * var", "(1 - momentum) * var * len(x) / (len(x) - 1)"),
+        edited="batchnorm_forward",
+        remark=UNBIASED,
+    ),
+)
