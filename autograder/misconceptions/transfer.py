@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from autograder.misconceptions.records import right, wrong
+from autograder.misconceptions.records import SLIP, fundamental, right, wrong
 
 # ------------------------------------------------------------------ features as arrays
 
@@ -58,19 +58,14 @@ STANDARDIZE = wrong(
         "zero by zero",
         "A unit that never fires has the deviation 0. What is 0 divided by 0, and what should "
         "become of such a feature?",
+        SLIP,
         ("np.where(std > 0, std, 1)", "std"),
     ),
     (
-        "float64 comes out",
-        "Features of float32 come out twice as large in memory. Which of your numbers is a NumPy "
-        "array or scalar of float64?",
-        ("np.where(std > 0, std, 1)", "np.where(std > 0, std.astype(float), 1.0)"),
-        ("(x - mean)", "(x.astype(float) - mean)"),
-    ),
-    (
         "the input is overwritten",
-        "After the call the features that came in have changed: -= and /= work in place. Make a new "
-        "array.",
+        "After the call the features that came in have changed: -= and /= work in place. Make a "
+        "new array.",
+        SLIP,
         ("return (x - mean) /", "x -= mean\n    return x /"),
     ),
 )
@@ -115,8 +110,8 @@ PROBE = wrong(
     ),
     (
         "the last penalty",
-        "Your answer is always the last penalty of the list. What is compared with the best so far, "
-        "and is the best updated?",
+        "Your answer is always the last penalty of the list. What is compared with the best so "
+        "far, and is the best updated?",
         ("if accuracy > best:", "if accuracy >= 0:"),
     ),
     (
@@ -131,12 +126,8 @@ PROBE = wrong(
         "The penalty that you return is right and the predictions belong to another one: the last "
         "of the list. Which weights are still in w and b after the loop?",
         (
-            "best, chosen, predictions = accuracy, penalty, (z_test @ w + b).argmax(axis=1)",
-            "best, chosen = accuracy, penalty",
-        ),
-        (
-            "return predictions, chosen",
-            "predictions = (z_test @ w + b).argmax(axis=1)\n    return predictions, chosen",
+            "            predictions = (z_test @ w + b).argmax(axis=1)\n",
+            "        predictions = (z_test @ w + b).argmax(axis=1)\n",
         ),
     ),
     (
@@ -171,8 +162,8 @@ SEPARATING = wrong(
     ),
     (
         "a single example",
-        "Alone, an example is its own average: the other function calls it 0, on neither side. Give "
-        "it company.",
+        "Alone, an example is its own average: the other function calls it 0, on neither side. "
+        "Give it company.",
         ("x_train + 3 * x_train.std(axis=0)", "x_train[:1] + 3 * x_train.std(axis=0)"),
     ),
     (
@@ -209,13 +200,15 @@ MATRIX = wrong(
     ),
     (
         "ways and seeds exchanged",
-        "Your table has ways and seeds in the places of one another. In which order are its axes to "
-        "be?",
+        "Your table has ways and seeds in the places of one another. In which order are its axes "
+        "to be?",
         ("return accuracies", "return accuracies.transpose(0, 2, 1)"),
     ),
     (
         "the mean over the seeds",
-        "You return one number for each way. Without the single runs nobody can say how sure it is.",
+        "You return one number for each way. Without the single runs nobody can say how sure it "
+        "is.",
+        fundamental("a table of means has no place for the single runs"),
         ("return accuracies", "return accuracies.mean(axis=2)"),
     ),
 )
@@ -234,8 +227,9 @@ FEATURES = wrong(
     ),
     (
         "the mode is left as it came",
-        "In a test all is well, but a network that comes in train mode computes with the statistics "
-        "of your batches and changes its own. Who says in which mode it is?",
+        "In a test all is well, but a network that comes in train mode computes with the "
+        "statistics of your batches and changes its own. Who says in which mode it is?",
+        SLIP,
         ("    model.eval()\n", ""),
     ),
     (
@@ -299,14 +293,16 @@ FEATURES = wrong(
     ),
     (
         "gradients recorded",
-        "The numbers are right, but PyTorch remembers everything that it needs for a backward pass: "
-        "for a large network that is most of the memory.",
+        "The numbers are right, but PyTorch remembers everything that it needs for a backward "
+        "pass: for a large network that is most of the memory.",
+        SLIP,
         ("torch.no_grad()", "torch.enable_grad()"),
     ),
     (
         "the hook stays",
         "After your call the network goes on to collect features, forever. What does register "
         "return, and what is it good for?",
+        SLIP,
         ("    hook.remove()\n", ""),
     ),
 )
@@ -347,7 +343,7 @@ CACHED = wrong(
         "parameters without statistics",
         "Running statistics are no parameters, and the features depend on them too. What does a "
         "network save of itself?",
-        ("model.state_dict()", "dict(model.named_parameters())"),
+        ("model.state_dict()", "{n: p.detach() for n, p in model.named_parameters()}"),
     ),
     (
         "the examples are not in the key",
@@ -362,8 +358,8 @@ CACHED = wrong(
     ),
     (
         "computed every time",
-        "The features are right, and the network computes them anew at each call. When is a file of "
-        "use?",
+        "The features are right, and the network computes them anew at each call. When is a file "
+        "of use?",
         ("if not path.exists():", "if True:"),
     ),
 )
@@ -410,7 +406,8 @@ HEAD = wrong(
     ),
     (
         "a head on top of the head",
-        "Your new layer takes the old scores as its features. It should take what the old head took.",
+        "Your new layer takes the old scores as its features. It should take what the old head "
+        "took.",
         ("model.head = nn.Linear(old.in_features, n_classes, **like_old)",
          "model.head = nn.Sequential(old, nn.Linear(old.out_features, n_classes, **like_old))\n"
          "    model.head.weight = old.weight"),
@@ -419,12 +416,14 @@ HEAD = wrong(
     (
         "one class too many",
         "There is one more score than there are classes. Labels run from 0 to C − 1.",
+        SLIP,
         ("old.in_features, n_classes,", "old.in_features, n_classes + 1,"),
     ),
     (
         "always float32",
         "A network in float64 needs a head in float64; yours stops with an error about dtypes, or "
         "would on another device.",
+        SLIP,
         (", **like_old)", ")"),
     ),
     (
@@ -450,8 +449,9 @@ FREEZE = wrong(
     ),
     (
         "eval() undone by train()",
-        "You put the batch norms into eval mode, once. The training loop calls model.train() before "
-        "each epoch, and that reaches them as well. What could be called before each forward pass?",
+        "You put the batch norms into eval mode, once. The training loop calls model.train() "
+        "before each epoch, and that reaches them as well. What could be called before each "
+        "forward pass?",
         (NORM_HOOK, "part.eval()"),
     ),
     (
@@ -466,7 +466,8 @@ FREEZE = wrong(
         "learning.",
         (
             "for parameter in model.parameters():",
-            "for parameter in [p for p in model.parameters() if p.ndim > 1]:",
+            "for parameter in (p for m in model.modules() if not hasattr(m, 'running_mean')"
+            " for p in m.parameters(recurse=False)):",
         ),
     ),
     (
@@ -487,20 +488,27 @@ FREEZE = wrong(
     ),
     (
         "gradients set to zero",
-        "A gradient of zeros is a gradient: with it momentum and weight decay still move the weight. "
-        "An optimizer leaves out parameters that have none at all.",
+        "A gradient of zeros is a gradient: with it momentum and weight decay still move the "
+        "weight. An optimizer leaves out parameters that have none at all.",
         (
             "parameter.grad = None",
             "parameter.grad = torch.zeros_like(parameter) if parameter.grad is not None else None",
         ),
     ),
     (
-        "parameters of the first layer only",
-        "Only the first parameter stays. A part may have many: which method lists them all?",
+        "only weights are frozen",
+        "Weights stay, and the biases beside them move: you chose parameters by their shape or "
+        "name. Which method lists all of them?",
         (
             "for parameter in model.parameters():",
-            "for parameter in list(model.parameters())[:1]:",
+            "for parameter in [p for p in model.parameters() if p.ndim > 1]:",
         ),
+    ),
+    (
+        "all gradients switched off",
+        "After your call nothing in any network learns: gradients are off altogether. Only the "
+        "part that was given is to be frozen.",
+        ("return model", "torch.set_grad_enabled(False)\n    return model"),
     ),
     (
         "detached copies",
@@ -538,6 +546,7 @@ UNFREEZE = wrong(
     (
         "a copy thaws",
         "The part that you were given stays frozen. Did you change it, or a copy of it?",
+        fundamental("nothing that was given thaws"),
         (
             "    for parameter in model.parameters():",
             "    model = __import__('copy').deepcopy(model)\n"
@@ -576,13 +585,14 @@ GROUPS = wrong(
     ),
     (
         "one factor for all that is below",
-        "All parts below the head have one rate. Each is to have the factor once more than the part "
-        "above it.",
+        "All parts below the head have one rate. Each is to have the factor once more than the "
+        "part above it.",
         ("factor**d", "factor ** min(d, 1)"),
     ),
     (
         "the head is one step down",
         "All rates are too small by one factor: the head is the part where nothing is taken off.",
+        SLIP,
         ("factor**d", "factor ** (d + 1)"),
     ),
     (
@@ -641,12 +651,14 @@ FINETUNE = wrong(
         "thawed one epoch late",
         "A part that is to thaw before epoch 1, the second, still stands still in it. When in the "
         "epoch do you look?",
+        SLIP,
         ("thaw[epoch]", "thaw[epoch - 1]"),
         ("epoch in thaw", "epoch - 1 in thaw"),
     ),
     (
         "epochs counted from one",
         "A part thaws one epoch early: the first epoch is 0.",
+        SLIP,
         ("thaw[epoch]", "thaw[epoch + 1]"),
         ("epoch in thaw", "epoch + 1 in thaw"),
     ),

@@ -72,11 +72,8 @@ def linear_probe(fit, x_train, y_train, x_val, y_val, x_test, penalties):
         w, b = fit(z_train, y_train, penalty)
         accuracy = np.mean((z_val @ w + b).argmax(axis=1) == y_val)
         if accuracy > best:
-            best, chosen, predictions = (
-                accuracy,
-                penalty,
-                (z_test @ w + b).argmax(axis=1),
-            )  # Probe.2
+            best, chosen = accuracy, penalty  # Probe.2
+            predictions = (z_test @ w + b).argmax(axis=1)
     return predictions, chosen
 
 
