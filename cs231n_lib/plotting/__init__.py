@@ -49,6 +49,11 @@ from cs231n_lib.plotting.training import (
     plot_timings,
     plot_train_eval_gap,
 )
+from cs231n_lib.plotting.transfer import (
+    plot_feature_planes,
+    plot_neighbours,
+    plot_transfer_matrix,
+)
 from cs231n_lib.plotting.variants import plot_photographs, plot_whitening
 
 __all__ = [
@@ -60,6 +65,7 @@ __all__ = [
     "plot_computation_graph",
     "plot_curves",
     "plot_damped_step",
+    "plot_feature_planes",
     "plot_hessian_cost",
     "plot_histograms",
     "plot_image_rows",
@@ -69,6 +75,7 @@ __all__ = [
     "plot_loss_and_rate",
     "plot_loss_by_rate",
     "plot_loss_curves",
+    "plot_neighbours",
     "plot_normalization_axes",
     "plot_photographs",
     "plot_point_clouds",
@@ -82,6 +89,7 @@ __all__ = [
     "plot_timings",
     "plot_train_eval_gap",
     "plot_trajectories",
+    "plot_transfer_matrix",
     "plot_trials",
     "plot_unit_states",
     "plot_whitening",
