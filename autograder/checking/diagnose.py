@@ -1,13 +1,30 @@
-"""Name the misconception behind a wrong answer: the known one that shows the same numbers."""
+"""Name the misconception behind a wrong answer: the known one that shows the same numbers.
+
+A name needs evidence. It must explain most of the checks that are still unexplained, and must not
+stand against a check that was passed. Evidence is an observation that can tell: one in which the
+known answer is clearly off, and more than a yes or no, unless that is all the known answer shows.
+Where a backward pass is right for the student's own forward pass, no other mistake is named.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
 
 from autograder.checking.judge import Expected, agree, verdict_on
-from autograder.checking.observe import STUB_MESSAGE, Fault, Seen
+from autograder.checking.observe import STUB_MESSAGE, Fault, Seen, stem_of
 from autograder.checking.report import Report, Row
+from autograder.checking.settings import never_asked
 from autograder.checking.spec import Exercise, Verdict
 
 SAME = 1e-7  # relative; a wrong answer that agrees this closely is the same wrong answer
+PROPORTIONAL = 1e-3  # relative; differences closer than that are one another's multiple
+ANOTHER_DEFAULT = "another default"  # so start the names of what is recognised in any size
+ANOTHER_DEFAULT_HINT = (
+    "With settings of the caller's you are right. Which values does the docstring promise to "
+    "callers who give none?"
+)
+CLEAR = 10  # tolerances that a known answer is off where it can be told from others
 
 
 def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Report:
@@ -18,15 +35,19 @@ def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Re
         for check in exercise.checks
     }
     named = diagnose(exercise, seen, verdicts, provider)
+    unused = _unused(exercise, seen, provider)
     rows, said = [], set()
     for check in exercise.checks:
         verdict, known = verdicts[check.name], named.get(check.name)
+        message = verdict.message
+        if unused and _differs(verdict):
+            message, unused = f"{message}; {unused}", ""
         rows.append(
             Row(
                 check=check.name,
                 points=check.points,
                 earned=check.points * verdict.fraction,
-                message=verdict.message,
+                message=message,
                 detail=verdict.detail,
                 hint=known.hint if known and known.hint not in said else "",
                 remark=verdict.remark if verdict.remark not in said else "",
@@ -37,82 +58,177 @@ def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Re
     return Report(exercise.id, exercise.title, tuple(rows))
 
 
+def _unused(exercise, seen, provider):
+    """Say which settings were never looked up."""
+    pairs = (
+        (seen[check.name].arrays, provider.expected(exercise, check).arrays)
+        for check in exercise.checks
+        if check.name in seen
+    )
+    keys = ", ".join(map(repr, never_asked(pairs)))
+    return f"your function never looks up {keys}" if keys else ""
+
+
+def _differs(verdict):
+    return verdict.fraction == 0 and verdict.wrong != ("fault",)
+
+
 def diagnose(
     exercise: Exercise, seen: Mapping[str, Seen], verdicts: Mapping[str, Verdict], provider
 ):
     """Return {check name: known wrong answer} for the checks that lost points and were recognised.
 
-    Every wrong observation asks for a known answer that is wrong there in the same way. The one
-    that explains most of them, and contradicts least of the rest, is named; what it leaves over is
-    explained by the next, so that two mistakes in one function are both named.
+    Of the known answers that explain most of the checks still unexplained, the one that explains
+    most of their observations is named; what it leaves over is explained by the next, so that two
+    mistakes in one function are both named.
     """
-    open_ = {
-        (check.name, key)
-        for check in exercise.checks
-        for key in verdicts[check.name].wrong
-        if verdicts[check.name].fraction < 1
-    }
+    open_ = {name: set(verdict.wrong) for name, verdict in verdicts.items() if not verdict.fraction}
+    passed = {name for name, verdict in verdicts.items() if verdict.fraction == 1}
     if not open_:
         return {}
     candidates = [
-        (known, *_compare(exercise, seen, known, provider))
+        _Candidate(known, *_compared(exercise, seen, known, provider))
         for known in provider.misconceptions(exercise)
+        if not any(known.wrong[name] for name in passed)
     ]
     named = {}
     while open_:
-        scored = [
-            (len(explains & open_), -len(contradicts), -order)
-            for order, (_, explains, contradicts) in enumerate(candidates)
-        ]
-        best = max(scored, default=(0, 0, 0))
-        if best[0] == 0:
+        best = max(candidates, key=lambda candidate: candidate.rank(open_), default=None)
+        if best is None or 2 * len(best.checks(open_)) <= len(open_):
             break
-        known, explains, _ = candidates[-best[2]]
-        for name, _ in explains & open_:
-            named.setdefault(name, known)
-        open_ -= explains
-    return named
+        for name in best.checks(open_):
+            named[name] = best.known
+            del open_[name]
+    default = _another_default(exercise, seen, open_, candidates, provider)
+    return named | (dict.fromkeys(open_, default) if default else {})
 
 
-def _compare(exercise, seen, known, provider):
-    """Return the observations that `known` explains, and those in which it differs from `seen`.
+@dataclass(frozen=True)
+class _Name:
+    """A name and its hint, where no known answer shows the very numbers."""
 
-    It explains what it shows too and loses points for; being right there explains nothing.
+    name: str
+    hint: str
+
+
+def _another_default(exercise, seen, open_, candidates, provider):
+    """Return the name of a default of any size, by the checks and observations that it changes.
+
+    Steps are proportional to their rate: where all is off by one factor, it is that default which
+    is known to do the same. Where two defaults change the same observations, neither is named.
     """
-    explains, contradicts = set(), set()
+    alike = [
+        candidate
+        for candidate in candidates
+        if candidate.known.name.startswith(ANOTHER_DEFAULT)
+        and {name: set(keys) for name, keys in candidate.known.wrong.items() if keys} == open_
+        and not any(seen[name].fault for name in open_)
+    ]
+    scaled = [c for c in alike if _is_multiple(exercise, seen, open_, c.known, provider)]
+    for found in (scaled, alike):
+        if len(found) == 1:
+            return found[0].known
+    return _Name(ANOTHER_DEFAULT, ANOTHER_DEFAULT_HINT) if alike else None
+
+
+def _is_multiple(exercise, seen, open_, known, provider):
+    """Say whether the student's differences from the right answer are `known`'s by one factor."""
+    ours, theirs = [], []
+    for check in exercise.checks:
+        expected = provider.expected(exercise, check).arrays
+        for key in open_.get(check.name, ()):
+            arrays = [s[check.name].arrays.get(key) for s in (seen, known.seen)]
+            if any(array is None or array.shape != expected[key].shape for array in arrays):
+                return False
+            ours.append((arrays[0] - expected[key]).ravel())
+            theirs.append((arrays[1] - expected[key]).ravel())
+    a, b = np.concatenate(ours), np.concatenate(theirs)
+    factor = (a @ b) / (b @ b)
+    return bool(np.abs(a - factor * b).max() < PROPORTIONAL * np.abs(a).max())
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A known answer; by check the observations that it explains, and those that differ."""
+
+    known: object
+    explained: Mapping[str, set[str]]
+    different: Mapping[str, set[str]]
+
+    def checks(self, open_):
+        """Return the checks of which it explains most of what is wrong, or shows all the same."""
+        return [name for name, wrong in open_.items() if self._explains(name, wrong)]
+
+    def _explains(self, name, wrong):
+        explained = wrong & self.explained[name]
+        return 2 * len(explained) > len(wrong) or (explained and not self.different[name])
+
+    def rank(self, open_):
+        """Return by what candidates are compared: what they explain, and how much differs."""
+        explained = sum(len(wrong & self.explained[name]) for name, wrong in open_.items())
+        return len(self.checks(open_)), explained, -sum(map(len, self.different.values()))
+
+
+def _compared(exercise, seen, known, provider):
+    """Return {check name: observations}, twice.
+
+    The first are those in which `known` is clearly wrong, and shows the same as the student; the
+    second those in which it shows something else.
+    """
+    only_yes_or_no = all(
+        _is_yes_or_no(known.seen[name], key) for name, keys in known.wrong.items() for key in keys
+    )
+    explained, different = {}, {}
     for check in exercise.checks:
         student, theirs = seen.get(check.name, Seen()), known.seen[check.name]
+        wrong = known.wrong[check.name]
         if student.fault or theirs.fault:
-            equal = {"fault": _same_fault(student, theirs)}
-        else:
-            expected = provider.expected(exercise, check)
-            equal = {
-                key: _same(student.arrays or {}, theirs.arrays, key, expected)
-                for key in expected.arrays
-                if not key.startswith("_")
-            }
-        for key, agrees in equal.items():
-            if not agrees:
-                contradicts.add((check.name, key))
-            elif key in known.wrong[check.name]:
-                explains.add((check.name, key))
-    return explains, contradicts
+            same = _same_fault(student, theirs) and "fault" in wrong
+            explained[check.name] = {"fault"} if same else set()
+            different[check.name] = set() if same else {"fault"}
+            continue
+        expected = provider.expected(exercise, check)
+        different[check.name] = {
+            key
+            for key in expected.arrays
+            if key[0] != "_" and not _same(student.arrays or {}, theirs.arrays, key, expected)
+        }
+        explained[check.name] = {
+            key
+            for key in set(wrong) - different[check.name]
+            if (only_yes_or_no or not _is_yes_or_no(theirs, key))
+            and _is_clear(theirs.arrays, key, expected)
+        }
+    return explained, different
+
+
+def _is_yes_or_no(seen: Seen, key):
+    array = (seen.arrays or {}).get(key)
+    return array is not None and array.dtype.kind == "b" and array.size == 1
+
+
+def _is_clear(theirs, key, expected: Expected):
+    """Say whether an observation is of another type, or differs by far more than rounding."""
+    if key not in theirs or key not in expected.arrays:
+        return True
+    if theirs[key].dtype != expected.dtypes[key]:
+        return True
+    tolerance = CLEAR * expected.tolerance(key, theirs[key].dtype)
+    return not agree(theirs[key], expected.arrays[key], tolerance)
 
 
 def _same_fault(a: Seen, b: Seen):
     """Say whether both were stopped the same way; not having written anything is no mistake."""
     if a.fault is None or b.fault is None or a.fault.kind == STUB_MESSAGE:
         return False
-    return a.fault.kind == b.fault.kind and _stem(a.fault.text) == _stem(b.fault.text)
-
-
-def _stem(text):
-    return text.split(" (in ")[0]
+    return a.fault.kind == b.fault.kind and stem_of(a.fault) == stem_of(b.fault)
 
 
 def _same(a, b, key, expected: Expected):
     if key not in a or key not in b:
         return key not in a and key not in b
+    if (a[key].dtype != b[key].dtype) and b[key].dtype != expected.dtypes[key]:
+        return False
     size = abs(b[key]).max(initial=0.0)
     tolerance = expected.tolerance(key, a[key].dtype)
     return agree(a[key], b[key], max(tolerance, SAME * size if size < float("inf") else 0.0))

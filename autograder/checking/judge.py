@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from autograder.checking.observe import Seen
+from autograder.checking.scenarios import refuses
 from autograder.checking.spec import Arrays, Check, Exercise, Verdict
 
 NOISE_FACTOR = 10
@@ -30,13 +31,15 @@ class Expected:
     dtypes: Mapping[str, str]
     noise: Mapping[str, float]
     variants: tuple[tuple[str, Arrays], ...] = ()  # (remark, arrays) of legitimate other ways
+    coarsest: float = 0.0  # epsilon of the type that nobody has to exceed
 
     def tolerance(self, key: str, dtype) -> float:
         """Largest difference that rounding explains in observation `key` of type `dtype`.
 
-        Types coarser than float32 are given no more room than float32.
+        Types coarser than float32 are given no more room than float32. In PyTorch, whose own type
+        that is, an answer may compute in it: a step counted in a tensor is float32.
         """
-        eps = max(_eps(self.dtypes[key]), min(_eps(dtype), EPS32))
+        eps = max(_eps(self.dtypes[key]), min(_eps(dtype), EPS32), self.coarsest)
         largest = np.abs(self.arrays[key]).max(initial=0.0)
         return NOISE_FACTOR * max(self.noise[key] * eps / EPS32, FLOOR * eps * largest)
 
@@ -124,16 +127,33 @@ def _difference(key, seen, expected, target):
         return None
     first = tuple(int(i) for i in np.argwhere(off)[0])
     where = f"{key}{list(first)}" if first else key
-    detail = f"{where}: expected {target[first]:.6g}, got {value[first]:.6g}"
+    detail = f"{where}: expected {', got '.join(told_apart(target[first], value[first]))}"
     if off.size > 1:
         detail += f" (different in {off.sum()} of {off.size} places)"
     return f"{key} {_kind_of_difference(value, target, off, tolerance)}", detail
 
 
+def told_apart(a: float, b: float) -> tuple[str, str]:
+    """Return two numbers in as many digits as it takes to see that they differ.
+
+    >>> told_apart(0.41737112, 0.41737098)
+    ('0.4173711', '0.417371')
+    >>> told_apart(1.0, float("nan"))
+    ('1', 'nan')
+    """
+    for digits in range(6, 18):
+        shown = f"{a:.{digits}g}", f"{b:.{digits}g}"
+        if shown[0] != shown[1]:
+            break
+    return shown
+
+
 def _kind_of_difference(value, target, off, tolerance):
     """Say in words how `value` misses `target`, without a number of either."""
-    if not np.isfinite(value).all():
-        return "is not finite"
+    strange = np.isnan(value) & ~np.isnan(target), np.isinf(value) & ~np.isinf(target)
+    for found, kind in zip(strange, ("NaN, not a number", "infinite"), strict=True):
+        if found.any():
+            return f"is {kind}" if found.all() else f"is {kind}, in some places"
     if not value.any():
         return "is zero everywhere"
     factor = (value * target).sum() / (target**2).sum() if target.any() else 0.0
@@ -155,11 +175,12 @@ def follow_through(seen: Arrays, expected: Expected) -> Verdict:
 
     Half the points go to a gradient that is right for the student's own wrong forward pass. The
     scenario reports the slopes of that forward along known directions as `_slopes_<key>`. Nothing
-    goes to a forward that hardly resembles the right one (`_out`), that is right after all, or
-    that does not react to its input: it would have only one right gradient, or none.
+    goes to a forward pass that is right after all, that does not react to its input, or that is a
+    straight line where the right one is none (`_slope_here_and_elsewhere`): its gradient is no
+    work. All of that holds for every random input, or for none.
     """
     verdict = matches(seen, expected)
-    if verdict.fraction == 1 or not _wrong_but_alike(seen.get("_out"), expected):
+    if verdict.fraction == 1 or not _is_wrong_and_no_trifle(seen, expected):
         return verdict
     if not all(_is_slope(key, seen, expected) for key in verdict.wrong):
         return verdict
@@ -170,13 +191,21 @@ def follow_through(seen: Arrays, expected: Expected) -> Verdict:
     )
 
 
-def _wrong_but_alike(out, expected):
-    right = expected.arrays["_out"]
+def _is_wrong_and_no_trifle(seen, expected):
+    out, right = seen.get("_out"), expected.arrays["_out"]
     if out is None or out.shape != right.shape or not np.isfinite(out).all():
         return False
     if np.ptp(out.astype(float)) == 0 or agree(out, right, expected.tolerance("_out", out.dtype)):
         return False
-    return float(np.corrcoef(out.ravel(), right.ravel())[0, 1]) > 0.5
+    return _is_bent(seen) or not _is_bent(expected.arrays)
+
+
+def _is_bent(arrays):
+    """Say whether a forward pass has another slope elsewhere."""
+    slopes = arrays.get("_slope_here_and_elsewhere")
+    if slopes is None or slopes.shape != (2,):
+        return False
+    return bool(abs(slopes[0] - slopes[1]) > STILL * np.abs(slopes).max())
 
 
 def _is_slope(key, seen, expected):
@@ -194,6 +223,9 @@ def _is_slope(key, seen, expected):
 def verdict_on(check: Check, seen: Seen, exercise: Exercise, provider) -> Verdict:
     """Judge one check; what could not be observed earns nothing."""
     if seen.fault:
-        return Verdict(0, seen.fault.kind, seen.fault.text, wrong=("fault",))
+        kind = seen.fault.kind
+        if check.judge is refuses and kind.startswith("raised "):
+            kind = f"expected ValueError, got {kind.removeprefix('raised ')}"
+        return Verdict(0, kind, seen.fault.text, wrong=("fault",))
     with np.errstate(all="ignore"):  # what was seen may hold NaN and infinity
         return (check.judge or matches)(seen.arrays, provider.expected(exercise, check))

@@ -23,12 +23,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from autograder.checking.settings import Settings, as_observations
 from autograder.checking.shortcuts import Forbidden, blocked
 from autograder.checking.spec import Arrays, Check, Exercise
 
 OPAQUE = ("cache", "config", "groups", "model")  # returned by name, never looked into
 MAX_VALUES = 1_000_000  # in one observation
 KINDS = STUB_MESSAGE, BAD_RETURN, SHORTCUT = "not written yet", "wrong return value", "shortcut"
+SHOWN_TYPES = (type(None), str, int, float)  # of arguments that a message about a crash shows
 RAISE = dis.opmap["RAISE_VARARGS"]
 
 
@@ -67,6 +69,7 @@ class Implementation:
         self._functions = functions
         self._exercise = exercise
         self._cast = cast
+        self.asked = {}  # settings that the scenario gives, and whether they were looked up
         self._torch = importlib.import_module("torch") if exercise.framework == "torch" else None
 
     def __getattr__(self, name):
@@ -78,10 +81,16 @@ class Implementation:
 
         def call(*args):
             inner = [self._inward(arg) for arg in args]
-            result = function(*inner)
+            try:
+                result = function(*inner)
+            except Exception as error:
+                with contextlib.suppress(Exception):  # an error may forbid to write on it
+                    error.called = _call_of(function, args)
+                raise
             for outer_arg, inner_arg in zip(args, inner, strict=True):
                 if isinstance(outer_arg, dict) and inner_arg is not outer_arg:
-                    outer_arg.update({k: self._plain(v) for k, v in inner_arg.items()})
+                    entries = dict.items(inner_arg)
+                    outer_arg.update({k: self._plain(v) for k, v in entries})
             return self._outward(name, returns, result)
 
         return call
@@ -100,9 +109,10 @@ class Implementation:
 
     def _inward(self, value):
         if isinstance(value, dict):
-            inner = {key: self._inward(entry) for key, entry in value.items()}
-            same = all(inner[key] is value[key] for key in value)
-            return value if same else inner
+            entries = dict.items(value)
+            inner = {key: self._inward(entry) for key, entry in entries}
+            same = isinstance(value, Settings) and all(inner[k] is v for k, v in entries)
+            return value if same else Settings(inner, self.asked)
         if isinstance(value, np.ndarray):
             if self._cast is not None and value.dtype.kind == "f":
                 value = self._cast(value)
@@ -134,6 +144,8 @@ class Implementation:
         return out[0] if len(returns) == 1 else out
 
     def _array(self, label, value):
+        if self._torch is None and isinstance(value, list | tuple):
+            value = _of_list(label, value)
         kind = self._torch.Tensor if self._torch else (np.ndarray, np.generic, float, int)
         if not isinstance(value, kind):
             plain = "a number or an array" if self._exercise.shared else "a NumPy array"
@@ -145,6 +157,14 @@ class Implementation:
         if self._torch is not None and isinstance(value, self._torch.Tensor):
             return value.detach().cpu().numpy()
         return value
+
+
+def _of_list(label, value):
+    """Return a list of numbers, or of such lists, as the array that it stands for."""
+    try:
+        return np.array(value)
+    except ValueError:
+        raise BadReturn(f"{label} must be an array; its rows are not equally long") from None
 
 
 def plain_array(label: str, value) -> np.ndarray:
@@ -180,7 +200,9 @@ def observe_check(impl: Implementation, exercise: Exercise, check: Check, seed: 
     """
     try:
         with quiet(), blocked(exercise.forbidden), _autograd_for(exercise):
+            impl.asked = {}
             observed = check.scenario(impl, np.random.default_rng(seed))
+            observed = {**observed, **as_observations(impl.asked)}
             return Seen(arrays={key: plain_array(key, value) for key, value in observed.items()})
     except BadReturn as error:
         return Seen(fault=Fault(BAD_RETURN, str(error)))
@@ -253,14 +275,34 @@ def _builtin_name(error):
     return next(base.__name__ for base in bases if vars(builtins).get(base.__name__) is base)
 
 
+def _call_of(function, args):
+    """Say what a function was called with that is no array: "config=None"."""
+    try:
+        names = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return ""
+    pairs = zip(names, args, strict=False)
+    return ", ".join(f"{name}={arg!r}"[:60] for name, arg in pairs if isinstance(arg, SHOWN_TYPES))
+
+
+def stem_of(fault: Fault) -> str:
+    """Return what was raised, without the place.
+
+    >>> stem_of(Fault("raised ValueError", "ValueError: no (in f, line 2: return)"))
+    'ValueError: no'
+    """
+    return fault.text.split(" (in ")[0].split(" (called with ")[0]
+
+
 def _where(error):
     """Say what was raised, and the innermost line of the student's own code that led there."""
     text = f"{type(error).__name__}: {_text(error)}"
     own = [f for f in traceback.extract_tb(error.__traceback__) if _is_students(f.filename)]
-    if not own:
-        return text
-    line = linecache.getline(own[-1].filename, own[-1].lineno).strip()
-    return f"{text} (in {own[-1].name}, line {own[-1].lineno}: {line})"
+    if own:
+        line = linecache.getline(own[-1].filename, own[-1].lineno).strip()
+        text += f" (in {own[-1].name}, line {own[-1].lineno}: {line})"
+    called = getattr(error, "called", "")
+    return f"{text} (called with {called})" if called else text
 
 
 def _text(error):

@@ -9,6 +9,7 @@ from autograder.checking.spec import Check, Exercise, Verdict
 
 DIRECTIONS = 2  # along which a student's own forward pass is differentiated
 STEP = 1e-5
+FAR = 10  # standard deviations to a place where another slope may be seen
 
 
 def family(name, returns, forbidden):
@@ -56,7 +57,10 @@ def with_slopes(rng, forward, arrays, dout, gradients):
         dout: gradient of the loss with respect to out.
         gradients: {name: (position of its input in `arrays`, gradient)}.
     """
-    observed = {"_out": forward(*(array.copy() for array in arrays))}
+    observed = {
+        "_out": forward(*(array.copy() for array in arrays)),
+        "_slope_here_and_elsewhere": _slopes_apart(rng, forward, arrays, dout),
+    }
     for key, (position, gradient) in gradients.items():
         directions = rng.normal(size=(DIRECTIONS, *arrays[position].shape))
         slopes = [_slope(forward, arrays, position, step, dout) for step in directions]
@@ -66,6 +70,16 @@ def with_slopes(rng, forward, arrays, dout, gradients):
             f"_slopes_{key}": np.array(slopes),
         }
     return observed
+
+
+def _slopes_apart(rng, forward, arrays, dout):
+    """Return the slope of the first input along one direction, here and far away.
+
+    A forward pass that is a straight line has the same slope everywhere.
+    """
+    direction, away = (rng.normal(size=arrays[0].shape) for _ in range(2))
+    places = [[arrays[0] + far * away, *arrays[1:]] for far in (0, FAR)]
+    return np.array([_slope(forward, place, 0, direction, dout) for place in places])
 
 
 def _slope(forward, arrays, position, direction, dout):
@@ -82,8 +96,8 @@ def refusal(call):
     try:
         call()
     except ValueError:
-        return {"refused": np.array(1)}
-    return {"refused": np.array(0)}
+        return {"refused": np.array(True)}
+    return {"refused": np.array(False)}
 
 
 def refuses(seen, expected):

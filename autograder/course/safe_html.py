@@ -1,38 +1,48 @@
 """What students wrote, as HTML that does nothing in the browser of whoever reads it.
 
 nbconvert renders Markdown with the HTML in it as it stands, and so does nbgrader's formgrader, in
-the session of an instructor. The two filters here take the place of nbconvert's own: they render
+the session of an instructor. The filters here take the place of nbconvert's own: they render
 first and clean what came of it, so that no trick of Markdown gets by. Formulas, tables, code and
-pictures stay; scripts, forms, frames and addresses of other pages' pictures do not.
+pictures stay; scripts, forms, frames and addresses of other pages' pictures do not. Prose has no
+say over its looks: with a class or a style, a link could cover the page. Characters that turn the
+direction of text around are shown by their number.
 """
 
 from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable
 from functools import cache
 from urllib.parse import urlsplit
 
 from bleach.css_sanitizer import CSSSanitizer
 from bleach.sanitizer import Cleaner
 from jinja2 import pass_context
+from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from pygments.token import STANDARD_TYPES
 
 TAGS = """
     a abbr b blockquote br caption code dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins
     kbd li mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead
     tr tt u ul var
 """
-ATTRIBUTES = "align alt class colspan height rowspan scope style title width"
+ATTRIBUTES = "align alt colspan height rowspan scope title width"
+OF_REPORTS = "class style"  # which our own tables have
+OF_CODE = {"highlight", "hl-python", *STANDARD_TYPES.values()}  # classes, for its colours
 STYLES = """
     background-color border-left border-radius color font-style font-weight line-height margin
     margin-top max-width padding padding-left text-align text-decoration vertical-align white-space
     width
 """
 PICTURE = re.compile(r"data:image/(png|jpeg|gif);base64,[A-Za-z0-9+/=\s]*\Z")
+ALIGNED = re.compile(r"text-align: ?(left|right|center)")
+TURNS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # the direction in which text is read
 FILTERS = {
     "markdown2html": "autograder.course.safe_html.from_markdown",
     "clean_html": "autograder.course.safe_html.clean",
+    "highlight_code": "autograder.course.safe_html.highlighted",
 }
 
 
@@ -42,7 +52,21 @@ def clean(text: str) -> str:
     >>> clean('<b onclick="x()">a</b><script>y()</script>')
     '<b>a</b>&lt;script&gt;y()&lt;/script&gt;'
     """
-    return _cleaner().clean(text)
+    return _cleaner(_is_harmless).clean(text)
+
+
+def visible(text: str) -> str:
+    """Return text with the characters that turn its direction shown as what they are.
+
+    >>> visible("a\\u202eb")
+    'a⟨U+202E⟩b'
+    """
+    return TURNS.sub(lambda turn: f"⟨U+{ord(turn[0]):04X}⟩", text)
+
+
+def highlighted(source: str, language: str | None = None, metadata=None) -> str:
+    """Return a cell's code as HTML with colours, on which nothing is hidden."""
+    return Highlight2HTML(pygments_lexer="ipython3")(visible(source), language, metadata)
 
 
 @pass_context
@@ -50,11 +74,10 @@ def from_markdown(context, text: str) -> str:
     """Return a cell's Markdown as clean HTML; what cannot be rendered is shown as it is."""
     attachments = context.get("cell", {}).get("attachments", {})
     try:
-        return clean(
-            MarkdownWithMath(renderer=_Renderer(escape=False, attachments=attachments)).render(text)
-        )
+        renderer = _Renderer(escape=False, attachments=attachments)
+        return _cleaner(_is_prose).clean(MarkdownWithMath(renderer=renderer).render(visible(text)))
     except Exception:
-        return f"<pre>{html.escape(text)}</pre>"
+        return f"<pre>{html.escape(visible(text))}</pre>"
 
 
 class _Renderer(IPythonRenderer):
@@ -65,16 +88,30 @@ class _Renderer(IPythonRenderer):
 
 
 @cache
-def _cleaner() -> Cleaner:
+def _cleaner(attributes: Callable[[str, str, str], bool]) -> Cleaner:
     return Cleaner(
         tags=frozenset(TAGS.split()),
-        attributes=_is_harmless,
+        attributes=attributes,
         protocols={"http", "https", "mailto", "data"},
         css_sanitizer=CSSSanitizer(allowed_css_properties=STYLES.split()),
     )
 
 
 def _is_harmless(tag: str, name: str, value: str) -> bool:
+    """Whether an attribute may stay in what we show, our own tables included."""
+    return name in OF_REPORTS.split() or _is_plain(tag, name, value)
+
+
+def _is_prose(tag: str, name: str, value: str) -> bool:
+    """Whether an attribute may stay in what a student wrote."""
+    if name == "class":
+        return tag in ("div", "span") and set(value.split()) <= OF_CODE
+    if name == "style":  # of a column in a table
+        return tag in ("td", "th") and bool(ALIGNED.fullmatch(value))
+    return _is_plain(tag, name, value)
+
+
+def _is_plain(tag: str, name: str, value: str) -> bool:
     if tag == "img" and name == "src":
         return bool(PICTURE.match(value)) or not (urlsplit(value).scheme or urlsplit(value).netloc)
     if tag == "a" and name == "href":

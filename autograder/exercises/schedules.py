@@ -5,6 +5,7 @@ them. What they show are plain numbers: the rate that every step was taken at, w
 led, and the weights in the end. So any order of calls that trains the same way is right.
 """
 
+import sys
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -102,6 +103,40 @@ def _risen(impl, rng):
 # ------------------------------------------------------------------ wire the pipeline
 
 
+class Weights(np.ndarray):
+    """Live weights that can do what people do with those of a network, a tensor or an array."""
+
+    def detach(self):
+        """Return these very weights, as a tensor does."""
+        return self
+
+    cpu = numpy = detach
+
+    def clone(self):
+        """Return a copy."""
+        return self.copy()
+
+    def copy_(self, other):
+        """Take the values of others."""
+        self[...] = np.asarray(other)
+        return self
+
+
+def live(w):
+    """Return the array w as weights that share its memory; a tensor where torch is loaded."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return w.view(Weights)
+
+    class Tensor(torch.Tensor):
+        copy = torch.Tensor.clone
+
+        def __deepcopy__(self, memo):
+            return self.clone()
+
+    return torch.from_numpy(w).as_subclass(Tensor)
+
+
 class Training:
     """A model, its optimizer, a scheduler, losses and scores: all of them spies.
 
@@ -120,6 +155,7 @@ class Training:
         self.rates, self.path = [], []
         self.shown, self.loaded = [], LOADED.index("nothing")
         self.model = SimpleNamespace(
+            parameters=lambda: iter([live(self.w)]),
             state_dict=self._state_dict,
             load_state_dict=self._load_state_dict,
             zero_grad=self._zero_grad,
@@ -138,21 +174,24 @@ class Training:
 
     def _state_dict(self):
         """Return a new dict of the live weights, as PyTorch does."""
-        self.shown.append({"w": self.w})
+        self.shown.append({"w": live(self.w)})
         return self.shown[-1]
 
     def _load_state_dict(self, state):
-        kind = "live weights" if state["w"] is self.w else "a copy"
+        weights = np.asarray(state["w"])
+        kind = "live weights" if np.shares_memory(weights, self.w) else "a copy"
         if any(state is shown for shown in self.shown):
             kind = "what was shown"
         self.loaded = LOADED.index(kind)
-        self.w[...] = state["w"]
+        self.w[...] = weights
 
     def _zero_grad(self, set_to_none=True):
         self.gradient[...] = 0
 
     def _loss_of(self, batch):
-        return SimpleNamespace(backward=lambda: self._backward(batch), item=lambda: 0.0)
+        loss = SimpleNamespace(backward=lambda: self._backward(batch), item=lambda: 0.0)
+        loss.detach = loss.cpu = lambda: loss
+        return loss
 
     def _backward(self, batch):
         self.gradient += self.w - batch

@@ -8,7 +8,11 @@ import re
 from pathlib import Path, PurePath
 
 ROOT = Path(__file__).resolve().parents[2]
-GIVEN_FAMILIES = ("layers", "plotting")  # folders that students are given, not asked to write
+GIVEN_FAMILIES = (
+    "data",
+    "layers",
+    "plotting",
+)  # folders that students are given, not asked to write
 
 _GIVEN = "|".join(GIVEN_FAMILIES)
 _ANSWER_FILE = re.compile(

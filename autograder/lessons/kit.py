@@ -69,6 +69,7 @@ include = ["autograder*", "cs231n_lib*"]
 
 [tool.setuptools.package-data]
 autograder = ["recordings/*"]
+cs231n_lib = ["data/*.npz"]
 """
 
 README = """\

@@ -393,6 +393,13 @@ SYLLABUS = (
         without_figure="both forms give the same numbers; how far they are apart is printed",
     ),
     Technique(
+        title="momentum as an optimizer of networks",
+        slides="27–28",
+        family="optim",
+        functions=("Momentum",),
+        without_figure="the same steps as momentum, in a network",
+    ),
+    Technique(
         title="Nesterov momentum with the look-ahead",
         slides="31–33",
         family="optim",
@@ -448,6 +455,13 @@ SYLLABUS = (
         family="optim",
         functions=("adam",),
         figure="plot_ranking",
+    ),
+    Technique(
+        title="Adam as an optimizer of networks",
+        slides="46–47",
+        family="optim",
+        functions=("Adam",),
+        without_figure="the same steps as Adam, in a network",
     ),
     Technique(
         title="gradients that tell Adam from Adam without its correction",

@@ -102,6 +102,47 @@ def sgd_momentum_unscaled(w, dw, config=None):
     return next_w, config
 
 
+class Momentum(torch.optim.Optimizer):
+    """An optimizer for networks, around `sgd_momentum_unscaled`.
+
+    Args:
+        params: parameters, or groups of them: dicts with "params" and settings of their own.
+        lr: learning rate of all groups that have none.
+        momentum: of all groups that have none.
+
+    Slides 27–28. Sutskever et al. 2013.
+
+    >>> w = torch.nn.Parameter(torch.tensor([3.0]))
+    >>> optimizer = Momentum([w], lr=0.1)
+    >>> (w**2).sum().backward()
+    >>> optimizer.step()
+    >>> w.data
+    tensor([2.4000])
+    """
+
+    def __init__(self, params, lr=1e-2, momentum=0.9):
+        super().__init__(params, {"lr": lr, "momentum": momentum})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """Change every parameter that has a gradient; return the loss of `closure`, if given.
+
+        A closure computes the loss and its gradients anew; it is called once, before the step.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            settings = {"learning_rate": group["lr"], "momentum": group["momentum"]}
+            for w in group["params"]:
+                if w.grad is not None:
+                    next_w, config = sgd_momentum_unscaled(w, w.grad, {**self.state[w], **settings})
+                    self.state[w].update(config)
+                    w.copy_(next_w)
+        return loss
+
+
 @validated(w=alike("w"), gradient="function", config=MOMENTUM)
 def nesterov_lookahead(w, gradient, config=None):
     """Nesterov momentum as it is drawn: the gradient is taken where the velocity leads.
@@ -306,6 +347,49 @@ def adam(w, dw, config=None):
     next_w = w - learning_rate * m_hat / (torch.sqrt(v_hat) + eps)  # Adam.6
     config.update(m=m, v=v, t=t)
     return next_w, config
+
+
+class Adam(torch.optim.Optimizer):
+    """An optimizer for networks, around `adam`.
+
+    Args:
+        params: parameters, or groups of them: dicts with "params" and settings of their own.
+        lr: learning rate of all groups that have none.
+        betas, eps: (beta1, beta2) and epsilon, likewise.
+
+    Slides 46–47. Kingma & Ba 2015, arXiv:1412.6980.
+
+    >>> w = torch.nn.Parameter(torch.tensor([3.0]))
+    >>> optimizer = Adam([w], lr=0.1)
+    >>> (w**2).sum().backward()
+    >>> optimizer.step()
+    >>> w.data
+    tensor([2.9000])
+    """
+
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+        super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """Change every parameter that has a gradient; return the loss of `closure`, if given.
+
+        A closure computes the loss and its gradients anew; it is called once, before the step.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            settings = {"learning_rate": group["lr"], "epsilon": group["eps"]}
+            settings |= {"beta1": beta1, "beta2": beta2}
+            for w in group["params"]:
+                if w.grad is not None:
+                    next_w, config = adam(w, w.grad, {**self.state[w], **settings})
+                    self.state[w].update(config)
+                    w.copy_(next_w)
+        return loss
 
 
 @validated(w=alike("w"), dw=alike("w"), config=ADAMW)

@@ -51,7 +51,7 @@ from cs231n_lib.train import predicted
 # $$\hat x_{ij} = \frac{x_{ij}}{\sqrt{\sum_k x_{ik}^2}}$$
 #
 # The product of two such rows is the cosine of the angle between them: 1 for the same direction,
-# 0 for a right angle. A row of zeros has no direction; it shall stay a row of zeros.
+# 0 for a right angle. A row of zeros has no direction; it stays a row of zeros.
 
 # %% [markdown]
 # ## 2 Two wrong answers first
@@ -70,7 +70,7 @@ check("getting_started.unit_rows", first_try)
 # One row a check. On the left, whether it passed, and its points. On the right, what came: how it
 # differs, and the first number that differs beside the one that was expected. Below it, when the
 # mistake is a known one, a **hint**. Hints do not give the answer away, and each is shown once:
-# mend what it names, then run the check again. The number under the table is your score.
+# fix what it names, then run the check again. The number under the table is your score.
 #
 # Not every mistake is known; then there is no hint, and *what came* has to be enough. Read the last
 # row of the next table: besides wrong numbers in `out`, it complains about `x`. What did
@@ -163,7 +163,7 @@ else:
 # %% [markdown]
 # ## 6 To take away
 #
-# * Read the table from the top; mend one thing; run the check again.
+# * Read the table from the top; fix one thing; run the check again.
 # * A function gives back new arrays, of the type that came in, and leaves its input alone.
 # * Guess before you run.
 # * Before you hand in: *Kernel → Restart Kernel and Run All Cells…*, and look at every check once more.

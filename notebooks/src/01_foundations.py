@@ -49,20 +49,18 @@ from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
 
 from autograder.check import check, needs
 from cs231n_lib import plotting
-from cs231n_lib.data import load
+from cs231n_lib.data import load, photograph
 from cs231n_lib.gradcheck import check_gradients
 from cs231n_lib.layers.in_numpy import relu_backward, relu_forward
 from cs231n_lib.layers.network import Activation, Affine, Network
-from cs231n_lib.train import compare, fit, fit_torch, predicted
+from cs231n_lib.train import compare, fit, predicted
 
 threadpool_limits(1)  # arrays this small are fastest on one thread
-torch.set_num_threads(1)
 
 # %% [markdown]
 # **The data.** 8 × 8 images of handwritten digits that come with scikit-learn: nothing to download.
@@ -86,26 +84,30 @@ print(data)
 #
 # ### The idea in one picture
 #
-# Solid: the function. Dashed: its slope. PyTorch's autograd computes both here.
+# Solid: the function. Dashed: its slope, as the change over a small step divided by the step.
+
 
 # %% role="experiment"
-x = torch.linspace(-4, 4, 161, dtype=torch.float64)
+def through(*corners):
+    """Return the function whose graph is straight from corner to corner."""
+    return lambda x: np.interp(x, *zip(*corners, strict=True))
+
+
+x, h = np.linspace(-4, 4, 161), 1e-6
 SHOWN = {
-    "sigmoid": torch.sigmoid,
-    "tanh": torch.tanh,
-    "ReLU": torch.relu,
-    "leaky ReLU, slope 0.1": lambda x: torch.nn.functional.leaky_relu(x, 0.1),
-    "maxout of −x − 1, x/2 and 2x − 3": lambda x: torch.stack([-x - 1, x / 2, 2 * x - 3]).amax(0),
-    "ELU, α = 1": torch.nn.functional.elu,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+    "ReLU": through((-5, 0), (0, 0), (5, 5)),
+    "leaky ReLU, slope 0.1": through((-5, -0.5), (0, 0), (5, 5)),
+    "maxout of −x − 1, x/2 and 2x − 3": through((-5, 4), (-2 / 3, -1 / 3), (2, 1), (5, 7)),
+    "ELU, α = 1": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
 }
 curves = {}
 for name, function in SHOWN.items():
-    leaf = x.clone().requires_grad_()
-    out = function(leaf)
-    (slope,) = torch.autograd.grad(out.sum(), leaf)
-    curves[name] = out.detach().numpy(), slope.numpy()
+    slope = (function(x + h) - function(x - h)) / (2 * h)
+    curves[name] = function(x), slope
     print(f"{name}: largest slope {slope.max():.3g}, at x = −4 {slope[0]:.2g}")
-plotting.plot_activation_functions(x.numpy(), curves)
+plotting.plot_activation_functions(x, curves)
 plt.show()
 
 # %% [markdown]
@@ -235,7 +237,7 @@ def trained_with(pair, learning_rate, seeds=range(5)):
     return np.array(shares), np.array(accuracies)
 
 
-# %% role="experiment" uses="leaky_relu_forward leaky_relu_backward"
+# %% role="experiment" uses="leaky_relu_forward leaky_relu_backward" claim="relu-units-die" of="dying" says="above" slide="4"
 LEAKY = leaky_relu_forward, leaky_relu_backward
 runs = {
     "ReLU, rate 0.1": trained_with(RELU, 0.1),
@@ -251,27 +253,27 @@ for name, (shares, accuracies) in runs.items():
 plotting.plot_unit_states({name: shares for name, (shares, _) in runs.items()})
 plt.show()
 
-relu_accuracy, leaky_accuracy = (runs[f"{name}, rate 0.5"][1] for name in ("ReLU", "leaky ReLU"))
-print(
-    compare(
-        lambda seed: leaky_accuracy[seed],
-        lambda seed: relu_accuracy[seed],
-        range(5),
-        progress=False,
-        names=("leaky ReLU", "ReLU"),
-    )
+lost = {name: shares[:, 0] for name, (shares, _) in runs.items()}  # in layer 1, a seed each
+dying = compare(
+    lambda seed: lost["ReLU, rate 0.5"][seed],
+    lambda seed: lost["leaky ReLU, rate 0.5"][seed],
+    range(5),
+    progress=False,
+    names=("the fraction lost with ReLU", "that with leaky ReLU"),
 )
+print(dying)
 
 # %% [markdown]
-# At the rate 0.1 a few units in a hundred are lost. At 0.5 a good quarter of the first layer is, and
-# 38 % of the fifth, with a wide spread: from 12 % to 77 %, depending on the seed. One large step can
+# At the rate 0.1 a few units in a hundred are lost. At 0.5 a good part of every layer is, and of the
+# fifth sometimes most, depending on the seed. One large step can
 # push a whole unit to the negative side, and from there it gets no gradient to come back. With tanh at
 # rate 1 nearly all units of the last layer are saturated for all examples, and the network guesses.
 #
 # And leaky ReLU? It never loses a unit: its slope is 0.1 at least. But that alone does not make the
-# rate 0.5 a good one. The last line compares both over the same five seeds, and they do not differ
-# clearly. "Does not die" is confirmed; "trains better" is not, at this size. The simple remedy is in the
-# first row: a smaller learning rate.
+# rate 0.5 a good one. At so high a rate a run is chaotic: rounding in the last digit decides which
+# of the two ends with the better accuracy, so five seeds say nothing about that, and neither do we.
+# "Does not die" is confirmed, by the last line. The simple remedy is in the first row: a smaller
+# learning rate.
 #
 # ### Optional: ELU
 #
@@ -340,7 +342,7 @@ print(
 #
 # ### The question
 #
-# All weights 0 would make all units alike for ever, so they start at random: but how large? Slide 5
+# All weights 0 would make all units alike forever, so they start at random: but how large? Slide 5
 # tells of three outcomes, too small, too big and just right. Here they are, in a network of ten hidden
 # layers with 100 units each, before any training. You follow two things: the activations on their way
 # forward, and the gradients of the loss with respect to them on their way back.
@@ -550,55 +552,6 @@ for activation in ("tanh", "ReLU"):
 # 0.32, that from Kaiming's of 0.94. Ten halvings are enough to make the difference between learning and
 # hardly any.
 #
-# ### A cure that needs no luck: batch normalization
-#
-# If the size of the activations is the trouble, one can also set it right in every layer, whatever the
-# weights are. That is batch normalization, slide 11 and lesson 02. Here is PyTorch's own as a
-# foretaste: ten hidden layers of 100 ReLUs again, trained from seven scales of the initial weights, with
-# and without it, two seeds each.
-
-# %% role="setup"
-SCALES = np.array([0.001, 0.01, 0.1, 0.14, 0.2, 1.0, 10.0])
-
-
-def torch_net(scale, normalized, seed):
-    """Return the deep network of this part as a PyTorch module; weights from N(0, scale²)."""
-    torch.manual_seed(seed)
-    sizes = [data.x_train[0].size] + [UNITS] * LAYERS
-    layers = []
-    for n_in, n_out in pairwise(sizes):
-        linear = torch.nn.Linear(n_in, n_out)
-        torch.nn.init.normal_(linear.weight, 0, scale)
-        torch.nn.init.zeros_(linear.bias)
-        layers += [linear, *([torch.nn.BatchNorm1d(n_out)] if normalized else []), torch.nn.ReLU()]
-    return torch.nn.Sequential(*layers, torch.nn.Linear(UNITS, len(data.classes)))
-
-
-# %% role="experiment"
-by_scale = {"batch norm": [], "none": []}
-jobs = [(name, seed) for name in by_scale for seed in range(2)]
-for name, seed in tqdm(jobs, "training", delay=2, leave=False):
-    row = []
-    for scale in SCALES:
-        history = fit_torch(
-            torch_net(scale, name == "batch norm", seed), data, steps=150, batch_size=64,
-            learning_rate=0.05, rng=np.random.default_rng(seed), progress=False,
-        )  # fmt: skip
-        row.append(history.val_accuracy[-1])
-    by_scale[name].append(row)
-for name, results in by_scale.items():
-    good = SCALES[np.min(results, axis=0) > 0.8]
-    span = f"from scale {good.min():.2g} to {good.max():.2g}" if good.size else "nowhere"
-    print(f"{name}: above 0.8 with both seeds {span}")
-plotting.plot_scale_sweep(SCALES, by_scale, ylabel="validation accuracy")
-plt.show()
-
-# %% [markdown]
-# Without normalization the network learns from the scales around Kaiming's 0.14 only. With
-# batch norm it learns from 0.001 as well as from 0.2; where the weights are far too large it
-# still learns, but slowly (lesson 02 tells why). A good initialization is cheap; a normalization is
-# robust. Networks today have both.
-#
 # ### Optional: `kaiming_init`
 #
 # Write the initialization that makes up for the ReLU, by the fan-in. (Bonus points.)
@@ -668,17 +621,15 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-import skimage.data
-
 from cs231n_lib.layers.in_numpy import softmax_loss
 from cs231n_lib.layers.network import ReLU
 from cs231n_lib.train import read_curve, remembered
 
 # %% role="experiment"
 rng = np.random.default_rng(0)
-photograph = skimage.data.camera() / 255  # (512, 512) grey values from 0 to 1
+grey = photograph("camera") / 255  # (512, 512) grey values from 0 to 1
 row, column = rng.integers(0, 511, (2, 500))
-pairs = np.stack([photograph[row, column], photograph[row, column + 1]], axis=1)  # (500, 2)
+pairs = np.stack([grey[row, column], grey[row, column + 1]], axis=1)  # (500, 2)
 points_train, points_val = pairs[:400], pairs[400:]
 
 mean = points_train.mean(axis=0)  # (2,) of the training data
@@ -888,7 +839,7 @@ for name, values in by_group.items():
 # **Question 3 (5 points).** Three colleagues prepare the same data. Ann computes mean and spread
 # over all images and then splits them into training and validation sets. Bob normalizes each of the two
 # sets by its own statistics. Cem fits on the training set, saves $\mu$ and $\sigma$ beside the
-# weights, and uses them for ever. (a) What flows from where to where in Ann's way that should not, and
+# weights, and uses them from then on. (a) What flows from where to where in Ann's way that should not, and
 # how much would you expect it to change here? (b) Bob's validation accuracy is as good as Cem's.
 # Say what happens to the first image that Bob's app receives, and quote a number from above. (c) A year
 # later the cameras are replaced, and all images are brighter by 0.3. What does Cem's network see, and
@@ -1011,7 +962,7 @@ for name, (train, val) in steps.items():
 
 # %% role="experiment" uses="normalize whiten"
 rng = np.random.default_rng(0)
-small = photograph.reshape(128, 4, 128, 4).mean(axis=(1, 3))
+small = grey.reshape(128, 4, 128, 4).mean(axis=(1, 3))
 corners = rng.integers(0, 120, (3000, 2))
 patches = np.stack([small[r : r + 8, c : c + 8].ravel() for r, c in corners])  # (3000, 64)
 known, held_out = patches[:2900], patches[2900:]
@@ -1044,7 +995,7 @@ print(f"the first 5 of 64 directions hold {eigenvalues[:5].sum() / eigenvalues.s
 #
 # A network that prefers none of C classes gives each the probability $1/C$. Its cross-entropy is
 # $-\log(1/C) = \log C$, whatever the labels say: for ten classes 2.303. If the first loss is another one,
-# something is wrong, and no learning rate will mend it.
+# something is wrong, and no learning rate will fix it.
 #
 # **Predict, then run.** The last layer of the network below is drawn with scale 1 instead of 0.01, so the
 # untrained network is sure of itself. What is its first loss?
@@ -1350,8 +1301,8 @@ print(f"best of the fine trials within the coarse range: {inside[:, 0].max():.3f
 
 # %% [markdown]
 # The frames are the two ranges. The coarse search needs few steps for a trial: most of its settings are
-# hopeless, and that shows early. The best coarse learning rate lies close to the upper border; the
-# finer search went beyond it, and found its best there.
+# hopeless, and that shows early. The best coarse learning rates crowd towards the upper border, so the
+# finer search looks beyond it too; the last line says whether that paid.
 #
 # ### Grid or random?
 #
@@ -1413,7 +1364,7 @@ plt.show()
 # hyperparameters decides about success, and how do you see it? What does the other one do when it is
 # large? (b) A colleague wants to draw the learning rate evenly from 0.00001 to 1. How many of 24 trials
 # would you expect above 0.1, how many below 0.001, and would it have gone well *here*? (c) The best
-# coarse trial is close to the upper border of the learning rate. What do you do? (d) You report
+# coarse trials crowd towards the upper border of the learning rate. What do you do? (d) You report
 # the best validation accuracy of all 48 trials as the accuracy of your method. Is it too high or too low,
 # and what do you report instead?
 
@@ -1423,8 +1374,8 @@ plt.show()
 # rates, and below about 0.01 it makes little difference. (b) 90 % or about 22 above 0.1, and 0.1 % or
 # none below 0.001. Here the good rates happen to be above 0.1, so it would have worked, by luck: had the
 # good ones been at 0.001, as for slide 9's networks, hardly a trial would have been near them. (c) Extend the
-# range beyond the border and search again around the best; the fine search did, and its best lies beyond
-# 1. (d) Too high: the largest of 48 noisy numbers is partly luck. Report the accuracy of the chosen
+# range beyond the border and search again around the best; as the fine search did.
+# (d) Too high: the largest of 48 noisy numbers is partly luck. Report the accuracy of the chosen
 # setting on the test set, used once (or on new validation data, over several seeds).
 #
 # *Rubric.* (a) 1 point for the learning rate with evidence, 1 for the effect of a large penalty. (b) 1 point: about
@@ -1440,7 +1391,12 @@ plt.show()
 # `torch.Generator`, which is passed as `generator=`; it also says on which device to draw. The backward
 # pass stays written by hand, without autograd and without `torch.nn.functional`.
 
-# %% role="experiment"
+# %% role="setup"
+import torch
+
+from cs231n_lib.train import fit_torch
+
+torch.set_num_threads(1)
 device = "cuda" if torch.cuda.is_available() else "cpu"
 print(f"PyTorch {torch.__version__} on {device}")
 
@@ -1548,6 +1504,55 @@ print(f"its largest weight: {largest:.5f}; 1/√400 = {400**-0.5:.5f}")
 # Uniform between $\pm 1/\sqrt{n_\text{in}}$, whose variance is a third of $1/n_\text{in}$. It comes from a
 # call of `kaiming_uniform_` with the odd argument $a = \sqrt5$, a relic from older versions. In a deep
 # network of your own, choose the initialization; do not inherit it.
+#
+# ### A cure that needs no luck: batch normalization
+#
+# If the size of the activations is the trouble, one can also set it right in every layer, whatever the
+# weights are. That is batch normalization, slide 11 and lesson 02. Here is PyTorch's own as a
+# foretaste: ten hidden layers of 100 ReLUs again, trained from seven scales of the initial weights, with
+# and without it, two seeds each.
+
+# %% role="setup"
+SCALES = np.array([0.001, 0.01, 0.1, 0.14, 0.2, 1.0, 10.0])
+
+
+def torch_net(scale, normalized, seed):
+    """Return the deep network of this part as a PyTorch module; weights from N(0, scale²)."""
+    torch.manual_seed(seed)
+    sizes = [data.x_train[0].size] + [UNITS] * LAYERS
+    layers = []
+    for n_in, n_out in pairwise(sizes):
+        linear = torch.nn.Linear(n_in, n_out)
+        torch.nn.init.normal_(linear.weight, 0, scale)
+        torch.nn.init.zeros_(linear.bias)
+        layers += [linear, *([torch.nn.BatchNorm1d(n_out)] if normalized else []), torch.nn.ReLU()]
+    return torch.nn.Sequential(*layers, torch.nn.Linear(UNITS, len(data.classes)))
+
+
+# %% role="experiment"
+by_scale = {"batch norm": [], "none": []}
+jobs = [(name, seed) for name in by_scale for seed in range(2)]
+for name, seed in tqdm(jobs, "training", delay=2, leave=False):
+    row = []
+    for scale in SCALES:
+        history = fit_torch(
+            torch_net(scale, name == "batch norm", seed), data, steps=150, batch_size=64,
+            learning_rate=0.05, rng=np.random.default_rng(seed), progress=False,
+        )  # fmt: skip
+        row.append(history.val_accuracy[-1])
+    by_scale[name].append(row)
+for name, results in by_scale.items():
+    good = SCALES[np.min(results, axis=0) > 0.8]
+    span = f"from scale {good.min():.2g} to {good.max():.2g}" if good.size else "nowhere"
+    print(f"{name}: above 0.8 with both seeds {span}")
+plotting.plot_scale_sweep(SCALES, by_scale, ylabel="validation accuracy")
+plt.show()
+
+# %% [markdown]
+# Without normalization the network learns from the scales around Kaiming's 0.14 only. With
+# batch norm it learns from 0.001 as well as from 0.2; where the weights are far too large it
+# still learns, but slowly (lesson 02 tells why). A good initialization is cheap; a normalization is
+# robust. Networks today have both.
 #
 # ### Optional: ELU, maxout and Kaiming on tensors
 

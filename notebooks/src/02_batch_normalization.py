@@ -500,7 +500,7 @@ for name, accuracy in by_rate.items():
 print("Each at its own best rate:", paired(at_best["batch norm"], at_best["none"]))
 
 # %% [markdown]
-# Batch norm stands learning rates that are many times larger. That is the robust part of the claim.
+# Batch norm tolerates learning rates that are many times larger. That is the robust part of the claim.
 # Once both networks have a good weight scale *and* a good learning rate, little is left between them
 # here: look at the last line, and at how wide its interval is. What batch norm buys is that one need
 # not find them first.
@@ -829,7 +829,7 @@ print(f"Same effective rate, scales 0.2 to 10: accuracies of one seed differ by 
 # shrinking $w$ does not change it. (b) The gradient is at right angles to $w$, so by Pythagoras each
 # step makes $w$ longer, and $\alpha/\lVert w\rVert^2$ falls: the training slows down by itself.
 # (c) L2 shrinks $w$ and so raises the effective rate; where the lengthening by the gradient and the
-# shrinking by L2 balance, it settles. So $\lambda$ sets the effective learning rate (together with
+# shrinking by L2 balance, it settles, after some thousand steps rather than the 300 shown. So $\lambda$ sets the effective learning rate (together with
 # $\alpha$), not the complexity of the function. In the picture the lines with L2 end above those
 # without.
 #

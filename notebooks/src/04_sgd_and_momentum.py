@@ -113,8 +113,8 @@ print(data)
 # ## 2 A ravine: steep one way, flat the other
 #
 # Slide 21 asks: *what if the loss changes quickly in one direction and slowly in another?* Near a
-# minimum every smooth loss is a quadratic, and a quadratic is told completely by its curvatures, the
-# eigenvalues of its Hessian. Take two weights with curvatures 1 and $\kappa$,
+# minimum where no curvature is 0, a smooth loss looks like a quadratic, and a quadratic is told
+# completely by its curvatures, the eigenvalues of its Hessian. Take two weights with curvatures 1 and $\kappa$,
 #
 # $$f(x) = \tfrac12 \left( x_1^2 + \kappa \, x_2^2 \right) .$$
 #
@@ -272,7 +272,7 @@ plt.show()
 #
 # The saddle in the second is $f = \tfrac12 x^2 - \tfrac12 y^2 + \tfrac14 y^4$: curvature 1 along
 # $x$, curvature −1 along $y$, two minima at $y = \pm 1$. Started *exactly* on the $x$ axis,
-# gradient descent runs into the saddle and stays for ever: the axis is the saddle's **stable
+# gradient descent runs into the saddle and stays forever: the axis is the saddle's **stable
 # manifold**, the set of all points from which one gets there. Started a hair's breadth beside it,
 # it slows down near the saddle, and leaves. Near the saddle each step multiplies $y$ by $1 +
 # \alpha$, so what counts is how often one has to multiply until a hair has become one half.
@@ -419,7 +419,7 @@ plt.show()
 # ### A saddle that you may have met
 #
 # Start a network with all hidden units *equal*. Then their gradients are equal too, and they stay
-# equal for ever: the network behaves as if it had one hidden unit. That set of weights is a stable
+# equal forever: the network behaves as if it had one hidden unit. That set of weights is a stable
 # manifold, and what gradient descent finds on it is the best network with one hidden unit. Is that
 # a minimum?
 
@@ -749,7 +749,7 @@ for title, rate in (("equal rate", 0.01), ("equal effective rate", 0.1)):
 # ## 6 Nesterov's momentum, twice
 #
 # The velocity will carry us to $x + \rho v$ in any case. So why ask for the slope *here*, when it is
-# already clear that we shall be *there*? Nesterov's momentum looks ahead (slides 31 and 32):
+# already clear that we will be *there*? Nesterov's momentum looks ahead (slides 31 and 32):
 #
 # $$v_{t+1} = \rho \, v_t - \alpha \, \nabla f(x_t + \rho \, v_t) \quad \text{(Nesterov.1)}
 #   \qquad\qquad x_{t+1} = x_t + v_{t+1} \quad \text{(Nesterov.2)}$$
@@ -1035,6 +1035,16 @@ print(f"PyTorch {torch.__version__} on {device}")
 # ### Exercise: `sgd_momentum_unscaled` in PyTorch
 
 # %% role="exercise" exercise="optim.torch.sgd_momentum_unscaled"
+
+# %% [markdown]
+# ### Exercise: `Momentum`, an optimizer of networks
+#
+# A network has many parameters, each with a state of its own, and `torch.optim.Optimizer` brings
+# what a training loop expects: groups of parameters with their own settings in
+# `self.param_groups`, a dict for each parameter in `self.state[w]`, and `state_dict()` to save
+# them. What is left to you is one step around the function that you have written.
+
+# %% role="exercise" exercise="optim.torch.Momentum"
 
 # %% [markdown]
 # ### Exercise: `nesterov_lookahead` in PyTorch

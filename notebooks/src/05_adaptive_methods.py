@@ -276,7 +276,7 @@ for name, runs in over_time.items():
 
 # %% [markdown]
 # Two straight lines, two answers. With mini-batches the factor falls with a slope close to −½ on
-# these axes, that is like $1/\sqrt t$: slow, but for ever. With all examples it levels off, because
+# these axes, that is like $1/\sqrt t$: slow, but without end. With all examples it levels off, because
 # the gradients die out faster than their squares add up. Slide 41, "decays to zero", is right for
 # the way in which networks are trained, and not for every way.
 
@@ -297,7 +297,7 @@ for name, runs in over_time.items():
 # geometrically, and a geometric series of squares has a finite sum. (c) Welcome in convex problems
 # with noise: such a rate falls slowly enough to reach any point and fast enough for the noise to
 # average out, and it needs no schedule. A nuisance in networks: the first steps, at a bad place
-# with large gradients, count for ever, so the rate may be too small long before a good region is
+# with large gradients, count forever, so the rate may be too small long before a good region is
 # reached; when the landscape changes, it cannot grow again.
 #
 # *Rubric.* (a) 2 points: 1 for $1/\sqrt t$, 1 for $\alpha/\sigma$. (b) 3 points: for proportional
@@ -475,7 +475,7 @@ for name, steps in panels["step (α), constant gradient"].items():
 #
 # ### Which β forgets how fast?
 #
-# Two experiments. In the first the gradient is +1 for a long time and then −1 for ever: after how
+# Two experiments. In the first the gradient is +1 for a long time and then −1 from then on: after how
 # many steps does the weight turn round? In the second a single gradient is 1,000 times as large as
 # all others: how long are the steps shorter than half of what they should be?
 
@@ -505,7 +505,7 @@ plt.show()
 # A mean with share β has a half-life of $\ln 2/(1 - \beta)$ steps, nearly: 7 for $\beta_1 = 0.9$,
 # 693 for $\beta_2 = 0.999$. That the direction forgets fast is what one wants. That the size
 # forgets slowly has a price: one burst, and Adam with its defaults crawls for thousands of steps.
-# (AdaGrad would crawl for ever.) Where gradients come in bursts, people clip them or take $\beta_2$
+# (AdaGrad would crawl without end.) Where gradients come in bursts, people clip them or take $\beta_2$
 # = 0.95 to 0.99.
 #
 # ## 8 Kill the bug
@@ -682,22 +682,29 @@ for pair in (("SGD", "Adam"), ("Nesterov", "Adam")):
 # * all suspects of `adam`.
 # </details>
 
-# %% role="experiment" uses="adam adamw"
-noise = np.random.default_rng(0).normal(size=(2000, 2)) * (0.01, 1.0)  # small, large gradients
-decay, alpha = 0.1, 1e-3
-w_l2, w_decoupled, l2, decoupled = np.ones(2), np.ones(2), {}, {"weight_decay": decay}
+# %% role="experiment" uses="adam adamw" claim="l2-spares-weights-with-large-gradients" of="spared" says="above"
+decay, alpha, seeds = 0.1, 1e-3, 20
+small_and_large = np.tile([0.1, 10.0], (seeds, 1))  # sizes of the gradients
+noise = np.random.default_rng(0).normal(size=(2000, seeds, 2)) * small_and_large
+w_l2, w_decoupled = np.ones((seeds, 2)), np.ones((seeds, 2))
+l2, decoupled = {}, {"weight_decay": decay}
 for dw in noise:
     w_l2, l2 = adam(w_l2, dw + decay * w_l2, l2)
     w_decoupled, decoupled = adamw(w_decoupled, dw, decoupled)
 print(f"weights after {len(noise)} steps, from 1: with small gradients, with large gradients")
-print("  L2 in the gradient of Adam:", w_l2.round(2))
-print("  AdamW:                     ", w_decoupled.round(2))
+print("  L2 in the gradient of Adam:", w_l2.mean(axis=0).round(2))
+print("  AdamW:                     ", w_decoupled.mean(axis=0).round(2))
 print(f"  decay alone:                {(1 - alpha * decay) ** len(noise):.2f}")
+spared = compare(
+    lambda i: w_l2[i, 1], lambda i: w_decoupled[i, 1], range(seeds), names=("L2", "AdamW")
+)
+print("the weight with large gradients:", spared)
 
 # %% [markdown]
 # Both weights see gradients that are nothing but noise, one a hundred times as large as the other.
 # In Adam the penalty decides over the weight with small gradients and is lost beside the large
-# ones. In AdamW both shrink by the same share, and the noise moves both by the same amount.
+# ones, which hardly shrinks at all. In AdamW both shrink by the same fraction, and the noise moves both
+# by the same amount.
 #
 # ## 11 The same in PyTorch
 #
@@ -733,6 +740,16 @@ print(f"PyTorch {torch.__version__} on {device}")
 # ### Exercise: `adam` in PyTorch
 
 # %% role="exercise" exercise="optim.torch.adam"
+
+# %% [markdown]
+# ### Exercise: `Adam`, an optimizer of networks
+#
+# A network has many parameters, each with a state of its own, and `torch.optim.Optimizer` brings
+# what a training loop expects: groups of parameters with their own settings in
+# `self.param_groups`, a dict for each parameter in `self.state[w]`, and `state_dict()` to save
+# them. What is left to you is one step around the function that you have written.
+
+# %% role="exercise" exercise="optim.torch.Adam"
 
 # %% [markdown]
 # ### Exercise: `adamw` in PyTorch (bonus)

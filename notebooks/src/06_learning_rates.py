@@ -69,7 +69,7 @@ threadpool_limits(1)  # networks this small are fastest on one thread
 # **The data.** The digits of scikit-learn, with a change: one training label in ten is replaced by
 # a random one. Real data has wrong labels too, and here they keep the loss from falling to zero.
 # On the clean digits even this small network can get *everything* right; then all gradients go to
-# zero, the noise between batches goes with them, and a rate may stay high for ever. Validation
+# zero, the noise between batches goes with them, and a rate may stay high. Validation
 # labels stay as they are. For CIFAR-10 change this one line to `load("cifar10")`; what the text
 # says about results was written for the digits.
 
@@ -697,8 +697,8 @@ print("The gains compared:", paired(*difference, ("the gain of SGD + momentum", 
 # %% [markdown]
 # **Confirmed, at this size.** Decay is worth more to SGD with momentum, by a clear margin, and for
 # Adam the interval of the gain reaches zero. Adam divides each gradient by a running root mean
-# square of it, but that does not shrink its steps as training goes on: under noise they keep about
-# the length of the rate. So "less common" is not "useless", and many recipes decay Adam's rate
+# square of it, but that does not shrink its steps as training goes on: where gradients
+# are nothing but noise they keep a fixed length, about a quarter of the rate. So "less common" is not "useless", and many recipes decay Adam's rate
 # too. Note also that with decay SGD with momentum is no worse than Adam, as slide 62 will say.
 #
 # ## 9 Two forms of momentum part

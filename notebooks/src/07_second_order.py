@@ -675,7 +675,7 @@ print(f"without the pair: {dw @ lbfgs_direction(dw, nothing, nothing):+.3g}")
 #   between the gradient on the *new* batch and that on the *old* one.
 # * **L-BFGS, same batch**: both gradients of a pair on the same batch (the line search has them anyway);
 #   new batches from step to step.
-# * **SGD**, batches of 64 too, at rate 1 (the best of 0.1, 0.2, 0.5, 1 and 2; at 2 it diverges).
+# * **SGD**, batches of 64 too, at rate 1, a large one for it.
 #
 # **Predict, then run.** Of the pairs of the second kind, what share has $y^\top s \le 0$? (With a line
 # search on a fixed loss it would be none.)
@@ -713,7 +713,7 @@ class Work:
         return self.loss_on(self.rng.integers(0, len(X_TRAIN), BATCH))
 
     def arrived(self, w):
-        """Note that the method stands at w now."""
+        """Note that the method is at w now."""
         self.w = w
         while len(self.losses) <= min(self.used, PASSES):
             self.losses.append(self.full(w)[0])
@@ -967,8 +967,9 @@ for name, values in losses.items():
 # In steps, K-FAC is far ahead: it needs a handful to reach a loss for which L-BFGS needs over a dozen.
 # (A step of K-FAC costs more: another backward pass for the drawn labels, and two linear systems for each
 # layer.) Later the gap narrows, and what comes after 30 steps is not shown. Between drawn and true
-# labels there is no clear difference *here*: the training examples are not yet known by heart, and then
-# the two matrices are alike.
+# labels there is no clear difference *in the loss here*, although the two matrices are not alike: after
+# these steps the network is sure of nearly all training labels, and the true ones then give a smaller
+# matrix. The damping, added to both, hides it.
 #
 # ## 10 The same in PyTorch
 #
@@ -1249,8 +1250,8 @@ for noise in (0.0, 0.3):
 #    hardly begun to learn. A method that fails gently is a good default: supported.
 # 2. *SGD with momentum and decay, by a bit.* Against Adam without decay it wins by about one hundredth,
 #    and the interval excludes 0: "a bit" is the right word. Give Adam the same decay, and no clear
-#    difference is left. What helped was the decay. "More tuning": the range within 0.02 of the best is a
-#    factor of about 3 against 10. Supported, both, at this size.
+#    difference is left. What helped was the decay: supported at this size. "More tuning": the range
+#    within 0.02 of the best is narrower by one point of the grid, which is a hint and no more.
 # 3. *L-BFGS for full batches, without noise.* With the same number of gradients it ends more than a
 #    decade below a tuned Adam; with dropout the order is turned round. Supported, the words in brackets
 #    above all. (That is the *training* loss. What it is worth on new data is another question, and
@@ -1267,7 +1268,7 @@ for noise in (0.0, 0.3):
 # a few hundredths of the best, where SGD with momentum at the same rate is below 0.5.
 # *SGD + momentum by a bit*: about +0.01 with an interval above 0 against Adam without decay, but no
 # clear difference from Adam with the same decay, so the decay is what helps; more tuning: its range of
-# good rates is narrower. *L-BFGS for full batch*: supported, by a decade of training loss; with dropout
+# good rates is narrower by one point of the grid, so this cannot tell. *L-BFGS for full batch*: supported, by a decade of training loss; with dropout
 # the advantage turns round, which is what the remark in brackets says. (b) The first: L-BFGS with all examples (the loss is
 # one fixed function, a gradient is cheap, 2 · 10 · 2,000 numbers of memory); even Newton is possible.
 # The second: mini-batches, Adam or SGD with momentum; a pass is too expensive for one step, and pairs

@@ -97,7 +97,17 @@ def nesterov_lookahead(w, gradient, config=None):
 
 nesterov = with_settings(torch.optim.SGD, momentum_settings(nesterov=True), rate_in_velocity=True)
 
+
+class Momentum(torch.optim.SGD):
+    """PyTorch's own, with the default of the exercise."""
+
+    def __init__(self, params, lr=1e-2, momentum=0.9):
+        super().__init__(params, lr, momentum)
+
+
 BUILT_INS = {
+    "Momentum": Momentum,
+    "Adam": torch.optim.Adam,
     "sgd": with_settings(torch.optim.SGD, sgd_settings),
     "sgd_momentum": with_settings(torch.optim.SGD, momentum_settings(), rate_in_velocity=True),
     "sgd_momentum_unscaled": with_settings(torch.optim.SGD, momentum_settings()),

@@ -127,3 +127,32 @@ def test_our_own_reports_are_shown_as_they_are():
     kept = tags(clean(report))
     assert [tag for tag, _ in kept if tag != "tbody"] == [tag for tag, _ in tags(report)]
     assert sum("style" in attributes for _, attributes in kept) >= 9
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<a class="navbar-fixed-top modal" href="https://alarm">a link over the page</a>',
+        '<div style="position:fixed;top:0;width:100%;height:100%">a</div>',
+        '<span class="btn">a</span>',
+        '<b style="margin-top:-900px">a</b>',
+    ],
+)
+def test_prose_has_no_say_over_its_looks(text):
+    name = tags(text)[0][0]
+    kept = [attributes for tag, attributes in tags(written(f"x {text}")) if tag == name]
+    assert name in ("div", "span") or kept
+    assert not any("btn" in str(a) or "modal" in str(a) or "style" in a for a in kept)
+
+
+def test_code_in_prose_keeps_its_colours():
+    assert 'class="k"' in written("```python\ndef f(): pass\n```")
+
+
+@pytest.mark.parametrize("turn", "\u202a\u202e\u2066\u2069")
+def test_characters_that_turn_text_around_are_shown(turn):
+    number = f"U+{ord(turn):04X}"
+    code = page(nbformat.v4.new_code_cell(f"x = 1  # {turn}1 = y"))
+    prose = written(f"a {turn} b")
+    for shown in (code, prose):
+        assert turn not in shown and number in shown

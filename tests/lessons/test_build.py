@@ -256,9 +256,9 @@ def test_what_is_an_answer():
     assert is_answer_file("cs231n_lib/normalization/tuned.py")
     assert is_answer_file("autograder/misconceptions/normalization.py")
     assert is_answer_file("notebooks/solution/02_batch_normalization.ipynb")
-    for support in ("cs231n_lib/layers/in_torch.py", "cs231n_lib/data.py", "autograder/check.py",
-                    "cs231n_lib/normalization/__init__.py"):  # fmt: skip
-        assert not is_answer_file(support)
+    for support in ("layers/in_torch.py", "data/dataset.py", "normalization/__init__.py"):
+        assert not is_answer_file(f"cs231n_lib/{support}")
+    assert not is_answer_file("autograder/check.py")
     assert imports_answers(">>> import cs231n_lib.normalization.in_numpy")
     assert not imports_answers(">>> from cs231n_lib.layers import in_numpy")
 

@@ -140,7 +140,11 @@ def test_the_kit_holds_what_it_should_and_no_answer_file(folder):
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert not [name for name in files if is_answer_file(name)]
     assert {"README.md", "requirements.txt", "pyproject.toml", "kit.json"} <= files
-    assert {"cs231n_lib/layers/in_numpy.py", "cs231n_lib/data.py", "autograder/check.py"} <= files
+    assert {
+        "cs231n_lib/layers/in_numpy.py",
+        "cs231n_lib/data/dataset.py",
+        "autograder/check.py",
+    } <= files
     for exercise in EXERCISES:
         assert f"autograder/recordings/{exercise.grade_id}.npz" in files
     students = {p.name for p in (ROOT / "notebooks" / "student").glob("[0-9]*.ipynb")}

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cs231n_lib import data
-from cs231n_lib.data import batches, digits, load, load_cifar10
+from cs231n_lib.data import FOLDER_VARIABLE, batches, cifar10, digits, load, load_cifar10
 
 ANIMALS = ["bird", "cat", "deer", "dog", "frog", "horse"]
 CLASSES = ["airplane", "automobile", *ANIMALS, "ship", "truck"]
@@ -22,8 +21,8 @@ CLASSES = ["airplane", "automobile", *ANIMALS, "ship", "truck"]
 @pytest.fixture(autouse=True)
 def nowhere(tmp_path, monkeypatch):
     """Keep the tests away from data that this computer may have."""
-    monkeypatch.delenv(data.FOLDER_VARIABLE, raising=False)
-    monkeypatch.setattr(data, "_cache", lambda: tmp_path / "cache")
+    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    monkeypatch.setattr(cifar10, "_cache", lambda: tmp_path / "cache")
 
 
 # --------------------------------------------------------------------------- digits
@@ -81,7 +80,9 @@ def test_few_are_the_first():
 
 def test_the_switch(capsys):
     assert load().name == load("digits").name == "digits"
-    with pytest.raises(ValueError, match="must be 'digits' or 'cifar10', got 'mnist'"):
+    with pytest.raises(
+        ValueError, match="must be 'digits' or 'photographs' or 'cifar10', got 'mnist'"
+    ):
         load("mnist")
     assert capsys.readouterr().out == ""
 
@@ -128,7 +129,7 @@ def test_where_cifar10_is_looked_for(how, tmp_path, monkeypatch, capsys):
     folder = parent / "cifar-10-batches-bin"
     write_cifar10(folder)
     if how in ("variable", "switch"):
-        monkeypatch.setenv(data.FOLDER_VARIABLE, str(folder))
+        monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
     arguments = {"argument": [folder], "parent": [str(parent)]}.get(how, [])
     found = load("cifar10") if how == "switch" else load_cifar10(*arguments)
     assert len(found.x_test) == 5
@@ -222,7 +223,7 @@ def archive(tmp_path, monkeypatch):
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         tar.add(folder, folder.name)
     content = buffer.getvalue()
-    monkeypatch.setattr(data, "CIFAR10_HASH", f"md5:{hashlib.md5(content).hexdigest()}")
+    monkeypatch.setattr(cifar10, "CIFAR10_HASH", f"md5:{hashlib.md5(content).hexdigest()}")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     return content
 
@@ -235,7 +236,7 @@ def serve(archive, monkeypatch):
     def start(content=archive, **behaviour):
         server = Server(content, **behaviour)
         servers.append(server.__enter__())
-        monkeypatch.setattr(data, "CIFAR10_URL", server.url)
+        monkeypatch.setattr(cifar10, "CIFAR10_URL", server.url)
         return server
 
     yield start
@@ -259,21 +260,21 @@ def test_a_download_ends_in_a_folder_and_nothing_else(serve, tmp_path):
 
 
 def test_an_interrupted_download_is_continued(serve, archive, tmp_path):
-    server = serve(breaks=[2 * data.CHUNK + 100, data.CHUNK])
-    for kept in (2 * data.CHUNK, 3 * data.CHUNK):
+    server = serve(breaks=[2 * cifar10.CHUNK + 100, cifar10.CHUNK])
+    for kept in (2 * cifar10.CHUNK, 3 * cifar10.CHUNK):
         with pytest.raises(ConnectionError, match="what arrived is kept, so call again"):
             load_cifar10(tmp_path, download=True)
         assert (tmp_path / "cifar-10-binary.tar.gz.part").read_bytes() == archive[:kept]
     assert len(load_cifar10(tmp_path, download=True).x_train) == 18
-    assert server.asked == [f"bytes={k * data.CHUNK}-" for k in (0, 2, 3)]
+    assert server.asked == [f"bytes={k * cifar10.CHUNK}-" for k in (0, 2, 3)]
 
 
 def test_a_server_that_cannot_continue_starts_again(serve, tmp_path):
-    server = serve(breaks=[data.CHUNK], ranges=False)
+    server = serve(breaks=[cifar10.CHUNK], ranges=False)
     with pytest.raises(ConnectionError):
         load_cifar10(tmp_path, download=True)
     assert len(load_cifar10(tmp_path, download=True).x_train) == 18
-    assert server.asked == ["bytes=0-", f"bytes={data.CHUNK}-"]
+    assert server.asked == ["bytes=0-", f"bytes={cifar10.CHUNK}-"]
 
 
 def test_a_complete_part_is_used(serve, archive, tmp_path):
@@ -294,7 +295,7 @@ def test_a_damaged_download_is_deleted(serve, archive, tmp_path):
 def test_offline_the_error_says_how_to_give_a_folder(archive, tmp_path, monkeypatch):
     with Server(b"") as server:
         url = server.url  # of a server that has gone when it is asked
-    monkeypatch.setattr(data, "CIFAR10_URL", url)
+    monkeypatch.setattr(cifar10, "CIFAR10_URL", url)
     with pytest.raises(ConnectionError, match=r"pass its folder, load_cifar10\('\.\.\.") as caught:
         load_cifar10(tmp_path, download=True)
     assert str(caught.value).count("\n") == 0 and url in str(caught.value)
@@ -310,7 +311,7 @@ def test_an_incomplete_folder_is_left_alone(serve, tmp_path):
     assert files_in(folder) == ["mine.txt"]
 
 
-REAL = os.environ.get(data.FOLDER_VARIABLE)
+REAL = os.environ.get(FOLDER_VARIABLE)
 
 
 @pytest.mark.skipif(not REAL, reason="CS231N_DATA does not name a folder with CIFAR-10")

@@ -24,7 +24,7 @@ def lite0():
 
 @pytest.fixture(scope="module")
 def three_photographs():
-    return [data.photograph(name) for name in ("chelsea", "coffee", "flower")]
+    return [data.wheel_photograph(name) for name in ("chelsea", "coffee", "flower")]
 
 
 def probabilities(model, x):
@@ -159,7 +159,7 @@ def test_preprocessing_refuses_what_it_cannot_read():
 
 @pytest.mark.parametrize("name", [*data.SOURCE, *data.TARGET])
 def test_patches_are_the_photograph_in_pieces(name):
-    image, parts = data.photograph(name), data.patches(name, side=32)
+    image, parts = data.wheel_photograph(name), data.patches(name, side=32)
     rows, columns = image.shape[0] // 32, image.shape[1] // 32
     assert parts.shape == (rows * columns, 32, 32, 3) and parts.dtype == np.uint8
     np.testing.assert_array_equal(parts[columns + 1], image[32:64, 32:64])

@@ -16,6 +16,7 @@ from autograder.exercises.normalization.shared import (
     large_mean,
     output,
     running,
+    shaped,
     types_and_inputs,
 )
 
@@ -46,7 +47,7 @@ def forward_checks(norm, points):
         return {**norm.options, **options}
 
     def running_statistics(impl, rng):
-        return running(train_three(impl, rng))
+        return shaped(train_three(impl, rng))
 
     def train_three(impl, rng):
         bn_param = training()

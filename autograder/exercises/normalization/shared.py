@@ -171,7 +171,12 @@ def types_and_inputs(norm):
 
 
 def running(options):
-    """Return the running statistics that a forward pass left behind."""
+    """Return the running statistics that a forward pass left behind, whatever their axes."""
+    return {key: array.ravel() for key, array in shaped(options).items()}
+
+
+def shaped(options):
+    """Return the running statistics that a forward pass left behind, with their axes."""
     keys = ("running_mean", "running_var")
     return {key: np.array(options[key]) for key in keys if key in options}
 

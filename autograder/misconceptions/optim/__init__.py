@@ -1,6 +1,6 @@
 """Wrong and other right answers of the family `optim`."""
 
-from autograder.misconceptions.optim import adaptive, momentum, separating
+from autograder.misconceptions.optim import adaptive, classes, momentum, separating
 from autograder.misconceptions.optim.equivalent import EQUIVALENT
 from autograder.misconceptions.optim.variants import VARIANTS
 
@@ -17,5 +17,7 @@ MISCONCEPTIONS = (
     *adaptive.ADAM,
     *adaptive.ADAMW,
     *separating.GRADIENTS,
+    *classes.MISCONCEPTIONS,
 )
+VARIANTS = (*VARIANTS, *classes.VARIANTS)
 __all__ = ["EQUIVALENT", "MISCONCEPTIONS", "VARIANTS"]

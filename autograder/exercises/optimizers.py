@@ -1,0 +1,138 @@
+"""Exercises of the family `optim` whose answer is an optimizer of networks, a class in PyTorch.
+
+The rules inside are those of `optim`, and judged there: here gradients are so large that epsilon
+does not show, and what counts are parameters, groups, settings, closures and what is saved.
+"""
+
+import importlib
+
+import numpy as np
+
+from autograder.checking.spec import Check
+from autograder.exercises.optim import LARGE, OTHER_SHAPE, SHAPE, STEPS, exercise
+
+RATE, OTHER_RATE = 0.13, 0.02
+PATH = "parameters after each step"
+
+
+class Run:
+    """Two parameters of different shapes, and random gradients for them."""
+
+    def __init__(self, impl, rng):
+        self.torch = importlib.import_module("torch")
+        self.impl, self.rng = impl, rng
+        arrays = (rng.normal(size=shape) for shape in (SHAPE, OTHER_SHAPE))
+        self.w = [self.torch.nn.Parameter(impl.tensor(array)) for array in arrays]
+
+    def steps(self, optimizer, count=STEPS, between=lambda step: None):
+        """Take some steps and return the parameters after each of them, (count, 15 + 2)."""
+        path = []
+        for step in range(count):
+            for w in self.w:
+                w.grad = self.impl.tensor(LARGE * self.rng.normal(size=tuple(w.shape)))
+            optimizer.step()
+            path.append(self.now())
+            between(step)
+        return np.array(path)
+
+    def now(self):
+        """Return all parameters as one row of numbers."""
+        return np.concatenate([self.impl.array("a parameter", w).ravel() for w in self.w])
+
+
+def optimizer_checks(name, settings, points):
+    """Return the checks of an optimizer; `settings` are what it takes besides the rate."""
+
+    def built(impl, *args, **options):
+        return getattr(impl, name)(*args, **options)
+
+    def defaults(impl, rng):
+        run = Run(impl, rng)
+        return {PATH: run.steps(built(impl, run.w))}
+
+    def given(impl, rng):
+        run = Run(impl, rng)
+        return {PATH: run.steps(built(impl, run.w, lr=RATE, **settings))}
+
+    def groups(impl, rng):
+        """Each group has its own rate, and a scheduler lowers them on the way."""
+        run = Run(impl, rng)
+        first, second = ([w] for w in run.w)
+        groups = [{"params": first}, {"params": second, "lr": OTHER_RATE}]
+        optimizer = built(impl, groups, lr=RATE)
+
+        def lower(step):
+            for group in optimizer.param_groups:
+                group["lr"] /= step + 2
+
+        return {PATH: run.steps(optimizer, between=lower)}
+
+    def without_gradient(impl, rng):
+        run = Run(impl, rng)
+        optimizer = built(impl, run.w)
+        run.w[0].grad = impl.tensor(LARGE * rng.normal(size=SHAPE))
+        optimizer.step()
+        return {"parameters after a step": run.now()}
+
+    def closure(impl, rng):
+        run = Run(impl, rng)
+        optimizer, calls = built(impl, run.w), []
+
+        def again():
+            optimizer.zero_grad()
+            loss = LARGE * sum((w**2).sum() for w in run.w)
+            loss.backward()
+            calls.append(loss)
+            return loss
+
+        returned = optimizer.step(again)
+        return {
+            "loss that step returns": impl.array("what step returns", returned),
+            "parameters after a step": run.now(),
+            "calls of the closure": np.array(len(calls)),
+        }
+
+    def saved(impl, rng):
+        """Training stops after some steps, and goes on with a new optimizer."""
+        run = Run(impl, rng)
+        before = built(impl, run.w)
+        run.steps(before)
+        after = built(impl, run.w)
+        after.load_state_dict(before.state_dict())
+        return {PATH: run.steps(after)}
+
+    checks = {
+        "default settings, two parameters": defaults,
+        "settings of the optimizer": given,
+        "groups with rates of their own, which fall": groups,
+        "a parameter without a gradient stays": without_gradient,
+        "a closure is called once, and its loss returned": closure,
+        "saved, and loaded into a new optimizer": saved,
+    }
+    return tuple(
+        Check(title, worth, scenario)
+        for (title, scenario), worth in zip(checks.items(), points, strict=True)
+    )
+
+
+MOMENTUM = exercise(
+    "Momentum as an optimizer",
+    "sgd_momentum_unscaled Momentum",
+    optimizer_checks("Momentum", {"momentum": 0.7}, (1.5, 0.5, 1, 0.5, 0.5, 1)),
+    "27–28",
+    in_torch=True,
+    kind="class",
+    needs_autograd=True,
+)
+ADAM = exercise(
+    "Adam as an optimizer",
+    "adam Adam",
+    optimizer_checks(
+        "Adam", {"betas": (0.6, 0.83), "eps": 0.3 * LARGE}, (1.5, 0.5, 1, 0.5, 0.5, 1)
+    ),
+    "46–47",
+    in_torch=True,
+    kind="class",
+    needs_autograd=True,
+)
+EXERCISES = (MOMENTUM, ADAM)
