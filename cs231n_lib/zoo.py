@@ -18,7 +18,7 @@ from torch.nn.functional import pad
 from cs231n_lib.data import SOURCE, grey, patches
 from cs231n_lib.errors import validated, whole
 
-SMALL_WEIGHTS = Path(__file__).parent / "weights" / "small_cnn.safetensors"
+SMALL_WEIGHTS = Path(__file__).parent / "data" / "small_cnn.safetensors"
 WIDTHS = (16, 32, 64)  # channels of the small network's three stages
 
 # Kernel size, stride, channels and blocks of each stage of EfficientNet-Lite0; the first stage
@@ -336,6 +336,5 @@ if __name__ == "__main__":
     from safetensors.torch import save_file
 
     trained, accuracy = train_small_cnn()
-    SMALL_WEIGHTS.parent.mkdir(exist_ok=True)
     save_file(trained.state_dict(), SMALL_WEIGHTS)
     print(f"{accuracy:.3f} right of the patches held out; {SMALL_WEIGHTS.stat().st_size} bytes")
