@@ -143,6 +143,11 @@ def grade(
     Console().print(table(list(graded.results.values()), name))
     if graded.unchanged:
         print(f"{len(graded.unchanged)} were unchanged and already in the gradebook.")
+    if graded.old_bonus:
+        print(
+            f"Bonus points still count in the maximum of {name}: move source/{name} away, run "
+            f"`autograder init {course}` and `nbgrader generate_assignment {name}`, grade again."
+        )
     complain(graded, name)
 
 

@@ -16,8 +16,8 @@ What a parameter may be is written as one of these rules:
 - ``{"eps": rule}``: a dict that holds no other keys; each key may be missing.
 - ``...``: anything.
 - a function ``rule(name, value, known)``: `between(low, high)`, `at_least(low)`, `above(low)`,
-  `below(high)`, `whole(low)`, `divisor("C")`, `labels("N", "C")`, `alike("w")`, or your own.
-  ``known`` maps each letter to its size and the name of the argument that fixed it.
+  `below(high)`, `whole(low)`, `divisor("C")`, `labels("N", "C")`, `alike("w")`, `generator`, or
+  your own. ``known`` maps each letter to its size and the name of the argument that fixed it.
 """
 
 import functools
@@ -323,6 +323,21 @@ def _number(invariant, holds, kind=Real):
             raise ValueError(f"{name} must be {invariant}, got {value!r}")
 
     return check
+
+
+def generator(name, value, known=None):
+    """Rule: a NumPy generator of random numbers.
+
+    >>> generator("rng", 0)
+    Traceback (most recent call last):
+    TypeError: rng must be a generator of random numbers, got 0; make one with
+    np.random.default_rng(seed)
+    """
+    if not isinstance(value, np.random.Generator):
+        raise TypeError(
+            f"{name} must be a generator of random numbers, got {value!r:.60}; make one with "
+            "np.random.default_rng(seed)"
+        )
 
 
 def _function(name, value, known=None):

@@ -55,7 +55,7 @@ def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Re
             )
         )
         said |= {verdict.remark, known.hint if known else ""}
-    return Report(exercise.id, exercise.title, tuple(rows))
+    return Report(exercise.id, exercise.title, tuple(rows), exercise.bonus)
 
 
 def _unused(exercise, seen, provider):

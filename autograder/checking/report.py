@@ -33,6 +33,7 @@ class Report:
     exercise_id: str
     title: str
     rows: tuple[Row, ...]
+    bonus: bool = False
 
     @property
     def score(self) -> float:
@@ -49,6 +50,11 @@ class Report:
         """Names of what was recognised, in the order of the rows."""
         return tuple(dict.fromkeys(row.misconception for row in self.rows if row.misconception))
 
+    @property
+    def kind_of_points(self) -> str:
+        """What its points are called: bonus is outside of every maximum."""
+        return "bonus points" if self.bonus else "points"
+
     def public(self) -> "Report":
         """Return the report without details, which show numbers of secret inputs."""
         return replace(self, rows=tuple(replace(row, detail="") for row in self.rows))
@@ -61,7 +67,7 @@ class Report:
     def from_dict(cls, data: Mapping) -> "Report":
         """Rebuild a report from `to_dict`."""
         rows = tuple(Row(**row) for row in data["rows"])
-        return cls(data["exercise_id"], data["title"], rows)
+        return cls(data["exercise_id"], data["title"], rows, data.get("bonus", False))
 
     def _shown(self):
         """Return the rows; one for all where every check was stopped by the same thing."""
@@ -76,7 +82,8 @@ class Report:
         earned = [f"{_number(row.earned)}/{_number(row.points)}" for row in rows]
         width = max((len(row.check) for row in rows), default=0)
         room = max(map(len, earned), default=0)
-        lines = [f"{self.exercise_id}: {_number(self.score)} of {_number(self.points)} points"]
+        score = f"{_number(self.score)} of {_number(self.points)} {self.kind_of_points}"
+        lines = [f"{self.exercise_id}: {score}"]
         for row, points in zip(rows, earned, strict=True):
             lines.append(
                 f"  {MARK[row.status]} {row.check:<{width}}  {points:>{room}}  {row.message}"
@@ -92,7 +99,7 @@ class Report:
         head = (
             f"<b>{html.escape(self.title)}</b> "
             f"<code>{html.escape(self.exercise_id)}</code>: "
-            f"<b>{_number(self.score)}</b> of {_number(self.points)} points"
+            f"<b>{_number(self.score)}</b> of {_number(self.points)} {self.kind_of_points}"
         )
         return f'<div style="{STYLE["box"]}"><div>{head}</div><table>{HEADER}{body}</table></div>'
 

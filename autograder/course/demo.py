@@ -6,6 +6,7 @@ known misconceptions, endless loops, crashes, broken files, and an attempt to ch
 
 from __future__ import annotations
 
+import ast
 import inspect
 import shutil
 import time
@@ -25,7 +26,6 @@ from autograder.course.grade_class import Graded, grade_class
 from autograder.course.summary import table, write_summary
 from autograder.lessons.build import notebook_text, solution_notebook, student_notebook
 from autograder.lessons.lesson import Lesson, find_lesson
-from autograder.misconceptions import in_words_of
 from autograder.submissions.submission import role
 
 LESSON = "02"
@@ -139,8 +139,11 @@ def mistaken(*choices: tuple[int, int]) -> Callable[[Lesson], bytes]:
 def can_be_pasted(record: Misconception | Variant) -> bool:
     """Whether the record's functions use nothing that a notebook does not have."""
     at_hand = {"np", "torch", *exercises.find(record.exercise).functions}
-    needed = (inspect.getclosurevars(f).globals.keys() for f in record.functions.values())
-    return all(names <= at_hand for names in needed)
+    written = record.functions.values()
+    return all(
+        inspect.isfunction(f) and inspect.getclosurevars(f).globals.keys() <= at_hand
+        for f in written
+    )
 
 
 def paste(record: Misconception | Variant, notebook: NotebookNode) -> None:
@@ -148,16 +151,9 @@ def paste(record: Misconception | Variant, notebook: NotebookNode) -> None:
     exercise = exercises.find(record.exercise)
     prefix = exercise.grade_id.removesuffix(exercise.function)
     cells = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in notebook.cells}
-    for name, edits in record.edits.items():
-        cell = cells[f"{prefix}{name}-solution"]
-        for old, new in edits:
-            cell.source = cell.source.replace(*(in_words_of(exercise, text) for text in (old, new)))
-    for name, function in record.functions.items():
-        source = in_words_of(exercise, inspect.getsource(function)).rstrip()
-        renamed = f"def {name}("
-        cells[f"{prefix}{name}-solution"].source = source.replace(
-            f"def {function.__name__}(", renamed
-        )
+    for name, text in misconceptions.texts_of(record).items():
+        first = ast.parse(text).body[0].lineno - 1  # a student's has no line that validates
+        cells[f"{prefix}{name}-solution"].source = "\n".join(text.splitlines()[first:]).rstrip()
 
 
 CLASS = (

@@ -21,6 +21,7 @@ class Graded:
     faults: dict[str, str]  # infrastructure faults by student: no marks were written for these
     unchanged: tuple[str, ...]  # students whose marks in the gradebook were already right
     missing: dict[str, list[str]]  # students without the notebook: the files they handed in
+    old_bonus: bool = False  # the released notebook counts bonus points in its maximum
 
 
 def grade_class(
@@ -45,6 +46,7 @@ def grade_class(
     """
     from autograder.course.folder import NbgraderError
     from autograder.course.gradebook import Recorder
+    from autograder.course.marks import with_counted_bonus
     from autograder.course.nbgrader_api import NbgraderCourse
 
     tell = progress or (lambda stage, student, total: None)
@@ -82,7 +84,7 @@ def grade_class(
         tell("feedback", student, len(marked))
     missing = {} if students else book.without_notebook(lesson)
     kept = tuple(student for student in results if student in unchanged)
-    return Graded(results, faults, kept, missing)
+    return Graded(results, faults, kept, missing, with_counted_bonus(template))
 
 
 def template_path(book, lesson: str) -> Path:

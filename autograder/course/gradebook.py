@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -20,9 +21,10 @@ from nbgrader import utils
 from nbgrader.api import Comment, Grade, Gradebook, MissingEntry, SubmittedNotebook
 from nbgrader.preprocessors import AssignLatePenalties, IgnorePattern, LimitOutput
 
-from autograder.course.marks import fill, mark_of, marks_and_comments, set_mark
+from autograder.course.marks import Mark, fill, mark_of, marks_and_comments, set_mark
 from autograder.course.nbgrader_api import NbgraderCourse, quiet
 from autograder.course.nbgrader_plugin import AUTOGRADE
+from autograder.grading.grader import graded_exercises
 from autograder.grading.results import SubmissionResult, write_atomically
 from autograder.submissions.submission import read, read_template, rebuild
 from autograder.submissions.uploads import copy_files, timestamp
@@ -137,31 +139,52 @@ class Recorder:
 
     def unchanged(self, results: dict[str, SubmissionResult]) -> set[str]:
         """Students whose marks in the gradebook and autograded notebook are those of `results`."""
+        exercises = graded_exercises(self.template)
+        cells = [
+            (cell.metadata.nbgrader.grade_id, cell)
+            for cell in self.template.cells
+            if cell.metadata.get("nbgrader", {}).get("grade_id") in exercises
+        ]
         return {
             student
-            for student, marks in self._recorded().items()
+            for student, grades in self._recorded().items()
             if (result := results.get(student))
             and self.book.recorded(self.lesson, student) == [result.key, result.file]
             and all(
-                marks.get(f"{report_id.replace('.', '-')}-check", -1) == mark_of(result, report_id)
-                for report_id in (report.exercise_id for report in result.reports)
+                name in grades and grades[name].agrees(mark_of(result, exercises[name], cell))
+                for name, cell in cells
             )
         }
 
-    def _recorded(self) -> dict[str, dict[str, float | None]]:
-        """Automatic marks in the gradebook, by student and cell."""
-        found: dict[str, dict[str, float | None]] = {}
+    def _recorded(self) -> dict[str, dict[str, _Recorded]]:
+        """Marks in the gradebook, by student and cell."""
+        found: dict[str, dict[str, _Recorded]] = {}
         with quiet():
             entries = {
                 entry.id: submission.student_id
                 for submission in self.gradebook.assignment_submissions(self.lesson)
                 for entry in submission.notebooks
             }
-            rows = self.gradebook.db.query(Grade.notebook_id, Grade.cell_id, Grade.auto_score).all()
-        for notebook, cell, mark in rows:
+            marks = (Grade.auto_score, Grade.manual_score, Grade.extra_credit)
+            rows = self.gradebook.db.query(Grade.notebook_id, Grade.cell_id, *marks).all()
+        for notebook, cell, *values in rows:
             if notebook in entries:
-                found.setdefault(entries[notebook], {})[self.names[cell]] = mark
+                found.setdefault(entries[notebook], {})[self.names[cell]] = _Recorded(*values)
         return found
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """The marks of one cell as they stand in the gradebook."""
+
+    score: float | None
+    by_hand: float | None
+    extra: float | None
+
+    def agrees(self, mark: Mark) -> bool:
+        """Whether `mark` would change nothing."""
+        kept = mark.extra is None or self.by_hand is not None or self.extra == mark.extra
+        return self.score == mark.score and kept
 
 
 @contextlib.contextmanager

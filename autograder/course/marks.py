@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import dataclass
 
 import nbformat
 from nbformat import NotebookNode
@@ -11,6 +12,7 @@ from nbgrader import utils
 from nbgrader.api import Grade
 
 from autograder.checking.report import Report
+from autograder.checking.spec import Exercise
 from autograder.grading.grader import graded_exercises
 from autograder.grading.results import SubmissionResult
 
@@ -32,16 +34,29 @@ def fill(notebook: NotebookNode, result: SubmissionResult) -> None:
     notebook.metadata["autograder"] = {"result": [result.key, result.file]}
 
 
-def set_mark(grade: Grade, mark: float | None) -> None:
+@dataclass(frozen=True)
+class Mark:
+    """An automatic mark: `score` counts towards the maximum, `extra` (credit) comes on top.
+
+    None: a person must give it, or, of `extra`, there is none to give.
+    """
+
+    score: float | None
+    extra: float | None = None
+
+
+def set_mark(grade: Grade, mark: Mark) -> None:
     """Enter an automatic mark; someone must look where there is none, or one given by hand."""
-    grade.auto_score = mark
-    grade.needs_manual_grade = mark is None or grade.manual_score is not None
+    grade.auto_score = mark.score
+    if mark.extra is not None and grade.manual_score is None:
+        grade.extra_credit = mark.extra
+    grade.needs_manual_grade = mark.score is None or grade.manual_score is not None
 
 
 def marks_and_comments(
     notebook: NotebookNode, result: SubmissionResult
-) -> tuple[dict[str, float | None], dict[str, str | None]]:
-    """Return automatic marks (None: a person must give it) and comments by grade id.
+) -> tuple[dict[str, Mark], dict[str, str | None]]:
+    """Return automatic marks and comments by grade id.
 
     Exercises have those of the engine; all other cells those that nbgrader gives them.
     """
@@ -51,9 +66,10 @@ def marks_and_comments(
     for cell in notebook.cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id")
         if name in exercises:
-            marks[name] = mark_of(result, exercises[name].id)
+            marks[name] = mark_of(result, exercises[name], cell)
         elif utils.is_grade(cell):
-            marks[name], _ = utils.determine_grade(cell)
+            score, _ = utils.determine_grade(cell)
+            marks[name] = Mark(score)
         if name in solutions:
             comments[name] = comment_text(result.report(solutions[name].id).public())
         elif utils.is_solution(cell) or utils.is_task(cell):
@@ -62,9 +78,28 @@ def marks_and_comments(
     return marks, comments
 
 
-def mark_of(result: SubmissionResult, exercise_id: str) -> float | None:
-    """Return the mark of an exercise, or None when a person must look at it."""
-    return None if exercise_id in result.unjudged else result.report(exercise_id).score
+def mark_of(result: SubmissionResult, exercise: Exercise, cell: NotebookNode) -> Mark:
+    """Return the mark of an exercise with this check cell; bonus is extra credit on 0 points.
+
+    In a notebook that was released when bonus still had points, they count as they did.
+    """
+    if exercise.id in result.unjudged:
+        return Mark(None)
+    score = result.report(exercise.id).score
+    return Mark(0.0, extra=score) if exercise.bonus and not _points(cell) else Mark(score)
+
+
+def with_counted_bonus(template: NotebookNode) -> bool:
+    """Whether a released notebook is so old that its bonus points count in the maximum."""
+    cells = {
+        cell.metadata.nbgrader.grade_id: cell for cell in template.cells if utils.is_grade(cell)
+    }
+    known = graded_exercises(template)
+    return any(exercise.bonus and _points(cells[name]) for name, exercise in known.items())
+
+
+def _points(cell: NotebookNode) -> float:
+    return float(cell.metadata.nbgrader.get("points", 0))
 
 
 def report_outputs(result: SubmissionResult, exercise_id: str, cell_id: str) -> list:
@@ -72,7 +107,7 @@ def report_outputs(result: SubmissionResult, exercise_id: str, cell_id: str) -> 
     report = result.report(exercise_id).public()
     raised = [o for o in result.outputs.get(cell_id, ()) if o["output_type"] == "error"]
     data = {"text/plain": str(report), "text/html": report._repr_html_()}
-    score = {"text/plain": repr(report.score)}
+    score = {"text/plain": repr(0.0 if report.bonus else report.score)}  # as `check` returns it
     return [
         *map(nbformat.from_dict, raised),
         nbformat.v4.new_output("display_data", data),
@@ -82,7 +117,7 @@ def report_outputs(result: SubmissionResult, exercise_id: str, cell_id: str) -> 
 
 def comment_text(report: Report) -> str:
     """Return a report as the Markdown of nbgrader's comments: a line a check, with its hint."""
-    lines = [f"**{report.score:g} of {report.points:g} points**", ""]
+    lines = [f"**{report.score:g} of {report.points:g} {report.kind_of_points}**", ""]
     for row in report.rows:
         line = f"- {row.earned:g}/{row.points:g} {escape_markdown(row.check)}"
         if row.status != "passed":

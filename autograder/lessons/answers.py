@@ -12,6 +12,7 @@ GIVEN_FAMILIES = (
     "data",
     "layers",
     "plotting",
+    "train",
 )  # folders that students are given, not asked to write
 
 _GIVEN = "|".join(GIVEN_FAMILIES)

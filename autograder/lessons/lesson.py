@@ -341,7 +341,7 @@ class _Expansion:
             "grade_id": f"{exercise.grade_id}-check",
             "grade": True,
             "locked": True,
-            "points": _number(exercise.points),
+            "points": 0 if exercise.bonus else _number(exercise.points),  # bonus is extra credit
         }
         self._append(block, call("check", arguments), check, role="check")
         self.exercises.append(exercise)

@@ -15,16 +15,18 @@ from cs231n_lib.data import Dataset
 from cs231n_lib.errors import whole
 from cs231n_lib.layers.in_numpy import softmax_loss
 from cs231n_lib.layers.network import Affine, Layer, Network, ReLU
-from cs231n_lib.train import (
-    History,
-    endless_batches,
+from cs231n_lib.train import History, TrainingInterrupted, sgd_update
+from cs231n_lib.train.loop import (
+    Batches,
+    CtrlC,
     finish_step,
+    first_configs,
     length_of,
+    quiet_divergence,
     rate_function,
-    sgd_update,
-    shown_progress,
     update_parameters,
 )
+from cs231n_lib.train.progress import shown_progress
 
 
 def fit_many(
@@ -64,6 +66,7 @@ def fit_many(
     Raises:
         ValueError: for networks that differ in their layers or shapes, for numbers of data sets,
             generators or callbacks other than S, and as `fit` does.
+        TrainingInterrupted: on Ctrl-C; its `history` is the list.
 
     >>> from cs231n_lib.data import digits
     >>> def network(seed):
@@ -81,33 +84,43 @@ def fit_many(
     sets = [data] * len(nets) if isinstance(data, Dataset) else _one_each("data sets", data, nets)
     rngs = _one_each("generators in rngs", rngs, nets)
     callbacks = _one_each("callbacks", callbacks or [()] * len(nets), nets)
-    whole(1)("batch_size", batch_size)
     if evaluate_every is not None:
         whole(1)("evaluate_every", evaluate_every)
     rate_at = rate_function(learning_rate, schedule)
-    steps = length_of(steps, epochs, min(len(s.x_train) for s in sets), batch_size)
 
     runs = [
-        _Run(net, own, endless_batches(own, batch_size, rng), update, tuple(calls), learning_rate)
+        _Run(net, own, Batches(own, batch_size, rng), update, tuple(calls), learning_rate)
         for net, own, rng, calls in zip(nets, sets, rngs, callbacks, strict=True)
     ]
+    steps = length_of(steps, epochs, min(len(s.x_train) for s in sets) // batch_size)
     going = runs
     stack = Stack(nets)
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # diverging is an outcome
-        for number in shown_progress(range(1, steps + 1), progress, "training"):
-            rate = rate_at(number - 1)
-            due = number == steps or (evaluate_every and number % evaluate_every == 0)
-            x, y = map(np.stack, zip(*(next(run.stream) for run in going), strict=True))
-            losses, _ = stack.loss_and_gradients(x, y)
-            for run, loss in zip(going, losses, strict=True):
-                run.step(number, float(loss), rate, due)
-            if not all(run.goes_on for run in going):
-                going = [run for run in going if run.goes_on]
-                if not going:
-                    break
-                stack = Stack([run.net for run in going])
-    for net in nets:
-        net.eval()
+    try:
+        with quiet_divergence(), CtrlC() as ctrl_c:
+            for number in shown_progress(range(1, steps + 1), progress, "training"):
+                rate = rate_at(number - 1)
+                due = number == steps or (evaluate_every and number % evaluate_every == 0)
+                x, y = map(np.stack, zip(*(next(run.stream) for run in going), strict=True))
+                losses, _ = stack.loss_and_gradients(x, y)
+                for run, loss in zip(going, losses, strict=True):
+                    run.step(number, float(loss), rate, due)
+                ctrl_c.strike()
+                if not all(run.goes_on for run in going):
+                    going = [run for run in going if run.goes_on]
+                    if not going:
+                        break
+                    stack = Stack([run.net for run in going])
+    except KeyboardInterrupt:
+        for run in going:
+            run.history.interrupted = True
+        raise TrainingInterrupted(
+            f"training of {len(nets)} networks was interrupted before its {steps} steps were done; "
+            "their histories are a list in .history",
+            [run.history for run in runs],
+        ) from None
+    finally:
+        for net in nets:
+            net.eval()
     return [run.history for run in runs]
 
 
@@ -153,7 +166,7 @@ class _Run:
     def __init__(self, net, data, stream, update, callbacks, learning_rate):
         self.net, self.data, self.stream = net.train(), data, stream
         self.update, self.callbacks, self.constant = update, callbacks, learning_rate is not None
-        self.configs = {name: {"learning_rate": learning_rate} for name in net.params}
+        self.configs = first_configs(net, learning_rate)
         self.history, self.goes_on = History(), True
 
     def step(self, number, loss, rate, due):

@@ -312,6 +312,32 @@ class Network:
         right = sum((self.scores(x[b]).argmax(axis=1) == y[b]).sum() for b in batches)
         return float(right / len(x))
 
+    def state(self):
+        """What a saved training needs of the network: parameters, and what layers have in `param`.
+
+        A layer that remembers more has `state()` and `load_state(state)` of its own.
+        """
+        return {
+            "params": {name: w.copy() for name, w in self.params.items()},
+            "layers": [_layer_state(layer) for layer in self.layers],
+        }
+
+    def load_state(self, state):
+        """Become the network whose `state` this was; a generator stays, and draws what it drew.
+
+        Raises:
+            ValueError: when the saved parameters have other names or shapes.
+        """
+        saved, params = state["params"], self.params
+        expected = {name: w.shape for name, w in params.items()}
+        found = {name: w.shape for name, w in saved.items()}
+        if found != expected:
+            raise ValueError(f"the network must have the parameters {found}, got {expected}")
+        for name, w in params.items():
+            w[...] = saved[name]
+        for layer, kept in zip(self.layers, state["layers"], strict=True):
+            _load_layer_state(layer, kept)
+
     def _collect(self, kind):
         return {
             f"{name}.{key}": array
@@ -340,3 +366,27 @@ def _names(layers):
         counts[kind] += 1
         names.append(f"{kind}{counts[kind]}")
     return names
+
+
+def _layer_state(layer):
+    if hasattr(layer, "state"):
+        return layer.state()
+    param = getattr(layer, "param", {})
+    return {key: _kept(value) for key, value in param.items() if not callable(value)}
+
+
+def _load_layer_state(layer, state):
+    if hasattr(layer, "load_state"):
+        layer.load_state(state)
+        return
+    for key, value in state.items():
+        if isinstance(layer.param.get(key), np.random.Generator):
+            layer.param[key].bit_generator.state = value
+        else:
+            layer.param[key] = value
+
+
+def _kept(value):
+    if isinstance(value, np.random.Generator):
+        return value.bit_generator.state
+    return value.copy() if isinstance(value, np.ndarray) else value

@@ -155,7 +155,48 @@ decorrelated    N                    feature, K × K a group    no: running stat
 ==============  ===================  ========================  =======================
 """
 
+import functools
+
 from cs231n_lib.errors import at_least, between, divisor, options
+
+
+def in_single(function):
+    """Let a function of half-precision arrays or tensors compute in single precision.
+
+    The first result has the dtype of the first argument again. Statistics, caches and the
+    gradients of parameters stay in single precision: a float16 ends at 65,504, which the square of
+    300 exceeds.
+
+    >>> import numpy as np
+    >>> in_single(lambda x: (x**2 / 1000, (x**2).dtype))(np.array([300.0], np.float16))
+    (array([90.], dtype=float16), dtype('float32'))
+    """
+
+    @functools.wraps(function)
+    def computed(x, *others):
+        if not _is_half(x):
+            return function(x, *others)
+        first, *rest = function(*map(_single, (x, *others)))
+        return _as(first, x.dtype), *rest
+
+    return computed
+
+
+def _is_half(value):
+    dtype = getattr(value, "dtype", None)
+    if dtype is None or dtype.itemsize != 2:
+        return False
+    return getattr(dtype, "is_floating_point", False) or getattr(dtype, "kind", "") == "f"
+
+
+def _single(value):
+    if not _is_half(value):
+        return value
+    return value.float() if hasattr(value, "float") else value.astype("float32")
+
+
+def _as(value, dtype):
+    return value.to(dtype) if hasattr(value, "to") else value.astype(dtype)
 
 
 def bn_options(size):

@@ -7,6 +7,7 @@ from cs231n_lib.normalization import (
     bn_options,
     by_group,
     dbn_options,
+    in_single,
     ln_options,
     side_by_side,
     zca_kernel,
@@ -14,6 +15,7 @@ from cs231n_lib.normalization import (
 
 
 @validated(x="N D", gamma="D", beta="D", bn_param=bn_options("D"))
+@in_single
 def batchnorm_forward(x, gamma, beta, bn_param):
     """Batch normalization: standardize each feature over the batch, then scale and shift.
 
@@ -66,6 +68,7 @@ def batchnorm_forward(x, gamma, beta, bn_param):
 
 
 @validated(dout="N D")
+@in_single
 def batchnorm_backward(dout, cache):
     """Gradient of train-mode batch normalization, one step of the computation graph at a time.
 
@@ -98,6 +101,7 @@ def batchnorm_backward(dout, cache):
 
 
 @validated(dout="N D")
+@in_single
 def batchnorm_backward_alt(dout, cache):
     """Gradient of train-mode batch normalization from the formula simplified on paper.
 
@@ -126,6 +130,7 @@ def batchnorm_backward_alt(dout, cache):
 
 
 @validated(x="N C H W", gamma="C", beta="C", bn_param=bn_options("C"))
+@in_single
 def spatial_batchnorm_forward(x, gamma, beta, bn_param):
     """Batch normalization of images: every channel is standardized over N, H and W.
 
@@ -154,6 +159,7 @@ def spatial_batchnorm_forward(x, gamma, beta, bn_param):
 
 
 @validated(dout="N C H W")
+@in_single
 def spatial_batchnorm_backward(dout, cache):
     """Gradient of train-mode spatial batch normalization.
 
@@ -262,6 +268,7 @@ def separating_input():
 
 
 @validated(x="N D", gamma="D", beta="D", ln_param=ln_options())
+@in_single
 def layernorm_forward(x, gamma, beta, ln_param):
     """Layer normalization: standardize each example over its features, then scale and shift.
 
@@ -294,6 +301,7 @@ def layernorm_forward(x, gamma, beta, ln_param):
 
 
 @validated(dout="N D")
+@in_single
 def layernorm_backward(dout, cache):
     """Gradient of layer normalization.
 
@@ -323,6 +331,7 @@ def layernorm_backward(dout, cache):
 
 
 @validated(x="N C H W", gamma="C", beta="C", in_param=ln_options())
+@in_single
 def instancenorm_forward(x, gamma, beta, in_param):
     """Instance normalization: standardize each channel of each image, then scale and shift.
 
@@ -354,6 +363,7 @@ def instancenorm_forward(x, gamma, beta, in_param):
 
 
 @validated(dout="N C H W")
+@in_single
 def instancenorm_backward(dout, cache):
     """Gradient of instance normalization.
 
@@ -381,6 +391,7 @@ def instancenorm_backward(dout, cache):
 
 
 @validated(x="N C H W", gamma="1 C 1 1", beta="1 C 1 1", G=divisor("C"), gn_param=ln_options())
+@in_single
 def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
     """Group normalization: standardize each group of channels of each image, then scale and shift.
 
@@ -415,6 +426,7 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
 
 
 @validated(dout="N C H W")
+@in_single
 def spatial_groupnorm_backward(dout, cache):
     """Gradient of group normalization.
 
@@ -457,6 +469,7 @@ def separating_groups():
 
 
 @validated(x="N D", gamma="D", beta="D", dbn_param=dbn_options("D"))
+@in_single
 def decorrelated_batchnorm_forward(x, gamma, beta, dbn_param):
     """Decorrelated batch normalization: whiten groups of features by ZCA, then scale and shift.
 
@@ -515,6 +528,7 @@ def decorrelated_batchnorm_forward(x, gamma, beta, dbn_param):
 
 
 @validated(dout="N D")
+@in_single
 def decorrelated_batchnorm_backward(dout, cache):
     """Gradient of train-mode decorrelated batch normalization, through the eigendecomposition.
 

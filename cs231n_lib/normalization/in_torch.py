@@ -11,6 +11,7 @@ from cs231n_lib.normalization import (
     bn_options,
     by_group,
     dbn_options,
+    in_single,
     ln_options,
     side_by_side,
     zca_kernel,
@@ -18,6 +19,7 @@ from cs231n_lib.normalization import (
 
 
 @validated(x="N D", gamma="D", beta="D", bn_param=bn_options("D"))
+@in_single
 def batchnorm_forward(x, gamma, beta, bn_param):
     """Batch normalization: standardize each feature over the batch, then scale and shift.
 
@@ -71,6 +73,7 @@ def batchnorm_forward(x, gamma, beta, bn_param):
 
 
 @validated(dout="N D")
+@in_single
 def batchnorm_backward(dout, cache):
     """Gradient of train-mode batch normalization, one step of the computation graph at a time.
 
@@ -102,6 +105,7 @@ def batchnorm_backward(dout, cache):
 
 
 @validated(dout="N D")
+@in_single
 def batchnorm_backward_alt(dout, cache):
     """Gradient of train-mode batch normalization from the formula simplified on paper.
 
@@ -175,6 +179,7 @@ class BatchNorm(torch.nn.Module):
 
 
 @validated(x="N C H W", gamma="C", beta="C", bn_param=bn_options("C"))
+@in_single
 def spatial_batchnorm_forward(x, gamma, beta, bn_param):
     """Batch normalization of images: every channel is standardized over N, H and W.
 
@@ -203,6 +208,7 @@ def spatial_batchnorm_forward(x, gamma, beta, bn_param):
 
 
 @validated(dout="N C H W")
+@in_single
 def spatial_batchnorm_backward(dout, cache):
     """Gradient of train-mode spatial batch normalization.
 
@@ -300,6 +306,7 @@ def debias_running(running, momentum, steps):
 
 
 @validated(x="N D", gamma="D", beta="D", ln_param=ln_options())
+@in_single
 def layernorm_forward(x, gamma, beta, ln_param):
     """Layer normalization: standardize each example over its features, then scale and shift.
 
@@ -332,6 +339,7 @@ def layernorm_forward(x, gamma, beta, ln_param):
 
 
 @validated(dout="N D")
+@in_single
 def layernorm_backward(dout, cache):
     """Gradient of layer normalization.
 
@@ -361,6 +369,7 @@ def layernorm_backward(dout, cache):
 
 
 @validated(x="N C H W", gamma="C", beta="C", in_param=ln_options())
+@in_single
 def instancenorm_forward(x, gamma, beta, in_param):
     """Instance normalization: standardize each channel of each image, then scale and shift.
 
@@ -392,6 +401,7 @@ def instancenorm_forward(x, gamma, beta, in_param):
 
 
 @validated(dout="N C H W")
+@in_single
 def instancenorm_backward(dout, cache):
     """Gradient of instance normalization.
 
@@ -419,6 +429,7 @@ def instancenorm_backward(dout, cache):
 
 
 @validated(x="N C H W", gamma="1 C 1 1", beta="1 C 1 1", G=divisor("C"), gn_param=ln_options())
+@in_single
 def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
     """Group normalization: standardize each group of channels of each image, then scale and shift.
 
@@ -453,6 +464,7 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
 
 
 @validated(dout="N C H W")
+@in_single
 def spatial_groupnorm_backward(dout, cache):
     """Gradient of group normalization.
 
@@ -483,6 +495,7 @@ def spatial_groupnorm_backward(dout, cache):
 
 
 @validated(x="N D", gamma="D", beta="D", dbn_param=dbn_options("D"))
+@in_single
 def decorrelated_batchnorm_forward(x, gamma, beta, dbn_param):
     """Decorrelated batch normalization: whiten groups of features by ZCA, then scale and shift.
 
@@ -541,6 +554,7 @@ def decorrelated_batchnorm_forward(x, gamma, beta, dbn_param):
 
 
 @validated(dout="N D")
+@in_single
 def decorrelated_batchnorm_backward(dout, cache):
     """Gradient of train-mode decorrelated batch normalization, through the eigendecomposition.
 

@@ -116,6 +116,11 @@ class BatchNorm1d(nn.Module):
             share = self.momentum
             if share is None:
                 share = 1 / int(self.num_batches_tracked)
+            if self.running_var.dtype.itemsize == 2:  # after half(), which they would overflow
+                self.running_mean, self.running_var = (
+                    self.running_mean.float(),
+                    self.running_var.float(),
+                )
             self.running_mean.lerp_(batch["running_mean"].to(self.running_mean), share)
             unbiased = batch["running_var"].to(self.running_var) * (N / (N - 1))
             self.running_var.lerp_(unbiased, share)

@@ -27,13 +27,18 @@ import numpy as np
 import torch
 
 from cs231n_lib.errors import divisor, validated
-from cs231n_lib.normalization import bn_options, ln_options
+from cs231n_lib.normalization import (
+    bn_options,
+    in_single,
+    ln_options,
+)
 
 BLOCK = 2**17  # numbers of the input that are taken at a time
 CHAIN = 512  # numbers that are added up at a time; in longer sums float32 loses digits
 
 
 @validated(x="N D", gamma="D", beta="D", bn_param=bn_options("D"))
+@in_single
 def batchnorm_forward(x, gamma, beta, bn_param):
     """Batch normalization, with the arguments and results of `in_numpy.batchnorm_forward`.
 
@@ -47,6 +52,7 @@ def batchnorm_forward(x, gamma, beta, bn_param):
 
 
 @validated(dout="N D")
+@in_single
 def batchnorm_backward(dout, cache):
     """Gradient of train-mode batch normalization: dx (N, D), dgamma (D,), dbeta (D,).
 
@@ -59,6 +65,7 @@ def batchnorm_backward(dout, cache):
 
 
 @validated(x="N C H W", gamma="C", beta="C", bn_param=bn_options("C"))
+@in_single
 def spatial_batchnorm_forward(x, gamma, beta, bn_param):
     """Batch normalization of images, as `in_numpy.spatial_batchnorm_forward`.
 
@@ -71,6 +78,7 @@ def spatial_batchnorm_forward(x, gamma, beta, bn_param):
 
 
 @validated(dout="N C H W")
+@in_single
 def spatial_batchnorm_backward(dout, cache):
     """Gradient of train-mode spatial batch normalization: dx (N, C, H, W), dgamma, dbeta (C,).
 
@@ -83,6 +91,7 @@ def spatial_batchnorm_backward(dout, cache):
 
 
 @validated(x="N D", gamma="D", beta="D", ln_param=ln_options())
+@in_single
 def layernorm_forward(x, gamma, beta, ln_param):
     """Layer normalization, with the arguments and results of `in_numpy.layernorm_forward`.
 
@@ -95,6 +104,7 @@ def layernorm_forward(x, gamma, beta, ln_param):
 
 
 @validated(dout="N D")
+@in_single
 def layernorm_backward(dout, cache):
     """Gradient of layer normalization: dx (N, D), dgamma (D,), dbeta (D,).
 
@@ -106,6 +116,7 @@ def layernorm_backward(dout, cache):
 
 
 @validated(x="N C H W", gamma="C", beta="C", in_param=ln_options())
+@in_single
 def instancenorm_forward(x, gamma, beta, in_param):
     """Instance normalization, as `in_numpy.instancenorm_forward`.
 
@@ -118,6 +129,7 @@ def instancenorm_forward(x, gamma, beta, in_param):
 
 
 @validated(dout="N C H W")
+@in_single
 def instancenorm_backward(dout, cache):
     """Gradient of instance normalization: dx (N, C, H, W), dgamma (C,), dbeta (C,).
 
@@ -129,6 +141,7 @@ def instancenorm_backward(dout, cache):
 
 
 @validated(x="N C H W", gamma="1 C 1 1", beta="1 C 1 1", G=divisor("C"), gn_param=ln_options())
+@in_single
 def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
     """Group normalization, as `in_numpy.spatial_groupnorm_forward`.
 
@@ -141,6 +154,7 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
 
 
 @validated(dout="N C H W")
+@in_single
 def spatial_groupnorm_backward(dout, cache):
     """Gradient of group normalization: dx (N, C, H, W), dgamma and dbeta (1, C, 1, 1).
 

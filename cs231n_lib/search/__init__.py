@@ -71,15 +71,6 @@ def trial_table(name, value, known):
         raise ValueError(f"{name}[:, 0] must hold a result that is not NaN; run some trials first")
 
 
-def generator(name, value, known):
-    """Rule for `validated`: a NumPy generator of random numbers."""
-    if not isinstance(value, np.random.Generator):
-        raise TypeError(
-            f"{name} must be a generator of random numbers, got {value!r:.60}; make one with "
-            "np.random.default_rng(seed)"
-        )
-
-
 def shape(name, value, known):
     """Rule for `validated`: how many values, or the shape of an array of them."""
     for length in value if isinstance(value, tuple) else (value,):

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from cs231n_lib.errors import above, labels, validated, whole
-from cs231n_lib.search import generator, high_end, low_end, shape, spans, trial_table
+from cs231n_lib.errors import above, generator, labels, validated, whole
+from cs231n_lib.search import high_end, low_end, shape, spans, trial_table
 
 
 @validated(scores="N C", y=labels("N", "C"))

@@ -1098,7 +1098,7 @@ def trained_in_torch(make_optimizer, seed=0):
         torch.nn.Linear(32, len(data.classes)),
     ).to(device)
     history = fit_torch(
-        model, data, steps=100, batch_size=64, learning_rate=0.1, rng=np.random.default_rng(seed),
+        model, data, steps=100, batch_size=64, rng=np.random.default_rng(seed),
         optimizer=make_optimizer(model.parameters()), progress=False,
     )  # fmt: skip
     return np.array(history.loss)

@@ -402,8 +402,10 @@ def test_every_exercise_stands_in_exactly_one_lesson():
 # ---------------------------------------------------------------------------------- answers
 
 
-def code_objects(function):
-    found = [function.__code__]
+def code_objects(written):
+    """Code of a function, or of all methods of a class, with what is defined inside."""
+    functions = vars(written).values() if isinstance(written, type) else [written]
+    found = [function.__code__ for function in functions if hasattr(function, "__code__")]
     for code in found:
         found += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
     return found

@@ -1,4 +1,4 @@
-"""The NumPy half of the course needs NumPy and matplotlib: it runs where nothing else can be had."""
+"""The NumPy half of the course needs NumPy and matplotlib, and runs where nothing else is."""
 
 import subprocess
 import sys

@@ -1,0 +1,78 @@
+"""Normalization of half-precision numbers: computed in single precision, as frameworks do."""
+
+import numpy as np
+import pytest
+import torch
+
+from cs231n_lib.normalization import in_numpy, in_torch, modules, tuned
+
+PAIRS = {
+    "batchnorm": ((64, 6), ()),
+    "layernorm": ((64, 6), ()),
+    "spatial_batchnorm": ((4, 6, 5, 3), ()),
+    "instancenorm": ((4, 6, 5, 3), ()),
+    "spatial_groupnorm": ((4, 6, 5, 3), (2,)),
+    "decorrelated_batchnorm": ((64, 6), ()),
+}
+SCALES = pytest.mark.parametrize(("mean", "size"), [(0.0, 300.0), (1000.0, 3.0), (0.0, 1e-3)])
+
+
+def run(module, name, x, dout, extra):
+    """Return out, dx and the running variance, with single-precision parameters."""
+    grouped = name == "spatial_groupnorm"
+    make = torch.ones if isinstance(x, torch.Tensor) else lambda *shape: np.ones(shape, np.float32)
+    gamma = make(1, 6, 1, 1) if grouped else make(6)
+    param = {"mode": "train", "eps": 1e-5}
+    out, cache = getattr(module, f"{name}_forward")(x, gamma, 0 * gamma, *extra, param)
+    dx = getattr(module, f"{name}_backward")(dout, cache)[0]
+    return out, dx, param.get("running_var")
+
+
+@pytest.mark.parametrize("seed", range(3))
+@SCALES
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize(
+    ("module", "dtype"),
+    [
+        (in_numpy, np.float16),
+        (in_torch, torch.float16),
+        (in_torch, torch.bfloat16),
+        (tuned, np.float16),
+        (tuned, torch.float16),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)).rpartition(".")[2],
+)
+def test_half_inputs_give_what_single_ones_give(module, dtype, name, mean, size, seed):
+    if not hasattr(module, f"{name}_forward"):
+        pytest.skip("no such form")
+    shape, extra = PAIRS[name]
+    rng = np.random.default_rng(seed)
+    x, dout = mean + size * rng.normal(size=shape), rng.normal(size=shape)
+    if isinstance(dtype, torch.dtype):
+        half = [torch.from_numpy(a).to(dtype) for a in (x, dout)]
+        single = [a.float() for a in half]
+        coarse = torch.finfo(dtype).eps
+    else:
+        half = [a.astype(dtype) for a in (x, dout)]
+        single = [a.astype(np.float32) for a in half]
+        coarse = np.finfo(dtype).eps
+    found, expected = run(module, name, *half, extra), run(module, name, *single, extra)
+    assert found[0].dtype == found[1].dtype == dtype
+    for value, right in zip(found[:2], expected[:2], strict=True):
+        value, right = (np.asarray(v.float() if hasattr(v, "float") else v, float)
+                        for v in (value, right))  # fmt: skip
+        np.testing.assert_allclose(value, right, rtol=coarse, atol=coarse * np.abs(right).max())
+    if found[2] is not None:
+        assert "float32" in str(found[2].dtype)
+        np.testing.assert_array_equal(np.asarray(found[2]), np.asarray(expected[2]))
+
+
+def test_a_layer_in_half_precision_keeps_finite_statistics():
+    layer = modules.BatchNorm1d(4).half()
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        out = layer((300 * torch.randn(32, 4, generator=generator)).half())
+    assert out.dtype == torch.float16 and 0.5 < out.float().std() < 2
+    assert layer.running_var.isfinite().all() and (layer.running_var > 1e4).all()
+    out.float().pow(2).sum().backward()
+    assert layer.weight.grad.dtype == torch.float16
