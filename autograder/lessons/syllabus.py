@@ -649,6 +649,6 @@ SYLLABUS = (
         family="transfer",
         shown_in="12",
         without_figure="probabilities under three normalizations, printed",
-        without_exercise="the zoo is given; using it rightly is what the exercises before are about",
+        without_exercise="the zoo is given; the exercises before are about using it rightly",
     ),
 )

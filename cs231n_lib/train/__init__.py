@@ -12,6 +12,7 @@ was saved.
 """
 
 from cs231n_lib.train.history import History, read_curve
+from cs231n_lib.train.linear import softmax_regression
 from cs231n_lib.train.loop import (
     EVALUATED,
     StopTraining,
@@ -20,7 +21,6 @@ from cs231n_lib.train.loop import (
     fit_torch,
     sgd_update,
 )
-from cs231n_lib.train.linear import softmax_regression
 from cs231n_lib.train.telling import predicted, timed
 from cs231n_lib.train.trials import Comparison, compare, find_rate, remembered
 

@@ -226,7 +226,12 @@ plt.show()
 # part 1 stay as they are; `x` is a tensor.
 
 # %% role="setup"
+import hashlib
+import os
+from pathlib import Path
+
 import torch
+from torch import nn
 
 from cs231n_lib.data import TARGET, grey, load, patches
 from cs231n_lib.train import softmax_regression
@@ -259,7 +264,7 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 # Six photographs again, cut into pieces of 32 × 32 pixels. The network is EfficientNet-Lite0 (Tan
 # & Le 2019, arXiv:1905.11946): 4.7 million parameters, trained on 1.3 million photographs of 1,000
 # classes, in a package that you installed with the course. It expects 224 × 224 pixels; we give it
-# the pieces enlarged to 96, to save time. Part 6 has the switch. The second baseline is the *same
+# the pieces enlarged to 64, to save time. Part 6 has the switch. The second baseline is the *same
 # network untrained*: random filters are features as well.
 #
 # **Predict, then run.** A linear probe on the features of the trained network gets 5 examples of
@@ -269,7 +274,7 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 my_accuracy_with_five_examples = None  # your prediction: a number from 0 to 1
 
 # %% role="setup"
-SIZE, EACH = 96, 45  # pixels, and pieces of each photograph
+SIZE, EACH = 64, 45  # pixels, and pieces of each photograph
 
 
 def pieces_of(names, each, side=32):
@@ -568,8 +573,7 @@ for name, freezing in (("parameters only", parameters_only), ("your freeze", fre
 #
 # ## 4 Fine-tuning, and the table of slide 104
 #
-# With more data the body may learn as well, gently. Two habits (slide 101: "use a lower learning
-# rate when fine-tuning; 1/10 of the original is a good starting point"):
+# With more data the body may learn as well (slide 101), gently. Two habits:
 #
 # * **A smaller rate further down.** The head knows nothing and needs a normal rate; each part below
 #   it is more generic, and gets the rate of the part above it times a factor $f$:
