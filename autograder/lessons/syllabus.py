@@ -28,7 +28,7 @@ class Technique:
         functions: their names, the same in every framework.
         figure: the function of `cs231n_lib.plotting` that draws it.
         shown_in: number of the lesson, where no exercise tells it.
-        without_numpy: why there is only a form in PyTorch, where that is so.
+        without_numpy: why functions have a form in PyTorch alone; of classes it is clear.
         without_exercise, without_figure: why there is none, where there is none.
     """
 

@@ -342,13 +342,18 @@ plt.show()
 # places. Near in features is a piece with the same texture, wherever its edges are (slide 98 shows
 # the same with whole photographs).
 
-# %% role="experiment" uses="extract_features standardize" alt="The pieces in the plane of the first two principal axes, marked by photograph: mixed for pixels, in groups for features of the trained network."
+# %% role="experiment" uses="extract_features standardize" alt="The pieces in the plane of the first two principal axes, marked by photograph: by pixels they are ordered by their light; at the top of the trained network those of the cat lie apart."
 plotting.plot_feature_planes(
     {kind: standardize(h, h) for kind, h in kinds.items() if kind != "untrained network"},
     photo_labels,
     TARGET,
 )
 plt.show()
+
+# %% [markdown]
+# Two axes out of hundreds show little, but one thing can be seen: at the top of the network the
+# pieces of the cat (chelsea) lie apart. Hundreds of ImageNet's classes are animals; none is a
+# coffee table. What a probe can use, in all axes together, is the next picture.
 
 # %% role="experiment" uses="extract_features standardize linear_probe transfer_matrix" alt="Accuracy of linear probes against the number of training examples: a middle stage of the trained network is best, then its top, the untrained network, and pixels."
 FEW_AND_MORE = [5, 25]
