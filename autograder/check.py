@@ -2,17 +2,39 @@
 
 The answer is a table, one row a check: passed or not, what was expected against what came, and a
 hint when a known misconception shows. The value is the score, so that plain nbgrader can use it.
+`hint()` goes one rung further, and so does the next failing attempt with other code.
 """
 
+import ast
+import contextlib
+import difflib
+import inspect
+import os
+import re
+import sys
+import threading
 from functools import cache
+from pathlib import Path
 
 from autograder import exercises, expectations
+from autograder.checking.attempts import Attempts, digest_of
 from autograder.checking.diagnose import judge_exercise
-from autograder.checking.observe import observe
+from autograder.checking.ladder import READING, SMALLEST, Hint, Part, reading, smallest_difference
+from autograder.checking.observe import STUB_MESSAGE, observe
 from autograder.checking.report import Report
 
+ROOT = Path(__file__).resolve().parents[1]
+OURS = ("autograder", "cs231n_lib")
+PATIENCE = 5.0  # seconds: as long as a cell may take in grading
 recorder = None  # set where submissions are graded: called with (exercise, functions) instead
 _provider = cache(expectations.default)
+_last = {}  # {"exercise", "functions"} of the last check of this kernel
+
+
+@cache
+def _attempts() -> Attempts:
+    """Return the log: a file beside a kit, else kept as long as the kernel."""
+    return Attempts(ROOT / "attempts.jsonl" if (ROOT / "kit.json").is_file() else None)
 
 
 def check(exercise_id: str, *functions) -> float:
@@ -34,14 +56,169 @@ def check(exercise_id: str, *functions) -> float:
         return 0.0
     report = run(exercise, named)
     show(report)
+    _last.update(exercise=exercise, functions=named)
+    rung = _attempts().note(report, digest_of(named))
+    if all(row.message == STUB_MESSAGE for row in report.rows):
+        _say(_never_ran(exercise))
+    elif rung >= SMALLEST:
+        show(_rungs(exercise, named, rung))
+    for name in files_beside(named.values()):
+        _say(f"{name} must be handed in with this notebook: your answer uses it.")
+    _say(_score_so_far(exercise))
     return 0.0 if exercise.bonus else report.score  # nbgrader allows no value on 0 points
+
+
+def files_beside(functions) -> list[str]:
+    """The files in the notebook's folder that functions come from, or use by their names."""
+    folder, found = os.path.realpath(os.getcwd()), set()
+    for function in functions:
+        code, names = getattr(function, "__code__", None), getattr(function, "__globals__", {})
+        used = [names[name] for name in (code.co_names if code else ()) if name in names]
+        for value in (function, *used):
+            module = value.__name__ if inspect.ismodule(value) else _module_of(value)
+            file = getattr(sys.modules.get(module), "__file__", None) or ""
+            path = os.path.realpath(file)
+            is_library = "site-packages" in path or module.split(".")[0] in OURS
+            if file.endswith(".py") and path.startswith(folder + os.sep) and not is_library:
+                found.add(os.path.relpath(path, folder))
+    return sorted(found)
+
+
+def _module_of(value) -> str:
+    module = getattr(value, "__module__", None)
+    return module if isinstance(module, str) and module != "__main__" else ""
+
+
+def hint(exercise_id: str = "") -> None:
+    """Show one more hint for the last check, or for another exercise that was checked.
+
+    To ask costs nothing. First come the smallest input on which right and yours part, and both
+    values; then where to read.
+    """
+    exercise = exercises.find(exercise_id) if exercise_id else _last.get("exercise")
+    if exercise is None or exercise is not _last.get("exercise"):
+        print("Run the check of the exercise first; then hint() goes on from there.")
+        return
+    rung = _attempts().climb(exercise.id)
+    if rung:
+        show(_rungs(exercise, _last["functions"], rung))
+    else:
+        print("All checks of this exercise passed: there is nothing to hint at.")
+
+
+def _rungs(exercise, functions, rung) -> Hint:
+    """Return the rungs above the table, up to `rung`; without a small input the last one."""
+    right = _provider().small(exercise)
+    found = smallest_difference(exercise, functions, right) if rung >= SMALLEST else None
+    parts = [found] if found else []
+    if rung >= READING or not found:
+        parts.append(Part(reading(exercise, _provider().tags(exercise))))
+    return Hint(tuple(parts))
 
 
 def run(exercise, functions) -> Report:
     """Observe and judge `functions` ({name: function}) with the public seeds; show nothing."""
-    return judge_exercise(
-        exercise, observe(exercise, functions, expectations.public_seed), _provider()
+    with _patience():
+        seen = observe(exercise, functions, expectations.public_seed)
+    return judge_exercise(exercise, seen, _provider())
+
+
+def _say(line):
+    if line:
+        print(line)
+
+
+# ---------------------------------------------------------------------------------- around a check
+
+
+@contextlib.contextmanager
+def _patience():
+    """Say after some seconds that the check still runs: a loop may have no end."""
+    out = sys.stdout
+    text = (
+        f"Still running after {PATIENCE:g} s: in grading a cell is stopped here. Is there a loop "
+        "that does not end? To stop it, interrupt the kernel (the square beside Run)."
     )
+    timer = threading.Timer(PATIENCE, lambda: print(text, file=out, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _score_so_far(exercise):
+    """Return the line about the lesson of `exercise`, where its notebook is at hand."""
+    lesson = next((ids for ids in _lessons() if exercise.id in ids), ())
+    latest = {e: _attempts().latest(e.id) for e in map(exercises.find, lesson)}
+    if sum(entry is not None for entry in latest.values()) < 2:
+        return ""
+    scores = {e: entry["score"] if entry else 0 for e, entry in latest.items()}
+    earned, points = (
+        sum(value for e, value in values.items() if not e.bonus)
+        for values in (scores, {e: e.points for e in scores})
+    )
+    bonus = sum(value for e, value in scores.items() if e.bonus)
+    extra = f", and {bonus:g} bonus points" if bonus else ""
+    return f"So far in this lesson: {earned:g} of {points:g} points{extra}."
+
+
+@cache
+def _lessons():
+    """Return the ids of the exercises of each lesson, from the notebooks beside the packages."""
+    known = {exercise.id for exercise in exercises.all_exercises()}
+    texts = (path.read_text(encoding="utf-8") for path in ROOT.glob("notebooks/student/*.ipynb"))
+    found = (re.findall(r'check\(\\"([\w.]+)', text) for text in texts)
+    return [tuple(e for e in dict.fromkeys(ids) if e in known) for ids in found]
+
+
+def _shell():
+    """Return IPython's shell, or None outside of it."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython else None
+
+
+def _never_ran(exercise):
+    """Say why a function that was written is not the one that was checked, where that shows."""
+    shell, name = _shell(), exercise.function
+    if shell is None:
+        return ""
+    for source in reversed(shell.user_ns.get("In", ())):
+        if re.search(rf"^\s*(def|class)\s+{name}\b", source, re.MULTILINE):
+            try:
+                ast.parse(shell.transform_cell(source))
+            except SyntaxError as error:
+                return (
+                    f"The cell that defines {name} was run last with a syntax error in line "
+                    f"{error.lineno}, so that the old {name} was checked: {error.msg}."
+                )
+            break
+    own = [key for key, value in shell.user_ns.items() if _is_own(value, key)]
+    for near in difflib.get_close_matches(name, own, n=1, cutoff=0.75):
+        return f"You have written {near}; this check looks for {name}. Is it a slip in the name?"
+    return ""
+
+
+def _is_own(value, key):
+    """Say whether a name of the notebook is a function or class made there, no exercise's."""
+    here = callable(value) and getattr(value, "__module__", "") == "__main__"
+    return here and not any(key in exercise.functions for exercise in exercises.all_exercises())
+
+
+def _missing(shell, kind, error, trace, tb_offset=None):
+    """After a NameError, say which cell to run first: after a restart nothing is defined."""
+    shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+    written = {name for exercise in exercises.all_exercises() for name in exercise.functions}
+    if getattr(error, "name", None) in written:
+        print(
+            f"{error.name} is not defined: run the cell above that defines it, and after a "
+            "restart of the kernel the first cell of the notebook before that."
+        )
+
+
+if _shell() is not None:
+    _shell().set_custom_exc((NameError,), _missing)
 
 
 def _named(exercise, functions):
@@ -58,15 +235,14 @@ def _named(exercise, functions):
     return dict(zip(exercise.functions, functions, strict=True))
 
 
-def show(report: Report) -> None:
-    """Show a report: a table in Jupyter, text in a terminal, always on standard output."""
-    try:
-        from IPython import get_ipython
-        from IPython.display import display
-    except ImportError:
-        print(report)
-    else:
-        display(report) if get_ipython() else print(report)
+def show(shown: Report | Hint) -> None:
+    """Show a report or a hint: as HTML in Jupyter, as text in a terminal, on standard output."""
+    if _shell() is None:
+        print(shown)
+        return
+    from IPython.display import display
+
+    display(shown)
 
 
 class needs:

@@ -5,6 +5,7 @@ A user's mistake is one line on standard error that says what to do, and exit st
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -148,18 +149,17 @@ def grade(
             f"Bonus points still count in the maximum of {name}: move source/{name} away, run "
             f"`autograder init {course}` and `nbgrader generate_assignment {name}`, grade again."
         )
-    complain(graded, name)
+    complain(graded)
 
 
-def complain(graded, lesson: str) -> None:
-    """Say on standard error who has no marks, and leave with a status that tells."""
-    for who, files in graded.missing.items():
-        found = printable(", ".join(files) or "nothing")
-        wanted = f"{lesson}.ipynb"
-        print(f"{printable(who)}: no {wanted}, but {found}: rename the notebook.", file=sys.stderr)
+def complain(graded) -> None:
+    """Say on standard error what was not read or written, and leave with a status that tells."""
+    for who, sentences in graded.unread.items():
+        for sentence in sentences:
+            print(f"{printable(who)}: {printable(sentence)}.", file=sys.stderr)
     for who, why in graded.faults.items():
-        print(f"{printable(who)}: no mark was written: {printable(why)}", file=sys.stderr)
-    if graded.missing or graded.faults:
+        print(f"{printable(who)}: {printable(why)}", file=sys.stderr)
+    if graded.lost or graded.faults:
         raise typer.Exit(FAILED)
 
 
@@ -189,41 +189,90 @@ def report(
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="A notebook of the course, or any .ipynb or .py.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="A notebook of the course, any .ipynb, or .py files; a folder."
+        ),
+    ],
 ) -> None:
-    """Run the instant checks on a file and show the tables, without Jupyter.
+    """Run the instant checks on files and show the tables, without Jupyter.
 
-    Exit status 1 when points are missing, so that it fits in scripts.
+    Several .py files, or all of a folder, are taken together. Exit status 1 when points are
+    missing, so that it fits in scripts.
 
     **Examples**
 
         autograder check notebooks/student/02_batch_normalization.ipynb
 
-        autograder check my_layers.py     # checks every function that an exercise asks for
+        autograder check layers.py optim.py     # every function that an exercise asks for
     """
     from autograder.course.folder import CourseError
-    from autograder.grading.own_file import check_file
-    from autograder.submissions.submission import Unreadable
+    from autograder.grading.own_file import check_files
+    from autograder.submissions.notebook import Unreadable
 
-    if not file.exists():
-        raise CourseError(f"There is no file {file}.")
-    if file.is_dir():
-        raise CourseError(f"{file} is a folder: name a notebook or a .py file in it.")
-    try:
-        reports, problems = check_file(file)
-    except Unreadable as error:
-        raise CourseError(f"{file}: {error}") from None
+    programs = [path for file in files for path in _programs(file)]
+    notebooks = [file for file in files if file.suffix != ".py" and not file.is_dir()]
+    reports, problems = [], []
+    for together in filter(None, (programs, *([notebook] for notebook in notebooks))):
+        try:
+            found = check_files(together)
+        except Unreadable as error:
+            raise CourseError(f"{together[0]}: {error}") from None
+        reports, problems = [*reports, *found[0]], [*problems, *found[1]]
     if not reports:
         why = "".join(f" {problem}" for problem in problems)
-        raise CourseError(f"{file} defines no function that an exercise asks for.{why}")
+        named = ", ".join(map(str, files))
+        raise CourseError(
+            f"{named} defines no function that an exercise asks for; `autograder list` names "
+            f"them all.{why}"
+        )
     for one in reports:
         print(one)
     for problem in problems:
-        print(problem)
-    earned, points = (sum(getattr(r, part) for r in reports) for part in ("score", "points"))
-    print(f"{earned:g} of {points:g} points")
-    if earned < points:
+        print(printable(problem))
+    counted = [report for report in reports if not report.bonus]
+    earned, points = (sum(getattr(r, part) for r in counted) for part in ("score", "points"))
+    bonus = sum(report.score for report in reports if report.bonus)
+    print(f"{earned:g} of {points:g} points" + (f", and {bonus:g} bonus points" if bonus else ""))
+    if any(report.score < report.points for report in reports):
         raise typer.Exit(FAILED)
+
+
+def _programs(file: Path) -> list[Path]:
+    """Return the .py files that an argument stands for."""
+    from autograder.course.folder import CourseError
+
+    if not file.exists():
+        raise CourseError(f"There is no file {file}.")
+    if not file.is_dir():
+        return [file] if file.suffix == ".py" else []
+    found = sorted(file.glob("*.py"))
+    if not found:
+        raise CourseError(f"{file} is a folder without .py files: name a notebook in it.")
+    return found
+
+
+@app.command(name="list")
+def list_exercises(
+    family: Annotated[str, typer.Argument(help="Only this family, such as optim.")] = "",
+) -> None:
+    """List all exercises: the name that a check takes, its points, its title.
+
+    **Example**
+
+        autograder list optim
+    """
+    from autograder.course.folder import CourseError, nearest
+    from autograder.exercises import all_exercises
+
+    families = sorted({exercise.family for exercise in all_exercises()})
+    if family and family not in families:
+        raise CourseError(f"There is no family {family!r}.{nearest(family, families)}")
+    for exercise in all_exercises():
+        if family in ("", exercise.family):
+            points = f"{exercise.points:g}{' bonus' if exercise.bonus else ''}"
+            print(f"{exercise.id:<52} {points:>9}  {exercise.title}")
 
 
 @app.command()
@@ -265,6 +314,9 @@ def doctor(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; a user's mistake ends in one line and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may have no letters such as ✓
+            stream.reconfigure(errors="replace")
     # jsonschema, which nbformat imports, would compile a grammar of international addresses for
     # more than a second, and no notebook has one to check; without the module it leaves that out.
     sys.modules.setdefault("rfc3987_syntax", None)

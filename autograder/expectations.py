@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from autograder.checking.judge import EPS32, Expected, verdict_on
+from autograder.checking.ladder import tags_in, values_of
 from autograder.checking.observe import Fault, Implementation, Seen, observe, observe_check
 from autograder.checking.spec import Check, Exercise
 
@@ -68,6 +69,8 @@ class live:
     def __init__(self, seed_of):
         self.expected = cache(lambda exercise, check: _expect(exercise, check, seed_of))
         self.misconceptions = cache(lambda exercise: _run_misconceptions(exercise, seed_of, self))
+        self.small = cache(_run_small)
+        self.tags = cache(_tags)
 
 
 def reference(exercise: Exercise):
@@ -115,6 +118,19 @@ def _arrays(exercise, check, seed, functions, cast=None):
             f"{seen.fault.kind} {seen.fault.text}"
         )
     return seen.arrays
+
+
+def _run_small(exercise):
+    """Return what the reference makes of each small input, as tuples of arrays."""
+    functions = reference(exercise)
+    return tuple(values_of(exercise, functions, program) for program in exercise.small)
+
+
+def _tags(exercise):
+    """Return the equations that the reference of an exercise cites."""
+    from autograder import misconceptions
+
+    return tags_in(misconceptions.reference_source(exercise, exercise.function))
 
 
 def _run_variants(exercise, check, seed):
@@ -172,6 +188,9 @@ def record(exercises, folder: Path, seed_of=public_seed) -> None:
             texts["misconceptions"].append(
                 {"name": known.name, "hint": known.hint, "faults": faults, "wrong": known.wrong}
             )
+        for s, values in enumerate(provider.small(exercise)):
+            _put(arrays, f"small{s}", {str(i): value for i, value in enumerate(values)})
+        texts["tags"] = provider.tags(exercise)
         np.savez_compressed(folder / f"{exercise.grade_id}.npz", **arrays)
         text = json.dumps(texts, indent=1, sort_keys=True, ensure_ascii=False)
         (folder / f"{exercise.grade_id}.json").write_text(text + "\n", encoding="utf-8")
@@ -199,6 +218,8 @@ class recorded:
         self._load = cache(self._read)
         self.expected = cache(self._expected)
         self.misconceptions = cache(self._misconceptions)
+        self.small = cache(self._small)
+        self.tags = cache(self._tags)
 
     def _expected(self, exercise, check):
         texts, arrays = self._load(exercise)
@@ -221,6 +242,15 @@ class recorded:
             )
             for m, entry in enumerate(texts["misconceptions"])
         )
+
+    def _small(self, exercise):
+        _, arrays = self._load(exercise)
+        entries = (arrays[f"small{s}"] for s in range(len(exercise.small)))
+        return tuple(tuple(e[str(i)] for i in range(len(e))) for e in entries)
+
+    def _tags(self, exercise):
+        texts, _ = self._load(exercise)
+        return tuple(texts["tags"])
 
     def _seen(self, exercise, m, entry, arrays):
         faults = {name: Fault(*fault) for name, fault in entry["faults"].items()}

@@ -39,7 +39,8 @@ from autograder.course.nbgrader_api import NbgraderCourse
 from autograder.expectations import secret_seed
 from autograder.grading.grader import graded_exercises
 from autograder.lessons.lesson import find_lesson
-from autograder.submissions.submission import NOT_EXECUTED, read, read_template, rebuild
+from autograder.submissions.notebook import NOT_EXECUTED, read
+from autograder.submissions.rebuild import read_template, rebuild
 
 LESSON = "02"
 UNFIT = {"henri", "ida", "jan", "katherine"}  # loops, crashes, and what plain nbgrader stops at

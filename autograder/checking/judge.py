@@ -77,7 +77,16 @@ def same_dtype(seen: Arrays, expected: Expected) -> Verdict:
 
     More precise costs twice the memory and no points.
     """
-    wasteful = []
+    kinds = dtypes_alone(seen, expected)
+    verdict = matches(seen, expected) if kinds.fraction == 1 else kinds
+    if verdict.fraction == 1 and kinds.remark:
+        return replace(verdict, remark=" ".join([verdict.remark, kinds.remark]).strip())
+    return verdict
+
+
+def dtypes_alone(seen: Arrays, expected: Expected) -> Verdict:
+    """Judge: no observation is less precise than the reference's, whatever its values are."""
+    remark = ""
     for key, dtype in expected.dtypes.items():
         if key.startswith("_") or key not in seen:
             continue
@@ -86,11 +95,8 @@ def same_dtype(seen: Arrays, expected: Expected) -> Verdict:
             message, detail = f"{key} must be {dtype}", f"{key} is {seen[key].dtype}"
             return Verdict(0, message, detail, wrong=(key,))
         if gain > 0:
-            wasteful.append(key)
-    verdict = matches(seen, expected)
-    if verdict.fraction == 1 and wasteful:
-        return replace(verdict, remark=" ".join([verdict.remark, WASTEFUL]).strip())
-    return verdict
+            remark = WASTEFUL
+    return Verdict(1, remark=remark)
 
 
 WASTEFUL = (

@@ -34,6 +34,7 @@ class Report:
     title: str
     rows: tuple[Row, ...]
     bonus: bool = False
+    reading: str = ""  # where to read once more; graded feedback says it, a notebook on request
 
     @property
     def score(self) -> float:
@@ -67,7 +68,8 @@ class Report:
     def from_dict(cls, data: Mapping) -> "Report":
         """Rebuild a report from `to_dict`."""
         rows = tuple(Row(**row) for row in data["rows"])
-        return cls(data["exercise_id"], data["title"], rows, data.get("bonus", False))
+        more = {key: data[key] for key in ("bonus", "reading") if key in data}
+        return cls(data["exercise_id"], data["title"], rows, **more)
 
     def _shown(self):
         """Return the rows; one for all where every check was stopped by the same thing."""
@@ -90,6 +92,7 @@ class Report:
             )
             notes = {"": row.detail, "hint: ": row.hint, "remark: ": row.remark}
             lines += [f"      {label}{note}" for label, note in notes.items() if note]
+        lines += [f"  {self.reading}"] if self.reading else []
         return "\n".join(line.rstrip() for line in lines)
 
     __repr__ = __str__
@@ -101,7 +104,9 @@ class Report:
             f"<code>{html.escape(self.exercise_id)}</code>: "
             f"<b>{_number(self.score)}</b> of {_number(self.points)} {self.kind_of_points}"
         )
-        return f'<div style="{STYLE["box"]}"><div>{head}</div><table>{HEADER}{body}</table></div>'
+        table = f"<div>{head}</div><table>{HEADER}{body}</table>"
+        more = f"<div>{html.escape(self.reading)}</div>" if self.reading else ""
+        return f'<div style="{STYLE["box"]}">{table}{more}</div>'
 
 
 MARK = {"passed": "✓", "partly": "◐", "failed": "✗"}

@@ -59,7 +59,8 @@ class Exercise:
     the reference's. None for what is random, takes a function, or is to kill a bug.
 
     `look` is a cell before the check: a few lines that use what was just written, with a comment
-    that says what to see in the output. Programs and cells are written in NumPy's words.
+    that says what to see in the output; `in_torch` leaves it out. Small programs are written in
+    NumPy's words, those about a class of PyTorch in its own.
     """
 
     id: str
@@ -123,6 +124,7 @@ class Exercise:
             id=f"{self.family}.torch.{self.function}",
             checks=tuple(replace(check, points=check.points * share) for check in self.checks),
             given=(),
+            look="",
         )
 
 

@@ -26,7 +26,7 @@ from autograder.course.grade_class import Graded, grade_class
 from autograder.course.summary import table, write_summary
 from autograder.lessons.build import notebook_text, solution_notebook, student_notebook
 from autograder.lessons.lesson import Lesson, find_lesson
-from autograder.submissions.submission import role
+from autograder.submissions.rebuild import role
 
 LESSON = "02"
 SECRET = "the inputs of the demo are the same every time"  # a real course has a random one

@@ -27,7 +27,8 @@ CONFIG = '''\
 """Settings of nbgrader for this course, made by `autograder init`. Yours to edit.
 
 On a slow machine, give each cell more than 5 seconds: c.RunInSandbox.cell_seconds = 10, and
-all cells of a submission more than 30: c.RunInSandbox.total_seconds = 60.
+all graded cells of a submission more than 40: c.RunInSandbox.total_seconds = 60. The cells that
+a student added may take 20 seconds in all: c.RunInSandbox.own_seconds.
 """
 
 from pathlib import Path

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.course.folder import Course, CourseError, nearest
+from autograder.course.handed_in import HandedIn
 from autograder.grading.batch import grade_batch
 from autograder.grading.grader import Grader
 from autograder.grading.results import SubmissionResult
-from autograder.submissions.submission import read_template
+from autograder.submissions.rebuild import read_template
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,10 @@ class Graded:
     """What grading a class came to."""
 
     results: dict[str, SubmissionResult]  # by student
-    faults: dict[str, str]  # infrastructure faults by student: no marks were written for these
+    faults: dict[str, str]  # what could not be done, and whether a mark was written, by student
     unchanged: tuple[str, ...]  # students whose marks in the gradebook were already right
-    missing: dict[str, list[str]]  # students without the notebook: the files they handed in
+    unread: dict[str, list[str]]  # a sentence for each notebook that was not read, by student
+    lost: tuple[str, ...] = ()  # students of whom nothing was read
     old_bonus: bool = False  # the released notebook counts bonus points in its maximum
 
 
@@ -45,13 +47,14 @@ def grade_class(
             stages are "execute", "record" and "feedback".
     """
     from autograder.course.folder import NbgraderError
-    from autograder.course.gradebook import Recorder
+    from autograder.course.gradebook import NotWritten, Recorder
     from autograder.course.marks import with_counted_bonus
     from autograder.course.nbgrader_api import NbgraderCourse
 
     tell = progress or (lambda stage, student, total: None)
     book = NbgraderCourse(course.root)
-    submissions = _select(students, book.submissions(lesson), lesson)
+    found = book.handed_in(lesson)
+    submissions = _select(students, found, lesson)
     template = read_template(template_path(book, lesson))
     with Grader(
         template, lesson, course.secret(), book.limits, hidden=[course.root], log=course.log
@@ -64,6 +67,7 @@ def grade_class(
             force=force,
             progress=lambda student, result: tell("execute", student, len(submissions)),
         )
+    faults = {student: f"no mark was written: {why}" for student, why in faults.items()}
     with Recorder(book, lesson) as recorder:
         unchanged = set() if force else recorder.unchanged(results)
         for student, result in results.items():
@@ -72,19 +76,27 @@ def grade_class(
                     recorder.record(student, submissions[student], result)
                 elif student not in unchanged:
                     book.autograde(lesson, student)
+            except NotWritten as error:
+                faults[student] = f"the mark was written, but not its notebook: {_line(error)}"
             except Exception as error:
-                faults[student] = " ".join(str(error).split()) or type(error).__name__
+                faults[student] = f"no mark was written: {_line(error)}"
             tell("record", student, len(results))
     marked = [student for student in results if student not in faults]
     for student in marked if feedback else ():
         try:
             book.generate_feedback(lesson, student)
         except NbgraderError as error:
-            faults[student] = f"no feedback page: {error}"
+            faults[student] = f"the mark was written, but no feedback page: {_line(error)}"
         tell("feedback", student, len(marked))
-    missing = {} if students else book.without_notebook(lesson)
     kept = tuple(student for student in results if student in unchanged)
-    return Graded(results, faults, kept, missing, with_counted_bonus(template))
+    chosen = students or found.unread
+    unread = {who: found.unread[who] for who in chosen if who in found.unread}
+    lost = tuple(who for who in found.lost if who in unread)
+    return Graded(results, faults, kept, unread, lost, with_counted_bonus(template))
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def template_path(book, lesson: str) -> Path:
@@ -98,15 +110,17 @@ def template_path(book, lesson: str) -> Path:
     return path
 
 
-def _select(students: Sequence[str], submitted: dict[str, Path], lesson: str) -> dict[str, Path]:
-    if not submitted:
+def _select(students: Sequence[str], found: HandedIn, lesson: str) -> dict[str, Path]:
+    submitted = found.notebooks
+    if not submitted and not found.unread:
         raise CourseError(
             f"Nobody has submitted {lesson} yet: run `nbgrader collect {lesson}`, or put files at "
             f"submitted/STUDENT/{lesson}/{lesson}.ipynb."
         )
     for student in students:
         if student not in submitted:
+            why = found.unread.get(student, [nearest(student, submitted).strip()])
             raise CourseError(
-                f"There is no submission of {student!r} for {lesson}.{nearest(student, submitted)}"
+                f"There is no submission of {student!r} for {lesson}. {'; '.join(why)}".strip()
             )
     return {student: submitted[student] for student in students or submitted}

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,14 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 from nbgrader import utils
-from nbgrader.api import Comment, Grade, Gradebook, MissingEntry, SubmittedNotebook
+from nbgrader.api import (
+    Comment,
+    Grade,
+    Gradebook,
+    MissingEntry,
+    SubmittedAssignment,
+    SubmittedNotebook,
+)
 from nbgrader.preprocessors import AssignLatePenalties, IgnorePattern, LimitOutput
 
 from autograder.course.marks import Mark, fill, mark_of, marks_and_comments, set_mark
@@ -26,11 +34,19 @@ from autograder.course.nbgrader_api import NbgraderCourse, quiet
 from autograder.course.nbgrader_plugin import AUTOGRADE
 from autograder.grading.grader import graded_exercises
 from autograder.grading.results import SubmissionResult, write_atomically
-from autograder.submissions.submission import read, read_template, rebuild
-from autograder.submissions.uploads import copy_files, timestamp
+from autograder.submissions.rebuild import read_template, rebuild
+from autograder.submissions.uploads import copy_files, take, timestamp
 
 ATTEMPTS = 3  # of a transaction, when somebody else holds the database
 READ_ONLY = 0o444
+
+
+class Changed(Exception):
+    """A submission is not the one any more that was graded."""
+
+
+class NotWritten(Exception):
+    """The marks of a submission are in the gradebook; its autograded notebook is not."""
 
 
 class Recorder:
@@ -73,8 +89,15 @@ class Recorder:
         return {}
 
     def record(self, student: str, path: Path, result: SubmissionResult) -> None:
-        """Write the marks of one submission, then its autograded notebook, which says so."""
-        notebook = rebuild(self.template, read(path)).notebook
+        """Write the marks of one submission, then its autograded notebook, which says so.
+
+        Raises `Changed` when the files are no longer those that were graded, and `NotWritten`
+        when the marks are in the gradebook, and the notebook could not be written.
+        """
+        upload = take(path)
+        if upload.digest != result.file:
+            raise Changed("the submission was changed while it was graded: grade it again")
+        notebook = rebuild(self.template, upload.submission()).notebook
         fill(notebook, result)
         for cleaner in self.cleaners:
             if cleaner.enabled:
@@ -87,7 +110,10 @@ class Recorder:
             except Exception:
                 if attempt == ATTEMPTS - 1:
                     raise
-        self._write(student, path, notebook)
+        try:
+            self._write(student, path, notebook)
+        except OSError as error:
+            raise NotWritten(str(error)) from error
 
     def _enter(self, student, path, notebook, result) -> None:
         when, _ = timestamp(path.parent)
@@ -138,38 +164,58 @@ class Recorder:
                 file.chmod(READ_ONLY)
 
     def unchanged(self, results: dict[str, SubmissionResult]) -> set[str]:
-        """Students whose marks in the gradebook and autograded notebook are those of `results`."""
+        """Students whose marks in the gradebook and autograded notebook are those of `results`.
+
+        A due date, an extension or a way of penalties that has changed since counts as a change.
+        """
         exercises = graded_exercises(self.template)
         cells = [
             (cell.metadata.nbgrader.grade_id, cell)
             for cell in self.template.cells
             if cell.metadata.get("nbgrader", {}).get("grade_id") in exercises
         ]
-        return {
-            student
-            for student, grades in self._recorded().items()
-            if (result := results.get(student))
-            and self.book.recorded(self.lesson, student) == [result.key, result.file]
-            and all(
-                name in grades and grades[name].agrees(mark_of(result, exercises[name], cell))
-                for name, cell in cells
-            )
-        }
+        recorded = self._recorded()
+        with quiet():
+            return {
+                student
+                for student, entry, submission in self._entries()
+                if (result := results.get(student))
+                and self.book.recorded(self.lesson, student) == [result.key, result.file]
+                and all(
+                    name in recorded[entry.id]
+                    and recorded[entry.id][name].agrees(mark_of(result, exercises[name], cell))
+                    for name, cell in cells
+                )
+                and self._is_as_late(student, entry, submission)
+            }
+
+    def _entries(self) -> list[tuple[str, SubmittedNotebook, SubmittedAssignment]]:
+        assignment = self.gradebook.find_assignment(self.lesson)
+        rows = (
+            self.gradebook.db.query(SubmittedNotebook, SubmittedAssignment)
+            .join(SubmittedAssignment, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
+            .filter(SubmittedAssignment.assignment_id == assignment.id)
+            .all()
+        )
+        return [(submission.student_id, entry, submission) for entry, submission in rows]
+
+    def _is_as_late(
+        self, student: str, entry: SubmittedNotebook, submission: SubmittedAssignment
+    ) -> bool:
+        """Whether the recorded penalty is the one that is due today."""
+        seconds = submission.total_seconds_late
+        due = self._penalty(student, entry, seconds) if seconds > 0 else None
+        return due == entry.late_submission_penalty
 
     def _recorded(self) -> dict[str, dict[str, _Recorded]]:
-        """Marks in the gradebook, by student and cell."""
-        found: dict[str, dict[str, _Recorded]] = {}
+        """Marks in the gradebook, by number of the notebook and cell."""
+        found: dict[str, dict[str, _Recorded]] = defaultdict(dict)
+        marks = (Grade.auto_score, Grade.manual_score, Grade.extra_credit)
         with quiet():
-            entries = {
-                entry.id: submission.student_id
-                for submission in self.gradebook.assignment_submissions(self.lesson)
-                for entry in submission.notebooks
-            }
-            marks = (Grade.auto_score, Grade.manual_score, Grade.extra_credit)
             rows = self.gradebook.db.query(Grade.notebook_id, Grade.cell_id, *marks).all()
         for notebook, cell, *values in rows:
-            if notebook in entries:
-                found.setdefault(entries[notebook], {})[self.names[cell]] = _Recorded(*values)
+            if cell in self.names:
+                found[notebook][self.names[cell]] = _Recorded(*values)
         return found
 
 

@@ -125,6 +125,8 @@ def comment_text(report: Report) -> str:
         notes = {"Hint": row.hint, "Remark": row.remark}
         line += "".join(f" *{k}:* {escape_markdown(note)}" for k, note in notes.items() if note)
         lines.append(line)
+    if report.reading:
+        lines += ["", escape_markdown(report.reading)]
     return "\n".join(lines)
 
 

@@ -15,7 +15,8 @@ from nbgrader.apps.api import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config.loader import PyFileConfigLoader
 
-from autograder.course.folder import NbgraderError
+from autograder.course.folder import Course, NbgraderError
+from autograder.course.handed_in import HandedIn, look
 from autograder.course.nbgrader_plugin import RunInSandbox
 
 
@@ -36,20 +37,21 @@ class NbgraderCourse:
         folder = self.coursedir.format_path(self.coursedir.release_directory, ".", lesson)
         return Path(folder) / f"{lesson}.ipynb"
 
+    def handed_in(self, lesson: str) -> HandedIn:
+        """The submitted notebooks of a lesson by student, and why others are not read."""
+        folder = self.coursedir.submitted_directory
+        if self.coursedir.directory_structure == CourseDirectory.directory_structure.default_value:
+            return look(self.root / folder, lesson, Course(self.root).lessons())
+        with quiet():
+            students = sorted(self.api.get_submitted_students(lesson))
+        places = {s: Path(self.coursedir.format_path(folder, s, lesson)) for s in students}
+        paths = {student: place / f"{lesson}.ipynb" for student, place in places.items()}
+        found = {student: path for student, path in paths.items() if os.path.lexists(path)}
+        return HandedIn(found, {s: [f"no {lesson}.ipynb"] for s in students if s not in found})
+
     def submissions(self, lesson: str) -> dict[str, Path]:
         """The submitted notebooks of a lesson by student."""
-        students = sorted(self.api.get_submitted_students(lesson))
-        step = self.coursedir.submitted_directory
-        folders = {s: Path(self.coursedir.format_path(step, s, lesson)) for s in students}
-        paths = {student: folder / f"{lesson}.ipynb" for student, folder in folders.items()}
-        return {student: path for student, path in paths.items() if os.path.lexists(path)}
-
-    def without_notebook(self, lesson: str) -> dict[str, list[str]]:
-        """Students whose folder lacks the notebook, with the files that are in it."""
-        students = self.api.get_submitted_students(lesson) - self.submissions(lesson).keys()
-        step = self.coursedir.submitted_directory
-        folders = {s: Path(self.coursedir.format_path(step, s, lesson)) for s in sorted(students)}
-        return {student: _names_in(folder) for student, folder in folders.items()}
+        return self.handed_in(lesson).notebooks
 
     def recorded(self, lesson: str, student: str) -> list[str] | None:
         """The digests of the result and of its file that an autograded notebook was made from."""
@@ -77,15 +79,17 @@ class NbgraderCourse:
 
     def autograde(self, lesson: str, student: str) -> None:
         """Autograde one submission, again if need be."""
-        if re.search(r"[*?\[]", student):
+        if re.search(r"[*?]", student):
             raise NbgraderError(
-                f"nbgrader takes *, ? and [ in a name for wildcards: rename the folder {student!r}."
+                f"nbgrader takes * and ? in a name for wildcards: rename the folder {student!r}."
             )
         with quiet():
             _require(self.api.autograde(lesson, student, force=True))
 
     def generate_feedback(self, lesson: str, student: str) -> Path:
         """Write the feedback page of one student and return its path."""
+        if len(student.splitlines()) > 1:
+            raise NbgraderError("nbgrader takes no name with a line break: rename the folder")
         with quiet():
             _require(self.api.generate_feedback(lesson, student, force=True))
         step = self.coursedir.feedback_directory
@@ -105,13 +109,6 @@ def quiet():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-def _names_in(folder: Path) -> list[str]:
-    try:
-        return sorted(path.name for path in folder.iterdir())
-    except OSError as error:
-        return [f"a folder that cannot be read ({error.strerror})"]
 
 
 def _require(outcome: dict) -> None:

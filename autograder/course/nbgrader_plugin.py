@@ -13,12 +13,15 @@ in a browser, and a time that is none stops nothing.
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 
 from nbconvert.exporters import NotebookExporter
+from nbgrader.converters import base as converters
 from nbgrader.converters.base import BaseConverter
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.exchange.default import ExchangeCollect
@@ -40,8 +43,8 @@ from autograder.grading.grader import Grader, graded_exercises
 from autograder.grading.results import SubmissionResult
 from autograder.lessons.build import nbgrader_settings
 from autograder.sandbox.process import Limits
-from autograder.submissions.submission import read, read_template, rebuild
-from autograder.submissions.uploads import copy_files, look_beside, timestamp
+from autograder.submissions.rebuild import read_template, rebuild
+from autograder.submissions.uploads import Upload, copy_files, look_beside, take, timestamp
 
 
 def configure(config: Config) -> None:
@@ -66,23 +69,34 @@ class Collect(ExchangeCollect):
     def do_copy(self, src, dest, log=None):
         """Copy one submission."""
         ignored = self.coursedir.ignore
-        for problem in look_beside(Path(src), ignored).problems:
+        for problem in look_beside(Path(src), ignored, own=1).problems:
             self.log.warning("%s: %s", src, problem)
         with tempfile.TemporaryDirectory() as folder:
             copied = Path(folder) / "submission"
             copied.mkdir()
-            copy_files(Path(src), copied, ignored)
+            copy_files(Path(src), copied, ignored, own=1)
             super().do_copy(str(copied), dest, log)
 
 
 def take_care() -> None:
     """Have every command of nbgrader in this process copy and read students' files with care.
 
-    nbgrader has no setting for either: it follows links when it copies a submission's other
-    files, and a `timestamp.txt` that holds no time ends a command for the whole class.
+    nbgrader has no setting for any of this: it follows links when it copies a submission's other
+    files, a `timestamp.txt` that holds no time ends a command for the whole class, and brackets
+    in a folder's name, the course's among them, are taken for wildcards.
     """
+    converters.glob = SimpleNamespace(glob=_glob)
     CourseDirectory.get_existing_timestamp = lambda self, folder: timestamp(Path(folder))[0]
     BaseConverter.init_assignment = _init_assignment
+
+
+def _glob(pattern: str) -> list[str]:
+    """Find files by a pattern; of it, what exists by that name is taken as it is."""
+    fixed, rest = pattern, ""
+    while fixed and not os.path.lexists(fixed):
+        fixed, _, last = fixed.rpartition(os.sep)
+        rest = os.path.join(os.sep, last) + rest
+    return glob.glob(glob.escape(fixed) + rest) if rest else [pattern]
 
 
 def _init_assignment(converter: BaseConverter, assignment: str, student: str) -> None:
@@ -109,7 +123,9 @@ class SubmissionExporter(NotebookExporter):
         if not self.parent._sanitizing:
             return super().from_filename(filename, resources=resources, **kw)
         template = read_template(_template(self.parent.coursedir, resources["nbgrader"]))
-        rebuilt = rebuild(template, read(Path(filename)))
+        upload = take(Path(filename))
+        self.parent.submitted = upload  # what is graded next
+        rebuilt = rebuild(template, upload.submission())
         folder, name = os.path.split(filename)
         resources["metadata"] = {"name": os.path.splitext(name)[0], "path": folder}
         return self.from_notebook_node(rebuilt.notebook, resources=resources, **kw)
@@ -122,17 +138,22 @@ class RunInSandbox(Execute):
         config=True
     )
     total_seconds = Float(
-        Limits.total_seconds, help="Seconds that all cells of a submission may take."
+        Limits.total_seconds, help="Seconds that all graded cells of a submission may take."
+    ).tag(config=True)
+    own_seconds = Float(
+        Limits.own_seconds, help="Seconds that all cells that a student added may take."
     ).tag(config=True)
 
     @property
     def limits(self) -> Limits:
         """What one submission may use."""
-        return Limits(cell_seconds=self.cell_seconds, total_seconds=self.total_seconds)
+        return Limits(self.cell_seconds, self.total_seconds, own_seconds=self.own_seconds)
 
     def preprocess(self, nb, resources, *args, **kw):
         """Fill in a lesson of this course; execute anything else in a kernel."""
-        result = grade(self.parent.parent.coursedir, resources["nbgrader"], self.limits)
+        converter = self.parent.parent
+        upload = getattr(converter, "submitted", None)
+        result = grade(converter.coursedir, resources["nbgrader"], self.limits, upload)
         if result is None:
             return super().preprocess(nb, resources, *args, **kw)
         resources["autograder"] = result
@@ -193,7 +214,9 @@ def _template(coursedir: CourseDirectory, names: dict) -> Path:
     return path
 
 
-def grade(coursedir: CourseDirectory, names: dict, limits: Limits) -> SubmissionResult | None:
+def grade(
+    coursedir: CourseDirectory, names: dict, limits: Limits, upload: Upload | None = None
+) -> SubmissionResult | None:
     """Return the engine's result for a submission, or None for a notebook without our checks.
 
     A result that is kept for the same submission is taken as it is, so that all ways to grade
@@ -208,7 +231,7 @@ def grade(coursedir: CourseDirectory, names: dict, limits: Limits) -> Submission
     grader = _grader(course, path, changed, assignment, course.secret(), limits)
     folder = coursedir.format_path(coursedir.submitted_directory, student, assignment)
     submitted = Path(folder) / f"{notebook}.ipynb"
-    return grader.grade(submitted, student, course.store(assignment), accept="all")
+    return grader.grade(upload or submitted, student, course.store(assignment), accept="all")
 
 
 @lru_cache(maxsize=4)

@@ -10,11 +10,11 @@ submission is not executed again.
 
 from __future__ import annotations
 
-import builtins
 import hashlib
 import importlib.metadata
 import json
 import platform
+import re
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +26,7 @@ from nbformat import NotebookNode
 
 from autograder import exercises, expectations
 from autograder.checking.diagnose import judge_exercise
+from autograder.checking.ladder import reading
 from autograder.checking.observe import Fault, Seen
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
@@ -37,18 +38,18 @@ from autograder.sandbox.inside import isolation
 from autograder.sandbox.inside.isolation import Layers
 from autograder.sandbox.process import Fresh, Infrastructure, Limits, Outcome
 from autograder.sandbox.zygote import Zygote
-from autograder.submissions.code import OWN_PACKAGES, Code, lock
-from autograder.submissions.submission import (
-    Rebuilt,
-    Step,
-    clean_text,
-    parse,
-    rebuild,
-    role,
-)
-from autograder.submissions.uploads import digest_of, read_submission
+from autograder.submissions.code import OWN_PACKAGES, WRITTEN, Code, bindings, lock, title
+from autograder.submissions.notebook import Step, clean_text, parse
+from autograder.submissions.rebuild import Rebuilt, rebuild, role
+from autograder.submissions.uploads import Upload, take
 
 ATTEMPTS = 3  # to execute a submission, when the sandbox itself fails
+MAX_ERROR = 200  # characters
+MAX_ERRORS = 3  # that one sentence tells
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_PLACE = re.compile(
+    r"^(?:Cell In ?\[\d+\], line (\d+)|File (?:[^\n:]*/)?([\w.]+\.py:\d+))", re.MULTILINE
+)
 
 
 LIBRARIES = ("numpy", "torch", "ipython", "nbformat")
@@ -130,11 +131,16 @@ class Grader:
         return _digest(self.basis, *steps, *rebuilt.problems)
 
     def grade(
-        self, path: Path, student: str, store: Store | None = None, accept: str = "complete"
+        self,
+        what: Path | Upload,
+        student: str,
+        store: Store | None = None,
+        accept: str = "complete",
     ) -> SubmissionResult:
-        """Grade the file at `path`; any file gives a result.
+        """Grade a submitted file; any file gives a result.
 
         Args:
+            what: its path, or what was read there.
             store: where results are kept; a kept result with the same key is returned as it is.
             accept: which kept results count: "complete" ones, "all", or "none".
 
@@ -142,19 +148,20 @@ class Grader:
             Infrastructure: when the sandbox itself fails again and again, or the grader comes to
                 a wrong mark for an answer that is known.
         """
-        result, _ = self.mark(path, student, store, accept)
+        result, _ = self.mark(what, student, store, accept)
         return result
 
     def mark(
-        self, path: Path, student: str, store: Store | None, accept: str
+        self, what: Path | Upload, student: str, store: Store | None, accept: str
     ) -> tuple[SubmissionResult, bool]:
         """Return what `grade` does, and whether the submission was executed for it."""
         kept = store.load(student) if store and accept != "none" else None
         kept = kept if kept and (kept.complete or accept == "all") else None
-        if kept and (kept.basis, kept.file) == (self.basis, digest_of(path)):
+        upload = what if isinstance(what, Upload) else take(what)
+        if kept and (kept.basis, kept.file) == (self.basis, upload.digest):
             self.log.write("kept", student=student, key=kept.key)
             return kept, False
-        submission = read_submission(path)
+        submission = upload.submission()
         rebuilt = rebuild(self.template, submission)
         key = self.key(rebuilt)
         if kept and kept.key == key:
@@ -232,6 +239,7 @@ class Grader:
         reports, unjudged, problems = [], [], [*_stops(code.steps, outcome), *code.notes()]
         for check_id, exercise in self.exercises.items():
             names = code.shortcuts(exercise)
+            problems += code.undefined(exercise)
             if names:
                 problems.append(f"{exercise.id}: the submitted code uses {', '.join(names)}.")
                 fault = Fault(f"uses {', '.join(names)}, which is not allowed here")
@@ -241,7 +249,10 @@ class Grader:
                 seen = _all(exercise, fault) | outcome.seen.get(exercise.id, {})
             try:
                 with lock:
-                    reports.append(judge_exercise(exercise, seen, self.provider))
+                    report = judge_exercise(exercise, seen, self.provider)
+                    where = reading(exercise, self.provider.tags(exercise))
+                left = report.score < report.points
+                reports.append(replace(report, reading=where if left else ""))
             except Exception as error:
                 unjudged.append(exercise.id)
                 problems.append(
@@ -296,17 +307,17 @@ def _why_unseen(exercise, check_id, code, outcome) -> str:
         return outcome.failed[exercise.id].kind
     if not outcome.outputs and not outcome.stopped:
         return "nothing was submitted that could be executed"
-    for step in code.steps:
-        if step.cell_id in outcome.stopped and step.grade_id.startswith(f"{exercise.grade_id}-"):
+    own = code.answering(exercise)
+    for step in own:
+        if step.cell_id in outcome.stopped:
             return outcome.stopped[step.cell_id].kind
-    own = next((s for s in code.steps if s.grade_id == f"{exercise.grade_id}-solution"), None)
-    if own and own.cell_id in code.unread:
-        return code.unread[own.cell_id]
-    failed = _error(outcome.outputs.get(own.cell_id, ())) if own else ""
-    if failed:
-        return f"{function} is not defined: its cell ended with {failed}"
+        if step.cell_id in code.unread:
+            return code.unread[step.cell_id]
+    for step in own:
+        if failed := error_of(outcome.outputs.get(step.cell_id, ())):
+            return f"{function} is not defined: its cell ended with {failed}"
     check = next((s for s in code.steps if s.grade_id == check_id), None)
-    failed = _error(outcome.outputs.get(check.cell_id, ())) if check else ""
+    failed = error_of(outcome.outputs.get(check.cell_id, ())) if check else ""
     if failed:
         return f"could not be checked: the check ended with {failed}"
     if outcome.aborted:
@@ -314,21 +325,42 @@ def _why_unseen(exercise, check_id, code, outcome) -> str:
     return "no result came back from this check"
 
 
-def _error(outputs: Iterable[Mapping]) -> str:
-    """Name the error that ended a cell, in words that Python has: a name of one's own says all."""
-    names = [output["ename"] for output in outputs if output["output_type"] == "error"]
-    if not names:
+def error_of(outputs: Iterable[Mapping]) -> str:
+    """Say which error ended a cell, and where.
+
+    It comes from the process that has no seeds, so that it may say all.
+
+    >>> error_of([{"output_type": "error", "ename": "KeyError", "evalue": "a", "traceback": []}])
+    'KeyError: a'
+    """
+    error = next((output for output in outputs if output["output_type"] == "error"), None)
+    if error is None:
         return ""
-    return names[0] if isinstance(getattr(builtins, names[0], None), type) else "an error"
+    text = " ".join(f"{error['ename']}: {error['evalue']}".split())[:MAX_ERROR]
+    trace = _COLOUR.sub("", "\n".join(error["traceback"]))
+    places = [file or f"line {line}" for line, file in _PLACE.findall(trace)]
+    return f"{text} ({places[-1]})" if places else text
 
 
 def _stops(steps: Iterable[Step], outcome: Outcome) -> Iterator[str]:
     """What the instructor should know about cells that did not come to their end."""
-    names = {step.cell_id: step.grade_id or "that the student added" for step in steps}
+    names = {step.cell_id: title(step) for step in steps}
     for cell_id, fault in outcome.stopped.items():
-        yield f"The cell {names.get(cell_id, cell_id)} was {fault.kind}."
+        rest = "; only what it defines was executed" if cell_id in outcome.cut else ""
+        yield f"The cell {names.get(cell_id, cell_id)} was {fault.kind}{rest}."
+    also = outcome.cut - set(outcome.stopped)
+    if also:
+        yield f"Of {len(also)} more cells only what they define was executed, to reach the rest."
     if outcome.aborted:
-        yield "A second cell had to be stopped, so what came after it was not executed."
+        yield "What came after the last of these was not executed."
+    written = [step for step in steps if step.role in WRITTEN and bindings(step.source)]
+    ended = [error_of(outcome.outputs.get(step.cell_id, ())) for step in written]
+    errors = list(dict.fromkeys(filter(None, ended)))
+    if errors:
+        more = f", and {len(errors) - MAX_ERRORS} more" if len(errors) > MAX_ERRORS else ""
+        yield f"Cells that define something ended with {'; '.join(errors[:MAX_ERRORS])}{more}."
+        if any(error.startswith("ModuleNotFoundError") for error in errors):
+            yield "A module of one's own has to be handed in beside the notebook."
 
 
 # ---------------------------------------------------------------------------------- digests

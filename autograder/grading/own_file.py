@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from autograder import exercises, expectations
@@ -14,16 +15,14 @@ from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
 from autograder.grading.grader import _all, _stops, _why_unseen, sandboxes
 from autograder.sandbox import process
-from autograder.sandbox.process import Limits
-from autograder.submissions.code import Code
-from autograder.submissions.submission import (
-    MAX_FILE,
-    Step,
-    Unreadable,
-    definitions,
-    read,
-    read_regular,
-)
+from autograder.sandbox.process import Limits, Outcome
+from autograder.submissions.code import Code, bindings
+from autograder.submissions.notebook import MAX_FILE, Step, Unreadable, read, read_regular
+from autograder.submissions.uploads import look_beside, modules_of
+
+FILE = "file "  # how the ids of steps that are a whole file start
+NEAR = 0.85  # how alike two names are, of which one is taken for a slip of the other
+_LINE = re.compile(r"line (\d+)")
 
 
 def check_file(path: Path, limits: Limits | None = None) -> tuple[list[Report], list[str]]:
@@ -35,7 +34,17 @@ def check_file(path: Path, limits: Limits | None = None) -> tuple[list[Report], 
 
     Raises `Unreadable` when the file is neither.
     """
-    steps, checked, problems = _plan_of_file(path)
+    return check_files([path], limits)
+
+
+def check_files(
+    paths: Sequence[Path], limits: Limits | None = None
+) -> tuple[list[Report], list[str]]:
+    """Do what `check_file` does for Python files that belong together, such as a whole folder's.
+
+    They are executed one after the other, in this order, as if they were one file.
+    """
+    steps, checked, problems = _plan(paths)
     code = Code(steps)
     with sandboxes() as places:
         outcome = process.execute(
@@ -47,39 +56,62 @@ def check_file(path: Path, limits: Limits | None = None) -> tuple[list[Report], 
         fault = Fault(_why_unseen(exercise, check_id, code, outcome))
         seen = _all(exercise, fault) | outcome.seen.get(exercise.id, {})
         reports.append(judge_exercise(exercise, seen, provider))
-    return reports, [*problems, *_stops(steps, outcome), *code.notes()]
+    return reports, [*problems, *_raised(steps, outcome), *_stops(steps, outcome), *code.notes()]
 
 
-def _syntax_error(source: str) -> tuple[str, ...]:
+def _syntax_error(source: str, name: str) -> tuple[str, ...]:
     try:
         compile(source, "the file", "exec", ast.PyCF_ONLY_AST)
     except SyntaxError as error:
-        return (f"SyntaxError in line {error.lineno}: {error.msg}.",)
+        return (f"{name}: SyntaxError in line {error.lineno}: {error.msg}.",)
     except (ValueError, RecursionError, MemoryError):
-        return ("It cannot be parsed.",)
+        return (f"{name}: it cannot be parsed.",)
     return ()
 
 
-def _plan_of_file(path: Path):
+def _raised(steps: Iterable[Step], outcome: Outcome) -> Iterator[str]:
+    """Say what stopped a file on its way: type, message and line."""
+    for step in steps:
+        for output in outcome.outputs.get(step.cell_id, ()):
+            if step.cell_id.startswith(FILE) and output["output_type"] == "error":
+                lines = _LINE.findall("\n".join(output["traceback"]))
+                where = f" (line {lines[0]})" if lines else ""
+                name = step.cell_id.removeprefix(FILE)
+                if output["ename"] == "SyntaxError":
+                    continue  # said before anything ran
+                yield f"{name}: {output['ename']}: {output['evalue']}{where}"
+
+
+def _plan(paths: Sequence[Path]):
+    """Return the cells to execute, the exercises to check, and what is odd about the files."""
     known = {f"{exercise.grade_id}-check": exercise for exercise in exercises.all_exercises()}
-    if path.suffix == ".py":
-        source = read_regular(path, MAX_FILE).decode("utf-8-sig", "replace")
-        cells, problems = [Step("file", "added", source)], _syntax_error(source)
-    else:
-        submission = read(path)
-        if not submission.cells:
-            raise Unreadable(*submission.problems)
-        problems = submission.problems
-        code = [cell for cell in submission.cells if cell.kind == "code" and not cell.shown]
-        cells = [
-            Step(f"cell-{i}", "check" if c.grade_id in known else "added", c.source, c.grade_id)
-            for i, c in enumerate(code)
-        ]
+    cells: list[Step] = []
+    problems: list[str] = []
+    for path in paths:
+        steps, odd = _cells_of(path, known)
+        cells, problems = [*cells, *steps], [*problems, *odd]
     checked = {step.grade_id: known[step.grade_id] for step in cells if step.role == "check"}
     if not checked:
         checked = {key: e for key, e in known.items() if _defines(cells, e)}
         cells += [Step(key, "check", _call(e), key) for key, e in checked.items()]
-    return cells, checked, problems
+    return cells, checked, [*problems, *_mistyped(cells, known.values())]
+
+
+def _cells_of(path: Path, known) -> tuple[list[Step], Sequence[str]]:
+    if path.suffix == ".py":
+        source = read_regular(path, MAX_FILE).decode("utf-8-sig", "replace")
+        return [Step(f"{FILE}{path.name}", "added", source)], _syntax_error(source, path.name)
+    submission = read(path)
+    if not submission.cells:
+        raise Unreadable(*submission.problems)
+    code = [cell for cell in submission.cells if cell.kind == "code" and not cell.shown]
+    modules, odd = modules_of(path.parent, look_beside(path.parent, own=0).files, own=1)
+    cells = [Step(name, "module", text) for name, text in modules]
+    cells += [
+        Step(f"cell-{i}", "check" if c.grade_id in known else "added", c.source, c.grade_id)
+        for i, c in enumerate(code)
+    ]
+    return cells, (*submission.problems, *odd)
 
 
 def _defines(steps: Iterable[Step], exercise: Exercise) -> bool:
@@ -87,7 +119,17 @@ def _defines(steps: Iterable[Step], exercise: Exercise) -> bool:
     source = "\n".join(step.source for step in steps)
     speaks_torch = re.search(r"^\s*(?:import|from) torch\b", source, re.MULTILINE) is not None
     wanted = "torch" if speaks_torch else "numpy"
-    return exercise.framework == wanted and set(exercise.functions) <= set(definitions(source))
+    return exercise.framework == wanted and set(exercise.functions) <= set(bindings(source))
+
+
+def _mistyped(steps: Iterable[Step], known: Iterable[Exercise]) -> Iterator[str]:
+    """Suggest the name of an exercise for a function that has nearly that name."""
+    defined = dict.fromkeys(name for step in steps for name in bindings(step.source))
+    wanted = {name for exercise in known for name in exercise.functions}
+    missing = sorted(wanted - defined.keys())
+    for name in defined.keys() - wanted:
+        for near in difflib.get_close_matches(name, missing, n=1, cutoff=NEAR):
+            yield f"{name} is not the name of an exercise: did you mean {near}?"
 
 
 def _call(exercise: Exercise) -> str:

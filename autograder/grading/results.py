@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -10,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from autograder.checking.report import Report
+
+MAX_NAME = 250  # bytes of a student's name in the name of a file
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,7 @@ class Store:
 
     def load(self, student: str) -> SubmissionResult | None:
         """Return the kept result of a student, or None when there is none that can be read."""
-        try:
-            return SubmissionResult.from_dict(json.loads(self._path(student).read_text("utf-8")))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return None
+        return _load(self._path(student))
 
     def save(self, result: SubmissionResult) -> None:
         """Keep a result: the file is either the old one or the new one, never half of one."""
@@ -99,11 +99,21 @@ class Store:
 
     def all(self) -> list[SubmissionResult]:
         """Return every kept result, by student."""
-        names = sorted(path.name.removesuffix(".json") for path in self.folder.glob("*.json"))
-        return [result for result in map(self.load, names) if result is not None]
+        loaded = map(_load, sorted(self.folder.glob("*.json")))
+        return [result for result in loaded if result is not None]
 
     def _path(self, student: str) -> Path:
+        name = os.fsencode(student)
+        if len(name) > MAX_NAME:  # a folder's name may be as long as a file's, without the ending
+            student = hashlib.sha256(name).hexdigest()
         return self.folder / f"{student}.json"
+
+
+def _load(path: Path) -> SubmissionResult | None:
+    try:
+        return SubmissionResult.from_dict(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -33,7 +33,7 @@ come from the grade id, else from the text, so that a rebuild gives the same byt
 import ast
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -336,6 +336,7 @@ class _Expansion:
             raise block.error(str(error)) from None
         solution = {"grade_id": f"{exercise.grade_id}-solution", "solution": True}
         self._append(block, texts, solution, role="solution")
+        self._look(block, exercise)
         arguments = [f'"{exercise.id}"', *exercise.functions]
         check = {
             "grade_id": f"{exercise.grade_id}-check",
@@ -345,7 +346,14 @@ class _Expansion:
         }
         self._append(block, call("check", arguments), check, role="check")
         self.exercises.append(exercise)
-        self.bound[exercise.functions[-1]] = exercise
+
+    def _look(self, block, exercise):
+        """Add the cell that uses what was just written, and says what to see in the output."""
+        self.bound[exercise.function] = exercise
+        if exercise.look:
+            cell = replace(block, role="experiment", source=exercise.look.rstrip())
+            self._require_imported(block, "needs")
+            self._append(cell, _guarded(cell, [exercise.function]))
 
     def _find(self, block):
         """Return the exercise of a block, once what it builds on is known to stand above it."""

@@ -1,6 +1,7 @@
 """Where a student's code runs: one process per submission, asked one thing at a time.
 
     outside (this module)                      inside (child.py, the student's code)
+    {"do": "module", "name": …, …}       ──▶   keeps a file to import      ──▶  {"outputs": …}
     {"do": "run", "source": …}           ──▶   executes a cell             ──▶  {"outputs": …}
     {"do": "check", "exercise": …, …}    ──▶   executes a check cell, which keeps the functions
     {"do": "observe", "check": …, "seed": …} ▶ runs one scenario on them   ──▶  {"arrays": files}
@@ -23,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -33,7 +34,8 @@ import numpy as np
 from autograder.checking.observe import Fault, Seen, known_kind
 from autograder.checking.spec import Check, Exercise
 from autograder.exercises import check_names
-from autograder.submissions.submission import (
+from autograder.submissions.code import only_definitions
+from autograder.submissions.notebook import (
     Step,
     Unreadable,
     clean_outputs,
@@ -45,6 +47,8 @@ MAX_REPLY = 8_000_000  # bytes of one answer of the child
 MAX_ARRAYS = 200  # of one scenario
 MAX_ARRAY = 9_000_000  # bytes of one observed array
 MAX_FAULT = 2_000  # characters
+MAX_STOPS = 3  # cells that may have to be stopped before the rest is given up
+OWN = ("module", "added")  # roles of what students add to a lesson
 KILLED = signal.SIGKILL.name
 _HEADER = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '(?P<dtype>[<>|](?:f[248]|[iu][1248]|b1))', "
@@ -57,13 +61,22 @@ MALFORMED = "what came back was not as agreed"
 
 @dataclass(frozen=True)
 class Limits:
-    """What one submission may use: seconds of wall time, bytes of memory and of one file."""
+    """What one submission may use: seconds of wall time, bytes of memory and of one file.
+
+    The cells that students add have their own time, so that they take none from what is graded.
+    """
 
     cell_seconds: float = 5.0
-    total_seconds: float = 30.0
+    total_seconds: float = 40.0  # of all graded cells
+    own_seconds: float = 20.0  # of all cells that the student added
     start_seconds: float = 120.0
     memory: int = 4 * 2**30
     file: int = 64 * 2**20
+
+    @property
+    def all_seconds(self) -> float:
+        """What all cells together may take."""
+        return self.total_seconds + self.own_seconds
 
 
 @dataclass
@@ -73,6 +86,7 @@ class Outcome:
     seen: dict[str, dict[str, Seen]] = field(default_factory=dict)  # exercise id, check name
     outputs: dict[str, list[dict]] = field(default_factory=dict)  # cell id
     stopped: dict[str, Fault] = field(default_factory=dict)  # cell id: why it did not end
+    cut: set[str] = field(default_factory=set)  # ids of cells of which only definitions were run
     failed: dict[str, Fault] = field(default_factory=dict)  # exercise id: why it was not observed
     aborted: Fault | None = None  # why the rest was not executed either
     seconds: float = 0.0
@@ -108,9 +122,12 @@ def execute(
     So what feedback shows comes from a process that is never given a seed, and from the one that
     is come observations only.
 
-    A cell that overruns its time or ends the process is left out in one second try; of a check
-    cell, that is the exercise and what else calls its function. If it happens again, nothing
-    after that cell is executed. A process that was killed is once taken for an accident.
+    A cell that overruns its time or ends the process is stopped, and everything is executed again
+    with no more of it than what it defines; if that has to be stopped too, without it. Of a check
+    cell, it is the exercise and what else calls its function. After more than three stops of
+    graded cells, or when their time is used up, what was not reached is not executed; cells that
+    the student added are all cut short instead. A process that was killed is once taken for an
+    accident.
 
     Args:
         exercises: by grade id of their check cell.
@@ -118,7 +135,7 @@ def execute(
 
     Raises `Infrastructure` when a sandbox fails.
     """
-    run = _Run(steps, exercises, seed_of, lambda: sandboxes.process(limits))
+    run = _Run(steps, exercises, seed_of, limits, sandboxes)
     start = time.monotonic()
     for observing in (False, True):
         while not run.comes_to_end(observing):
@@ -130,50 +147,87 @@ def execute(
 class _Run:
     """The steps of one submission, executed from the first on, without what stopped them before."""
 
-    def __init__(self, steps, exercises, seed_of, process):
+    def __init__(self, steps, exercises, seed_of, limits, sandboxes):
         self.steps, self.exercises, self.seed_of = steps, exercises, seed_of
-        self.process, self.outcome = process, Outcome()
+        self.limits, self.sandboxes, self.outcome = limits, sandboxes, Outcome()
         self.killed = ""  # id of a cell during which the process was killed
         self.last = ""  # id of the cell after which nothing is executed
+        self.stops = self.own_stops = 0
+        self.left_out: set[str] = set()  # ids of cells
         self.stuck: set[tuple[str, str]] = set()  # framework, function
 
     def comes_to_end(self, observing: bool) -> bool:
-        """Execute everything in one child; False when a cell has to be left out and all repeated.
+        """Execute everything in one child; False when something has to be stopped and all repeated.
 
         Args:
             observing: whether scenarios run; if so, outputs are not kept.
         """
-        with self.process() as child:
+        taken: dict[str, float] = {}  # seconds of own cells
+        with self.sandboxes.process(self.limits) as child:
             for step in self.steps:
                 if step.cell_id == self.last:
                     return True
-                if step.cell_id in self.outcome.stopped:
+                if step.cell_id in self.left_out:
                     continue
                 exercise = self.exercises.get(step.grade_id) if step.role == "check" else None
+                start = time.monotonic()
                 try:
                     if observing and exercise is not None:
                         self._observe(child, step, exercise)
-                    elif observing:
-                        child.ask(_request(step, exercise))
                     else:
-                        reply = child.ask(_request(step, exercise))
-                        outputs = clean_outputs(reply.get("outputs"))
-                        self.outcome.outputs[step.cell_id] = outputs
+                        reply = child.ask(self._request(step, exercise), own=step.role in OWN)
+                        if not observing:
+                            outputs = clean_outputs(reply.get("outputs"))
+                            self.outcome.outputs[step.cell_id] = outputs
                 except Stopped as stop:
                     if stop.fault.text == KILLED and not self.killed:
                         self.killed = step.cell_id
                         return False
-                    self._note(step, exercise, stop.fault)
+                    self.outcome.stopped[step.cell_id] = stop.fault
+                    if step.role in OWN:
+                        self._stop_own(step.cell_id, child.is_used_up(own=True), taken)
+                    else:
+                        self._stop_graded(step, exercise, stop.fault, child.is_used_up(own=False))
                     return self.outcome.aborted is not None
+                if step.role in OWN:
+                    taken[step.cell_id] = time.monotonic() - start
         return True
 
-    def _note(self, step: Step, exercise: Exercise | None, fault: Fault) -> None:
-        if self.outcome.stopped:
-            self.outcome.aborted, self.last = fault, step.cell_id
-        self.outcome.stopped[step.cell_id] = fault
-        if exercise is not None:
+    def _stop_own(self, cell_id: str, is_used_up: bool, taken: dict[str, float]) -> None:
+        """Cut short what the student added, so that what is graded is reached."""
+        self.own_stops += 1
+        if self.own_stops > MAX_STOPS:
+            self._cut(step.cell_id for step in self.steps if step.role in OWN)
+        elif is_used_up:
+            self._cut([cell_id, *_slowest(taken, self.limits.own_seconds / 2)])
+        else:
+            self._cut([cell_id])
+
+    def _stop_graded(
+        self, step: Step, exercise: Exercise | None, fault: Fault, is_used_up: bool
+    ) -> None:
+        self.stops += 1
+        if exercise is None:
+            self._cut([step.cell_id])
+        else:
             self.outcome.failed[exercise.id] = fault
             self.stuck.add((exercise.framework, exercise.function))
+            self.left_out.add(step.cell_id)
+        if self.stops > MAX_STOPS or is_used_up:
+            self.outcome.aborted, self.last = fault, step.cell_id
+
+    def _cut(self, cells: Iterable[str]) -> None:
+        """Execute only what cells define, or nothing where that was too much."""
+        for cell_id in cells:
+            (self.left_out if cell_id in self.outcome.cut else self.outcome.cut).add(cell_id)
+
+    def _request(self, step: Step, exercise: Exercise | None) -> dict[str, str]:
+        if step.role == "module":
+            return {"do": "module", "name": step.cell_id, "source": step.source}
+        if exercise is not None:
+            return {"do": "check", "source": step.source, "exercise": exercise.id}
+        is_cut = step.cell_id in self.outcome.cut
+        return {"do": "run", "source": only_definitions(step.source) if is_cut else step.source}
 
     def _observe(self, child: Process, step: Step, exercise: Exercise) -> None:
         for name in exercise.functions:
@@ -183,7 +237,7 @@ class _Run:
                 return
         seen = self.outcome.seen.setdefault(exercise.id, {})
         waiting = [check for check in exercise.checks if check.name not in seen]
-        if not waiting or child.ask(_request(step, exercise)).get("kept") is not True:
+        if not waiting or child.ask(self._request(step, exercise)).get("kept") is not True:
             return
         for check in waiting:
             request = {"check": check.name, "seed": self.seed_of(exercise, check)}
@@ -191,10 +245,14 @@ class _Run:
             seen[check.name] = _seen(reply, child.read_arrays)
 
 
-def _request(step: Step, exercise: Exercise | None) -> dict[str, str]:
-    if exercise is None:
-        return {"do": "run", "source": step.source}
-    return {"do": "check", "source": step.source, "exercise": exercise.id}
+def _slowest(taken: Mapping[str, float], allowed: float) -> Iterator[str]:
+    """The cells without which the others take no longer than is allowed."""
+    total = sum(taken.values())
+    for cell_id in sorted(taken, key=taken.__getitem__, reverse=True):
+        if total <= allowed:
+            return
+        total -= taken[cell_id]
+        yield cell_id
 
 
 def _seen(reply: dict, read_arrays: Callable[[], Sequence[bytes]]) -> Seen:
@@ -270,7 +328,8 @@ class Process:
 
     def __init__(self, limits: Limits):
         self.limits = limits
-        self.left = limits.total_seconds
+        self.left = limits.total_seconds  # for what is graded
+        self.left_own = limits.own_seconds
 
     def __enter__(self) -> Process:
         self.box = Path(tempfile.mkdtemp(prefix="autograder-"))
@@ -295,7 +354,7 @@ class Process:
         limits = {
             "memory": self.limits.memory,
             "file": self.limits.file,
-            "seconds": int(self.limits.total_seconds + self.limits.start_seconds),
+            "seconds": int(self.limits.all_seconds + self.limits.start_seconds),
         }
         # Without -P, files that appear in the child's folder could stand in for libraries.
         command = [sys.executable, "-P", "-s", "-m", "autograder.sandbox.inside.child"]
@@ -331,20 +390,31 @@ class Process:
             contents.append(read_regular(path, MAX_ARRAY))
         return contents
 
-    def ask(self, request: dict) -> dict:
-        """Send one request and return the answer; raises `Stopped` when none comes in time."""
+    def ask(self, request: dict, own: bool = False) -> dict:
+        """Send one request and return the answer; raises `Stopped` when none comes in time.
+
+        Args:
+            own: whether it takes from the time of the cells that the student added.
+        """
         start = time.monotonic()
-        deadline = start + min(self.limits.cell_seconds, self.left)
+        deadline = start + min(self.limits.cell_seconds, self.left_own if own else self.left)
         try:
             self._wait(deadline)
             self.connection.sendall(json.dumps(request).encode() + b"\n")
             return self._read(deadline)
         except TimeoutError:
-            raise Stopped(self._too_slow()) from None
+            raise Stopped(self._too_slow(own, time.monotonic() - start)) from None
         except OSError:
             raise Stopped(self._ended()) from None
         finally:
-            self.left -= time.monotonic() - start
+            if own:
+                self.left_own -= time.monotonic() - start
+            else:
+                self.left -= time.monotonic() - start
+
+    def is_used_up(self, own: bool) -> bool:
+        """Whether no time is left for cells of a kind."""
+        return (self.left_own if own else self.left) <= 0
 
     def _wait(self, deadline: float) -> None:
         remaining = deadline - time.monotonic()
@@ -370,11 +440,14 @@ class Process:
             raise Stopped(Fault("stopped: its answer was not as agreed"))
         return answer
 
-    def _too_slow(self) -> Fault:
-        cell, total = self.limits.cell_seconds, self.limits.total_seconds
-        if self.left <= cell:
-            return Fault(f"stopped: all cells together took longer than {total:g} seconds")
-        return Fault(f"stopped: it took longer than {cell:g} seconds (an endless loop?)")
+    def _too_slow(self, own: bool, seconds: float) -> Fault:
+        if seconds >= self.limits.cell_seconds:
+            most = self.limits.cell_seconds
+            return Fault(f"stopped: it took longer than {most:g} seconds (an endless loop?)")
+        kind, most = (
+            ("added", self.limits.own_seconds) if own else ("graded", self.limits.total_seconds)
+        )
+        return Fault(f"stopped: all {kind} cells together took longer than {most:g} seconds")
 
     def _ended(self) -> Fault:
         with contextlib.suppress(subprocess.TimeoutExpired):

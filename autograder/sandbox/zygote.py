@@ -296,7 +296,7 @@ class Process(process.Process):
 
     def _start(self) -> None:
         zygote, limits = self._zygote, self.limits
-        seconds = int(limits.total_seconds) + 5
+        seconds = int(limits.all_seconds) + 5
         with zygote._lock:
             zygote._running()
         self._folder = zygote._folder(self._slot)

@@ -7,26 +7,33 @@ cannot be read is named, so that it is not executed either.
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import threading
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from autograder.checking.spec import Exercise
-from autograder.submissions.submission import Step
+from autograder.submissions.notebook import Step
 
 OWN_PACKAGES = ("autograder", "cs231n_lib")
 MAX_READ = 400_000  # characters of all cells of one submission
 MAX_PARTS = 12  # of a dotted name, from its root
 MAX_NAMED = 10  # in one sentence
 MAX_NAME = 80  # characters
+IN_NOTEBOOKS = ("__name__", "__file__", "_", "__", "In", "Out", "display", "exit", "get_ipython")
 TOO_DEEP = "not executed: its expressions are nested too deeply to be looked through"
 TOO_LONG = f"not executed: more than {MAX_READ} characters of code were submitted"
-WRITTEN = ("solution", "added")  # roles of the student's own cells
-_MAGIC = re.compile(r"^([ \t]*)[%!?].*", re.MULTILINE)
+WRITTEN = ("module", "solution", "added")  # roles of what the student wrote
+# Lines that are IPython's: escapes, help, and names that are given what a command prints.
+_MAGIC = re.compile(r"^([ \t]*)(?:[%!?,;/](?:.*\\\n)*.*|[\w.]+\?{1,2}[ \t]*)$", re.MULTILINE)
+_ASSIGNED = re.compile(r"^([ \t]*[\w.,()][\w.,() \t]*=)[ \t]*[%!](?:.*\\\n)*.*$", re.MULTILINE)
+_DEFINITION = re.compile(r"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)", re.MULTILINE)
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 # CPython's parser, filters of warnings and redirected output each exist once in a process:
 # whoever parses a student's code or runs a reference quietly holds this.
@@ -44,8 +51,9 @@ def parsed(source: str) -> ast.Module:
         TooDeep: when the parser cannot go as deep as the code does.
     """
     tree = _parsed(source)
-    if tree is None and _MAGIC.search(source):
-        tree = _parsed(_MAGIC.sub(r"\1pass", source))
+    if tree is None:
+        python = _ASSIGNED.sub(r"\1 None", _MAGIC.sub(r"\1pass", source))
+        tree = _parsed(python) if python != source else None
     return tree or ast.Module(body=[], type_ignores=[])
 
 
@@ -62,6 +70,135 @@ def _parsed(source: str) -> ast.Module | None:
             except SystemError:  # other threads may parse code of the course's own
                 continue
     raise TooDeep
+
+
+# ------------------------------------------------------------------------ what a cell defines
+
+
+def definitions(source: str) -> tuple[str, ...]:
+    """The names of the functions and classes that a cell of the course defines.
+
+    >>> definitions("def f(x):\\n    def g(): pass\\nclass A: pass")
+    ('f', 'A')
+    """
+    return tuple(node.name for node in parsed(source).body if isinstance(node, Definition))
+
+
+def bindings(source: str) -> dict[str, bool]:
+    """The names that a cell gives a value at its outermost level, and whether it is written.
+
+    A function is not written when all it does is to raise NotImplementedError, or nothing.
+
+    >>> bindings("def f(x):\\n    pass\\nif True:\\n    g = lambda x: x")
+    {'f': False, 'g': True}
+    """
+    try:
+        body = parsed(source).body
+    except TooDeep:
+        body = []
+    if not body:  # what Python cannot read may still be meant as an answer
+        return dict.fromkeys(_DEFINITION.findall(source), True)
+    found: dict[str, bool] = {}
+    for node in _statements(body):
+        found |= dict.fromkeys(_bound(node), not is_stub(node))
+    return found
+
+
+def is_stub(node: ast.AST) -> bool:
+    """Whether a definition does nothing but to raise NotImplementedError, or nothing at all."""
+    if isinstance(node, ast.ClassDef):
+        methods = [part for part in node.body if isinstance(part, Definition)]
+        return bool(methods) and all(map(is_stub, methods))
+    return isinstance(node, Definition) and all(map(_does_nothing, node.body))
+
+
+def _does_nothing(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Raise):
+        raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        return isinstance(raised, ast.Name) and raised.id == "NotImplementedError"
+    return isinstance(node, ast.Pass) or (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    )
+
+
+def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements of the outermost level, those under `if`, `try`, `with` and loops among them."""
+    for node in body:
+        yield node
+        if not isinstance(node, Definition):
+            for part in ("body", "orelse", "finalbody"):
+                yield from _statements(getattr(node, part, ()))
+            for part in ("handlers", "cases"):
+                for branch in getattr(node, part, ()):
+                    yield from _statements(branch.body)
+
+
+def _bound(node: ast.stmt) -> Iterator[str]:
+    """The names that one statement binds, without the statements in it."""
+    if isinstance(node, Definition):
+        yield node.name
+    elif isinstance(node, ast.Import):
+        yield from (alias.asname or alias.name.split(".")[0] for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield from (alias.asname or alias.name for alias in node.names)
+    else:
+        inner = (ast.stmt, ast.Lambda, ast.comprehension)
+        waiting = list(ast.iter_child_nodes(node))
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+                yield part.id
+            if not isinstance(part, inner):
+                waiting += ast.iter_child_nodes(part)
+
+
+def only_definitions(source: str, known: Iterable[str] = ()) -> str:
+    """What of a cell is executed where not all of it is: what other cells may build on.
+
+    These are its imports, functions, classes, and names for constants; also under `if`, `try`
+    and `with`. What binds a name in `known` is left out.
+
+    >>> only_definitions("import math\\nprint(math.pi)\\nN = 3\\ndef f(): return N")
+    'import math\\nN = 3\\n\\ndef f():\\n    return N'
+    """
+    try:
+        kept = list(_defining(parsed(source).body, frozenset(known)))
+        return ast.unparse(ast.Module(body=kept, type_ignores=[]))
+    except (TooDeep, RecursionError):
+        return ""
+
+
+def _defining(body: Iterable[ast.stmt], known: frozenset[str]) -> Iterator[ast.stmt]:
+    for node in body:
+        if isinstance(node, ast.If):
+            node.body = list(_defining(node.body, known)) or [ast.Pass()]
+            node.orelse = list(_defining(node.orelse, known))
+            if not any(isinstance(part, ast.Call) for part in ast.walk(node.test)):
+                yield node
+        elif isinstance(node, ast.Try):
+            for branch in (node, *node.handlers):
+                branch.body = list(_defining(branch.body, known)) or [ast.Pass()]
+            node.orelse, node.finalbody = [], []
+            if node.handlers:
+                yield node
+        elif isinstance(node, ast.With):
+            yield from _defining(node.body, known)
+        elif _defines_only(node) and not known.intersection(_bound(node)):
+            yield node
+
+
+def _defines_only(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+        return all(map(_is_constant, ast.walk(node.value)))
+    return isinstance(node, Definition | ast.Import | ast.ImportFrom)
+
+
+def _is_constant(node: ast.AST) -> bool:
+    kinds = (ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.UnaryOp, ast.BinOp)
+    return isinstance(node, (*kinds, ast.operator, ast.unaryop, ast.expr_context))
+
+
+# -------------------------------------------------------------------------- what a cell uses
 
 
 @dataclass(frozen=True)
@@ -96,8 +233,13 @@ def names_of(source: str) -> Names:
     >>> names_of("import numpy as np\\nnp.all = print").assigned
     ('np.all',)
     """
+    return names_in(parsed(source).body)
+
+
+def names_in(statements: Iterable[ast.stmt]) -> Names:
+    """Collect the dotted names of some statements."""
     imported, used, assigned = [], [], []
-    waiting: deque[Any] = deque([parsed(source)])
+    waiting: deque[Any] = deque(statements)
     while waiting:
         node = waiting.popleft()
         if isinstance(node, ast.Import):
@@ -114,6 +256,52 @@ def names_of(source: str) -> Names:
             assigned += [name for name, _ in map(_dotted, targets) if name]
         waiting += ast.iter_child_nodes(node)
     return Names(*(tuple(dict.fromkeys(part)) for part in (imported, used, assigned)))
+
+
+def unbound(source: str) -> set[str]:
+    """The names that the functions of a cell use without giving them a value anywhere.
+
+    >>> unbound("def f(x):\\n    y = x\\n    return helper(y)")
+    {'helper'}
+    """
+    used, given = set(), set()
+    waiting: deque[Any] = deque(parsed(source).body)
+    while waiting:
+        node = waiting.popleft()
+        if isinstance(node, ast.Name):
+            (used if isinstance(node.ctx, ast.Load) else given).add(node.id)
+        elif isinstance(node, ast.arg):
+            given.add(node.arg)
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
+            given.add(node.name)
+        elif isinstance(node, ast.stmt):
+            given.update(_bound(node))
+        waiting += ast.iter_child_nodes(node)
+    return used - given
+
+
+def parts_of(source: str, wanted: set[str]) -> list[ast.stmt]:
+    """The statements of a file that define some names, and those that these need in turn."""
+    waiting, kept = set(wanted), []
+    left = [
+        (node, {name for part in _statements([node]) for name in _bound(part)})
+        for node in parsed(source).body
+    ]
+    while found := [pair for pair in left if pair[1] & waiting]:
+        left = [pair for pair in left if pair not in found]
+        kept += [node for node, _ in found]
+        names = names_in(node for node, _ in found)
+        waiting = {use.partition(".")[0] for use in names.used}
+    return kept
+
+
+def module_name(path: str) -> str:
+    """How a file beside the notebook is imported.
+
+    >>> module_name("tools/__init__.py"), module_name("tools/norms.py")
+    ('tools', 'tools.norms')
+    """
+    return path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
 
 
 def _import(alias: ast.alias) -> tuple[str, str]:
@@ -136,6 +324,13 @@ def _dotted(node: ast.AST) -> tuple[str, ast.AST]:
     return ".".join([node.id, *parts[: -MAX_PARTS - 1 : -1]]), node
 
 
+def title(step: Step) -> str:
+    """What a step is called in a sentence that begins with "The cell"."""
+    if step.role == "module":
+        return f"of the file {step.cell_id}"
+    return step.grade_id or "that the student added"
+
+
 class Code:
     """The code cells of one submission, each read once."""
 
@@ -145,7 +340,7 @@ class Code:
         self._names: dict[str, Names] = {}  # by cell id
         left = MAX_READ
         for step in (s for s in steps if s.role in ("given", *WRITTEN)):
-            left -= len(step.source)
+            left -= len(step.source) if step.role != "module" else 0
             try:
                 if left < 0:
                     self.unread[step.cell_id] = TOO_LONG
@@ -153,6 +348,12 @@ class Code:
                     self._names[step.cell_id] = names_of(step.source)
             except TooDeep:
                 self.unread[step.cell_id] = TOO_DEEP
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        """The names that any executed cell defines, and those that a notebook has anyway."""
+        found = (name for step in self.readable for name in bindings(step.source))
+        return frozenset((*found, *dir(builtins), *IN_NOTEBOOKS))
 
     @property
     def readable(self) -> tuple[Step, ...]:
@@ -162,43 +363,85 @@ class Code:
     def shortcuts(self, exercise: Exercise) -> list[str]:
         """The forbidden names that the student's code for `exercise` uses.
 
-        In the exercise's own cell all of them count. Elsewhere only the course's own answers do:
-        to compare with the framework's built-in in a cell of one's own is good practice.
+        In the cells that answer it, and in what they import from files beside the notebook, all
+        of them count. Elsewhere only the course's own answers do: to compare with the
+        framework's built-in in a cell of one's own is good practice.
         """
         answers = [n for n in exercise.forbidden if n.split(".")[0] in OWN_PACKAGES]
         imports = [pair for names in self._names.values() for pair in names.imported]
-        own = self._of(f"{exercise.grade_id}-solution", "solution")
+        cells = [step.cell_id for step in self.answering(exercise)]
+        own = [self._names[cell_id] for cell_id in cells if cell_id in self._names]
+        own += self._imported(own, imports)
         used = [name for names in own for name in names.uses(exercise.forbidden, imports)]
-        used += [name for names in self._of("", "added") for name in names.uses(answers)]
+        others = (s for s in self.readable if s.role in ("module", "added"))
+        used += [n for step in others for n in self._names[step.cell_id].uses(answers)]
         return list(dict.fromkeys(used))
 
-    def _of(self, grade_id: str, role: str) -> Iterator[Names]:
-        for step in self.steps:
-            if (step.grade_id, step.role) == (grade_id, role) and step.cell_id in self._names:
-                yield self._names[step.cell_id]
+    def answering(self, exercise: Exercise) -> list[Step]:
+        """The student's cells that define the function of an exercise."""
+        grade_id = f"{exercise.grade_id}-solution"
+        return [
+            step
+            for step in self.steps
+            if grade_id in step.answers or (step.grade_id, step.role) == (grade_id, "solution")
+        ]
+
+    def undefined(self, exercise: Exercise) -> Iterator[str]:
+        """What the answer to an exercise uses although nothing that is executed defines it."""
+        for step in self.answering(exercise):
+            if step.cell_id in self._names:
+                unknown = unbound(step.source) - self._known
+                if unknown and "*" not in self._known:
+                    yield (
+                        f"{exercise.function} uses {listed(sorted(unknown))}, which no cell that "
+                        "is executed defines."
+                    )
+
+    def _imported(self, own: Iterable[Names], imports: Iterable[tuple[str, str]]) -> list[Names]:
+        """What some cells use of files beside the notebook, and what that needs there."""
+        files = {module_name(s.cell_id): s.source for s in self.readable if s.role == "module"}
+        if not files:
+            return []
+        waiting, seen, parts = [], set(), []
+        for names in own:
+            roots = {use.partition(".")[0] for use in names.used} | {"*"}
+            waiting += [(meant, names.used) for name, meant in imports if name in roots]
+            waiting += [(meant, names.used) for _, meant in names.imported]
+        while waiting:
+            meant, used = waiting.pop()
+            name = max((n for n in files if _covers(n, meant)), key=len, default="")
+            if not name or (name, meant) in seen:
+                continue
+            seen.add((name, meant))
+            wanted = set(meant[len(name) + 1 :].split(".")[:1]) - {""}
+            wanted = wanted or {part for use in used for part in use.split(".")}
+            found = names_in(parts_of(files[name], wanted))
+            parts.append(found)
+            waiting += [(other, found.used) for _, other in found.imported]
+        return parts
 
     def notes(self) -> Iterator[str]:
         """What the instructor should know: what was not executed, what was replaced.
 
         In the sandbox to replace parts of libraries changes no mark.
         """
-        titles = {step.cell_id: step.grade_id or "that the student added" for step in self.steps}
+        titles = {step.cell_id: title(step) for step in self.steps}
         for why in dict.fromkeys(self.unread.values()):
             cells = [titles[cell_id] for cell_id, reason in self.unread.items() if reason == why]
-            yield f"The cell {_listed(cells)} was {why}."
+            yield f"The cell {listed(cells)} was {why}."
         modules = {name for names in self._names.values() for name, _ in names.imported}
         assigned = (name for names in self._names.values() for name in names.assigned)
         replaced = [name for name in dict.fromkeys(assigned) if name.split(".")[0] in modules]
         if replaced:
-            yield f"The submitted code replaces {_listed(replaced)}, which changes no mark."
+            yield f"The submitted code replaces {listed(replaced)}, which changes no mark."
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str], most: int = MAX_NAMED) -> str:
     """Some names as part of a sentence, of bounded length.
 
-    >>> _listed(["np.all", "np.all", "np.any"])
+    >>> listed(["np.all", "np.all", "np.any"])
     'np.all, np.any'
     """
     names = list(dict.fromkeys(name[:MAX_NAME] for name in names))
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return ", ".join(names[:MAX_NAMED]) + more
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -9,30 +9,38 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import importlib.metadata
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatch
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import dateutil.parser
 import dateutil.tz
 
-from autograder.submissions.submission import (
+from autograder.submissions.notebook import (
+    MAX_FILE,
     Submission,
     Unreadable,
-    file_digest,
-    read,
+    clean_text,
+    digest_of,
+    has_link,
+    parse,
     read_regular,
 )
 
 MAX_FILES = 100
 MAX_BYTES = 20_000_000  # of one file, and of all together
 MAX_ENTRIES = 2_000  # files and folders that are looked at
+MAX_MODULES = 20  # Python files that are executed with a notebook
+MAX_CODE = 1_000_000  # bytes of all of them
 MAX_TIMESTAMP = 100  # bytes
+OWN = 3  # parts of a path that a student may have made: submitted/STUDENT/LESSON/FILE
 MAX_NAMED = 5  # files that one sentence names
 TIMESTAMP = "timestamp.txt"
 DAYS = (datetime.datetime(2000, 1, 1), datetime.datetime(2001, 2, 2))  # for what a text leaves out
@@ -45,39 +53,101 @@ class Beside:
 
     files: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
-    digest: str = ""  # of names, sizes, times of change, and the time of submission
+    digest: str = ""  # of names, sizes and times of change
 
 
-def read_submission(path: Path) -> Submission:
-    """Read a submitted notebook; its problems and its digest cover what lies beside it."""
-    submission, beside = read(path), look_beside(path.parent)
-    problems = (*submission.problems, *beside.problems)
-    return replace(submission, problems=problems, digest=_joined(submission.digest, beside))
+@dataclass(frozen=True)
+class Upload:
+    """A submission as it was handed in, read once: whoever needs it is given this."""
+
+    content: bytes  # of the notebook; empty where it cannot be read
+    unreadable: str = ""
+    beside: Beside = field(default_factory=Beside)
+    modules: tuple[tuple[str, str], ...] = ()  # path and text of the Python files beside it
+
+    @property
+    def digest(self) -> str:
+        """Digest of the notebook and of all that lies beside it."""
+        texts = [self.unreadable, self.beside.digest, *(f"{n}\0{text}" for n, text in self.modules)]
+        parts = [digest_of(text.encode("utf-8", "replace")) for text in texts]
+        return digest_of(" ".join([digest_of(self.content), *parts]).encode())
+
+    def submission(self) -> Submission:
+        """The cells, with the problems of everything that was handed in."""
+        cells = Submission((), (self.unreadable,)) if self.unreadable else parse(self.content)
+        problems = (*cells.problems, *self.beside.problems)
+        return replace(cells, problems=problems, digest=self.digest, modules=self.modules)
 
 
-def digest_of(path: Path) -> str:
-    """Return the digest of `read_submission`, without looking at the cells."""
-    return _joined(file_digest(path), look_beside(path.parent))
+def take(path: Path) -> Upload:
+    """Read a submitted notebook and the Python files beside it; any file gives an upload."""
+    content, unreadable = b"", ""
+    try:
+        content = read_regular(path, MAX_FILE, OWN)
+    except Unreadable as error:
+        unreadable = str(error)
+    beside = look_beside(path.parent)
+    modules, refused = modules_of(path.parent, beside.files)
+    return Upload(content, unreadable, replace(beside, problems=beside.problems + refused), modules)
 
 
-def _joined(digest: str, beside: Beside) -> str:
-    return hashlib.sha256(f"{digest} {beside.digest}".encode()).hexdigest()
+def modules_of(
+    folder: Path, files: Iterable[str], own: int = OWN
+) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    """The Python files that a notebook may import, and why others are not executed."""
+    taken, refused, size = [], {}, 0
+    for name in (name for name in files if name.endswith(".py")):
+        if why := _no_module(name):
+            refused[name] = why
+        elif len(taken) == MAX_MODULES:
+            refused[name] = f"one of more than {MAX_MODULES} Python files"
+        else:
+            try:
+                content = read_regular(folder / name, MAX_CODE - size, own + name.count("/"))
+                taken.append((name, content.decode("utf-8-sig")))
+                size += len(content)
+            except UnicodeDecodeError:
+                refused[name] = "not written in UTF-8"
+            except Unreadable:
+                refused[name] = f"too long: {MAX_CODE} bytes of Python are executed"
+    return tuple(taken), tuple(_told(refused, "Not imported"))
 
 
-def look_beside(folder: Path, ignored: Iterable[str] = IGNORED) -> Beside:
-    """Say which files of a submission may be copied; nothing is opened but the time."""
+def _no_module(name: str) -> str:
+    """Why a file cannot be imported beside the libraries, or nothing."""
+    parts = name.removesuffix(".py").split("/")
+    if not all(map(str.isidentifier, parts)):
+        return "no name that Python can import"
+    return "named like a library" if parts[0] in _libraries() else ""
+
+
+@cache
+def _libraries() -> frozenset[str]:
+    """Names that can be imported already: Python's, ours, and those of what is installed."""
+    installed = importlib.metadata.packages_distributions()
+    return frozenset((*sys.stdlib_module_names, *installed, "autograder", "cs231n_lib"))
+
+
+def look_beside(folder: Path, ignored: Iterable[str] = IGNORED, own: int = OWN - 1) -> Beside:
+    """Say which files of a submission may be copied; nothing is opened but the time.
+
+    Args:
+        own: how many parts at the end of `folder` may be a student's doing, and so be no links.
+    """
+    if link := has_link(folder, own):
+        return Beside(problems=(f"Nothing was copied, because {link} is a symbolic link.",))
     found = sorted(_walk(folder, tuple(ignored)), key=_first_what_counts)
-    refused = {name: why for name, status in found if (why := _refusal(status))}
+    refused = {name: why for name, status in found if (why := _refusal(name, status))}
     files, total = [], 0
     for name, status in found:
         if name in refused:
             continue
-        total += status.st_size
-        if len(files) == MAX_FILES or total > MAX_BYTES:
+        size = 0 if name.endswith(".ipynb") else status.st_size
+        if len(files) == MAX_FILES or total + size > MAX_BYTES:
             refused[name] = "too much beside the notebook"
-            total -= status.st_size
         else:
             files.append(name)
+            total += size
     _, unclear = timestamp(folder)
     facts = [f"{name} {status.st_size} {status.st_mtime_ns}" for name, status in found]
     digest = hashlib.sha256("\0".join(facts).encode("utf-8", "replace")).hexdigest()
@@ -112,29 +182,33 @@ def _walk(folder: Path, ignored: tuple[str, ...]) -> Iterator[tuple[str, os.stat
                 yield str(path.relative_to(folder)), status
 
 
-def _refusal(status: os.stat_result) -> str:
+def _refusal(name: str, status: os.stat_result) -> str:
     if stat.S_ISLNK(status.st_mode):
         return "a symbolic link"
     if not stat.S_ISREG(status.st_mode):
         return "no ordinary file"
     if status.st_nlink > 1:
         return "a file that has a second name elsewhere"
-    return f"more than {MAX_BYTES} bytes" if status.st_size > MAX_BYTES else ""
+    most = MAX_FILE if name.endswith(".ipynb") else MAX_BYTES
+    return f"more than {most} bytes" if status.st_size > most else ""
 
 
-def _told(refused: dict[str, str]) -> Iterator[str]:
+def _told(refused: dict[str, str], what: str = "Not copied") -> Iterator[str]:
     for why in dict.fromkeys(refused.values()):
         names = [name for name, reason in refused.items() if reason == why]
         rest = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-        shown = ", ".join(name[:80] for name in names[:MAX_NAMED])
-        yield f"Not copied, because it is {why}: {shown}{rest}."
+        shown = ", ".join(clean_text(name[:80]) for name in names[:MAX_NAMED])
+        yield f"{what}, because it is {why}: {shown}{rest}."
 
 
-def copy_files(folder: Path, target: Path, ignored: Iterable[str] = IGNORED) -> None:
+def copy_files(
+    folder: Path, target: Path, ignored: Iterable[str] = IGNORED, own: int = OWN - 1
+) -> None:
     """Copy what may be copied of a submission's other files from `folder` to `target`."""
-    for name in look_beside(folder, ignored).files:
+    for name in look_beside(folder, ignored, own).files:
+        most = MAX_FILE if name.endswith(".ipynb") else MAX_BYTES
         try:
-            content = read_regular(folder / name, MAX_BYTES)
+            content = read_regular(folder / name, most, own + 1 + name.count("/"))
         except Unreadable:
             continue
         copied = target / name
@@ -149,7 +223,7 @@ def timestamp(folder: Path) -> tuple[datetime.datetime | None, tuple[str, ...]]:
     if not os.path.lexists(path):
         return None, ()
     try:
-        return parse_time(read_regular(path, MAX_TIMESTAMP).decode().strip()), ()
+        return parse_time(read_regular(path, MAX_TIMESTAMP, OWN - 1).decode().strip()), ()
     except (Unreadable, ValueError, ArithmeticError, TypeError, AttributeError):
         return None, (
             f"{TIMESTAMP} holds no time, so that nobody knows whether the submission was late.",

@@ -173,11 +173,13 @@ def in_single(function):
     """
 
     @functools.wraps(function)
-    def computed(x, *others):
-        if not _is_half(x):
-            return function(x, *others)
-        first, *rest = function(*map(_single, (x, *others)))
-        return _as(first, x.dtype), *rest
+    def computed(*args, **named):
+        first = args[0] if args else next(iter(named.values()))
+        if not _is_half(first):
+            return function(*args, **named)
+        named = {name: _single(value) for name, value in named.items()}
+        result, *rest = function(*map(_single, args), **named)
+        return _as(result, first.dtype), *rest
 
     return computed
 

@@ -17,16 +17,9 @@ from pathlib import Path
 import nbformat
 from tqdm import tqdm
 
-from autograder.submissions.submission import (
-    MAX_CELLS,
-    MAX_SOURCE,
-    Rebuilt,
-    definitions,
-    parse,
-    read_template,
-    rebuild,
-    role,
-)
+from autograder.submissions.code import definitions
+from autograder.submissions.notebook import MAX_CELLS, MAX_SOURCE, parse
+from autograder.submissions.rebuild import Rebuilt, read_template, rebuild, role
 
 ROOT = Path(__file__).resolve().parents[2]
 LESSON = "02_batch_normalization.ipynb"

@@ -31,7 +31,7 @@ from autograder.grading.batch import grade_batch
 from autograder.grading.grader import Grader
 from autograder.lessons.build import solution_notebook
 from autograder.lessons.lesson import find_lesson
-from autograder.submissions.submission import read_template, role
+from autograder.submissions.rebuild import read_template, role
 
 GRADINGS = 10_000
 LESSON = "00"

@@ -3,7 +3,7 @@
 import fuzz
 import pytest
 
-from autograder.submissions import submission
+from autograder.submissions import rebuild as rebuilding
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +30,12 @@ def test_a_mutation_leaves_most_solutions_intact(original):
 
 
 def test_a_lost_cell_is_noticed(monkeypatch):
-    fill = submission._Rebuild._fill
+    fill = rebuilding._Rebuild._fill
 
     def forgetful(self, cell, submitted, kind):
         if "debias" not in cell.id:
             fill(self, cell, submitted, kind)
 
-    monkeypatch.setattr(submission._Rebuild, "_fill", forgetful)
+    monkeypatch.setattr(rebuilding._Rebuild, "_fill", forgetful)
     with pytest.raises(AssertionError, match="debias_running-solution was intact"):
         fuzz.main(20, progress=iter)

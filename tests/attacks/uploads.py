@@ -74,7 +74,7 @@ def as_experiments(notebook: dict) -> None:
 
 def many_cells(notebook: dict) -> None:
     """Add more cells than are read."""
-    notebook["cells"] += [code("pass")] * 2000
+    notebook["cells"] += [code("pass")] * 11_000
 
 
 def strange_parts(notebook: dict) -> None:
@@ -173,7 +173,7 @@ ATTACKS = (
         honest={"fold_batchnorm": 0},
         told="fold_batchnorm-solution is missing",
     ),
-    Attack("no metadata", "cells", mangle=stripped, told="had lost its label"),
+    Attack("no metadata", "cells", mangle=stripped, told="label was lost"),
     Attack("format 3", "cells", mangle=format_3, told="old format 3"),
     Attack("cells in reverse", "cells", mangle=reversed_cells),
     Attack("all cells are experiments", "cells", mangle=as_experiments),

@@ -25,7 +25,7 @@ from autograder.grading.grader import Grader
 from autograder.grading.results import Store, SubmissionResult
 from autograder.sandbox.inside.isolation import Layers
 from autograder.sandbox.process import Limits
-from autograder.submissions.submission import read_template
+from autograder.submissions.rebuild import read_template
 
 SECRET = b"planted: the secret of this course, which nobody may read"
 LIMITS = Limits(cell_seconds=6, total_seconds=60, memory=2**30, file=2**26)

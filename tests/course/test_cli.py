@@ -217,9 +217,9 @@ def test_a_lesson_has_three_names(name):
 def test_grade_says_who_has_no_marks(run, made, monkeypatch):
     graded = grade_class.Graded(
         results={"ada": SubmissionResult("ada", NAME, ())},
-        faults={"eve": "no process"},
+        faults={"eve": "no mark was written: no process"},
         unchanged=("ada",),
-        missing={"max": ["homework.ipynb"]},
+        unread={"max": ["homework.ipynb was not read"]},
     )
     monkeypatch.setattr(grade_class, "grade_class", lambda *args, **options: graded)
     status, out, err = run("grade", made.root, "2")
@@ -242,7 +242,7 @@ def test_check_prints_tables_and_a_status_for_scripts(run, tmp_path, monkeypatch
     path.write_text("x = 1")
     assert "defines no function" in one_line(run("check", path))
     report = Report("normalization.fold_batchnorm", "Fold", (Row("a check", 4, 4),))
-    monkeypatch.setattr(own_file, "check_file", lambda path: ([report], ["a note"]))
+    monkeypatch.setattr(own_file, "check_files", lambda paths: ([report], ["a note"]))
     status, out, _ = run("check", path)
     assert status == 0 and "a check" in out and "a note" in out and "4 of 4 points" in out
 

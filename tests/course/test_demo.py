@@ -13,7 +13,8 @@ from autograder.course import demo
 from autograder.course.folder import CourseError, init
 from autograder.lessons.build import solution_notebook, student_notebook
 from autograder.lessons.lesson import read_lesson
-from autograder.submissions.submission import parse, role
+from autograder.submissions.notebook import parse
+from autograder.submissions.rebuild import role
 
 
 @pytest.fixture(scope="module")

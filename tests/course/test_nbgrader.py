@@ -235,6 +235,58 @@ def test_only_changed_submissions_are_graded_again_and_manual_marks_stay(course,
         assert comment.comment == "well said"
 
 
+PLUGIN = """
+from nbgrader.plugins import BasePlugin
+class Three(BasePlugin):
+    def late_submission_penalty(self, student_id, score, total_seconds_late):
+        return 3.0
+c.AssignLatePenalties.plugin_class = Three
+"""
+
+
+def test_due_dates_extensions_and_penalties_reach_what_is_unchanged(course):
+    root = course.with_name("late")
+    shutil.copytree(course, root)
+    everyone, opened = {"ada", "carl", "jan", "zoë b"}, open_course(root)
+
+    def penalties():
+        with Gradebook(f"sqlite:///{root}/gradebook.db") as book:
+            late = book.assignment_submissions(NAME)
+            return {s.student_id: s.notebooks[0].late_submission_penalty for s in late}
+
+    with Gradebook(f"sqlite:///{root}/gradebook.db") as book:
+        (early,) = {s.timestamp for s in book.assignment_submissions(NAME)}
+        book.update_or_create_assignment(NAME, duedate=early - datetime.timedelta(days=1))
+    grade_class(opened, NAME)
+    first = penalties()
+    with open(root / "nbgrader_config.py", "a") as config:
+        config.write(PLUGIN)
+    again = grade_class(opened, NAME)
+    due = dict.fromkeys(everyone, 3.0) | {"jan": 0.0}  # no more than what was earned
+    assert penalties() == due != first and not set(again.unchanged) - {"jan"}
+    with Gradebook(f"sqlite:///{root}/gradebook.db") as book:
+        book.grant_extension(NAME, "ada", days=2)
+    assert set(grade_class(opened, NAME).unchanged) == everyone - {"ada"}
+    assert penalties() == due | {"ada": None}
+    assert set(grade_class(opened, NAME).unchanged) == everyone
+
+
+def test_what_was_changed_after_it_was_graded_is_not_recorded(collected, monkeypatch):
+    root = collected.with_name("changed")
+    shutil.copytree(collected, root)
+    path = root / "submitted" / "ada" / NAME / f"{NAME}.ipynb"
+    real = Recorder.unchanged
+
+    def unchanged(recorder, results):
+        path.write_bytes(path.read_bytes() + b" ")
+        return real(recorder, results)
+
+    monkeypatch.setattr(Recorder, "unchanged", unchanged)
+    graded = grade_class(open_course(root), NAME, students=["ada", "carl"])
+    assert list(graded.faults) == ["ada"] and "grade it again" in graded.faults["ada"]
+    assert set(gradebook(root)) == {"carl"}
+
+
 def test_an_older_gradebook_is_filled_again(collected, course):
     copied = course.with_name("refilled")
     shutil.copytree(course, copied)
@@ -257,7 +309,9 @@ def test_faults_of_the_sandbox_and_other_file_names_are_told_and_no_mark(collect
     monkeypatch.setattr("autograder.sandbox.process.execute", fail)
     graded = grade_class(open_course(root), NAME)
     assert set(graded.faults) == {"ada", "carl", "zoë b"} and set(graded.results) == {"jan"}
-    assert graded.missing == {"max": ["homework.ipynb"]}
+    place = f"submitted/max/{NAME}/homework.ipynb"
+    assert graded.unread == {"max": [f"{place} was not read: rename it to {NAME}.ipynb"]}
+    assert all(why.startswith("no mark was written: ") for why in graded.faults.values())
     assert set(gradebook(root)) == {"jan"}
     with pytest.raises(NbgraderError, match="no process to be had"):
         NbgraderCourse(root).autograde(NAME, "ada")
@@ -333,7 +387,7 @@ def test_limits_are_settings_of_the_course(collected):
 
 def test_names_that_nbgrader_takes_for_wildcards_are_refused(collected):
     with pytest.raises(NbgraderError, match="rename"):
-        NbgraderCourse(collected).autograde(NAME, "ada[1]")
+        NbgraderCourse(collected).autograde(NAME, "ada*")
 
 
 # ------------------------------------------------------------------------ nbgrader's command

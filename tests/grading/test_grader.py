@@ -20,7 +20,7 @@ from autograder.grading.own_file import check_file
 from autograder.grading.results import Store, SubmissionResult
 from autograder.sandbox import process
 from autograder.sandbox.process import Infrastructure, Limits, Outcome
-from autograder.submissions.submission import Unreadable
+from autograder.submissions.notebook import Unreadable
 
 SECRET = b"the secret of a course"
 FORWARD, BACKWARD, FOLD = (
@@ -119,7 +119,9 @@ def test_a_file_that_cannot_be_read_has_no_marks_and_needs_no_sandbox(grader, su
 
 def test_what_was_not_observed_says_why(grader, submit, monkeypatch):
     notebook = with_body(solution(), "batchnorm_forward", "return (")
-    error = {"output_type": "error", "ename": "SyntaxError", "evalue": "", "traceback": []}
+    trace = ["\x1b[36mCell In[2], line 7\x1b[0m\n    return (\n"]
+    error = {"output_type": "error", "ename": "SyntaxError", "evalue": "'(' was never closed"}
+    error["traceback"] = trace
     ids = {name: cell(notebook, name).id for name in ("batchnorm_forward-solution", "setup")}
     outcome = Outcome(
         outputs={ids["setup"]: [], ids["batchnorm_forward-solution"]: [error]},
@@ -130,7 +132,8 @@ def test_what_was_not_observed_says_why(grader, submit, monkeypatch):
     instead(monkeypatch, lambda *args: outcome)
     result = grader.grade(submit(notebook), "ida")
     said = {report.exercise_id: report.rows[0].message for report in result.reports}
-    assert said[FORWARD.id] == ("batchnorm_forward is not defined: its cell ended with SyntaxError")
+    told = "its cell ended with SyntaxError: '(' was never closed (line 7)"
+    assert said[FORWARD.id] == f"batchnorm_forward is not defined: {told}"
     assert said[BACKWARD.id] == "stopped: it took longer than 5 seconds"
     assert said[FOLD.id] == "not reached: another cell was stopped: it ended the process"
     assert result.unobserved == (FORWARD.id, BACKWARD.id, FOLD.id) and not result.complete

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +24,8 @@ from autograder.sandbox.process import (
     execute,
     read_array,
 )
-from autograder.submissions.submission import Step, Unreadable, parse, rebuild
+from autograder.submissions.notebook import Step, Unreadable, parse
+from autograder.submissions.rebuild import rebuild
 
 SECRET = "a token of the grader"
 FORWARD, BACKWARD, FOLD = (
@@ -155,15 +157,47 @@ def test_an_endless_function_costs_itself_and_what_calls_it():
     assert not outcome.complete and calls in [step.source for step in steps]
 
 
-def test_the_second_cell_that_ends_the_process_ends_the_run():
+def test_own_cells_that_end_the_process_cost_only_themselves():
     crash = "import ctypes\nctypes.string_at(0)"
     steps = steps_of(solution(), "import os\nos._exit(7)")
     steps.insert(5, Step("crash", "added", crash))
     outcome = run(steps)
     assert outcome.stopped["more-0"].text == "exit status 7"
-    assert outcome.stopped["crash"].text == "SIGSEGV" and outcome.aborted
+    assert outcome.stopped["crash"].text == "SIGSEGV" and outcome.aborted is None
     assert "7" not in outcome.stopped["more-0"].kind
-    assert set(outcome.seen) == {FORWARD}  # what came before the second crash is kept
+    assert outcome.cut == {"more-0", "crash"} and not outcome.complete
+    assert set(outcome.seen) == {FORWARD, BACKWARD, FOLD}
+
+
+def test_so_many_graded_cells_that_end_the_process_end_the_run(monkeypatch):
+    monkeypatch.setattr(process, "MAX_STOPS", 1)
+    steps = steps_of(solution())
+    crash = "import os\nos._exit(7)"
+    steps = [replace(s, source=f"{s.source}\n{crash}") if s.role == "check" else s for s in steps]
+    outcome = run(steps)
+    assert outcome.aborted and len(outcome.stopped) == 2
+    assert set(outcome.failed) == {FORWARD, BACKWARD} and not any(outcome.seen.values())
+
+
+def test_what_is_slow_is_executed_as_far_as_it_defines_something():
+    limits = Limits(cell_seconds=2, own_seconds=3)
+    slow = "import time\ntime.sleep(1.3)\ndef half(x):\n    return x / 2"
+    steps = steps_of(solution(), slow, slow.replace("half", "third"), slow)
+    steps += [Step("late", "added", "print(half(2), third(2))")]
+    outcome = run(steps, limits)
+    assert text_of(outcome.outputs["late"]).startswith("1.0 1.0")
+    assert "all added cells together" in outcome.stopped["more-2"].kind
+    assert len(outcome.stopped) == 1 and outcome.aborted is None
+    assert set(outcome.seen) == {FORWARD, BACKWARD, FOLD}
+
+
+def test_when_the_time_of_graded_cells_is_used_up_the_rest_is_not_reached():
+    notebook = with_body(solution(), "batchnorm_backward", "import time; time.sleep(9)")
+    outcome = run(steps_of(notebook), Limits(total_seconds=2))
+    assert "all graded cells together took longer than 2" in outcome.aborted.kind
+    assert (
+        set(outcome.failed) == {BACKWARD} and FORWARD in outcome.seen and FOLD not in outcome.seen
+    )
 
 
 def test_a_process_without_a_warm_one_leaves_nothing_behind():
@@ -189,11 +223,11 @@ def test_to_be_killed_is_an_accident_once(monkeypatch):
     asked = []
     real = Process.ask
 
-    def ask(process, request):
+    def ask(process, request, own=False):
         asked.append(request)
         if len(asked) == 4:  # as if somebody had killed it from outside
             os.kill(process.child.pid, signal.SIGKILL)
-        return real(process, request)
+        return real(process, request, own)
 
     monkeypatch.setattr(Process, "ask", ask)
     outcome = run(steps_of(solution())[:3], places="fresh")

@@ -8,8 +8,8 @@ import pytest
 
 from autograder import exercises
 from autograder.submissions import code as looking
-from autograder.submissions.code import Code, TooDeep, names_of, parsed
-from autograder.submissions.submission import Step
+from autograder.submissions.code import Code, TooDeep, bindings, names_of, only_definitions, parsed
+from autograder.submissions.notebook import Step
 
 FOLD = exercises.find("normalization.fold_batchnorm")
 OWN = f"{FOLD.grade_id}-solution"
@@ -121,3 +121,80 @@ def test_a_parser_that_fails_otherwise_is_asked_again(monkeypatch):
 
 def _fail(source):
     raise SystemError
+
+
+NORMS = "import torch.nn.functional as F\ndef norm(x):\n    return helper(x)\n"
+NORMS += "def helper(x):\n    return F.batch_norm(x)\ndef other(x):\n    return x\n"
+
+
+@pytest.mark.parametrize(
+    ("cell", "found"),
+    [
+        ("from norms import norm", True),
+        ("from norms import norm as n, other", True),
+        ("import norms\nf = lambda x: norms.norm(x)", True),
+        ("from norms import *\nf = norm", True),
+        ("from norms import other", False),
+        ("import numpy", False),
+    ],
+)
+def test_what_an_answer_uses_of_files_beside_it_is_looked_at(cell, found):
+    steps = [Step("norms.py", "module", NORMS), Step("b", "solution", cell, OWN)]
+    assert Code(steps).shortcuts(FOLD) == ([NORM] if found else [])
+    deeper = [Step("more.py", "module", cell), *steps[:1], Step("b", "solution", "", OWN)]
+    assert Code(deeper).shortcuts(FOLD) == []
+    deeper[2] = Step("b", "solution", "from more import *\nf = norm, norms, n", OWN)
+    assert Code(deeper).shortcuts(FOLD) == ([NORM] if found else [])
+
+
+def test_a_cell_that_answers_counts_wherever_it_stands():
+    used = "import torch\ndef fold_batchnorm(x):\n    return torch.nn.functional.batch_norm(x)"
+    assert Code([Step("a", "added", used)]).shortcuts(FOLD) == []
+    assert Code([Step("a", "added", used, "", (OWN,))]).shortcuts(FOLD) == [NORM]
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("def f(x):\n    return x", {"f": True}),
+        ("class f:\n    def g(self):\n        raise NotImplementedError", {"f": False}),
+        ("def f(x):\n    'text'\n    raise NotImplementedError('later')", {"f": False}),
+        ("def f(x):\n    ...", {"f": False}),
+        ("f = g", {"f": True}),
+        ("if 1:\n    f = lambda x: x\nelse:\n    def g(): pass", {"f": True, "g": False}),
+        ("try:\n    import f\nexcept ImportError:\n    f = None", {"f": True}),
+        ("!pip install x\n%time y = 1\nf = !ls\nnp.x?\ndef g(): return 1", {"f": True, "g": True}),
+        ("def f(x:\n    return", {"f": True}),
+        ("[f for f in range(3)]\nprint(lambda f: f)", {}),
+        ("with open('a') as f, open('b') as (g, h):\n    (i := 2)", dict.fromkeys("fghi", True)),
+    ],
+)
+def test_what_a_cell_binds_and_whether_it_is_written(source, found):
+    assert bindings(source) == found
+
+
+@pytest.mark.parametrize(
+    ("source", "kept"),
+    [
+        ("import a; slow()", "import a"),
+        (
+            "x = 3\ny = f(3)\nz: int = -1\nw = [1, (2, 'a')]",
+            "x = 3\nz: int = -1\nw = [1, (2, 'a')]",
+        ),
+        ("for i in range(9):\n    def f(): pass", ""),
+        ("with needs(g):\n    def f():\n        return 1\n    f()", "def f():\n    return 1"),
+        ("if DEBUG:\n    import a\n    a.run()", "if DEBUG:\n    import a"),
+        ("if run():\n    import a", ""),
+        ("not python (", ""),
+        ("%matplotlib inline\nimport a", "import a"),
+    ],
+)
+def test_only_what_a_cell_defines_is_kept(source, kept):
+    assert only_definitions(source).strip() == kept
+
+
+def test_lines_of_ipython_cost_no_more_than_their_length():
+    for line in (" " * 90_000 + "x y", "a" * 90_000, "a=" * 45_000 + "!", "%a \\\n" * 20_000):
+        start = time.process_time()
+        bindings(f"({line}")
+        assert time.process_time() - start < 2

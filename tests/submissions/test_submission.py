@@ -10,8 +10,10 @@ from classroom import added, cell, changed, content, index, solution, template
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.submissions import submission
-from autograder.submissions.submission import clean_outputs, parse, read, rebuild
+from autograder.submissions import notebook as reading
+from autograder.submissions import rebuild as rebuilding
+from autograder.submissions.notebook import clean_outputs, parse, read
+from autograder.submissions.rebuild import rebuild
 
 FORWARD = "batchnorm_forward-solution"
 
@@ -65,7 +67,7 @@ def test_files_that_are_not_ordinary_are_not_opened(tmp_path):
 
 
 def test_a_file_over_the_limit_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(submission, "MAX_FILE", 100)
+    monkeypatch.setattr(reading, "MAX_FILE", 100)
     path = tmp_path / "big.ipynb"
     path.write_bytes(content(solution()))
     assert "at most 100 are read" in read(path).problems[0]
@@ -117,8 +119,8 @@ def test_what_cannot_be_written_again_is_replaced():
 
 
 def test_too_many_and_too_long_cells_are_cut(monkeypatch):
-    monkeypatch.setattr(submission, "MAX_CELLS", 2)
-    monkeypatch.setattr(submission, "MAX_SOURCE", 5)
+    monkeypatch.setattr(reading, "MAX_CELLS", 2)
+    monkeypatch.setattr(reading, "MAX_SOURCE", 5)
     raw = {"cells": [{"cell_type": "code", "source": "x = 1234"}] * 3 + [7]}
     result = parse(json.dumps(raw).encode())
     assert [c.source for c in result.cells] == ["x = 1"] * 2
@@ -221,16 +223,16 @@ def test_a_deleted_cell_is_put_back(name):
     assert len(result.problems) == 1 and "is missing" in result.problems[0]
 
 
-def test_of_a_duplicated_solution_the_first_counts():
+def test_of_a_duplicated_solution_the_last_counts():
     notebook = solution()
     twin = copy.deepcopy(cell(notebook, FORWARD))
     twin.id, twin.source = "twin", twin.source.replace("eps", "epsilon")
-    notebook.cells.append(twin)
+    notebook.cells.insert(index(notebook, FORWARD) + 1, twin)
     result = rebuilt(notebook)
-    assert sources(result)[f"normalization-{FORWARD}"] == cell(solution(), FORWARD).source
-    assert not any("epsilon" in step.source for step in result.steps)
-    assert any("epsilon" in c.source for c in result.notebook.cells)  # but it is shown
-    assert "is there 2 times" in result.problems[0]
+    assert sources(result)[f"normalization-{FORWARD}"] == twin.source
+    assert "batchnorm_forward is defined in 2 cells; the last" in result.problems[0]
+    first = next(step for step in result.steps if step.role == "added")
+    assert first.source == cell(solution(), FORWARD).source  # it runs before, as in Jupyter
 
 
 def test_of_a_split_solution_both_halves_are_executed():
@@ -285,7 +287,7 @@ def test_without_metadata_and_ids_cells_are_found_by_what_they_define():
         del each["id"]
     result = rebuild(template(), parse(json.dumps(notebook).encode()))
     assert sources(result) == sources(rebuilt(solution()))
-    assert sum("had lost its label" in problem for problem in result.problems) == 3
+    assert result.problems[-1].count("-solution") == 3 and "label was lost" in result.problems[-1]
 
 
 def test_a_stub_that_is_put_back_does_not_undo_an_answer_elsewhere():
@@ -321,13 +323,16 @@ def test_added_code_stays_where_it_was():
 
 
 def test_added_code_is_bounded(monkeypatch):
-    monkeypatch.setattr(submission, "MAX_ADDED", 2)
+    monkeypatch.setattr(rebuilding, "MAX_ADDED", 2)
     notebook = solution()
-    notebook.cells += [added(f"x = {i}") for i in range(5)]
+    place = index(notebook, FORWARD)
+    notebook.cells[place:place] = [added(f"x{i} = {i}") for i in range(5)]
+    cell(notebook, FORWARD).source += "\n\nx1"
     result = rebuilt(notebook)
-    assert [step.source for step in result.steps if step.role == "added"] == ["x = 0", "x = 1"]
-    assert "More than 2 code cells" in result.problems[0]
-    assert sum(c.source.startswith("x = ") for c in result.notebook.cells) == 5
+    executed = [step.source for step in result.steps if step.role == "added"]
+    assert executed == ["x1 = 1", "x4 = 4"]  # what the answer needs, then the last
+    assert "5 code cells were added; 2 of them were executed" in result.problems[0]
+    assert sum(c.source.startswith("x") for c in result.notebook.cells) == 5
 
 
 def test_cells_in_another_order_are_executed_in_the_template_order():

@@ -11,7 +11,7 @@ from autograder.submissions.uploads import (
     copy_files,
     look_beside,
     parse_time,
-    read_submission,
+    take,
     timestamp,
 )
 
@@ -52,7 +52,7 @@ def test_only_ordinary_files_are_copied_and_the_rest_is_told(folder):
     links = next(text for text in told if "symbolic link" in text)
     assert links.endswith("a symbolic link: all, endless, link.")
     assert "pipe" in " ".join(told) and "hard" in " ".join(told) and "huge" in " ".join(told)
-    assert set(told) <= set(read_submission(folder / "02.ipynb").problems)
+    assert set(told) <= set(take(folder / "02.ipynb").submission().problems)
 
 
 def test_honest_files_are_copied_without_a_word(tmp_path):
@@ -90,18 +90,18 @@ def test_the_notebook_and_the_time_come_before_what_lies_beside_them(tmp_path, m
 def test_the_digest_of_a_submission_covers_what_lies_beside_it(tmp_path):
     path = tmp_path / "a.ipynb"
     path.write_text("{}")
-    digests = [read_submission(path).digest]
+    digests = [take(path).digest]
     (tmp_path / "helper.py").write_text("1")
-    digests.append(read_submission(path).digest)
+    digests.append(take(path).digest)
     (tmp_path / "timestamp.txt").write_text("2026-01-15")
-    digests.append(read_submission(path).digest)
+    digests.append(take(path).digest)
     assert len(set(digests)) == 3
-    assert read_submission(path).digest == digests[-1]
+    assert take(path).digest == digests[-1]
 
 
 def test_a_missing_folder_is_no_failure(tmp_path):
     assert look_beside(tmp_path / "none").files == ()
-    assert "No such file" in read_submission(tmp_path / "none" / "a.ipynb").problems[0]
+    assert "No such file" in take(tmp_path / "none" / "a.ipynb").submission().problems[0]
 
 
 TIMES = [
@@ -152,3 +152,58 @@ def test_no_time_is_no_problem_and_a_link_is_no_time(tmp_path):
     assert timestamp(tmp_path) == (None, ())
     (tmp_path / "timestamp.txt").symlink_to("/dev/zero")
     assert timestamp(tmp_path)[0] is None and len(look_beside(tmp_path).problems) == 2
+
+
+# ---------------------------------------------------------------- Python files beside a notebook
+
+
+def handed_in(folder, **files):
+    """A submission with files beside it; `__` in a name is a folder."""
+    made = folder / "submitted" / "ada" / "02"
+    for name, text in files.items():
+        path = made / f"{name.replace('__', '/')}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (made / "02.ipynb").write_text("{}")
+    return made / "02.ipynb"
+
+
+def test_python_files_are_taken_with_their_text(tmp_path):
+    upload = take(handed_in(tmp_path, helper="a = 1", tools__norms="b = 2"))
+    assert upload.modules == (("helper.py", "a = 1"), ("tools/norms.py", "b = 2"))
+    assert upload.beside.problems == ()
+    assert take(handed_in(tmp_path, helper="a = 2")).digest != upload.digest
+
+
+@pytest.mark.parametrize(
+    "name", ["numpy", "torch", "os", "autograder", "cs231n_lib__optim", "yaml"]
+)
+def test_no_file_takes_the_name_of_a_library(tmp_path, name):
+    upload = take(handed_in(tmp_path, **{name: "a = 1"}))
+    assert upload.modules == () and "named like a library" in upload.beside.problems[0]
+
+
+def test_python_files_are_bounded_and_ordinary(tmp_path, monkeypatch):
+    monkeypatch.setattr(uploads, "MAX_MODULES", 2)
+    monkeypatch.setattr(uploads, "MAX_CODE", 100)
+    path = handed_in(tmp_path, a="1", b="2" * 101, c="3", d="4")
+    (path.parent / "link.py").symlink_to(path.parent / "a.py")
+    (path.parent / "odd name.py").write_text("5")
+    (path.parent / "e.py").write_bytes(b"\xff")
+    upload = take(path)
+    assert [name for name, _ in upload.modules] == ["a.py", "c.py"]
+    told = " ".join(upload.beside.problems)
+    for part in ("symbolic link: link.py", "too long", "no name that Python", "more than 2 Python"):
+        assert part in told
+
+
+@pytest.mark.parametrize("place", ["ada", "ada/02", "ada/02/02.ipynb"])
+def test_a_link_is_refused_in_every_part_of_the_path(tmp_path, place):
+    path = handed_in(tmp_path, helper="a = 1")
+    real = tmp_path / "submitted" / place
+    real.rename(tmp_path / "moved")
+    real.symlink_to(tmp_path / "moved")
+    upload = take(path)
+    assert upload.content == b"" and f"{real.name} is a symbolic link" in upload.unreadable
+    if place != "ada/02/02.ipynb":
+        assert upload.modules == () and look_beside(path.parent).files == ()

@@ -1,5 +1,7 @@
 """Mistakes that every rule invites: settings, state, signs, types; lines for `wrong`."""
 
+from autograder.misconceptions.records import fundamental
+
 RETURN = "return next_w, config"
 
 
@@ -36,6 +38,7 @@ def usual(rate="1e-2", state=(), steps="dw"):
             "config not returned",
             "Two things go back to the caller: the new weights, and what the next step will have "
             "to know.",
+            fundamental("no second step can be made"),
             (RETURN, "return next_w"),
         ),
         (

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import resource
 import socket
 import sys
@@ -20,6 +21,7 @@ import torch  # noqa: F401 - imported before the clock starts
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.text import SList
 from traitlets import Type
 from traitlets.config import Config
 
@@ -30,6 +32,11 @@ from autograder.checking.spec import Exercise
 MAX_OUTPUT = 2_000_000  # characters of one cell, pictures included
 MAX_PIECES = 1_000
 MAX_FAULT = 2_000  # characters
+NOT_RUN = (  # magics that start programs or look for another front end
+    *("!", "bash", "cmd", "conda", "mamba", "micromamba", "pip", "perl", "ruby", "script", "sh"),
+    *("sx", "system", "uv", "connect_info", "gui", "notebook", "quickref", "reset"),
+)
+RUNS_CODE = ("prun", "run", "time", "timeit")  # magics whose errors are the code's own
 SHOWN = ("text/plain", "image/png", "image/jpeg")  # of a rich output
 
 
@@ -40,6 +47,7 @@ def main(arguments: Sequence[str]) -> None:
     connection.set_inheritable(False)
     requests, replies = connection.makefile("rb"), connection.makefile("wb")
     inside = Inside(Path(results))
+    import_from_here()
     set_limits(**json.loads(limits))
     _send(replies, {"ready": exercises.check_names()})
     for line in requests:
@@ -49,6 +57,11 @@ def main(arguments: Sequence[str]) -> None:
 def _send(replies: io.BufferedIOBase, message: dict) -> None:
     replies.write(json.dumps(message).encode() + b"\n")
     replies.flush()
+
+
+def import_from_here() -> None:
+    """Find modules in the current folder too, last of all: none can stand in for a library."""
+    sys.path.append(os.getcwd())
 
 
 def set_limits(memory: int, file: int, seconds: int) -> None:
@@ -83,6 +96,8 @@ class Inside:
         """Do what one request says; its keys stand at the head of `sandbox.py`."""
         if request["do"] == "observe":
             return self._observe(request["check"], request["seed"])
+        if request["do"] == "module":
+            return self._keep_module(request["name"], request["source"])
         self.outputs, self.implementation = Outputs(), None
         self.awaited = request.get("exercise", "")
         if self.awaited:
@@ -97,6 +112,13 @@ class Inside:
         if exercise.id == self.awaited:
             self.exercise = exercise
             self.implementation = Implementation(functions, exercise)
+
+    def _keep_module(self, name: str, source: str) -> dict:
+        """Write a file that was handed in beside the notebook, where imports find it last."""
+        path = Path.cwd() / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source, encoding="utf-8")
+        return {"outputs": []}
 
     def _observe(self, name: str, seed: int) -> dict:
         check = next(check for check in self.exercise.checks if check.name == name)
@@ -178,6 +200,35 @@ class _Shell(InteractiveShell):
 
     def enable_gui(self, gui=None):
         """Do nothing: there is no window to show."""
+
+    def system(self, cmd):
+        """Say that a shell command is not run: what it would install or show is not needed."""
+        print(f"Not run where work is graded: !{cmd}")
+
+    def getoutput(self, cmd, split=True, depth=0):
+        """Give no lines for `name = !command`."""
+        self.system(cmd)
+        return SList()
+
+    def run_line_magic(self, magic_name, line, _stack_depth=1):
+        """Run a magic that changes nothing but this process; a line says where one is not run."""
+        if self.find_line_magic(magic_name) is None or magic_name in NOT_RUN:
+            print(f"Not run where work is graded: %{magic_name} {line}".rstrip())
+            return None
+        try:
+            return super().run_line_magic(magic_name, line, _stack_depth + 1)
+        except Exception as error:
+            if magic_name in RUNS_CODE:
+                raise
+            print(f"%{magic_name} was not run: {error}")
+            return None
+
+    def run_cell_magic(self, magic_name, line, cell):
+        """Run a magic of a whole cell, such as %%time; a line says where one is not run."""
+        if self.find_cell_magic(magic_name) is None or magic_name in NOT_RUN:
+            print(f"Not run where work is graded: %%{magic_name} {line}".rstrip())
+            return None
+        return super().run_cell_magic(magic_name, line, cell)
 
     def _showtraceback(self, etype, evalue, stb):
         name, text = etype.__name__, str(evalue)

@@ -33,7 +33,7 @@ import torch
 
 from autograder import exercises
 from autograder.sandbox.inside import isolation
-from autograder.sandbox.inside.child import Inside
+from autograder.sandbox.inside.child import Inside, import_from_here
 
 SEED = 0  # of every child's global generators, so that the same code does the same again
 USE_OF_LIBRARIES = """
@@ -186,6 +186,7 @@ def _become_harmless(connection, layers, setup, request, inside) -> None:
     )
     os.environ |= isolation.move_in(request["private"])
     tempfile.tempdir = None
+    import_from_here()
     _start_afresh()
     inside.results = Path(request["private"]) / "results"
 

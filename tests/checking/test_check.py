@@ -1,0 +1,32 @@
+"""What the instant check says besides its table."""
+
+import numpy as np
+import pytest
+
+from autograder.check import check, files_beside
+
+
+@pytest.fixture
+def helper(tmp_path, monkeypatch):
+    """A module beside the notebook."""
+    (tmp_path / "my_rows.py").write_text("def halved(x):\n    return x / 2\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    import my_rows
+
+    yield my_rows
+    monkeypatch.delitem(__import__("sys").modules, "my_rows")
+
+
+def test_a_file_beside_the_notebook_has_to_be_handed_in(helper, capsys):
+    space = {"halved": helper.halved, "tools": helper, "np": np}
+    exec(
+        "def by_name(x):\n    return halved(x)\ndef by_module(x):\n    return tools.halved(x)",
+        space,
+    )
+    exec("def without(x):\n    return np.sqrt(x)\ndef unit_rows(x):\n    return halved(x)", space)
+    for function in (helper.halved, space["by_name"], space["by_module"]):
+        assert files_beside([function]) == ["my_rows.py"]
+    assert files_beside([space["without"], len, np.sqrt]) == []
+    check("getting_started.unit_rows", space["unit_rows"])
+    assert "my_rows.py must be handed in with this notebook" in capsys.readouterr().out

@@ -1,0 +1,512 @@
+"""Honest work in the states in which people and other tools leave it.
+
+Each situation is a function that changes a solved notebook as plain data, or the folder that is
+handed in, and says what the grader must make of it. `test_situations.py` finds them by
+themselves: a new one is tested by being written here.
+"""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from classroom import solution, template
+
+FORWARD, BACKWARD, FOLD = "batchnorm_forward", "batchnorm_backward", "fold_batchnorm"
+TORCH = "torch-batchnorm_forward"
+ALL = {FORWARD: 1.0, BACKWARD: 1.0, FOLD: 1.0}
+WORDS = "The mean takes the bias out again, so its gradient is zero."
+HELPER = "def my_std(v, eps):\n    return np.sqrt(v + eps)"
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A state of honest work, and what has to come of it."""
+
+    name: str
+    change: Callable
+    earned: dict = field(default_factory=lambda: ALL)  # share of the points, by exercise
+    answers: tuple = (True,) * 4  # which written answers a person is asked to mark
+    told: str = ""  # part of what the instructor reads
+    quiet: bool = False  # there is nothing to tell
+    slow: bool = False  # takes as long as cells may, or is very large
+
+
+SITUATIONS: list[Situation] = []
+
+
+def situation(**expected):
+    """Register a function (cells, folder) as a situation."""
+
+    def register(change):
+        SITUATIONS.append(Situation(change.__name__, change, **expected))
+        return change
+
+    return register
+
+
+def code(source: str) -> dict:
+    """A code cell as people add it."""
+    parts = {"metadata": {}, "outputs": [], "execution_count": None}
+    return {"cell_type": "code", "source": source, **parts}
+
+
+def text(source: str) -> dict:
+    """A text cell as people add it."""
+    return {"cell_type": "markdown", "source": source, "metadata": {}}
+
+
+def place(cells: list, name: str) -> int:
+    """The position of a cell by its label, without the family."""
+    labels = [cell["metadata"].get("nbgrader", {}).get("grade_id", "") for cell in cells]
+    return next(i for i, label in enumerate(labels) if label in (name, f"normalization-{name}"))
+
+
+def find(cells: list, name: str) -> dict:
+    """A cell by its label."""
+    return cells[place(cells, name)]
+
+
+def released(name: str) -> str:
+    """The source of a cell as it was released."""
+    return find(template().cells, name).source
+
+
+def solved(name: str) -> str:
+    """The source of a solved cell."""
+    return find(solution().cells, name).source
+
+
+def experiment(cells: list) -> dict:
+    """The experiment of the lesson."""
+    return next(c for c in cells if c["metadata"].get("course", {}).get("role") == "experiment")
+
+
+def strip(cells: list) -> None:
+    """Take away labels and ids, as Deepnote, Kaggle, Databricks and copying do."""
+    for cell in cells:
+        cell["metadata"] = {}
+        cell.pop("id", None)
+
+
+def with_helper(source: str) -> str:
+    """The forward pass with a helper of the student's own in place of np.sqrt."""
+    assert source.count("np.sqrt(var + eps)") == 1
+    return source.replace("np.sqrt(var + eps)", "my_std(var, eps)")
+
+
+# ------------------------------------------------------------------------ nothing is wrong
+
+
+@situation(quiet=True)
+def as_it_should_be(cells, folder):
+    """The solved notebook itself."""
+
+
+@situation(earned={}, answers=(False,) * 4, quiet=True)
+def as_it_was_released(cells, folder):
+    """Nothing was written."""
+    cells[:] = copy.deepcopy(template().cells)
+
+
+# ----------------------------------------------------------------------- answers in words
+
+
+@situation(told="was taken for the answer")
+def answer_label_lost(cells, folder):
+    """Shared case 1: label and id of one written answer are lost."""
+    cell = find(cells, "why-0-question")
+    cell["metadata"] = {}
+    del cell["id"]
+
+
+@situation(told="was taken for the answer")
+def answer_in_a_cell_of_its_own(cells, folder):
+    """Shared case 2: the answer is typed below the answer cell."""
+    find(cells, "why-1-question")["source"] = released("why-1-question")
+    cells.insert(place(cells, "why-1-question") + 1, text(WORDS))
+
+
+@situation(told="was taken for the answer")
+def answer_above_its_cell(cells, folder):
+    """The answer is typed between the question and the answer cell."""
+    find(cells, "why-1-question")["source"] = released("why-1-question")
+    cells.insert(place(cells, "why-1-question"), text(WORDS))
+
+
+@situation(told="was taken for the answer")
+def answer_in_a_code_cell(cells, folder):
+    """The answer is typed into a new cell that was left a code cell."""
+    find(cells, "why-2-question")["source"] = released("why-2-question")
+    cells.insert(place(cells, "why-2-question") + 1, code(WORDS))
+
+
+@situation(told="was taken for the answer")
+def answer_as_a_comment(cells, folder):
+    """The answer is a comment in a code cell."""
+    find(cells, "why-2-question")["source"] = released("why-2-question")
+    cells.insert(place(cells, "why-2-question") + 1, code(f"# {WORDS}"))
+
+
+@situation(told="which was changed, may hold the answer")
+def answer_in_the_question(cells, folder):
+    """The answer is typed into the cell of the question."""
+    position = place(cells, "why-3-question")
+    cells[position]["source"] = released("why-3-question")
+    cells[position - 1]["source"] += f"\n\n{WORDS}"
+
+
+@situation(told="may hold the answer")
+def answers_all_at_the_end(cells, folder):
+    """The answer cells were deleted and all answers stand in one cell at the end."""
+    for number in range(4):
+        del cells[place(cells, f"why-{number}-question")]
+    cells.append(text("\n\n".join(f"{i}. {WORDS}" for i in range(4))))
+
+
+@situation(answers=(True, False, True, True), told="is missing")
+def answer_cell_deleted(cells, folder):
+    """One answer cell was deleted and nothing was written anywhere else."""
+    del cells[place(cells, "why-1-question")]
+
+
+@situation(answers=(True, True, False, True), quiet=True)
+def notes_far_from_an_empty_answer(cells, folder):
+    """The student's own notes do not make an empty answer one for a person."""
+    find(cells, "why-2-question")["source"] = released("why-2-question")
+    cells.insert(place(cells, f"{FORWARD}-check"), text("I should come back to this."))
+
+
+@situation(told="is there 2 times")
+def answer_cell_copied(cells, folder):
+    """The answer stands in the second of two cells with the same label."""
+    position = place(cells, "why-0-question")
+    cells.insert(position, copy.deepcopy(cells[position]))
+    cells[position]["source"] = released("why-0-question")
+
+
+@situation(told="label was lost")
+def all_labels_lost(cells, folder):
+    """All labels and ids are lost."""
+    strip(cells)
+
+
+@situation(answers=(True, True, False, True), told="label was lost")
+def all_labels_lost_and_one_answer_empty(cells, folder):
+    """All labels are lost, and one answer is as it was released."""
+    find(cells, "why-2-question")["source"] = released("why-2-question")
+    strip(cells)
+
+
+# ------------------------------------------------------------------ which definition counts
+
+
+@situation(quiet=True)
+def stub_kept_above_the_answer(cells, folder):
+    """Shared case 3: a copy of the stub, with the label, stands above the answer."""
+    position = place(cells, f"{FORWARD}-solution")
+    cells.insert(position, copy.deepcopy(cells[position]))
+    cells[position]["source"] = "def batchnorm_forward(x, gamma, beta, bn_param):\n    pass"
+
+
+@situation(quiet=True)
+def stub_kept_below_the_answer(cells, folder):
+    """The released stub was copied below the answer."""
+    position = place(cells, f"{FORWARD}-solution")
+    cells.insert(position + 1, code(released(f"{FORWARD}-solution")))
+
+
+@situation(told="is defined in 2 cells; the last")
+def old_attempt_kept_above(cells, folder):
+    """An old attempt in the labelled cell, the answer in a cell of its own."""
+    position = place(cells, f"{FORWARD}-solution")
+    cells.insert(position + 1, code(cells[position]["source"]))
+    cells[position]["source"] = (
+        "def batchnorm_forward(x, gamma, beta, bn_param):\n    return x, None"
+    )
+
+
+@situation(quiet=True)
+def answer_in_a_cell_of_its_own_below_the_stub(cells, folder):
+    """The labelled cell is as released; the function stands in an added cell."""
+    position = place(cells, f"{FOLD}-solution")
+    cells.insert(position + 1, code(cells[position]["source"]))
+    cells[position]["source"] = released(f"{FOLD}-solution")
+
+
+@situation()
+def everything_in_the_first_cell(cells, folder):
+    """All functions stand in the first solution cell; the other ones are as released."""
+    names = (BACKWARD, FOLD)
+    first = find(cells, f"{FORWARD}-solution")
+    first["source"] = "\n\n\n".join([first["source"], *(solved(f"{n}-solution") for n in names)])
+    for name in names:
+        find(cells, f"{name}-solution")["source"] = released(f"{name}-solution")
+
+
+@situation()
+def everything_in_the_last_cell(cells, folder):
+    """All functions stand in the last solution cell."""
+    names = (FORWARD, BACKWARD)
+    last = find(cells, f"{FOLD}-solution")
+    last["source"] = "\n\n\n".join([last["source"], *(solved(f"{n}-solution") for n in names)])
+    for name in names:
+        find(cells, f"{name}-solution")["source"] = released(f"{name}-solution")
+
+
+@situation()
+def work_at_the_end_with_a_helper_above_it(cells, folder):
+    """Helper and answer were written below everything else."""
+    find(cells, f"{FORWARD}-solution")["source"] = released(f"{FORWARD}-solution")
+    cells += [code(HELPER), code(with_helper(solved(f"{FORWARD}-solution")))]
+
+
+@situation()
+def another_name_is_given_to_it(cells, folder):
+    """The function has another name first."""
+    cell = find(cells, f"{FOLD}-solution")
+    cell["source"] = cell["source"].replace(f"def {FOLD}", "def my_fold") + f"\n\n{FOLD} = my_fold"
+
+
+@situation()
+def another_name_in_another_cell_after_labels_were_lost(cells, folder):
+    """`name = other` in a cell of its own, without labels."""
+    position = place(cells, f"{FOLD}-solution")
+    cells[position]["source"] = cells[position]["source"].replace(f"def {FOLD}", "def my_fold")
+    cells.insert(position + 1, code(f"{FOLD} = my_fold"))
+    strip(cells)
+
+
+@situation()
+def lambda_after_labels_were_lost(cells, folder):
+    """The answer is a lambda."""
+    cell = find(cells, f"{FOLD}-solution")
+    body = cell["source"].replace(f"def {FOLD}", "def my_fold")
+    cell["source"] = f"{body}\n\n{FOLD} = lambda *arguments: my_fold(*arguments)"
+    strip(cells)
+
+
+@situation()
+def definition_under_if_after_labels_were_lost(cells, folder):
+    """The answer is defined under `if`."""
+    cell = find(cells, f"{FOLD}-solution")
+    lines = "\n".join(f"    {line}" for line in cell["source"].splitlines())
+    cell["source"] = f"if True:\n{lines}"
+    strip(cells)
+
+
+@situation(told="label was lost")
+def halves_swapped(cells, folder):
+    """The second half of the notebook stands before the first, and labels are lost."""
+    middle = place(cells, f"{BACKWARD}-solution")
+    cells[:] = [cells[0], *cells[middle:], *cells[1:middle]]
+    strip(cells)
+
+
+@situation(told="cells are missing")
+def check_cells_deleted(cells, folder):
+    """All check cells are gone."""
+    cells[:] = [c for c in cells if not c["source"].startswith("check(")]
+
+
+@situation()
+def answer_split_in_two_cells(cells, folder):
+    """Splitting a cell copies its label to both halves."""
+    position = place(cells, f"{FORWARD}-solution")
+    helper = copy.deepcopy(cells[position])
+    helper["source"] = HELPER
+    cells[position]["source"] = with_helper(cells[position]["source"])
+    cells.insert(position, helper)
+
+
+# ----------------------------------------------------------------- helpers anywhere at all
+
+
+@situation(quiet=True)
+def helper_in_an_experiment_cell(cells, folder):
+    """Shared case 7: a helper is defined in a cell of the course that is not executed."""
+    experiment(cells)["source"] += f"\n\n{HELPER}"
+    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+
+
+@situation(quiet=True)
+def import_and_constant_in_an_experiment_cell(cells, folder):
+    """An import and a number that the answer needs stand in an experiment, beside slow work."""
+    experiment(cells)["source"] = (
+        "from math import prod as product\nTINY = -1 * 0\nimport time\ntime.sleep(60)"
+    )
+    source = solved(f"{FORWARD}-solution")
+    find(cells, f"{FORWARD}-solution")["source"] = source.replace(
+        "np.sqrt(var + eps)", "np.sqrt(var + eps * product([1]) + TINY)"
+    )
+
+
+@situation(told="locked cell setup was changed")
+def import_in_the_locked_setup_cell(cells, folder):
+    """An editor that knows no locks: an import was added to the setup."""
+    find(cells, "setup")["source"] += f"\nfrom math import prod as product\n\n\n{HELPER}"
+    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+
+
+@situation(quiet=True)
+def helper_in_a_file_beside_the_notebook(cells, folder):
+    """A module is handed in with the notebook."""
+    (folder / "helper.py").write_text(f"import numpy as np\n\n\n{HELPER}\n")
+    source = with_helper(solved(f"{FORWARD}-solution"))
+    find(cells, f"{FORWARD}-solution")["source"] = f"from helper import my_std\n\n\n{source}"
+
+
+@situation(quiet=True)
+def helper_in_a_package_beside_the_notebook(cells, folder):
+    """A package is handed in with the notebook; one of its parts imports the other."""
+    (folder / "tools").mkdir()
+    (folder / "tools" / "__init__.py").write_text("from tools.norms import my_std\n")
+    (folder / "tools" / "norms.py").write_text(f"import numpy as np\n\n\n{HELPER}\n")
+    cells.insert(1, code("import tools"))
+    source = with_helper(solved(f"{FORWARD}-solution")).replace("my_std", "tools.my_std")
+    find(cells, f"{FORWARD}-solution")["source"] = source
+
+
+@situation(quiet=True)
+def helper_written_by_a_magic(cells, folder):
+    """A cell writes the module that a later one imports."""
+    position = place(cells, f"{FORWARD}-solution")
+    cells[position]["source"] = with_helper(solved(f"{FORWARD}-solution"))
+    written = f"%%writefile helper.py\nimport numpy as np\n\n\n{HELPER}"
+    cells[position:position] = [code(written), code("from helper import my_std")]
+
+
+@situation(told="named like a library: numpy.py")
+def file_named_like_a_library(cells, folder):
+    """A file that would stand in for a library is not imported."""
+    (folder / "numpy.py").write_text("raise RuntimeError('not the library')\n")
+
+
+@situation(earned={FORWARD: 0.5 / 16, FOLD: 1.0}, told="uses my_std, which no cell")
+def helper_that_was_not_handed_in(cells, folder):
+    """A helper that exists only in the student's own session: the reason is told, by name."""
+    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+
+
+@situation(earned={FORWARD: 0.5 / 16, FOLD: 1.0}, told="No module named 'my_own_tools' (line 1)")
+def helper_in_another_notebook(cells, folder):
+    """The module that is imported was not handed in: the error is told with its line."""
+    cells.insert(1, code("from my_own_tools import my_std"))
+    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+
+
+# -------------------------------------------------------------------- what Jupyter can do
+
+
+@situation(quiet=True)
+def shell_line_in_the_answer(cells, folder):
+    """Shared case 10: `!pip install` stands above the function."""
+    cell = find(cells, f"{FORWARD}-solution")
+    cell["source"] = f"!pip install -q numpy\n{cell['source']}"
+
+
+@situation(quiet=True)
+def magics_of_every_kind_in_the_answer(cells, folder):
+    """Magics that Jupyter knows, and some that only other front ends do."""
+    lines = (
+        *(
+            "%pip install -q numpy",
+            "%matplotlib inline",
+            "%matplotlib widget",
+            "%load_ext autoreload",
+        ),
+        *(
+            "%autoreload 2",
+            "%conda install x",
+            "files = !ls",
+            "%tensorflow_version 2.x",
+            "np.sqrt?",
+        ),
+        *("%config InlineBackend.figure_format = 'retina'", "!ls \\\n  -l", "%cd .", "%env A=1"),
+    )
+    cell = find(cells, f"{FORWARD}-solution")
+    cell["source"] = "\n".join([*lines, cell["source"]])
+
+
+@situation(quiet=True)
+def timed_cell(cells, folder):
+    """%%time stands above the function, and a cell of shell commands beside it."""
+    cell = find(cells, f"{FORWARD}-solution")
+    cell["source"] = f"%%time\n{cell['source']}"
+    cells.insert(2, code("%%bash\nls -l\necho done"))
+
+
+@situation(told="No module named 'google")
+def imports_of_another_front_end(cells, folder):
+    """A cell of Colab's, which fails here."""
+    cells.insert(1, code("from google.colab import drive\ndrive.mount('/content/drive')"))
+
+
+# ------------------------------------------------------------------------ slow and large
+
+
+@situation(told="longer than 5 seconds", slow=True)
+def two_slow_cells_of_ones_own(cells, folder):
+    """Shared case 5: two training runs of 6 s."""
+    sleep = "import time\ntime.sleep(6)"
+    cells[2:2] = [code(sleep), code(sleep)]
+
+
+@situation(told="longer than 5 seconds", slow=True)
+def helper_in_a_slow_cell(cells, folder):
+    """A helper and a training run stand in one cell."""
+    cells.insert(2, code(f"{HELPER}\n\nimport time\ntime.sleep(6)"))
+    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+
+
+@situation(told="longer than 5 seconds", slow=True)
+def slow_work_below_the_answer(cells, folder):
+    """The answer's own cell goes on with a training run."""
+    find(cells, f"{FORWARD}-solution")["source"] += "\n\nimport time\ntime.sleep(6)"
+
+
+@situation(told="longer than 5 seconds", slow=True)
+def five_endless_cells_of_ones_own(cells, folder):
+    """More own cells have to be stopped than are stopped one by one."""
+    cells[2:2] = [code("while True:\n    pass")] * 5
+
+
+@situation(told="all added cells together took longer", slow=True)
+def eight_cells_that_are_slow_in_all(cells, folder):
+    """Each stays below its own limit, all of them together do not; a helper comes last."""
+    cells[2:2] = [*[code("import time\ntime.sleep(4)")] * 8, code(HELPER)]
+    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+
+
+@situation(told="it ended the Python process")
+def own_cell_that_ends_the_process(cells, folder):
+    """An experiment of the student's own crashes Python."""
+    cells.insert(2, code(f"{HELPER}\n\nimport os\nos._exit(1)"))
+    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+
+
+@situation(told="outputs in it were left out", slow=True)
+def large_outputs(cells, folder):
+    """27 MB of outputs, in which the work is small."""
+    lines = ["x" * 99 + "\n"] * 270_000
+    experiment(cells)["outputs"] = [{"output_type": "stream", "name": "stdout", "text": lines}]
+
+
+@situation(told="5000 code cells were added", slow=True)
+def five_thousand_cells_before_the_work(cells, folder):
+    """The work comes after thousands of cells."""
+    cells[1:1] = [code("1 + 1")] * 4_999 + [code(HELPER)]
+    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+
+
+# --------------------------------------------------------------------- not this notebook
+
+
+@situation(earned={}, answers=(False,) * 4, told="notebook of another lesson")
+def notebook_of_another_lesson(cells, folder):
+    """The wrong file was handed in: one sentence says so."""
+    for cell in cells:
+        cell.pop("id", None)
+        label = cell["metadata"].get("nbgrader", {})
+        if label:
+            label["grade_id"] = f"other-{label['grade_id']}"
+            cell["source"] = cell["source"].replace("norm", "form")
