@@ -418,14 +418,15 @@ def _frozen_convolutions(impl, rng):
     impl.freeze(model.stage1)
     learn(model, descent(model), x, y)
     first, second = model.stage1[0], model.stage2[0]
-    return held(weights=first.weight, biases=first.bias, weights_of_stage2=second.weight)
+    return held(weights=first.weight, weights_of_stage2=second.weight)
 
 
 def _frozen_scale(impl, rng):
     model, (x, y) = network(rng), images(rng, 9)
     impl.freeze(model.stage1)
     learn(model, descent(model), x, y)
-    return held(scale=model.stage1[1].weight, shift=model.stage1[1].bias)
+    conv, norm = model.stage1[0], model.stage1[1]
+    return held(biases=conv.bias, scale=norm.weight, shift=norm.bias)
 
 
 def _frozen_in_motion(impl, rng):
@@ -476,14 +477,27 @@ def _the_rest_learns(impl, rng):
     )
 
 
-def _thawed_weights(impl, rng):
-    model, (x, y) = network(rng), images(rng, 9)
-    impl.freeze(model.stage1)
-    learn(model, descent(model), x, y)
-    impl.unfreeze(model.stage1)
-    model.eval()
-    learn(model, descent(model), x, y)
-    return held(convolution=model.stage1[0].weight, scale=model.stage1[1].weight)
+def _thawed(what):
+    """Return the scenario of a part that froze, thawed, and learns again; `what` of it is seen."""
+
+    def scenario(impl, rng):
+        model, (x, y) = network(rng), images(rng, 9)
+        impl.freeze(model.stage1)
+        learn(model, descent(model), x, y)
+        impl.unfreeze(model.stage1)
+        model.eval()
+        learn(model, descent(model), x, y)
+        return what(model.stage1)
+
+    return scenario
+
+
+def _convolution(stage):
+    return held(weights=stage[0].weight)
+
+
+def _scale_and_shift(stage):
+    return held(scale=stage[1].weight, shift=stage[1].bias)
 
 
 def _thawed_statistics(impl, rng):
@@ -624,6 +638,31 @@ def on_modules(title, functions, checks, slide, **options):
     return replace(written, id=f"transfer.torch.{written.function}")
 
 
+LOOK_STANDARDIZE = """\
+# Two features of different size. The training features should get the mean 0 and the deviation 1;
+# the last example lies above all of them, and should still do so.
+x_train = np.array([[1.0, 100.0], [2.0, 300.0], [6.0, 200.0]])
+print(standardize(x_train, x_train))
+print(standardize(x_train, np.array([[9.0, 500.0]])))
+"""
+LOOK_PROBE = """\
+# Labels that the first of two features tells apart. What is fitted here has weights of its own for
+# each penalty, and only those of 0.5 look at the first feature: that should be your penalty.
+x, y = np.array([[1.0, 5.0], [2.0, 3.0], [7.0, 4.0], [8.0, 2.0]]), np.array([0, 0, 1, 1])
+weights = {0.1: [[0.0, 0.0], [-1.0, 1.0]], 0.5: [[-1.0, 1.0], [0.0, 0.0]]}
+print(linear_probe(lambda x, y, p: (np.array(weights[p]), np.zeros(2)), x, y, x, y, x, [0.1, 0.5]))
+"""
+LOOK_MATRIX = """\
+# Two cells, three ways, two seeds: shape (2, 3, 2). The second cell is ten times the first one, and
+# in each row of three the next way adds 1.
+cells = [lambda seed: seed, lambda seed: 10 * seed]
+print(transfer_matrix(cells, [lambda data, seed, k=k: data + k for k in range(3)], [4, 5]))
+"""
+SMALL_STANDARDIZE = (
+    "standardize(np.array([[0.0], [2.0]]), np.array([[3.0]]))",
+    "standardize(np.array([[1.0, 0.0], [3.0, 8.0]]), np.array([[2.0, 4.0], [5.0, 12.0]]))",
+    "standardize(np.array([[1.0, 7.0], [3.0, 7.0]]), np.array([[2.0, 7.0]]))",
+)
 STANDARDIZE = exercise(
     "Standardize by the training set",
     "standardize",
@@ -635,6 +674,8 @@ STANDARDIZE = exercise(
         Check("float32 stays float32, inputs stay as they were", 1, _feature_types, same_dtype),
     ),
     "99–101",
+    small=SMALL_STANDARDIZE,
+    look=LOOK_STANDARDIZE,
 )
 PROBE = exercise(
     "A linear probe, its penalty chosen on validation data",
@@ -646,6 +687,7 @@ PROBE = exercise(
         Check("predictions with that penalty", 3, _predictions_of_the_chosen),
     ),
     "99–101",
+    look=LOOK_PROBE,
 )
 SEPARATING = exercise(
     "Kill the bug: features for a standardize that looks at them alone",
@@ -673,6 +715,7 @@ MATRIX = exercise(
         Check("all ways of a seed have the same data", 2, _same_data),
     ),
     "102–104",
+    look=LOOK_MATRIX,
 )
 FEATURES = on_modules(
     "Features of a stage",
@@ -717,7 +760,7 @@ FREEZE = on_modules(
     "freeze",
     (
         Check("weights of convolutions stay", 3, _frozen_convolutions),
-        Check("scale and shift of batch norms stay", 1.5, _frozen_scale),
+        Check("biases stay, and scale and shift of batch norms", 1.5, _frozen_scale),
         Check("momentum, weight decay and an old gradient move nothing", 2, _frozen_in_motion),
         Check("running statistics stay", 1.5, _statistics_after()),
         Check("running statistics stay after model.train()", 1.5, _statistics_after(False, True)),
@@ -730,8 +773,9 @@ UNFREEZE = on_modules(
     "Unfreeze",
     "freeze unfreeze",
     (
-        Check("the weights learn again", 1.5, _thawed_weights),
-        Check("the running statistics move again", 1.5, _thawed_statistics),
+        Check("the weights of convolutions learn again", 1, _thawed(_convolution)),
+        Check("scale and shift of batch norms learn again", 1, _thawed(_scale_and_shift)),
+        Check("the running statistics move again", 1, _thawed_statistics),
         Check("a network in train mode is in train mode all over", 1, _mode_after_thawing),
     ),
     "100–101",

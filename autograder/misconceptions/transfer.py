@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from autograder.misconceptions.records import SLIP, fundamental, right, wrong
+from autograder.misconceptions.records import SLIP, fundamental, grouped, right, wrong
 
 # ------------------------------------------------------------------ features as arrays
 
@@ -331,12 +331,14 @@ CACHED = wrong(
         "a name without any content",
         "Another network, other images: you return what you have from the first ones, because they "
         "are called the same and have the same shape. What do the features depend on?",
+        grouped("the key leaves something out"),
         keyed_by_shape,
     ),
     (
         "the network is not in the key",
         "Two networks of one architecture have different features of the same images. Which of the "
         "two made your file?",
+        grouped("the key leaves something out"),
         keyed_by_examples,
     ),
     (
@@ -349,6 +351,7 @@ CACHED = wrong(
         "the examples are not in the key",
         "Validation images got the features of the training images: same network, same stage. What "
         "is missing in the name of the file?",
+        grouped("the key leaves something out"),
         ('{**model.state_dict(), "x": x}', "model.state_dict()"),
     ),
     (
@@ -464,6 +467,7 @@ FREEZE = wrong(
         "scale and shift are not frozen",
         "The convolutions stay. A batch norm has two parameters as well, γ and β, and yours go on "
         "learning.",
+        grouped("not every parameter is frozen"),
         (
             "for parameter in model.parameters():",
             "for parameter in (p for m in model.modules() if not hasattr(m, 'running_mean')"
@@ -499,6 +503,7 @@ FREEZE = wrong(
         "only weights are frozen",
         "Weights stay, and the biases beside them move: you chose parameters by their shape or "
         "name. Which method lists all of them?",
+        grouped("not every parameter is frozen"),
         (
             "for parameter in model.parameters():",
             "for parameter in [p for p in model.parameters() if p.ndim > 1]:",
@@ -542,16 +547,6 @@ UNFREEZE = wrong(
         "The network is training, and the part that thawed still computes as in a test until "
         "somebody calls model.train() again: freezing had set its batch norms to eval mode.",
         ("return model.train(model.training)", "return model"),
-    ),
-    (
-        "a copy thaws",
-        "The part that you were given stays frozen. Did you change it, or a copy of it?",
-        fundamental("nothing that was given thaws"),
-        (
-            "    for parameter in model.parameters():",
-            "    model = __import__('copy').deepcopy(model)\n"
-            "    for parameter in model.parameters():",
-        ),
     ),
 )
 
