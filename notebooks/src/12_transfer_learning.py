@@ -719,7 +719,10 @@ strategies = {
     "fine-tune all": tuning(trained_cnn, EVERYTHING, 0.3),
     "from scratch": tuning(untrained_cnn, EVERYTHING, 1.0),
 }
-data_sets = {"similar: photographs": grey_photographs(), "different: permuted digits": permuted_digits()}
+data_sets = {
+    "similar: photographs": grey_photographs(),
+    "different: permuted digits": permuted_digits(),
+}
 table = {}
 for kind, images_and_labels in data_sets.items():
     cells = [cell_of(images_and_labels, each) for each in SIZES]
@@ -755,13 +758,13 @@ against_random = paired(*pairs, ("The trained top stage with 5 permuted digits",
 print(against_random)
 
 # %% [markdown]
-# Read the table row by row, as slide 104 does. (In brackets: percentage points, means of 16 to 20
-# seeds measured beforehand; your four seeds scatter by some two points around them.)
+# Read the table row by row, as slide 104 does. (In brackets: percentage points, as 16 to 20 seeds
+# measured beforehand and the seeds above put them; your numbers scatter by some two points.)
 #
 # | | very similar | very different |
 # |---|---|---|
-# | very little data | a probe on the top is above random features (+9) and scratch (+6); fine-tuning adds little (+2) | **trouble**: the top stage is *below* random features (−3), and the first stage far above the top (+9) |
-# | more data | fine-tuning is far above scratch (+12), the probe nearly as good (−1) | fine-tuning all is above fine-tuning the top (+3), and scratch above both (+4) |
+# | very little data | a probe on the top is above random features (+7 to +9) and scratch (+4 to +6); fine-tuning adds a little (+2 to +5) | **trouble**: the top stage is *below* random features (−3 to −5), and the first stage far above the top (+9 to +10) |
+# | more data | fine-tuning is far above scratch (+9 to +12), the probe nearly as good (−1) | fine-tuning all is above fine-tuning the top (+2 to +3), and scratch above both (+4 to +6) |
 #
 # The advice of the slide holds, and gets a reason. What a stage has learnt is a bet on the data:
 # the higher the stage, the more of the bet is about *those* classes and *those* arrangements of
@@ -781,19 +784,19 @@ print(against_random)
 # believe in transfer, and on which data do you choose the stage?
 
 # %% [markdown] role="answer"
-# *Model answer.* (a) Little and similar: a probe on the top (above random features by some 9
-# points; fine-tuning adds little). More and similar: fine-tune some or all (some 12 points above
-# scratch). Little and different: a probe on an early stage, or no transfer: the top stage is some 3
-# points below random features. More and different: fine-tune all rather than a few layers, or train
-# from scratch, which is ahead here. (b) A filter of the first stage sees 3 × 3 neighbouring pixels. Permuted,
-# they are nine unrelated pixels, and their weighted sum is still one of many projections of the
-# image, from which a linear classifier can learn. The second and third stage look for arrangements
-# of first-stage responses in neighbouring places, and pool over them: these arrangements do not
-# exist any more, and pooling throws away which place it was. (c) Little and rather different (grey,
-# speckle, no objects). Baselines: *random features of the same network*, and the network from
-# scratch. Stage and penalty are chosen on validation images (here by
-# cross-validation over patients, since images of one patient are near-duplicates), never on the
-# test set.
+# *Model answer.* (a) Little and similar: a probe on the top (above random features by 7 to 9
+# points; fine-tuning adds a little). More and similar: fine-tune some or all (9 to 12 points
+# above scratch). Little and different: a probe on an early stage, or no transfer: the top stage
+# is 3 to 5 points below random features. More and different: fine-tune all rather than a few
+# layers, or train from scratch, which is ahead here. (b) A filter of the first stage sees 3 × 3
+# neighbouring pixels. Permuted, they are nine unrelated pixels, and their weighted sum is still
+# one of many projections of the image, from which a linear classifier can learn. The second and
+# third stage look for arrangements of first-stage responses in neighbouring places, and pool over
+# them: these arrangements do not exist any more, and pooling throws away which place it was. (c)
+# Little and rather different (grey, speckle, no objects). Baselines: *random features of the same
+# network*, and the network from scratch. Stage and penalty are chosen on validation images (here
+# by cross-validation over patients, since images of one patient are near-duplicates), never on
+# the test set.
 #
 # *Rubric.* (a) 4 points: 1 a cell, only with a number. (b) 2 points: 1 for neighbourhoods, 1 for
 # why higher stages depend on them more. (c) 2 points: 1 for random features and one more baseline,
@@ -857,7 +860,7 @@ else:
 # %% [markdown]
 # ## What to take away
 #
-# * Little data is enough when somebody else has paid for a lot of it, and your data are like theirs.
+# * Little data is enough when somebody else has paid for a lot of it and your data are like theirs.
 # * Compare with random features of the same network, not with pixels and not with guessing.
 # * Frozen means: no gradient, no old gradient, and statistics that stay, whatever mode is set.
 # * The head at zero, the largest rate at the head, smaller ones below; all parameters in the
