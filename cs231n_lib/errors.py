@@ -172,8 +172,11 @@ def alike(letter):
     return check
 
 
-def labels(size, classes):
-    """Rule: an array of `size` integers, each the number of one of `classes` (two letters)."""
+def labels(size, classes=None):
+    """Rule: an array of `size` integers, each the number of one of `classes` (two letters).
+
+    Where nothing fixes the number of classes, it is left out.
+    """
 
     def check(name, value, known):
         integer = _library(value) and not _is_floating(value) and "bool" not in str(value.dtype)
@@ -186,12 +189,12 @@ def labels(size, classes):
             raise ValueError(f"{name} must have shape ({size},), got shape {tuple(value.shape)}")
         _require_sizes(name, value.shape, [size], [size], known)
         if isinstance(value, np.ndarray):  # reading a tensor's values would wait for the GPU
-            count = known[classes][0]
+            count = known[classes][0] if classes else math.inf
             low, high = value.min(), value.max()
             if low < 0 or high >= count:
+                to = f" to {count - 1} ({classes} = {count} classes)" if classes else ""
                 raise ValueError(
-                    f"{name} must hold labels from 0 to {count - 1} ({classes} = {count} classes), "
-                    f"got labels from {low} to {high}"
+                    f"{name} must hold labels from 0{to}, got labels from {low} to {high}"
                 )
 
     return check

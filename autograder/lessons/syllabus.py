@@ -28,6 +28,7 @@ class Technique:
         functions: their names, the same in every framework.
         figure: the function of `cs231n_lib.plotting` that draws it.
         shown_in: number of the lesson, where no exercise tells it.
+        without_numpy: why functions have a form in PyTorch alone; of classes it is clear.
         without_exercise, without_figure: why there is none, where there is none.
     """
 
@@ -39,6 +40,7 @@ class Technique:
     shown_in: str = ""
     without_exercise: str = ""
     without_figure: str = ""
+    without_numpy: str = ""
 
     @property
     def frameworks(self) -> tuple[str, ...]:
@@ -926,5 +928,67 @@ SYLLABUS = (
         family="augmentation",
         functions=("mixup",),
         figure="plot_versions",
+    ),
+    Technique(
+        title="how little data is enough; features of the training set's scale, a linear probe",
+        slides="99–101",
+        family="transfer",
+        functions=("standardize", "linear_probe", "separating_features"),
+        figure="plot_lines",
+    ),
+    Technique(
+        title="features of a trained network, from any of its stages",
+        slides="99–104",
+        family="transfer",
+        functions=("extract_features",),
+        figure="plot_neighbours",
+        without_numpy="a trained network is a module",
+    ),
+    Technique(
+        title="features kept in a file, named by all that they depend on; a new head",
+        slides="99–101",
+        family="transfer",
+        functions=("cached_features", "replace_head"),
+        figure="plot_feature_planes",
+        without_numpy="they are about a module and all that it holds",
+    ),
+    Technique(
+        title="frozen parts: no gradient, and statistics that stay",
+        slides="100–101",
+        family="transfer",
+        functions=("freeze", "unfreeze"),
+        without_figure="how far the scores move, printed",
+        without_numpy="only modules have parameters, statistics and a mode",
+    ),
+    Technique(
+        title="a rate for every part, smaller further down",
+        slides="101",
+        family="transfer",
+        functions=("parameter_groups",),
+        without_figure="its use is part of the table below",
+        without_numpy="groups of parameters are what PyTorch's optimizers take",
+    ),
+    Technique(
+        title="fine-tuning, parts thawing one after the other",
+        slides="100–104",
+        family="transfer",
+        functions=("finetune",),
+        figure="plot_transfer_matrix",
+        without_numpy="it trains a module with an optimizer",
+    ),
+    Technique(
+        title="how much data, how similar: the table, all cells run",
+        slides="102–104",
+        family="transfer",
+        functions=("transfer_matrix",),
+        figure="plot_transfer_matrix",
+    ),
+    Technique(
+        title="it is the norm; networks in a zoo",
+        slides="105–107",
+        family="transfer",
+        shown_in="12",
+        without_figure="probabilities under three normalizations, printed",
+        without_exercise="the zoo is given; the exercises before are about using it rightly",
     ),
 )

@@ -58,6 +58,11 @@ from cs231n_lib.plotting.training import (
     plot_timings,
     plot_train_eval_gap,
 )
+from cs231n_lib.plotting.transfer import (
+    plot_feature_planes,
+    plot_neighbours,
+    plot_transfer_matrix,
+)
 from cs231n_lib.plotting.variants import plot_photographs, plot_whitening
 
 __all__ = [
@@ -72,6 +77,7 @@ __all__ = [
     "plot_crop_places",
     "plot_curves",
     "plot_damped_step",
+    "plot_feature_planes",
     "plot_gains",
     "plot_hessian_cost",
     "plot_histograms",
@@ -82,6 +88,7 @@ __all__ = [
     "plot_loss_and_rate",
     "plot_loss_by_rate",
     "plot_loss_curves",
+    "plot_neighbours",
     "plot_noise_ball",
     "plot_normalization_axes",
     "plot_photographs",
@@ -100,6 +107,7 @@ __all__ = [
     "plot_timings",
     "plot_train_eval_gap",
     "plot_trajectories",
+    "plot_transfer_matrix",
     "plot_trials",
     "plot_unit_states",
     "plot_versions",

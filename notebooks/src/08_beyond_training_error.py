@@ -461,7 +461,7 @@ M = 5
 
 def labels(scores, y):
     """Return the accuracy (sets,) of your ensemble of the members (sets, M, N, C)."""
-    return np.array([(ensemble_predict(z)[1] == truth).mean() for z, truth in zip(scores, y)])
+    return np.array([(ensemble_predict(z)[1] == truth).mean() for z, truth in zip(scores, y, strict=True)])
 
 
 def ensembles(noise):
