@@ -37,13 +37,9 @@ def inputs(rng, examples=N, bias=0.0):
 SUBSETS = np.array(list(itertools.product((0.0, 1.0), repeat=D)))  # (32, D)
 
 
-def masks_of(x, w, sums):
-    """Return the masks (N, D, M) whose sums are nearest, and how far off the farthest is."""
-    products = x[:, :, None] * w  # (N, D, M)
-    candidates = np.einsum("sd,ndm->snm", SUBSETS, products)  # (32, N, M)
-    nearest = np.abs(candidates - sums).argmin(axis=0)  # (N, M)
-    off = np.abs(np.take_along_axis(candidates, nearest[None], axis=0)[0] - sums)
-    return SUBSETS[nearest].swapaxes(1, 2), float(off.max())
+def all_sums(x, w):
+    """Return the sums (32, N, M) of every subset of the products of each output."""
+    return np.einsum("sd,ndm->snm", SUBSETS, x[:, :, None] * w)
 
 
 SCALES = {"right": 1.0, "divided by p": P, "multiplied by p": 1 / P, "divided by 1 - p": 1 - P}
@@ -53,10 +49,11 @@ def decoded(x, w, sums):
     """Return (masks, name of the scale) of sums of products; (None, "") for anything else."""
     if sums.shape != (len(x), w.shape[1]) or not np.isfinite(sums).all():
         return None, ""
+    candidates = all_sums(x, w)
     for name, scale in SCALES.items():
-        masks, off = masks_of(x, w, scale * sums)
-        if off < CLOSE:
-            return masks, name
+        off = np.abs(candidates - scale * sums)  # (32, N, M)
+        if off.min(axis=0).max() < CLOSE:
+            return SUBSETS[off.argmin(axis=0)].swapaxes(1, 2), name
     return None, ""
 
 
@@ -150,10 +147,8 @@ def _bias(given, answers):
     for place, share in ((0, 1.0), (1, 0.0), (2, P)):
         if decoded(x, w, out - share * b)[0] is not None:
             return place
-    with_bias, without = (np.abs(out - s * b) for s in (1, 0))
-    candidates = np.einsum("sd,ndm->snm", SUBSETS, x[:, :, None] * w)  # (32, N, M)
-    fits = [np.abs(candidates - (out - s * b)).min(axis=0) < CLOSE for s in (0, 1)]
-    return 3 if with_bias.shape == without.shape and (fits[0] | fits[1]).all() else 4
+    without, whole = (np.abs(all_sums(x, w) - (out - s * b)).min(axis=0) for s in (0, 1))
+    return 3 if (np.minimum(without, whole) < CLOSE).all() else 4
 
 
 def _with_all_weights(impl, arrays):
