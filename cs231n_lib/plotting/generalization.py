@@ -57,8 +57,8 @@ def plot_results(groups, xlabel, titles=None):
     """
     ways = list(dict.fromkeys(way for group in groups.values() for way in group))
     figure, axes = plt.subplots(
-        1, len(groups), figsize=(0.85 * PANEL[0] * len(groups) + 1, 1.2 + 0.42 * len(ways)), sharex=True,
-        sharey=True, squeeze=False, layout="constrained",
+        1, len(groups), figsize=(0.85 * PANEL[0] * len(groups) + 1, 1.2 + 0.42 * len(ways)),
+        sharex=True, sharey=True, squeeze=False, layout="constrained",
     )  # fmt: skip
     for ax, (name, group) in zip(axes[0], groups.items(), strict=True):
         for way, results in group.items():
