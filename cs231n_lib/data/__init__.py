@@ -19,6 +19,7 @@ from cs231n_lib.data.embedded import (
     photograph_patches,
 )
 from cs231n_lib.data.fashion_mnist import load_fashion_mnist
+from cs231n_lib.data.wheels import SOURCE, TARGET, grey, patches, wheel_photograph
 from cs231n_lib.errors import one_of
 
 __all__ = [
@@ -26,15 +27,20 @@ __all__ = [
     "CROPS",
     "FOLDER_VARIABLE",
     "PHOTOGRAPHS",
+    "SOURCE",
     "SOURCES",
+    "TARGET",
     "Dataset",
     "batches",
     "digits",
+    "grey",
     "load",
     "load_cifar10",
     "load_fashion_mnist",
+    "patches",
     "photograph",
     "photograph_patches",
+    "wheel_photograph",
 ]
 
 

@@ -462,9 +462,7 @@ def test_snapshots_are_the_weights_at_the_ends_of_pytorchs_cycles():
     def schedule(t):
         return 0.02 + 0.04 * (1 + math.cos(math.pi * t / T))
 
-    snapshots = snapshot_ensemble(
-        model, take_step, optimizer.state.clear, schedule, T, 4, 3
-    )
+    snapshots = snapshot_ensemble(model, take_step, optimizer.state.clear, schedule, T, 4, 3)
 
     twin, other, _, loss_of = line()
     built_in = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(

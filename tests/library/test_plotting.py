@@ -37,6 +37,10 @@ PICTURES = {
     "panels": lambda: plotting.plot_scale_sweep(SCALES, {"accuracy": TWO, "loss": TWO}),
     "diverged": lambda: plotting.plot_scale_sweep(SCALES, {"none": [1, 2, np.nan, np.inf, 3]}),
     "batch sizes": lambda: plotting.plot_batch_sizes([2, 4, 8, 16, 32], TWO),
+    "pooling regions": lambda: plotting.plot_pooling_regions(
+        PHOTOGRAPH[0], {"u = 0.1": ([0, 1, 3, 4], [0, 2, 3, 5]), "u = 0.9": ([0, 2, 4], [0, 1, 5])}
+    ),
+    "averaged passes": lambda: plotting.plot_averaged_passes([1, 2, 4, 8, 16], TWO),
     "lines": lambda: plotting.plot_lines(SCALES, TWO, "rate", "accuracy", log_x=True),
     "gap": lambda: plotting.plot_train_eval_gap(range(5), RUNS, RUNS / 2),
     "curves": lambda: plotting.plot_curves({"a": HISTORY, "b": [HISTORY, HISTORY]}),

@@ -7,6 +7,7 @@ they show; the first is right. The judge looks at the raw arrays again, on its o
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,6 +27,20 @@ RETURNS = {
     "separating_products": ("a",),
     "dropout_as_l2": ("loss", "dw"),
     "train_regularized": ("losses", "accuracies"),
+    "dropconnect_forward": ("out", "cache"),
+    "dropconnect_backward": ("dx", "dw", "db"),
+    "dropconnect_moments": ("mean", "variance"),
+    "separating_weights": ("w",),
+    "dropconnect_inference": ("out",),
+    "dropconnect_closed_form": ("out",),
+    "pooling_boundaries": ("a",),
+    "pooling_regions": ("first", "last"),
+    "fractional_max_pool_forward": ("out", "cache"),
+    "fractional_max_pool_backward": ("dx",),
+    "survival_probabilities": ("p",),
+    "stochastic_depth_forward": ("out", "cache"),
+    "stochastic_depth_backward": ("dx", "dbranch"),
+    "stochastic_depth_network": ("out",),
 }
 FORBIDDEN = (
     "torch.nn.Dropout",
@@ -44,6 +59,9 @@ FORBIDDEN = (
     "torch.nn.Softshrink",
     "torch.dropout",
     "torch.dropout_",
+    "torch.nn.FractionalMaxPool2d",
+    "torch.nn.functional.fractional_max_pool2d",
+    "torch.nn.functional.fractional_max_pool2d_with_indices",
 )
 
 exercise = family("regularization", RETURNS, FORBIDDEN)
@@ -62,7 +80,7 @@ def share_bound(n):
     return math.sqrt(math.log(2 / FALSE_ALARM) / (2 * n))
 
 
-def outcome_check(name, points, outcomes, scenario, place):
+def outcome_check(name, points, outcomes, scenario, place, half=()):
     """Return the check of a random layer.
 
     Args:
@@ -71,6 +89,7 @@ def outcome_check(name, points, outcomes, scenario, place):
         scenario: (impl, rng) -> (inputs, raw): two dicts of arrays, of what went in, which depends
             on the seed alone, and of what came out.
         place: (inputs, raw) -> place in `outcomes`.
+        half: places that are worth half the points.
     """
 
     def observed(impl, rng):
@@ -83,7 +102,8 @@ def outcome_check(name, points, outcomes, scenario, place):
         own = expected.arrays
         inputs = {k[1:]: a for k, a in own.items() if k.startswith("_") and not k.startswith("__")}
         raw = {k[2:]: array for k, array in seen.items() if k.startswith("__")}
-        outcome = outcomes[place(inputs, defaultdict(lambda: np.zeros(0), raw))]
-        return Verdict(1) if outcome == outcomes[0] else failed(outcome, "outcome")
+        found = place(inputs, defaultdict(lambda: np.zeros(0), raw))
+        verdict = failed(outcomes[found], "outcome") if found else Verdict(1)
+        return replace(verdict, fraction=0.5) if found in half else verdict
 
     return Check(name, points, observed, judge)

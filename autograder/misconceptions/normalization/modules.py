@@ -41,6 +41,12 @@ IN_FORWARD = wrong(
         ('"train" if self.training else "test"', '"train"'),
     ),
     (
+        "always in evaluation mode",
+        "A new layer knows nothing yet, and normalizes by what it does not know. By which mean "
+        "should a batch be centred while the network is trained?",
+        ('"train" if self.training else "test"', '"test"'),
+    ),
+    (
         "running statistics stay where they started",
         "batchnorm_forward leaves the new statistics in the dict that it was given. Where are they "
         "when that dict is gone?",
