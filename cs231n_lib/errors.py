@@ -69,13 +69,26 @@ def validated(**rules):
                         continue
                     if value is not None or name not in optional:
                         check(name, value, known)
+                        if isinstance(value, np.generic) and check in NUMERIC:
+                            value = value.item()  # a np.float64 would turn float32 into float64
+                            if position < given:
+                                args = (*args[:position], value, *args[position + 1 :])
+                            else:
+                                kwargs[name] = value
             except (TypeError, ValueError) as error:
-                raise type(error)(f"{function.__name__}: {error}") from None
+                raise type(error)(f"{_called(function)}: {error}") from None
             return function(*args, **kwargs)
 
         return checked
 
     return decorate
+
+
+def _called(function):
+    """Return the name that a function is called by: that of its class, where it makes one."""
+    if function.__name__ == "__init__":
+        return function.__qualname__.split(".")[-2]
+    return function.__name__
 
 
 def rule_from(rule):
@@ -159,8 +172,11 @@ def alike(letter):
     return check
 
 
-def labels(size, classes):
-    """Rule: an array of `size` integers, each the number of one of `classes` (two letters)."""
+def labels(size, classes=None):
+    """Rule: an array of `size` integers, each the number of one of `classes` (two letters).
+
+    Where nothing fixes the number of classes, it is left out.
+    """
 
     def check(name, value, known):
         integer = _library(value) and not _is_floating(value) and "bool" not in str(value.dtype)
@@ -173,12 +189,12 @@ def labels(size, classes):
             raise ValueError(f"{name} must have shape ({size},), got shape {tuple(value.shape)}")
         _require_sizes(name, value.shape, [size], [size], known)
         if isinstance(value, np.ndarray):  # reading a tensor's values would wait for the GPU
-            count = known[classes][0]
+            count = known[classes][0] if classes else math.inf
             low, high = value.min(), value.max()
             if low < 0 or high >= count:
+                to = f" to {count - 1} ({classes} = {count} classes)" if classes else ""
                 raise ValueError(
-                    f"{name} must hold labels from 0 to {count - 1} ({classes} = {count} classes), "
-                    f"got labels from {low} to {high}"
+                    f"{name} must hold labels from 0{to}, got labels from {low} to {high}"
                 )
 
     return check
@@ -252,6 +268,9 @@ def options(rules):
                 listed = ", ".join(map(repr, checks))
                 raise ValueError(f"{name} has the unknown key {key!r}; known keys: {listed}")
             checks[key](f"{name}[{key!r}]", entry, known)
+        for key, entry in value.items():
+            if isinstance(entry, np.generic) and checks[key] in NUMERIC:
+                value[key] = entry.item()
 
     return check
 
@@ -283,9 +302,15 @@ def at_least(low):
     return _number(f"at least {low}", lambda value: value >= low)
 
 
-def above(low):
-    """Rule: a finite number greater than `low`."""
-    return _number(f"greater than {low}", lambda value: value > low)
+def above(low, at_most=math.inf):
+    """Rule: a finite number greater than `low`, and `at_most` so large.
+
+    >>> above(0, at_most=1)("p", 0)
+    Traceback (most recent call last):
+    ValueError: p must be greater than 0 and at most 1, got 0
+    """
+    limit = "" if at_most == math.inf else f" and at most {at_most}"
+    return _number(f"greater than {low}{limit}", lambda value: low < value <= at_most)
 
 
 def between(low, high):
@@ -332,7 +357,11 @@ def _number(invariant, holds, kind=Real):
         if not (isinstance(value, kind) and math.isfinite(value) and holds(value)):
             raise ValueError(f"{name} must be {invariant}, got {value!r}")
 
+    NUMERIC.add(check)
     return check
+
+
+NUMERIC = set()  # the rules for numbers: what they check becomes a number of Python
 
 
 def generator(name, value, known=None):
@@ -347,6 +376,15 @@ def generator(name, value, known=None):
         raise TypeError(
             f"{name} must be a generator of random numbers, got {value!r:.60}; make one with "
             "np.random.default_rng(seed)"
+        )
+
+
+def torch_generator(name, value, known=None):
+    """Rule: a PyTorch generator of random numbers."""
+    if not hasattr(value, "initial_seed"):
+        raise TypeError(
+            f"{name} must be a torch.Generator, got {value!r:.60}; make one with "
+            "torch.Generator().manual_seed(seed)"
         )
 
 
