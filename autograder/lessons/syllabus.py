@@ -28,6 +28,7 @@ class Technique:
         functions: their names, the same in every framework.
         figure: the function of `cs231n_lib.plotting` that draws it.
         shown_in: number of the lesson, where no exercise tells it.
+        without_numpy: why functions have a form in PyTorch alone; of classes it is clear.
         without_exercise, without_figure: why there is none, where there is none.
     """
 
@@ -39,6 +40,7 @@ class Technique:
     shown_in: str = ""
     without_exercise: str = ""
     without_figure: str = ""
+    without_numpy: str = ""
 
     @property
     def frameworks(self) -> tuple[str, ...]:
@@ -326,6 +328,13 @@ SYLLABUS = (
         figure="plot_batch_sizes",
     ),
     Technique(
+        title="group normalization as a layer of a network",
+        slides="18",
+        family="normalization",
+        functions=("GroupNorm",),
+        without_figure="the same numbers as group normalization, in a network",
+    ),
+    Technique(
         title="images that tell G groups from groups of G channels",
         slides="18",
         family="normalization",
@@ -588,6 +597,65 @@ SYLLABUS = (
         without_exercise="experiments with the framework's own optimizers, and a question",
     ),
     Technique(
+        title="the gap between training and validation, opened by wrong labels",
+        slides="63",
+        family="generalization",
+        figure="plot_lines",
+        shown_in="08",
+        without_exercise="the question of the slide, answered from measured curves",
+    ),
+    Technique(
+        title="early stopping: patience, the best weights kept; scores that tell a bug",
+        slides="64",
+        family="generalization",
+        functions=("EarlyStopping", "separating_scores"),
+        figure="plot_stopping",
+    ),
+    Technique(
+        title="wiring: validation selects, the test set is asked once",
+        slides="64",
+        family="generalization",
+        functions=("train_and_select",),
+        without_figure="validation and test accuracies of some runs, printed",
+    ),
+    Technique(
+        title="ensembles: average probabilities, not votes, scores or weights",
+        slides="65",
+        family="generalization",
+        functions=("ensemble_predict",),
+        figure="plot_results",
+    ),
+    Technique(
+        title="snapshots of one run with a cyclic rate, against one decayed run",
+        slides="66–67",
+        family="generalization",
+        functions=("snapshot_ensemble",),
+        figure="plot_results",
+    ),
+    Technique(
+        title="Polyak averaging: uniform, or moving from zero or from the weights",
+        slides="68",
+        family="generalization",
+        functions=("polyak_average",),
+        figure="plot_noise_ball",
+    ),
+    Technique(
+        title="wiring: an average is looked at, and training does not notice",
+        slides="68",
+        family="generalization",
+        functions=("evaluate_average",),
+        without_figure="the accuracies of an average, printed",
+    ),
+    Technique(
+        title="running statistics of a batch norm, collected again for averaged weights",
+        slides="68",
+        family="generalization",
+        functions=("refresh_statistics",),
+        shown_in="08",
+        without_exercise="in the wiring exercise; the lesson runs PyTorch's update_bn",
+        without_figure="three accuracies, printed",
+    ),
+    Technique(
         title="regularization: a network that learns wrong labels by heart",
         slides="69",
         family="regularization",
@@ -756,5 +824,171 @@ SYLLABUS = (
         shown_in="10",
         figure="plot_averaged_passes",
         without_exercise="one figure of five kinds of networks, and a question",
+    ),
+    Technique(
+        title="the pipeline: augmented in every epoch, then normalized, never at validation",
+        slides="85–86",
+        family="augmentation",
+        functions=("train_augmented",),
+        figure="plot_lines",
+    ),
+    Technique(
+        title="horizontal flips",
+        slides="87",
+        family="augmentation",
+        functions=("horizontal_flip",),
+        figure="plot_versions",
+    ),
+    Technique(
+        title="random crops of a padded image",
+        slides="88",
+        family="augmentation",
+        functions=("pad_crop",),
+        figure="plot_gains",
+    ),
+    Technique(
+        title="random scales and crops",
+        slides="88",
+        family="augmentation",
+        shown_in="11",
+        functions=("random_resized_crop",),
+        without_figure="what it does is a resize and a crop",
+        without_exercise="a resize and a crop, each of which is an exercise",
+    ),
+    Technique(
+        title="resizing the short side",
+        slides="88–89",
+        family="augmentation",
+        functions=("resize_short_side",),
+        figure="plot_pixel_centres",
+    ),
+    Technique(
+        title="an image that shows where a resize looks",
+        slides="88–89",
+        family="augmentation",
+        functions=("separating_image",),
+        without_figure="one small image, judged by what two resizes make of it",
+    ),
+    Technique(
+        title="ten crops, and an average over them",
+        slides="89",
+        family="augmentation",
+        functions=("ten_crop", "average_over_crops"),
+        figure="plot_crop_places",
+    ),
+    Technique(
+        title="ten crops at each of several scales",
+        slides="89",
+        family="augmentation",
+        shown_in="11",
+        functions=("multi_scale_crops",),
+        without_figure="a table of counts in a question",
+        without_exercise="one line on top of two exercises, and a question about its counts",
+    ),
+    Technique(
+        title="contrast and brightness",
+        slides="90",
+        family="augmentation",
+        functions=("color_jitter",),
+        figure="plot_gains",
+    ),
+    Technique(
+        title="colour offsets along principal components",
+        slides="91",
+        family="augmentation",
+        functions=("color_components", "pca_color_offsets"),
+        figure="plot_color_components",
+    ),
+    Technique(
+        title="rotation, stretching, shearing, translation",
+        slides="92",
+        family="augmentation",
+        functions=("affine_matrices", "affine_warp"),
+        figure="plot_versions",
+    ),
+    Technique(
+        title="lens distortion",
+        slides="92",
+        family="augmentation",
+        functions=("lens_distortion",),
+        figure="plot_versions",
+    ),
+    Technique(
+        title="beyond the lecture: cutout",
+        slides="92",
+        family="augmentation",
+        shown_in="11",
+        functions=("cutout",),
+        without_figure="a grey square",
+        without_exercise="a square set to a constant; what is new about augmentation is elsewhere",
+    ),
+    Technique(
+        title="beyond the lecture: mixup",
+        slides="92",
+        family="augmentation",
+        functions=("mixup",),
+        figure="plot_versions",
+    ),
+    Technique(
+        title="how little data is enough; features of the training set's scale, a linear probe",
+        slides="99–101",
+        family="transfer",
+        functions=("standardize", "linear_probe", "separating_features"),
+        figure="plot_lines",
+    ),
+    Technique(
+        title="features of a trained network, from any of its stages",
+        slides="99–104",
+        family="transfer",
+        functions=("extract_features",),
+        figure="plot_neighbours",
+        without_numpy="a trained network is a module",
+    ),
+    Technique(
+        title="features kept in a file, named by all that they depend on; a new head",
+        slides="99–101",
+        family="transfer",
+        functions=("cached_features", "replace_head"),
+        figure="plot_feature_planes",
+        without_numpy="they are about a module and all that it holds",
+    ),
+    Technique(
+        title="frozen parts: no gradient, and statistics that stay",
+        slides="100–101",
+        family="transfer",
+        functions=("freeze", "unfreeze"),
+        without_figure="how far the scores move, printed",
+        without_numpy="only modules have parameters, statistics and a mode",
+    ),
+    Technique(
+        title="a rate for every part, smaller further down",
+        slides="101",
+        family="transfer",
+        functions=("parameter_groups",),
+        without_figure="its use is part of the table below",
+        without_numpy="groups of parameters are what PyTorch's optimizers take",
+    ),
+    Technique(
+        title="fine-tuning, parts thawing one after the other",
+        slides="100–104",
+        family="transfer",
+        functions=("finetune",),
+        figure="plot_transfer_matrix",
+        without_numpy="it trains a module with an optimizer",
+    ),
+    Technique(
+        title="how much data, how similar: the table, all cells run",
+        slides="102–104",
+        family="transfer",
+        functions=("transfer_matrix",),
+        figure="plot_transfer_matrix",
+    ),
+    Technique(
+        title="it is the norm; networks in a zoo",
+        slides="105–107",
+        family="transfer",
+        shown_in="12",
+        without_figure="probabilities under three normalizations, printed",
+        without_exercise="the zoo is given; the exercises before are about using it rightly",
     ),
 )

@@ -57,6 +57,13 @@ def of(exercise_id: str) -> tuple[Misconception, ...]:
 
 
 @cache
+def synonyms_of(exercise_id: str, name: str) -> frozenset[str]:
+    """Return the names of all wrong answers that are in one group with this one, its own too."""
+    groups = {record.name: record.group or record.name for record in of(exercise_id)}
+    return frozenset(other for other, group in groups.items() if group == groups[name])
+
+
+@cache
 def variants_of(exercise_id: str) -> tuple[Variant, ...]:
     """Return the legitimate other answers to one exercise."""
     return _select(exercise_id, Variant)

@@ -575,7 +575,7 @@ for p in (0.5, 0.8):
 # * a mean over examples where the sum is asked for.
 # </details>
 #
-# Drop inputs at random, average the squared errors, and watch the average:
+# Drop inputs at random, average the sum of squared errors over the masks, and watch the average:
 
 # %% role="experiment" uses="dropout_as_l2 expectation_over_masks" claim="dropout-is-l2" of="largest_gap" says="-1e-9 to 1e-9" slide="78" alt="Mean squared error over more and more random masks, five runs, closing in on the horizontal line of the formula."
 rng = np.random.default_rng(0)
@@ -594,9 +594,11 @@ errors = ((y - (masks * X) @ w) ** 2).sum(axis=-1)  # (runs, draws)
 averages = {
     f"run {run}": (np.cumsum(e) / np.arange(1, 3001))[draws - 1] for run, e in enumerate(errors, 1)
 }
-figure = plotting.plot_lines(draws, averages, "random masks so far", "mean squared error", True)
+figure = plotting.plot_lines(
+    draws, averages, "random masks so far", "error averaged over them", True
+)
 figure.axes[0].axhline(exact, color="0.4", ls=":", lw=1.5)
-figure.axes[0].set_title("Random masks average to the formula")
+figure.axes[0].set_title("Random masks average to the formula (dotted)")
 plt.show()
 
 # %% [markdown] role="question" id="penalty-in-disguise" points=5

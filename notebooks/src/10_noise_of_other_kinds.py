@@ -258,7 +258,9 @@ nets = {kind: [two_layers(seed, kind, pair) for seed in SEEDS]
         for kind in ("none", "dropout", "DropConnect")}  # fmt: skip
 accuracy = {kind: trained(some, noisy, STEPS) for kind, some in nets.items()}
 for kind, values in accuracy.items():
-    print(f"{kind:>12}: {values.mean():.1f} % of the test examples, {values.std():.1f} from seed to seed")
+    print(
+        f"{kind:>12}: {values.mean():.1f} % of the test examples, {values.std():.1f} from seed to seed"
+    )
 gain = paired(accuracy["DropConnect"], accuracy["none"], ("DropConnect", "none"))
 predicted(my_gain_of_dropconnect, gain.mean, "points")
 print(gain)
@@ -361,7 +363,10 @@ def errors_at(fan_in, seed, moments, inference, units=16):
 
 # %% role="experiment" uses="dropconnect_moments dropconnect_inference" claim="the-gaussian-gets-better" of="shrinks" says="0.05 to 0.6" slide="94" alt="Error in units of sigma against the number of inputs, on a logarithmic scale. The mean network stays near 0.4; a hundred samples stay near 0.06; the Gaussian falls from 0.1 to 0.01."
 errors = np.array(
-    [[errors_at(n, seed, dropconnect_moments, dropconnect_inference) for n in FAN_INS] for seed in SEEDS]
+    [
+        [errors_at(n, seed, dropconnect_moments, dropconnect_inference) for n in FAN_INS]
+        for seed in SEEDS
+    ]
 )  # (seeds, fan-ins, ways)
 ways = ("mean network", "100 samples", "whole Gaussian")
 figure = plotting.plot_lines(
@@ -374,7 +379,9 @@ plt.show()
 middle = np.median(errors, axis=0)
 shrinks = float(middle[-1, 2] / middle[1, 2])
 stays = float(middle[-1, 0] / middle[1, 0])
-print(f"from 4 to 14 inputs: the Gaussian's error × {shrinks:.2f}, the mean network's × {stays:.2f}")
+print(
+    f"from 4 to 14 inputs: the Gaussian's error × {shrinks:.2f}, the mean network's × {stays:.2f}"
+)
 
 # %% role="experiment" uses="dropconnect_moments dropconnect_inference" claim="the-mean-network-does-not" of="stays" says="0.7 to 1.3" slide="94"
 print("the mean network's error, by fan-in:", middle[:, 0].round(2))
@@ -458,7 +465,10 @@ grey = photograph("camera").astype(float)[100:228, 190:318] / 255
 small = grey.reshape(16, 8, 16, 8).mean(axis=(1, 3))
 rng = np.random.default_rng(1)
 draws = {
-    f"draw {k}": (pooling_boundaries(16, 11, rng.random()), pooling_boundaries(16, 11, rng.random()))
+    f"draw {k}": (
+        pooling_boundaries(16, 11, rng.random()),
+        pooling_boundaries(16, 11, rng.random()),
+    )
     for k in (1, 2, 3)
 }
 plotting.plot_pooling_regions(small, draws)
@@ -652,10 +662,16 @@ deep = {
     "none": Deep(1.0, *functions).train(noisy),
     "stochastic depth": Deep(0.5, *functions).train(noisy),
 }
-left = {name: np.array([nets_.accuracy(noisy, r) for r in REMOVED]).T for name, nets_ in deep.items()}
+left = {
+    name: np.array([nets_.accuracy(noisy, r) for r in REMOVED]).T for name, nets_ in deep.items()
+}
 for name, values in left.items():
-    print(f"{name:>16}: " + ", ".join(f"{r} removed {a:.0f} %"
-                                      for r, a in zip(REMOVED, values.mean(axis=0), strict=True)))
+    print(
+        f"{name:>16}: "
+        + ", ".join(
+            f"{r} removed {a:.0f} %" for r, a in zip(REMOVED, values.mean(axis=0), strict=True)
+        )
+    )
 predicted(my_rest_without, left["none"][:, 2].mean(), "percent")
 predicted(my_rest_with_depth, left["stochastic depth"][:, 2].mean(), "percent")
 half = paired(left["stochastic depth"][:, 2], left["none"][:, 2], ("stochastic depth", "none"))
@@ -761,6 +777,7 @@ for K in (10, 100, 1000, 10_000):
 #
 # Does it help? Digits pooled from 8 × 8 to 5 × 5 before a small network: with regions fixed for ever,
 # and with new ones in every batch. At test time one draw, or the mean over 12 (FMP.6).
+
 
 # %% role="setup" hide=true
 class Pool(Layer):
@@ -961,7 +978,9 @@ def torch_gaps(*noise):
             if isinstance(module, torch.nn.BatchNorm1d):
                 module.momentum = 0.0  # the running statistics stay what they are
         model.train()
-        rows.append(gap_curve(torch_passes(model, one, np.random.default_rng(seed)), own, one.y_val))
+        rows.append(
+            gap_curve(torch_passes(model, one, np.random.default_rng(seed)), own, one.y_val)
+        )
     return np.array(rows)
 
 
@@ -1013,7 +1032,9 @@ plt.show()
 single = {kind: values[:, 0].mean() for kind, values in gaps.items()}
 final = {kind: values[:, -1].mean() for kind, values in gaps.items()}
 for kind in gaps:
-    print(f"{kind:>16}: one noisy pass {single[kind]:+.1f} points, {COUNTS[-1]} passes {final[kind]:+.1f}")
+    print(
+        f"{kind:>16}: one noisy pass {single[kind]:+.1f} points, {COUNTS[-1]} passes {final[kind]:+.1f}"
+    )
 smallest_rise = min(final[kind] - single[kind] for kind in gaps)
 
 # %% role="experiment" uses="dropconnect_forward stochastic_depth_forward" claim="sixteen-passes" of="float(widest)" says="0.0 to 5.0" slide="93"
