@@ -120,9 +120,9 @@ def unpaired_table(accuracy, quantile):
 
 
 def _unfair(x):
-    if x.shape != FIVE_SEEDS or not ((x >= 0) & (x <= 1)).all():
+    if x.shape != FIVE_SEEDS:
         return 1
-    return 0
+    return 0 if ((x >= 0) & (x <= 1)).all() else 2
 
 
 def _clear(table):
@@ -144,15 +144,16 @@ def _outcome(x, own):
     x = x.astype(float)
     right = _right_table(x)
     if own is None or own.shape != right.shape or not np.allclose(own, right, atol=1e-5):
-        return 2
-    if not _clear(right):
         return 3
-    return 4 if _clear(unpaired_table(x, QUANTILE)) else 0
+    if not _clear(right):
+        return 4
+    return 5 if _clear(unpaired_table(x, QUANTILE)) else 0
 
 
 OUTCOMES = (
     "right and wrong differ",
-    "accuracy must have shape (2, 5), with numbers from 0 to 1",
+    "accuracy must have shape (2, 5): two rows, five seeds",
+    "accuracy must hold numbers from 0 to 1",
     "your own ablation_table is wrong for these runs",
     "the pairs are not clearly different either",
     "both tables find the difference clear",

@@ -1,7 +1,5 @@
 """Wrong and other right answers of the family `capstone`."""
 
-import math
-
 import numpy as np
 
 from autograder.misconceptions.records import SLIP, fundamental, right, wrong
@@ -314,7 +312,7 @@ def table_by_loops(accuracy, quantile):
         gains = [float(a) - float(b) for a, b in zip(accuracy[0], other, strict=True)]
         mean = sum(gains) / len(gains)
         variance = sum((gain - mean) ** 2 for gain in gains) / (len(gains) - 1)
-        margin = quantile * math.sqrt(variance / len(gains))
+        margin = quantile * np.sqrt(variance / len(gains))
         rows.append([mean, mean - margin, mean + margin])
     return np.array(rows)
 
