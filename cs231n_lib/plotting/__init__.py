@@ -5,6 +5,7 @@ told apart in grey; where there are several seeds, a line is their median and it
 A module holds the pictures of a family of techniques; `training` those that all families need.
 """
 
+from cs231n_lib.plotting.capstone import plot_ablation
 from cs231n_lib.plotting.foundations import (
     plot_activation_functions,
     plot_layer_histograms,
@@ -55,6 +56,7 @@ __all__ = [
     "Landscape",
     "animate_trajectories",
     "landscapes",
+    "plot_ablation",
     "plot_activation_functions",
     "plot_batch_sizes",
     "plot_computation_graph",
