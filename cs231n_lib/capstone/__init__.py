@@ -18,3 +18,15 @@ subtracted before anything is averaged:
 
 with t the quantile of Student's distribution. An interval that holds 0 shows nothing.
 """
+
+from cs231n_lib.errors import array
+
+
+def two_rows(name, value, known):
+    """Rule for `validated`: (1 + K, S) accuracies of at least two recipes and two seeds."""
+    array("recipes seeds")(name, value, known)
+    if min(value.shape) < 2:
+        raise ValueError(
+            f"{name} must have shape (1 + K, S), a row for the complete recipe and for each of K "
+            f"ingredients, a column for each of at least two seeds, got shape {value.shape}"
+        )

@@ -2,17 +2,8 @@
 
 import numpy as np
 
-from cs231n_lib.errors import NAMED, validated
-
-
-def two_rows(name, value, known):
-    """Rule for `validated`: (1 + K, S) accuracies of at least two recipes and two seeds."""
-    NAMED["array"](name, value, known)
-    if value.ndim != 2 or min(value.shape) < 2:
-        raise ValueError(
-            f"{name} must have shape (1 + K, S), a row for the complete recipe and for each of K "
-            f"ingredients, a column for each of at least two seeds, got shape {value.shape}"
-        )
+from cs231n_lib.capstone import two_rows
+from cs231n_lib.errors import validated
 
 
 @validated(train="function", recipe=..., seeds=...)
