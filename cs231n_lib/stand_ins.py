@@ -5,6 +5,8 @@ these where they are not: same names, same arguments, but the work is done by Py
 They are no answers, and no exercise accepts them.
 """
 
+import warnings
+from functools import cache
 from types import SimpleNamespace
 
 
@@ -54,34 +56,38 @@ def adam(w, dw, config=None):
         (next_w, config).
     """
     import torch
+    from torch.optim.adam import adam as in_place
 
     config = {} if config is None else config
-    weight = torch.nn.Parameter(torch.tensor(w))
-    weight.grad = torch.tensor(dw, dtype=weight.dtype)
-    optimizer = torch.optim.Adam(
-        [weight], lr=config.get("learning_rate", 1e-3), eps=config.get("epsilon", 1e-8),
-        betas=(config.get("beta1", 0.9), config.get("beta2", 0.999)),
+    weight, gradient = torch.tensor(w), torch.tensor(dw)
+    zeros = torch.zeros_like(weight)
+    mean, square, step = config.get("state") or (zeros, zeros.clone(), torch.tensor(0.0))
+    in_place(
+        [weight], [gradient], [mean], [square], [], [step], foreach=False, amsgrad=False,
+        beta1=config.get("beta1", 0.9), beta2=config.get("beta2", 0.999), weight_decay=0.0,
+        lr=config.get("learning_rate", 1e-3), eps=config.get("epsilon", 1e-8), maximize=False,
     )  # fmt: skip
-    optimizer.state[weight].update(config.get("state", {}))
-    optimizer.step()
-    config["state"] = dict(optimizer.state[weight])
-    return weight.detach().numpy(), config
+    config["state"] = (mean, square, step)
+    return weight.numpy(), config
 
 
 def cosine_restarts(t, high, low, period, multiple):
     """Rate at time t of `torch.optim.lr_scheduler.CosineAnnealingWarmRestarts`; slides 66–67."""
-    import warnings
-
-    import torch
-
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=high)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
-        optimizer, T_0=period, T_mult=multiple, eta_min=low
-    )
+    optimizer, scheduler = _restarts(high, low, period, multiple)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it would have a step of the optimizer first
         scheduler.step(float(t))
-    return optimizer.param_groups[0]["lr"]
+    return float(optimizer.param_groups[0]["lr"])
+
+
+@cache
+def _restarts(high, low, period, multiple):
+    import torch
+
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=high)
+    return optimizer, torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(
+        optimizer, T_0=period, T_mult=multiple, eta_min=low
+    )
 
 
 def log_uniform(low, high, size, rng):
