@@ -167,10 +167,10 @@ def _score_so_far(exercise):
 @cache
 def _lessons():
     """Return the ids of the exercises of each lesson, from the notebooks beside the packages."""
-    known = {exercise.id for exercise in exercises.all_exercises()}
+    known = {exercise.grade_id: exercise.id for exercise in exercises.all_exercises()}
     texts = (path.read_text(encoding="utf-8") for path in ROOT.glob("notebooks/student/*.ipynb"))
-    found = (re.findall(r'check\(\\"([\w.]+)', text) for text in texts)
-    return [tuple(e for e in dict.fromkeys(ids) if e in known) for ids in found]
+    found = (re.findall(r'"grade_id": "([\w-]+)-check"', text) for text in texts)
+    return [tuple(known[e] for e in dict.fromkeys(ids) if e in known) for ids in found]
 
 
 def _shell():

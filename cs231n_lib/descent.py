@@ -8,6 +8,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from cs231n_lib.errors import above, at_least, between, validated, whole
 
 LONGEST, SHORTEST = 4.0, 1.1  # how far a search goes on where the minimum is not bracketed yet
@@ -90,8 +92,24 @@ def strong_wolfe(
 
 
 def _at(f, w, p, step):
-    loss, dw = f(w + step * p)
-    return Trial(step, float(loss), float(dw @ p), dw)
+    loss, dw = _evaluated(f, w + step * p)
+    return Trial(step, loss, float(dw @ p), dw)
+
+
+def _evaluated(f, w):
+    """The loss f(w), and a copy of the gradient: a function may use one array for all of them."""
+    result = f(w)
+    if not (isinstance(result, tuple) and len(result) == 2 and hasattr(result[1], "shape")):
+        raise TypeError(
+            f"f must return loss, dw with dw an array like w, got {type(result).__name__} "
+            f"{result!r:.60}"
+        )
+    loss, dw = result
+    if dw.shape != w.shape:
+        raise ValueError(
+            f"f must return dw with the shape of w, {tuple(w.shape)}, got {tuple(dw.shape)}"
+        )
+    return float(loss), 1 * dw
 
 
 def _further(before, here):
@@ -117,13 +135,25 @@ def _cubic_minimum(a, b):
     if not all(map(math.isfinite, (a.loss, b.loss, a.slope, b.slope))):
         return math.nan
     gap = b.step - a.step
-    bend = a.slope + b.slope - 3 * (b.loss - a.loss) / gap
-    inner = bend**2 - a.slope * b.slope
+    rise = 3 * (b.loss - a.loss) / gap
+    size = max(abs(a.slope), abs(b.slope), abs(rise))  # in its unit no square overflows
+    if not 0 < size < math.inf:
+        return math.nan
+    left, right, rise = a.slope / size, b.slope / size, rise / size
+    bend = left + right - rise
+    inner = bend**2 - left * right
     if inner < 0:
         return math.nan
     root = math.copysign(math.sqrt(inner), gap)
-    below = b.slope - a.slope + 2 * root
-    return b.step - gap * (b.slope + root - bend) / below if below else math.nan
+    below = right - left + 2 * root
+    return b.step - gap * (right + root - bend) / below if below else math.nan
+
+
+def _steepest(dw):
+    """Down the gradient, and a first step of length 1 or less."""
+    if math.isfinite(square := float(dw @ dw)):
+        return -dw, min(1.0, 1 / math.sqrt(square)) if square else 1.0
+    return -dw / float(abs(dw).max()), 1.0
 
 
 @dataclass(frozen=True)
@@ -168,6 +198,9 @@ def descend(f, w, direction, learn, forget, max_steps=200, tolerance=1e-6, line_
     Returns:
         a `Descent`.
 
+    Raises:
+        TypeError, ValueError: when f does not return a loss and a gradient of w's shape.
+
     Slides 60–61. Nocedal & Wright 2006, algorithms 6.1 and 7.5.
 
     >>> import numpy as np
@@ -175,16 +208,20 @@ def descend(f, w, direction, learn, forget, max_steps=200, tolerance=1e-6, line_
     >>> descend(lambda w: (w @ w, 2 * w), np.array([3.0, 4.0]), *steepest)
     Descent: 2 steps, 4 evaluations, loss 0, flat
     """
+    with np.errstate(over="ignore", invalid="ignore"):  # a loss that overflows is a bad step
+        return _descend(f, w, direction, learn, forget, max_steps, tolerance, line_search)
+
+
+def _descend(f, w, direction, learn, forget, max_steps, tolerance, line_search):
     search = line_search or strong_wolfe
-    loss, dw = f(w)
-    losses, evaluations, fresh = [float(loss)], 1, True
+    loss, dw = _evaluated(f, w)
+    losses, evaluations, fresh = [loss], 1, True
     while not float(abs(dw).max()) <= tolerance:
         if len(losses) > max_steps:
             return Descent(w, tuple(losses), evaluations, "steps")
-        p = -dw if fresh else direction(dw)
+        p, length = _steepest(dw) if fresh else (direction(dw), 1.0)
         trial = None
         if float(dw @ p) < 0:
-            length = min(1.0, 1 / math.sqrt(float(dw @ dw))) if fresh else 1.0
             trial, more = search(f, w, losses[-1], dw, p, length)
             evaluations += more
         if trial is None or trial.step == 0:

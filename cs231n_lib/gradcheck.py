@@ -63,7 +63,7 @@ def relative_error(a, b):
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if a.shape != b.shape:
         raise ValueError(f"the arrays to compare must have one shape, got {a.shape} and {b.shape}")
-    size = max(np.abs(a).max(initial=0), np.abs(b).max(initial=0))
+    size = np.maximum(np.abs(a), np.abs(b)).max(initial=0)  # NaN where there is one
     if size == 0:
         return 0.0
     return float(np.abs(a - b).max() / size)
@@ -71,7 +71,11 @@ def relative_error(a, b):
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """One gradient, compared: `verdict` is 'right', 'wrong' or 'unclear', `detail` says why."""
+    """One gradient, compared: `verdict` is 'right', 'wrong' or 'unclear', `detail` says why.
+
+    Differences cannot tell at a kink, beside a place where the forward pass is not finite, where it
+    bends sharply, and where it computes in float32.
+    """
 
     name: str
     verdict: str
@@ -141,22 +145,73 @@ def check_gradients(forward, backward, inputs, *options, rng=None, dout=None, to
     rows = []
     for (name, array), gradient in zip(arrays.items(), gradients, strict=True):
         expected = numerical_gradient(lambda x, name=name: run(**{name: x}), array, dout)
-        rows.append(_compared(name, np.asarray(gradient), expected, tolerance))
+        line = _Line(lambda x, name=name: run(**{name: x}), array, dout)
+        rows.append(_compared(name, np.asarray(gradient), expected, tolerance, line))
     return GradientReport(tuple(rows))
 
 
-def _compared(name, gradient, expected, tolerance):
+class _Line:
+    """The loss along one element of an input, to see why a difference is no derivative there."""
+
+    def __init__(self, f, point, dout):
+        self.f, self.point, self.dout = f, point, dout
+        out = _output(f, point, dout)
+        self.loss = float(np.sum(dout * out))
+        rounding = np.finfo(out.dtype if out.dtype.kind == "f" else float).eps
+        self.noise = rounding * float(np.abs(dout * out).sum())  # of the loss
+        self.type = out.dtype
+
+    def slopes(self, index, step):
+        """Differences to the left and to the right."""
+        ends = []
+        for sign in (-1, 1):
+            moved = self.point.copy()
+            moved[index] += sign * step
+            with np.errstate(all="ignore"):
+                loss = float(np.sum(self.dout * _output(self.f, moved, self.dout)))
+            ends.append(sign * (loss - self.loss) / step)
+        return ends
+
+    def excuse(self, index, gradient, expected):
+        """Why the difference at this element says nothing against this gradient; None: it does."""
+        step = STEP * max(1.0, abs(self.point[index]))
+        where = f"at [{', '.join(map(str, index))}]"
+        if self.type != np.float64 and abs(gradient - expected) <= self.noise / step:
+            return f"the forward pass computes in {self.type}, whose rounding hides it {where}"
+        near = [self.slopes(index, step), self.slopes(index, step / 10)]
+        if not np.isfinite(near).all():
+            return f"the forward pass is not finite beside {self.point[index]:.3g}, {where}"
+        left, right = near[1]
+        centred = [(a + b) / 2 for a, b in near]
+        wide, narrow = (abs(b - a) for a, b in near)
+        slack = 1e-3 * narrow
+        if narrow > 0.5 * wide and min(left, right) - slack <= gradient <= max(left, right) + slack:
+            return f"a kink {where}: the slope is {left:.3g} on its left, {right:.3g} on its right"
+        if abs(gradient - centred[1]) < 0.5 * abs(centred[0] - centred[1]):
+            return f"the forward pass bends too much for a step of {step:.0e} {where}"
+        return None
+
+
+def _compared(name, gradient, expected, tolerance, line):
     if gradient.shape != expected.shape:
         detail = f"its shape must be {expected.shape}, got {gradient.shape}"
         return GradientCheck(name, "wrong", detail)
     if not np.isfinite(gradient).all():
         return GradientCheck(name, "wrong", "it must be finite, got NaN or infinity")
-    if np.abs(expected).max(initial=0) < NEGLIGIBLE:
+    sizes = np.abs(expected[np.isfinite(expected)])
+    if sizes.max(initial=0) < NEGLIGIBLE and np.isfinite(expected).all():
         detail = "the true gradient is about 0, nothing to compare; pass another dout"
         return GradientCheck(name, "unclear", detail)
     error = relative_error(gradient, expected)
-    verdict = "right" if error <= tolerance else "wrong"
-    return GradientCheck(name, verdict, f"relative error {error:.1e}")
+    if error <= tolerance:
+        return GradientCheck(name, "right", f"relative error {error:.1e}")
+    size = max(sizes.max(initial=0), np.abs(gradient).max())
+    excuse = None
+    for index in map(tuple, np.argwhere(~(np.abs(gradient - expected) <= tolerance * size))):
+        excuse = line.excuse(index, gradient[index], expected[index])
+        if excuse is None:
+            return GradientCheck(name, "wrong", f"relative error {error:.1e}")
+    return GradientCheck(name, "unclear", f"cannot tell: {excuse}; pass other inputs")
 
 
 def _output(f, point, dout):

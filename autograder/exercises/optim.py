@@ -28,7 +28,7 @@ USUAL_RATE = {"learning_rate": 1e-2}
 USUAL_MOMENTUM = {**USUAL_RATE, "momentum": 0.9}
 USUAL_RMSPROP = {**USUAL_RATE, "decay_rate": 0.99}
 USUAL_ADAM = {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999}
-USUAL_ADAMW = {**USUAL_ADAM, "weight_decay": 1e-2}
+USUAL_ADAMW = {**USUAL_ADAM, "weight_decay": 0.3}  # the usual one hardly shows
 EPSILON = 0.3
 
 IN_PLACE = (
@@ -60,9 +60,14 @@ def first_step(rule, settings, scale=1.0):
     return scenario
 
 
-def default_steps(rule, scale=1.0):
-    """Return the check's scenario: steps that start without a config, from weights as small."""
-    return lambda impl, rng: {"w after each step": descend(impl, rule, rng, None, scale, size=1e-3)}
+def default_steps(rule, scale=1.0, sizes=(1e-3,)):
+    """Return the check's scenario: steps without a config, from weights of some sizes."""
+
+    def scenario(impl, rng):
+        paths = {size: descend(impl, rule, rng, None, scale, size=size) for size in sizes}
+        return {f"w after each step, from about {size:g}": path for size, path in paths.items()}
+
+    return scenario
 
 
 def given_steps(rule, settings, scale=1.0):
@@ -101,15 +106,16 @@ def long_after_the_start(rule, settings):
 def two_parameters(rule, settings, scale=1.0):
     """Return the check's scenario: two parameters take turns, each with its own config.
 
-    The rule makes the config, in a step from 0 with a gradient of 0; then it gets the settings.
+    The rule makes the config, in a step from 0 with a gradient of 0, which leads nowhere; then the
+    config gets the settings.
     """
 
     def scenario(impl, rng):
         step, weights, configs = getattr(impl, rule), [], []
         for shape in (SHAPE, OTHER_SHAPE):
-            _, config = step(np.zeros(shape), np.zeros(shape))
+            w, config = step(np.zeros(shape), np.zeros(shape))
+            weights.append(w)
             configs.append(config)
-            weights.append(rng.normal(size=shape))
         for config in configs:
             config.update(settings)
         for _ in range(STEPS):
@@ -203,11 +209,14 @@ def momentum_checks(rule, points):
     )
 
 
-def adaptive_checks(rule, settings, usual, points):
-    """Return the checks of a rule that divides by the size of the gradients."""
+def adaptive_checks(rule, settings, usual, points, sizes=(1e-3,)):
+    """Return the checks of a rule that divides by the size of the gradients.
+
+    `sizes` are those of the weights when defaults are asked for: a decay shows on large ones only.
+    """
     scenarios = {
         FIRST: first_step(rule, usual, LARGE),
-        DEFAULT: default_steps(rule, LARGE),
+        DEFAULT: default_steps(rule, LARGE, sizes),
         GIVEN: given_steps(rule, settings, LARGE),
         EPSILON_GOES: where_epsilon_goes(rule, usual),
         TURNS: two_parameters(rule, usual, LARGE),
@@ -265,9 +274,9 @@ def _look_turns(impl, rng):
     gradient, _ = valley(rng)
     gradients, weights, configs = [gradient, lambda w: (3 * w - 1).astype(w.dtype)], [], []
     for shape in (SHAPE, OTHER_SHAPE):
-        _, config = impl.nesterov_lookahead(np.zeros(shape), lambda w: 0 * w)
+        w, config = impl.nesterov_lookahead(np.zeros(shape), lambda w: 0 * w)
+        weights.append(w)
         configs.append(config)
-        weights.append(rng.normal(size=shape))
     for config in configs:
         config.update(USUAL_MOMENTUM)
     for _ in range(STEPS):
@@ -581,7 +590,9 @@ GRADIENTS = exercise(
 ADAMW_EXERCISE = exercise(
     "AdamW",
     "adamw",
-    adaptive_checks("adamw", ADAMW, USUAL_ADAMW, (0.5, 0.5, 1, 0.5, 0.5, 0.5, 0.5)),
+    adaptive_checks(
+        "adamw", ADAMW, USUAL_ADAMW, (0.5, 0.5, 1, 0.5, 0.5, 0.5, 0.5), sizes=(1e-3, 1e3)
+    ),
     "47",
     bonus=True,
 )

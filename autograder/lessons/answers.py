@@ -8,12 +8,7 @@ import re
 from pathlib import Path, PurePath
 
 ROOT = Path(__file__).resolve().parents[2]
-GIVEN_FAMILIES = (
-    "data",
-    "layers",
-    "plotting",
-    "train",
-)  # folders that students are given, not asked to write
+GIVEN_FAMILIES = ("data", "layers", "plotting", "train")  # folders that students do not write
 
 _GIVEN = "|".join(GIVEN_FAMILIES)
 _ANSWER_FILE = re.compile(

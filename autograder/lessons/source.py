@@ -55,7 +55,8 @@ def _with_bodies(function, written):
 def _split(function):
     """Return (signature and docstring, body, indent of the body) of a function, or of each method.
 
-    The decorators of the whole are left out; the first method comes with the head of its class.
+    The decorators of the whole are left out, and the lines that validate arguments; the first
+    method comes with the head of its class.
     """
     source = textwrap.dedent(inspect.getsource(function))
     definition = ast.parse(source).body[0]
@@ -69,11 +70,20 @@ def _split(function):
         return [_piece(lines, definition, definition.lineno, len(lines))]
     methods = [node for node in definition.body if isinstance(node, ast.FunctionDef)]
     starts = [min(node.lineno for node in (m, *m.decorator_list)) for m in methods]
+    shown = [
+        start + sum(map(_validates, m.decorator_list))
+        for start, m in zip(starts, methods, strict=True)
+    ]
     ends = [*(start - 1 for start in starts[1:]), len(lines)]
-    pieces = [_piece(lines, *m) for m in zip(methods, starts, ends, strict=True)]
+    pieces = [_piece(lines, *m) for m in zip(methods, shown, ends, strict=True)]
     top = "\n".join(lines[definition.lineno - 1 : starts[0] - 1]).rstrip()
     (first, *rest), *others = pieces
     return [(f"{_without_answer_examples(top)}\n\n{first}", *rest), *others]
+
+
+def _validates(decorator):
+    """Return whether a decorator is the one line that checks arguments."""
+    return ast.unparse(decorator).startswith("validated(")
 
 
 def _piece(lines, definition, first, last):

@@ -21,6 +21,9 @@ DRAWN = "((fan_in, fan_out), generator=rng, device=rng.device)"
 TO_TORCH = {
     "rng.standard_normal((fan_in, fan_out))": f"torch.randn{DRAWN}",
     "rng.random((fan_in, fan_out))": f"torch.rand{DRAWN}",
+    "rng.random(x.shape, dtype=np.float32)": "torch.rand(x.shape, generator=rng, device=x.device)",
+    "kept / x.dtype.type(p)": "kept.to(x.dtype) / p",
+    "kept / x.dtype.type": "kept.to(x.dtype) / ",
     ", dtype=float).astype(x.dtype)": ")",  # PyTorch sums well in single precision
     "np.": "torch.",
     "axis=": "dim=",
@@ -51,6 +54,13 @@ def _records() -> tuple[Misconception | Variant, ...]:
 def of(exercise_id: str) -> tuple[Misconception, ...]:
     """Return the known wrong answers to one exercise."""
     return _select(exercise_id, Misconception)
+
+
+@cache
+def synonyms_of(exercise_id: str, name: str) -> frozenset[str]:
+    """Return the names of all wrong answers that are in one group with this one, its own too."""
+    groups = {record.name: record.group or record.name for record in of(exercise_id)}
+    return frozenset(other for other, group in groups.items() if group == groups[name])
 
 
 @cache

@@ -92,7 +92,8 @@ def of_misconceptions(exercise: Exercise) -> Quality:
             for known, expected in zip(runs, providers, strict=True)
         ]
         loses = all(report.score < report.points for report in reports)
-        named = all(runs[0].name in report.misconceptions for report in reports)
+        own = misconceptions.synonyms_of(exercise.id, runs[0].name)
+        named = all(own & set(report.misconceptions) for report in reports)
         quality.misconceptions += 1
         quality.losing += loses
         quality.named += named
@@ -191,7 +192,8 @@ def kinds_of_variables(exercise: Exercise) -> dict[str, object]:
         if event == "return" and frame.f_code in codes:
             for name, value in frame.f_locals.items():
                 shape = tuple(value.shape) if hasattr(value, "shape") else None
-                kinds.setdefault(name, shape or type(value).__name__)
+                kind = "dict" if isinstance(value, dict) else type(value).__name__
+                kinds.setdefault(name, shape or kind)
 
     before = sys.getprofile()
     sys.setprofile(look)

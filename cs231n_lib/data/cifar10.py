@@ -1,6 +1,8 @@
 """CIFAR-10 from its official binary files: where they are looked for, read, and downloaded."""
 
+import json
 import os
+import re
 import shutil
 import tarfile
 import tempfile
@@ -9,12 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from cs231n_lib.data.dataset import split
+from cs231n_lib.data.downloads import FOLDER_VARIABLE, cache, digest, fetch, named_folder, tell_size
 
-FOLDER_VARIABLE = "CS231N_DATA"  # names the folder in which local data sets are looked for
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR10_HASH = "md5:c32a1d4ab5d03f1284b67883e8d87530"
 CIFAR10_FOLDER = "cifar-10-batches-bin"
-CHUNK = 2**14  # bytes that a download writes at once, so that an interruption loses few
+MANIFEST = "checksums.json"  # of the files of a download, whose archive was compared as a whole
+OFFICIAL = 50_000, 10_000  # training and test records
 RECORD = 1 + 3 * 32 * 32  # bytes: a label, then the red, green and blue 32 × 32 pixels
 
 
@@ -24,6 +27,7 @@ def load_cifar10(folder=None, download=False):
     Args:
         folder: holds data_batch_*.bin, test_batch.bin and batches.meta.txt, or a folder
             cifar-10-batches-bin with them; by default $CS231N_DATA, else the download's folder.
+            In a folder of yours any number of whole records will do, and a line says so.
         download: fetch 162 MB when the folder has none; an interrupted download is continued.
 
     Returns:
@@ -31,7 +35,8 @@ def load_cifar10(folder=None, download=False):
 
     Raises:
         FileNotFoundError: when the files are not there.
-        ValueError: when a file is incomplete or has another layout, or the download is damaged.
+        ValueError: when a file is incomplete, has another layout or is there twice, or when the
+            download is damaged: download=True then fetches it again.
         ConnectionError: when the download fails.
         FileExistsError: when an incomplete folder is where the download would go.
 
@@ -41,11 +46,18 @@ def load_cifar10(folder=None, download=False):
     >>> load_cifar10("cifar-10-batches-bin")  # doctest: +SKIP
     cifar10: 45000 train, 5000 val, 10000 test examples of shape (3072,), 10 classes
     """
-    place = Path(folder or os.environ.get(FOLDER_VARIABLE) or _cache())
+    named = named_folder(folder)
+    place = named or cache()
     found = _cifar10_in(place)
-    if found is None and download:
+    damaged = found and _damaged(found)
+    if damaged and not download:
+        raise ValueError(
+            f"{damaged} is not as it was downloaded; fetch CIFAR-10 again with "
+            "load_cifar10(download=True)"
+        )
+    if download and (found is None or damaged):
         found = place / CIFAR10_FOLDER
-        _download_cifar10(found)
+        _download_cifar10(found, replace=damaged)
     if found is None:
         raise FileNotFoundError(
             f"CIFAR-10's binary files (data_batch_1.bin, ..., test_batch.bin, batches.meta.txt) "
@@ -53,16 +65,14 @@ def load_cifar10(folder=None, download=False):
             f"{FOLDER_VARIABLE} to it, or download 162 MB with load_cifar10(download=True)"
         )
     classes = tuple((found / "batches.meta.txt").read_text().split())
-    train = [_read_records(file, len(classes)) for file in sorted(found.glob("data_batch_*.bin"))]
+    files = _training_files(found)
+    train = [_read_records(file, len(classes)) for file in files]
     x, y = (np.concatenate(parts) for parts in zip(*train, strict=True))
     x_test, y_test = _read_records(found / "test_batch.bin", len(classes))
+    if len(y) < 2:
+        raise ValueError(f"{found} must hold two training records or more, got {len(y)}")
+    tell_size("CIFAR-10", found, (len(y), len(y_test)), OFFICIAL)
     return split(x, y, max(1, len(y) // 10), x_test, y_test, "cifar10", classes, (3, 32, 32))
-
-
-def _cache():
-    import pooch
-
-    return pooch.os_cache("cs231n_lib")
 
 
 def _cifar10_in(folder):
@@ -71,6 +81,35 @@ def _cifar10_in(folder):
         if all(file.is_file() for file in needed):
             return place
     return None
+
+
+def _training_files(folder):
+    """The files data_batch_N.bin, of which none may be there twice."""
+    files = sorted(folder.glob("data_batch*.bin*"), key=lambda file: (len(file.name), file.name))
+    odd = [file.name for file in files if not re.fullmatch(r"data_batch_\d+\.bin", file.name)]
+    if odd:
+        raise ValueError(
+            f"{folder} must hold data_batch_1.bin, data_batch_2.bin, ... and no copies of them, "
+            f"got {odd[0]!r}; remove it"
+        )
+    seen = {}
+    for file in [*files, folder / "test_batch.bin"]:
+        twin = seen.setdefault(digest(file), file)
+        if twin is not file:
+            raise ValueError(
+                f"{folder} must hold every record once, but {twin.name} and {file.name} are the "
+                "same; remove the copy"
+            )
+    return files
+
+
+def _damaged(folder):
+    """The first file of a download that is not as it was unpacked; None in any other folder."""
+    if not (folder / MANIFEST).exists():
+        return None
+    expected = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    files = ((folder / name, kept) for name, kept in expected.items())
+    return next((f for f, kept in files if not f.is_file() or digest(f) != kept), None)
 
 
 def _read_records(file, n_classes):
@@ -92,57 +131,13 @@ def _read_records(file, n_classes):
     return x, y
 
 
-def _download_cifar10(folder):
-    import pooch
-    import requests
-
-    if folder.exists():
+def _download_cifar10(folder, replace):
+    if folder.exists() and not replace:
         raise FileExistsError(f"{folder} is there but incomplete; move it away and call again")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    name = "cifar-10-binary.tar.gz"
-    resume = _ResumingDownloader(folder.parent / f"{name}.part")
-    try:
-        archive = pooch.retrieve(CIFAR10_URL, CIFAR10_HASH, name, folder.parent, downloader=resume)
-    except requests.exceptions.RequestException as error:
-        raise ConnectionError(
-            f"could not download CIFAR-10 from {CIFAR10_URL} ({type(error).__name__}); what "
-            "arrived is kept, so call again to continue; or download and unpack it elsewhere and "
-            f"pass its folder, load_cifar10('.../{CIFAR10_FOLDER}')"
-        ) from error
-    _unpack(Path(archive), folder)
-    Path(archive).unlink()
-
-
-class _ResumingDownloader:
-    """A downloader for pooch that keeps what arrived in `part` and asks only for the rest."""
-
-    def __init__(self, part):
-        self.part = Path(part)
-
-    def __call__(self, url, output_file, pooch):
-        import requests
-
-        have = self.part.stat().st_size if self.part.exists() else 0
-        headers = {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
-        with requests.get(url, headers=headers, stream=True, timeout=30) as response:
-            if response.status_code != requests.codes.requested_range_not_satisfiable:
-                response.raise_for_status()
-                continued = response.status_code == requests.codes.partial_content
-                self._write(response, have if continued else 0)
-        os.replace(self.part, output_file)  # pooch compares the hash next, and deletes a bad file
-
-    def _write(self, response, have):
-        from tqdm.auto import tqdm
-
-        size = have + int(response.headers.get("Content-Length", 0))
-        look = {"desc": "CIFAR-10", "unit": "B", "unit_scale": True, "delay": 3, "leave": False}
-        with (
-            open(self.part, "ab" if have else "wb") as file,
-            tqdm(total=size, initial=have, **look) as bar,
-        ):
-            for chunk in response.iter_content(CHUNK):
-                file.write(chunk)
-                bar.update(len(chunk))
+    instead = f"pass its folder, load_cifar10('.../{CIFAR10_FOLDER}')"
+    archive = fetch(CIFAR10_URL, CIFAR10_HASH, folder.parent, "CIFAR-10", instead)
+    _unpack(archive, folder)
+    archive.unlink()
 
 
 def _unpack(archive, folder):
@@ -156,4 +151,8 @@ def _unpack(archive, folder):
                 if member.isfile() and name.endswith((".bin", ".meta.txt")):
                     with open(unpacked / name, "wb") as file:
                         shutil.copyfileobj(tar.extractfile(member), file)
+        checksums = {file.name: digest(file) for file in sorted(unpacked.iterdir())}
+        (unpacked / MANIFEST).write_text(json.dumps(checksums, indent=1) + "\n", encoding="utf-8")
+        if folder.exists():  # a damaged download
+            shutil.rmtree(folder)
         os.replace(unpacked, folder)

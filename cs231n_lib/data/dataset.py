@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from cs231n_lib.errors import between, whole
+from cs231n_lib.errors import between, generator, whole
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -67,6 +67,7 @@ class Dataset:
         True
         """
         between(0, 1)("share", share)
+        generator("rng", rng)
         y = self.y_train.copy()
         chosen = rng.permutation(len(y))[: round(share * len(y))]
         y[chosen] = rng.integers(0, len(self.classes), len(chosen))
@@ -98,6 +99,7 @@ def batches(x, y, batch_size, rng):
     whole(1)("batch_size", batch_size)
     if batch_size > len(x):
         raise ValueError(f"batch_size must be at most {len(x)}, the examples, got {batch_size}")
+    generator("rng", rng)
     order = rng.permutation(len(x))
     starts = range(0, len(x) - batch_size + 1, batch_size)
     chosen = (order[start : start + batch_size] for start in starts)

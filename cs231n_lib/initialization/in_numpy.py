@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from cs231n_lib.errors import at_least, validated, whole
+from cs231n_lib.errors import at_least, generator, validated, whole
 
 
-@validated(fan_in=whole(1), fan_out=whole(1), std=at_least(0))
+@validated(fan_in=whole(1), fan_out=whole(1), std=at_least(0), rng=generator)
 def gaussian_init(fan_in, fan_out, std, rng):
     """Weights from N(0, std²), whatever the size of the layer.
 
@@ -26,7 +26,7 @@ def gaussian_init(fan_in, fan_out, std, rng):
     return std * rng.standard_normal((fan_in, fan_out))  # (fan_in, fan_out) Init.1
 
 
-@validated(fan_in=whole(1), fan_out=whole(1))
+@validated(fan_in=whole(1), fan_out=whole(1), rng=generator)
 def xavier_init(fan_in, fan_out, rng):
     """Gaussian weights that keep the variance of centred inputs through a linear layer.
 
@@ -47,7 +47,7 @@ def xavier_init(fan_in, fan_out, rng):
     return W / fan_in**0.5  # Init.2
 
 
-@validated(fan_in=whole(1), fan_out=whole(1))
+@validated(fan_in=whole(1), fan_out=whole(1), rng=generator)
 def kaiming_init(fan_in, fan_out, rng):
     """Gaussian weights that keep the mean square of the activations from ReLU to ReLU.
 

@@ -10,7 +10,7 @@ from collections import Counter
 
 import numpy as np
 
-from cs231n_lib.errors import above, at_least, whole
+from cs231n_lib.errors import above, at_least, generator, whole
 from cs231n_lib.layers.in_numpy import (
     affine_backward,
     affine_forward,
@@ -352,6 +352,7 @@ class Network:
 
 
 def _weights(shape, fan_in, rng, scale, dtype):
+    generator("rng", rng)
     at_least(0)("scale", 0 if scale is None else scale)
     above(0)("fan-in", fan_in)
     deviation = math.sqrt(2 / fan_in) if scale is None else scale

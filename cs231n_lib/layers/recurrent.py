@@ -6,7 +6,7 @@ front of an affine layer.
 
 import numpy as np
 
-from cs231n_lib.errors import whole
+from cs231n_lib.errors import generator, whole
 from cs231n_lib.layers.network import Layer
 
 
@@ -34,6 +34,7 @@ class Recurrent(Layer):
         super().__init__()
         whole(1)("n_in", n_in)
         whole(1)("n_hidden", n_hidden)
+        generator("rng", rng)
         self.normalization, self.param = normalization, param
         self.steps_param = []
         for key, n in (("wx", n_in), ("wh", n_hidden)):

@@ -494,6 +494,39 @@ def spatial_groupnorm_backward(dout, cache):
     return dx.reshape(dout.shape), dgamma, dbeta
 
 
+class GroupNorm(torch.nn.Module):
+    """Group normalization as a layer of a network, around `spatial_groupnorm_forward`.
+
+    It does the same in training and after `eval()`, and keeps no statistics. Autograd finds the
+    backward pass.
+
+    Args:
+        groups: G, the number of groups.
+        channels: C, the number of channels, a multiple of G.
+        eps: as in the `gn_param` of `spatial_groupnorm_forward`.
+
+    Its parameters are gamma (ones) and beta (zeros), each (1, C, 1, 1).
+
+    Slide 18. Wu & He 2018, arXiv:1803.08494.
+
+    >>> layer = GroupNorm(2, 4)
+    >>> layer(torch.randn(3, 4, 5, 5)).shape
+    torch.Size([3, 4, 5, 5])
+    """
+
+    def __init__(self, groups, channels, eps=1e-5):
+        super().__init__()
+        self.groups, self.eps = groups, eps
+        self.gamma = torch.nn.Parameter(torch.ones(1, channels, 1, 1))
+        self.beta = torch.nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x):
+        """Return x (N, C, H, W) normalized, scaled and shifted: (N, C, H, W)."""
+        gn_param = {"eps": self.eps}
+        out, _ = spatial_groupnorm_forward(x, self.gamma, self.beta, self.groups, gn_param)
+        return out
+
+
 @validated(x="N D", gamma="D", beta="D", dbn_param=dbn_options("D"))
 @in_single
 def decorrelated_batchnorm_forward(x, gamma, beta, dbn_param):

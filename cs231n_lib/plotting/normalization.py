@@ -39,6 +39,7 @@ def plot_running_statistics(running, population, corrected=None):
 # --------------------------------------------------------------------------- the computation graph
 
 BACKWARD = "#b03000"
+IMAGINARY = 1e-30  # a step this small leaves the real parts as they are
 VARIABLES = {  # name: place, text
     "x": ((0.0, 0.0), "$x$"),
     "gamma": ((13.2, 2.7), "$\\gamma$"),
@@ -67,7 +68,7 @@ def plot_computation_graph(x=(1.0, 2.0, 6.0), gamma=2.0, beta=1.0, dout=(1.0, 0.
     """Draw batch normalization's computational graph for one feature of a small batch.
 
     Above each edge stands the value that goes forward, below it in italics the gradient of
-    sum(dout · y) that comes back along this edge; PyTorch's autograd computes both.
+    sum(dout · y) that comes back along this edge.
 
     Args:
         x, dout: (N,) the feature in each example, and the gradient that arrives at the output.
@@ -98,28 +99,42 @@ def plot_computation_graph(x=(1.0, 2.0, 6.0), gamma=2.0, beta=1.0, dout=(1.0, 0.
 
 
 def _graph_edges(x, gamma, beta, dout, eps):
-    """Return {(start, end): (value, gradient)} of every edge, both from autograd."""
-    import torch
+    """Return {(start, end): (value, gradient)} of every edge.
 
-    copies = {}
+    A gradient is the derivative by what is added to the value on its way along the edge: a step of
+    iδ there moves the imaginary part of the result by δ times the derivative, exactly.
+    """
+    values = _graph_values(x, gamma, beta, eps)
+    edges = {}
+    for edge, value in values.items():
+        gradient = np.empty(np.shape(value))
+        for index in np.ndindex(gradient.shape):
+            step = np.zeros(gradient.shape, complex)
+            step[index] = 1j * IMAGINARY
+            y = _graph_values(x, gamma, beta, eps, {edge: step})["plus", "y"]
+            gradient[index] = (np.array(dout) * y).sum().imag / IMAGINARY
+        edges[edge] = np.array(value), gradient
+    return edges
 
-    def along(start, end, value):  # a copy keeps the gradient of this edge apart from the others
-        copies[start, end] = value.clone()
-        copies[start, end].retain_grad()
-        return copies[start, end]
 
-    x, gamma, beta, dout = (torch.tensor(v, dtype=torch.float64) for v in (x, gamma, beta, dout))
-    for leaf in (x, gamma, beta):
-        leaf.requires_grad_()
+def _graph_values(x, gamma, beta, eps, added=None):
+    """Return {(start, end): value} going forward, with something `added` on the way along edges."""
+    values, added = {}, added or {}
+
+    def along(start, end, value):
+        values[start, end] = value + added.get((start, end), 0)
+        return values[start, end]
+
+    x = np.array(x, dtype=float)
     mean = along("x", "mean", x).mean()
     centred = along("x", "minus", x) - along("mean", "minus", mean)
-    variance = along("minus", "variance", centred).square().mean()
-    root = (along("variance", "root", variance) + eps).sqrt()
+    variance = (along("minus", "variance", centred) ** 2).mean()
+    root = np.sqrt(along("variance", "root", variance) + eps)
     normalized = along("minus", "divide", centred) / along("root", "divide", root)
     scaled = along("divide", "times", normalized) * along("gamma", "times", gamma)
     shifted = along("times", "plus", scaled) + along("beta", "plus", beta)
-    along("plus", "y", shifted).backward(dout)
-    return {edge: (copy.detach().numpy(), copy.grad.numpy()) for edge, copy in copies.items()}
+    along("plus", "y", shifted)
+    return values
 
 
 def _draw_node(ax, place, text, shape, color):
@@ -167,14 +182,14 @@ def plot_normalization_axes(layers=None, shape=SIZE):
 
     Args:
         layers: dict name -> function from x (N, C, H, W) to an output of the same shape, all
-            arrays; by default PyTorch's batch, layer, instance and group norm (two groups).
+            arrays; by default the means of batch, layer, instance and group norm (two groups).
         shape: (N, C, number of pixels) of the block.
 
     >>> centred = lambda x: x - x.mean(axis=(2, 3), keepdims=True)
     >>> figure = plot_normalization_axes({"instance norm": centred})
     >>> plt.close(figure)
     """
-    layers = layers or _built_in_layers()
+    layers = layers or CENTRED
     size = (3.2 * len(layers), 3.0)
     figure, axes = plt.subplots(1, len(layers), figsize=size, squeeze=False, layout="constrained")
     for ax, (name, function) in zip(axes[0], layers.items(), strict=True):
@@ -184,18 +199,21 @@ def plot_normalization_axes(layers=None, shape=SIZE):
     return figure
 
 
-def _built_in_layers():
-    from torch import from_numpy
-    from torch.nn import functional
+def _centred(*axes):
+    return lambda x: x - x.mean(axis=axes, keepdims=True)
 
-    return {
-        "batch norm": lambda x: functional.batch_norm(
-            from_numpy(x), None, None, training=True
-        ).numpy(),
-        "layer norm": lambda x: functional.layer_norm(from_numpy(x), x.shape[1:]).numpy(),
-        "instance norm": lambda x: functional.instance_norm(from_numpy(x)).numpy(),
-        "group norm": lambda x: functional.group_norm(from_numpy(x), 2).numpy(),
-    }
+
+def _centred_in_halves(x):
+    halves = np.split(x, 2, axis=1)
+    return np.concatenate([_centred(1, 2, 3)(half) for half in halves], axis=1)
+
+
+CENTRED = {  # what each layer subtracts from x (N, C, H, W): all that decides what shares a mean
+    "batch norm": _centred(0, 2, 3),
+    "layer norm": _centred(1, 2, 3),
+    "instance norm": _centred(2, 3),
+    "group norm": _centred_in_halves,
+}
 
 
 def _moves_the_output(function, shape):

@@ -12,6 +12,7 @@ was saved.
 """
 
 from cs231n_lib.train.history import History, read_curve
+from cs231n_lib.train.linear import softmax_regression
 from cs231n_lib.train.loop import (
     EVALUATED,
     StopTraining,
@@ -37,5 +38,6 @@ __all__ = [
     "read_curve",
     "remembered",
     "sgd_update",
+    "softmax_regression",
     "timed",
 ]

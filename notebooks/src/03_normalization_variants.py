@@ -981,6 +981,15 @@ print(f"PyTorch {torch.__version__} on {device}")
 # %% role="exercise" exercise="normalization.torch.spatial_groupnorm_backward"
 
 # %% [markdown]
+# ### Exercise: `GroupNorm`, a layer of a network
+#
+# In a network gamma and beta belong to the layer, as `torch.nn.Parameter`, so that the optimizer
+# finds them. Batch norm's layer also has to know its mode and to keep running statistics. What of
+# that does group norm need? Autograd finds the backward pass.
+
+# %% role="exercise" exercise="normalization.torch.GroupNorm"
+
+# %% [markdown]
 # ### Exercise: `decorrelated_batchnorm_forward` in PyTorch
 
 # %% role="exercise" exercise="normalization.torch.decorrelated_batchnorm_forward"

@@ -103,8 +103,21 @@ class BatchNorm(torch.nn.BatchNorm1d):
         self.running_var.zero_()
 
 
+class GroupNorm(torch.nn.GroupNorm):
+    """PyTorch's own layer, with parameters in the shape of the exercise."""
+
+    def __init__(self, groups, channels, eps=1e-5):
+        super().__init__(groups, channels, eps, affine=False)
+        self.gamma = torch.nn.Parameter(torch.ones(1, channels, 1, 1))
+        self.beta = torch.nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x):
+        return self.gamma * super().forward(x) + self.beta
+
+
 BUILT_INS = {
     "BatchNorm": BatchNorm,
+    "GroupNorm": GroupNorm,
     "batchnorm_forward": forward,
     "batchnorm_backward": backward,
     "batchnorm_backward_alt": backward,

@@ -22,7 +22,6 @@ NOT_YET = {
     "activations": 60,
     "getting_started": 8,
     "normalization": 113,
-    "optim": 205,
     "preprocessing": 69,
     "schedules": 40,
     "search": 17,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cs231n_lib.data import FOLDER_VARIABLE, batches, cifar10, digits, load, load_cifar10
+from cs231n_lib.data import FOLDER_VARIABLE, batches, cifar10, digits, downloads, load, load_cifar10
 
 ANIMALS = ["bird", "cat", "deer", "dog", "frog", "horse"]
 CLASSES = ["airplane", "automobile", *ANIMALS, "ship", "truck"]
@@ -22,7 +22,7 @@ CLASSES = ["airplane", "automobile", *ANIMALS, "ship", "truck"]
 def nowhere(tmp_path, monkeypatch):
     """Keep the tests away from data that this computer may have."""
     monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
-    monkeypatch.setattr(cifar10, "_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(cifar10, "cache", lambda: tmp_path / "cache")
 
 
 # --------------------------------------------------------------------------- digits
@@ -80,9 +80,7 @@ def test_few_are_the_first():
 
 def test_the_switch(capsys):
     assert load().name == load("digits").name == "digits"
-    with pytest.raises(
-        ValueError, match="must be 'digits' or 'photographs' or 'cifar10', got 'mnist'"
-    ):
+    with pytest.raises(ValueError, match=r"must be 'digits' or .* or 'fashion-mnist', got 'mnist'"):
         load("mnist")
     assert capsys.readouterr().out == ""
 
@@ -133,7 +131,10 @@ def test_where_cifar10_is_looked_for(how, tmp_path, monkeypatch, capsys):
     arguments = {"argument": [folder], "parent": [str(parent)]}.get(how, [])
     found = load("cifar10") if how == "switch" else load_cifar10(*arguments)
     assert len(found.x_test) == 5
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out == (
+        f"CIFAR-10 in {folder} has 20 training and 5 test records; "
+        "the official files have 50,000 training and 10,000 test.\n"
+    )
 
 
 def test_without_cifar10_the_error_says_what_to_do(tmp_path):
@@ -141,6 +142,54 @@ def test_without_cifar10_the_error_says_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match=message) as caught:
         load_cifar10(tmp_path)
     assert "CS231N_DATA" in str(caught.value) and "download=True" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "fashion-mnist"])
+def test_a_wrong_folder_in_the_variable_is_no_reason_for_digits(name, tmp_path, monkeypatch):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "nowhere"))
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load(name)
+
+
+def test_a_folder_may_begin_with_a_tilde(tmp_path, monkeypatch):
+    write_cifar10(tmp_path / "data")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(FOLDER_VARIABLE, "~/data")
+    assert len(load_cifar10().x_test) == len(load_cifar10("~/data").x_test) == 5
+
+
+def test_copies_of_a_file_are_refused(tmp_path):
+    """A browser's second download, or a renamed copy: validation would hold training images."""
+    folder = tmp_path / "cifar"
+    write_cifar10(folder)
+    content = (folder / "data_batch_1.bin").read_bytes()
+    for name, message in [
+        ("data_batch_1 (1).bin", r"no copies of them, got 'data_batch_1 \(1\)\.bin'; remove it"),
+        ("data_batch_3.bin", "data_batch_1.bin and data_batch_3.bin are the same; remove the copy"),
+    ]:
+        (folder / name).write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            load_cifar10(folder)
+        (folder / name).unlink()
+    (folder / "test_batch.bin").write_bytes(content)
+    with pytest.raises(ValueError, match=r"data_batch_1\.bin and test_batch\.bin are the same"):
+        load_cifar10(folder)
+
+
+def test_training_files_are_read_in_the_order_of_their_numbers(tmp_path):
+    folder = tmp_path / "cifar"
+    write_cifar10(folder, sizes=[3] * 11)
+    sets = load_cifar10(folder)
+    y = np.concatenate([sets.y_train, sets.y_val])
+    assert len(y) == 33
+    first = records(np.arange(3), seed=1)[:, 1:]  # of data_batch_2
+    np.testing.assert_array_equal(np.round(sets.x_train[3:6] * 255), first)
+
+
+def test_a_single_record_cannot_be_split(tmp_path):
+    write_cifar10(tmp_path / "cifar", sizes=(1,))
+    with pytest.raises(ValueError, match="must hold two training records or more, got 1"):
+        load_cifar10(tmp_path / "cifar")
 
 
 def test_without_cifar10_the_switch_says_so_in_one_line_and_goes_on(capsys):
@@ -252,7 +301,8 @@ def test_a_download_ends_in_a_folder_and_nothing_else(serve, tmp_path):
     server = serve()
     assert len(load_cifar10(tmp_path / "new", download=True).x_train) == 18
     folder = "cifar-10-batches-bin"
-    names = ["batches.meta.txt", "data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"]
+    names = ["batches.meta.txt", "checksums.json"]
+    names += ["data_batch_1.bin", "data_batch_2.bin", "test_batch.bin"]
     assert files_in(tmp_path / "new") == [folder, *(f"{folder}/{name}" for name in names)]
     assert server.asked == ["bytes=0-"]
     load_cifar10(tmp_path / "new", download=True)
@@ -260,21 +310,21 @@ def test_a_download_ends_in_a_folder_and_nothing_else(serve, tmp_path):
 
 
 def test_an_interrupted_download_is_continued(serve, archive, tmp_path):
-    server = serve(breaks=[2 * cifar10.CHUNK + 100, cifar10.CHUNK])
-    for kept in (2 * cifar10.CHUNK, 3 * cifar10.CHUNK):
+    server = serve(breaks=[2 * downloads.CHUNK + 100, downloads.CHUNK])
+    for kept in (2 * downloads.CHUNK, 3 * downloads.CHUNK):
         with pytest.raises(ConnectionError, match="what arrived is kept, so call again"):
             load_cifar10(tmp_path, download=True)
         assert (tmp_path / "cifar-10-binary.tar.gz.part").read_bytes() == archive[:kept]
     assert len(load_cifar10(tmp_path, download=True).x_train) == 18
-    assert server.asked == [f"bytes={k * cifar10.CHUNK}-" for k in (0, 2, 3)]
+    assert server.asked == [f"bytes={k * downloads.CHUNK}-" for k in (0, 2, 3)]
 
 
 def test_a_server_that_cannot_continue_starts_again(serve, tmp_path):
-    server = serve(breaks=[cifar10.CHUNK], ranges=False)
+    server = serve(breaks=[downloads.CHUNK], ranges=False)
     with pytest.raises(ConnectionError):
         load_cifar10(tmp_path, download=True)
     assert len(load_cifar10(tmp_path, download=True).x_train) == 18
-    assert server.asked == ["bytes=0-", f"bytes={cifar10.CHUNK}-"]
+    assert server.asked == ["bytes=0-", f"bytes={downloads.CHUNK}-"]
 
 
 def test_a_complete_part_is_used(serve, archive, tmp_path):
@@ -309,6 +359,25 @@ def test_an_incomplete_folder_is_left_alone(serve, tmp_path):
     with pytest.raises(FileExistsError, match="is there but incomplete; move it away"):
         load_cifar10(tmp_path, download=True)
     assert files_in(folder) == ["mine.txt"]
+
+
+@pytest.mark.parametrize("change", ["flip", "cut", "remove"])
+def test_a_damaged_download_is_fetched_again(change, serve, tmp_path):
+    server = serve()
+    intact = load_cifar10(tmp_path, download=True)
+    file = tmp_path / "cifar-10-batches-bin" / "data_batch_2.bin"
+    content = file.read_bytes()
+    changed = {"flip": content[:99] + bytes([content[99] ^ 1]) + content[100:]}
+    changed["cut"] = content[: -cifar10.RECORD]  # at a record's border
+    if change == "remove":
+        file.unlink()
+    else:
+        file.write_bytes(changed[change])
+    with pytest.raises(ValueError, match=r"data_batch_2\.bin is not as it was downloaded; fetch"):
+        load_cifar10(tmp_path)
+    again = load_cifar10(tmp_path, download=True)
+    np.testing.assert_array_equal(again.x_train, intact.x_train)
+    assert len(server.asked) == 2
 
 
 REAL = os.environ.get(FOLDER_VARIABLE)

@@ -133,3 +133,59 @@ def test_dout_is_not_what_people_take_for_x():
 def test_the_number_of_gradients_is_checked():
     with pytest.raises(ValueError, match="a gradient for each of x, y, got 1 values"):
         check_gradients(square_forward, broken(lambda dx, dy: dx), INPUTS, {})
+
+
+# --------------------------------------------------------------------------- where nothing is told
+
+
+def elementwise(f, df):
+    """Return forward and backward of a function of each element."""
+    return lambda x: (f(x), x), lambda dout, x: dout * df(x)
+
+
+def half(x):
+    return x.astype(np.float32)
+
+
+UNCLEAR = {
+    "kink": (*elementwise(lambda x: np.maximum(x, 0), lambda x: x > 0), [0.0, 1.0, -2.0], "a kink"),
+    "edge": (*elementwise(np.sqrt, lambda x: 0.5 / np.sqrt(x)), [1e-8, 2.0], "not finite beside"),
+    "bend": (*elementwise(np.sqrt, lambda x: 0.5 / np.sqrt(x)), [1e-5, 2.0], "bends too much"),
+    "single": (
+        *elementwise(lambda x: half(x) ** 3 + 5, lambda x: 3 * x**2), [0.7, 1.3], "float32",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", UNCLEAR)
+def test_what_differences_cannot_tell_is_said_with_its_reason(case):
+    forward, backward, x, reason = UNCLEAR[case]
+    with np.errstate(all="ignore"):
+        (row,) = check_gradients(forward, backward, {"x": np.array(x)}).rows
+    assert row.verdict == "unclear" and "cannot tell" in row.detail and reason in row.detail
+
+
+@pytest.mark.parametrize("case", UNCLEAR)
+@pytest.mark.parametrize("factor", [-1.0, 1.5, 0.0])
+def test_an_excuse_is_none_for_a_gradient_that_is_wrong(case, factor):
+    forward, backward, x, _ = UNCLEAR[case]
+
+    def wrong(dout, cache):
+        return factor * backward(dout, cache)
+
+    with np.errstate(all="ignore"):
+        (row,) = check_gradients(forward, wrong, {"x": np.array(x)}).rows
+    assert row.verdict == "wrong"
+
+
+def test_nan_is_no_agreement():
+    for a, b in [([0.0, 0.0], [np.nan, 0.0]), ([np.nan], [0.0]), ([np.nan], [np.nan])]:
+        assert np.isnan(relative_error(np.array(a), np.array(b)))
+
+
+def test_a_kink_excuses_only_slopes_between_its_own():
+    def five(dout, x):
+        return dout * np.where(x == 0, 5.0, x > 0)
+
+    (row,) = check_gradients(UNCLEAR["kink"][0], five, {"x": np.array([0.0, 1.0])}).rows
+    assert row.verdict == "wrong"

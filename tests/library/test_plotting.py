@@ -5,10 +5,17 @@ from itertools import combinations
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import torch
 from matplotlib.colors import to_hex
 
 from cs231n_lib import plotting
-from cs231n_lib.plotting.normalization import SIZE, TOGETHER, _graph_edges, _moves_the_output
+from cs231n_lib.plotting.normalization import (
+    CENTRED,
+    SIZE,
+    TOGETHER,
+    _graph_edges,
+    _moves_the_output,
+)
 from cs231n_lib.plotting.style import STYLES
 from cs231n_lib.train import History
 
@@ -30,6 +37,10 @@ PICTURES = {
     "panels": lambda: plotting.plot_scale_sweep(SCALES, {"accuracy": TWO, "loss": TWO}),
     "diverged": lambda: plotting.plot_scale_sweep(SCALES, {"none": [1, 2, np.nan, np.inf, 3]}),
     "batch sizes": lambda: plotting.plot_batch_sizes([2, 4, 8, 16, 32], TWO),
+    "pooling regions": lambda: plotting.plot_pooling_regions(
+        PHOTOGRAPH[0], {"u = 0.1": ([0, 1, 3, 4], [0, 2, 3, 5]), "u = 0.9": ([0, 2, 4], [0, 1, 5])}
+    ),
+    "averaged passes": lambda: plotting.plot_averaged_passes([1, 2, 4, 8, 16], TWO),
     "lines": lambda: plotting.plot_lines(SCALES, TWO, "rate", "accuracy", log_x=True),
     "gap": lambda: plotting.plot_train_eval_gap(range(5), RUNS, RUNS / 2),
     "curves": lambda: plotting.plot_curves({"a": HISTORY, "b": [HISTORY, HISTORY]}),
@@ -279,6 +290,27 @@ def test_the_graph_shows_its_numbers():
     texts = [text.get_text() for text in plotting.plot_computation_graph().axes[0].texts]
     assert "$\\mu$ = 3" in texts and "(−2, −1, 3)" in texts
     assert "(BN.3)" in " ".join(texts)
+
+
+def test_the_layers_that_are_drawn_share_the_means_of_pytorchs():
+    """Nothing else moves an output of theirs, and nothing that does is left out."""
+    functional = torch.nn.functional
+    theirs = {
+        "batch norm": lambda x: functional.batch_norm(x, None, None, training=True),
+        "layer norm": lambda x: functional.layer_norm(x, x.shape[1:]),
+        "instance norm": functional.instance_norm,
+        "group norm": lambda x: functional.group_norm(x, 2),
+    }
+    assert list(CENTRED) == list(theirs)
+    for name, layer in theirs.items():
+        moved = [
+            _moves_the_output(function, SIZE)
+            for function in (
+                CENTRED[name],
+                lambda x, layer=layer: layer(torch.from_numpy(x)).numpy(),
+            )
+        ]
+        np.testing.assert_array_equal(*moved, err_msg=name)
 
 
 def test_each_activation_function_has_its_own_panel_with_its_slope():

@@ -90,6 +90,36 @@ def test_minimizers_are_counted_on_the_same_problem(benchmark_module):
     assert ours.evaluations <= second_order.MOST * theirs.nfev
 
 
+def test_all_augmentations_that_are_timed_do_the_same(benchmark_module):
+    """What is drawn differs, so crops are looked for among all windows, and jitter is undone."""
+    benchmark = benchmark_module("augmentation")
+    x, _ = benchmark.images(5, 8)
+    tasks = benchmark.contestants(5, 8)
+    assert {task for task, _ in benchmark.GOALS} == set(tasks)
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.pad(x, ((0, 0), (4, 4), (4, 4), (0, 0))), (8, 8), axis=(1, 2)
+    )
+    for name, function in tasks["pad-crop"].items():
+        windows_of = np.moveaxis(windows, 3, -1)  # (5, 9, 9, 8, 8, 3)
+        difference = np.abs(windows_of - last(function())[:, None, None]).max(axis=(3, 4, 5))
+        assert (difference.min(axis=(1, 2)) == 0).all(), name
+    for name, function in tasks["colour jitter"].items():
+        for image, out in zip(x, last(function()), strict=True):
+            inside = (out > 0) & (out < 1)
+            slope, shift = np.polyfit(image[inside], out[inside], 1)
+            np.testing.assert_allclose(out, (slope * image + shift).clip(0, 1), atol=1e-5)
+            assert 0.7 <= slope <= 1.3, name
+    rotated = [last(function()) for function in tasks["rotation"].values()]
+    assert len(rotated) == 3 and np.abs(rotated[0] - x).max() > 0.1
+    for out in rotated[1:]:
+        np.testing.assert_allclose(out, rotated[0], atol=1e-5)
+
+
+def last(images):
+    """Return images as an array with the channels last."""
+    return np.moveaxis(images.numpy(), 1, 3) if isinstance(images, torch.Tensor) else images
+
+
 def test_ratios_are_taken_round_by_round(benchmark_module):
     machine = benchmark_module("machine")
     assert machine.ratio([2.0, 4.0, 9.0], [1.0, 2.0, 3.0]) == (2.0, 2.0, 2.5)

@@ -29,12 +29,13 @@ LESSON_03 = (
     decorrelated.SEPARATING_GROUPS,
     decorrelated.FORWARD,
     decorrelated.BACKWARD,
-    groups.LAYER_FORWARD.in_torch(points=3),
-    groups.LAYER_BACKWARD.in_torch(points=3),
+    groups.LAYER_FORWARD.in_torch(points=2),
+    groups.LAYER_BACKWARD.in_torch(points=2),
     groups.INSTANCE_FORWARD.in_torch(points=2),
     groups.INSTANCE_BACKWARD.in_torch(points=2),
-    groups.GROUP_FORWARD.in_torch(points=3),
+    groups.GROUP_FORWARD.in_torch(points=2),
     groups.GROUP_BACKWARD.in_torch(points=2),
-    decorrelated.FORWARD.in_torch(points=4),
+    modules.GROUP_NORM,
+    decorrelated.FORWARD.in_torch(points=3),
 )
 EXERCISES = (*LESSON_02, *LESSON_03)

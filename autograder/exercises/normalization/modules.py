@@ -92,3 +92,70 @@ BATCH_NORM = exercise(
     kind="class",
     needs_autograd=True,
 )
+
+
+# ------------------------------------------------------------------ groups
+
+IMAGES, GROUPS = (2, 6, 3, 5), 3  # N, C, H, W
+PARAMETERS = (1, IMAGES[1], 1, 1)
+
+
+def _made_of_groups(impl, rng, *settings):
+    """Return a layer with parameters of its own, in the precision of its inputs."""
+    gamma, beta = rng.uniform(0.5, 2, PARAMETERS), rng.normal(size=PARAMETERS)
+    layer = impl.GroupNorm(GROUPS, IMAGES[1], *settings).to(impl.tensor(gamma).dtype)
+    layer.gamma.data.copy_(impl.tensor(gamma))
+    layer.beta.data.copy_(impl.tensor(beta))
+    return layer
+
+
+def _images(impl, rng):
+    return impl.tensor(batch(rng, *IMAGES)[0]).requires_grad_()
+
+
+def _of_groups(impl, rng):
+    return {"out": impl.array("out", _made_of_groups(impl, rng)(_images(impl, rng)))}
+
+
+def _eps_of_groups(impl, rng):
+    return {"out": impl.array("out", _made_of_groups(impl, rng, EPS)(_images(impl, rng)))}
+
+
+def _groups_evaluated(impl, rng):
+    """Train on some batches; afterwards one image comes out as it would have before."""
+    layer = _made_of_groups(impl, rng)
+    for _ in range(3):
+        layer(_images(impl, rng))
+    return {"out": impl.array("out", layer.eval()(_images(impl, rng)[:1]))}
+
+
+def _gradients_of_groups(impl, rng):
+    layer, x = _made_of_groups(impl, rng), _images(impl, rng)
+    (layer(x) * impl.tensor(rng.normal(size=IMAGES))).sum().backward()
+    gradients = {"dx": x.grad, "dgamma": layer.gamma.grad, "dbeta": layer.beta.grad}
+    return {label: impl.array(label, gradients[label]) for label in gradients}
+
+
+def _trained_by_its_parameters(impl, rng):
+    """What `parameters()` holds is moved, as an optimizer moves it."""
+    layer = _made_of_groups(impl, rng)
+    for parameter in layer.parameters():
+        parameter.data.add_(impl.tensor(rng.normal(size=tuple(parameter.shape))))
+    return {"out": impl.array("out", layer(_images(impl, rng)))}
+
+
+GROUP_NORM = exercise(
+    "Group normalization as a layer",
+    "spatial_groupnorm_forward GroupNorm",
+    (
+        Check("output in training", 1, _of_groups),
+        Check("eps of the layer", 0.5, _eps_of_groups),
+        Check("output after eval()", 1, _groups_evaluated),
+        Check("gradients of x, gamma and beta", 1, _gradients_of_groups),
+        Check("an optimizer finds gamma and beta", 0.5, _trained_by_its_parameters),
+    ),
+    "18",
+    in_torch=True,
+    kind="class",
+    needs_autograd=True,
+)

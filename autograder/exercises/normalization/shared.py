@@ -53,6 +53,7 @@ RETURNS = {
     "instancenorm_backward": GRADIENTS,
     "spatial_groupnorm_forward": ("out", "cache"),
     "spatial_groupnorm_backward": GRADIENTS,
+    "GroupNorm": ("layer",),
 }
 exercise = family("normalization", RETURNS, FORBIDDEN)
 

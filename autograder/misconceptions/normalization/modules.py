@@ -3,7 +3,7 @@
 import torch
 
 from autograder.misconceptions.normalization.variants import UNBIASED
-from autograder.misconceptions.records import SLIP, right, wrong
+from autograder.misconceptions.records import SLIP, fundamental, right, wrong
 from cs231n_lib.normalization.in_torch import batchnorm_forward
 
 PARAMETERS = """\
@@ -39,6 +39,12 @@ IN_FORWARD = wrong(
         "After eval() one example alone should come out like any other. What does the module know "
         "about the mode it is in, and who tells batchnorm_forward?",
         ('"train" if self.training else "test"', '"train"'),
+    ),
+    (
+        "always in evaluation mode",
+        "A new layer knows nothing yet, and normalizes by what it does not know. By which mean "
+        "should a batch be centred while the network is trained?",
+        ('"train" if self.training else "test"', '"test"'),
     ),
     (
         "running statistics stay where they started",
@@ -77,7 +83,53 @@ IN_FORWARD = wrong(
     ),
     edited="BatchNorm.forward",
 )
-MISCONCEPTIONS = (*IN_INIT, *IN_FORWARD)
+GROUP_PARAMETERS = """\
+        self.gamma = torch.nn.Parameter(torch.ones(1, channels, 1, 1))
+        self.beta = torch.nn.Parameter(torch.zeros(1, channels, 1, 1))
+"""
+OF_GROUPS = (
+    *wrong(
+        "GroupNorm",
+        (
+            "gamma and beta are not parameters",
+            "What does list(layer.parameters()) hold? The optimizer is given that list, and "
+            "nothing else is trained.",
+            (GROUP_PARAMETERS, GROUP_PARAMETERS.replace("torch.nn.Parameter(", "(")),
+        ),
+        edited="GroupNorm.__init__",
+    ),
+    *wrong(
+        "GroupNorm",
+        (
+            "eps of the layer is not used",
+            "Your layer is right as long as nobody chooses another eps. What becomes of the one "
+            "that was given to the layer?",
+            SLIP,
+            ('{"eps": self.eps}', "{}"),
+        ),
+        (
+            "channels in a group for the number of groups",
+            "Take six channels in three groups: how many channels share a mean? Which of the two "
+            "numbers does the function ask for?",
+            fundamental("every question is about groups of the right size"),
+            ("self.groups, gn_param", "x.shape[1] // self.groups, gn_param"),
+        ),
+        (
+            "no normalization after eval()",
+            "Group norm has no running statistics. Why should an image come out in another way "
+            "after eval()?",
+            ("        return out", "        return out if self.training else x"),
+        ),
+        (
+            "gradients stop in the layer",
+            "Call backward on a loss and look at layer.gamma.grad. Which line took the result out "
+            "of the graph?",
+            ("        return out", "        return out.detach().requires_grad_()"),
+        ),
+        edited="GroupNorm.forward",
+    ),
+)
+MISCONCEPTIONS = (*IN_INIT, *IN_FORWARD, *OF_GROUPS)
 
 
 class OneDict(torch.nn.Module):
@@ -122,6 +174,40 @@ class OwnFormula(torch.nn.Module):
         return torch.addcmul(self.beta, self.gamma, (x - mean) * torch.rsqrt(var + self.eps))
 
 
+class GroupsByReshape(torch.nn.Module):
+    """Write the formula once more, on one axis for each group."""
+
+    def __init__(self, groups, channels, eps=1e-5):
+        super().__init__()
+        self.groups, self.eps = groups, eps
+        self.gamma = torch.nn.Parameter(torch.full((1, channels, 1, 1), 1.0))
+        self.beta = torch.nn.Parameter(torch.zeros_like(self.gamma))
+
+    def forward(self, x):
+        flat = x.reshape(len(x), self.groups, -1)
+        var, mean = torch.var_mean(flat, dim=2, correction=0, keepdim=True)
+        x_hat = ((flat - mean) * torch.rsqrt(var + self.eps)).reshape(x.shape)
+        return torch.addcmul(self.beta, self.gamma, x_hat)
+
+
+class GroupsOneByOne(torch.nn.Module):
+    """Normalize one group after the other."""
+
+    def __init__(self, groups, channels, eps=1e-5):
+        super().__init__()
+        self.size, self.eps = channels // groups, eps
+        self.gamma = torch.nn.Parameter(torch.ones(1, channels, 1, 1))
+        self.beta = torch.nn.Parameter(torch.zeros(1, channels, 1, 1))
+
+    def forward(self, x):
+        parts = [self.normalized(part) for part in x.split(self.size, dim=1)]
+        return self.gamma * torch.cat(parts, dim=1) + self.beta
+
+    def normalized(self, part):
+        centred = part - part.mean(dim=(1, 2, 3), keepdim=True)
+        return centred / (centred.square().mean(dim=(1, 2, 3), keepdim=True) + self.eps).sqrt()
+
+
 VARIANTS = (
     *right("BatchNorm", "one dict of options, buffers in place", BatchNorm=OneDict),
     *right("BatchNorm", "the formula once more", BatchNorm=OwnFormula),
@@ -137,5 +223,14 @@ VARIANTS = (
         ("(1 - momentum) * var", "(1 - momentum) * var * len(x) / (len(x) - 1)"),
         edited="batchnorm_forward",
         remark=UNBIASED,
+    ),
+    *right("GroupNorm", "one axis for each group", GroupNorm=GroupsByReshape),
+    *right("GroupNorm", "one group after the other", GroupNorm=GroupsOneByOne),
+    *right(
+        "GroupNorm",
+        "the result of the function by its place",
+        ("out, _ = spatial", "out = spatial"),
+        ("        return out", "        return out[0]"),
+        edited="GroupNorm.forward",
     ),
 )

@@ -395,11 +395,14 @@ ADAMW = wrong(
     UPHILL,
     *epsilon("v_hat"),
     *corrections(STORED),
-    ignored(
+    (
+        *ignored(
         "weight_decay",
         "1e-2",
         "Your decay is right while it has its usual value. Where does the caller say that it "
         "should be another one?",
+    ),
+        {"kind": "mistake"},  # a decay that is usual hardly shows, so all checks give another
     ),
     (
         "another default decay",

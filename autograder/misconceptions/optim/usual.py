@@ -1,6 +1,6 @@
 """Mistakes that every rule invites: settings, state, signs, types; lines for `wrong`."""
 
-from autograder.misconceptions.records import fundamental
+from autograder.misconceptions.records import SLIP, fundamental
 
 RETURN = "return next_w, config"
 
@@ -20,12 +20,14 @@ def usual(rate="1e-2", state=(), steps="dw"):
             "learning rate of the config ignored",
             "The caller may choose the rate. Under which name does the docstring say that it "
             "arrives, and where does your function look?",
+            SLIP,
             (get, rate),
         ),
         (
             "another default learning rate",
             "With a rate in the config your steps are right. Which one does the docstring promise "
             "to callers who give none?",
+            SLIP,
             (get, f'config.get("learning_rate", {5 * float(rate):g})'),
         ),
         (
@@ -45,6 +47,7 @@ def usual(rate="1e-2", state=(), steps="dw"):
             "weights forced to float32",
             "float64 comes in and float32 goes out: half of the digits are lost. "
             "Where do you name a type, or make an array that has one of its own?",
+            SLIP,
             (RETURN, "return next_w.astype(np.float32), config"),
         ),
     ]
@@ -54,6 +57,7 @@ def usual(rate="1e-2", state=(), steps="dw"):
                 "a dict as default argument",
                 "A default argument is made once, when the function is defined. What do two "
                 "parameters share that both start without a config?",
+                SLIP,
                 ("config=None)", "config={})"),
             )
         )
@@ -63,6 +67,7 @@ def usual(rate="1e-2", state=(), steps="dw"):
                 "dw is changed",
                 "After the call the caller's gradient is no longer what it was: a statement such "
                 "as *= writes into it. Whoever wants to print its length gets another number.",
+                SLIP,
                 (RETURN, f"dw *= learning_rate\n    {RETURN}"),
             )
         )
@@ -71,4 +76,9 @@ def usual(rate="1e-2", state=(), steps="dw"):
 
 def ignored(key, default, hint):
     """Return the line of a setting whose value in the config is not looked at."""
-    return (f"{key} of the config ignored", hint, (f'config.get("{key}", {default})', default))
+    return (
+        f"{key} of the config ignored",
+        hint,
+        SLIP,
+        (f'config.get("{key}", {default})', default),
+    )

@@ -1,0 +1,94 @@
+"""How fast are dropout and fractional max pooling against the framework's own?
+
+    python benchmarks/regularization.py [--rounds 40]
+
+Each ratio is time / time of the function of `torch.nn.functional`, float32, one thread: the median
+of interleaved rounds, and its quartiles. Smaller is faster. Dropout runs forward and backward, with
+autograd, on four million numbers; drawing them is the larger part, so that is measured too.
+Fractional max pooling runs forward. Everything runs on the CPU.
+"""
+
+import argparse
+
+from machine import describe, interleaved, ratio  # first: it sets the number of threads
+
+# isort: split
+import numpy as np
+import torch
+
+from cs231n_lib.regularization import in_numpy, in_torch, tuned
+
+SIZE = (2048, 2048)
+KEEP = 0.7
+MAPS, POOLED = (64, 64, 32, 32), (22, 22)
+GOALS = {  # at most this ratio
+    "dropout": {"NumPy": 0.3, "PyTorch": 0.5},
+    "fractional max pooling": {"NumPy, tuned": 0.35, "PyTorch, tuned": 0.5},
+}
+
+
+def by_hand(module, x, dout, seed):
+    """Return a function that takes one inverted dropout forward and back."""
+
+    def run():
+        _, cache = module.dropout_forward(x, {"p": KEEP, "seed": seed})
+        return module.dropout_backward(dout, cache)
+
+    return run
+
+
+def contestants():
+    """Return {name: function}, the built-in first."""
+    generator = torch.Generator().manual_seed(0)
+    x, dout = torch.randn((2, *SIZE), generator=generator).unbind()
+    leaf, rng = x.clone().requires_grad_(), np.random.default_rng(0)
+
+    def built_in():
+        return torch.autograd.grad(torch.nn.functional.dropout(leaf, 1 - KEEP), leaf, dout)
+
+    return {
+        "PyTorch, built in": built_in,
+        "NumPy": by_hand(in_numpy, x.numpy(), dout.numpy(), rng),
+        "PyTorch": by_hand(in_torch, x, dout, generator),
+        "NumPy, drawing alone": lambda: rng.random(SIZE, dtype=np.float32),
+        "PyTorch, drawing alone": lambda: torch.rand(SIZE, generator=generator),
+    }
+
+
+def poolings():
+    """Return {name: function} of forward passes from 32 × 32 to 22 × 22, the built-in first."""
+    generator = torch.Generator().manual_seed(0)
+    x, rng = torch.randn(MAPS, generator=generator), np.random.default_rng(0)
+    param, maps = dict(zip(("height", "width"), POOLED, strict=True)), x.numpy()
+    return {
+        "PyTorch, built in": lambda: torch.nn.functional.fractional_max_pool2d(x, 2, POOLED),
+        "NumPy, readable": lambda: in_numpy.fractional_max_pool_forward(maps, param, rng)[0],
+        "NumPy, tuned": lambda: tuned.fractional_max_pool_forward(maps, param, rng)[0],
+        "PyTorch, readable": lambda: in_torch.fractional_max_pool_forward(x, param, generator)[0],
+        "PyTorch, tuned": lambda: tuned.fractional_max_pool_forward(x, param, generator)[0],
+    }
+
+
+def table(title, seconds, goals):
+    """Print the times of one problem beside those of the first contestant."""
+    base = next(iter(seconds.values()))
+    print(f"\n{title:<24}{'ratio':>8}{'quartiles':>16}{'goal':>8}{'ms':>9}")
+    for name, times in seconds.items():
+        middle, low, high = ratio(times, base)
+        milliseconds = sorted(times)[len(times) // 2] * 1e3
+        spread, goal = f"{low:.2f} to {high:.2f}", goals.get(name, "")
+        print(f"{name:<24}{middle:8.2f}{spread:>16}{goal:>8}{milliseconds:9.2f}")
+
+
+def main():
+    """Measure and print one table a problem."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=40)
+    options = parser.parse_args()
+    print(describe())
+    for title, make in {"dropout": contestants, "fractional max pooling": poolings}.items():
+        table(title, interleaved(make(), options.rounds), GOALS[title])
+
+
+if __name__ == "__main__":
+    main()
