@@ -150,6 +150,17 @@ EARLY = wrong(
         ),
     ),
     (
+        "update returns nothing",
+        "Your stopper keeps what it should and never says so: what does update() return?",
+        ("return self.waited >= self.patience", "self.waited >= self.patience"),
+    ),
+    (
+        "any change is a gain",
+        "You compare sizes of differences, so that a score that falls counts as a gain too.",
+        fundamental("a stopper that takes every change for a gain never stops"),
+        (GAIN, "abs(score - self.best) > self.min_delta"),
+    ),
+    (
         "best holds the last score",
         "Whatever comes in becomes the best score, so the next one is compared with it. A score "
         "that is no gain should leave the best one alone.",
@@ -268,6 +279,27 @@ ENSEMBLE = wrong(
         "into probabilities?",
         fundamental("what comes out are no probabilities"),
         ("members = exps / exps.sum(axis=2, keepdims=True)", "members = scores"),
+    ),
+    (
+        "a sigmoid in place of the softmax",
+        "You turn each score into a probability of its own, whatever the other classes have. What "
+        "makes the classes of one model compete?",
+        fundamental("every probability comes from it"),
+        (
+            "members = exps / exps.sum(axis=2, keepdims=True)",
+            "members = 1 / (1 + np.exp(-scores))\n"
+            "    members = members / members.sum(axis=2, keepdims=True)",
+        ),
+    ),
+    (
+        "exponentials pooled over the models",
+        "You add the exponentials of all models and divide once: a model with large scores then "
+        "weighs more. Each has to give probabilities before they are averaged.",
+        (
+            "probabilities = members.mean(axis=0)",
+            "pooled = exps.sum(axis=0)\n"
+            "    probabilities = pooled / pooled.sum(axis=1, keepdims=True)",
+        ),
     ),
     (
         "a sum in place of the mean",
@@ -417,6 +449,11 @@ SNAPSHOTS = wrong(
         ("snapshots[-members:]", "snapshots[-members + 1 :]"),
     ),
     (
+        "so many cycles skipped",
+        "You leave out as many cycles as you should keep. Which cycles are the last ones?",
+        ("snapshots[-members:]", "snapshots[members:]"),
+    ),
+    (
         "only the last snapshot",
         "One network is no ensemble: you return what the last cycle ended with.",
         ("snapshots[-members:]", "snapshots[-1:]"),
@@ -513,6 +550,27 @@ POLYAK = wrong(
         "a sum in place of the uniform mean",
         "Your uniform mean grows with every step: it is a sum.",
         (UNIFORM, "mean = average = mean + w"),
+    ),
+    (
+        "always exponential, from zero",
+        "Whatever config asks for, you return a debiased exponential mean. Which settings has it?",
+        (UNIFORM, MOVING + "\n        average = mean / (1 - beta**n)"),
+        ('config.get("start_at", 0)', "0"),
+        ('config.get("start", "zero")', '"zero"'),
+    ),
+    (
+        "always uniform",
+        "Whatever config asks for, you return the uniform mean of all. Which settings has it?",
+        ('if kind == "uniform":', "if True:"),
+        ('config.get("start_at", 0)', "0"),
+    ),
+    (
+        "always exponential, from the weights",
+        "Whatever config asks for, your mean is exponential and starts at the weights. Which "
+        "settings has it?",
+        ('config.get("kind", "exponential")', '"exponential"'),
+        ('config.get("start", "zero")', '"weights"'),
+        ('config.get("start_at", 0)', "0"),
     ),
     (
         "one kind for all",
@@ -623,6 +681,29 @@ SELECT = wrong(
         (BEST_BACK, ""),
     ),
     (
+        "the best weights come back only after a stop",
+        "When the stopper says stop, the best weights come back; a run that goes on to its last "
+        "epoch keeps its last ones.",
+        (BEST_BACK, ""),
+        (
+            "            break\n",
+            "            model.load_state_dict(stopper.best_weights)\n            break\n",
+        ),
+    ),
+    (
+        "no modes at all",
+        "Your run is in train mode from beginning to end: who switches for the accuracies?",
+        ("        model.train()\n", ""),
+        ("        model.eval()\n", ""),
+        grouped("accuracies in train mode"),
+    ),
+    (
+        "the last batch is left out",
+        "An epoch of yours ends before the last batch. Count the steps.",
+        fundamental("with other steps nothing falls on the ends of the epochs"),
+        ("for batch in batches:", "for batch in batches[:-1]:"),
+    ),
+    (
         "the best weights come after the test",
         "The test accuracy is that of the last weights: the best ones come back too late for it.",
         grouped("last weights"),
@@ -635,6 +716,7 @@ SELECT = wrong(
         "accuracies in train mode",
         "Accuracies are measured with dropout and batch statistics on. Which mode are they for, "
         "and who switches?",
+        grouped("accuracies in train mode"),
         ("        model.eval()\n", ""),
     ),
     (

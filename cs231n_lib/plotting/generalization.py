@@ -27,6 +27,8 @@ def plot_stopping(steps, curves, flags, title=""):
         ax.plot(steps, values, color=color, ls=dash, marker=marker, ms=4, markevery=every,
                 label=label)  # fmt: skip
     first = np.asarray(next(iter(curves.values())), float)
+    left, right = ax.get_xlim()
+    ax.set_xlim(left, right + 0.15 * (right - left))
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + 0.3 * (high - low))
     for k, (label, place) in enumerate(flags.items()):
@@ -56,10 +58,10 @@ def plot_results(groups, xlabel, titles=None):
     >>> plt.close(figure)
     """
     ways = list(dict.fromkeys(way for group in groups.values() for way in group))
+    size = 0.85 * PANEL[0] * len(groups) + 1, 1.2 + 0.42 * len(ways)
     figure, axes = plt.subplots(
-        1, len(groups), figsize=(0.85 * PANEL[0] * len(groups) + 1, 1.2 + 0.42 * len(ways)),
-        sharex=True, sharey=True, squeeze=False, layout="constrained",
-    )  # fmt: skip
+        1, len(groups), figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
+    )
     for ax, (name, group) in zip(axes[0], groups.items(), strict=True):
         for way, results in group.items():
             row = ways.index(way)
