@@ -29,7 +29,7 @@ export PROBE
 
 .PHONY: help
 help:  ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s%s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-16s%s\n", $$1, $$2}' Makefile
 
 .PHONY: venv
 venv: $(READY)  ## make .venv and install the course in it

@@ -253,6 +253,37 @@ def _programs(file: Path) -> list[Path]:
     return found
 
 
+@app.command()
+def carry(
+    target: Annotated[
+        Path, typer.Argument(metavar="NOTEBOOK", help="Of a later lesson; a cell goes into it.")
+    ],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Notebooks of earlier lessons, or .py files."),
+    ],
+) -> None:
+    """Write your checked functions of earlier lessons into one cell of a later notebook.
+
+    What is missing or loses points is named, and the framework's takes its place. Run it again
+    whenever you have improved something: the cell is replaced.
+
+    **Example**
+
+        autograder carry 13_capstone.ipynb 02_batch_normalization.ipynb 05_adaptive_methods.ipynb
+    """
+    from autograder.carry import CarryError
+    from autograder.carry import carry as carry_over
+    from autograder.course.folder import CourseError
+
+    try:
+        carried = carry_over(target, sources)
+    except CarryError as error:
+        raise CourseError(str(error)) from None
+    for line in carried.report().splitlines():
+        print(printable(line))
+
+
 @app.command(name="list")
 def list_exercises(
     family: Annotated[str, typer.Argument(help="Only this family, such as optim.")] = "",

@@ -28,7 +28,7 @@ from autograder.checking.shortcuts import Forbidden, blocked
 from autograder.checking.spec import Arrays, Check, Exercise
 
 # Returned by name, never looked into.
-OPAQUE = ("cache", "config", "groups", "model", "snapshots", "stopper")
+OPAQUE = ("cache", "config", "groups", "model", "page", "snapshots", "stopper")
 MAX_VALUES = 1_000_000  # in one observation
 KINDS = STUB_MESSAGE, BAD_RETURN, SHORTCUT = "not written yet", "wrong return value", "shortcut"
 SHOWN_TYPES = (type(None), str, int, float)  # of arguments that a message about a crash shows

@@ -21,7 +21,7 @@ def family(name, returns, forbidden):
         forbidden: dotted names that no exercise of the family may use; the family's own references
             and the known wrong answers are added.
     """
-    always = (f"cs231n_lib.{name}", "autograder.misconceptions")
+    always = (f"cs231n_lib.{name}", "cs231n_lib.stand_ins", "autograder.misconceptions")
 
     def exercise(title, functions, checks, slide, in_torch=False, **options):
         """Return an exercise; `functions` are names, and the last one is the one to write.

@@ -273,9 +273,9 @@ def descent(model, **settings):
 
 
 def held(**tensors):
-    """Return tensors as observations: "weights_of_stage1" becomes "weights of stage1"."""
+    """Return tensors as observations, flat: "weights_of_stage1" becomes "weights of stage1"."""
     return {
-        name.replace("_", " "): tensor.detach().cpu().numpy().copy()
+        name.replace("_", " "): tensor.detach().cpu().numpy().ravel().copy()
         for name, tensor in tensors.items()
     }
 

@@ -23,6 +23,7 @@ __all__ = ["KitError", "copy_packages", "write_kit"]
 # The part of `autograder` that a check in a notebook needs; the rest grades and builds.
 STUDENT_SIDE = (
     "__init__.py",
+    "carry.py",
     "check.py",
     "checking/*.py",
     "exercises/**/*.py",

@@ -991,4 +991,32 @@ SYLLABUS = (
         without_figure="probabilities under three normalizations, printed",
         without_exercise="the zoo is given; the exercises before are about using it rightly",
     ),
+    Technique(
+        title="the ablation: everything, then without each ingredient in turn",
+        slides="108",
+        family="capstone",
+        functions=("ablate", "ablation_table"),
+        figure="plot_ablation",
+    ),
+    Technique(
+        title="runs that tell paired differences from unpaired ones",
+        slides="108",
+        family="capstone",
+        functions=("separating_runs",),
+        without_figure="two intervals, printed",
+    ),
+    Technique(
+        title="a measured report on one page",
+        slides="108",
+        family="capstone",
+        functions=("report_page",),
+        without_figure="a page of text",
+    ),
+    Technique(
+        title="predictions for unlabelled examples",
+        slides="108",
+        family="capstone",
+        functions=("predictions",),
+        without_figure="an accuracy beside that of the nearest neighbour, printed",
+    ),
 )

@@ -12,6 +12,7 @@ from cs231n_lib.plotting.augmentation import (
     plot_pixel_centres,
     plot_versions,
 )
+from cs231n_lib.plotting.capstone import plot_ablation
 from cs231n_lib.plotting.foundations import (
     plot_activation_functions,
     plot_layer_histograms,
@@ -69,6 +70,7 @@ __all__ = [
     "Landscape",
     "animate_trajectories",
     "landscapes",
+    "plot_ablation",
     "plot_activation_functions",
     "plot_averaged_passes",
     "plot_batch_sizes",

@@ -32,7 +32,7 @@ def plot_pooling_regions(image, draws):
     return figure
 
 
-def plot_averaged_passes(counts, gaps, ylabel="points above the one pass at test time"):
+def plot_averaged_passes(counts, gaps, ylabel="points above one pass\nat test time"):
     """Draw what averaging noisy passes gives, a panel for each kind of noise, all on one scale.
 
     Args:
@@ -56,6 +56,7 @@ def plot_averaged_passes(counts, gaps, ylabel="points above the one pass at test
         ax.set_xscale("log", base=2)
         ax.set_xticks(counts, [str(count) for count in counts])
         ax.set_title(kind, fontsize=11)
+        ax.set_xlabel("passes averaged")
+        ax.tick_params(labelleft=True)
     axes[0, 0].set_ylabel(ylabel)
-    figure.supxlabel("noisy passes averaged", fontsize=10)
     return figure

@@ -228,6 +228,7 @@ plt.show()
 # %% role="setup"
 import hashlib
 import os
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -296,25 +297,30 @@ def chosen_examples(y, each, seed, n_test=15, n_val=5):
     return [rng.permutation(part) for part in parts]
 
 
-# %% role="experiment" uses="extract_features standardize" alt="Pieces of photographs and their nearest neighbours: by pixels most come from other photographs, by features of the trained network most come from the same one."
-torch.manual_seed(0)  # of the untrained network's weights
-trained, untrained = efficientnet_lite0(pretrained=True), efficientnet_lite0()
+@cache
+def features_by(extract):
+    """Return {kind: (N, D)} features of the pieces, by a student's function: once for each."""
+    torch.manual_seed(0)  # of the untrained network's weights
+    trained, untrained = efficientnet_lite0(pretrained=True), efficientnet_lite0()
+    x = preprocess(photos, SIZE).to(device)
+    parts = {
+        "untrained network": (untrained, "top"),
+        "trained, top": (trained, "top"),
+        "trained, stage 3": (trained, "stage3"),
+    }
+    small = photos.reshape(len(photos), 16, 2, 16, 2, 3).mean(axis=(2, 4))
+    kinds = {"pixels": small.reshape(len(photos), -1)}
+    for kind, (net, stage) in parts.items():
+        kinds[kind] = extract(net.to(device), x, stage, True).cpu().numpy()
+    return kinds
+
+
+# %% role="experiment"
 photos, photo_labels = pieces_of(TARGET, EACH)
-x = preprocess(photos, SIZE).to(device)
+print(f"{len(photos)} pieces of {', '.join(TARGET)}")
 
-
-def features_of(net, stage):
-    """Return a stage's features of the pieces, as an array."""
-    return extract_features(net.to(device), x, stage, True).cpu().numpy()
-
-
-kinds = {
-    "pixels": photos.reshape(len(photos), 16, 2, 16, 2, 3).mean(axis=(2, 4)).reshape(len(x), -1),
-    "untrained network": features_of(untrained, "top"),
-    "trained, top": features_of(trained, "top"),
-    "trained, stage 3": features_of(trained, "stage3"),
-}
-
+# %% role="experiment" uses="extract_features standardize" alt="Pieces of photographs and their nearest neighbours: by pixels most come from other photographs, by features of the trained network most come from the same one."
+kinds = features_by(extract_features)
 neighbours = {}
 for kind, h in kinds.items():
     z = standardize(h, h)
@@ -343,8 +349,9 @@ plt.show()
 # the same with whole photographs).
 
 # %% role="experiment" uses="extract_features standardize" alt="The pieces in the plane of the first two principal axes, marked by photograph: by pixels they are ordered by their light; at the top of the trained network those of the cat lie apart."
+kinds = features_by(extract_features)
 plotting.plot_feature_planes(
-    {kind: standardize(h, h) for kind, h in kinds.items() if kind != "untrained network"},
+    {kind: standardize(kinds[kind], kinds[kind]) for kind in kinds if kind != "untrained network"},
     photo_labels,
     TARGET,
 )
@@ -355,8 +362,9 @@ plt.show()
 # pieces of the cat (chelsea) lie apart. Hundreds of ImageNet's classes are animals; none is a
 # coffee table. What a probe can use, in all axes together, is the next picture.
 
-# %% role="experiment" uses="extract_features standardize linear_probe transfer_matrix" alt="Accuracy of linear probes against the number of training examples: a middle stage of the trained network is best, then its top, the untrained network, and pixels."
+# %% role="experiment" uses="extract_features standardize linear_probe transfer_matrix" claim="trained-features-against-random" of="trained_gain" says="above" slide="98–100" alt="Accuracy of linear probes against the number of training examples: a middle stage of the trained network is best, then its top, the untrained network, and pixels."
 FEW_AND_MORE = [5, 25]
+kinds = features_by(extract_features)
 
 
 def photo_probe(kind):
@@ -383,8 +391,6 @@ by_kind = dict(zip(kinds, probes.transpose(1, 2, 0), strict=True))  # kind: (see
 predicted(my_accuracy_with_five_examples, by_kind["trained, stage 3"][:, 0].mean())
 plotting.plot_transfer_matrix(FEW_AND_MORE, {"six photographs": by_kind}, "untrained network")
 plt.show()
-
-# %% role="experiment" uses="extract_features standardize linear_probe transfer_matrix" claim="trained-features-against-random" of="trained_gain" says="above" slide="98–100"
 trained_gain = paired(
     by_kind["trained, stage 3"][:, 0],
     by_kind["untrained network"][:, 0],
@@ -673,7 +679,6 @@ def untrained_cnn(seed):
     return small_cnn(12, rng=torch.Generator().manual_seed(1000 + seed))
 
 
-# %% role="experiment" uses="standardize linear_probe transfer_matrix extract_features replace_head freeze unfreeze parameter_groups finetune" alt="Test accuracy against the number of training examples, two panels. Similar photographs: the trained top stage and fine-tuning lie above random features and above scratch. Permuted digits: the trained top stage lies below random features, its first stage is best, and fine-tuning lies below scratch."
 def stage_probe(network_of, stage):
     """Return a way: a linear probe on a stage of the network for a seed."""
 
@@ -719,10 +724,16 @@ strategies = {
     "fine-tune all": tuning(trained_cnn, EVERYTHING, 0.3),
     "from scratch": tuning(untrained_cnn, EVERYTHING, 1.0),
 }
+
+# %% role="experiment"
 data_sets = {
     "similar: photographs": grey_photographs(),
     "different: permuted digits": permuted_digits(),
 }
+for kind, (images, _) in data_sets.items():
+    print(f"{kind}: {len(images)} images")
+
+# %% role="experiment" uses="standardize linear_probe transfer_matrix extract_features replace_head freeze unfreeze parameter_groups finetune" claim="similar-more-data-fine-tuning" of="tuned" says="above" slide="104" alt="Test accuracy against the number of training examples, two panels. Similar photographs: the trained top stage and fine-tuning lie above random features and above scratch. Permuted digits: the trained top stage lies below random features, its first stage is best, and fine-tuning lies below scratch."
 table = {}
 for kind, images_and_labels in data_sets.items():
     cells = [cell_of(images_and_labels, each) for each in SIZES]
@@ -739,23 +750,26 @@ for kind, ways in table.items():
     for way, accuracies in ways.items():
         few, many = accuracies.mean(axis=0)
         print(f"{way:>20}: {few:.2f} {many:.2f}")
-
-# %% role="experiment" uses="standardize linear_probe transfer_matrix extract_features replace_head freeze unfreeze parameter_groups finetune" claim="similar-much-data-fine-tuning" of="tuned" says="above" slide="104"
 tuned = paired(similar["fine-tune all"][:, 1], similar["from scratch"][:, 1],
-               ("Fine-tuning with 30 similar photographs", "training from scratch"))  # fmt: skip
+               ("Fine-tuning with 30 similar pieces", "training from scratch"))  # fmt: skip
 print(tuned)
 
-# %% role="experiment" uses="standardize linear_probe transfer_matrix extract_features replace_head freeze unfreeze parameter_groups finetune" claim="different-little-data-stages" of="stages" says="above" slide="104"
-stages = paired(different["probe, first stage"][:, 0], different["probe, top stage"][:, 0],
-                ("The first stage with 5 permuted digits", "the top stage"))  # fmt: skip
-print(stages)
+# %% [markdown]
+# The cell that everybody warns of, with more seeds: little data, very different.
 
-# %% role="experiment" uses="standardize linear_probe transfer_matrix extract_features replace_head freeze unfreeze parameter_groups finetune" claim="different-little-data-negative-transfer" of="against_random" says="below" slide="104"
-probes_of = (stage_probe(trained_cnn, "stage3"), stage_probe(untrained_cnn, "stage3"))
-cell = cell_of(data_sets["different: permuted digits"], SIZES[0])
-pairs = transfer_matrix([cell], list(probes_of), list(range(16)))[0]
+# %% role="experiment" uses="standardize linear_probe transfer_matrix extract_features" claim="different-little-data-negative-transfer" of="against_random" says="below" slide="104"
+permuted = cell_of(data_sets["different: permuted digits"], SIZES[0])
+top_and_random = [strategies["probe, top stage"], strategies["random features"]]
+pairs = transfer_matrix([permuted], top_and_random, list(range(16)))[0]
 against_random = paired(*pairs, ("The trained top stage with 5 permuted digits", "a random one"))
 print(against_random)
+
+# %% role="experiment" uses="standardize linear_probe transfer_matrix extract_features" claim="different-little-data-stages" of="stages" says="above" slide="104"
+permuted = cell_of(data_sets["different: permuted digits"], SIZES[0])
+first_and_top = [strategies["probe, first stage"], strategies["probe, top stage"]]
+pairs = transfer_matrix([permuted], first_and_top, list(range(8)))[0]
+stages = paired(*pairs, ("The trained first stage with 5 permuted digits", "the top stage"))
+print(stages)
 
 # %% [markdown]
 # Read the table row by row, as slide 104 does. (In brackets: percentage points, as 16 to 20 seeds
@@ -821,10 +835,11 @@ print(against_random)
 import tempfile
 import time
 
+net, images = pretrained_small_cnn(), torch.rand(4000, 1, 16, 16)
 with tempfile.TemporaryDirectory() as folder:
     for attempt in ("first", "second"):
         start = time.perf_counter()
-        cached_features(trained, x[:60], "top", True, folder)
+        cached_features(net, images, "stage3", True, folder)
         print(f"{attempt} call: {time.perf_counter() - start:.2f} s")
 
 # %% [markdown]
@@ -843,12 +858,12 @@ with tempfile.TemporaryDirectory() as folder:
 FULL_SIZE = False  # True: 224 pixels, CIFAR-10; minutes on a GPU
 
 if FULL_SIZE:
-    full = load("cifar10").images()
-    parts = {}
+    full, parts = load("cifar10").images(), {}
+    net = efficientnet_lite0(pretrained=True).to(device)
     for name in ("train", "val", "test"):
         images = getattr(full, f"x_{name}")[:2000].transpose(0, 2, 3, 1)
         batch = preprocess((255 * images).round().astype(np.uint8)).to(device)
-        parts[name] = extract_features(trained.to(device), batch, "top", True).cpu().numpy()
+        parts[name] = extract_features(net, batch, "top", True).cpu().numpy()
     predictions, _ = linear_probe(
         softmax_regression, parts["train"], full.y_train[:2000], parts["val"],
         full.y_val[:2000], parts["test"], [0.01, 0.1],

@@ -1,5 +1,7 @@
 """What the instant check says besides its table."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ def helper(tmp_path, monkeypatch):
     (tmp_path / "my_rows.py").write_text("def halved(x):\n    return x / 2\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    import my_rows
+    my_rows = importlib.import_module("my_rows")
 
     yield my_rows
     monkeypatch.delitem(__import__("sys").modules, "my_rows")

@@ -17,6 +17,7 @@ ROOMS = (
     "grading",
     "sandbox",
     "sandbox.inside",
+    "carry",
     "check",
     "quality",
     "lessons",

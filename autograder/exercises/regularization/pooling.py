@@ -23,21 +23,14 @@ from autograder.exercises.regularization.shared import exercise, outcome_check
 # ------------------------------------------------------------------ boundaries
 
 
-def _inside(rng, n_in, cell=None):
-    """Return u in the middle of one of the n_in cells in which the boundaries do not change."""
-    return float((rng.integers(1, n_in) if cell is None else cell) + 0.5) / n_in
-
-
 def _boundaries(impl, rng):
-    sizes = ((16, 11), (25, 18), (9, 5))
-    found = {
-        f"a from {n_in} to {n_out}": impl.pooling_boundaries(n_in, n_out, _inside(rng, n_in))
-        for n_in, n_out in sizes
-    }
-    n_in = int(rng.integers(8, 11))
-    cells = rng.permutation(n_in)[:5]
-    several = [np.asarray(impl.pooling_boundaries(n_in, 6, _inside(rng, n_in, c))) for c in cells]
-    return {**found, "a for several u": np.array(several)}
+    """Take several u, each inside of one of the n_in cells in which the boundaries stay alike."""
+    found = {}
+    for n_in, n_out in ((16, 11), (25, 18), (10, 6)):
+        cells = (rng.permutation(n_in)[:5] + 0.5) / n_in
+        several = [np.asarray(impl.pooling_boundaries(n_in, n_out, float(u))) for u in cells]
+        found[f"a from {n_in} to {n_out}"] = np.array(several)
+    return found
 
 
 BOUNDARIES = exercise(

@@ -342,7 +342,7 @@ INFERENCE = (
         ),
         (
             "samples are added up",
-            "With more samples your output grows.",
+            "With more samples your output grows. What turns a sum of K numbers into a mean?",
             (AVERAGE, "u.clip(0).sum(axis=0)"),
         ),
         (
