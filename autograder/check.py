@@ -245,21 +245,34 @@ def show(shown: Report | Hint) -> None:
     display(shown)
 
 
+def _is_stub(function):
+    """Say whether a function, or a method of a class, does nothing but say "not written yet"."""
+    parts = vars(function).values() if isinstance(function, type) else [function]
+    codes = (getattr(part, "__code__", None) for part in parts)
+    return any(code and code.co_names == (NotImplementedError.__name__,) for code in codes)
+
+
 class needs:
     """Guard of an experiment: `with needs(batchnorm_forward): ...` says what is not written yet.
 
     The block runs until it meets a function that has not been written; then one line names what
-    the experiment waits for, and the notebook goes on.
+    the experiment waits for, and the notebook goes on. So it does where a block builds on another
+    that waits, and does not find its names.
     """
 
     def __init__(self, *functions):
+        self._functions = functions
         self._names = ", ".join(function.__name__ for function in functions)
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, trace):
-        if kind is None or not issubclass(kind, NotImplementedError):
+        unwritten = kind is not None and (
+            issubclass(kind, NotImplementedError)
+            or (issubclass(kind, NameError) and any(map(_is_stub, self._functions)))
+        )
+        if not unwritten:
             return False
         print(f"Not written yet: this experiment waits for {self._names}.")
         return True

@@ -264,6 +264,7 @@ print("noisy:", gap)
 # %% role="predict"
 my_accuracy_at_once = None  # your prediction: a number from 0 to 1
 
+
 # %% role="experiment" uses="EarlyStopping" claim="keep-the-best" says="above" of="kept" slide="64" alt="One validation curve with four flags: the first decrease after few steps, the best score, the end of the patience, the end of the run."
 def ended(scores, patience):
     """Return the places of the score that ends a run, and of the best one by then."""
@@ -713,7 +714,9 @@ def risk(w):
     return (w**2 @ curvatures).mean() / 2
 
 
-shown = {name: np.array(averages[name])[200:, 0] for name in ("moving average", "uniform, 2nd half")}
+shown = {
+    name: np.array(averages[name])[200:, 0] for name in ("moving average", "uniform, 2nd half")
+}
 plotting.plot_noise_ball(curvatures, np.array(path)[200:, 0], shown,
                          "SGD walks about, its averages stay at the centre")  # fmt: skip
 plt.show()
@@ -930,6 +933,7 @@ for seed in range(3):
 # like the weights. Or they are *refreshed*, for which PyTorch has `swa_utils.update_bn`. (Only what
 # is a floating number is averaged: a batch norm also counts its batches, and a mean of counts is
 # no count.)
+
 
 # %% role="experiment" uses="polyak_average evaluate_average" claim="refreshed-statistics-are-better-than-stale-ones" says="above" of="refreshed" slide="68"
 def average_of(seed, epochs=5):

@@ -1018,10 +1018,10 @@ def twelve_on_validation(nets):
 
 # %% role="experiment" uses="dropconnect_forward stochastic_depth_forward" claim="averaging-helps" of="float(smallest_rise)" says="0.2 to 20.0" slide="93" alt="Five panels on one scale, one for each kind of noise. Each curve rises with the number of noisy passes averaged: from far below the line, for dropout and moving regions, or from a little below it, for the others, to about the line."
 gaps = {
-    "batch norm": torch_gaps(lambda: torch.nn.BatchNorm1d(WIDTH)),
-    "dropout": torch_gaps(lambda: torch.nn.Dropout(0.3)),
     "DropConnect": numpy_gaps(nets["DropConnect"]),
     "stochastic depth": deep_gaps(deep["stochastic depth"]),
+    "dropout": torch_gaps(lambda: torch.nn.Dropout(0.3)),
+    "batch norm": torch_gaps(lambda: torch.nn.BatchNorm1d(WIDTH)),
 }
 if "pool_nets" in globals():  # part 8 is a bonus
     moving = pool_nets["moving"]

@@ -645,6 +645,30 @@ def test_an_experiment_waits_for_what_is_not_written(capsys):
         _ = other() / 0
 
 
+def test_an_experiment_waits_for_the_names_of_one_that_waits(capsys):
+    """A cell that builds on an experiment that did not run finds its names missing."""
+
+    def unwritten(x):
+        """Say what x is."""
+        raise NotImplementedError
+
+    class Unwritten:
+        def step(self):
+            raise NotImplementedError
+
+    for missing in (unwritten, Unwritten):
+        with needs(missing):
+            print(result_of_the_cell_before)  # noqa: F821
+        assert f"waits for {missing.__name__}" in capsys.readouterr().out
+    with pytest.raises(NameError), needs(len, test_unknown_names_are_still_errors):
+        print(result_of_the_cell_before)  # noqa: F821
+
+
+def test_unknown_names_are_still_errors():
+    with pytest.raises(NameError), needs():
+        print(no_such_name)  # noqa: F821
+
+
 CELLS = {
     "full": ('check("normalization.debias_running", in_numpy.debias_running)', 3),
     "some": ('check("normalization.debias_running", lambda r, m, steps: r / (1 - m))', 1),
