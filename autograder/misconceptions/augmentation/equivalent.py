@@ -9,6 +9,7 @@ EITHER = "two numbers of one law change places"
 WIDER = "right, in more memory than needed; a remark says so"
 ANY_NEGATIVE = "NumPy takes any negative number for the size that is left over"
 ON_CPU = "the same device, where there is one only"
+A_LIST = "a list is taken for the array that it makes"
 NEW_ARRAY = "a new array in place of the old one"
 
 EQUIVALENT = {
@@ -16,6 +17,7 @@ EQUIVALENT = {
     "augmentation.pad_crop": {
         "padded = np.zeros((N, H + ...": MORE_ZEROS,
         "s, r = rng.integers(0, 2 * pad + 1, (2, N))": EITHER,
+        "return windows": A_LIST,
     },
     "augmentation.resize_short_side": {
         "H_new, W_new = (L * side / min(H, W) for side in (H, W))": "a whole number all the same",
@@ -58,6 +60,7 @@ EQUIVALENT = {
     },
     "augmentation.train_augmented": {
         "for start in range(0, len(y_train), batch_size):": SAME_SIZE,
+        "return scores": A_LIST,
     },
     "augmentation.mixup": {
         "share = rng.beta(alpha, alpha, len(x))": WIDER,
