@@ -128,6 +128,7 @@ def tested(nets, sets):
     return np.array([100 * net.accuracy(one.x_test, one.y_test) for net, one in pairs])
 
 
+# %% role="experiment"
 noisy = [sample(seed) for seed in SEEDS]
 
 # %% [markdown]

@@ -256,7 +256,8 @@ SMALLER = 4  # the short side to which the student's image is resized
 def corner_resize(x, L):
     """Somebody's resize: row i of the new image is row i·H/H' of the old one."""
     H, W = x.shape[1:3]
-    H_new, W_new = (round(L * side / min(H, W)) for side in (H, W))
+    short = min(H, W)
+    H_new, W_new = round(L * H / short), round(L * W / short)
     rows = np.arange(H_new) * H / H_new
     columns = np.arange(W_new) * W / W_new
     return bilinear(x, rows[:, None], columns[None, :])
