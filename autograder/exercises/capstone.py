@@ -75,7 +75,7 @@ def _recipe_kept(impl, rng):
 
 def _runs(rng, shift=0.0):
     """Return accuracies (1 + K, S): seeds differ by much, the ingredients by little."""
-    K, S = 3, 6
+    K, S = 4, 6
     accuracy = rng.uniform(0.3, 0.6, S) + rng.uniform(-0.05, 0.05, (1 + K, S))
     accuracy[0] += shift
     return accuracy, rng.uniform(2, 4)
