@@ -100,9 +100,9 @@ def batches(x, y, batch_size, rng):
     if batch_size > len(x):
         raise ValueError(f"batch_size must be at most {len(x)}, the examples, got {batch_size}")
     generator("rng", rng)
-    order = rng.permutation(len(x))
+    shuffled = rng.permutation(len(x))
     starts = range(0, len(x) - batch_size + 1, batch_size)
-    chosen = (order[start : start + batch_size] for start in starts)
+    chosen = (shuffled[start : start + batch_size] for start in starts)
     return ((x[indices], y[indices]) for indices in chosen)
 
 

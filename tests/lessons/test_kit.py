@@ -28,6 +28,16 @@ from autograder.lessons.source import solution_source
 EXERCISES = exercises.all_exercises()
 IDS = [exercise.id for exercise in EXERCISES]
 MARKER = "marker_of_a_planted_answer"
+# What the set-up cells of the lessons import for the answers.
+IMPORTS = """\
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+"""
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +190,7 @@ def answers_by_source():
         records = [*misconceptions.of(exercise.id), *misconceptions.variants_of(exercise.id)]
         edited = [record.edits for record in records if not record.functions]
         for edits in ({}, *edited[:: max(1, len(edited) // AT_MOST)]):
-            program = "import numpy as np\nimport torch\n"
+            program = IMPORTS
             for name in exercise.functions:
                 text = solution_source(getattr(module, name))
                 for old_and_new in edits.get(name, ()):
