@@ -1,6 +1,7 @@
 """Exercises whose answer is a class: its stub, its objects in a scenario, its wrong answers."""
 
 import inspect
+import math
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def methods_of(exercise):
 
 def defined(source, exercise):
     """Return what a cell with this source defines under the name of the exercise."""
-    namespace = {"torch": torch, **expectations.reference(exercise)}
+    namespace = {"torch": torch, "math": math, **expectations.reference(exercise)}
     exec(source, namespace)
     return namespace[exercise.function]
 

@@ -77,7 +77,7 @@ def test_whoever_starts_t_at_one_and_increments_first_is_told():
         return assignment_adam(w, dw, config)
 
     report = report_on("optim.adam", one_too_high)
-    assert report.score < report.points / 4
+    assert report.score < report.points / 2
     assert report.misconceptions == ("t one too high",)
 
 
@@ -174,10 +174,10 @@ def test_a_gradient_function_speaks_the_language_of_the_exercise(place):
 
 
 def test_a_gradient_function_says_what_it_cannot_take():
-    report = report_on("optim.nesterov_lookahead", lambda w, gradient, config=None: gradient([w]))
+    report = report_on("optim.nesterov_lookahead", lambda w, gradient, config=None: gradient("w"))
     (row,) = report._shown()
     assert row.message == "wrong return value"
-    assert row.detail == "what gradient is called with must be a NumPy array, got list"
+    assert row.detail == "what gradient is called with must be a NumPy array, got str"
 
 
 # ------------------------------------------------------------------ kill the bug

@@ -39,12 +39,13 @@ warnings.simplefilter("error")
 matplotlib.use("agg")
 import cs231n_lib
 
-FOR_PYTORCH = ("in_torch", "modules", "optimizers", "normalization.tuned", "regularization.tuned", "zoo")
+FOR_PYTORCH = ("in_torch", "modules", "optimizers", "zoo")
+TUNED_FOR_BOTH = ("normalization.tuned", "regularization.tuned")
 OF_SCIPY = ("data.wheels", "train.linear", "transfer.in_numpy")  # or of scikit-image
 flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 ran = 0
 for info in pkgutil.walk_packages(cs231n_lib.__path__, "cs231n_lib."):
-    if info.name.endswith(FOR_PYTORCH + OF_SCIPY):
+    if info.name.endswith(FOR_PYTORCH + TUNED_FOR_BOTH + OF_SCIPY):
         continue
     module = importlib.import_module(info.name)
     for test in doctest.DocTestFinder(exclude_empty=True).find(module, module.__name__):
