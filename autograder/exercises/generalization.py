@@ -576,7 +576,7 @@ EARLY_STOPPING = exercise(
     kind="class",
     shared=True,
     small=(
-        "EarlyStopping(1).update(0.5, {})",
+        "bool(EarlyStopping(1).update(0.5, {}))",
         _updates("1", "0.5, 0.4"),
         _updates("2", "0.5, 0.4, 0.3"),
         _updates("2", "0.5, 0.4, 0.6, 0.5, 0.5"),

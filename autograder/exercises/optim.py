@@ -272,7 +272,7 @@ def _look_where(impl, rng):
 def _look_turns(impl, rng):
     """As `two_parameters`, with a gradient function for each."""
     gradient, _ = valley(rng)
-    other = np.array([1.0, 2.0])  # for two entries that part
+    other = rng.normal(size=OTHER_SHAPE)
     gradients, weights, configs = [gradient, lambda w: (3 * w - other).astype(w.dtype)], [], []
     for shape in (SHAPE, OTHER_SHAPE):
         w, config = impl.nesterov_lookahead(np.zeros(shape), lambda w: 0 * w)

@@ -117,7 +117,6 @@ WRONG_TABLE = wrong(
         "variance divided by S",
         "The mean was taken from the same S numbers, so one of them tells nothing new about the "
         "spread. What does (Ablation.4) divide by?",
-        SLIP,
         ("ddof=1", "ddof=0"),
     ),
     (

@@ -1,5 +1,6 @@
 """Exercises whose answer is a class: its stub, its objects in a scenario, its wrong answers."""
 
+import copy
 import inspect
 import math
 
@@ -33,7 +34,7 @@ def methods_of(exercise):
 
 def defined(source, exercise):
     """Return what a cell with this source defines under the name of the exercise."""
-    namespace = {"torch": torch, "math": math, **expectations.reference(exercise)}
+    namespace = {"torch": torch, "copy": copy, "math": math, **expectations.reference(exercise)}
     exec(source, namespace)
     return namespace[exercise.function]
 

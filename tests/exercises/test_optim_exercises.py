@@ -175,9 +175,9 @@ def test_a_gradient_function_speaks_the_language_of_the_exercise(place):
 
 def test_a_gradient_function_says_what_it_cannot_take():
     report = report_on("optim.nesterov_lookahead", lambda w, gradient, config=None: gradient("w"))
-    (row,) = report._shown()
-    assert row.message == "wrong return value"
-    assert row.detail == "what gradient is called with must be a NumPy array, got str"
+    assert {row.message.partition(";")[0] for row in report.rows} == {"wrong return value"}
+    for row in report.rows:
+        assert "is called with must be a NumPy array, got str" in row.detail
 
 
 # ------------------------------------------------------------------ kill the bug

@@ -224,7 +224,7 @@ def _sizes(impl, rng):
 
 SMALL_RESIZE = (
     "resize_short_side(np.array([0.0, 1.0]).reshape(1, 1, 2, 1), 2)[0, :, :, 0]",
-    "resize_short_side(np.array([0.0, 1.0, 1.0, 0.0]).reshape(1, 4, 1, 1), 2)[0, :, :, 0]",
+    "resize_short_side(np.array([0.0, 1.0, 0.0]).reshape(1, 3, 1, 1), 2)[0, :, :, 0]",
     "resize_short_side(np.arange(8.0).reshape(1, 2, 4, 1), 1)[0, :, :, 0]",
 )
 LOOK_RESIZE = """\
@@ -373,8 +373,8 @@ def _are_mirrored(arrays):
 SMALL_TEN = (
     "ten_crop(np.arange(6.0).reshape(1, 1, 6, 1), 1).ravel()",
     "ten_crop(np.arange(9.0).reshape(1, 3, 3, 1), 1).ravel()",
-    "ten_crop(np.arange(12.0).reshape(1, 3, 4, 1), 2)[0, :5, :, :, 0].reshape(5, 4)",
-    "ten_crop(np.arange(12.0).reshape(1, 3, 4, 1), 2)[0, 5:, :, :, 0].reshape(5, 4)",
+    "ten_crop(np.arange(12.0).reshape(1, 3, 4, 1), 2)[0, 1:4, :, :, 0].reshape(3, 4)",
+    "ten_crop(np.arange(12.0).reshape(1, 3, 4, 1), 2)[0, 5:8, :, :, 0].reshape(3, 4)",
 )
 LOOK_TEN = """\
 # The first rows of the ten crops of a small table: five, and then the same five from right to left.
