@@ -583,8 +583,6 @@ EARLY_STOPPING = exercise(
         _updates("2", "0.5, 0.5, 0.5"),
         _updates('2, 0.0, "min"', "2.0, 1.0, 1.5, 1.2"),
         _updates("2, 0.1", "0.50, 0.56, 0.62, 0.68"),
-        "stopper, w = EarlyStopping(5), np.zeros(1)\n"
-        "stopper.update(0.5, {'w': w})\nw += 1\nstopper.best_weights['w']",
     ),
     look="""\
 stopper, w = EarlyStopping(patience=2), np.zeros(1)
