@@ -176,7 +176,7 @@ def test_a_file_in_the_way_and_a_full_disk(run, tmp_path, monkeypatch):
 
 def test_broken_and_absent_files_to_check(run, tmp_path):
     assert "There is no file" in one_line(run("check", tmp_path / "absent.ipynb"))
-    assert "is a folder: name a notebook" in one_line(run("check", tmp_path))
+    assert "is a folder without .py files: name a notebook" in one_line(run("check", tmp_path))
     (tmp_path / "broken.py").write_text("x = 1\ny = (\n")
     assert "SyntaxError in line 2" in one_line(run("check", tmp_path / "broken.py"))
     assert "is a file: name a folder" in one_line(run("init", tmp_path / "broken.py"))

@@ -93,7 +93,7 @@ def test_what_is_killed_beside_the_engine_costs_nobody_a_mark(tmp_path, monkeypa
     last_cells, warm = [], set()
     real = zygote.Process.ask
 
-    def ask(process, request):
+    def ask(process, request, own=False):
         warm.add(process._warm)
         if f"'{STUDENTS[2]}'" in request.get("source", ""):
             last_cells.append(request)
@@ -103,7 +103,7 @@ def test_what_is_killed_beside_the_engine_costs_nobody_a_mark(tmp_path, monkeypa
                 signal.pidfd_send_signal(process._handle, signal.SIGKILL)
             else:
                 os.kill(process._warm._starter.pid, signal.SIGKILL)
-        return real(process, request)
+        return real(process, request, own)
 
     monkeypatch.setattr(zygote.Process, "ask", ask)
     graded, faults = grade(tmp_path)
