@@ -77,6 +77,7 @@ _NUMPY = (
     *("fold_batchnorm", "effective_learning_rate", "debias_running"),
 )
 _TORCH = (
+    "BatchNorm",
     *("batchnorm_forward", "batchnorm_backward", "batchnorm_backward_alt"),
     *("spatial_batchnorm_forward", "spatial_batchnorm_backward"),
 )

@@ -99,8 +99,9 @@ def test_every_example_of_the_numpy_side_runs_without_them():
     run_without(BLOCKED, EXAMPLES)
 
 
+# Lesson 00 shows wrong answers to the checks; where there is no PyTorch, a kit has them recorded.
 @pytest.mark.slow
-@pytest.mark.parametrize("lesson", all_lessons(), ids=lambda lesson: lesson.name)
+@pytest.mark.parametrize("lesson", all_lessons()[1:], ids=lambda lesson: lesson.name)
 def test_the_numpy_half_of_a_solution_runs_without_them(lesson):
     run_without(BLOCKED, HALF, numpy_half(lesson))
 
