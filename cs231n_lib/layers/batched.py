@@ -2,7 +2,7 @@
 
 A claim needs many seeds, and a small network spends half of its time between the matmuls.
 `fit_many` trains S networks as `fit` would train each of them alone, on its own batches, in less
-time: twelve networks 64-128-128-10 take a thousand steps in two or three seconds on one core. They
+time: twelve networks 64-128-128-10 take a thousand steps in a few seconds on one core. They
 stay what they are: while it runs, their weights are views into the stacked arrays (S, ...), so
 callbacks, accuracies and later lessons use any of them.
 """

@@ -788,7 +788,7 @@ print(stages)
 # the run from scratch show it; a comparison with guessing would have looked fine.
 #
 # Plain digits, in their order, are no trouble: measured beforehand, features of the trained and of
-# the untrained network come within a point or two of each other.
+# the untrained network come within a few points of each other.
 
 # %% [markdown] role="question" id="four-cells" points=8
 # **Question 3 (8 points), slides 102 to 104.** (a) Give for each of the four cells what you would

@@ -254,7 +254,16 @@ ways = itertools.cycle([
     lambda path: None,
     lambda path: os.symlink("/etc/passwd", path),
 ])
-numpy.save = lambda path, array, **options: next(ways)(path)
+way = None
+
+
+def save(path, array, **options):  # all arrays of a scenario in one way
+    global way
+    way = next(ways) if os.path.basename(path) == "0.npy" else way
+    way(path)
+
+
+numpy.save = save
 """
 
 
@@ -264,7 +273,7 @@ def test_results_that_are_not_as_agreed_are_faults_of_the_submission():
     assert len(seen) > 6
     assert {one.fault.kind for one in seen} == {process.MALFORMED}
     details = " ".join(one.fault.text for one in seen)
-    assert all(said in details for said in ("were announced", "symbolic link"))
+    assert all(said in details for said in ("not an array", "were announced", "symbolic link"))
 
 
 def test_an_answer_that_is_not_as_agreed_stops_the_process():
