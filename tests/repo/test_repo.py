@@ -69,10 +69,11 @@ def locked_lines():
 
 def direct_requirements():
     """Return what the course and its tests ask for, as pyproject.toml says."""
-    return [
-        Requirement(line)
-        for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
-    ]
+    extras = PROJECT["optional-dependencies"]
+    asked = [Requirement(line) for line in PROJECT["dependencies"] + extras["test"]]
+    own = [requirement for requirement in asked if requirement.name == PROJECT["name"]]
+    named = [Requirement(line) for r in own for extra in sorted(r.extras) for line in extras[extra]]
+    return [requirement for requirement in asked if requirement not in own] + named
 
 
 def disagreements(requirements, locked, conda, conda_python, python):
