@@ -70,7 +70,9 @@ threadpool_limits(1)  # arrays this small are fastest on one thread, and the rac
 
 # %% [markdown]
 # **The data.** 8 × 8 images of handwritten digits that come with scikit-learn, and three photographs
-# that come with scikit-image: nothing to download.
+# that come with scikit-image: nothing to download. For other images than digits change this one line
+# to `data = load("fashion-mnist")` or `load("cifar10")`; what the text says about results was
+# written for the digits.
 
 # %% role="experiment"
 data = load("digits")

@@ -65,8 +65,9 @@ from cs231n_lib.train import compare, fit, predicted, sgd_update, timed
 threadpool_limits(1)  # arrays this small are fastest on one thread
 
 # %% [markdown]
-# **The data.** The 8 × 8 digits that come with scikit-learn. For CIFAR-10 change this one line to
-# `data = load("cifar10")`; what the text says about results was written for the digits.
+# **The data.** The 8 × 8 digits that come with scikit-learn. For other images change this one line
+# to `data = load("fashion-mnist")` or `load("cifar10")`; what the text says about results was
+# written for the digits.
 
 # %% role="experiment"
 data = load("digits")

@@ -72,8 +72,8 @@ threadpool_limits(1)  # networks this small are fastest on one thread
 #
 # **The data.** 500 of the handwritten digits, and for 30 % of these 500 the label is drawn at
 # random. Such labels can only be learnt by heart. Validation and test labels stay as they are. For
-# CIFAR-10 change this one line to `load("cifar10")`; what the text says about results was written
-# for the digits.
+# other images change this one line to `load("fashion-mnist")` or `load("cifar10")`; what the text
+# says about results was written for the digits.
 
 # %% role="experiment"
 data = load("digits")

@@ -85,7 +85,8 @@ threadpool_limits(1)  # networks this small are fastest on one thread
 #
 # **The data** is that of lesson 09: 500 digits, of which 30 % have a random label, and clean
 # validation and test data. Twenty seeds; each has its own examples, labels and initial weights. For
-# CIFAR-10 change this one line to `load("cifar10")`; the text describes the digits.
+# other images change this one line to `load("fashion-mnist")` or `load("cifar10")`; the text
+# describes the digits.
 
 # %% role="experiment"
 data = load("digits")

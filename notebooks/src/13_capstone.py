@@ -163,9 +163,9 @@ for label, table in (("paired", ablation_table(runs, 2.776)),
 #
 # ## 3 Your functions, and the framework's
 #
-# The data are 200 of the digits, few enough for regularization to have a chance. For CIFAR-10
-# change the one line to `load("cifar10").few(2000)` and expect to wait; the text was written for
-# the digits. The network is small too: affine, batch norm, ReLU, affine, trained by Adam at a rate
+# The data are 200 of the digits, few enough for regularization to have a chance. For other images
+# change the one line to `load("fashion-mnist").few(2000)` or `load("cifar10").few(2000)` and expect
+# to wait; the text was written for the digits. The network is small too: affine, batch norm, ReLU, affine, trained by Adam at a rate
 # that falls along a cosine. The training images are shifted at random by up to one pixel, the
 # weights decay, and two networks vote by their mean probabilities.
 
