@@ -8,7 +8,8 @@ import pytest
 from autograder.lessons.lesson import SRC, all_lessons
 
 ROOT = Path(__file__).resolve().parents[2]
-LESSONS = [lesson for lesson in all_lessons() if lesson.number != "00"]  # a first look has no parts
+ALL = all_lessons()
+LESSONS = [lesson for lesson in ALL if lesson.number != "00"]  # a first look has no parts
 SWITCH = r"^(with needs\(.*\):\n    )?\w+ = load\(\"digits\"\)"
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 
@@ -55,7 +56,7 @@ def test_the_minutes_of_the_parts_add_up(lesson):
 def test_one_line_switches_a_lesson_to_other_images():
     """It is in a cell that a student may change, and the prose above says how."""
     switched = []
-    for lesson in all_lessons():
+    for lesson in ALL:
         *before, place = _until_first(lesson.cells, SWITCH)
         if place is None:
             continue
