@@ -632,7 +632,7 @@ plotting.plot_curves({name: runs[name] for name in ("SGD", "Nesterov", "AdaGrad"
 plt.show()
 
 for pair in (("SGD", "Adam"), ("Adam (almost)", "Adam"), ("Nesterov", "Adam")):
-    steps = [needed[name].__getitem__ for name in pair]
+    steps = [np.minimum(needed[name], STEPS).__getitem__ for name in pair]
     print("steps:", compare(*steps, range(6), names=pair))
 for pair in (("SGD", "Adam"), ("Nesterov", "Adam")):
     final = [[run.val_accuracy[-1] for run in runs[name]].__getitem__ for name in pair]

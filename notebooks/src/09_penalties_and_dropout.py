@@ -352,7 +352,8 @@ figure.axes[0].set_title("Regularized networks stay near their best")
 plt.show()
 
 shrunk = {
-    name: gains[name, "stopped"].mean / gains[name, "at_end"].mean for name in ("dropout", "L2")
+    name: gains[name, "stopped"].mean / (gains[name, "at_end"].mean or np.nan)
+    for name in ("dropout", "L2")
 }
 most = max(shrunk.values())
 for name, share in shrunk.items():

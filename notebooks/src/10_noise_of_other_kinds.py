@@ -808,8 +808,13 @@ for K in (10, 100, 1000, 10_000):
 
 
 # %% role="setup" hide=true
+def shorter(length):
+    """Return the side of an image after the pooling: 8 becomes 5."""
+    return round(length / 1.6)
+
+
 class Pool(Layer):
-    """Pooling of 8 × 8 images to rows of 25 numbers, in regions that are drawn, or fixed."""
+    """Pooling of images to rows of numbers, in regions that are drawn, or fixed."""
 
     def __init__(self, pool, seed):
         super().__init__()
@@ -817,9 +822,9 @@ class Pool(Layer):
 
     def forward(self, x):
         rng = np.random.default_rng(0) if self.fixed else self.draws
-        side = math.isqrt(x.shape[1])
-        images = x.reshape(-1, 1, side, side)
-        out, _ = self.pool(images, {"height": 5, "width": 5}, rng)
+        C, H, W = data.image_shape
+        param = {"height": shorter(H), "width": shorter(W)}
+        out, _ = self.pool(x.reshape(-1, C, H, W), param, rng)
         return out.reshape(len(x), -1)
 
     def backward(self, dout):
@@ -829,7 +834,9 @@ class Pool(Layer):
 def pooling_net(seed, pool, fixed):
     """Return a network with one hidden layer behind the pooling."""
     rng = np.random.default_rng(seed)
-    hidden = Affine(25, WIDTH, rng), ReLU(), Affine(WIDTH, len(data.classes), rng)
+    C, H, W = data.image_shape
+    n_in = C * shorter(H) * shorter(W)
+    hidden = Affine(n_in, WIDTH, rng), ReLU(), Affine(WIDTH, len(data.classes), rng)
     return Network([Pool(pool, None if fixed else seed + 70), *hidden])
 
 

@@ -363,7 +363,7 @@ plt.show()
 # coffee table. *t-SNE* (van der Maaten & Hinton 2008) draws another kind of map: it places the
 # points so that each has the same neighbours as in all dimensions, as far as that goes.
 
-# %% role="experiment" uses="extract_features standardize" alt="The same pieces on maps by t-SNE: by pixels the photographs lie in stripes through each other; by features of the trained network pieces of one photograph lie together in patches."
+# %% role="experiment" uses="extract_features standardize" alt="The same pieces on maps by t-SNE: by pixels they form one long band, ordered by their light; by features of the trained network pieces of one photograph lie together in patches."
 from sklearn.manifold import TSNE
 
 kinds = features_by(extract_features)
