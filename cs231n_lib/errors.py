@@ -361,6 +361,17 @@ def _number(invariant, holds, kind=Real):
     return check
 
 
+def off(name, value, known=None):
+    """Rule: an option of PyTorch's that this library does not have, so it stays off.
+
+    >>> off("SGD: maximize", True)
+    Traceback (most recent call last):
+    ValueError: SGD: maximize must be off, got True; use PyTorch's own for that
+    """
+    if value:
+        raise ValueError(f"{name} must be off, got {value!r}; use PyTorch's own for that")
+
+
 NUMERIC = set()  # the rules for numbers: what they check becomes a number of Python
 
 
