@@ -384,7 +384,8 @@ def cutout(x, size, rng, fill=0.0):
     80
     """
     N, H, W = len(x), *x.shape[2:]
-    r, s = (torch.randint(side, (N, 1), generator=rng, device=rng.device) for side in (H, W))
+    draws = [torch.randint(side, (N, 1), generator=rng, device=rng.device) for side in (H, W)]
+    r, s = (draw.to(x.device) for draw in draws)
     rows = inside(r, size, torch.arange(H, device=x.device))[:, None, :, None]  # (N, 1, H, 1)
     columns = inside(s, size, torch.arange(W, device=x.device))[:, None, None, :]
     return x.masked_fill(rows & columns, fill)  # Cut.1
