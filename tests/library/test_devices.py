@@ -1,4 +1,4 @@
-"""Every PyTorch function, layer and optimizer follows the device and dtype of its input, on any GPU.
+"""Every PyTorch function, layer and optimizer follows device and dtype of its input, on any GPU.
 
 The `meta` device stands in for one: it has shapes and no values, so an array made elsewhere cannot
 meet it, and reading a value (`.item()`, `bool()`, a mask as an index), for which a GPU would have
