@@ -38,6 +38,12 @@ __all__ = [
 def sigmoid_forward(x):
     """Sigmoid, 1 / (1 + exp(−x)), on a tensor of any shape; never overflows.
 
+    Args:
+        x: tensor of any shape.
+
+    Returns:
+        out: like x; cache: whatever your backward pass needs.
+
     Slide 3.
 
     >>> sigmoid_forward(torch.tensor([-1e4, 0.0, 1e4]))[0]
@@ -52,6 +58,13 @@ def sigmoid_forward(x):
 def sigmoid_backward(dout, cache):
     """Gradient of the sigmoid.
 
+    Args:
+        dout: gradient of the loss with respect to the output, of the same shape.
+        cache: from `sigmoid_forward`.
+
+    Returns:
+        dx: like dout.
+
     Slide 3.
 
     >>> out, cache = sigmoid_forward(torch.zeros(2))
@@ -65,6 +78,12 @@ def sigmoid_backward(dout, cache):
 def tanh_forward(x):
     """Hyperbolic tangent on a tensor of any shape.
 
+    Args:
+        x: tensor of any shape.
+
+    Returns:
+        out: like x; cache: whatever your backward pass needs.
+
     Slide 3.
 
     >>> tanh_forward(torch.tensor([-1e4, 0.0, 1e4]))[0]
@@ -77,6 +96,13 @@ def tanh_forward(x):
 @validated(dout="...")
 def tanh_backward(dout, cache):
     """Gradient of the hyperbolic tangent.
+
+    Args:
+        dout: gradient of the loss with respect to the output, of the same shape.
+        cache: from `tanh_forward`.
+
+    Returns:
+        dx: like dout.
 
     Slide 3.
 

@@ -43,7 +43,7 @@ def sgd(w, dw, config=None, out=None):
 
 @validated(**ARRAYS, config=MOMENTUM)
 def sgd_momentum(w, dw, config=None, out=None):
-    """SGD with momentum, as `in_numpy.sgd_momentum`.
+    """SGD with momentum, as `in_numpy.sgd_momentum`, with the next weights in `out`.
 
     >>> w, config = sgd_momentum(np.array([1.0]), np.array([1.0]), {"learning_rate": 0.5})
     >>> w, config["velocity"]
@@ -62,7 +62,7 @@ def sgd_momentum(w, dw, config=None, out=None):
 
 @validated(**ARRAYS, config=MOMENTUM)
 def sgd_momentum_unscaled(w, dw, config=None, out=None):
-    """SGD with momentum in PyTorch's form, as `in_numpy.sgd_momentum_unscaled`.
+    """As `in_numpy.sgd_momentum_unscaled`, PyTorch's form, with the next weights in `out`.
 
     >>> w, config = sgd_momentum_unscaled(np.ones(1), np.ones(1), {"learning_rate": 0.5})
     >>> w, config["velocity"]
@@ -81,7 +81,7 @@ def sgd_momentum_unscaled(w, dw, config=None, out=None):
 
 @validated(**ARRAYS, config=MOMENTUM)
 def nesterov(w, dw, config=None, out=None):
-    """Nesterov momentum rearranged, as `in_numpy.nesterov`.
+    """Nesterov momentum rearranged, as `in_numpy.nesterov`, with the next weights in `out`.
 
     >>> w, config = nesterov(np.array([1.0]), np.array([1.0]), {"learning_rate": 0.5})
     >>> w, config["velocity"]
@@ -101,7 +101,7 @@ def nesterov(w, dw, config=None, out=None):
 
 @validated(**ARRAYS, config=ADAGRAD)
 def adagrad(w, dw, config=None, out=None):
-    """AdaGrad, as `in_numpy.adagrad`.
+    """AdaGrad, as `in_numpy.adagrad`, with the next weights in `out`.
 
     >>> adagrad(np.array([1.0, 1.0]), np.array([5.0, -0.01]), {"learning_rate": 0.5})[0].round(5)
     array([0.5, 1.5])
@@ -120,7 +120,7 @@ def adagrad(w, dw, config=None, out=None):
 
 @validated(**ARRAYS, config=RMSPROP)
 def rmsprop(w, dw, config=None, out=None):
-    """RMSProp, as `in_numpy.rmsprop`.
+    """RMSProp, as `in_numpy.rmsprop`, with the next weights in `out`.
 
     >>> rmsprop(np.array([1.0]), np.array([5.0]), {"learning_rate": 0.1, "decay_rate": 0.75})[0]
     array([0.8])
@@ -139,7 +139,7 @@ def rmsprop(w, dw, config=None, out=None):
 
 @validated(**ARRAYS, config=ADAM)
 def adam_uncorrected(w, dw, config=None, out=None):
-    """Adam (almost), as `in_numpy.adam_uncorrected`.
+    """Adam (almost), as `in_numpy.adam_uncorrected`, with the next weights in `out`.
 
     >>> config = {"learning_rate": 0.1}
     >>> adam_uncorrected(np.array([1.0]), np.array([5.0]), config)[0].round(3)
@@ -151,7 +151,7 @@ def adam_uncorrected(w, dw, config=None, out=None):
 
 @validated(**ARRAYS, config=ADAM)
 def adam(w, dw, config=None, out=None):
-    """Adam, as `in_numpy.adam`.
+    """Adam, as `in_numpy.adam`, with the next weights in `out`.
 
     >>> adam(np.array([1.0]), np.array([5.0]), {"learning_rate": 0.1})[0].round(6)
     array([0.9])
@@ -162,7 +162,7 @@ def adam(w, dw, config=None, out=None):
 
 @validated(**ARRAYS, config=ADAMW)
 def adamw(w, dw, config=None, out=None):
-    """Adam with decoupled weight decay, as `in_numpy.adamw`.
+    """Adam with decoupled weight decay, as `in_numpy.adamw`, with the next weights in `out`.
 
     >>> adamw(np.array([8.0]), np.array([0.0]), {"learning_rate": 0.1, "weight_decay": 0.5})[0]
     array([7.6])
