@@ -399,6 +399,12 @@ def torch_generator(name, value, known=None):
         )
 
 
+def or_none(rule):
+    """Rule: None, or what `rule` says."""
+    inner = rule_from(rule)
+    return lambda name, value, known=None: None if value is None else inner(name, value, known)
+
+
 def _function(name, value, known=None):
     if not callable(value):
         raise TypeError(f"{name} must be a function, got {_describe(value)}")

@@ -31,6 +31,8 @@ from cs231n_lib.normalization import (
     bn_options,
     in_single,
     ln_options,
+    marks_test_mode,
+    of_this_output,
 )
 
 BLOCK = 2**17  # numbers of the input that are taken at a time
@@ -38,6 +40,7 @@ CHAIN = 512  # numbers that are added up at a time; in longer sums float32 loses
 
 
 @validated(x="N D", gamma="D", beta="D", bn_param=bn_options("D"))
+@marks_test_mode
 @in_single
 def batchnorm_forward(x, gamma, beta, bn_param):
     """Batch normalization, with the arguments and results of `in_numpy.batchnorm_forward`.
@@ -51,7 +54,7 @@ def batchnorm_forward(x, gamma, beta, bn_param):
     return _forward(x, gamma, beta, bn_param)
 
 
-@validated(dout="N D")
+@validated(dout="N D", cache=of_this_output)
 @in_single
 def batchnorm_backward(dout, cache):
     """Gradient of train-mode batch normalization: dx (N, D), dgamma (D,), dbeta (D,).
@@ -65,6 +68,7 @@ def batchnorm_backward(dout, cache):
 
 
 @validated(x="N C H W", gamma="C", beta="C", bn_param=bn_options("C"))
+@marks_test_mode
 @in_single
 def spatial_batchnorm_forward(x, gamma, beta, bn_param):
     """Batch normalization of images, as `in_numpy.spatial_batchnorm_forward`.
@@ -77,7 +81,7 @@ def spatial_batchnorm_forward(x, gamma, beta, bn_param):
     return _forward(x, gamma, beta, bn_param)
 
 
-@validated(dout="N C H W")
+@validated(dout="N C H W", cache=of_this_output)
 @in_single
 def spatial_batchnorm_backward(dout, cache):
     """Gradient of train-mode spatial batch normalization: dx (N, C, H, W), dgamma, dbeta (C,).
@@ -103,7 +107,7 @@ def layernorm_forward(x, gamma, beta, ln_param):
     return _forward_within(x, gamma, beta, (1, x.shape[1], 1), ln_param)
 
 
-@validated(dout="N D")
+@validated(dout="N D", cache=of_this_output)
 @in_single
 def layernorm_backward(dout, cache):
     """Gradient of layer normalization: dx (N, D), dgamma (D,), dbeta (D,).
@@ -128,7 +132,7 @@ def instancenorm_forward(x, gamma, beta, in_param):
     return _forward_within(x, gamma, beta, (x.shape[1], 1, -1), in_param)
 
 
-@validated(dout="N C H W")
+@validated(dout="N C H W", cache=of_this_output)
 @in_single
 def instancenorm_backward(dout, cache):
     """Gradient of instance normalization: dx (N, C, H, W), dgamma (C,), dbeta (C,).
@@ -153,7 +157,7 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
     return _forward_within(x, gamma, beta, (G, x.shape[1] // G, -1), gn_param)
 
 
-@validated(dout="N C H W")
+@validated(dout="N C H W", cache=of_this_output)
 @in_single
 def spatial_groupnorm_backward(dout, cache):
     """Gradient of group normalization: dx (N, C, H, W), dgamma and dbeta (1, C, 1, 1).
