@@ -13,7 +13,7 @@ Everything runs on the CPU; on a GPU nothing is measured here.
 
 import argparse
 
-from machine import describe, interleaved, ratio  # first: it sets the number of threads
+from machine import describe, interleaved, print_table  # first: it sets the number of threads
 
 # isort: split
 import torch
@@ -121,12 +121,7 @@ def main():
     print(describe())
     for title, (name, sizes) in PROBLEMS.items():
         seconds = interleaved(contestants(name, sizes, options.compile), options.rounds)
-        print(f"\n{title:<24}{'ratio':>8}{'quartiles':>16}{'goal':>8}{'ms':>9}")
-        for who, times in seconds.items():
-            middle, low, high = ratio(times, seconds[BASE])
-            milliseconds = sorted(times)[len(times) // 2] * 1e3
-            goal, spread = GOALS[title].get(who, ""), f"{low:.2f} to {high:.2f}"
-            print(f"{who:<24}{middle:8.2f}{spread:>16}{goal:>8}{milliseconds:9.2f}")
+        print_table(title, seconds, GOALS[title])
 
 
 if __name__ == "__main__":
