@@ -199,12 +199,11 @@ def max_pool_forward(x, pool_param):
     stride = pool_param.get("stride", 2)
     OH, OW = _output_size("max_pool_forward", x.shape[2:], (PH, PW), stride)
 
-    windows = _windows(x, (PH, PW), stride)  # (N, C, PH, PW, OH, OW)
     out = np.empty((*x.shape[:2], OH, OW), x.dtype)
-    for image, window in zip(out, windows, strict=True):  # an image fits the processor's cache
-        image[...] = window[:, 0, 0]
-        for i, j in np.ndindex(PH, PW):
-            np.maximum(image, window[:, i, j], out=image)
+    rows = np.empty((x.shape[1], OH, x.shape[3]), x.dtype)  # (C, OH, W) reused
+    for image, pooled in zip(x, out, strict=True):  # an image fits the processor's cache
+        _largest([image[:, i:][:, ::stride][:, :OH] for i in range(PH)], rows)
+        _largest([rows[:, :, j:][:, :, ::stride][:, :, :OW] for j in range(PW)], pooled)
     return out, (x, out, PH, PW, stride)
 
 
@@ -230,13 +229,20 @@ def max_pool_backward(dout, cache):
     dx = np.zeros(x.shape, np.result_type(dout, x))
     windows = _windows(x, (PH, PW), stride)  # (N, C, PH, PW, OH, OW)
     dwindows = _windows(dx, (PH, PW), stride, writeable=True)
+    apart = stride >= max(PH, PW)  # then every number has one window, and nothing adds up
     gradient = np.empty(out.shape[1:], dx.dtype)  # (C, OH, OW) reused
+    is_first_max = np.empty(out.shape[1:], bool)
     for n in range(len(x)):
         open_windows = np.ones(out.shape[1:], bool)  # whose maximum has not been met yet
         for i, j in np.ndindex(PH, PW):
-            is_first_max = (windows[n, :, i, j] == out[n]) & open_windows
+            np.equal(windows[n, :, i, j], out[n], out=is_first_max)
+            is_first_max &= open_windows
             open_windows ^= is_first_max
-            dwindows[n, :, i, j] += np.multiply(dout[n], is_first_max, out=gradient)
+            place = dwindows[n, :, i, j]
+            if apart:
+                np.multiply(dout[n], is_first_max, out=place)
+            else:
+                place += np.multiply(dout[n], is_first_max, out=gradient)
     return dx
 
 
@@ -301,6 +307,13 @@ def _windows(x, size, stride, writeable=False):
     """View x (N, C, H, W) as its windows, (N, C, KH, KW, OH, OW), without a copy."""
     windows = np.lib.stride_tricks.sliding_window_view(x, size, axis=(2, 3), writeable=writeable)
     return windows[:, :, ::stride, ::stride].transpose(0, 1, 4, 5, 2, 3)
+
+
+def _largest(arrays, out):
+    """Write the largest of the arrays, element by element, into `out`."""
+    out[...] = arrays[0]
+    for array in arrays[1:]:
+        np.maximum(out, array, out=out)
 
 
 def _output_size(function, image, window, stride):
