@@ -3,9 +3,9 @@
     python benchmarks/table.py [--seconds 8] [--compile] [--only WORD] [--write]
 
 A ratio is time / time of the built-in at its default; smaller is faster. It is the median of rounds
-in each of which everything runs once, and its quartiles stand in brackets. "best" is the built-in at
-its best, `fused=True` of optimizers. Of our forms the fastest is shown. `--write` keeps the table
-in `results.md`, beside which the next one is printed. The whole takes about five minutes, ten with
+in each of which everything runs once, with its quartiles in brackets. "best" is the built-in at its
+best, `fused=True` of optimizers. Of our forms the fastest is shown. `--write` keeps the table in
+`results.md`, beside which the next one is printed. The whole takes about five minutes, ten with
 `--compile`.
 """
 
