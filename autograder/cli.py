@@ -16,6 +16,8 @@ import typer
 from rich.console import Console
 
 from autograder.bars import GradingInterrupted, printable, stages
+from autograder.course.commands import CourseFolder, LessonName
+from autograder.course.commands import app as instructors
 
 app = typer.Typer(
     help="Build, check and grade the lessons of the course.",
@@ -25,9 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-
-CourseFolder = Annotated[Path, typer.Argument(metavar="COURSE", help="The folder of the course.")]
-LessonName = Annotated[str, typer.Argument(metavar="LESSON", help="As 2, 02 or the full name.")]
+app.add_typer(instructors)
 FAILED = 1  # exit status when the work was done and something in it is not right
 WRONG_INPUT = 2
 INTERRUPTED = 130
@@ -127,6 +127,7 @@ def grade(
     """
     from autograder.course.folder import find_name, open_course
     from autograder.course.grade_class import grade_class
+    from autograder.course.markbook import settle
     from autograder.course.summary import table
 
     opened = open_course(course)
@@ -141,6 +142,7 @@ def grade(
             feedback=feedback,
             progress=tell,
         )
+    settle(opened)
     Console().print(table(list(graded.results.values()), name))
     if graded.unchanged:
         print(f"{len(graded.unchanged)} were unchanged and already in the gradebook.")
