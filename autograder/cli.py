@@ -177,7 +177,8 @@ def report(
 
         autograder report my-course 2 --output class.html
     """
-    from autograder.course.folder import CourseError, find_name, open_course
+    from autograder.course.errors import CourseError
+    from autograder.course.folder import find_name, open_course
     from autograder.course.summary import table, write_summary
 
     opened = open_course(course)
@@ -209,7 +210,7 @@ def check(
 
         autograder check layers.py optim.py     # every function that an exercise asks for
     """
-    from autograder.course.folder import CourseError
+    from autograder.course.errors import CourseError
     from autograder.grading.own_file import check_files
     from autograder.submissions.notebook import Unreadable
 
@@ -243,7 +244,7 @@ def check(
 
 def _programs(file: Path) -> list[Path]:
     """Return the .py files that an argument stands for."""
-    from autograder.course.folder import CourseError
+    from autograder.course.errors import CourseError
 
     if not file.exists():
         raise CourseError(f"There is no file {file}.")
@@ -276,7 +277,7 @@ def carry(
     """
     from autograder.carry import CarryError
     from autograder.carry import carry as carry_over
-    from autograder.course.folder import CourseError
+    from autograder.course.errors import CourseError
 
     try:
         carried = carry_over(target, sources)
@@ -296,7 +297,7 @@ def list_exercises(
 
         autograder list optim
     """
-    from autograder.course.folder import CourseError, nearest
+    from autograder.course.errors import CourseError, nearest
     from autograder.exercises import all_exercises
 
     families = sorted({exercise.family for exercise in all_exercises()})
@@ -354,7 +355,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # more than a second, and no notebook has one to check; without the module it leaves that out.
     sys.modules.setdefault("rfc3987_syntax", None)
 
-    from autograder.course.folder import CourseError
+    from autograder.course.errors import CourseError
     from autograder.lessons.kit import KitError
     from autograder.lessons.lesson import BuildError
 

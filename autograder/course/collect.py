@@ -28,7 +28,8 @@ from pathlib import Path, PurePosixPath
 
 import yaml
 
-from autograder.course.folder import Course, CourseError
+from autograder.course.errors import CourseError
+from autograder.course.folder import Course
 from autograder.course.roster import Person, Roster
 from autograder.course.settings import in_utc
 from autograder.course.tables import read_sheet

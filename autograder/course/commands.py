@@ -72,7 +72,8 @@ def show_roster(course: CourseFolder) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from autograder.course.folder import CourseError, open_course
+    from autograder.course.errors import CourseError
+    from autograder.course.folder import open_course
     from autograder.course.roster import read_roster
 
     people = read_roster(open_course(course))
@@ -193,8 +194,9 @@ def export(
 
         autograder export my-course 2 --canvas --template canvas-grades.csv
     """
+    from autograder.course.errors import CourseError
     from autograder.course.export import export as write
-    from autograder.course.folder import CourseError, find_name, open_course
+    from autograder.course.folder import find_name, open_course
 
     chosen = {
         "csv": csv,

@@ -12,16 +12,17 @@ COURSE/
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nbformat import NotebookNode
 
+from autograder.course.errors import CourseError, nearest
+from autograder.course.settings import read_settings
 from autograder.grading.log import Log
 from autograder.grading.results import Store, write_atomically
 from autograder.lessons.build import nbgrader_source, notebook_text
@@ -45,14 +46,6 @@ c.CourseDirectory.course_id = {name!r}
 {exchange}
 configure(c)  # students' code runs in the sandbox, and its judge gives the marks
 '''
-
-
-class CourseError(Exception):
-    """Something a user can put right; the text is one line that says what and how."""
-
-
-class NbgraderError(Exception):
-    """nbgrader did not do what it was asked; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +104,6 @@ def open_course(root: Path) -> Course:
     return course
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ' Did you mean X?' for the known name nearest to `name`, or nothing."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
-    return f" Did you mean {found[0]}?" if found else ""
-
-
 def find_name(lesson: str, known: Sequence[str]) -> str:
     """Return the full name of a lesson given as '2', '02' or in full.
 
@@ -154,8 +141,6 @@ def init(
         lessons: which lessons to put in; all when empty.
         exchange: folder through which nbgrader hands assignments out; nbgrader's own when None.
     """
-    from autograder.course.settings import read_settings
-
     known = sorted(path.stem for path in Path(src).glob("*.py"))
     chosen = [find_lesson(find_name(name, known), src) for name in lessons or known]
     course = Course(Path(root).resolve())

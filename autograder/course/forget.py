@@ -6,7 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from autograder.course.folder import Course, CourseError
+from autograder.course.errors import CourseError
+from autograder.course.folder import Course
 from autograder.course.nbgrader_api import NbgraderCourse, quiet
 from autograder.course.roster import Roster, read_roster, write_roster
 

@@ -203,7 +203,7 @@ class Recorder:
     def _is_as_late(
         self, student: str, entry: SubmittedNotebook, submission: SubmittedAssignment
     ) -> bool:
-        """Whether the recorded penalty is the one that is due today; `settle` sees to course.toml."""
+        """Whether the recorded penalty is due today; what course.toml takes is left to `settle`."""
         if read_settings(self.book.root).late is not None:
             return True
         seconds = submission.total_seconds_late

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.course.collect import PACK
-from autograder.course.folder import CourseError
+from autograder.course.errors import CourseError
 from autograder.lessons.lesson import ANSWER_HERE
 from autograder.submissions.notebook import MAX_FILE, Unreadable, read_regular
 from autograder.submissions.rebuild import role

@@ -34,7 +34,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from autograder.course.folder import CourseError, nearest
+from autograder.course.errors import CourseError, nearest
 
 FILE = "course.toml"
 EXCUSED = "excused"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.course.folder import CourseError
+from autograder.course.errors import CourseError
 from autograder.grading.results import write_atomically
 
 MAX_BYTES = 50_000_000
@@ -69,10 +69,11 @@ def read_sheet(path: Path) -> Sheet:
 
 def _decoded(content: bytes) -> tuple[str, str]:
     """UTF-8 with or without its mark, UTF-16 with it, and what Excel wrote in the West."""
-    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+    marks = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+    for mark, encoding in marks.items():
         if content.startswith(mark):
             return content.decode(encoding, "replace"), encoding
-    for encoding in ("utf-8-sig", "cp1252"):
+    for encoding in ("utf-8", "cp1252"):
         try:
             return content.decode(encoding), encoding
         except UnicodeDecodeError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from autograder.course.export import Exported, Marks
+from autograder.course.export.marks import Exported, Marks
 from autograder.course.markbook import Line
 from autograder.grading.results import write_atomically
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from autograder.course.export import Exported, Marks
-from autograder.course.folder import CourseError, nearest
+from autograder.course.errors import CourseError, nearest
+from autograder.course.export.marks import Exported, Marks
 from autograder.course.markbook import Line, total
 from autograder.course.roster import Person, Roster
 from autograder.course.tables import Sheet, harmless, read_sheet, write_table
