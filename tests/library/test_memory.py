@@ -1,7 +1,7 @@
 """Peak memory of a layer, forward and backward, in units of its inputs and outputs.
 
 Every forward pass of arrays that has a backward pass is found, and must have arguments here, unless
-it takes a random generator or functions.
+it takes a generator of random numbers.
 """
 
 import importlib
@@ -29,7 +29,7 @@ def pairs():
                 chance = (
                     name.endswith("_forward") and "rng" in inspect.signature(function).parameters
                 )
-                if name.endswith("_forward") and backward and not chance:
+                if name[0] != "_" and name.endswith("_forward") and backward and not chance:
                     found[f"{module.name.removeprefix('cs231n_lib.')}.{name}"] = function, backward
     return found
 
