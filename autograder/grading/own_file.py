@@ -13,7 +13,7 @@ from autograder.checking.diagnose import judge_exercise
 from autograder.checking.observe import Fault
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
-from autograder.grading.grader import _all, _stops, _why_unseen, sandboxes
+from autograder.grading.grader import _all, _stops, _why_unseen, probes, sandboxes
 from autograder.sandbox import process
 from autograder.sandbox.process import Limits, Outcome
 from autograder.submissions.code import Code, bindings
@@ -45,12 +45,12 @@ def check_files(
     They are executed one after the other, in this order, as if they were one file.
     """
     steps, checked, problems = _plan(paths)
-    code = Code(steps)
+    code, provider, seed_of = Code(steps), expectations.default(), expectations.public_seed
     with sandboxes() as places:
+        probe_of = probes(provider, seed_of)
         outcome = process.execute(
-            code.readable, checked, expectations.public_seed, limits or Limits(), places
+            code.readable, checked, seed_of, limits or Limits(), places, probe_of
         )
-    provider = expectations.default()
     reports = []
     for check_id, exercise in checked.items():
         fault = Fault(_why_unseen(exercise, check_id, code, outcome))
