@@ -47,11 +47,15 @@ def public_seed(exercise: Exercise, check: Check) -> int:
     return _number(hashlib.sha256(f"{exercise.id}/{check.name}".encode()))
 
 
-def secret_seed(secret: bytes, assignment: str):
-    """Return a function (exercise, check) -> seed of the graded check; only the grader knows it."""
+def secret_seed(secret: bytes, assignment: str, turn: int = 0):
+    """Return a function (exercise, check) -> seed of the graded check; only the grader knows it.
+
+    Args:
+        turn: rises with feedback, so that what a page tells about inputs is of no use later.
+    """
 
     def seed_of(exercise, check):
-        message = json.dumps([assignment, exercise.id, check.name]).encode()
+        message = json.dumps([assignment, turn, exercise.id, check.name]).encode()
         return _number(hmac.new(secret, message, hashlib.sha256))
 
     return seed_of

@@ -74,6 +74,7 @@ class Grader:
         layers: what keeps submissions apart; all that the machine allows when None.
         hidden: files and folders that no submission may be able to open.
         log: where decisions are written down.
+        turn: of the assignment's seeds (`Course.turn`); a kept result stays valid in later ones.
     """
 
     def __init__(
@@ -86,13 +87,15 @@ class Grader:
         layers: Layers | None = None,
         hidden: Iterable[Path] = (),
         log: Log | None = None,
+        turn: int = 0,
     ):
         self.template = template
         self.assignment = assignment
         self.limits = limits or Limits()
         self.log = log or Log()
         self.exercises = graded_exercises(template)
-        self.seed_of = expectations.secret_seed(secret, assignment)
+        self.turn = turn
+        self.seed_of = expectations.secret_seed(secret, assignment, turn)
         self.provider = expectations.live(self.seed_of)
         given = (cell.source for cell in template.cells if role(cell) == "given")
         self.sandboxes = sandboxes(layers, hidden, given)
@@ -189,6 +192,7 @@ class Grader:
             basis=self.basis,
             file=submission.digest,
             seeds=self.seeds,
+            turn=self.turn,
             tier=self.tier,
         )
         stopped = {cell: [fault.kind, fault.text] for cell, fault in outcome.stopped.items()}
