@@ -247,7 +247,7 @@ class Grader:
         reports, unjudged, problems = [], [], [*_stops(code.steps, outcome), *code.notes()]
         for check_id, exercise in self.exercises.items():
             names = code.shortcuts(exercise)
-            problems += code.undefined(exercise)
+            problems += [*code.undefined(exercise), *code.by_steps(exercise)]
             if names:
                 problems.append(f"{exercise.id}: the submitted code uses {', '.join(names)}.")
                 fault = Fault(f"uses {', '.join(names)}, which is not allowed here")
