@@ -22,6 +22,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from nbconvert.exporters import NotebookExporter
+from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbgrader.converters import base as converters
 from nbgrader.converters.base import BaseConverter
 from nbgrader.coursedir import CourseDirectory
@@ -29,7 +30,6 @@ from nbgrader.exchange.default import ExchangeCollect
 from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
-    CSSHTMLHeaderPreprocessor,
     Execute,
     GetGrades,
     IgnorePattern,
