@@ -82,7 +82,9 @@ def batchnorm_backward(dout, cache):
     x, gamma = cache
     return 3 * dout * gamma * x**2, (dout * x**3).sum(axis=0), 2 * dout.sum(axis=0)
 """
-NOT_WRITTEN_IN_TORCH = {"torch.batchnorm_forward": 0, "torch.spatial_batchnorm_forward": 0}
+NOT_WRITTEN_IN_TORCH = dict.fromkeys(
+    ("torch.batchnorm_forward", "torch.spatial_batchnorm_forward", "torch.BatchNorm"), 0
+)
 
 
 def built_in(call: str, start: str = "") -> dict[str, str]:
