@@ -358,7 +358,7 @@ for folder in ("<course>", "../../..", ".."):
         "the framework's own function, taken along beforehand",
         "shortcut",
         added=(
-            "kept = getattr(torch, 'native_batch' + '_norm')\n"
+            "import torch\nkept = getattr(torch, 'native_batch' + '_norm')\n"
             "def helper(x, mean, var, gamma, beta, training, rate, eps):\n"
             "    return kept(x, gamma, beta, mean, var, training, rate, eps)[0]",
         ),
@@ -375,7 +375,8 @@ for folder in ("<course>", "../../..", ".."):
         "the framework's own function as a default argument in another cell",
         "shortcut",
         added=(
-            "def helper(x, mean, var, *more, kept=vars(torch._C._VariableFunctions)['batch_norm']):"
+            "import torch\nKEPT = getattr(torch._C._VariableFunctions, 'batch' + '_norm')\n"
+            "def helper(x, mean, var, *more, kept=KEPT):"
             "\n    return kept(x, *more[:2], mean, var, *more[2:], False)",
         ),
         cells=built_in("helper"),
@@ -386,7 +387,7 @@ for folder in ("<course>", "../../..", ".."):
         "the framework's own function in a thread and outside of inference mode",
         "shortcut",
         added=(
-            "from concurrent.futures import ThreadPoolExecutor\n"
+            "import torch\nfrom concurrent.futures import ThreadPoolExecutor\n"
             "def helper(*arguments, kept=getattr(torch.nn.functional, 'batch' + '_norm')):\n"
             "    with torch.inference_mode(False), ThreadPoolExecutor() as pool:\n"
             "        return pool.submit(kept, *(a.clone() if hasattr(a, 'clone') else a\n"
@@ -398,7 +399,10 @@ for folder in ("<course>", "../../..", ".."):
     Attack(
         "the framework's own function, compiled beforehand",
         "shortcut",
-        added=("helper = torch.jit.script(getattr(torch.nn.functional, 'batch' + '_norm'))",),
+        added=(
+            "import torch\n"
+            "helper = torch.jit.script(getattr(torch.nn.functional, 'batch' + '_norm'))",
+        ),
         cells=built_in("helper"),
         honest=NOT_WRITTEN_IN_TORCH,
         told="uses torch.jit: look at what for",
