@@ -163,7 +163,7 @@ plt.show()
 # %% role="predict"
 my_dead_share = None  # your prediction: from 0 to 1
 
-# %% role="setup"
+# %% role="setup" hide=true
 WIDTH, DEPTH = 64, 5
 
 
@@ -327,7 +327,7 @@ print(dying)
 # %% role="predict"
 my_shrinking = None  # your prediction: layer 10 over layer 1, such as 1e-3
 
-# %% role="setup"
+# %% role="setup" hide=true
 UNITS, LAYERS = 100, 10
 
 
@@ -432,7 +432,7 @@ print(f"too big: {saturated:.0%} of the activations of layer 10 are beyond ±0.9
 # %% role="predict"
 my_relu_shrinking = None  # your prediction: layer 10 over layer 1
 
-# %% role="setup"
+# %% role="setup" hide=true
 
 
 def kaiming(fan_in, fan_out, rng):
@@ -468,7 +468,7 @@ print(f"over ten seeds: from {min(ratios):.3f} to {max(ratios):.3f}")
 # The same networks, trained: 200 steps of gradient descent from each initialization, three seeds, the
 # learning rate 0.05 for all.
 
-# %% role="setup"
+# %% role="setup" hide=true
 
 
 def accuracy_from(pair, init, seed):
@@ -634,7 +634,7 @@ plt.show()
 # %% role="predict"
 my_loss_far_from_zero = None  # your prediction: a number
 
-# %% role="setup"
+# %% role="setup" hide=true
 EPS = 1e-2  # a pixel with a spread below 0.1 does not count in full
 
 
@@ -687,7 +687,7 @@ plt.show()
 # for 100 steps at ten learning rates.
 
 
-# %% role="setup"
+# %% role="setup" hide=true
 def small_net(seed, scale=None, depth=1, width=32, last_scale=0.01):
     """Return a ReLU network that starts without a preference: its last weights are small."""
     rng = np.random.default_rng(seed)
@@ -742,7 +742,7 @@ plt.show()
 # %% role="predict"
 my_accuracy_one_by_one = None  # your prediction: a fraction
 
-# %% role="experiment" uses="normalize" claim="one-by-one-is-guessing" of="np.mean(by_group['one by one'])" says="0.05 to 0.15" slide="6"
+# %% role="experiment" uses="normalize" claim="one-by-one-is-guessing" of="np.mean(by_group['one by one'])" says="0.05 to 0.15" slide="6" hide=true
 prepared, everyone = prepared_by(normalize), np.arange(len(data.x_val))
 
 
@@ -1009,7 +1009,7 @@ def validation_accuracy(learning_rate, reg, dataset, seed=0, steps=150):
     return history.val_accuracy[-1]
 
 
-# %% role="experiment" uses="normalize log_uniform" claim="small-rates-are-all-bad" of="coarse[coarse[:, 1] < 1e-3, 0].max()" says="0 to 0.5" slide="9"
+# %% role="experiment" uses="normalize log_uniform" alt="The 24 trials in the plane of learning rate and L2, darker the better: the good ones lie at the right, at rates above 0.01 and small L2." claim="small-rates-are-all-bad" of="coarse[coarse[:, 1] < 1e-3, 0].max()" says="0 to 0.5" slide="9"
 prepared, rng = prepared_by(normalize), np.random.default_rng(0)
 settings = np.stack([log_uniform(low, high, 24, rng) for low, high in RANGES], axis=1)  # (24, 2)
 results = [validation_accuracy(rate, reg, prepared) for rate, reg in settings]
@@ -1036,7 +1036,7 @@ plt.show()
 # %% role="predict"
 my_advantage = None  # your prediction: a difference of accuracies
 
-# %% role="experiment" uses="normalize log_uniform" claim="random-beats-a-grid" of="versus" says="above" slide="9" alt="Two panels of trials in the plane of learning rate and L2: random search has nine different learning rates, the grid three."
+# %% role="experiment" uses="normalize log_uniform" claim="random-beats-a-grid" of="versus" says="above" slide="9" alt="Two panels of trials in the plane of learning rate and L2: random search has nine different learning rates, the grid three." hide=true
 prepared = prepared_by(normalize)
 
 
@@ -1284,7 +1284,7 @@ for name, (train, val) in steps.items():
 # With 64 pixels instead of two it is an image again: patches of the same photograph at a quarter of
 # its size, ten of the held-out ones.
 
-# %% role="experiment" uses="normalize whiten" claim="few-directions-hold-nearly-all" of="eigenvalues[:5].sum() / eigenvalues.sum()" says="0.9 to 0.99" alt="Rows of ten small patches: as they are, normalized, and whitened with two values of epsilon, where edges and then grain come out."
+# %% role="experiment" uses="normalize whiten" claim="few-directions-hold-nearly-all" of="eigenvalues[:5].sum() / eigenvalues.sum()" says="0.9 to 0.99" alt="Rows of ten small patches: as they are, normalized, and whitened with two values of epsilon, where edges and then grain come out." hide=true
 rng = np.random.default_rng(0)
 small = grey.reshape(128, 4, 128, 4).mean(axis=(1, 3))
 corners = rng.integers(0, 120, (3000, 2))
@@ -1477,7 +1477,7 @@ print(f"PyTorch {torch.__version__} on {device}")
 # weights to PyTorch's: `torch.nn.Linear` keeps its weight as (fan_out, fan_in), the other way round.
 
 
-# %% role="setup"
+# %% role="setup" hide=true
 class HandWritten(torch.autograd.Function):
     """A forward/backward pair of one tensor as an operation of autograd."""
 
@@ -1562,7 +1562,7 @@ print(f"its largest weight: {largest:.5f}; 1/√400 = {400**-0.5:.5f}")
 # foretaste: ten hidden layers of 100 ReLUs again, trained from seven scales of the initial weights, with
 # and without it, two seeds each.
 
-# %% role="setup"
+# %% role="setup" hide=true
 SCALES = np.array([0.001, 0.01, 0.1, 0.14, 0.2, 1.0, 10.0])
 
 
@@ -1649,7 +1649,7 @@ plt.show()
 # of seven learning rates; the loss is that of the training batches.
 
 
-# %% role="experiment" uses="normalize whiten" claim="whitening-gives-nothing-over-normalizing" of="whitened.mean" says="-0.03 to 0.02" slide="6" alt="Training loss and validation accuracy over 60 steps: normalized and whitened digits lie on each other, raw pixels begin with a leap up and are behind."
+# %% role="experiment" uses="normalize whiten" claim="whitening-gives-nothing-over-normalizing" of="whitened.mean" says="-0.03 to 0.02" slide="6" alt="Training loss and validation accuracy over 60 steps: normalized and whitened digits lie on each other, raw pixels begin with a leap up and are behind." hide=true
 def linear_run(seed, dataset, rate):
     torch.manual_seed(seed)
     model = torch.nn.Linear(data.x_train.shape[1], len(data.classes)).to(device)

@@ -502,7 +502,7 @@ for name, accuracy in by_rate.items():
           f"within a tenth of that from {good.min():.2g} to {good.max():.2g}")  # fmt: skip
     at_best[name], highest[name] = accuracy[:, best], good.max()
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="little-is-left-at-the-best-rates" of="tie.mean" says="-0.02 to 0.04" slide="14"
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="little-is-left-at-the-best-rates" of="tie.mean" says="-0.02 to 0.06" slide="14"
 tie = paired(at_best["batch norm"], at_best["none"])
 print("Each at its own best rate:", tie)
 
@@ -797,7 +797,7 @@ print(f"cosine of the angle between w and its gradient: at most {np.abs(cosines)
 # $\alpha$ is multiplied by $c^2$ wherever the weights are multiplied by $c$: the effective rate is
 # then the same from every scale. The cell below does that, for the weights before a batch norm.
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="the-sag-was-the-effective-rate" of="spread" says="0 to 0.05" alt="Validation accuracy against the scale of the initial weights: at the same learning rate it sags from 0.5 on, at the same effective rate it stays level."
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="the-sag-was-the-effective-rate" of="spread" says="0 to 0.05" alt="Validation accuracy against the scale of the initial weights: at the same learning rate it sags from 0.5 on, at the same effective rate it stays level." hide=true
 KAIMING = np.sqrt(2 / WIDTH)
 
 
@@ -874,7 +874,7 @@ print(f"Same effective rate, scales 0.2 to 10: accuracies of one seed differ by 
 # * t counted from 0: after the first batch t is 1.
 # </details>
 
-# %% role="experiment" uses="batchnorm_forward debias_running" alt="Running mean and variance of a feature over 100 steps for momentum 0.9 and 0.99: uncorrected they climb from zero, corrected they start near the values of all data." claim="corrected-statistics-start-right" of="corrected['variance'][0.9][0] / population['variance']" says="0.4 to 2"
+# %% role="experiment" uses="batchnorm_forward debias_running" alt="Running mean and variance of a feature over 100 steps for momentum 0.9 and 0.99: uncorrected they climb from zero, corrected they start near the values of all data." claim="corrected-statistics-start-right" of="corrected['variance'][0.9][0] / population['variance']" says="0.4 to 2" hide=true
 rng = np.random.default_rng(0)
 hidden = data.x_train @ deep_net(0).params["affine1.w"]  # (N, D) what the first batch norm sees
 kinds = {"mean": "running_mean", "variance": "running_var"}
@@ -997,7 +997,7 @@ def in_groups(pair, size):
     return grouped_forward, grouped_backward
 
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="the-noise-regularizes" of="quiet[16]" says="above" slide="84" alt="Accuracies against the number of examples that share a mean: training is 1 from groups of 8 on; validation is highest for middle-sized groups and lower for all 192."
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="the-noise-regularizes" of="quiet[16]" says="above" slide="84" alt="Accuracies against the number of examples that share a mean: training is 1 from groups of 8 on; validation is highest for middle-sized groups and lower for all 192." hide=true
 GROUPS = (2, 4, 8, 16, 48, 192)
 pool_x = np.concatenate([data.x_train, data.x_val])
 pool_y = np.concatenate([data.y_train, data.y_val])
@@ -1291,7 +1291,7 @@ print(paired(final["yours"], final["none"], names=("your batch norm", "none")))
 my_time_ratio = None  # your prediction: 2 means twice as long
 
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward_alt spatial_batchnorm_forward spatial_batchnorm_backward" alt="Bars of the times of forward and backward pass for two shapes: the built-in, your PyTorch and your NumPy version, in this order."
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward_alt spatial_batchnorm_forward spatial_batchnorm_backward" alt="Bars of the times of forward and backward pass for two shapes: the built-in, your PyTorch and your NumPy version, in this order." hide=true
 def built_in_forward(x, gamma, beta, bn_param):
     leaves = [tensor.detach().requires_grad_() for tensor in (x, gamma, beta)]
     out = torch.nn.functional.batch_norm(leaves[0], None, None, *leaves[1:], training=True)
