@@ -878,6 +878,7 @@ for name, loss in pipelines.items():
 #
 # **Predict, then run.** Write the letters in this order: too low, too high, good, a gap, a plateau.
 
+
 # %% role="setup" hide=true
 def five_kinds(prepared):
     """Return {letter: (its name, data, settings)}; read the curves before you read this."""

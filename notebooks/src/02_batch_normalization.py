@@ -828,7 +828,9 @@ print("At scale 10:", paired(flat[:, -1], by_scale["batch norm"][:, -1], names=(
     "same effective rate", "same learning rate",
 )))  # fmt: skip
 spread = np.ptp(flat[:, SCALES[1::2] > 0.2], axis=1).max()
-print(f"Same effective rate, scales 0.2 to 10: accuracies of one seed differ by at most {spread:.3f}")
+print(
+    f"Same effective rate, scales 0.2 to 10: accuracies of one seed differ by at most {spread:.3f}"
+)
 
 # %% [markdown]
 # The sag is gone, and to the right it is more than an average: whatever the scale, the training runs

@@ -214,7 +214,9 @@ theory = [1, *(MILLION / np.log((k + 1) / (k - 1)) for k in CONDITIONS[1:])]
 off = np.abs(np.array(arrived["gradient descent"]) / np.ceil(theory) - 1).max()
 print(f"largest relative difference from theory: {off:.1%}")
 curves = {"measured": arrived["gradient descent"], "theory": theory}
-figure = plotting.plot_lines(CONDITIONS, curves, "condition number κ", "steps to arrive", log_x=True)
+figure = plotting.plot_lines(
+    CONDITIONS, curves, "condition number κ", "steps to arrive", log_x=True
+)
 figure.suptitle("Gradient descent: steps in proportion to the condition number")
 plt.show()
 
@@ -736,7 +738,9 @@ for title, rate in (("equal rate", 0.01), ("equal effective rate", 0.1)):
 
 # %% role="experiment" uses="sgd sgd_momentum" claim="caught-up-at-equal-effective-rate" of="head_start" says="-0.01 to 0.2" slide="29"
 head_start = at_rate["equal effective rate"].mean
-print(f"of the difference at equal rate, {at_rate['equal rate'].mean:+.2f}, {head_start:+.3f} is left")
+print(
+    f"of the difference at equal rate, {at_rate['equal rate'].mean:+.2f}, {head_start:+.3f} is left"
+)
 
 # %% [markdown]
 # At equal rate momentum is far ahead. Give gradient descent the tenfold rate, and it has caught up,

@@ -545,6 +545,7 @@ print(f"{len(gradients)} gradients: Adam goes {ends[0]:.1f} α, without correcti
 # saddle. Each gets the best of many settings there: 33 rates, and for momentum and Adam three values of
 # ρ or β₁; the lowest loss over the last fifth of 60 steps counts.
 
+
 # %% role="setup" hide=true
 def with_inertia(w, dw, config):
     """Momentum and Nesterov's once more, by the last weights and gradients in place of a velocity.
@@ -583,7 +584,9 @@ for place, hill in hills.items():
     ways = {name: hill.best_path(rule, 60, tried)[1] for name, (rule, tried) in racers.items()}
     races[place] = hill, ways
     at_the_end[place] = {name: max(hill.above(way)[-1], FLOOR) for name, way in ways.items()}
-    print(f"{place}: loss at the end", ", ".join(f"{n} {v:.0e}" for n, v in at_the_end[place].items()))
+    print(
+        f"{place}: loss at the end", ", ".join(f"{n} {v:.0e}" for n, v in at_the_end[place].items())
+    )
 turned = at_the_end["turned ravine"]
 figure = plotting.plot_trajectories(races)
 figure.suptitle("Scaling every weight helps along the axes, and not across them")

@@ -1236,6 +1236,7 @@ def full_batch(seed, kind, noise=0.0, evaluations=60, rate=0.01):
     with torch.inference_mode():
         return float(torch.nn.functional.cross_entropy(model(x), y).log10())
 
+
 # %% role="experiment" claim="full-batch-lbfgs-without-noise" of="by_noise[0.0]" says="below" slide="62"
 by_noise = {}
 for noise in (0.0, 0.3):
