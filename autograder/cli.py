@@ -112,6 +112,12 @@ def grade(
     force: Annotated[
         bool, typer.Option("--force", help="Grade again what has not changed.")
     ] = False,
+    remark: Annotated[
+        bool,
+        typer.Option(
+            "--remark", help="Judge again from what was observed; no code of students is run."
+        ),
+    ] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Submissions at a time.")] = 2,
     feedback: Annotated[
         bool, typer.Option("--feedback", help="Also write nbgrader's feedback pages.")
@@ -124,11 +130,15 @@ def grade(
         autograder grade my-course 2
 
         autograder grade my-course 2 --student ada --force --feedback
+
+        autograder grade my-course 2 --remark     # after a change of points, judges or names
     """
-    from autograder.course.folder import find_name, open_course
+    from autograder.course.folder import CourseError, find_name, open_course
     from autograder.course.grade_class import grade_class
     from autograder.course.summary import table
 
+    if force and remark:
+        raise CourseError("--force executes again and --remark does not: give one of them.")
     opened = open_course(course)
     name = find_name(lesson, opened.lessons())
     with stages() as tell:
@@ -137,6 +147,7 @@ def grade(
             name,
             students=student or (),
             force=force,
+            remark=remark,
             jobs=jobs,
             feedback=feedback,
             progress=tell,

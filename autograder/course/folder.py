@@ -5,7 +5,7 @@ COURSE/
   source/LESSON/         made from the lessons; `nbgrader generate_assignment` releases them
   submitted/ autograded/ feedback/ gradebook.db      nbgrader's own
   .autograder/secret     decides the inputs of the graded checks; never leaves the grader
-  .autograder/results/LESSON/STUDENT.json
+  .autograder/results/LESSON/STUDENT.json, and STUDENT.npz: what it was judged from
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.grading.log import Log
+from autograder.grading.observations import NotKept, Observations
 from autograder.grading.results import Store, write_atomically
 from autograder.lessons.build import nbgrader_source, notebook_text
 from autograder.lessons.lesson import SRC, Lesson, find_lesson
@@ -105,6 +106,26 @@ def open_course(root: Path) -> Course:
             f"{root} is not a course folder (no nbgrader_config.py): run `autograder init {root}`."
         )
     return course
+
+
+def observations_of(course: Course, lesson: str, student: str) -> Observations:
+    """Return what was observed of a submission when it was graded, for judging or counting.
+
+        seen = observations_of(course, "02_batch_normalization", "ada").outcome.seen
+        seen["normalization.batchnorm_forward"]["training mode"]  # Seen: arrays, or the fault
+
+    They hold numbers of secret inputs, and stay on the trusted side.
+
+    Args:
+        lesson: full name of the assignment.
+
+    Raises `NotKept`, with half a sentence that says why, where there is nothing to read.
+    """
+    store = course.store(lesson)
+    result = store.load(student)
+    if result is None:
+        raise NotKept("it has not been graded yet")
+    return store.observations(result)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autograder.course.folder import Course, CourseError, nearest
 from autograder.course.handed_in import HandedIn
-from autograder.grading.batch import grade_batch
+from autograder.grading.batch import grade_batch, remark_batch
 from autograder.grading.grader import Grader
 from autograder.grading.results import SubmissionResult
 from autograder.submissions.rebuild import read_template
@@ -32,6 +32,7 @@ def grade_class(
     *,
     students: Sequence[str] = (),
     force: bool = False,
+    remark: bool = False,
     jobs: int = 2,
     feedback: bool = False,
     progress: Callable[[str, str, int], None] | None = None,
@@ -42,6 +43,7 @@ def grade_class(
         lesson: full name of the assignment.
         students: only these; all who submitted when empty.
         force: execute and write again what is unchanged.
+        remark: execute nothing; judge again from what was observed when it was graded.
         feedback: also write nbgrader's feedback pages.
         progress: called with (stage, student, how many there are) after each piece of work; the
             stages are "execute", "record" and "feedback".
@@ -59,13 +61,13 @@ def grade_class(
     with Grader(
         template, lesson, course.secret(), book.limits, hidden=[course.root], log=course.log
     ) as grader:
-        results, faults = grade_batch(
+        options = {} if remark else {"jobs": jobs, "force": force}
+        results, faults = (remark_batch if remark else grade_batch)(
             grader,
             submissions,
             course.store(lesson),
-            jobs=jobs,
-            force=force,
             progress=lambda student, result: tell("execute", student, len(submissions)),
+            **options,
         )
     faults = {student: f"no mark was written: {why}" for student, why in faults.items()}
     with Recorder(book, lesson) as recorder:

@@ -7,8 +7,38 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from autograder.grading.grader import Grader, _short
+from autograder.grading.observations import NotKept
 from autograder.grading.results import Store, SubmissionResult
 from autograder.sandbox.process import Infrastructure
+
+
+def remark_batch(
+    grader: Grader,
+    submissions: Mapping[str, Path],
+    store: Store,
+    *,
+    progress: Callable[[str, SubmissionResult | None], None] | None = None,
+) -> tuple[dict[str, SubmissionResult], dict[str, str]]:
+    """Judge many submissions again from what was observed of them; nothing is executed.
+
+    Returns what `grade_batch` does. Who was not observed, or in another experiment, is among the
+    faults, with the reason, and keeps the result that was there.
+    """
+    results: dict[str, SubmissionResult] = {}
+    faults: dict[str, str] = {}
+    grader.log.write("remarking", submissions=len(submissions))
+    grader.canaries.require_judge(grader.provider, grader.seed_of)
+    for student, path in submissions.items():
+        try:
+            results[student] = grader.remark(path, student, store)
+        except NotKept as why:
+            faults[student] = f"{why}; `autograder grade --force` executes it again"
+        except Exception as error:
+            faults[student] = _short(error)
+        if progress:
+            progress(student, results.get(student))
+    grader.log.write("remarked all", results=len(results), faults=len(faults))
+    return results, faults
 
 
 def grade_batch(

@@ -16,11 +16,19 @@ from typing import Any
 from nbformat import NotebookNode
 
 from autograder import misconceptions
+from autograder.checking.diagnose import judge_exercise
+from autograder.checking.observe import observe
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
+from autograder.expectations import reference
 from autograder.lessons.source import solution_source
 from autograder.sandbox.process import Infrastructure
+from autograder.submissions.code import lock
 
+DISTRUST = (
+    "the grader cannot be trusted: an answer known to be {} came to another mark in {}; see "
+    "`autograder doctor`, then grade again"
+)
 WITHOUT_VALIDATION = "def validated(**rules):\n    return lambda function: function\n\n\n"
 
 
@@ -96,13 +104,25 @@ class Canaries:
             if self._why:
                 raise Distrusted(self._why)
 
+    def require_judge(self, provider, seed_of) -> None:
+        """Judge the reference and all known wrong answers here, where nobody's code is executed.
+
+        Raises:
+            Distrusted: when one of them comes to another mark than is known.
+        """
+        for exercise in self._exercises:
+            with lock:
+                seen = observe(exercise, reference(exercise), seed_of)
+                right = judge_exercise(exercise, seen, provider)
+                known = provider.misconceptions(exercise)
+                wrong = [judge_exercise(exercise, one.seen, provider) for one in known]
+            if right.score != right.points or any(one.score == one.points for one in wrong):
+                raise Distrusted(DISTRUST.format("right or wrong", exercise.id))
+
     def _compare(self) -> str:
         for name, answer, is_right in (("right", right, True), ("wrong", wrong, False)):
             reports = self._grade(filled(self._template, self._exercises, answer))
             other = [r.exercise_id for r in reports if (r.score == r.points) != is_right]
             if other:
-                return (
-                    f"the grader cannot be trusted: an answer known to be {name} came to another "
-                    f"mark in {', '.join(other)}; see `autograder doctor`, then grade again"
-                )
+                return DISTRUST.format(name, ", ".join(other))
         return ""

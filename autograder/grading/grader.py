@@ -10,8 +10,8 @@ submission is not executed again.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import importlib.metadata
 import json
 import platform
 import re
@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import cache
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -32,7 +33,10 @@ from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
 from autograder.grading.canary import Canaries
 from autograder.grading.log import Log
+from autograder.grading.observations import NotKept, Observations, experiment
 from autograder.grading.results import Store, SubmissionResult
+from autograder.lessons import kit
+from autograder.lessons.answers import ROOT, is_answer_file
 from autograder.sandbox import process
 from autograder.sandbox.inside import isolation
 from autograder.sandbox.inside.isolation import Layers
@@ -52,7 +56,13 @@ _PLACE = re.compile(
 )
 
 
-LIBRARIES = ("numpy", "torch", "ipython", "nbformat")
+# What executes a student's functions; the rest of `autograder` reads, judges and writes.
+RUN_BY = (
+    "sandbox/**/*.py",
+    "checking/observe.py",
+    "checking/settings.py",
+    "checking/shortcuts.py",
+)
 
 
 # ---------------------------------------------------------------------------------- grading
@@ -130,6 +140,12 @@ class Grader:
         steps = (text for step in rebuilt.steps for text in (step.role, step.cell_id, step.source))
         return _digest(self.basis, *steps, *rebuilt.problems)
 
+    def run(self, rebuilt: Rebuilt) -> str:
+        """Digest of all that executing a submission depends on, but the experiments."""
+        steps = (text for step in rebuilt.steps for text in (step.role, step.cell_id, step.source))
+        limits = json.dumps(asdict(self.limits))
+        return _digest(self.assignment, limits, self.tier, surroundings(), *steps)
+
     def grade(
         self,
         what: Path | Upload,
@@ -170,8 +186,58 @@ class Grader:
             self.canaries.require()
         code = Code(rebuilt.steps)
         outcome = self._execute(code.readable, student) if submission.cells else Outcome()
+        result = self._result(student, upload, rebuilt, code, outcome)
+        stopped = {cell: [fault.kind, fault.text] for cell, fault in outcome.stopped.items()}
+        kept = self._observations(rebuilt, outcome, result) if store else None
+        return self._keep(store, result, "graded", kept, stopped=stopped), bool(submission.cells)
+
+    def remark(
+        self, what: Path | Upload, student: str, store: Store, *, keep: bool = True
+    ) -> SubmissionResult:
+        """Judge a submission again from its kept observations; no code of the student's is run.
+
+        The result is the one that executing it again would give, whatever has changed in points,
+        judges, names and texts.
+
+        Args:
+            keep: replace the kept result; otherwise nothing is written.
+
+        Raises `NotKept` where only executing it can tell.
+        """
+        before = store.load(student)
+        if before is None:
+            raise NotKept("it has not been graded yet")
+        upload = what if isinstance(what, Upload) else take(what)
+        if upload.digest != before.file:
+            raise NotKept("it was changed since it was graded")
+        observed = store.observations(before)
+        rebuilt = rebuild(self.template, upload.submission())
+        self._require_same(observed, rebuilt)
+        outcome = replace(observed.outcome, outputs=before.outputs)
+        result = self._result(student, upload, rebuilt, Code(rebuilt.steps), outcome)
+        result = replace(result, observed=before.observed)
+        return self._keep(store, result, "remarked") if keep else result
+
+    def _require_same(self, observed: Observations, rebuilt: Rebuilt) -> None:
+        """Raise `NotKept` unless executing the submission would show the same again."""
+        if observed.run != self.run(rebuilt):
+            raise NotKept("the lesson, a library, or what executes submissions has changed since")
+        for exercise in self.exercises.values():
+            if exercise.id not in observed.outcome.seen:
+                continue
+            known = observed.experiments.get(exercise.id, {})
+            for check in exercise.checks:
+                with lock:
+                    expected = self.provider.expected(exercise, check)
+                before = known.get(check.name)
+                if before is None or not before.is_that_of(self.seed_of(exercise, check), expected):
+                    raise NotKept(
+                        f"{check.name!r} of {exercise.id} is another experiment than it was"
+                    )
+
+    def _result(self, student, upload, rebuilt, code, outcome) -> SubmissionResult:
         reports, unjudged, problems = self._judge(code, outcome)
-        result = SubmissionResult(
+        return SubmissionResult(
             student=student,
             assignment=self.assignment,
             reports=reports,
@@ -182,19 +248,33 @@ class Grader:
             outputs=outcome.outputs,
             seconds=round(outcome.seconds, 3),
             complete=outcome.complete,
-            key=key,
+            key=self.key(rebuilt),
             basis=self.basis,
-            file=submission.digest,
+            file=upload.digest,
             seeds=self.seeds,
             tier=self.tier,
         )
-        stopped = {cell: [fault.kind, fault.text] for cell, fault in outcome.stopped.items()}
-        self._keep(store, result, "graded", stopped=stopped)
-        return result, bool(submission.cells)
 
-    def _keep(self, store, result, event, **facts):
+    def _observations(self, rebuilt, outcome, result) -> Observations:
+        experiments = {
+            exercise.id: self._experiments(exercise)
+            for exercise in self.exercises.values()
+            if exercise.id in outcome.seen and exercise.id not in result.unjudged
+        }
+        return Observations(self.run(rebuilt), outcome, experiments)
+
+    def _experiments(self, exercise):
+        with lock:
+            return {
+                check.name: experiment(
+                    self.seed_of(exercise, check), self.provider.expected(exercise, check)
+                )
+                for check in exercise.checks
+            }
+
+    def _keep(self, store, result, event, observations=None, **facts):
         if store:
-            store.save(result)
+            result = store.save(result, observations)
         self.log.write(
             event,
             student=result.student,
@@ -383,8 +463,39 @@ def _cell_texts(notebook: NotebookNode) -> Iterator[str]:
 @cache
 def software() -> str:
     """Digest of the grader's own code and of the libraries that decide about a result."""
-    root = Path(__file__).resolve().parents[2]
-    files = [path for package in OWN_PACKAGES for path in sorted((root / package).rglob("*.py"))]
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES]
-    sources = [path.read_text("utf-8") for path in files]
-    return _digest(platform.python_version(), *versions, *map(str, files), *sources)
+    files = [path for package in OWN_PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    return _digest(*_versions(), *map(str, files), *(path.read_text("utf-8") for path in files))
+
+
+@cache
+def surroundings() -> str:
+    """Digest of what a student's code can reach or is run by: the same without what judges."""
+    given = (
+        path for path in (ROOT / "cs231n_lib").rglob("*.py") if not is_answer_file(_name(path))
+    )
+    runs = (path for pattern in RUN_BY for path in (ROOT / "autograder").glob(pattern))
+    files = sorted((*given, *runs))
+    return _digest(*_versions(), *map(_name, files), *(path.read_text("utf-8") for path in files))
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def _versions() -> tuple[str, ...]:
+    """Python, and the kit's libraries with what those require; nothing runs in Jupyter itself."""
+    needed = sorted(_required({*kit.REQUIREMENTS, "nbformat"} - {"jupyter"}))
+    return platform.python_version(), *(f"{name} {version(name)}" for name in needed)
+
+
+def _required(names: Iterable[str]) -> set[str]:
+    """The distributions among `names` that are installed, and all that they require."""
+    found, waiting = set(), list(names)
+    while waiting:
+        name = re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", waiting.pop().strip(), maxsplit=1)[0])
+        with contextlib.suppress(PackageNotFoundError):
+            if name.lower() not in found:
+                waiting += [r for r in requires(name) or () if "extra ==" not in r]
+                found.add(name.lower())
+    return found
