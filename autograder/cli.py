@@ -139,9 +139,9 @@ def grade(
 
     if force and remark:
         raise CourseError("--force executes again and --remark does not: give one of them.")
-    opened = open_course(course)
-    name = find_name(lesson, opened.lessons())
     with stages() as tell:
+        opened = open_course(course)
+        name = find_name(lesson, opened.lessons())
         graded = grade_class(
             opened,
             name,

@@ -10,11 +10,13 @@ COURSE/
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +92,29 @@ class Course:
             raise CourseError(
                 f"{path} is missing: run `autograder init {self.root}`, which makes one."
             ) from None
+
+    @contextlib.contextmanager
+    def alone_with(self, lesson: str) -> Iterator[None]:
+        """Hold a lesson against a second grading of it; raises `CourseError` where one is going on.
+
+        The lock is the process's own, so that none is left behind by one that was killed.
+        """
+        path = self.private / "grading" / lesson
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        with open(path, "a+") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held.seek(0)
+                who = held.read().strip() or "of another user"
+                raise CourseError(
+                    f"{lesson} is being graded already, by process {who}: wait until it has "
+                    "ended. Nothing was done."
+                ) from None
+            held.truncate(0)
+            held.write(f"{os.getpid()}")
+            held.flush()
+            yield
 
     def lessons(self) -> list[str]:
         """Names of the assignments in source/."""

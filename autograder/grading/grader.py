@@ -18,7 +18,7 @@ import re
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
@@ -66,6 +66,15 @@ RUN_BY = (
 
 
 # ---------------------------------------------------------------------------------- grading
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A result, the rebuilt notebook where there had to be one, and whether it was executed."""
+
+    result: SubmissionResult
+    notebook: NotebookNode | None = None
+    executed: bool = False
 
 
 class Grader:
@@ -164,32 +173,32 @@ class Grader:
             Infrastructure: when the sandbox itself fails again and again, or the grader comes to
                 a wrong mark for an answer that is known.
         """
-        result, _ = self.mark(what, student, store, accept)
-        return result
+        return self.mark(what, student, store, accept).result
 
-    def mark(
-        self, what: Path | Upload, student: str, store: Store | None, accept: str
-    ) -> tuple[SubmissionResult, bool]:
-        """Return what `grade` does, and whether the submission was executed for it."""
+    def mark(self, what: Path | Upload, student: str, store: Store | None, accept: str) -> Marked:
+        """Return what `grade` does, and how it came to it."""
         kept = store.load(student) if store and accept != "none" else None
         kept = kept if kept and (kept.complete or accept == "all") else None
         upload = what if isinstance(what, Upload) else take(what)
         if kept and (kept.basis, kept.file) == (self.basis, upload.digest):
             self.log.write("kept", student=student, key=kept.key)
-            return kept, False
+            return Marked(kept)
         submission = upload.submission()
         rebuilt = rebuild(self.template, submission)
         key = self.key(rebuilt)
         if kept and kept.key == key:
-            return self._keep(store, replace(kept, file=submission.digest), "kept"), False
+            kept = self._keep(store, replace(kept, file=submission.digest), "kept")
+            return Marked(kept, rebuilt.notebook)
+        code, outcome = Code(rebuilt.steps), Outcome()
         if submission.cells:
-            self.canaries.require()
-        code = Code(rebuilt.steps)
-        outcome = self._execute(code.readable, student) if submission.cells else Outcome()
+            self.canaries.begin()
+            outcome = self._execute(code.readable, student)
+            self.canaries.require()  # before anything is judged or kept
         result = self._result(student, upload, rebuilt, code, outcome)
         stopped = {cell: [fault.kind, fault.text] for cell, fault in outcome.stopped.items()}
-        kept = self._observations(rebuilt, outcome, result) if store else None
-        return self._keep(store, result, "graded", kept, stopped=stopped), bool(submission.cells)
+        observed = self._observations(rebuilt, outcome, result) if store else None
+        result = self._keep(store, result, "graded", observed, stopped=stopped)
+        return Marked(result, rebuilt.notebook, executed=bool(submission.cells))
 
     def remark(
         self, what: Path | Upload, student: str, store: Store, *, keep: bool = True

@@ -21,10 +21,10 @@ import numpy as np
 
 from autograder.checking.judge import Expected
 from autograder.checking.observe import Fault, Seen
+from autograder.grading.pack import Packed, taken
 from autograder.sandbox.process import Outcome
 
 FORMAT = 1  # of the file; another one is not read
-FACTS = "facts"  # name in the archive of everything that is no array, as JSON
 MAX_BYTES = 2_000_000  # of one file; honest work of a lesson takes a tenth
 
 
@@ -82,14 +82,12 @@ class Observations:
 
     def to_bytes(self) -> bytes:
         """Return the content of a file; nothing (`b""`) where it would be too large to be kept."""
-        arrays: dict[str, np.ndarray] = {}
+        values = Packed()
 
         def stored(seen: Seen) -> dict:
             if seen.arrays is None:
                 return {"fault": _listed(seen.fault)}
-            names = {key: str(len(arrays) + i) for i, key in enumerate(seen.arrays)}
-            arrays.update({names[key]: array for key, array in seen.arrays.items()})
-            return {"arrays": names}
+            return {"arrays": {key: values.put(array) for key, array in seen.arrays.items()}}
 
         outcome = self.outcome
         facts = {
@@ -109,9 +107,9 @@ class Observations:
                 for exercise, checks in self.experiments.items()
             },
         }
-        arrays[FACTS] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+        parts = {"facts": json.dumps(facts).encode(), "values": values.content()}
         file = io.BytesIO()
-        np.savez_compressed(file, **arrays)
+        np.savez_compressed(file, **{n: np.frombuffer(p, np.uint8) for n, p in parts.items()})
         content = file.getvalue()
         return content if len(content) <= MAX_BYTES else b""
 
@@ -123,11 +121,12 @@ class Observations:
         """
         try:
             with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-                facts = json.loads(archive[FACTS].tobytes())
+                facts = json.loads(archive["facts"].tobytes())
                 if facts["format"] != FORMAT:
                     raise NotKept("its observations were kept by another version")
+                values = archive["values"].tobytes()
                 seen = {
-                    exercise: {check: _seen(one, archive) for check, one in checks.items()}
+                    exercise: {check: _seen(one, values) for check, one in checks.items()}
                     for exercise, checks in facts["seen"].items()
                 }
             return cls(facts["run"], _outcome(facts, seen), _experiments(facts["experiments"]))
@@ -155,10 +154,10 @@ def _experiments(stored) -> dict[str, dict[str, Experiment]]:
     }
 
 
-def _seen(stored, archive) -> Seen:
+def _seen(stored, values) -> Seen:
     if "fault" in stored:
         return Seen(fault=Fault(*stored["fault"]))
-    return Seen(arrays={key: archive[name] for key, name in stored["arrays"].items()})
+    return Seen(arrays={key: taken(values, entry) for key, entry in stored["arrays"].items()})
 
 
 def _listed(fault: Fault) -> list[str]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -136,6 +136,26 @@ class Store:
         if len(name) > MAX_NAME:  # a folder's name may be as long as a file's, without the ending
             student = hashlib.sha256(name).hexdigest()
         return self.folder / f"{student}{ending}"
+
+
+class Kept(Mapping):
+    """Results of some students, each read from the store when it is asked for."""
+
+    def __init__(self, store: Store, students: Iterable[str]):
+        self._store, self._students = store, dict.fromkeys(students)
+
+    def __getitem__(self, student: str) -> SubmissionResult:
+        if student not in self._students:
+            raise KeyError(student)
+        if (result := self._store.load(student)) is None:
+            raise KeyError(f"the kept result of {student!r} is gone")
+        return result
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._students)
+
+    def __len__(self) -> int:
+        return len(self._students)
 
 
 def _digest(content: bytes) -> str:

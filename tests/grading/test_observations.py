@@ -13,7 +13,7 @@ from autograder.checking.spec import Verdict
 from autograder.course.folder import Course, observations_of
 from autograder.grading import canary, observations
 from autograder.grading import grader as trusted
-from autograder.grading.batch import grade_batch, remark_batch
+from autograder.grading.batch import grade_batch, remark_blocks
 from autograder.grading.canary import Canaries, Distrusted
 from autograder.grading.grader import Grader
 from autograder.grading.observations import NotKept, Observations, experiment
@@ -238,7 +238,7 @@ def test_whoever_judges_again_is_judged_first(observed, monkeypatch):
         canary, "judge_exercise", lambda exercise, seen, provider: real(exercise, {}, provider)
     )
     with pytest.raises(Distrusted, match="right or wrong"):
-        remark_batch(grader, {"ada": path}, store)
+        list(remark_blocks(grader, {"ada": path}, store))
 
 
 # ------------------------------------------------------------------------------ the file
@@ -306,7 +306,9 @@ def test_the_class_is_judged_again_without_a_sandbox(observed, monkeypatch):
     grader, path, store = observed
     calls = []
     monkeypatch.setattr(process, "execute", lambda *arguments: calls.append(arguments))
-    results, faults = remark_batch(grader, {"ada": path, "eve": path}, store)
+    one, two = remark_blocks(grader, {"ada": path, "eve": path}, store, size=1)
+    results, faults = one.results, two.faults
+    assert not one.faults and not two.results
     assert list(results) == ["ada"] and results["ada"] == store.load("ada")
     assert faults.keys() == {"eve"} and "executes it again" in faults["eve"] and not calls
     assert grade_batch(grader, {"ada": path}, store)[0] == results
