@@ -79,6 +79,10 @@ class Course:
         """The kept results of one lesson."""
         return Store(self.private / "results" / lesson)
 
+    def expected(self, lesson: str) -> Path:
+        """What the checks of one lesson expect, kept between one grading and the next."""
+        return self.private / "expected" / lesson
+
     def summary(self, lesson: str) -> Path:
         """The page about a class."""
         return self.root / f"summary-{lesson}.html"

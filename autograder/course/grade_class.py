@@ -9,7 +9,7 @@ from pathlib import Path
 from autograder.course.folder import Course, CourseError, nearest
 from autograder.course.handed_in import HandedIn
 from autograder.grading.batch import grade_blocks, remark_blocks
-from autograder.grading.grader import Grader
+from autograder.grading.grader import Grader, given_cells, sandboxes
 from autograder.grading.results import Kept, SubmissionResult
 from autograder.submissions.rebuild import read_template
 
@@ -53,6 +53,7 @@ def grade_class(
 
 
 def _grade_class(course, lesson, students, force, remark, jobs, feedback, progress) -> Graded:
+    places = None if remark else _warming(course, lesson, students, force)
     from autograder.course.gradebook import NO_MARK, Recorder, line_of
     from autograder.course.marks import with_counted_bonus
     from autograder.course.nbgrader_api import NbgraderCourse
@@ -71,7 +72,14 @@ def _grade_class(course, lesson, students, force, remark, jobs, feedback, progre
 
     with (
         Grader(
-            template, lesson, course.secret(), book.limits, hidden=[course.root], log=course.log
+            template,
+            lesson,
+            course.secret(),
+            book.limits,
+            hidden=[course.root],
+            log=course.log,
+            places=places,
+            expected=course.expected(lesson),
         ) as grader,
         Recorder(book, lesson) as recorder,
     ):
@@ -111,6 +119,21 @@ def _grade_class(course, lesson, students, force, remark, jobs, feedback, progre
         lost,
         with_counted_bonus(template),
     )
+
+
+def _warming(course: Course, lesson: str, students: Sequence[str], force: bool):
+    """Return sandboxes that warm up while nbgrader is imported, where some will be needed.
+
+    None where nothing may have to be executed, or the course keeps its files in other places.
+    """
+    store, submitted = course.store(lesson), course.root / "submitted"
+    release = course.root / "release" / lesson / f"{lesson}.ipynb"
+    waiting = students or (path.name for path in submitted.glob("*"))
+    if not release.is_file() or not (force or any(not store.has(name) for name in waiting)):
+        return None
+    places = sandboxes(None, [course.root], given_cells(read_template(release)))
+    places.begin()
+    return places
 
 
 def _record(book, recorder, lesson, results, paths, notebooks) -> dict[str, str]:

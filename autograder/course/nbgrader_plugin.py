@@ -239,4 +239,7 @@ def _grader(
     course: Course, template: Path, changed: int, assignment: str, secret: bytes, limits: Limits
 ) -> Grader:
     read = read_template(template)
-    return Grader(read, assignment, secret, limits, hidden=[course.root], log=course.log)
+    hidden, expected = [course.root], course.expected(assignment)
+    return Grader(
+        read, assignment, secret, limits, hidden=hidden, log=course.log, expected=expected
+    )

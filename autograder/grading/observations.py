@@ -84,17 +84,12 @@ class Observations:
         """Return the content of a file; nothing (`b""`) where it would be too large to be kept."""
         values = Packed()
 
-        def stored(seen: Seen) -> dict:
-            if seen.arrays is None:
-                return {"fault": _listed(seen.fault)}
-            return {"arrays": {key: values.put(array) for key, array in seen.arrays.items()}}
-
         outcome = self.outcome
         facts = {
             "format": FORMAT,
             "run": self.run,
             "seen": {
-                exercise: {check: stored(seen) for check, seen in checks.items()}
+                exercise: {check: stored(seen, values) for check, seen in checks.items()}
                 for exercise, checks in outcome.seen.items()
             },
             "stopped": {cell: _listed(fault) for cell, fault in outcome.stopped.items()},
@@ -126,7 +121,7 @@ class Observations:
                     raise NotKept("its observations were kept by another version")
                 values = archive["values"].tobytes()
                 seen = {
-                    exercise: {check: _seen(one, values) for check, one in checks.items()}
+                    exercise: {check: seen_from(one, values) for check, one in checks.items()}
                     for exercise, checks in facts["seen"].items()
                 }
             return cls(facts["run"], _outcome(facts, seen), _experiments(facts["experiments"]))
@@ -154,10 +149,18 @@ def _experiments(stored) -> dict[str, dict[str, Experiment]]:
     }
 
 
-def _seen(stored, values) -> Seen:
-    if "fault" in stored:
-        return Seen(fault=Fault(*stored["fault"]))
-    return Seen(arrays={key: taken(values, entry) for key, entry in stored["arrays"].items()})
+def stored(seen: Seen, values: Packed) -> dict:
+    """Put what was seen among packed values, and return where it is, as plain data."""
+    if seen.arrays is None:
+        return {"fault": _listed(seen.fault)}
+    return {"arrays": {key: values.put(array) for key, array in seen.arrays.items()}}
+
+
+def seen_from(entries: Mapping, values: bytes) -> Seen:
+    """Return what `stored` put there."""
+    if "fault" in entries:
+        return Seen(fault=Fault(*entries["fault"]))
+    return Seen(arrays={key: taken(values, entry) for key, entry in entries["arrays"].items()})
 
 
 def _listed(fault: Fault) -> list[str]:

@@ -90,6 +90,10 @@ class Store:
         """Return the kept result of a student, or None when there is none that can be read."""
         return _load(self._path(student))
 
+    def has(self, student: str) -> bool:
+        """Whether there is a file for a student, readable or not."""
+        return self._path(student).exists()
+
     def observations(self, result: SubmissionResult) -> Observations:
         """Return what a kept result was judged from.
 
