@@ -379,6 +379,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except GradingInterrupted as error:
         say(str(error))
         end_now(INTERRUPTED)
+    except SystemExit as left:
+        if left.code == INTERRUPTED:  # what typer makes of Ctrl-C
+            say("Stopped. What was done before is kept.")
+            end_now(INTERRUPTED)
+        raise
 
 
 def end_now(status: int) -> None:

@@ -29,8 +29,10 @@ from nbgrader.api import (
     SubmittedNotebook,
 )
 from nbgrader.preprocessors import AssignLatePenalties, IgnorePattern, LimitOutput
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import selectinload
 
+from autograder.course.folder import CourseError
 from autograder.course.marks import Mark, fill, mark_of, marks_and_comments, set_mark
 from autograder.course.nbgrader_api import NbgraderCourse, quiet
 from autograder.course.nbgrader_plugin import AUTOGRADE
@@ -64,16 +66,14 @@ class Recorder:
         self.book, self.lesson = book, lesson
         self.coursedir = book.coursedir
         self.template = read_template(book.template(lesson))
-        with quiet():
-            self.gradebook = Gradebook(self.coursedir.db_url, self.coursedir.course_id)
-            self.gradebook.db.remove()
-            self.gradebook.db.configure(expire_on_commit=False)
         self.cleaners = [kind(config=book.config) for kind in (IgnorePattern, LimitOutput)]
         self.late = AssignLatePenalties(config=book.config)
         self.late.init_plugin()
-        self.names = self._names_of_cells()
-        with quiet(), contextlib.suppress(MissingEntry):
-            self.assignment = self.gradebook.find_assignment(lesson)
+        with _asked():
+            self.gradebook = Gradebook(self.coursedir.db_url, self.coursedir.course_id)
+            self.gradebook.db.remove()
+            self.gradebook.db.configure(expire_on_commit=False)
+            self.assignment, self.names = self._cells()
 
     def __enter__(self) -> Recorder:
         return self
@@ -89,14 +89,19 @@ class Recorder:
         ours = all(settings.get(option) == value for option, value in AUTOGRADE.items())
         return ours and bool(self.names) and not self.coursedir.groupshared
 
-    def _names_of_cells(self) -> dict[str, str]:
-        """Names of the cells by their number in the database; none unless there is one notebook."""
-        with quiet(), contextlib.suppress(MissingEntry):
-            notebooks = self.gradebook.find_assignment(self.lesson).notebooks
-            if [notebook.name for notebook in notebooks] == [self.lesson]:
-                cells = (*notebooks[0].grade_cells, *notebooks[0].solution_cells)
-                return {cell.id: cell.name for cell in (*cells, *notebooks[0].task_cells)}
-        return {}
+    def _cells(self) -> tuple[str | None, dict[str, str]]:
+        """The assignment's number in the database, and the names of its cells by their numbers.
+
+        There are none unless it has the one notebook.
+        """
+        with contextlib.suppress(MissingEntry):
+            assignment = self.gradebook.find_assignment(self.lesson)
+            if [notebook.name for notebook in assignment.notebooks] == [self.lesson]:
+                (one,) = assignment.notebooks
+                cells = (*one.grade_cells, *one.solution_cells, *one.task_cells)
+                return assignment.id, {cell.id: cell.name for cell in cells}
+            return assignment.id, {}
+        return None, {}
 
     def record(
         self,
@@ -120,6 +125,8 @@ class Recorder:
                 faults[student] = NO_MARK.format(line_of(error))
         try:
             self._enter_at_once(entries)
+        except OperationalError as error:  # of the database, and so everybody's
+            return faults | dict.fromkeys(entries, NO_MARK.format(line_of(error)))
         except Exception:
             for student in list(entries):
                 try:
@@ -165,7 +172,7 @@ class Recorder:
         rows = (
             self.gradebook.db.query(SubmittedAssignment)
             .filter(
-                SubmittedAssignment.assignment_id == self.assignment.id,
+                SubmittedAssignment.assignment_id == self.assignment,
                 SubmittedAssignment.student_id.in_(list(students)),
             )
             .options(
@@ -232,7 +239,7 @@ class Recorder:
             for cell in self.template.cells
             if cell.metadata.get("nbgrader", {}).get("grade_id") in exercises
         ]
-        with quiet():
+        with _asked():
             entries = self._entries(results)
             recorded = self._recorded([entry.id for _, entry, _ in entries])
             return {
@@ -255,7 +262,7 @@ class Recorder:
             self.gradebook.db.query(SubmittedNotebook, SubmittedAssignment)
             .join(SubmittedAssignment, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
             .filter(
-                SubmittedAssignment.assignment_id == self.assignment.id,
+                SubmittedAssignment.assignment_id == self.assignment,
                 SubmittedAssignment.student_id.in_(list(students)),
             )
             .all()
@@ -295,6 +302,19 @@ class _Recorded:
         """Whether `mark` would change nothing."""
         kept = mark.extra is None or self.by_hand is not None or self.extra == mark.extra
         return self.score == mark.score and kept
+
+
+@contextlib.contextmanager
+def _asked() -> Iterator[None]:
+    """Raise a `CourseError` where the gradebook cannot be read."""
+    try:
+        with quiet():
+            yield
+    except OperationalError as error:
+        raise CourseError(
+            f"The gradebook cannot be used ({line_of(error)}). What was graded is kept: grade "
+            "again when it can."
+        ) from None
 
 
 def line_of(error: Exception) -> str:

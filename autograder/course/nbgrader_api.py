@@ -19,7 +19,7 @@ from autograder.course.folder import Course, NbgraderError
 from autograder.course.handed_in import HandedIn, look
 from autograder.course.nbgrader_plugin import RunInSandbox
 
-PATIENCE = 120  # seconds
+PATIENCE = 90  # seconds
 
 
 class NbgraderCourse:
