@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from nbformat.reader import NotJSONError
 
 from autograder.course.folder import Course, CourseError, nearest
 from autograder.course.handed_in import HandedIn
 from autograder.grading.batch import grade_blocks, remark_blocks
 from autograder.grading.grader import Grader, given_cells, sandboxes
 from autograder.grading.results import Kept, SubmissionResult
+from autograder.sandbox.process import Fresh
+from autograder.sandbox.zygote import Zygote
 from autograder.submissions.rebuild import read_template
 
 
@@ -48,12 +53,16 @@ def grade_class(
         progress: called with (stage, student, how many there are) after each piece of work; the
             stages are "execute", "record" and "feedback".
     """
-    with course.alone_with(lesson):
-        return _grade_class(course, lesson, students, force, remark, jobs, feedback, progress)
+    is_needed = not remark and (force or _has_new(course, lesson, students))
+    with course.alone_with(lesson), _warming(course, lesson, is_needed) as places:
+        return _grade_class(
+            course, lesson, students, force, remark, jobs, feedback, progress, places
+        )
 
 
-def _grade_class(course, lesson, students, force, remark, jobs, feedback, progress) -> Graded:
-    places = None if remark else _warming(course, lesson, students, force)
+def _grade_class(
+    course, lesson, students, force, remark, jobs, feedback, progress, places
+) -> Graded:
     from autograder.course.gradebook import NO_MARK, Recorder, line_of
     from autograder.course.marks import with_counted_bonus
     from autograder.course.nbgrader_api import NbgraderCourse
@@ -121,19 +130,29 @@ def _grade_class(course, lesson, students, force, remark, jobs, feedback, progre
     )
 
 
-def _warming(course: Course, lesson: str, students: Sequence[str], force: bool):
-    """Return sandboxes that warm up while nbgrader is imported, where some will be needed.
-
-    None where nothing may have to be executed, or the course keeps its files in other places.
-    """
+def _has_new(course: Course, lesson: str, students: Sequence[str]) -> bool:
+    """Whether somebody may have handed in who has no result yet."""
     store, submitted = course.store(lesson), course.root / "submitted"
-    release = course.root / "release" / lesson / f"{lesson}.ipynb"
-    waiting = students or (path.name for path in submitted.glob("*"))
-    if not release.is_file() or not (force or any(not store.has(name) for name in waiting)):
-        return None
-    places = sandboxes(None, [course.root], given_cells(read_template(release)))
-    places.begin()
-    return places
+    return any(not store.has(who) for who in students or (p.name for p in submitted.glob("*")))
+
+
+@contextlib.contextmanager
+def _warming(course: Course, lesson: str, is_needed: bool) -> Iterator[Zygote | Fresh | None]:
+    """Have sandboxes warm up while nbgrader is imported, and close them in the end.
+
+    None where the course has no readable release in the usual place; the grader makes its own.
+    """
+    places = None
+    with contextlib.suppress(OSError, NotJSONError):
+        if is_needed:
+            release = read_template(course.root / "release" / lesson / f"{lesson}.ipynb")
+            places = sandboxes(None, [course.root], given_cells(release))
+            places.begin()
+    try:
+        yield places
+    finally:
+        if places:
+            places.close()
 
 
 def _record(book, recorder, lesson, results, paths, notebooks) -> dict[str, str]:
