@@ -9,7 +9,8 @@ from pathlib import Path
 
 from nbformat.reader import NotJSONError
 
-from autograder.course.folder import Course, CourseError, nearest
+from autograder.course.errors import CourseError, nearest
+from autograder.course.folder import Course
 from autograder.course.handed_in import HandedIn
 from autograder.grading.batch import grade_blocks, remark_blocks
 from autograder.grading.grader import Grader, given_cells, sandboxes
