@@ -10,7 +10,6 @@ is the same for a class is prepared once, and a submission is one transaction.
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,6 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
+import nbformat
 from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.api import (
@@ -159,7 +159,7 @@ class Recorder:
                 notebook, _ = cleaner.preprocess(notebook, {})
         when, _ = timestamp(path.parent)
         marks, comments = marks_and_comments(notebook, result)
-        return _Entry(when, marks, comments, _text_of(notebook))
+        return _Entry(when, marks, comments, f"{nbformat.v4.writes(notebook)}\n".encode())
 
     def _enter_at_once(self, entries: Mapping[str, _Entry]) -> None:
         with quiet(), _one_transaction(self.gradebook):
@@ -324,12 +324,6 @@ def line_of(error: Exception) -> str:
     """Say on one line what went wrong; of an error of the database, what the database says."""
     said = getattr(error, "orig", None) or error
     return " ".join(str(said).split()) or type(error).__name__
-
-
-def _text_of(notebook: NotebookNode) -> bytes:
-    """Return a notebook's file, in which no line is broken: written ten times as fast."""
-    options = {"ensure_ascii": False, "sort_keys": True, "separators": (",", ":")}
-    return f"{json.dumps(notebook, **options)}\n".encode("utf-8", "replace")
 
 
 @contextlib.contextmanager
