@@ -342,6 +342,9 @@ class Sandboxes(Protocol):
     def process(self, limits: Limits) -> Process:
         """Return a process for one submission, to be used in a `with`."""
 
+    def begin(self) -> None:
+        """Have something stand ready soon."""
+
     def close(self) -> None:
         """End what stands ready."""
 
@@ -361,8 +364,10 @@ class Fresh:
         """Return a process for one submission, to be used in a `with`."""
         return Process(limits)
 
-    def close(self) -> None:
+    def begin(self) -> None:
         """Do nothing: nothing stands ready."""
+
+    close = begin
 
 
 class Process:

@@ -102,6 +102,15 @@ class Zygote:
         """Return a child for one submission, to be used in a `with`."""
         return Process(self, limits)
 
+    def begin(self) -> None:
+        """Start the warm process beside whatever goes on here."""
+
+        def start():
+            with contextlib.suppress(Infrastructure, OSError), self._lock:  # told when it is used
+                self._running()
+
+        threading.Thread(target=start, daemon=True).start()
+
     def close(self) -> None:
         """End the warm process and all of its children, and remove what they had."""
         with self._lock:
