@@ -7,7 +7,7 @@ is observed row by row, in one line.
 
 import numpy as np
 
-from autograder.checking.judge import Verdict, same_dtype
+from autograder.checking.judge import Verdict, keeps_types
 from autograder.checking.scenarios import afterwards, failed, family
 from autograder.checking.spec import Check
 
@@ -103,7 +103,7 @@ def step_checks(name, points):
         "on a quadratic bowl": (on_a_bowl, None),
         "on a quadratic saddle": (on_a_saddle, None),
         "with damping": (damped, None),
-        "float32 stays float32, inputs stay as they were": (types_and_inputs, same_dtype),
+        "float32 stays float32, inputs stay as they were": (types_and_inputs, keeps_types),
     }
     return tuple(
         Check(title, worth, scenario, judge)
@@ -274,10 +274,16 @@ def _drawn_labels(impl, rng):
     return {"g_drawn": impl.kfac_output_gradients(*_labelled(rng))[1]}
 
 
+def _large_scores(impl, rng):
+    scores, y, u = _labelled(rng)
+    scores[2] += 2000  # e²⁰⁰⁰ does not fit into any float
+    g, g_drawn = impl.kfac_output_gradients(scores, y, u)
+    return {"g": g, "g_drawn": g_drawn}
+
+
 def _gradient_types(impl, rng):
     scores, y, u = _labelled(rng)
     scores, u = single(scores, u)
-    scores[2] += 200  # e²⁰⁰ does not fit into float32
     g, g_drawn = impl.kfac_output_gradients(scores, y, u)
     return {"g": g, "g_drawn": g_drawn, **kept("scores u", [scores, u])}
 
@@ -311,7 +317,7 @@ def _layer_direction(D_in, D_out, *damping):
 
 
 def _layer_types(impl, rng):
-    arrays = single(*_layer(rng, 2, 4))
+    arrays = single(*_layer(rng, 3, 4))
     pW, pb = impl.kfac_direction(*arrays, DAMPING)
     return {"pW": pW, "pb": pb, **kept("dW db A S", arrays)}
 
@@ -347,7 +353,7 @@ MODEL = exercise(
         Check("the first-order model", 3, _first_model),
         Check("the second-order model", 3, _second_model),
         Check("where the gradient is zero", 2, _curvature_alone),
-        Check("float32 stays float32, inputs stay as they were", 2, _model_types, same_dtype),
+        Check("float32 stays float32, inputs stay as they were", 2, _model_types, keeps_types),
     ),
     "53–56",
 )
@@ -367,7 +373,7 @@ UPDATE = exercise(
         Check("one update", 6, _one_update),
         Check("three updates, from the identity", 4, _three_updates),
         Check("a pair without positive curvature teaches nothing", 4, _no_curvature),
-        Check("float32 stays float32, inputs stay as they were", 2, _update_types, same_dtype),
+        Check("float32 stays float32, inputs stay as they were", 2, _update_types, keeps_types),
     ),
     "60",
 )
@@ -379,7 +385,7 @@ DIRECTION = exercise(
         Check("one pair", 5, _directions(1)),
         Check("four pairs", 6, _directions(4)),
         Check("the gradient is the newest y", 4, _along_the_newest),
-        Check("float32 stays float32, inputs stay as they were", 3, _direction_types, same_dtype),
+        Check("float32 stays float32, inputs stay as they were", 3, _direction_types, keeps_types),
     ),
     "60–61",
 )
@@ -395,8 +401,11 @@ OUTPUT_GRADIENTS = exercise(
     "kfac_output_gradients",
     (
         Check("with the true labels", 1, _true_labels),
-        Check("with labels drawn from the model", 2, _drawn_labels),
-        Check("float32, large scores, inputs stay as they were", 1, _gradient_types, same_dtype),
+        Check("with labels drawn from the model", 1.5, _drawn_labels),
+        Check("large scores", 0.75, _large_scores),
+        Check(
+            "float32 stays float32, inputs stay as they were", 0.75, _gradient_types, keeps_types
+        ),
     ),
     "61",
     bonus=True,
@@ -407,7 +416,7 @@ FACTORS = exercise(
     (
         Check("the factor of the inputs", 1.5, _factor(0, "A")),
         Check("the factor of the gradients", 1.5, _factor(1, "S")),
-        Check("float32 stays float32, inputs stay as they were", 1, _factor_types, same_dtype),
+        Check("float32 stays float32, inputs stay as they were", 1, _factor_types, keeps_types),
     ),
     "61",
     bonus=True,
@@ -419,7 +428,7 @@ LAYER_DIRECTION = exercise(
         Check("without damping", 1, _layer_direction(3, 5)),
         Check("with damping", 1, _layer_direction(3, 5, DAMPING)),
         Check("as many outputs as inputs with the bias", 1, _layer_direction(3, 4, DAMPING)),
-        Check("float32 stays float32, inputs stay as they were", 1, _layer_types, same_dtype),
+        Check("float32 stays float32, inputs stay as they were", 1, _layer_types, keeps_types),
     ),
     "61",
     bonus=True,

@@ -1,6 +1,6 @@
 """Wrong answers about K-FAC."""
 
-from autograder.misconceptions.records import wrong
+from autograder.misconceptions.records import SLIP, wrong
 
 RETURNED = "return p - one_hot[y], p - one_hot[drawn]"
 
@@ -57,6 +57,7 @@ OUTPUT_GRADIENTS = wrong(
     (
         "scores are changed",
         "After the call the caller's scores are no longer what they were: -= writes into them.",
+        SLIP,
         (
             "exponentials = np.exp(scores - np.amax(scores, axis=1, keepdims=True))",
             "scores -= np.amax(scores, axis=1, keepdims=True)\n    exponentials = np.exp(scores)",
