@@ -296,6 +296,14 @@ LEAKY_FORWARD = exercise(
     "leaky_relu_forward",
     forward_checks("leaky_relu_forward", LEAKY_ALPHA, (2, 1, 1, 1, 1)),
     "3–4",
+    small=(
+        "leaky_relu_forward(np.array([2.0, -1.0]), 0.1)[0]",
+        "leaky_relu_forward(np.array([2.0, -1.0]), 0.5)[0]",
+        "leaky_relu_forward(np.array([2.0, 0.0, -1.0]))[0]",
+    ),
+    look="""\
+print(leaky_relu_forward(np.array([-2.0, 0.0, 2.0]))[0])  # -0.2, 0 and 2: a little leaks
+""",
 )
 LEAKY_BACKWARD = exercise(
     "Leaky ReLU, backward",
@@ -308,6 +316,16 @@ LEAKY_BACKWARD = exercise(
         ("dx where x is exactly 0", _leaky_zeros, between_the_sides),
     ),
     "3–4",
+    small=(
+        "_, cache = leaky_relu_forward(np.array([2.0, -1.0]), 0.1)\n"
+        "leaky_relu_backward(np.array([3.0, 5.0]), cache)",
+        "_, cache = leaky_relu_forward(np.array([2.0, -1.0]), 0.5)\n"
+        "leaky_relu_backward(np.array([3.0, -5.0]), cache)",
+    ),
+    look="""\
+_, cache = leaky_relu_forward(np.array([-2.0, 2.0]))
+print(leaky_relu_backward(np.array([5.0, 5.0]), cache))  # 0.5 and 5: the slopes are 0.1 and 1
+""",
 )
 SEPARATING = exercise(
     "Kill the bug: an input for the slope by division",
@@ -339,6 +357,18 @@ MAXOUT_FORWARD = exercise(
     ),
     "3–4",
     bonus=True,
+    small=(
+        "maxout_forward(np.array([[2.0]]), np.array([[[1.0]], [[-1.0]]]), np.array([[0.0], "
+        "[1.0]]))[0]",
+        "maxout_forward(np.array([[2.0], [-3.0]]), np.array([[[1.0]], [[-1.0]]]), "
+        "np.array([[0.5], [1.0]]))[0]",
+        "maxout_forward(np.array([[2.0], [-3.0]]), np.array([[[-1.0, 1.0]], [[-2.0, 0.5]], "
+        "[[-4.0, 3.0]]]), np.array([[-0.5, 1.0], [-2.0, 0.0], [-1.0, 1.0]]))[0]",
+    ),
+    look="""\
+print(maxout_forward(np.array([[2.0], [-3.0]]), np.array([[[1.0]], [[-1.0]]]), np.zeros((2, 1)))[0])
+# 2 and 3: the larger one of x and -x
+""",
 )
 MAXOUT_BACKWARD = exercise(
     "Maxout, backward",
@@ -356,6 +386,18 @@ MAXOUT_BACKWARD = exercise(
     ),
     "3–4",
     bonus=True,
+    small=(
+        "_, cache = maxout_forward(np.array([[2.0]]), np.array([[[1.0]], [[-1.0]]]), "
+        "np.array([[0.0], [1.0]]))\n"
+        "maxout_backward(np.array([[3.0]]), cache)",
+        "_, cache = maxout_forward(np.array([[2.0], [-3.0]]), np.array([[[1.0]], "
+        "[[-1.0]]]), np.array([[0.5], [1.0]]))\n"
+        "maxout_backward(np.array([[3.0], [5.0]]), cache)",
+    ),
+    look="""\
+_, cache = maxout_forward(np.array([[2.0]]), np.array([[[1.0]], [[-1.0]]]), np.zeros((2, 1)))
+print(*maxout_backward(np.array([[5.0]]), cache))  # the second piece gets no gradient
+""",
 )
 ELU_FORWARD = exercise(
     "ELU, forward",
@@ -368,6 +410,15 @@ ELU_FORWARD = exercise(
     ),
     "3–4",
     bonus=True,
+    small=(
+        "elu_forward(np.array([2.0, -1.0]), 1.0)[0]",
+        "elu_forward(np.array([2.0, -1.0]), 0.5)[0]",
+        "elu_forward(np.array([2.0, 0.0, -1.0]))[0]",
+        "elu_forward(np.array([800.0, -800.0]), 1.0)[0]",
+    ),
+    look="""\
+print(elu_forward(np.array([-20.0, 0.0, 2.0]))[0])  # nearly -1, 0 and 2
+""",
 )
 ELU_BACKWARD = exercise(
     "ELU, backward",
@@ -381,6 +432,18 @@ ELU_BACKWARD = exercise(
     ),
     "3–4",
     bonus=True,
+    small=(
+        "_, cache = elu_forward(np.array([2.0, -1.0]), 1.0)\n"
+        "elu_backward(np.array([3.0, -5.0]), cache)",
+        "_, cache = elu_forward(np.array([2.0, -1.0]), 0.5)\n"
+        "elu_backward(np.array([3.0, 5.0]), cache)",
+        "_, cache = elu_forward(np.array([800.0, -800.0]), 1.0)\n"
+        "elu_backward(np.array([3.0, 5.0]), cache)",
+    ),
+    look="""\
+_, cache = elu_forward(np.array([-20.0, 2.0]))
+print(elu_backward(np.array([5.0, 5.0]), cache))  # nearly 0 and 5: far to the left it is flat
+""",
 )
 
 EXERCISES = (

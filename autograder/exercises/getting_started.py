@@ -53,6 +53,15 @@ UNIT_ROWS = Exercise(
     ),
     slide="",
     forbidden=("cs231n_lib.getting_started", "autograder.misconceptions"),
+    small=(
+        "unit_rows(np.array([[3.0, 4.0]]))",
+        "unit_rows(np.array([[3.0, 4.0], [0.0, 2.0]]))",
+        "unit_rows(np.array([[0.0, 0.0], [0.0, 2.0]]))",
+        "unit_rows(np.array([[0.01, 0.0], [6.0, 8.0]]))",
+    ),
+    look="""\
+print(unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])))  # 0.6 and 0.8; the zeros stay zeros
+""",
 )
 
 EXERCISES = (UNIT_ROWS,)

@@ -191,7 +191,9 @@ def _few_examples_whitened(impl, rng):
 
 
 def _equal_spreads_whitened(impl, rng):
-    return inner_products(*impl.whiten(*evenly_spread(rng)))
+    """Spreads so small that the default eps shows."""
+    x_train, x_val = evenly_spread(rng)
+    return inner_products(*impl.whiten(0.02 * x_train, 0.02 * x_val))
 
 
 # ------------------------------------------------------------------ the exercises
@@ -228,6 +230,16 @@ NORMALIZE = exercise(
         Check(PRECISION, 1.5, _types_and_inputs("normalize", EPS), keeps_types),
     ),
     "6–7",
+    small=(
+        "normalize(np.array([[1.0], [3.0]]), np.array([[2.0]]), 0.0)",
+        "normalize(np.array([[1.0], [3.0]]), np.array([[2.0], [6.0]]), 3.0)",
+        "normalize(np.array([[1.0, 0.0], [3.0, 6.0], [5.0, 0.0]]), np.array([[2.0, 4.0]]), 0.0)",
+        "normalize(np.array([[2.0, 0.0], [2.0, 6.0], [2.0, 0.0]]), np.array([[3.0, 4.0]]))",
+    ),
+    look="""\
+print(*normalize(np.array([[1.0, 10.0], [3.0, 30.0]]), np.array([[2.0, 0.0]])))
+# columns of -1 and 1; the validation example is measured from the same means: 0 and -2
+""",
 )
 SEPARATING = exercise(
     "Kill the bug: a constant feature that the guard does not see",
@@ -259,6 +271,16 @@ PCA = exercise(
     ),
     "6–7",
     bonus=True,
+    small=(
+        "abs(pca(np.array([[1.0, 1.0], [2.0, 2.0], [6.0, 6.0]]), np.array([[4.0, 4.0]]), 1)[0])",
+        "abs(pca(np.array([[1.0, 1.0], [2.0, 2.0], [6.0, 6.0]]), np.array([[4.0, 4.0]]), 1)[1])",
+        "abs(pca(np.array([[0.0, 2.0], [6.0, 3.0], [0.0, 4.0], [6.0, 3.0]]), "
+        "np.array([[1.0, 5.0]]), 2)[0])",
+    ),
+    look="""\
+print(*pca(np.array([[1.0, 1.0], [2.0, 2.0], [6.0, 6.0]]), np.array([[3.0, 3.0]]), 1))
+# one column that holds all distances from the mean; the validation example is the mean itself
+""",
 )
 WHITEN = exercise(
     "Whitening: no correlation, and variance 1 in every direction",
@@ -277,6 +299,10 @@ WHITEN = exercise(
     ),
     "6–7",
     bonus=True,
+    look="""\
+white, _ = whiten(np.array([[1.0, 1.0], [2.0, 3.0], [6.0, 5.0]]), np.zeros((1, 2)))
+print(white.T @ white / 3)  # nearly the identity
+""",
 )
 
 EXERCISES = (

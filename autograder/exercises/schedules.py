@@ -52,6 +52,14 @@ def _step_decays(intervals, within=lambda every: (every // 2,)):
     return scenario
 
 
+def _after_the_first_drop(impl, rng):
+    """Several settings, since what follows one drop is a single rate."""
+    rates = []
+    for rate, factor, every in (_step_settings(rng) for _ in range(3)):
+        rates += [impl.step_decay(t, rate, factor, every) for t in (every, every + 1)]
+    return {"rates": np.array(rates)}
+
+
 def _smooth_settings(rng):
     return rng.uniform(0.2, 0.9), rng.uniform(0.1, 0.3)
 
@@ -341,12 +349,22 @@ STEP = exercise(
     (
         Check("the first rate", 2, _at_the_start("step_decay", _step_settings)),
         Check("the step before a drop", 2.5, _step_decays((1, 2, 3), lambda every: (-1,))),
-        Check("after the first drop", 3, _step_decays((1,), lambda every: range(3))),
+        Check("after the first drop", 3, _after_the_first_drop),
         Check("between the drops", 3.5, _step_decays(range(6))),
         Check("late steps, asked for out of order", 3, _step_decays((9, 12, 5, 7))),
     ),
     "50–52",
     shared=True,
+    small=(
+        "step_decay(0, 1.0, 0.5, 4)",
+        "step_decay(3, 1.0, 0.6, 4)",
+        "step_decay(4, 2.0, 0.6, 4)",
+        "step_decay(8, 2.0, 0.6, 4)",
+        "step_decay(14, 2.0, 0.6, 4)",
+    ),
+    look="""\
+print([step_decay(t, 1.0, 0.5, 4) for t in range(9)])  # four times 1, four times 0.5, then 0.25
+""",
 )
 EXPONENTIAL = exercise(
     "Exponential decay",
@@ -358,6 +376,14 @@ EXPONENTIAL = exercise(
     ),
     "50",
     shared=True,
+    small=(
+        "exponential_decay(0, 0.5, 0.1)",
+        "exponential_decay(1, 0.5, 0.1)",
+        "exponential_decay(10, 0.5, 0.1)",
+    ),
+    look="""\
+print([round(exponential_decay(t, 1.0, 0.7), 3) for t in range(4)])  # halved in nearly every step
+""",
 )
 INVERSE = exercise(
     "1/t decay",
@@ -369,6 +395,14 @@ INVERSE = exercise(
     ),
     "50",
     shared=True,
+    small=(
+        "inverse_time_decay(0, 0.5, 0.1)",
+        "inverse_time_decay(1, 0.5, 0.1)",
+        "inverse_time_decay(10, 0.5, 0.1)",
+    ),
+    look="""\
+print([inverse_time_decay(t, 1.0, 0.1) for t in (0, 10, 20, 30)])  # 1, then 1/2, 1/3 and 1/4
+""",
 )
 SEPARATING = exercise(
     "Kill the bug: a step for the compounding decay",
@@ -391,6 +425,20 @@ RESTARTS = exercise(
     ),
     "66–67",
     shared=True,
+    small=(
+        "cosine_restarts(0, 1.0, 0.0, 4, 1)",
+        "cosine_restarts(1, 1.0, 0.0, 4, 1)",
+        "cosine_restarts(1, 1.0, 0.2, 4, 1)",
+        "cosine_restarts(4, 1.0, 0.2, 4, 1)",
+        "cosine_restarts(9, 1.0, 0.2, 4, 1)",
+        "cosine_restarts(5, 1.0, 0.2, 2, 2)",
+        "cosine_restarts(7, 1.0, 0.2, 2, 2)",
+        "cosine_restarts(2.5, 1.0, 0.2, 4, 1)",
+    ),
+    look="""\
+print([round(cosine_restarts(t, 1.0, 0.0, 4, 1), 3) for t in range(6)])
+# falls from 1 for four steps, is 0.5 in the middle, and starts again at 1
+""",
 )
 WARMUP = exercise(
     "Linear warm-up",
@@ -403,6 +451,16 @@ WARMUP = exercise(
     "66–67",
     bonus=True,
     shared=True,
+    small=(
+        "linear_warmup(0, 0.5, 4, 0.2)",
+        "linear_warmup(1, 0.5, 4, 0.2)",
+        "linear_warmup(3, 0.5, 4, 0.2)",
+        "linear_warmup(4, 0.5, 4, 0.2)",
+        "linear_warmup(9, 0.5, 4, 0.2)",
+    ),
+    look="""\
+print([linear_warmup(t, 1.0, 4, 0.2) for t in range(6)])  # from 0.2 up to 1, where it stays
+""",
 )
 PIPELINE = exercise(
     "Wire the pipeline",

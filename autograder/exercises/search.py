@@ -81,11 +81,12 @@ TABLE_SHAPE = "the table must have a row for each trial and a column for each nu
 ONE_ROW = "there must be a row for each trial, not for one of them"
 ROWS = "there must be as many rows as trials"
 RESULTS = "the first column must hold what the objective returned for that row"
+LAST = "the results must stand in the first column, not in the last"
 TOGETHER = "two hyperparameters rise and fall together"
 OUTCOMES = (
     *(FINE, WRONG_SHAPE, NOT_FINITE, NEGATIVE, OUTSIDE, EQUAL, ORDERED, PART),
     *(TOP_HEAVY, CLUSTERED, FIXED, NOT_FROM_RNG, ALWAYS_SAME),
-    *(TABLE_SHAPE, ONE_ROW, ROWS, RESULTS, TOGETHER),
+    *(TABLE_SHAPE, ONE_ROW, ROWS, RESULTS, LAST, TOGETHER),
 )
 
 
@@ -227,10 +228,19 @@ def _fault_of_table(trials):
         wrong_shape = _fault_of_shape(table, trials)
         if wrong_shape:
             return wrong_shape
-        expected = [smooth_objective(*row) for row in table[:, 1:]]
-        return FINE if np.allclose(table[:, 0], expected, rtol=1e-9, atol=1e-12) else RESULTS
+        if _belong(table[:, 0], table[:, 1:]):
+            return FINE
+        return LAST if _belong(table[:, -1], table[:, :-1]) else RESULTS
 
     return fault
+
+
+def _belong(results, settings):
+    """Say whether results are those of the objective."""
+    if not (settings > 0).all():
+        return False
+    expected = [smooth_objective(*row) for row in settings]
+    return np.allclose(results, expected, rtol=1e-9, atol=1e-12)
 
 
 def _fault_of_settings(table):
@@ -342,6 +352,14 @@ SANITY_LOSS = exercise(
     "8",
     shared=True,
     bonus=True,
+    small=(
+        "sanity_loss(np.zeros((1, 3)), np.array([0]))",
+        "sanity_loss(np.array([[1.0, 0.0, -1.0]]), np.array([2]))",
+        "sanity_loss(np.array([[1.0, 0.0, -1.0], [2.0, 0.0, 0.0]]), np.array([2, 0]))",
+    ),
+    look="""\
+print(sanity_loss(np.zeros((5, 10)), np.zeros(5, dtype=int)))  # 0, but for rounding: no preference
+""",
 )
 LOG_UNIFORM = exercise(
     "Random numbers, evenly spread over the powers of ten",
@@ -382,6 +400,15 @@ REFINE = exercise(
     "9",
     shared=True,
     bonus=True,
+    small=(
+        "refine(np.array([[0.5, 0.1]]), np.array([[0.01, 1.0]]), 0.5)",
+        "refine(np.array([[0.5, 0.1], [0.9, 0.2], [0.4, 0.02]]), np.array([[0.01, 1.0]]), 0.5)",
+        "refine(np.array([[np.nan, 0.1], [0.9, 1.0], [0.4, 0.02]]), np.array([[0.01, 1.0]]), 0.5)",
+    ),
+    look="""\
+print(refine(np.array([[0.5, 0.1], [0.9, 1.0]]), np.array([[0.01, 1.0]]), 0.5))
+# from 0.32 to 3.2: around the best value, and half as many powers of ten
+""",
 )
 
 EXERCISES = (SANITY_LOSS, LOG_UNIFORM, RANDOM_SEARCH, REFINE)

@@ -356,14 +356,50 @@ MODEL = exercise(
         Check("float32 stays float32, inputs stay as they were", 2, _model_types, keeps_types),
     ),
     "53–56",
+    small=(
+        "taylor_model(np.array([[3.0, 1.0]]), np.array([1.0, 0.0]), 5.0, np.array([1.0, "
+        "2.0]), np.array([[2.0, 1.0], [1.0, 3.0]]))",
+        "taylor_model(np.array([[3.0, 1.0], [1.0, 2.0], [0.0, 1.0]]), np.array([1.0, "
+        "0.0]), 5.0, np.array([1.0, 2.0]), np.array([[2.0, 1.0], [1.0, 3.0]]))",
+    ),
+    look="""\
+print(*taylor_model(np.array([[3.0], [1.0]]), np.array([1.0]), 5.0, np.array([1.0]), np.eye(1)))
+# at w0 both say 5; two to the right 7 and 9
+""",
 )
-NEWTON = exercise("Newton's step", "newton_step", step_checks("newton_step", (6, 3, 5, 2)), "56–59")
+NEWTON = exercise(
+    "Newton's step",
+    "newton_step",
+    step_checks("newton_step", (6, 3, 5, 2)),
+    "56–59",
+    small=(
+        "newton_step(np.array([1.0, 0.0]), np.array([3.0, 4.0]), np.array([[2.0, 1.0], "
+        "[1.0, 3.0]]))",
+        "newton_step(np.array([1.0, 0.0]), np.array([3.0, 4.0]), np.array([[2.0, 1.0], "
+        "[1.0, 3.0]]), 1.0)",
+    ),
+    look="""\
+hessian = np.array([[2.0, 1.0], [1.0, 3.0]])
+print(newton_step(np.ones(2), hessian @ np.ones(2), hessian))
+# the minimum of the bowl, 0, in one step
+""",
+)
 SADDLE_FREE = exercise(
     "A step that no saddle attracts (bonus)",
     "saddle_free_step",
     step_checks("saddle_free_step", (1, 2, 2, 1)),
     "59",
     bonus=True,
+    small=(
+        "saddle_free_step(np.array([1.0, 0.0]), np.array([3.0, 4.0]), np.array([[1.0, "
+        "2.0], [2.0, -1.0]]))",
+        "saddle_free_step(np.array([1.0, 0.0]), np.array([3.0, 4.0]), np.array([[1.0, "
+        "2.0], [2.0, -1.0]]), 1.0)",
+    ),
+    look="""\
+print(saddle_free_step(np.ones(2), np.array([2.0, -2.0]), np.diag([2.0, -2.0])))
+# 0 along the bowl, and 2 along the hill: away from the saddle
+""",
 )
 UPDATE = exercise(
     "The BFGS update",
@@ -376,6 +412,18 @@ UPDATE = exercise(
         Check("float32 stays float32, inputs stay as they were", 2, _update_types, keeps_types),
     ),
     "60",
+    small=(
+        "bfgs_update(np.eye(2), np.array([1.0, 0.0]), np.array([2.0, 1.0]))",
+        "bfgs_update(np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([1.0, 1.0]), "
+        "np.array([2.0, 1.0]))",
+        "bfgs_update(np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([1.0, 0.0]), "
+        "np.array([-2.0, 1.0]))",
+    ),
+    look="""\
+step, change = np.array([1.0, 0.0]), np.array([2.0, 1.0])
+print(bfgs_update(np.eye(2), step, change) @ change)
+# the step again, 1 and 0: M has learned what the gradient did along it
+""",
 )
 DIRECTION = exercise(
     "The direction of L-BFGS",
@@ -388,6 +436,16 @@ DIRECTION = exercise(
         Check("float32 stays float32, inputs stay as they were", 3, _direction_types, keeps_types),
     ),
     "60–61",
+    small=(
+        "lbfgs_direction(np.array([1.0, 2.0]), np.zeros((0, 2)), np.zeros((0, 2)))",
+        "lbfgs_direction(np.array([1.0, 2.0]), np.array([[1.0, 0.0]]), np.array([[2.0, 1.0]]))",
+        "lbfgs_direction(np.array([1.0, 2.0]), np.array([[1.0, 0.0], [0.0, 1.0]]), "
+        "np.array([[2.0, 1.0], [1.0, 3.0]]))",
+    ),
+    look="""\
+print(lbfgs_direction(np.array([2.0, 1.0]), np.array([[1.0, 0.0]]), np.array([[2.0, 1.0]])))
+# minus the newest step: what raised the gradient by y lowers it by y
+""",
 )
 MISLEADING = exercise(
     "Kill the bug: a pair that leads uphill",
@@ -409,6 +467,16 @@ OUTPUT_GRADIENTS = exercise(
     ),
     "61",
     bonus=True,
+    small=(
+        "kfac_output_gradients(np.zeros((1, 2)), np.array([0]), np.array([0.7]))",
+        "kfac_output_gradients(np.array([[1.0, 0.0, -1.0]]), np.array([0]), np.array([0.8]))",
+        "kfac_output_gradients(np.array([[1.0, 0.0, -1.0], [0.0, 2.0, 0.0]]), np.array([2, "
+        "0]), np.array([0.8, 0.05]))",
+    ),
+    look="""\
+print(*kfac_output_gradients(np.zeros((1, 4)), np.array([0]), np.array([0.6])))
+# 1/4 everywhere, less 1 at label 0 and, drawn, at label 2
+""",
 )
 FACTORS = exercise(
     "K-FAC: the two factors (challenge)",
@@ -420,6 +488,14 @@ FACTORS = exercise(
     ),
     "61",
     bonus=True,
+    small=(
+        "kfac_factors(np.array([[2.0], [4.0]]), np.array([[1.0], [3.0]]))",
+        "kfac_factors(np.array([[2.0, 1.0], [4.0, 0.0]]), np.array([[1.0, -1.0], [3.0, 0.0]]))",
+    ),
+    look="""\
+print(*kfac_factors(np.array([[2.0], [4.0]]), np.array([[1.0], [3.0]])))
+# the last number of A is 1: the bias sees a one in every example
+""",
 )
 LAYER_DIRECTION = exercise(
     "K-FAC: the direction for one layer (challenge)",
@@ -432,6 +508,18 @@ LAYER_DIRECTION = exercise(
     ),
     "61",
     bonus=True,
+    small=(
+        "kfac_direction(np.array([[8.0]]), np.array([8.0]), np.array([[2.0, 0.5], [0.5, "
+        "1.0]]), np.array([[4.0]]))",
+        "kfac_direction(np.array([[8.0]]), np.array([8.0]), np.array([[2.0, 0.5], [0.5, "
+        "1.0]]), np.array([[4.0]]), 1.0)",
+        "kfac_direction(np.array([[8.0, 1.0]]), np.array([8.0, 2.0]), np.array([[2.0, "
+        "0.5], [0.5, 1.0]]), np.array([[2.0, 1.0], [1.0, 3.0]]), 1.0)",
+    ),
+    look="""\
+print(*kfac_direction(np.array([[8.0]]), np.array([8.0]), np.diag([2.0, 1.0]), np.array([[4.0]])))
+# -1 and -2: each gradient divided by its two factors
+""",
 )
 
 EXERCISES = (

@@ -115,6 +115,12 @@ FACTORS = wrong(
         "A factor has a row for each feature, not for each example. Along which axis do you sum?",
         ("g.T @ g", "g @ g.T"),
     ),
+    (
+        "g is changed",
+        "After the call the caller's g is no longer what it was: /= writes into it.",
+        SLIP,
+        ("S = g.T @ g / N", "g /= N**0.5\n    S = g.T @ g"),
+    ),
 )
 
 DIRECTION = wrong(
@@ -178,5 +184,11 @@ DIRECTION = wrong(
         "The bias is one more row of the weights, and its inputs are not independent of the "
         "others. Where does your A act on it?",
         ("p[:-1], p[-1]", "p[:-1], -db"),
+    ),
+    (
+        "A is changed",
+        "After the call the caller's A is no longer what it was: += writes into it.",
+        SLIP,
+        ("A_damped = A + pi * root", "A_damped = A\n    A_damped += pi * root"),
     ),
 )
