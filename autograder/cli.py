@@ -16,6 +16,8 @@ import typer
 from rich.console import Console
 
 from autograder.bars import GradingInterrupted, printable, stages
+from autograder.course.commands import CourseFolder, LessonName
+from autograder.course.commands import app as instructors
 
 app = typer.Typer(
     help="Build, check and grade the lessons of the course.",
@@ -25,9 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-
-CourseFolder = Annotated[Path, typer.Argument(metavar="COURSE", help="The folder of the course.")]
-LessonName = Annotated[str, typer.Argument(metavar="LESSON", help="As 2, 02 or the full name.")]
+app.add_typer(instructors)
 FAILED = 1  # exit status when the work was done and something in it is not right
 WRONG_INPUT = 2
 INTERRUPTED = 130
@@ -127,6 +127,7 @@ def grade(
     """
     from autograder.course.folder import find_name, open_course
     from autograder.course.grade_class import grade_class
+    from autograder.course.markbook import settle
     from autograder.course.summary import table
 
     opened = open_course(course)
@@ -141,6 +142,7 @@ def grade(
             feedback=feedback,
             progress=tell,
         )
+    settle(opened)
     Console().print(table(list(graded.results.values()), name))
     if graded.unchanged:
         print(f"{len(graded.unchanged)} were unchanged and already in the gradebook.")
@@ -175,7 +177,8 @@ def report(
 
         autograder report my-course 2 --output class.html
     """
-    from autograder.course.folder import CourseError, find_name, open_course
+    from autograder.course.errors import CourseError
+    from autograder.course.folder import find_name, open_course
     from autograder.course.summary import table, write_summary
 
     opened = open_course(course)
@@ -207,7 +210,7 @@ def check(
 
         autograder check layers.py optim.py     # every function that an exercise asks for
     """
-    from autograder.course.folder import CourseError
+    from autograder.course.errors import CourseError
     from autograder.grading.own_file import check_files
     from autograder.submissions.notebook import Unreadable
 
@@ -241,7 +244,7 @@ def check(
 
 def _programs(file: Path) -> list[Path]:
     """Return the .py files that an argument stands for."""
-    from autograder.course.folder import CourseError
+    from autograder.course.errors import CourseError
 
     if not file.exists():
         raise CourseError(f"There is no file {file}.")
@@ -274,7 +277,7 @@ def carry(
     """
     from autograder.carry import CarryError
     from autograder.carry import carry as carry_over
-    from autograder.course.folder import CourseError
+    from autograder.course.errors import CourseError
 
     try:
         carried = carry_over(target, sources)
@@ -294,7 +297,7 @@ def list_exercises(
 
         autograder list optim
     """
-    from autograder.course.folder import CourseError, nearest
+    from autograder.course.errors import CourseError, nearest
     from autograder.exercises import all_exercises
 
     families = sorted({exercise.family for exercise in all_exercises()})
@@ -352,7 +355,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # more than a second, and no notebook has one to check; without the module it leaves that out.
     sys.modules.setdefault("rfc3987_syntax", None)
 
-    from autograder.course.folder import CourseError
+    from autograder.course.errors import CourseError
     from autograder.lessons.kit import KitError
     from autograder.lessons.lesson import BuildError
 

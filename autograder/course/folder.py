@@ -2,6 +2,8 @@
 
 COURSE/
   nbgrader_config.py     nbgrader's settings with our parts; yours to edit
+  course.toml            due dates, late days, weights, what is left out; yours to write
+  roster.csv             who is in the class; `autograder roster import`
   source/LESSON/         made from the lessons; `nbgrader generate_assignment` releases them
   submitted/ autograded/ feedback/ gradebook.db      nbgrader's own
   .autograder/secret     decides the inputs of the graded checks; never leaves the grader
@@ -10,14 +12,17 @@ COURSE/
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nbformat import NotebookNode
+
+from autograder.course.errors import CourseError, nearest
+from autograder.course.settings import read_settings
 from autograder.grading.log import Log
 from autograder.grading.results import Store, write_atomically
 from autograder.lessons.build import nbgrader_source, notebook_text
@@ -41,14 +46,6 @@ c.CourseDirectory.course_id = {name!r}
 {exchange}
 configure(c)  # students' code runs in the sandbox, and its judge gives the marks
 '''
-
-
-class CourseError(Exception):
-    """Something a user can put right; the text is one line that says what and how."""
-
-
-class NbgraderError(Exception):
-    """nbgrader did not do what it was asked; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -107,12 +104,6 @@ def open_course(root: Path) -> Course:
     return course
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ' Did you mean X?' for the known name nearest to `name`, or nothing."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
-    return f" Did you mean {found[0]}?" if found else ""
-
-
 def find_name(lesson: str, known: Sequence[str]) -> str:
     """Return the full name of a lesson given as '2', '02' or in full.
 
@@ -169,8 +160,9 @@ def init(
     if not course.config.exists():
         _write_config(course, exchange)
         done.append("wrote nbgrader_config.py")
+    settings = read_settings(course.root)
     for lesson in chosen:
-        done += _put_source(course, lesson)
+        done += _put_source(course, lesson, settings.lesson(lesson.name).leave_out)
     return course, done
 
 
@@ -191,9 +183,31 @@ def _write_config(course: Course, exchange: Path | None) -> None:
     write_atomically(course.config, text.replace("\n\n\n", "\n\n").encode())
 
 
-def _put_source(course: Course, lesson: Lesson) -> list[str]:
+def leave_out(notebook: NotebookNode, names: Sequence[str], lesson: Lesson) -> NotebookNode:
+    """Return a lesson's notebook in which some exercises are for practice: their checks give hints.
+
+    They count in no maximum, and what they define is still there for what comes after.
+
+    Raises `CourseError` when the lesson has no such exercise.
+    """
+    exercises = {exercise.id: exercise for exercise in lesson.exercises}
+    for name in names:
+        if name not in exercises:
+            raise CourseError(
+                f"course.toml leaves out {name!r}, which {lesson.name} has not."
+                f"{nearest(name, exercises)}"
+            )
+    checks = {f"{exercises[name].grade_id}-check" for name in names}
+    for cell in notebook.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade_id") in checks:
+            for mark in ("nbgrader", "deletable", "editable"):
+                cell.metadata.pop(mark, None)
+    return notebook
+
+
+def _put_source(course: Course, lesson: Lesson, left_out: Sequence[str] = ()) -> list[str]:
     path = course.root / "source" / lesson.name / f"{lesson.name}.ipynb"
-    text = notebook_text(nbgrader_source(lesson)).encode()
+    text = notebook_text(leave_out(nbgrader_source(lesson), left_out, lesson)).encode()
     old = path.read_bytes() if path.exists() else None
     if old == text:
         return []

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.course.folder import Course, CourseError, nearest
+from autograder.course.errors import CourseError, nearest
+from autograder.course.folder import Course
 from autograder.course.handed_in import HandedIn
 from autograder.grading.batch import grade_batch
 from autograder.grading.grader import Grader
@@ -46,7 +47,7 @@ def grade_class(
         progress: called with (stage, student, how many there are) after each piece of work; the
             stages are "execute", "record" and "feedback".
     """
-    from autograder.course.folder import NbgraderError
+    from autograder.course.errors import NbgraderError
     from autograder.course.gradebook import NotWritten, Recorder
     from autograder.course.marks import with_counted_bonus
     from autograder.course.nbgrader_api import NbgraderCourse

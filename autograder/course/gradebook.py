@@ -32,6 +32,7 @@ from nbgrader.preprocessors import AssignLatePenalties, IgnorePattern, LimitOutp
 from autograder.course.marks import Mark, fill, mark_of, marks_and_comments, set_mark
 from autograder.course.nbgrader_api import NbgraderCourse, quiet
 from autograder.course.nbgrader_plugin import AUTOGRADE
+from autograder.course.settings import read_settings
 from autograder.grading.grader import graded_exercises
 from autograder.grading.results import SubmissionResult, write_atomically
 from autograder.submissions.rebuild import read_template, rebuild
@@ -202,7 +203,9 @@ class Recorder:
     def _is_as_late(
         self, student: str, entry: SubmittedNotebook, submission: SubmittedAssignment
     ) -> bool:
-        """Whether the recorded penalty is the one that is due today."""
+        """Whether the recorded penalty is due today; what course.toml takes is left to `settle`."""
+        if read_settings(self.book.root).late is not None:
+            return True
         seconds = submission.total_seconds_late
         due = self._penalty(student, entry, seconds) if seconds > 0 else None
         return due == entry.late_submission_penalty

@@ -15,7 +15,8 @@ from nbgrader.apps.api import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config.loader import PyFileConfigLoader
 
-from autograder.course.folder import Course, NbgraderError
+from autograder.course.errors import NbgraderError
+from autograder.course.folder import Course
 from autograder.course.handed_in import HandedIn, look
 from autograder.course.nbgrader_plugin import RunInSandbox
 

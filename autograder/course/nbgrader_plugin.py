@@ -36,7 +36,8 @@ from nbgrader.preprocessors import (
 from traitlets import Float
 from traitlets.config import Config
 
-from autograder.course.folder import Course, NbgraderError
+from autograder.course.errors import NbgraderError
+from autograder.course.folder import Course
 from autograder.course.marks import fill, marks_and_comments, set_mark
 from autograder.course.safe_html import FILTERS
 from autograder.grading.grader import Grader, graded_exercises

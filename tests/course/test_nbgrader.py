@@ -15,7 +15,8 @@ import pytest
 from classroom import NAME, added, cell, content, index, write_lesson
 
 from autograder.cli import main
-from autograder.course.folder import NbgraderError, init, open_course
+from autograder.course.errors import NbgraderError
+from autograder.course.folder import init, open_course
 from autograder.course.grade_class import grade_class
 from autograder.course.gradebook import Recorder
 from autograder.course.marks import escape_markdown
