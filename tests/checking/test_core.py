@@ -23,6 +23,7 @@ from autograder.checking.judge import (
     Expected,
     agree,
     follow_through,
+    keeps_types,
     matches,
     same_dtype,
     verdict_on,
@@ -315,6 +316,26 @@ def test_precision_may_be_gained_and_not_lost():
         assert verdict.fraction == 0 and verdict.message == "out must be float32"
     assert same_dtype({"out": single}, expected(out=X)).message == "out must be float64"
     assert same_dtype({}, target).message == "out is missing"
+
+
+def test_types_are_judged_whatever_the_values_are():
+    x, out = X.astype(np.float32), 2 * X.astype(np.float32)
+    target = expected(**{"out": out, "x after the call": x})
+
+    def verdict(out, x=x):
+        return keeps_types({"out": out, "x after the call": x}, target)
+
+    assert verdict(out) == verdict(5 * out) == verdict(out[:1]) == Verdict(1)
+    assert "more memory" in verdict(out.astype(float)).remark
+    refused = {
+        "out must be float32": verdict(out.astype(np.float16)),
+        "x after the call differs": verdict(out, x + 1),
+        "out is the same number everywhere": verdict(0 * out),
+        "out is x, as it came": verdict(x),
+        "out is missing": keeps_types({"x after the call": x}, target),
+    }
+    for message, found in refused.items():
+        assert found.fraction == 0 and message in found.message
 
 
 @pytest.mark.parametrize(
