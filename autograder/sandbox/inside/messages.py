@@ -52,7 +52,7 @@ def read(receive: Callable[[], bytes]) -> tuple[dict[str, Any], list[bytes]]:
     return message, _split(rest, sizes)
 
 
-def _message(line: bytes) -> dict[str, Any]:
+def _message(line: bytes | bytearray) -> dict[str, Any]:
     try:
         message = json.loads(line)
     except (ValueError, RecursionError):
@@ -75,7 +75,7 @@ def _sizes(message: Mapping[str, Any]) -> list[int]:
     return sizes
 
 
-def _split(content: bytes, sizes: Sequence[int]) -> list[bytes]:
+def _split(content: bytes | bytearray, sizes: Sequence[int]) -> list[bytes]:
     parts, start = [], 0
     for size in sizes:
         parts.append(bytes(content[start : start + size]))
