@@ -91,6 +91,11 @@ notebooks: $(READY)  ## build the student and solution notebooks from notebooks/
 check-notebooks: $(READY)  ## run every solution, and every student notebook unedited
 	$(PY) tests/lessons/execute_notebooks.py
 
+.PHONY: wheel
+wheel: $(READY)  ## build the wheel with the lessons, in dist/, the same bytes every time
+	SOURCE_DATE_EPOCH=1700000000 $(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .
+	ls -l dist
+
 .PHONY: grader-quality
 grader-quality: $(READY)  ## measure how many wrong answers the checks catch and name
 	$(PY) -m autograder.quality.measure

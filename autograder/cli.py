@@ -28,6 +28,18 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(instructors)
+# What is imported from the packages of an extra.
+EXTRAS = {
+    "grade": [
+        *("bleach", "jinja2", "jupytext", "latex2mathml", "nbconvert", "nbgrader"),
+        *("pygments", "sqlalchemy", "yaml"),
+    ],
+    "torch": ["torch", "safetensors", "scipy", "skimage", "sklearn"],
+    "cluster": ["dask", "distributed", "dask_jobqueue"],
+    "lti": ["pylti1p3"],
+    "postgres": ["psycopg"],
+    "similarity": ["copydetect"],
+}
 FAILED = 1  # exit status when the work was done and something in it is not right
 WRONG_INPUT = 2
 INTERRUPTED = 130
@@ -84,6 +96,35 @@ def build(
         print(f"wrote {shown(path)}")
     if not written:
         print("every notebook is up to date")
+
+
+@app.command()
+def lessons(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to put them.")],
+    lesson: Annotated[
+        list[str] | None, typer.Argument(metavar="[LESSON...]", help="As 2 or 02; all if none.")
+    ] = None,
+) -> None:
+    """Put the lessons into a folder, to work in; what is there already is kept.
+
+    **Example**
+
+        autograder lessons my-lessons
+
+        jupyter lab my-lessons/00_getting_started.ipynb
+    """
+    from autograder.course.errors import CourseError
+    from autograder.lessons.take import take_lessons
+
+    if folder.is_file():
+        raise CourseError(f"{folder} is a file: name a folder.")
+    try:
+        taken = take_lessons(folder, lesson or ())
+    except FileNotFoundError as error:
+        raise CourseError(f"There is {error}; lessons are 00 to 13.") from None
+    print(f"{len(taken.new)} lessons written to {folder}, {len(taken.same)} were there")
+    for name in taken.kept:
+        print(f"{name} is not as it was handed out (you worked in it?) and was left as it is")
 
 
 @app.command()
@@ -363,6 +404,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=arguments, prog_name="autograder")
     except (CourseError, BuildError, KitError) as error:
         leave(str(error))
+    except ModuleNotFoundError as error:
+        extra = extra_of(error.name or "")
+        if extra is None:
+            raise
+        leave(f"This needs {error.name}: pip install 'cs231n-lecture7-course[{extra}]'")
     except PermissionError as error:
         leave(f"No permission for {error.filename}: change it, or choose another folder.")
     except OSError as error:
@@ -371,6 +417,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except GradingInterrupted as error:
         say(str(error))
         end_now(INTERRUPTED)
+
+
+def extra_of(module: str) -> str | None:
+    """Return the extra of this package that brings a module, if one does.
+
+    >>> extra_of("nbgrader"), extra_of("torch.nn"), extra_of("autograder")
+    ('grade', 'torch', None)
+    """
+    for extra, modules in EXTRAS.items():
+        if module.partition(".")[0] in modules:
+            return extra
+    return None
 
 
 def end_now(status: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,7 +23,12 @@ from autograder.submissions.uploads import look_beside, modules_of
 
 FILE = "file "  # how the ids of steps that are a whole file start
 NEAR = 0.85  # how alike two names are, of which one is taken for a slip of the other
+NO_TORCH = "they were left out; pip install 'cs231n-lecture7-course[torch]'"
 _LINE = re.compile(r"line (\d+)")
+
+
+def _can_check(exercise: Exercise) -> bool:
+    return exercise.framework != "torch" or importlib.util.find_spec("torch") is not None
 
 
 def check_file(path: Path, limits: Limits | None = None) -> tuple[list[Report], list[str]]:
@@ -44,7 +50,10 @@ def check_files(
 
     They are executed one after the other, in this order, as if they were one file.
     """
-    steps, checked, problems = _plan(paths)
+    steps, found, problems = _plan(paths)
+    checked = {name: one for name, one in found.items() if _can_check(one)}
+    if len(checked) < len(found):
+        problems = [*problems, f"{len(found) - len(checked)} exercises need PyTorch: {NO_TORCH}"]
     code = Code(steps)
     with sandboxes() as places:
         outcome = process.execute(

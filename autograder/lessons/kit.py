@@ -152,7 +152,9 @@ def _write_notebooks(folder, root):
 def _write_project(folder, root, lessons):
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     python = project["requires-python"]
-    wanted = {re.match(r"[\w.-]+", line)[0].lower(): line for line in project["dependencies"]}
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["grade"], *extras["torch"]]
+    wanted = {re.match(r"[\w.-]+", line)[0].lower(): line for line in lines}
     missing = [name for name in REQUIREMENTS if name not in wanted]
     if missing:
         raise KitError(f"pyproject.toml has no dependency {missing[0]}, which the kit needs")
