@@ -105,9 +105,8 @@ claims: $(READY)  ## measure again what the lessons say (LESSON=02 PROFILE=nativ
 	$(PY) -m autograder.quality.claims $(LESSON) $(if $(PROFILE),--profile $(PROFILE))
 
 .PHONY: bench
-bench: $(READY)  ## time the library against the frameworks' own
-	@set -e; for script in $(filter-out benchmarks/grading.py,$(wildcard benchmarks/*.py)); do \
-	    echo "$$script"; $(PY) "$$script"; done
+bench: $(READY)  ## time the library against the frameworks' own; COMPILE=1: torch.compile too
+	$(PY) benchmarks/table.py $(if $(COMPILE),--compile) $(if $(WRITE),--write)
 
 .PHONY: bench-grading
 bench-grading: $(READY)  ## count submissions a minute, beside plain nbgrader (half an hour)

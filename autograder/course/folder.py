@@ -7,6 +7,7 @@ COURSE/
   source/LESSON/         made from the lessons; `nbgrader generate_assignment` releases them
   submitted/ autograded/ feedback/ gradebook.db      nbgrader's own
   .autograder/secret     decides the inputs of the graded checks; never leaves the grader
+  .autograder/turns/LESSON    a number, part of every seed, that rises with feedback
   .autograder/results/LESSON/STUDENT.json
 """
 
@@ -86,6 +87,19 @@ class Course:
             raise CourseError(
                 f"{path} is missing: run `autograder init {self.root}`, which makes one."
             ) from None
+
+    def turn(self, lesson: str) -> int:
+        """Number of times that private inputs of a lesson were replaced after feedback."""
+        path = self._turn(lesson)
+        return int(path.read_text("utf-8")) if path.is_file() else 0
+
+    def end_turn(self, lesson: str, turn: int) -> None:
+        """Draw other private inputs from now on: feedback on work of this turn was shown."""
+        if self.turn(lesson) <= turn:
+            write_atomically(self._turn(lesson), str(turn + 1).encode())
+
+    def _turn(self, lesson: str) -> Path:
+        return self.private / "turns" / lesson
 
     def lessons(self) -> list[str]:
         """Names of the assignments in source/."""

@@ -58,7 +58,13 @@ def grade_class(
     submissions = _select(students, found, lesson)
     template = read_template(template_path(book, lesson))
     with Grader(
-        template, lesson, course.secret(), book.limits, hidden=[course.root], log=course.log
+        template,
+        lesson,
+        course.secret(),
+        book.limits,
+        hidden=[course.root],
+        log=course.log,
+        turn=course.turn(lesson),
     ) as grader:
         results, faults = grade_batch(
             grader,

@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from autograder.checking.judge import follow_through, matches, same_dtype
-from autograder.checking.scenarios import afterwards, failed, family, separation, with_slopes
+from autograder.checking.scenarios import afterwards, failed, family, separation
+from autograder.checking.slopes import with_place
 from autograder.checking.spec import Check
 
 ALPHA = 0.3  # neither the lecture's slope nor PyTorch's
@@ -71,13 +72,17 @@ def backward_checks(forward, backward, points, *special):
     def along(signs):
         def scenario(impl, rng):
             x, dout = away_from_zero(rng, SHAPE, signs=signs), rng.normal(size=SHAPE)
-            dx = gradient(impl, x, dout, ALPHA)
-            return with_slopes(rng, lambda x: passed(impl, x)[0], [x], dout, {"dx": (0, dx)})
+            out, cache = passed(impl, x)
+            dx = getattr(impl, backward)(dout.copy(), cache)
+            return with_place(out, [x], dout, {"dx": (0, dx)})
 
         return scenario
 
-    def passed(impl, x, *alpha):
-        return getattr(impl, forward)(x.copy(), *(alpha or (ALPHA,)))
+    def passed(impl, x):
+        return getattr(impl, forward)(x.copy(), ALPHA)
+
+    def out_of(impl, x):
+        return passed(impl, x)[0]
 
     def gradient(impl, x, dout, *alpha):
         _, cache = getattr(impl, forward)(x.copy(), *alpha)
@@ -96,16 +101,16 @@ def backward_checks(forward, backward, points, *special):
         return {"dx": dx, "dx of float64 dout": double, **afterwards("dout", [single])}
 
     scenarios = (
-        ("dx, every x positive", along((1,)), follow_through),
-        ("dx, every x negative", along((-1,)), follow_through),
-        ("dx, numbers of both signs", along((-1, 1)), follow_through),
+        ("dx, every x positive", along((1,)), follow_through, out_of),
+        ("dx, every x negative", along((-1,)), follow_through, out_of),
+        ("dx, numbers of both signs", along((-1, 1)), follow_through, out_of),
         ("dx, the default of alpha", default, None),
         *special,
         ("float32 and float64 alike, dout stays as it was", types_and_inputs, same_dtype),
     )
     return tuple(
-        Check(title, worth, scenario, judge)
-        for (title, scenario, judge), worth in zip(scenarios, points, strict=True)
+        Check(title, worth, *parts)
+        for (title, *parts), worth in zip(scenarios, points, strict=True)
     )
 
 
@@ -224,13 +229,17 @@ def _maxout_types(impl, rng):
     return {"out": out, "out of float64 x": double, **afterwards("x w b", single)}
 
 
+def _maxout_out(impl, *arrays):
+    return impl.maxout_forward(*arrays)[0]
+
+
 def _maxout_gradients(*keys):
     def scenario(impl, rng):
         arrays, dout = maxout_layer(rng), rng.normal(size=(N, M)) + 0.5
-        _, cache = impl.maxout_forward(*(a.copy() for a in arrays))
+        out, cache = impl.maxout_forward(*(a.copy() for a in arrays))
         named = zip(("dx", "dw", "db"), impl.maxout_backward(dout.copy(), cache), strict=True)
         wanted = {key: (n, g) for n, (key, g) in enumerate(named) if key in keys}
-        return with_slopes(rng, lambda *a: impl.maxout_forward(*a)[0], arrays, dout, wanted)
+        return with_place(out, arrays, dout, wanted)
 
     return scenario
 
@@ -335,8 +344,8 @@ MAXOUT_BACKWARD = exercise(
     "Maxout, backward",
     "maxout_forward maxout_backward",
     (
-        Check("dw and db", 0.5, _maxout_gradients("dw", "db"), follow_through),
-        Check("dx", 0.5, _maxout_gradients("dx"), follow_through),
+        Check("dw and db", 0.5, _maxout_gradients("dw", "db"), follow_through, _maxout_out),
+        Check("dx", 0.5, _maxout_gradients("dx"), follow_through, _maxout_out),
         Check("pieces that are equally large", 0.5, _maxout_ties),
         Check(
             "float32 and float64 alike, dout stays as it was",

@@ -16,20 +16,23 @@ import json
 import platform
 import re
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 from nbformat import NotebookNode
 
 from autograder import exercises, expectations
 from autograder.checking.diagnose import judge_exercise
+from autograder.checking.judge import may_follow
 from autograder.checking.ladder import reading
-from autograder.checking.observe import Fault, Seen
+from autograder.checking.observe import Fault, Seen, for_points
 from autograder.checking.report import Report
-from autograder.checking.spec import Exercise
+from autograder.checking.slopes import Probe
+from autograder.checking.spec import Check, Exercise
 from autograder.grading.canary import Canaries
 from autograder.grading.log import Log
 from autograder.grading.results import Store, SubmissionResult
@@ -71,6 +74,7 @@ class Grader:
         layers: what keeps submissions apart; all that the machine allows when None.
         hidden: files and folders that no submission may be able to open.
         log: where decisions are written down.
+        turn: of the assignment's seeds (`Course.turn`); a kept result stays valid in later ones.
     """
 
     def __init__(
@@ -83,13 +87,15 @@ class Grader:
         layers: Layers | None = None,
         hidden: Iterable[Path] = (),
         log: Log | None = None,
+        turn: int = 0,
     ):
         self.template = template
         self.assignment = assignment
         self.limits = limits or Limits()
         self.log = log or Log()
         self.exercises = graded_exercises(template)
-        self.seed_of = expectations.secret_seed(secret, assignment)
+        self.turn = turn
+        self.seed_of = expectations.secret_seed(secret, assignment, turn)
         self.provider = expectations.live(self.seed_of)
         given = (cell.source for cell in template.cells if role(cell) == "given")
         self.sandboxes = sandboxes(layers, hidden, given)
@@ -186,6 +192,7 @@ class Grader:
             basis=self.basis,
             file=submission.digest,
             seeds=self.seeds,
+            turn=self.turn,
             tier=self.tier,
         )
         stopped = {cell: [fault.kind, fault.text] for cell, fault in outcome.stopped.items()}
@@ -227,7 +234,8 @@ class Grader:
 
     def _execute(self, steps: tuple[Step, ...], student: str) -> Outcome:
         """Execute a submission, and again when the sandbox itself failed."""
-        arguments = (steps, self.exercises, self.seed_of, self.limits, self.sandboxes)
+        places = (self.limits, self.sandboxes, probes(self.provider, self.seed_of))
+        arguments = (steps, self.exercises, self.seed_of, *places)
         for _ in range(ATTEMPTS - 1):
             try:
                 return process.execute(*arguments)
@@ -239,7 +247,7 @@ class Grader:
         reports, unjudged, problems = [], [], [*_stops(code.steps, outcome), *code.notes()]
         for check_id, exercise in self.exercises.items():
             names = code.shortcuts(exercise)
-            problems += code.undefined(exercise)
+            problems += [*code.undefined(exercise), *code.by_steps(exercise)]
             if names:
                 problems.append(f"{exercise.id}: the submitted code uses {', '.join(names)}.")
                 fault = Fault(f"uses {', '.join(names)}, which is not allowed here")
@@ -269,6 +277,18 @@ class Grader:
 def _short(error: BaseException) -> str:
     """Name an error in one line that any file and terminal can take."""
     return clean_text(f"{type(error).__name__}: {error}"[:300])
+
+
+def probes(provider, seed_of) -> Callable[[Exercise, Check, Seen], Probe | None]:
+    """Return what says where to call a forward pass, where half the points are possible."""
+
+    def probe_of(exercise, check, seen):
+        with lock, np.errstate(all="ignore"):
+            expected = provider.expected(exercise, check)
+            follows = may_follow(seen.arrays, expected)
+        return Probe(expected.arrays, seed_of(exercise, for_points(check))) if follows else None
+
+    return probe_of
 
 
 def sandboxes(

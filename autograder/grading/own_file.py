@@ -14,7 +14,7 @@ from autograder.checking.diagnose import judge_exercise
 from autograder.checking.observe import Fault
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
-from autograder.grading.grader import _all, _stops, _why_unseen, sandboxes
+from autograder.grading.grader import _all, _stops, _why_unseen, probes, sandboxes
 from autograder.sandbox import process
 from autograder.sandbox.process import Limits, Outcome
 from autograder.submissions.code import Code, bindings
@@ -54,12 +54,12 @@ def check_files(
     checked = {name: one for name, one in found.items() if _can_check(one)}
     if len(checked) < len(found):
         problems = [*problems, f"{len(found) - len(checked)} exercises need PyTorch: {NO_TORCH}"]
-    code = Code(steps)
+    code, provider, seed_of = Code(steps), expectations.default(), expectations.public_seed
     with sandboxes() as places:
+        probe_of = probes(provider, seed_of)
         outcome = process.execute(
-            code.readable, checked, expectations.public_seed, limits or Limits(), places
+            code.readable, checked, seed_of, limits or Limits(), places, probe_of
         )
-    provider = expectations.default()
     reports = []
     for check_id, exercise in checked.items():
         fault = Fault(_why_unseen(exercise, check_id, code, outcome))

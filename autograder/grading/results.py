@@ -33,6 +33,7 @@ class SubmissionResult:
     basis: str = ""  # the same without the submission
     file: str = ""  # digest of the submitted file
     seeds: str = ""  # digest of the seeds of all checks
+    turn: int = 0  # of the seeds; it ends when feedback is shown
     tier: str = ""  # how the student's code was kept apart: A, B or C
 
     @property

@@ -5,6 +5,7 @@
     {"do": "run", "source": …}           ──▶   executes a cell             ──▶  {"outputs": …}
     {"do": "check", "exercise": …, …}    ──▶   executes a check cell, which keeps the functions
     {"do": "observe", "check": …, "seed": …} ▶ runs one scenario on them   ──▶  {"arrays": files}
+    {"do": "forward", "check": …, …}     ──▶   calls the forward at points ──▶  {"arrays": files}
 
 The outside sends a cell or a seed only when its turn has come, holds the clock, and reads arrays
 back as bounded `.npy` files without pickle. Nothing that comes back is a mark.
@@ -32,6 +33,7 @@ from typing import Protocol
 import numpy as np
 
 from autograder.checking.observe import Fault, Seen, known_kind
+from autograder.checking.slopes import MEASURED, Probe
 from autograder.checking.spec import Check, Exercise
 from autograder.exercises import check_names
 from autograder.sandbox.inside import messages
@@ -113,12 +115,14 @@ def execute(
     seed_of: Callable[[Exercise, Check], int],
     limits: Limits,
     sandboxes: Sandboxes,
+    probe_of: Callable[[Exercise, Check, Seen], Probe | None] = lambda *_: None,
 ) -> Outcome:
     """Execute the steps of one submission: once for its outputs, and once to observe it.
 
     Code that has met the inputs of a scenario could remember them and print them in a later cell.
     So what feedback shows comes from a process that is never given a seed, and from the one that
-    is come observations only.
+    is come observations only. Where half the points are possible, a third one, which has seen
+    neither a seed nor a gradient, calls the forward pass as it was when it was marked.
 
     A cell that overruns its time or ends the process is stopped, and everything is executed again
     with no more of it than what it defines; if that has to be stopped too, without it. Of a check
@@ -130,6 +134,7 @@ def execute(
     Args:
         exercises: by grade id of their check cell.
         sandboxes: where it runs.
+        probe_of: says where to call the forward pass that a check of a backward pass followed.
 
     Raises `Infrastructure` when a sandbox fails.
     """
@@ -138,6 +143,7 @@ def execute(
     for observing in (False, True):
         while not run.comes_to_end(observing):
             continue
+    run.measure(probe_of)
     run.outcome.seconds = time.monotonic() - start
     return run.outcome
 
@@ -190,6 +196,41 @@ class _Run:
                 if step.role in OWN:
                     taken[step.cell_id] = time.monotonic() - start
         return True
+
+    def measure(self, probe_of: Callable[[Exercise, Check, Seen], Probe | None]) -> None:
+        """Call the marked forward passes at points around the places of backward passes."""
+        forwards = {(e.framework, e.function): e.id for e in self.exercises.values()}
+        waiting: dict[str, list[tuple[Exercise, Check, Probe]]] = {}
+        for exercise in self.exercises.values():
+            for check in (c for c in exercise.checks if c.forward is not None):
+                seen = self.outcome.seen.get(exercise.id, {}).get(check.name, Seen())
+                probe = probe_of(exercise, check, seen) if seen.arrays is not None else None
+                marked = forwards.get((exercise.framework, exercise.functions[0]))
+                if probe and marked:
+                    waiting.setdefault(marked, []).append((exercise, check, probe))
+        if waiting:
+            with contextlib.suppress(Stopped):
+                self._measure(waiting)
+
+    def _measure(self, waiting):
+        with self.sandboxes.process(self.limits) as child:
+            for step in self.steps:
+                if step.cell_id == self.last or not waiting:
+                    return
+                if step.cell_id in self.left_out:
+                    continue
+                marked = self.exercises.get(step.grade_id) if step.role == "check" else None
+                reply = child.ask(self._request(step, marked), own=step.role in OWN)
+                asked = waiting.pop(marked.id, ()) if marked else ()
+                for exercise, check, probe in asked if reply.get("kept") is True else ():
+                    points = [[array.tolist() for array in point] for point in probe.points]
+                    request = {"exercise": exercise.id, "check": check.name, "points": points}
+                    reply = child.ask({"do": "forward"} | request)
+                    outs = _seen(reply, child.read_arrays).arrays or {}
+                    if len(outs) == len(points):
+                        seen = self.outcome.seen[exercise.id]
+                        shown = seen[check.name].arrays | probe.measured(list(outs.values()))
+                        seen[check.name] = Seen(arrays=shown)
 
     def _stop_own(self, cell_id: str, is_used_up: bool, taken: dict[str, float]) -> None:
         """Cut short what the student added, so that what is graded is reached."""
@@ -265,7 +306,8 @@ def _seen(reply: dict, read_arrays: Callable[[], Sequence[bytes]]) -> Seen:
         if len(contents) != len(names):
             raise Unreadable(f"{len(names)} arrays were announced and {len(contents)} came.")
         keys = [clean_text(name[:100]) for name in names]
-        return Seen(arrays=dict(zip(keys, map(read_array, contents), strict=True)))
+        shown = zip(keys, map(read_array, contents), strict=True)
+        return Seen(arrays={k: array for k, array in shown if not k.startswith(MEASURED)})
     except Unreadable as error:
         return Seen(fault=Fault(MALFORMED, str(error)))
 

@@ -344,16 +344,15 @@ SLOPES = np.tensordot(DIRECTIONS, OWN, axes=2)
 BENT, STRAIGHT = np.array([1.0, 2.0]), np.array([2.0, 2.0])  # slopes here and far away
 
 
-def followed(gradient=OWN, out=1.1 * X, slopes=SLOPES, apart=BENT, right=BENT):
-    target = expected(
-        dx=X,
-        _directions_dx=DIRECTIONS,
-        _slopes_dx=SLOPES,
-        _out=X,
-        _slope_here_and_elsewhere=right,
-    )
-    seen = {"dx": gradient, "_out": out, "_slopes_dx": slopes, "_slope_here_and_elsewhere": apart}
-    return follow_through(seen, target)
+def followed(gradient=OWN, out=1.1 * X, slopes=SLOPES, apart=BENT, right=BENT, again=None):
+    shown = {"_measured_directions_dx": DIRECTIONS, "_measured_slopes_dx": SLOPES}
+    target = expected(dx=X, _out=X, _measured_slopes_apart=right, **shown)
+    measured = shown | {
+        "_measured_out": out if again is None else again,
+        "_measured_slopes_dx": slopes,
+        "_measured_slopes_apart": apart,
+    }
+    return follow_through({"dx": gradient, "_out": out} | measured, target)
 
 
 def test_follow_through():
@@ -369,21 +368,22 @@ def test_follow_through():
         followed(out=np.zeros((4, 3))),
         followed(out=np.full((4, 3), 2.0)),
         followed(apart=STRAIGHT),
-        followed(apart=np.zeros(3)),
         followed(out=X[0]),
         followed(out=X * np.nan),
         followed(out=X),  # a right forward pass has one right gradient
         followed(0 * X, slopes=0 * SLOPES),  # a forward pass that remembers its last answer
-        followed(slopes=np.zeros(5)),
+        followed(again=1.2 * X),  # another forward pass than the one that was measured
+        followed(again=X),
+        followed(again=X[0]),
         followed(slopes=np.full(2, np.nan)),
     ):
         assert verdict.fraction == 0
 
 
 def test_judging_says_nothing_on_stderr_whatever_was_seen(recwarn, capfd):
-    strange = {"dx": X * np.inf, "_out": X + np.inf, "_slopes_dx": np.full(2, np.nan)}
+    strange = {"dx": X * np.inf, "_out": X + np.inf, "_measured_out": X + np.inf}
     one = Check("one", 1, call, follow_through)
-    target = expected(dx=X, _directions_dx=DIRECTIONS, _slopes_dx=SLOPES, _out=X)
+    target = expected(dx=X, _out=X)
     verdict = verdict_on(one, Seen(strange), exercise(("one", 1, call)), Provided(target))
     assert verdict.fraction == 0
     assert not recwarn.list and capfd.readouterr() == ("", "")

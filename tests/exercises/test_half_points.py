@@ -1,5 +1,7 @@
 """Half points for a gradient that is right for one's own wrong forward: one verdict, any seed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -41,7 +43,7 @@ def scores(functions, exercise=BACKWARD):
     """Return the points of every check, for some seeds."""
     found = []
     for number in SEEDS:
-        seen = observe(exercise, functions, seeded(number))
+        seen = observe(replace(exercise, needs_autograd=True), functions, seeded(number))
         report = judge_exercise(exercise, seen, provider(number))
         found.append(tuple(row.earned for row in report.rows))
     return found

@@ -204,6 +204,8 @@ def test_the_secret_decides_the_inputs_and_stays_here(grader, submit, executed, 
     other = Grader(template(), "02_batch_normalization", b"another")
     again = Grader(template(), "02_batch_normalization", SECRET)
     assert grader.seeds == again.seeds != other.seeds
+    later = Grader(template(), "02_batch_normalization", SECRET, turn=1)
+    assert later.seeds != grader.seeds and later.basis == grader.basis
     elsewhere = Grader(template(), "03_more", SECRET)
     assert grader.seeds != elsewhere.seeds
     grader.grade(submit(solution()), "ada", Store(tmp_path / "results"))
@@ -218,7 +220,61 @@ def test_public_reports_hold_no_numbers_of_secret_inputs(grader, submit):
     report = grader.grade(submit(notebook), "eve").report(FOLD.id)
     assert "ValueError: " in report.rows[0].detail
     public = report.public()
-    assert public.rows[0].message == "raised ValueError" and public.rows[0].detail == ""
+    assert public.rows[0].message == "raised an error" and public.rows[0].detail == ""
+
+
+# ---------------------------------------------------------------------------------- half points
+
+CURVED = """out = gamma * np.tanh(x) + beta
+    return out, (np.tanh(x), gamma)"""
+OF_CURVED = """t, gamma = cache
+    return dout * gamma * (1 - t**2), (dout * t).sum(axis=0), dout.sum(axis=0)"""
+
+
+def halves(report):
+    return [row.check for row in report.rows if 0 < row.earned < row.points]
+
+
+def test_a_gradient_of_ones_own_wrong_forward_has_half_the_points(grader, submit):
+    notebook = with_body(solution(), "batchnorm_forward", CURVED)
+    with_body(notebook, "batchnorm_backward", OF_CURVED)
+    report = grader.grade(submit(notebook), "eve").report(BACKWARD.id)
+    assert halves(report) == [c.name for c in BACKWARD.checks if c.forward and c.name != "dbeta"]
+
+
+IMITATES = """
+marked = batchnorm_forward
+def batchnorm_forward(x, gamma, beta, bn_param):
+    global place
+    if place is None:
+        place = x.copy()
+    out, _ = marked(place.copy(), gamma, beta, dict(bn_param))
+    bend = 1 + np.abs(x - place).max() ** 2
+    return out + slope * bend * (x - place).sum() * aim, None
+place, slope, aim = None, 0.0, 0.0
+"""
+LATER = {  # forward passes that were written after the marked one, and that fit any gradient
+    "another": f"def batchnorm_forward(x, gamma, beta, bn_param):\n    {CURVED}",
+    "imitating": IMITATES,
+}
+GRADIENTS = {
+    "another": OF_CURVED,
+    "imitating": """global slope, aim
+    slope, aim = 1.0, dout / (dout**2).sum()
+    return np.ones_like(dout), dout.sum(axis=0), dout.sum(axis=0)""",
+}
+
+
+@pytest.mark.parametrize("marked", ["right", "wrong"])
+@pytest.mark.parametrize("later", LATER)
+def test_another_forward_than_the_marked_one_has_no_half_points(grader, submit, later, marked):
+    notebook = solution()
+    if marked == "wrong":
+        with_body(notebook, "batchnorm_forward", "return beta + x * x.std(), None")
+    with_body(notebook, "batchnorm_backward", GRADIENTS[later])
+    notebook.cells.insert(index(notebook, "batchnorm_backward-solution"), added(LATER[later]))
+    result = grader.grade(submit(notebook), "eve")
+    assert halves(result.report(BACKWARD.id)) == []
 
 
 # ---------------------------------------------------------------------------------- keeping

@@ -94,6 +94,32 @@ def said(child, source):
 # ---------------------------------------------------------------------------- doing its work
 
 
+def test_nothing_shared_can_be_locked_or_watched(zygote):
+    """Two children that see the same library cannot tell each other anything through its locks."""
+    walled(zygote)
+    source = """
+import ctypes, fcntl, numpy
+file = open(numpy.__file__)
+def refused(action):
+    try:
+        action()
+    except OSError:
+        return True
+    return False
+READ = bytes([0] * 32)
+print(
+    refused(lambda: fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)),
+    refused(lambda: fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)),
+    refused(lambda: fcntl.fcntl(file, 37, READ)),
+    refused(lambda: fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)),
+    refused(lambda: open(numpy.__file__, "r+")),
+    ctypes.CDLL(None).inotify_init1(0),
+)
+"""
+    with zygote.process(LIMITS) as one, zygote.process(LIMITS) as other:
+        assert said(one, source) == said(other, source) == "True True True True True -1\n"
+
+
 def test_a_check_is_observed_as_it_is_here(child):
     source = "import numpy as np\ndef unit_rows(x):\n    return x / np.abs(x).sum(1)[:, None]"
     namespace = {}

@@ -26,7 +26,7 @@ from traitlets import Type
 from traitlets.config import Config
 
 from autograder import check, exercises
-from autograder.checking.observe import Implementation, observe_check
+from autograder.checking.observe import Implementation, observe_check, outs_of
 from autograder.checking.spec import Exercise
 from autograder.sandbox.inside import messages
 
@@ -108,6 +108,8 @@ class Inside:
         """Do what one request says; its keys stand at the head of `sandbox.py`."""
         if request["do"] == "observe":
             return self._observe(request["check"], request["seed"])
+        if request["do"] == "forward":
+            return self._call_forward(request["exercise"], request["check"], request["points"])
         if request["do"] == "module":
             return self._keep_module(request["name"], request["source"])
         self.outputs, self.implementation = Outputs(), None
@@ -137,11 +139,22 @@ class Inside:
         seen = observe_check(self.implementation, self.exercise, check, seed)
         if seen.fault is not None:
             return {"fault": [str(seen.fault.kind), str(seen.fault.text)[:MAX_FAULT]]}
+        return self._shown(seen.arrays)
+
+    def _call_forward(self, exercise_id: str, name: str, points: list) -> dict:
+        """Call the forward pass that was handed over as a check of a backward pass does."""
+        exercise = exercises.find(exercise_id)
+        check = next(check for check in exercise.checks if check.name == name)
+        arrays = [[np.array(values) for values in point] for point in points]
+        outs = outs_of(self.implementation, self.exercise, check, arrays)
+        return self._shown({str(number): out for number, out in enumerate(outs)})
+
+    def _shown(self, arrays: Mapping[str, np.ndarray]) -> dict:
         for old in self.results.glob("*.npy"):
             old.unlink()
-        for number, array in enumerate(seen.arrays.values()):
+        for number, array in enumerate(arrays.values()):
             np.save(self.results / f"{number}.npy", np.asarray(array), allow_pickle=False)
-        return {"arrays": list(seen.arrays)}
+        return {"arrays": list(arrays)}
 
 
 class Outputs:
