@@ -470,4 +470,4 @@ VARIANTS = (
     *right("refine", "one by one", refine=refine_one_by_one),
     *right("refine", "shrink, then move", refine=refine_by_the_old_middle),
 )
-EQUIVALENT = {}
+EQUIVALENT: dict[str, dict[str, str]] = {}

@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from providers import provider
 
 from autograder import exercises, expectations, misconceptions
 from autograder.checking.diagnose import ANOTHER_DEFAULT, judge_exercise
@@ -23,11 +24,6 @@ NOT_YET = {
 }
 # Of a hundred wrong answers nobody has seen before, so many may get another one's name.
 MOST_MISNAMED, MOST_MISNAMED_PAIRS = 0.03, 0.05
-
-
-@cache
-def provider():
-    return expectations.live(expectations.public_seed)
 
 
 @cache
