@@ -91,6 +91,11 @@ notebooks: $(READY)  ## build the student and solution notebooks from notebooks/
 check-notebooks: $(READY)  ## run every solution, and every student notebook unedited
 	$(PY) tests/lessons/execute_notebooks.py
 
+.PHONY: wheel
+wheel: $(READY)  ## build the wheel with the lessons, in dist/, the same bytes every time
+	SOURCE_DATE_EPOCH=1700000000 $(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .
+	ls -l dist
+
 .PHONY: grader-quality
 grader-quality: $(READY)  ## measure how many wrong answers the checks catch and name
 	$(PY) -m autograder.quality.measure
@@ -100,9 +105,8 @@ claims: $(READY)  ## measure again what the lessons say (LESSON=02 PROFILE=nativ
 	$(PY) -m autograder.quality.claims $(LESSON) $(if $(PROFILE),--profile $(PROFILE))
 
 .PHONY: bench
-bench: $(READY)  ## time the library against the frameworks' own
-	@set -e; for script in $(filter-out benchmarks/grading.py,$(wildcard benchmarks/*.py)); do \
-	    echo "$$script"; $(PY) "$$script"; done
+bench: $(READY)  ## time the library against the frameworks' own; COMPILE=1: torch.compile too
+	$(PY) benchmarks/table.py $(if $(COMPILE),--compile) $(if $(WRITE),--write)
 
 .PHONY: bench-grading
 bench-grading: $(READY)  ## count submissions a minute, beside plain nbgrader (half an hour)
@@ -112,6 +116,10 @@ bench-grading: $(READY)  ## count submissions a minute, beside plain nbgrader (h
 lint: $(READY)  ## show what ruff would say, without changing a file
 	$(PY) -m ruff format --diff .
 	$(PY) -m ruff check .
+
+.PHONY: types
+types: $(READY)  ## show what mypy says of autograder and cs231n_lib
+	$(PY) -m mypy
 
 .PHONY: format
 format: $(READY)  ## format and sort imports
@@ -142,5 +150,5 @@ lock:  ## choose the newest versions that fit pyproject.toml and write requireme
 
 .PHONY: clean
 clean:  ## remove caches and the demo; .venv stays
-	rm -rf demo-course .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf demo-course .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist *.egg-info
 	find autograder benchmarks cs231n_lib notebooks tests -name __pycache__ -prune -exec rm -rf {} +

@@ -16,6 +16,8 @@ import typer
 from rich.console import Console
 
 from autograder.bars import GradingInterrupted, printable, stages
+from autograder.course.commands import CourseFolder, LessonName
+from autograder.course.commands import app as instructors
 
 app = typer.Typer(
     help="Build, check and grade the lessons of the course.",
@@ -25,9 +27,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-
-CourseFolder = Annotated[Path, typer.Argument(metavar="COURSE", help="The folder of the course.")]
-LessonName = Annotated[str, typer.Argument(metavar="LESSON", help="As 2, 02 or the full name.")]
+app.add_typer(instructors)
+# What is imported from the packages of an extra.
+EXTRAS = {
+    "grade": [
+        *("bleach", "jinja2", "jupytext", "latex2mathml", "nbconvert", "nbgrader"),
+        *("pygments", "sqlalchemy", "yaml"),
+    ],
+    "torch": ["torch", "safetensors", "scipy", "skimage", "sklearn"],
+    "cluster": ["dask", "distributed", "dask_jobqueue"],
+    "lti": ["pylti1p3"],
+    "postgres": ["psycopg"],
+    "similarity": ["copydetect"],
+}
 FAILED = 1  # exit status when the work was done and something in it is not right
 WRONG_INPUT = 2
 INTERRUPTED = 130
@@ -87,6 +99,35 @@ def build(
 
 
 @app.command()
+def lessons(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to put them.")],
+    lesson: Annotated[
+        list[str] | None, typer.Argument(metavar="[LESSON...]", help="As 2 or 02; all if none.")
+    ] = None,
+) -> None:
+    """Put the lessons into a folder, to work in; what is there already is kept.
+
+    **Example**
+
+        autograder lessons my-lessons
+
+        jupyter lab my-lessons/00_getting_started.ipynb
+    """
+    from autograder.course.errors import CourseError
+    from autograder.lessons.take import take_lessons
+
+    if folder.is_file():
+        raise CourseError(f"{folder} is a file: name a folder.")
+    try:
+        taken = take_lessons(folder, lesson or ())
+    except FileNotFoundError as error:
+        raise CourseError(f"There is {error}; lessons are 00 to 13.") from None
+    print(f"{len(taken.new)} lessons written to {folder}, {len(taken.same)} were there")
+    for name in taken.kept:
+        print(f"{name} is not as it was handed out (you worked in it?) and was left as it is")
+
+
+@app.command()
 def kit(
     folder: Annotated[Path, typer.Argument(help="Where to write it; FOLDER.zip too.")] = Path(
         "kit"
@@ -112,6 +153,12 @@ def grade(
     force: Annotated[
         bool, typer.Option("--force", help="Grade again what has not changed.")
     ] = False,
+    remark: Annotated[
+        bool,
+        typer.Option(
+            "--remark", help="Judge again from what was observed; no code of students is run."
+        ),
+    ] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Submissions at a time.")] = 2,
     feedback: Annotated[
         bool, typer.Option("--feedback", help="Also write nbgrader's feedback pages.")
@@ -124,23 +171,31 @@ def grade(
         autograder grade my-course 2
 
         autograder grade my-course 2 --student ada --force --feedback
+
+        autograder grade my-course 2 --remark     # after a change of points, judges or names
     """
+    from autograder.course.errors import CourseError
     from autograder.course.folder import find_name, open_course
     from autograder.course.grade_class import grade_class
+    from autograder.course.markbook import settle
     from autograder.course.summary import table
 
-    opened = open_course(course)
-    name = find_name(lesson, opened.lessons())
+    if force and remark:
+        raise CourseError("--force executes again and --remark does not: give one of them.")
     with stages() as tell:
+        opened = open_course(course)
+        name = find_name(lesson, opened.lessons())
         graded = grade_class(
             opened,
             name,
             students=student or (),
             force=force,
+            remark=remark,
             jobs=jobs,
             feedback=feedback,
             progress=tell,
         )
+    settle(opened)
     Console().print(table(list(graded.results.values()), name))
     if graded.unchanged:
         print(f"{len(graded.unchanged)} were unchanged and already in the gradebook.")
@@ -175,7 +230,8 @@ def report(
 
         autograder report my-course 2 --output class.html
     """
-    from autograder.course.folder import CourseError, find_name, open_course
+    from autograder.course.errors import CourseError
+    from autograder.course.folder import find_name, open_course
     from autograder.course.summary import table, write_summary
 
     opened = open_course(course)
@@ -207,7 +263,7 @@ def check(
 
         autograder check layers.py optim.py     # every function that an exercise asks for
     """
-    from autograder.course.folder import CourseError
+    from autograder.course.errors import CourseError
     from autograder.grading.own_file import check_files
     from autograder.submissions.notebook import Unreadable
 
@@ -241,7 +297,7 @@ def check(
 
 def _programs(file: Path) -> list[Path]:
     """Return the .py files that an argument stands for."""
-    from autograder.course.folder import CourseError
+    from autograder.course.errors import CourseError
 
     if not file.exists():
         raise CourseError(f"There is no file {file}.")
@@ -274,7 +330,7 @@ def carry(
     """
     from autograder.carry import CarryError
     from autograder.carry import carry as carry_over
-    from autograder.course.folder import CourseError
+    from autograder.course.errors import CourseError
 
     try:
         carried = carry_over(target, sources)
@@ -294,7 +350,7 @@ def list_exercises(
 
         autograder list optim
     """
-    from autograder.course.folder import CourseError, nearest
+    from autograder.course.errors import CourseError, nearest
     from autograder.exercises import all_exercises
 
     families = sorted({exercise.family for exercise in all_exercises()})
@@ -352,7 +408,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # more than a second, and no notebook has one to check; without the module it leaves that out.
     sys.modules.setdefault("rfc3987_syntax", None)
 
-    from autograder.course.folder import CourseError
+    from autograder.course.errors import CourseError
     from autograder.lessons.kit import KitError
     from autograder.lessons.lesson import BuildError
 
@@ -360,6 +416,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=arguments, prog_name="autograder")
     except (CourseError, BuildError, KitError) as error:
         leave(str(error))
+    except ModuleNotFoundError as error:
+        extra = extra_of(error.name or "")
+        if extra is None:
+            raise
+        leave(f"This needs {error.name}: pip install 'cs231n-lecture7-course[{extra}]'")
     except PermissionError as error:
         leave(f"No permission for {error.filename}: change it, or choose another folder.")
     except OSError as error:
@@ -368,6 +429,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except GradingInterrupted as error:
         say(str(error))
         end_now(INTERRUPTED)
+    except SystemExit as left:
+        if left.code == INTERRUPTED:  # what typer makes of Ctrl-C
+            say("Stopped. What was done before is kept.")
+            end_now(INTERRUPTED)
+        raise
+
+
+def extra_of(module: str) -> str | None:
+    """Return the extra of this package that brings a module, if one does.
+
+    >>> extra_of("nbgrader"), extra_of("torch.nn"), extra_of("autograder")
+    ('grade', 'torch', None)
+    """
+    for extra, modules in EXTRAS.items():
+        if module.partition(".")[0] in modules:
+            return extra
+    return None
 
 
 def end_now(status: int) -> None:

@@ -18,7 +18,14 @@ import numpy as np
 
 from autograder.checking.judge import EPS32, Expected, verdict_on
 from autograder.checking.ladder import tags_in, values_of
-from autograder.checking.observe import Fault, Implementation, Seen, observe, observe_check
+from autograder.checking.observe import (
+    Fault,
+    Implementation,
+    Seen,
+    observe,
+    observe_check,
+    observe_wholly,
+)
 from autograder.checking.spec import Check, Exercise
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -40,11 +47,15 @@ def public_seed(exercise: Exercise, check: Check) -> int:
     return _number(hashlib.sha256(f"{exercise.id}/{check.name}".encode()))
 
 
-def secret_seed(secret: bytes, assignment: str):
-    """Return a function (exercise, check) -> seed of the graded check; only the grader knows it."""
+def secret_seed(secret: bytes, assignment: str, turn: int = 0):
+    """Return a function (exercise, check) -> seed of the graded check; only the grader knows it.
+
+    Args:
+        turn: rises with feedback, so that what a page tells about inputs is of no use later.
+    """
 
     def seed_of(exercise, check):
-        message = json.dumps([assignment, exercise.id, check.name]).encode()
+        message = json.dumps([assignment, turn, exercise.id, check.name]).encode()
         return _number(hmac.new(secret, message, hashlib.sha256))
 
     return seed_of
@@ -80,16 +91,16 @@ def reference(exercise: Exercise):
 
 
 def _expect(exercise, check, seed_of):
-    seed, functions = seed_of(exercise, check), reference(exercise)
-    natural = _arrays(exercise, check, seed, functions)
-    exact = _arrays(exercise, check, seed, functions, lambda a: a.astype(np.float64))
+    functions = reference(exercise)
+    natural = _arrays(exercise, check, seed_of, functions)
+    exact = _arrays(exercise, check, seed_of, functions, lambda a: a.astype(np.float64))
     rounded = [
-        _arrays(exercise, check, seed, functions, _nudge(np.random.default_rng(i)))
+        _arrays(exercise, check, seed_of, functions, _nudge(np.random.default_rng(i)))
         for i in range(NUDGES)
     ]
     noise = {key: max(_distance(r[key], exact[key]) for r in rounded) for key in exact}
     dtypes = {key: str(array.dtype) for key, array in natural.items()}
-    variants = tuple(_run_variants(exercise, check, seed))
+    variants = tuple(_run_variants(exercise, check, seed_of(exercise, check)))
     return Expected(exact, dtypes, noise, variants, _coarsest(exercise))
 
 
@@ -110,8 +121,8 @@ def _nudge(rng):
     return cast
 
 
-def _arrays(exercise, check, seed, functions, cast=None):
-    seen = observe_check(Implementation(functions, exercise, cast), exercise, check, seed)
+def _arrays(exercise, check, seed_of, functions, cast=None):
+    seen = observe_wholly(Implementation(functions, exercise, cast), exercise, check, seed_of)
     if seen.fault:
         raise RuntimeError(
             f"the reference of {exercise.id} fails its own check {check.name!r}: "
@@ -163,10 +174,14 @@ def _run_misconceptions(exercise, seed_of, provider):
 # ---------------------------------------------------------------------------------- recorded
 
 
-def record(exercises, folder: Path, seed_of=public_seed) -> None:
-    """Write what `live` answers for `exercises` into `folder`: arrays as .npz, texts as .json."""
+def record(exercises, folder: Path, provider: live | None = None) -> None:
+    """Write what `live` answers for `exercises` into `folder`: arrays as .npz, texts as .json.
+
+    Args:
+        provider: what has answered already; by default the public seeds are answered afresh.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    provider = live(seed_of)
+    provider = provider or live(public_seed)
     for exercise in exercises:
         arrays, texts = {}, {"checks": [], "misconceptions": []}
         for c, check in enumerate(exercise.checks):

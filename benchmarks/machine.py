@@ -1,7 +1,7 @@
 """What the numbers were measured on, and how: everything compared takes turns in one process.
 
     python benchmarks/machine.py          describes the machine
-    make bench                            runs every benchmark
+    make bench                            one table of all, benchmarks/table.py
 
 Times are processor time of one thread, which other programs lengthen less than the clock on the
 wall. Still they say little: neighbours share caches and memory, and the state of the heap counts.
@@ -64,6 +64,17 @@ def ratio(times, base):
         [t / b for t, b in zip(times, base, strict=True)], n=4, method="inclusive"
     )
     return middle, low, high
+
+
+def print_table(title, seconds, goals):
+    """Print the times of one problem, {name: times}, beside those of the first."""
+    base = next(iter(seconds.values()))
+    print(f"\n{title:<32}{'ratio':>8}{'quartiles':>16}{'goal':>8}{'ms':>9}")
+    for name, times in seconds.items():
+        middle, low, high = ratio(times, base)
+        milliseconds = sorted(times)[len(times) // 2] * 1e3
+        spread, goal = f"{low:.2f} to {high:.2f}", goals.get(name, "")
+        print(f"{name:<32}{middle:8.2f}{spread:>16}{goal:>8}{milliseconds:9.2f}")
 
 
 if __name__ == "__main__":

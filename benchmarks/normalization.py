@@ -13,7 +13,7 @@ import argparse
 import inspect
 from dataclasses import dataclass
 
-from machine import describe, interleaved, ratio  # first: it sets the number of threads
+from machine import describe, interleaved, print_table  # first: it sets the number of threads
 
 # isort: split
 import torch
@@ -127,6 +127,7 @@ def layer(problem, x, dout):
 def by_compiler(problem, x, gamma, beta, dout):
     """Compile the readable formulas without their argument checks."""
     of_batches = problem.kind.endswith("batchnorm")
+    torch.compiler.reset()  # only so many versions of one function are compiled
     names = ("batchnorm_forward", "batchnorm_backward_alt")
     if not of_batches:
         names = (f"{problem.kind}_forward", f"{problem.kind}_backward")
@@ -166,18 +167,6 @@ def whiteners(features):
 WHITENING = {"NumPy, readable": 1.15, "PyTorch, readable": 1.0}  # the goals
 
 
-def table(title, seconds, goals):
-    """Print the times of one problem beside those of the first contestant."""
-    base = next(iter(seconds.values()))
-    print(f"\n{title:<24}{'ratio':>8}{'quartiles':>16}{'goal':>8}{'ms':>9}")
-    for name, times in seconds.items():
-        middle, low, high = ratio(times, base)
-        milliseconds = sorted(times)[len(times) // 2] * 1e3
-        spread = f"{low:.2f} to {high:.2f}"
-        goal = goals.get(name, "")
-        print(f"{name:<24}{middle:8.2f}{spread:>16}{goal:>8}{milliseconds:9.2f}")
-
-
 def main():
     """Measure and print one table a problem."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -188,10 +177,10 @@ def main():
     for title, problem in PROBLEMS.items():
         rounds = options.rounds // problem.fewer
         seconds = interleaved(contestants(problem, options.compile), rounds)
-        table(title, seconds, problem.goals)
+        print_table(title, seconds, problem.goals)
     for features in (64, 128):
         seconds = interleaved(whiteners(features), options.rounds)
-        table(f"ZCA whitening, {features}", seconds, WHITENING)
+        print_table(f"ZCA whitening, {features}", seconds, WHITENING)
 
 
 if __name__ == "__main__":

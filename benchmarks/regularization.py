@@ -10,7 +10,7 @@ Fractional max pooling runs forward. Everything runs on the CPU.
 
 import argparse
 
-from machine import describe, interleaved, ratio  # first: it sets the number of threads
+from machine import describe, interleaved, print_table  # first: it sets the number of threads
 
 # isort: split
 import numpy as np
@@ -69,17 +69,6 @@ def poolings():
     }
 
 
-def table(title, seconds, goals):
-    """Print the times of one problem beside those of the first contestant."""
-    base = next(iter(seconds.values()))
-    print(f"\n{title:<24}{'ratio':>8}{'quartiles':>16}{'goal':>8}{'ms':>9}")
-    for name, times in seconds.items():
-        middle, low, high = ratio(times, base)
-        milliseconds = sorted(times)[len(times) // 2] * 1e3
-        spread, goal = f"{low:.2f} to {high:.2f}", goals.get(name, "")
-        print(f"{name:<24}{middle:8.2f}{spread:>16}{goal:>8}{milliseconds:9.2f}")
-
-
 def main():
     """Measure and print one table a problem."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -87,7 +76,7 @@ def main():
     options = parser.parse_args()
     print(describe())
     for title, make in {"dropout": contestants, "fractional max pooling": poolings}.items():
-        table(title, interleaved(make(), options.rounds), GOALS[title])
+        print_table(title, interleaved(make(), options.rounds), GOALS[title])
 
 
 if __name__ == "__main__":

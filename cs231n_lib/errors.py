@@ -361,6 +361,17 @@ def _number(invariant, holds, kind=Real):
     return check
 
 
+def off(name, value, known=None):
+    """Rule: an option of PyTorch's that this library does not have, so it stays off.
+
+    >>> off("SGD: maximize", True)
+    Traceback (most recent call last):
+    ValueError: SGD: maximize must be off, got True; use PyTorch's own for that
+    """
+    if value:
+        raise ValueError(f"{name} must be off, got {value!r}; use PyTorch's own for that")
+
+
 NUMERIC = set()  # the rules for numbers: what they check becomes a number of Python
 
 
@@ -386,6 +397,12 @@ def torch_generator(name, value, known=None):
             f"{name} must be a torch.Generator, got {value!r:.60}; make one with "
             "torch.Generator().manual_seed(seed)"
         )
+
+
+def or_none(rule):
+    """Rule: None, or what `rule` says."""
+    inner = rule_from(rule)
+    return lambda name, value, known=None: None if value is None else inner(name, value, known)
 
 
 def _function(name, value, known=None):

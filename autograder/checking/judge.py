@@ -15,6 +15,7 @@ import numpy as np
 
 from autograder.checking.observe import Seen
 from autograder.checking.scenarios import refuses
+from autograder.checking.slopes import APART, MEASURED
 from autograder.checking.spec import Arrays, Check, Exercise, Verdict
 
 NOISE_FACTOR = 10
@@ -99,6 +100,39 @@ def dtypes_alone(seen: Arrays, expected: Expected) -> Verdict:
     return Verdict(1, remark=remark)
 
 
+AFTERWARDS = " after the call"  # so end the names of inputs as observations
+
+
+def keeps_types(seen: Arrays, expected: Expected) -> Verdict:
+    """Judge: dtypes are the reference's and inputs stay as they were, whatever the values are.
+
+    Something has to be computed, though: an output that is one number everywhere, or one of the
+    inputs as it came, says nothing about types.
+    """
+    inputs = {key: a for key, a in expected.arrays.items() if key.endswith(AFTERWARDS)}
+    kinds = dtypes_alone(seen, expected)
+    verdict = matches(seen, replace(expected, arrays=inputs)) if kinds.fraction == 1 else kinds
+    if verdict.fraction < 1:
+        return verdict
+    for key in expected.arrays:
+        idle = "" if key.startswith("_") or key in inputs else _idle(seen.get(key), inputs)
+        if idle:
+            return Verdict(0, f"{key} {idle}", wrong=(key,))
+    return replace(verdict, remark=kinds.remark)
+
+
+def _idle(value, inputs):
+    """Say why an output is nobody's work, or nothing."""
+    if value is None:
+        return "is missing"
+    if value.size > 1 and (value == value.flat[0]).all():
+        return "is the same number everywhere"
+    for name, array in inputs.items():
+        if value.shape == array.shape and np.allclose(value, array, rtol=1e-6):
+            return f"is {name.removesuffix(AFTERWARDS)}, as it came"
+    return ""
+
+
 WASTEFUL = (
     "Right, in more memory than needed: float32 came in and float64 goes out. Look for an array "
     "that is made without a dtype."
@@ -179,11 +213,11 @@ def _variant_remark(key, seen, expected):
 def follow_through(seen: Arrays, expected: Expected) -> Verdict:
     """Judge of a backward pass: full marks for the right gradient, half for a consistent one.
 
-    Half the points go to a gradient that is right for the student's own wrong forward pass. The
-    scenario reports the slopes of that forward along known directions as `_slopes_<key>`. Nothing
-    goes to a forward pass that is right after all, that does not react to its input, or that is a
-    straight line where the right one is none (`_slope_here_and_elsewhere`): its gradient is no
-    work. All of that holds for every random input, or for none.
+    Half the points go to a gradient that is right for the student's own wrong forward pass, whose
+    slopes were measured (`slopes.Probe`). Nothing goes to a forward pass that is right after all,
+    that is another one than was measured, that does not react to its input, or that is a straight
+    line where the right one is none: its gradient is no work. All of that holds for every random
+    input, or for none.
     """
     verdict = matches(seen, expected)
     if verdict.fraction == 1 or not _is_wrong_and_no_trifle(seen, expected):
@@ -197,33 +231,48 @@ def follow_through(seen: Arrays, expected: Expected) -> Verdict:
     )
 
 
-def _is_wrong_and_no_trifle(seen, expected):
-    out, right = seen.get("_out"), expected.arrays["_out"]
+def may_follow(seen: Arrays, expected: Expected) -> bool:
+    """Say whether half the points are possible, so that slopes have to be measured."""
+    return matches(seen, expected).fraction < 1 and _is_wrong("_out", seen, expected)
+
+
+def _is_wrong(key, seen, expected):
+    """Say whether a forward pass returned numbers of the right shape, but not the right ones."""
+    out, right = seen.get(key), expected.arrays["_out"]
     if out is None or out.shape != right.shape or not np.isfinite(out).all():
         return False
-    if np.ptp(out.astype(float)) == 0 or agree(out, right, expected.tolerance("_out", out.dtype)):
+    return not agree(out, right, expected.tolerance("_out", out.dtype))
+
+
+def _is_wrong_and_no_trifle(seen, expected):
+    measured = f"{MEASURED}out"
+    if not (_is_wrong("_out", seen, expected) and _is_wrong(measured, seen, expected)):
+        return False
+    out, again = seen["_out"], seen[measured]
+    if (
+        not agree(out, again, expected.tolerance("_out", out.dtype))
+        or np.ptp(out.astype(float)) == 0
+    ):
         return False
     return _is_bent(seen) or not _is_bent(expected.arrays)
 
 
 def _is_bent(arrays):
     """Say whether a forward pass has another slope elsewhere."""
-    slopes = arrays.get("_slope_here_and_elsewhere")
-    if slopes is None or slopes.shape != (2,):
-        return False
+    slopes = arrays[f"{MEASURED}slopes_{APART}"]  # (2,)
     return bool(abs(slopes[0] - slopes[1]) > STILL * np.abs(slopes).max())
 
 
 def _is_slope(key, seen, expected):
     """Say whether the gradient `key` gives the slopes that the student's own forward has."""
-    directions = expected.arrays[f"_directions_{key}"]  # (K, *shape)
-    right = expected.arrays[f"_slopes_{key}"]  # (K,)
-    slopes, gradient = seen.get(f"_slopes_{key}"), seen.get(key)
-    if gradient is None or slopes is None or gradient.shape != directions.shape[1:]:
+    directions, slopes = (seen[f"{MEASURED}{name}_{key}"] for name in ("directions", "slopes"))
+    right = expected.arrays[f"{MEASURED}slopes_{key}"]  # (K,)
+    gradient = seen.get(key)
+    if gradient is None or gradient.shape != directions.shape[1:]:
         return False
     along = np.tensordot(directions, gradient, axes=gradient.ndim)  # (K,)
     reacts = np.abs(slopes).max() > STILL * np.abs(right).max()
-    return bool(reacts and slopes.shape == along.shape and np.allclose(slopes, along, 1e-4, 1e-6))
+    return bool(reacts and np.allclose(slopes, along, 1e-4, 1e-6))
 
 
 def verdict_on(check: Check, seen: Seen, exercise: Exercise, provider) -> Verdict:

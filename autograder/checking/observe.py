@@ -19,12 +19,13 @@ import linecache
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from autograder.checking.settings import Settings, as_observations
 from autograder.checking.shortcuts import Forbidden, blocked
+from autograder.checking.slopes import Probe
 from autograder.checking.spec import Arrays, Check, Exercise
 
 # Returned by name, never looked into.
@@ -190,7 +191,29 @@ def observe(exercise: Exercise, functions: Mapping[str, Callable], seed_of, cast
         cast: see `Implementation`.
     """
     impl = Implementation(functions, exercise, cast)
-    return {c.name: observe_check(impl, exercise, c, seed_of(exercise, c)) for c in exercise.checks}
+    return {c.name: observe_wholly(impl, exercise, c, seed_of) for c in exercise.checks}
+
+
+def observe_wholly(impl: Implementation, exercise: Exercise, check: Check, seed_of) -> Seen:
+    """Run one scenario, and measure the slopes of the forward pass that it differentiates."""
+    seen = observe_check(impl, exercise, check, seed_of(exercise, check))
+    if check.forward is None or seen.arrays is None:
+        return seen
+    probe = Probe(seen.arrays, seed_of(exercise, for_points(check)))
+    outs = outs_of(impl, exercise, check, probe.points)
+    return replace(seen, arrays=seen.arrays | probe.measured(outs)) if outs else seen
+
+
+def for_points(check: Check) -> Check:
+    """Return what the seed of the points of a check is derived from."""
+    return replace(check, name=f"{check.name}: points")
+
+
+def outs_of(impl: Implementation, exercise: Exercise, check: Check, points) -> list[np.ndarray]:
+    """Return what a forward pass makes of each of `points`; nothing where it cannot."""
+    with undisturbed(exercise), contextlib.suppress(Exception):
+        return [check.forward(impl, *(array.copy() for array in point)) for point in points]
+    return []
 
 
 def observe_check(impl: Implementation, exercise: Exercise, check: Check, seed: int) -> Seen:
@@ -252,7 +275,8 @@ def quiet():
 @contextlib.contextmanager
 def undisturbed(exercise: Exercise):
     """Run code under test quietly, without the exercise's shortcuts, with autograd as it needs."""
-    with quiet(), blocked(exercise.forbidden), _autograd_for(exercise):
+    autograd = exercise.needs_autograd or exercise.shared
+    with quiet(), blocked(exercise.forbidden, autograd), _autograd_for(exercise):
         yield
 
 

@@ -7,10 +7,6 @@ import numpy as np
 
 from autograder.checking.spec import Check, Exercise, Verdict
 
-DIRECTIONS = 2  # along which a student's own forward pass is differentiated
-STEP = 1e-5
-FAR = 10  # standard deviations to a place where another slope may be seen
-
 
 def family(name, returns, forbidden):
     """Return a function that writes down the exercises of a family.
@@ -46,49 +42,6 @@ def family(name, returns, forbidden):
 def afterwards(names, arrays):
     """Return arrays that went into a function as observations: it should not have changed them."""
     return {f"{n} after the call": array for n, array in zip(names.split(), arrays, strict=True)}
-
-
-def with_slopes(rng, forward, arrays, dout, gradients):
-    """Return gradients as observations, with what `follow_through` needs to judge them.
-
-    Args:
-        forward: function of `arrays` -> out, the student's own forward pass.
-        arrays: the inputs, in order.
-        dout: gradient of the loss with respect to out.
-        gradients: {name: (position of its input in `arrays`, gradient)}.
-    """
-    observed = {
-        "_out": forward(*(array.copy() for array in arrays)),
-        "_slope_here_and_elsewhere": _slopes_apart(rng, forward, arrays, dout),
-    }
-    for key, (position, gradient) in gradients.items():
-        directions = rng.normal(size=(DIRECTIONS, *arrays[position].shape))
-        slopes = [_slope(forward, arrays, position, step, dout) for step in directions]
-        observed |= {
-            key: gradient,
-            f"_directions_{key}": directions,
-            f"_slopes_{key}": np.array(slopes),
-        }
-    return observed
-
-
-def _slopes_apart(rng, forward, arrays, dout):
-    """Return the slope of the first input along one direction, here and far away.
-
-    A forward pass that is a straight line has the same slope everywhere.
-    """
-    direction, away = (rng.normal(size=arrays[0].shape) for _ in range(2))
-    places = [[arrays[0] + far * away, *arrays[1:]] for far in (0, FAR)]
-    return np.array([_slope(forward, place, 0, direction, dout) for place in places])
-
-
-def _slope(forward, arrays, position, direction, dout):
-    """Derivative of sum(dout * out) along `direction` of one input."""
-    plus, minus = ([array.copy() for array in arrays] for _ in range(2))
-    plus[position] += STEP * direction
-    minus[position] -= STEP * direction
-    change = forward(*plus) - forward(*minus)
-    return np.sum(dout * change) / (2 * STEP) if change.shape == dout.shape else np.nan
 
 
 def refusal(call):

@@ -1,11 +1,22 @@
 """Shortcuts an exercise forbids: the very function that the student is to write.
 
-Two nets: the trusted side reads the submitted source (`analysis.py`), and here are functions that
-raise while a scenario runs. What slips through both stands in the documentation of security.
+    by name       the trusted side reads the submitted source (`submissions/code.py`)
+    in its place  `torch.nn.functional.batch_norm` raises while a scenario runs
+    by kernel     so does every call of PyTorch whose own name is of that kind, however it was
+                  reached: an alias, `torch.ops.aten`, `torch._C`, a thread
+    by autograd   so does whatever differentiates, where the backward pass is written by hand
+
+What slips through all of them stands in the documentation of security.
 """
 
 import contextlib
+import re
 import sys
+import threading
+from collections.abc import Iterable
+
+KERNELS = {"interpolate": "upsample", "grid_sample": "grid_sampler"}  # where the name is another
+AUTOGRAD = ("grad", "backward", "_make_dual")  # PyTorch's ways in: of reverse and forward mode
 
 
 class Forbidden(Exception):
@@ -13,20 +24,27 @@ class Forbidden(Exception):
 
 
 @contextlib.contextmanager
-def blocked(names):
-    """While active, every dotted name such as 'torch.nn.functional.batch_norm' raises Forbidden."""
-    originals = []
-    try:
+def blocked(names, autograd: bool = True):
+    """While active, every dotted name such as 'torch.nn.functional.batch_norm' raises Forbidden.
+
+    Args:
+        autograd: whether PyTorch may differentiate.
+    """
+    with contextlib.ExitStack() as stack:
         for name in names:
             owner, _, attribute = name.rpartition(".")
             module = sys.modules.get(owner)
             if hasattr(module, attribute):
-                originals.append((module, attribute, getattr(module, attribute)))
-                setattr(module, attribute, _raiser(name))
+                _set(stack, module, attribute, _raiser(name))
+        if "torch" in sys.modules:
+            _block_kernels(stack, kernels(names), () if autograd else AUTOGRAD)
         yield
-    finally:
-        for module, attribute, original in reversed(originals):
-            setattr(module, attribute, original)
+
+
+def _set(stack, owner, attribute, value):
+    """Give an attribute another value until `stack` ends."""
+    stack.callback(setattr, owner, attribute, getattr(owner, attribute))
+    setattr(owner, attribute, value)
 
 
 def _raiser(name):
@@ -36,3 +54,39 @@ def _raiser(name):
         )
 
     return forbidden
+
+
+def kernels(names: Iterable[str]) -> re.Pattern | None:
+    """Return what the names of PyTorch's own functions for `names` have in common.
+
+    >>> found = kernels(["torch.nn.functional.layer_norm", "torch.nn.LayerNorm"])
+    >>> [bool(found.search(name)) for name in ("native_layer_norm", "layer_norm_", "norm")]
+    [True, True, False]
+    """
+    last = {name.rpartition(".")[2].strip("_") for name in names if name.startswith("torch.")}
+    words = sorted(KERNELS.get(word, word) for word in last if word.islower())
+    return re.compile(rf"(?:^|_)(?:{'|'.join(words)})(?:_|$)") if words else None
+
+
+def _block_kernels(stack, forbidden, differentiates):
+    """Have PyTorch ask before each of its functions, in threads that start now as well."""
+    if forbidden is None and not differentiates:
+        return
+    from torch.overrides import TorchFunctionMode
+
+    class Asking(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            name = getattr(function, "__name__", "").partition(".")[0]  # "batch_norm.default"
+            if name in differentiates:
+                raise Forbidden("write the backward pass by hand; here autograd may not do it")
+            if forbidden is not None and forbidden.search(name):
+                _raiser(f"torch's {name}")()
+            return function(*args, **(kwargs or {}))
+
+    def run_asking(thread):
+        with Asking():
+            run(thread)
+
+    run = threading.Thread.run
+    _set(stack, threading.Thread, "run", run_asking)
+    stack.enter_context(Asking())

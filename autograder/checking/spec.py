@@ -36,12 +36,16 @@ class Check:
 
     Observations whose name starts with an underscore are working material of the judge; with two
     underscores they are themselves an answer, and the student kit does not hold them.
+
+    `forward(impl, *arrays)` calls the student's own forward pass as the scenario does; with it a
+    backward pass may earn half the points (`follow_through`).
     """
 
     name: str
     points: float
     scenario: Callable[..., Arrays]
     judge: Callable[..., Verdict] | None = None  # None: match the reference
+    forward: Callable[..., np.ndarray] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +126,7 @@ class Exercise:
         return replace(
             self,
             id=f"{self.family}.torch.{self.function}",
+            title=f"{self.title}, in PyTorch",
             checks=tuple(replace(check, points=check.points * share) for check in self.checks),
             given=(),
             look="",

@@ -2,23 +2,32 @@
 
 COURSE/
   nbgrader_config.py     nbgrader's settings with our parts; yours to edit
+  course.toml            due dates, late days, weights, what is left out; yours to write
+  roster.csv             who is in the class; `autograder roster import`
   source/LESSON/         made from the lessons; `nbgrader generate_assignment` releases them
   submitted/ autograded/ feedback/ gradebook.db      nbgrader's own
   .autograder/secret     decides the inputs of the graded checks; never leaves the grader
-  .autograder/results/LESSON/STUDENT.json
+  .autograder/turns/LESSON    a number, part of every seed, that rises with feedback
+  .autograder/results/LESSON/STUDENT.json, and STUDENT.npz: what it was judged from
 """
 
 from __future__ import annotations
 
-import difflib
+import contextlib
+import fcntl
 import os
 import re
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nbformat import NotebookNode
+
+from autograder.course.errors import CourseError, nearest
+from autograder.course.settings import read_settings
 from autograder.grading.log import Log
+from autograder.grading.observations import NotKept, Observations
 from autograder.grading.results import Store, write_atomically
 from autograder.lessons.build import nbgrader_source, notebook_text
 from autograder.lessons.lesson import SRC, Lesson, find_lesson
@@ -41,14 +50,6 @@ c.CourseDirectory.course_id = {name!r}
 {exchange}
 configure(c)  # students' code runs in the sandbox, and its judge gives the marks
 '''
-
-
-class CourseError(Exception):
-    """Something a user can put right; the text is one line that says what and how."""
-
-
-class NbgraderError(Exception):
-    """nbgrader did not do what it was asked; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,10 @@ class Course:
         """The kept results of one lesson."""
         return Store(self.private / "results" / lesson)
 
+    def expected(self, lesson: str) -> Path:
+        """What the checks of one lesson expect, kept between one grading and the next."""
+        return self.private / "expected" / lesson
+
     def summary(self, lesson: str) -> Path:
         """The page about a class."""
         return self.root / f"summary-{lesson}.html"
@@ -89,6 +94,42 @@ class Course:
             raise CourseError(
                 f"{path} is missing: run `autograder init {self.root}`, which makes one."
             ) from None
+
+    def turn(self, lesson: str) -> int:
+        """Number of times that private inputs of a lesson were replaced after feedback."""
+        path = self._turn(lesson)
+        return int(path.read_text("utf-8")) if path.is_file() else 0
+
+    def end_turn(self, lesson: str, turn: int) -> None:
+        """Draw other private inputs from now on: feedback on work of this turn was shown."""
+        if self.turn(lesson) <= turn:
+            write_atomically(self._turn(lesson), str(turn + 1).encode())
+
+    def _turn(self, lesson: str) -> Path:
+        return self.private / "turns" / lesson
+
+    @contextlib.contextmanager
+    def alone_with(self, lesson: str) -> Iterator[None]:
+        """Hold a lesson against a second grading of it; raises `CourseError` where one is going on.
+
+        The lock is the process's own, so that none is left behind by one that was killed.
+        """
+        path = self.private / "grading" / lesson
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        with open(path, "a+") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held.seek(0)
+                who = held.read().strip() or "of another user"
+                raise CourseError(
+                    f"{lesson} is being graded already, by process {who}: wait until it has "
+                    "ended. Nothing was done."
+                ) from None
+            held.truncate(0)
+            held.write(f"{os.getpid()}")
+            held.flush()
+            yield
 
     def lessons(self) -> list[str]:
         """Names of the assignments in source/."""
@@ -107,10 +148,24 @@ def open_course(root: Path) -> Course:
     return course
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ' Did you mean X?' for the known name nearest to `name`, or nothing."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
-    return f" Did you mean {found[0]}?" if found else ""
+def observations_of(course: Course, lesson: str, student: str) -> Observations:
+    """Return what was observed of a submission when it was graded, for judging or counting.
+
+        seen = observations_of(course, "02_batch_normalization", "ada").outcome.seen
+        seen["normalization.batchnorm_forward"]["training mode"]  # Seen: arrays, or the fault
+
+    They hold numbers of secret inputs, and stay on the trusted side.
+
+    Args:
+        lesson: full name of the assignment.
+
+    Raises `NotKept`, with half a sentence that says why, where there is nothing to read.
+    """
+    store = course.store(lesson)
+    result = store.load(student)
+    if result is None:
+        raise NotKept("it has not been graded yet")
+    return store.observations(result)
 
 
 def find_name(lesson: str, known: Sequence[str]) -> str:
@@ -169,8 +224,9 @@ def init(
     if not course.config.exists():
         _write_config(course, exchange)
         done.append("wrote nbgrader_config.py")
+    settings = read_settings(course.root)
     for lesson in chosen:
-        done += _put_source(course, lesson)
+        done += _put_source(course, lesson, settings.lesson(lesson.name).leave_out)
     return course, done
 
 
@@ -191,9 +247,31 @@ def _write_config(course: Course, exchange: Path | None) -> None:
     write_atomically(course.config, text.replace("\n\n\n", "\n\n").encode())
 
 
-def _put_source(course: Course, lesson: Lesson) -> list[str]:
+def leave_out(notebook: NotebookNode, names: Sequence[str], lesson: Lesson) -> NotebookNode:
+    """Return a lesson's notebook in which some exercises are for practice: their checks give hints.
+
+    They count in no maximum, and what they define is still there for what comes after.
+
+    Raises `CourseError` when the lesson has no such exercise.
+    """
+    exercises = {exercise.id: exercise for exercise in lesson.exercises}
+    for name in names:
+        if name not in exercises:
+            raise CourseError(
+                f"course.toml leaves out {name!r}, which {lesson.name} has not."
+                f"{nearest(name, exercises)}"
+            )
+    checks = {f"{exercises[name].grade_id}-check" for name in names}
+    for cell in notebook.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade_id") in checks:
+            for mark in ("nbgrader", "deletable", "editable"):
+                cell.metadata.pop(mark, None)
+    return notebook
+
+
+def _put_source(course: Course, lesson: Lesson, left_out: Sequence[str] = ()) -> list[str]:
     path = course.root / "source" / lesson.name / f"{lesson.name}.ipynb"
-    text = notebook_text(nbgrader_source(lesson)).encode()
+    text = notebook_text(leave_out(nbgrader_source(lesson), left_out, lesson)).encode()
     old = path.read_bytes() if path.exists() else None
     if old == text:
         return []

@@ -1,11 +1,12 @@
 """Our parts for nbgrader, and nbgrader's parts for us. The only file that imports nbgrader.
 
-`configure` puts three parts into nbgrader's autograding, so that `nbgrader autograde`, the
+`configure` puts four parts into nbgrader, so that `nbgrader autograde`, the
 formgrader's button and `autograder grade` all come to the same marks:
 
     SubmissionExporter   reads any file a student submits, rebuilt from the released template
     RunInSandbox         takes outputs and reports from the engine instead of running a kernel
     SaveMarks            writes the engine's marks and comments to the gradebook
+    EndTurn              has other private inputs drawn once feedback was shown
 
 and makes nbgrader careful with what students hand in: no link is followed, no text of theirs acts
 in a browser, and a time that is none stops nothing.
@@ -21,6 +22,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from nbconvert.exporters import NotebookExporter
+from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 from nbgrader.converters import base as converters
 from nbgrader.converters.base import BaseConverter
 from nbgrader.coursedir import CourseDirectory
@@ -29,14 +31,17 @@ from nbgrader.preprocessors import (
     AssignLatePenalties,
     CheckCellMetadata,
     Execute,
+    GetGrades,
     IgnorePattern,
     LimitOutput,
+    NbGraderPreprocessor,
     SaveAutoGrades,
 )
 from traitlets import Float
 from traitlets.config import Config
 
-from autograder.course.folder import Course, NbgraderError
+from autograder.course.errors import NbgraderError
+from autograder.course.folder import Course
 from autograder.course.marks import fill, marks_and_comments, set_mark
 from autograder.course.safe_html import FILTERS
 from autograder.grading.grader import Grader, graded_exercises
@@ -58,6 +63,7 @@ def configure(config: Config) -> None:
     take_care()
     for option, value in AUTOGRADE.items():
         setattr(config.Autograde, option, value)
+    config.GenerateFeedback.preprocessors = [GetGrades, EndTurn, CSSHTMLHeaderPreprocessor]
 
 
 # ----------------------------------------------------------------- files that students hand in
@@ -190,6 +196,18 @@ class SaveMarks(SaveAutoGrades):
         self.gradebook.db.commit()
 
 
+class EndTurn(NbGraderPreprocessor):
+    """Notes that feedback is shown: who hands in again meets other private inputs."""
+
+    def preprocess(self, nb, resources):
+        """Leave the page as it is."""
+        names, course = resources["nbgrader"], Course(Path(self.parent.parent.coursedir.root))
+        result = course.store(names["assignment"]).load(names["student"])
+        if result is not None:
+            course.end_turn(names["assignment"], result.turn)
+        return nb, resources
+
+
 AUTOGRADE = {
     "exporter_class": SubmissionExporter,
     "sanitize_preprocessors": [CheckCellMetadata],
@@ -228,7 +246,8 @@ def grade(
         return None
     course = Course(Path(coursedir.root))
     changed = path.stat().st_mtime_ns
-    grader = _grader(course, path, changed, assignment, course.secret(), limits)
+    turn = course.turn(assignment)
+    grader = _grader(course, path, changed, assignment, course.secret(), limits, turn)
     folder = coursedir.format_path(coursedir.submitted_directory, student, assignment)
     submitted = Path(folder) / f"{notebook}.ipynb"
     return grader.grade(upload or submitted, student, course.store(assignment), accept="all")
@@ -236,7 +255,15 @@ def grade(
 
 @lru_cache(maxsize=4)
 def _grader(
-    course: Course, template: Path, changed: int, assignment: str, secret: bytes, limits: Limits
+    course: Course,
+    template: Path,
+    changed: int,
+    assignment: str,
+    secret: bytes,
+    limits: Limits,
+    turn: int,
 ) -> Grader:
     read = read_template(template)
-    return Grader(read, assignment, secret, limits, hidden=[course.root], log=course.log)
+    places = {"hidden": [course.root], "log": course.log}
+    expected = course.expected(assignment)
+    return Grader(read, assignment, secret, limits, turn=turn, expected=expected, **places)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from autograder.checking.diagnose import judge_exercise
 from autograder.checking.observe import Fault
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
-from autograder.grading.grader import _all, _stops, _why_unseen, sandboxes
+from autograder.grading.grader import _all, _stops, _why_unseen, probes, sandboxes
 from autograder.sandbox import process
 from autograder.sandbox.process import Limits, Outcome
 from autograder.submissions.code import Code, bindings
@@ -22,7 +23,12 @@ from autograder.submissions.uploads import look_beside, modules_of
 
 FILE = "file "  # how the ids of steps that are a whole file start
 NEAR = 0.85  # how alike two names are, of which one is taken for a slip of the other
+NO_TORCH = "they were left out; pip install 'cs231n-lecture7-course[torch]'"
 _LINE = re.compile(r"line (\d+)")
+
+
+def _can_check(exercise: Exercise) -> bool:
+    return exercise.framework != "torch" or importlib.util.find_spec("torch") is not None
 
 
 def check_file(path: Path, limits: Limits | None = None) -> tuple[list[Report], list[str]]:
@@ -44,13 +50,16 @@ def check_files(
 
     They are executed one after the other, in this order, as if they were one file.
     """
-    steps, checked, problems = _plan(paths)
-    code = Code(steps)
+    steps, found, problems = _plan(paths)
+    checked = {name: one for name, one in found.items() if _can_check(one)}
+    if len(checked) < len(found):
+        problems = [*problems, f"{len(found) - len(checked)} exercises need PyTorch: {NO_TORCH}"]
+    code, provider, seed_of = Code(steps), expectations.default(), expectations.public_seed
     with sandboxes() as places:
+        probe_of = probes(provider, seed_of)
         outcome = process.execute(
-            code.readable, checked, expectations.public_seed, limits or Limits(), places
+            code.readable, checked, seed_of, limits or Limits(), places, probe_of
         )
-    provider = expectations.default()
     reports = []
     for check_id, exercise in checked.items():
         fault = Fault(_why_unseen(exercise, check_id, code, outcome))
@@ -89,24 +98,28 @@ def _plan(paths: Sequence[Path]):
     problems: list[str] = []
     for path in paths:
         steps, odd = _cells_of(path, known)
-        cells, problems = [*cells, *steps], [*problems, *odd]
+        cells += [step for step in steps if step.role != "module" or step not in cells]
+        problems += [problem for problem in odd if problem not in problems]
+    own = [step for step in cells if step.role != "module"]
     checked = {step.grade_id: known[step.grade_id] for step in cells if step.role == "check"}
     if not checked:
-        checked = {key: e for key, e in known.items() if _defines(cells, e)}
+        checked = {key: e for key, e in known.items() if _defines(own, e)}
         cells += [Step(key, "check", _call(e), key) for key, e in checked.items()]
-    return cells, checked, [*problems, *_mistyped(cells, known.values())]
+    return cells, checked, [*problems, *_mistyped(own, known.values())]
 
 
 def _cells_of(path: Path, known) -> tuple[list[Step], Sequence[str]]:
+    files = look_beside(path.parent, own=0).files
+    modules, odd = modules_of(path.parent, [name for name in files if name != path.name], own=1)
+    cells = [Step(name, "module", text) for name, text in modules]
     if path.suffix == ".py":
         source = read_regular(path, MAX_FILE).decode("utf-8-sig", "replace")
-        return [Step(f"{FILE}{path.name}", "added", source)], _syntax_error(source, path.name)
+        cells.append(Step(f"{FILE}{path.name}", "added", source))
+        return cells, (*odd, *_syntax_error(source, path.name))
     submission = read(path)
     if not submission.cells:
         raise Unreadable(*submission.problems)
     code = [cell for cell in submission.cells if cell.kind == "code" and not cell.shown]
-    modules, odd = modules_of(path.parent, look_beside(path.parent, own=0).files, own=1)
-    cells = [Step(name, "module", text) for name, text in modules]
     cells += [
         Step(f"cell-{i}", "check" if c.grade_id in known else "added", c.source, c.grade_id)
         for i, c in enumerate(code)

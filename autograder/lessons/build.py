@@ -11,9 +11,9 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from autograder.lessons.answers import ROOT
 from autograder.lessons.lesson import (
     ANSWER_HERE,
+    NOTEBOOKS,
     SRC,
     BuildError,
     Lesson,
@@ -41,8 +41,8 @@ __all__ = [
     "student_notebook",
 ]
 
-STUDENT = ROOT / "notebooks" / "student"
-SOLUTION = ROOT / "notebooks" / "solution"
+STUDENT = NOTEBOOKS / "student"
+SOLUTION = NOTEBOOKS / "solution"
 
 
 class OutOfDate(BuildError):

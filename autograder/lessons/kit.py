@@ -95,6 +95,11 @@ every notebook you write functions in the cells that say `raise NotImplementedEr
 check below each, as often as you like. Your work stays in the notebook: hand in that file, under
 its own name, the way your course says. Words and symbols are explained in `docs/vocabulary.md`.
 
+What counts as your own work: everything that NumPy and PyTorch offer, except the very function
+that an exercise asks for, however it is reached, and autograd where you write a backward pass by
+hand. Helpers of your own may stand in any cell, or in a file that you hand in with the notebook.
+To compare with the framework's own version, beside your function, is good practice.
+
 `kit.json` lists the files as they were handed out. Do not change the folders `autograder` and
 `cs231n_lib`: grading uses its own copies.
 """
@@ -152,7 +157,9 @@ def _write_notebooks(folder, root):
 def _write_project(folder, root, lessons):
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     python = project["requires-python"]
-    wanted = {re.match(r"[\w.-]+", line)[0].lower(): line for line in project["dependencies"]}
+    extras = project["optional-dependencies"]
+    lines = [*project["dependencies"], *extras["grade"], *extras["torch"]]
+    wanted = {re.match(r"[\w.-]+", line)[0].lower(): line for line in lines}
     missing = [name for name in REQUIREMENTS if name not in wanted]
     if missing:
         raise KitError(f"pyproject.toml has no dependency {missing[0]}, which the kit needs")

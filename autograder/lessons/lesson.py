@@ -34,10 +34,9 @@ import ast
 import hashlib
 import re
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
-
-import jupytext
 
 from autograder import exercises
 from autograder.checking.spec import Exercise
@@ -51,7 +50,9 @@ from autograder.lessons.source import (
     stub_source,
 )
 
-SRC = ROOT / "notebooks" / "src"
+PACKAGED = Path(__file__).resolve().parents[1] / "notebooks"  # where a wheel has the lessons
+NOTEBOOKS = PACKAGED if PACKAGED.is_dir() else ROOT / "notebooks"
+SRC = NOTEBOOKS / "src"
 ANSWER_HERE = "*Write your answer here.*"
 AUTOMATIC, BY_HAND = 80, 20  # points of a lesson that has questions; else 100 automatic
 
@@ -149,15 +150,22 @@ def find_lesson(name: str, src: Path = SRC) -> Lesson:
     raise BuildError(f"there is no lesson {name!r}; lessons: {known}")
 
 
+@cache
+def _jupytext():
+    import jupytext  # only who builds or grades needs it
+
+    return jupytext
+
+
 def read_lesson(path: Path) -> Lesson:
     """Read, check and expand one source file.
 
     Raises BuildError for anything an author can get wrong, with file, line and what to do.
     """
-    path = Path(path)
+    path, reader = Path(path), _jupytext()
     try:
         text = path.read_text(encoding="utf-8")
-        notebook = jupytext.reads(text, fmt="py:percent")
+        notebook = reader.reads(text, fmt="py:percent")
     except OSError:
         raise
     except Exception as error:  # jupytext has no error of its own: YAML's, Unicode's, ...

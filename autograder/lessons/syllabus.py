@@ -137,7 +137,7 @@ SYLLABUS = (
         family="initialization",
         shown_in="01",
         functions=("gaussian_init", "activation_statistics"),
-        figure="plot_layer_histograms",
+        figure="plot_lines",
         without_exercise="one line each; the lesson's experiments do the same with a network",
     ),
     Technique(
@@ -145,14 +145,14 @@ SYLLABUS = (
         slides="5",
         family="initialization",
         functions=("xavier_init",),
-        figure="plot_layer_histograms",
+        figure="plot_lines",
     ),
     Technique(
         title="Kaiming initialization: just right for ReLU",
         slides="5",
         family="initialization",
         functions=("kaiming_init",),
-        figure="plot_layer_histograms",
+        figure="plot_lines",
     ),
     Technique(
         title="zero-centred data",

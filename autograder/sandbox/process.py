@@ -5,6 +5,7 @@
     {"do": "run", "source": …}           ──▶   executes a cell             ──▶  {"outputs": …}
     {"do": "check", "exercise": …, …}    ──▶   executes a check cell, which keeps the functions
     {"do": "observe", "check": …, "seed": …} ▶ runs one scenario on them   ──▶  {"arrays": files}
+    {"do": "forward", "check": …, …}     ──▶   calls the forward at points ──▶  {"arrays": files}
 
 The outside sends a cell or a seed only when its turn has come, holds the clock, and reads arrays
 back as bounded `.npy` files without pickle. Nothing that comes back is a mark.
@@ -32,8 +33,10 @@ from typing import Protocol
 import numpy as np
 
 from autograder.checking.observe import Fault, Seen, known_kind
+from autograder.checking.slopes import MEASURED, Probe
 from autograder.checking.spec import Check, Exercise
 from autograder.exercises import check_names
+from autograder.sandbox.inside import messages
 from autograder.submissions.code import only_definitions
 from autograder.submissions.notebook import (
     Step,
@@ -43,9 +46,6 @@ from autograder.submissions.notebook import (
     read_regular,
 )
 
-MAX_REPLY = 8_000_000  # bytes of one answer of the child
-MAX_ARRAYS = 200  # of one scenario
-MAX_ARRAY = 9_000_000  # bytes of one observed array
 MAX_FAULT = 2_000  # characters
 MAX_STOPS = 3  # cells that may have to be stopped before the rest is given up
 OWN = ("module", "added")  # roles of what students add to a lesson
@@ -115,12 +115,14 @@ def execute(
     seed_of: Callable[[Exercise, Check], int],
     limits: Limits,
     sandboxes: Sandboxes,
+    probe_of: Callable[[Exercise, Check, Seen], Probe | None] = lambda *_: None,
 ) -> Outcome:
     """Execute the steps of one submission: once for its outputs, and once to observe it.
 
     Code that has met the inputs of a scenario could remember them and print them in a later cell.
     So what feedback shows comes from a process that is never given a seed, and from the one that
-    is come observations only.
+    is come observations only. Where half the points are possible, a third one, which has seen
+    neither a seed nor a gradient, calls the forward pass as it was when it was marked.
 
     A cell that overruns its time or ends the process is stopped, and everything is executed again
     with no more of it than what it defines; if that has to be stopped too, without it. Of a check
@@ -132,6 +134,7 @@ def execute(
     Args:
         exercises: by grade id of their check cell.
         sandboxes: where it runs.
+        probe_of: says where to call the forward pass that a check of a backward pass followed.
 
     Raises `Infrastructure` when a sandbox fails.
     """
@@ -140,6 +143,7 @@ def execute(
     for observing in (False, True):
         while not run.comes_to_end(observing):
             continue
+    run.measure(probe_of)
     run.outcome.seconds = time.monotonic() - start
     return run.outcome
 
@@ -192,6 +196,41 @@ class _Run:
                 if step.role in OWN:
                     taken[step.cell_id] = time.monotonic() - start
         return True
+
+    def measure(self, probe_of: Callable[[Exercise, Check, Seen], Probe | None]) -> None:
+        """Call the marked forward passes at points around the places of backward passes."""
+        forwards = {(e.framework, e.function): e.id for e in self.exercises.values()}
+        waiting: dict[str, list[tuple[Exercise, Check, Probe]]] = {}
+        for exercise in self.exercises.values():
+            for check in (c for c in exercise.checks if c.forward is not None):
+                seen = self.outcome.seen.get(exercise.id, {}).get(check.name, Seen())
+                probe = probe_of(exercise, check, seen) if seen.arrays is not None else None
+                marked = forwards.get((exercise.framework, exercise.functions[0]))
+                if probe and marked:
+                    waiting.setdefault(marked, []).append((exercise, check, probe))
+        if waiting:
+            with contextlib.suppress(Stopped):
+                self._measure(waiting)
+
+    def _measure(self, waiting):
+        with self.sandboxes.process(self.limits) as child:
+            for step in self.steps:
+                if step.cell_id == self.last or not waiting:
+                    return
+                if step.cell_id in self.left_out:
+                    continue
+                marked = self.exercises.get(step.grade_id) if step.role == "check" else None
+                reply = child.ask(self._request(step, marked), own=step.role in OWN)
+                asked = waiting.pop(marked.id, ()) if marked else ()
+                for exercise, check, probe in asked if reply.get("kept") is True else ():
+                    points = [[array.tolist() for array in point] for point in probe.points]
+                    request = {"exercise": exercise.id, "check": check.name, "points": points}
+                    reply = child.ask({"do": "forward"} | request)
+                    outs = _seen(reply, child.read_arrays).arrays or {}
+                    if len(outs) == len(points):
+                        seen = self.outcome.seen[exercise.id]
+                        shown = seen[check.name].arrays | probe.measured(list(outs.values()))
+                        seen[check.name] = Seen(arrays=shown)
 
     def _stop_own(self, cell_id: str, is_used_up: bool, taken: dict[str, float]) -> None:
         """Cut short what the student added, so that what is graded is reached."""
@@ -267,7 +306,8 @@ def _seen(reply: dict, read_arrays: Callable[[], Sequence[bytes]]) -> Seen:
         if len(contents) != len(names):
             raise Unreadable(f"{len(names)} arrays were announced and {len(contents)} came.")
         keys = [clean_text(name[:100]) for name in names]
-        return Seen(arrays=dict(zip(keys, map(read_array, contents), strict=True)))
+        shown = zip(keys, map(read_array, contents), strict=True)
+        return Seen(arrays={k: array for k, array in shown if not k.startswith(MEASURED)})
     except Unreadable as error:
         return Seen(fault=Fault(MALFORMED, str(error)))
 
@@ -286,7 +326,7 @@ def read_array(content: bytes) -> np.ndarray:
     dtype = np.dtype(header["dtype"].decode())
     if math.prod(shape) * dtype.itemsize != len(content) - header.end():
         raise Unreadable("Its size is not what its header says.")
-    if math.prod(filter(None, shape)) > MAX_ARRAY:
+    if math.prod(filter(None, shape)) > messages.MAX_PART:
         raise Unreadable("Its shape is not one that an array has.")
     values = np.frombuffer(content[header.end() :], dtype).copy()
     return values.reshape(shape, order="F" if header["order"] == b"True" else "C")
@@ -299,6 +339,9 @@ class Sandboxes(Protocol):
 
     def process(self, limits: Limits) -> Process:
         """Return a process for one submission, to be used in a `with`."""
+
+    def begin(self) -> None:
+        """Have something stand ready soon."""
 
     def close(self) -> None:
         """End what stands ready."""
@@ -319,8 +362,10 @@ class Fresh:
         """Return a process for one submission, to be used in a `with`."""
         return Process(limits)
 
-    def close(self) -> None:
+    def begin(self) -> None:
         """Do nothing: nothing stands ready."""
+
+    close = begin
 
 
 class Process:
@@ -383,11 +428,11 @@ class Process:
         Raises `Unreadable` when one is not an ordinary file.
         """
         contents: list[bytes] = []
-        while len(contents) < MAX_ARRAYS:
+        while len(contents) < messages.MAX_PARTS:
             path = self.results / f"{len(contents)}.npy"
             if not os.path.lexists(path):
                 break
-            contents.append(read_regular(path, MAX_ARRAY))
+            contents.append(read_regular(path, messages.MAX_PART))
         return contents
 
     def ask(self, request: dict, own: bool = False) -> dict:
@@ -400,7 +445,7 @@ class Process:
         deadline = start + min(self.limits.cell_seconds, self.left_own if own else self.left)
         try:
             self._wait(deadline)
-            self.connection.sendall(json.dumps(request).encode() + b"\n")
+            self.connection.sendall(messages.framed(request))
             return self._read(deadline)
         except TimeoutError:
             raise Stopped(self._too_slow(own, time.monotonic() - start)) from None
@@ -423,22 +468,19 @@ class Process:
         self.connection.settimeout(remaining)
 
     def _read(self, deadline: float) -> dict:
-        reply = bytearray()
-        while not reply.endswith(b"\n"):
-            self._wait(deadline)
-            chunk = self.connection.recv(65536)
-            if not chunk:
-                raise ConnectionError
-            reply += chunk
-            if len(reply) > MAX_REPLY:
-                raise Stopped(Fault("stopped: it produced more output than can be kept"))
         try:
-            answer = json.loads(reply)
-        except (ValueError, RecursionError):
-            answer = None
-        if not isinstance(answer, dict):
-            raise Stopped(Fault("stopped: its answer was not as agreed"))
+            answer, self._parts = messages.read(lambda: self._receive(deadline))
+        except messages.Refused as refused:
+            raise Stopped(Fault(f"stopped: {refused}")) from None
         return answer
+
+    def _receive(self, deadline: float) -> bytes:
+        """Return some bytes of an answer; raises OSError when none come."""
+        self._wait(deadline)
+        chunk = self.connection.recv(1 << 20)
+        if not chunk:
+            raise ConnectionError
+        return chunk
 
     def _too_slow(self, own: bool, seconds: float) -> Fault:
         if seconds >= self.limits.cell_seconds:

@@ -28,6 +28,11 @@ MAX_NAME = 80  # characters
 IN_NOTEBOOKS = ("__name__", "__file__", "_", "__", "In", "Out", "display", "exit", "get_ipython")
 TOO_DEEP = "not executed: its expressions are nested too deeply to be looked through"
 TOO_LONG = f"not executed: more than {MAX_READ} characters of code were submitted"
+# PyTorch's own functions once more in Python, where nothing can stop them while they run.
+REWRITTEN = ("torch._decomp", "torch._inductor", "torch._prims", "torch._refs")
+# Where what is called cannot be seen while it runs; most of it has honest uses.
+UNSEEN = ("_thread", "ctypes", "torch._C", "torch.compile", "torch.jit", "torch.overrides")
+COMPLEX = ("complex", "complex64", "complex128", "cdouble", "cfloat", "csingle", "imag")
 WRITTEN = ("module", "solution", "added")  # roles of what the student wrote
 # Lines that are IPython's: escapes, help, and names that are given what a command prints.
 _MAGIC = re.compile(r"^([ \t]*)(?:[%!?,;/](?:.*\\\n)*.*|[\w.]+\?{1,2}[ \t]*)$", re.MULTILINE)
@@ -264,7 +269,8 @@ def unbound(source: str) -> set[str]:
     >>> unbound("def f(x):\\n    y = x\\n    return helper(y)")
     {'helper'}
     """
-    used, given = set(), set()
+    used: set[str] = set()
+    given: set[str] = set()
     waiting: deque[Any] = deque(parsed(source).body)
     while waiting:
         node = waiting.popleft()
@@ -280,19 +286,19 @@ def unbound(source: str) -> set[str]:
     return used - given
 
 
-def parts_of(source: str, wanted: set[str]) -> list[ast.stmt]:
-    """The statements of a file that define some names, and those that these need in turn."""
-    waiting, kept = set(wanted), []
-    left = [
-        (node, {name for part in _statements([node]) for name in _bound(part)})
-        for node in parsed(source).body
-    ]
-    while found := [pair for pair in left if pair[1] & waiting]:
-        left = [pair for pair in left if pair not in found]
-        kept += [node for node, _ in found]
-        names = names_in(node for node, _ in found)
-        waiting = {use.partition(".")[0] for use in names.used}
-    return kept
+def parts_of(body: Iterable[ast.stmt], wanted: Iterable[str]) -> list[ast.stmt]:
+    """The statements that define some names, and those that these need in turn."""
+    binding: dict[str, list[ast.stmt]] = {}
+    for node in body:
+        for name in {name for part in _statements([node]) for name in _bound(part)}:
+            binding.setdefault(name, []).append(node)
+    waiting, kept = list(wanted), {}
+    while waiting:
+        for node in binding.pop(waiting.pop(), ()):
+            if node not in kept:
+                kept[node] = names_in([node])
+                waiting += (use.partition(".")[0] for use in kept[node].used)
+    return list(kept)
 
 
 def module_name(path: str) -> str:
@@ -363,16 +369,16 @@ class Code:
     def shortcuts(self, exercise: Exercise) -> list[str]:
         """The forbidden names that the student's code for `exercise` uses.
 
-        In the cells that answer it, and in what they import from files beside the notebook, all
-        of them count. Elsewhere only the course's own answers do: to compare with the
-        framework's built-in in a cell of one's own is good practice.
+        In the function itself, in what it needs of the cells that answer it, and in what these
+        import from files beside the notebook, all of them count. Elsewhere only the course's own
+        answers do: to compare with the framework's built-in is good practice.
         """
         answers = [n for n in exercise.forbidden if n.split(".")[0] in OWN_PACKAGES]
         imports = [pair for names in self._names.values() for pair in names.imported]
-        cells = [step.cell_id for step in self.answering(exercise)]
-        own = [self._names[cell_id] for cell_id in cells if cell_id in self._names]
+        own = [names_in(self._parts(exercise))]
         own += self._imported(own, imports)
-        used = [name for names in own for name in names.uses(exercise.forbidden, imports)]
+        costs = (*exercise.forbidden, *REWRITTEN)
+        used = [name for names in own for name in names.uses(costs, imports)]
         others = (s for s in self.readable if s.role in ("module", "added"))
         used += [n for step in others for n in self._names[step.cell_id].uses(answers)]
         return list(dict.fromkeys(used))
@@ -385,6 +391,30 @@ class Code:
             for step in self.steps
             if grade_id in step.answers or (step.grade_id, step.role) == (grade_id, "solution")
         ]
+
+    def _parts(self, exercise: Exercise) -> list[ast.stmt]:
+        """The statements of which the answer to an exercise consists; all, if none defines it."""
+        cells = (s for s in self.answering(exercise) if s.cell_id in self._names)
+        body = [statement for step in cells for statement in parsed(step.source).body]
+        return parts_of(body, [exercise.function]) or body
+
+    def by_steps(self, exercise: Exercise) -> Iterator[str]:
+        """Whether a backward pass may be made of small steps of the forward pass.
+
+        That cannot be told from honest work, and is for a person to decide.
+        """
+        forward = exercise.functions[0]
+        if all(check.forward is None for check in exercise.checks):
+            return
+        parts = self._parts(exercise)
+        used = {part for name in names_in(parts).used for part in name.split(".")}
+        nodes = (node for part in parts for node in ast.walk(part))
+        values = (node.value for node in nodes if isinstance(node, ast.Constant))
+        is_complex = used.intersection(COMPLEX) or any(type(value) is complex for value in values)
+        why = [f"calls {forward}"] if forward in used else []
+        why += ["computes with complex numbers"] if is_complex else []
+        if why:
+            yield f"{exercise.function} {' and '.join(why)}: is it the gradient, by hand?"
 
     def undefined(self, exercise: Exercise) -> Iterator[str]:
         """What the answer to an exercise uses although nothing that is executed defines it."""
@@ -415,7 +445,7 @@ class Code:
             seen.add((name, meant))
             wanted = set(meant[len(name) + 1 :].split(".")[:1]) - {""}
             wanted = wanted or {part for use in used for part in use.split(".")}
-            found = names_in(parts_of(files[name], wanted))
+            found = names_in(parts_of(parsed(files[name]).body, wanted))
             parts.append(found)
             waiting += [(other, found.used) for _, other in found.imported]
         return parts
@@ -429,7 +459,11 @@ class Code:
         for why in dict.fromkeys(self.unread.values()):
             cells = [titles[cell_id] for cell_id, reason in self.unread.items() if reason == why]
             yield f"The cell {listed(cells)} was {why}."
-        modules = {name for names in self._names.values() for name, _ in names.imported}
+        imports = [pair for names in self._names.values() for pair in names.imported]
+        found = {n for names in self._names.values() for n in names.uses(UNSEEN, imports)}
+        if found:
+            yield f"The submitted code uses {listed(sorted(found))}: look at what for."
+        modules = {name for name, _ in imports}
         assigned = (name for names in self._names.values() for name in names.assigned)
         replaced = [name for name in dict.fromkeys(assigned) if name.split(".")[0] in modules]
         if replaced:

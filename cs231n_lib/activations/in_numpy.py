@@ -30,6 +30,12 @@ __all__ = [
 def sigmoid_forward(x):
     """Sigmoid, 1 / (1 + exp(−x)), on an array of any shape; never overflows.
 
+    Args:
+        x: array of any shape.
+
+    Returns:
+        out: like x; cache: whatever your backward pass needs.
+
     Slide 3.
 
     >>> sigmoid_forward(np.array([-1e4, 0.0, 1e4]))[0]
@@ -44,6 +50,13 @@ def sigmoid_forward(x):
 def sigmoid_backward(dout, cache):
     """Gradient of the sigmoid.
 
+    Args:
+        dout: gradient of the loss with respect to the output, of the same shape.
+        cache: from `sigmoid_forward`.
+
+    Returns:
+        dx: like dout.
+
     Slide 3.
 
     >>> out, cache = sigmoid_forward(np.zeros(2))
@@ -57,6 +70,12 @@ def sigmoid_backward(dout, cache):
 def tanh_forward(x):
     """Hyperbolic tangent on an array of any shape.
 
+    Args:
+        x: array of any shape.
+
+    Returns:
+        out: like x; cache: whatever your backward pass needs.
+
     Slide 3.
 
     >>> tanh_forward(np.array([-1e4, 0.0, 1e4]))[0]
@@ -69,6 +88,13 @@ def tanh_forward(x):
 @validated(dout="...")
 def tanh_backward(dout, cache):
     """Gradient of the hyperbolic tangent.
+
+    Args:
+        dout: gradient of the loss with respect to the output, of the same shape.
+        cache: from `tanh_forward`.
+
+    Returns:
+        dx: like dout.
 
     Slide 3.
 

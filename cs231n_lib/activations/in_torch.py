@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from cs231n_lib.errors import at_least, between, validated, whole
+from cs231n_lib.errors import at_least, between, off, validated, whole
 from cs231n_lib.layers.in_torch import relu_backward, relu_forward  # Act.5, Act.6
 
 __all__ = [
@@ -38,6 +38,12 @@ __all__ = [
 def sigmoid_forward(x):
     """Sigmoid, 1 / (1 + exp(−x)), on a tensor of any shape; never overflows.
 
+    Args:
+        x: tensor of any shape.
+
+    Returns:
+        out: like x; cache: whatever your backward pass needs.
+
     Slide 3.
 
     >>> sigmoid_forward(torch.tensor([-1e4, 0.0, 1e4]))[0]
@@ -52,6 +58,13 @@ def sigmoid_forward(x):
 def sigmoid_backward(dout, cache):
     """Gradient of the sigmoid.
 
+    Args:
+        dout: gradient of the loss with respect to the output, of the same shape.
+        cache: from `sigmoid_forward`.
+
+    Returns:
+        dx: like dout.
+
     Slide 3.
 
     >>> out, cache = sigmoid_forward(torch.zeros(2))
@@ -65,6 +78,12 @@ def sigmoid_backward(dout, cache):
 def tanh_forward(x):
     """Hyperbolic tangent on a tensor of any shape.
 
+    Args:
+        x: tensor of any shape.
+
+    Returns:
+        out: like x; cache: whatever your backward pass needs.
+
     Slide 3.
 
     >>> tanh_forward(torch.tensor([-1e4, 0.0, 1e4]))[0]
@@ -77,6 +96,13 @@ def tanh_forward(x):
 @validated(dout="...")
 def tanh_backward(dout, cache):
     """Gradient of the hyperbolic tangent.
+
+    Args:
+        dout: gradient of the loss with respect to the output, of the same shape.
+        cache: from `tanh_forward`.
+
+    Returns:
+        dx: like dout.
 
     Slide 3.
 
@@ -250,8 +276,15 @@ class LeakyReLUFunction(torch.autograd.Function):
         return leaky_relu_backward(dout, (*ctx.saved_tensors, ctx.alpha)), None
 
 
-class LeakyReLU(nn.Module):
-    """Leaky ReLU layer, a drop-in for `torch.nn.LeakyReLU`; the slope is the lecture's 0.1.
+class LeakyReLU(nn.LeakyReLU):
+    """Leaky ReLU layer, `torch.nn.LeakyReLU` with our passes; the slope is the lecture's 0.1.
+
+    Args:
+        negative_slope: factor of negative inputs.
+        inplace: must be False, for the backward pass needs the inputs.
+
+    Raises:
+        ValueError: when inplace is on.
 
     Slide 3. Maas, Hannun & Ng 2013.
 
@@ -259,17 +292,13 @@ class LeakyReLU(nn.Module):
     tensor([-1.,  3.])
     """
 
-    def __init__(self, negative_slope=0.1):
-        super().__init__()
-        self.negative_slope = negative_slope
+    def __init__(self, negative_slope=0.1, inplace=False):
+        off("LeakyReLU: inplace", inplace)
+        super().__init__(negative_slope)
 
     def forward(self, x):
         """Return leaky ReLU of x."""
         return LeakyReLUFunction.apply(x, self.negative_slope)
-
-    def extra_repr(self):
-        """Show the settings, as PyTorch's layer does."""
-        return f"negative_slope={self.negative_slope}"
 
 
 class MaxoutFunction(torch.autograd.Function):
@@ -351,8 +380,15 @@ class ELUFunction(torch.autograd.Function):
         return elu_backward(dout, (*ctx.saved_tensors, ctx.alpha)), None
 
 
-class ELU(nn.Module):
-    """Exponential linear unit layer, a drop-in for `torch.nn.ELU`.
+class ELU(nn.ELU):
+    """Exponential linear unit layer, `torch.nn.ELU` with our passes.
+
+    Args:
+        alpha: depth on the negative side.
+        inplace: must be False, for the backward pass needs the inputs.
+
+    Raises:
+        ValueError: when inplace is on.
 
     Slide 3. Clevert, Unterthiner & Hochreiter 2016, arXiv:1511.07289.
 
@@ -360,14 +396,10 @@ class ELU(nn.Module):
     tensor([-2.,  3.])
     """
 
-    def __init__(self, alpha=1.0):
-        super().__init__()
-        self.alpha = alpha
+    def __init__(self, alpha=1.0, inplace=False):
+        off("ELU: inplace", inplace)
+        super().__init__(alpha)
 
     def forward(self, x):
         """Return ELU of x."""
         return ELUFunction.apply(x, self.alpha)
-
-    def extra_repr(self):
-        """Show the settings, as PyTorch's layer does."""
-        return f"alpha={self.alpha}"

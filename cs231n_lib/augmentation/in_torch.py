@@ -6,13 +6,18 @@ Device and dtype follow the images; a generator lives on their device.
 import torch
 
 from cs231n_lib.augmentation import crop_side, inside, on_floats, require_order
-from cs231n_lib.errors import images, validated, whole
+from cs231n_lib.errors import (
+    images,
+    torch_generator,
+    validated,
+    whole,
+)
 from cs231n_lib.sampling import bilinear_tensor
 
 # ---------------------------------------------------------------------------------- flips, crops
 
 
-@validated(x=images("N C H W"), p="fraction")
+@validated(x=images("N C H W"), p="fraction", rng=torch_generator)
 def horizontal_flip(x, p, rng):
     """Mirror each image left to right, or leave it as it is.
 
@@ -34,7 +39,7 @@ def horizontal_flip(x, p, rng):
     return torch.where(flips[:, None, None, None], x.flip(3), x)  # Flip.1
 
 
-@validated(x=images("N C H W"), pad=whole(0))
+@validated(x=images("N C H W"), pad=whole(0), rng=torch_generator)
 def pad_crop(x, pad, rng):
     """Put zeros around each image, and cut a window of its old size out at a random place.
 
@@ -86,7 +91,7 @@ def resize_short_side(x, L):
     return bilinear_tensor(x, rows[:, None], columns[None, :])
 
 
-@validated(x=images("N C H W"), size=whole(1), low=whole(1), high=whole(1))
+@validated(x=images("N C H W"), size=whole(1), low=whole(1), high=whole(1), rng=torch_generator)
 def random_resized_crop(x, size, low, high, rng):
     """Resize each image to a random scale, and cut a random square patch out of it.
 
@@ -194,7 +199,7 @@ def average_over_crops(crops, predict):
 
 
 @on_floats
-@validated(x=images("N C H W"), contrast="fraction", brightness="fraction")
+@validated(x=images("N C H W"), contrast="fraction", brightness="fraction", rng=torch_generator)
 def color_jitter(x, contrast, brightness, rng):
     """Change contrast and brightness of each image at random.
 
@@ -251,7 +256,7 @@ def color_components(x):
 
 
 @on_floats
-@validated(x=images("N C H W"), eigenvalues="C", U="C C", std="nonnegative")
+@validated(x=images("N C H W"), eigenvalues="C", U="C C", std="nonnegative", rng=torch_generator)
 def pca_color_offsets(x, eigenvalues, U, std, rng):
     """Add to each image one colour, drawn along the principal components of the training colours.
 
@@ -365,7 +370,7 @@ def lens_distortion(x, k):
 # ---------------------------------------------------------------------------------- beyond
 
 
-@validated(x=images("N C H W"), size=whole(1))
+@validated(x=images("N C H W"), size=whole(1), rng=torch_generator)
 def cutout(x, size, rng, fill=0.0):
     """Cover a square of each image, around a random pixel; at the border only a part of it.
 
@@ -384,13 +389,14 @@ def cutout(x, size, rng, fill=0.0):
     80
     """
     N, H, W = len(x), *x.shape[2:]
-    r, s = (torch.randint(side, (N, 1), generator=rng, device=rng.device) for side in (H, W))
+    draws = [torch.randint(side, (N, 1), generator=rng, device=rng.device) for side in (H, W)]
+    r, s = (draw.to(x.device) for draw in draws)
     rows = inside(r, size, torch.arange(H, device=x.device))[:, None, :, None]  # (N, 1, H, 1)
     columns = inside(s, size, torch.arange(W, device=x.device))[:, None, None, :]
     return x.masked_fill(rows & columns, fill)  # Cut.1
 
 
-@validated(x="N C H W", y="N K", alpha="positive")
+@validated(x="N C H W", y="N K", alpha="positive", rng=torch_generator)
 def mixup(x, y, alpha, rng):
     """Mix each image with another one of the batch, and its label by the same share.
 

@@ -89,6 +89,10 @@ class Dataset:
 def batches(x, y, batch_size, rng):
     """One epoch of batches (x, y) in random order; the last examples that fill no batch are left.
 
+    Args:
+        x, y: examples, by the first axis, and their labels.
+        batch_size: how many are in one batch; rng: NumPy's generator, draws the order.
+
     Raises:
         ValueError: when there are fewer examples than one batch holds.
 

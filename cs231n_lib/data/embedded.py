@@ -37,6 +37,9 @@ def digits(seed=0):
     Licence: CC BY 4.0. Alpaydin & Kaynak, *Optical Recognition of Handwritten Digits*, UCI Machine
     Learning Repository 1998, doi:10.24432/C50P49; its test set, as scikit-learn has it.
 
+    Returns:
+        A `Dataset` of rows of 64 numbers.
+
     >>> data = digits()
     >>> data.x_train.shape, data.y_train.shape, float(data.x_train.max())
     ((1297, 64), (1297,), 1.0)

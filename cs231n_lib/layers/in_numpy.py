@@ -42,7 +42,14 @@ def affine_forward(x, w, b):
 
 @validated(dout="N M")
 def affine_backward(dout, cache):
-    """Gradients of the affine layer: dx like x, dw (D, M), db (M,); dout is (N, M).
+    """Gradients of the affine layer.
+
+    Args:
+        dout: (N, M) gradient of the loss with respect to the output.
+        cache: from `affine_forward`.
+
+    Returns:
+        dx: like x; dw: (D, M); db: (M,).
 
     >>> out, cache = affine_forward(np.ones((2, 3)), np.ones((3, 4)), np.zeros(4))
     >>> dx, dw, db = affine_backward(out, cache)
@@ -60,6 +67,12 @@ def affine_backward(dout, cache):
 def relu_forward(x):
     """Rectified linear unit, max(0, x), on an array of any shape.
 
+    Args:
+        x: array of any shape.
+
+    Returns:
+        out: like x; cache: x, for `relu_backward`.
+
     Slides 3–4.
 
     >>> relu_forward(np.array([-1.0, 2.0]))[0]
@@ -71,6 +84,13 @@ def relu_forward(x):
 @validated(dout="...")
 def relu_backward(dout, cache):
     """Gradient of the rectified linear unit: dout where x was positive, 0 elsewhere.
+
+    Args:
+        dout: gradient of the loss with respect to the output, of the same shape.
+        cache: from `relu_forward`.
+
+    Returns:
+        dx: like dout.
 
     Slides 3–4.
 
@@ -117,7 +137,14 @@ def conv_forward(x, w, b, conv_param):
 
 @validated(dout="N F OH OW")
 def conv_backward(dout, cache):
-    """Gradients of the convolution: dx (N, C, H, W), dw (F, C, KH, KW), db (F,).
+    """Gradients of the convolution.
+
+    Args:
+        dout: (N, F, OH, OW) gradient of the loss with respect to the output.
+        cache: from `conv_forward`.
+
+    Returns:
+        dx: (N, C, H, W); dw: (F, C, KH, KW); db: (F,).
 
     >>> x, w = np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3))
     >>> out, cache = conv_forward(x, w, np.zeros(1), {"stride": 2, "pad": 1})
@@ -172,20 +199,25 @@ def max_pool_forward(x, pool_param):
     stride = pool_param.get("stride", 2)
     OH, OW = _output_size("max_pool_forward", x.shape[2:], (PH, PW), stride)
 
-    windows = _windows(x, (PH, PW), stride)  # (N, C, PH, PW, OH, OW)
     out = np.empty((*x.shape[:2], OH, OW), x.dtype)
-    for image, window in zip(out, windows, strict=True):  # an image fits the processor's cache
-        image[...] = window[:, 0, 0]
-        for i, j in np.ndindex(PH, PW):
-            np.maximum(image, window[:, i, j], out=image)
+    rows = np.empty((x.shape[1], OH, x.shape[3]), x.dtype)  # (C, OH, W) reused
+    for image, pooled in zip(x, out, strict=True):  # an image fits the processor's cache
+        _largest([image[:, i:][:, ::stride][:, :OH] for i in range(PH)], rows)
+        _largest([rows[:, :, j:][:, :, ::stride][:, :, :OW] for j in range(PW)], pooled)
     return out, (x, out, PH, PW, stride)
 
 
 @validated(dout="N C OH OW")
 def max_pool_backward(dout, cache):
-    """Gradient of max pooling, dx (N, C, H, W): dout goes to the first largest value of its window.
+    """Gradient of max pooling: dout goes to the first largest value of its window.
 
-    A value that is the largest of several overlapping windows collects all their gradients.
+    Args:
+        dout: (N, C, OH, OW) gradient of the loss with respect to the output.
+        cache: from `max_pool_forward`.
+
+    Returns:
+        dx: (N, C, H, W); a value that is the largest of several overlapping windows collects all
+        their gradients.
 
     >>> x = np.zeros((1, 1, 2, 3))  # two overlapping windows, every value a tie
     >>> out, cache = max_pool_forward(x, {"pool_height": 2, "pool_width": 2, "stride": 1})
@@ -197,13 +229,20 @@ def max_pool_backward(dout, cache):
     dx = np.zeros(x.shape, np.result_type(dout, x))
     windows = _windows(x, (PH, PW), stride)  # (N, C, PH, PW, OH, OW)
     dwindows = _windows(dx, (PH, PW), stride, writeable=True)
+    apart = stride >= max(PH, PW)  # then every number has one window, and nothing adds up
     gradient = np.empty(out.shape[1:], dx.dtype)  # (C, OH, OW) reused
+    is_first_max = np.empty(out.shape[1:], bool)
     for n in range(len(x)):
         open_windows = np.ones(out.shape[1:], bool)  # whose maximum has not been met yet
         for i, j in np.ndindex(PH, PW):
-            is_first_max = (windows[n, :, i, j] == out[n]) & open_windows
+            np.equal(windows[n, :, i, j], out[n], out=is_first_max)
+            is_first_max &= open_windows
             open_windows ^= is_first_max
-            dwindows[n, :, i, j] += np.multiply(dout[n], is_first_max, out=gradient)
+            place = dwindows[n, :, i, j]
+            if apart:
+                np.multiply(dout[n], is_first_max, out=place)
+            else:
+                place += np.multiply(dout[n], is_first_max, out=gradient)
     return dx
 
 
@@ -268,6 +307,13 @@ def _windows(x, size, stride, writeable=False):
     """View x (N, C, H, W) as its windows, (N, C, KH, KW, OH, OW), without a copy."""
     windows = np.lib.stride_tricks.sliding_window_view(x, size, axis=(2, 3), writeable=writeable)
     return windows[:, :, ::stride, ::stride].transpose(0, 1, 4, 5, 2, 3)
+
+
+def _largest(arrays, out):
+    """Write the largest of the arrays, element by element, into `out`."""
+    out[...] = arrays[0]
+    for array in arrays[1:]:
+        np.maximum(out, array, out=out)
 
 
 def _output_size(function, image, window, stride):

@@ -32,7 +32,14 @@ def affine_forward(x, w, b):
 
 @validated(dout="N M")
 def affine_backward(dout, cache):
-    """Gradients of the affine layer: dx like x, dw (D, M), db (M,); dout is (N, M).
+    """Gradients of the affine layer.
+
+    Args:
+        dout: (N, M) gradient of the loss with respect to the output.
+        cache: from `affine_forward`.
+
+    Returns:
+        dx: like x; dw: (D, M); db: (M,).
 
     >>> out, cache = affine_forward(torch.ones(2, 3), torch.ones(3, 4), torch.zeros(4))
     >>> [gradient.shape[0] for gradient in affine_backward(out, cache)]
@@ -49,6 +56,12 @@ def affine_backward(dout, cache):
 def relu_forward(x):
     """Rectified linear unit, max(0, x), on a tensor of any shape.
 
+    Args:
+        x: tensor of any shape.
+
+    Returns:
+        out: like x; cache: x, for `relu_backward`.
+
     Slides 3–4.
 
     >>> relu_forward(torch.tensor([-1.0, 2.0]))[0]
@@ -60,6 +73,13 @@ def relu_forward(x):
 @validated(dout="...")
 def relu_backward(dout, cache):
     """Gradient of the rectified linear unit: dout where x was positive, 0 elsewhere.
+
+    Args:
+        dout: gradient of the loss with respect to the output, of the same shape.
+        cache: from `relu_forward`.
+
+    Returns:
+        dx: like dout.
 
     Slides 3–4.
 
@@ -95,7 +115,14 @@ def conv_forward(x, w, b, conv_param):
 
 @validated(dout="N F OH OW")
 def conv_backward(dout, cache):
-    """Gradients of the convolution: dx (N, C, H, W), dw (F, C, KH, KW), db (F,).
+    """Gradients of the convolution.
+
+    Args:
+        dout: (N, F, OH, OW) gradient of the loss with respect to the output.
+        cache: from `conv_forward`.
+
+    Returns:
+        dx: (N, C, H, W); dw: (F, C, KH, KW); db: (F,).
 
     >>> x, w = torch.ones(1, 1, 3, 3), torch.ones(1, 1, 3, 3)
     >>> out, cache = conv_forward(x, w, torch.zeros(1), {"stride": 2, "pad": 1})
@@ -142,9 +169,15 @@ def max_pool_forward(x, pool_param):
 
 @validated(dout="N C OH OW")
 def max_pool_backward(dout, cache):
-    """Gradient of max pooling, dx (N, C, H, W): dout goes to one largest value of its window.
+    """Gradient of max pooling: dout goes to the first largest value of its window.
 
-    A value that is the largest of several overlapping windows collects all their gradients.
+    Args:
+        dout: (N, C, OH, OW) gradient of the loss with respect to the output.
+        cache: from `max_pool_forward`.
+
+    Returns:
+        dx: (N, C, H, W); a value that is the largest of several overlapping windows collects all
+        their gradients.
 
     >>> out, cache = max_pool_forward(torch.tensor([[[[1.0, 3.0], [2.0, 0.0]]]]), {})
     >>> max_pool_backward(torch.tensor([[[[5.0]]]]), cache).flatten()

@@ -156,8 +156,9 @@ decorrelated    N                    feature, K × K a group    no: running stat
 """
 
 import functools
+import math
 
-from cs231n_lib.errors import at_least, between, divisor, options
+from cs231n_lib.errors import LIBRARY, at_least, between, divisor, options
 
 
 def in_single(function):
@@ -202,14 +203,63 @@ def _as(value, dtype):
 
 
 def bn_options(size):
-    """Return what `bn_param` may hold, for statistics of shape (`size`,), such as "D" or "C"."""
-    return {
-        "mode": ("train", "test"),
-        "eps": at_least(0),
-        "momentum": between(0, 1),
-        "running_mean": size,
-        "running_var": size,
-    }
+    """Return the rule for what `bn_param` may hold, with statistics of shape (`size`,)."""
+    known_keys = options(
+        {
+            "mode": ("train", "test"),
+            "eps": at_least(0),
+            "momentum": between(0, 1),
+            "running_mean": size,
+            "running_var": size,
+        }
+    )
+
+    def check(name, value, known):
+        known_keys(name, value, known)
+        _require_statistics(name, value, "running_mean", "running_var")
+
+    return check
+
+
+def _require_statistics(name, param, *keys):
+    missing = [key for key in keys if key not in param]
+    if param.get("mode") == "test" and missing:
+        raise ValueError(
+            f"{name} must hold {' and '.join(keys)} in test mode, got no {missing[0]}; call it in "
+            "train mode first, with the same dict"
+        )
+
+
+class FromTestMode(tuple):
+    """The cache of a forward pass in test mode, of which no backward pass is written."""
+
+
+def marks_test_mode(function):
+    """Let a forward pass with a dict of options return a `FromTestMode` in test mode."""
+
+    @functools.wraps(function)
+    def marked(*args, **named):
+        out, cache = function(*args, **named)
+        param = next(value for value in (*args, *named.values()) if isinstance(value, dict))
+        return out, FromTestMode(cache) if param.get("mode") == "test" else cache
+
+    return marked
+
+
+def of_this_output(name, value, known):
+    """Rule: a cache of train mode, from a forward pass with an output of the size of dout."""
+    if isinstance(value, FromTestMode):
+        raise ValueError(
+            f"{name} must come from a forward pass in train mode, got one from test mode; where "
+            "the statistics are constants, autograd can follow the forward pass"
+        )
+    expected = math.prod(value[0].shape)  # the first entry is always like the output
+    found = math.prod(size for letter, (size, _) in known.items() if letter != LIBRARY)
+    if found != expected:
+        raise ValueError(
+            f"dout must have the shape of the output that {name} belongs to, {expected} numbers, "
+            f"got {found}"
+        )
 
 
 def ln_options():
@@ -232,6 +282,7 @@ def dbn_options(size):
 
     def check(name, value, known):
         known_keys(name, value, known)
+        _require_statistics(name, value, "running_mean", "running_zca")
         features = known[size][0]
         K = value.get("group_size", features)
         expected = features // K, K, K

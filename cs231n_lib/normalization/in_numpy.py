@@ -9,12 +9,15 @@ from cs231n_lib.normalization import (
     dbn_options,
     in_single,
     ln_options,
+    marks_test_mode,
+    of_this_output,
     side_by_side,
     zca_kernel,
 )
 
 
 @validated(x="N D", gamma="D", beta="D", bn_param=bn_options("D"))
+@marks_test_mode
 @in_single
 def batchnorm_forward(x, gamma, beta, bn_param):
     """Batch normalization: standardize each feature over the batch, then scale and shift.
@@ -67,7 +70,7 @@ def batchnorm_forward(x, gamma, beta, bn_param):
     return out, (x_hat, gamma, std)
 
 
-@validated(dout="N D")
+@validated(dout="N D", cache=of_this_output)
 @in_single
 def batchnorm_backward(dout, cache):
     """Gradient of train-mode batch normalization, one step of the computation graph at a time.
@@ -100,7 +103,7 @@ def batchnorm_backward(dout, cache):
     return dx, dgamma, dbeta
 
 
-@validated(dout="N D")
+@validated(dout="N D", cache=of_this_output)
 @in_single
 def batchnorm_backward_alt(dout, cache):
     """Gradient of train-mode batch normalization from the formula simplified on paper.
@@ -130,6 +133,7 @@ def batchnorm_backward_alt(dout, cache):
 
 
 @validated(x="N C H W", gamma="C", beta="C", bn_param=bn_options("C"))
+@marks_test_mode
 @in_single
 def spatial_batchnorm_forward(x, gamma, beta, bn_param):
     """Batch normalization of images: every channel is standardized over N, H and W.
@@ -158,7 +162,7 @@ def spatial_batchnorm_forward(x, gamma, beta, bn_param):
     return out.T.reshape(C, N, H, W).transpose(1, 0, 2, 3), cache
 
 
-@validated(dout="N C H W")
+@validated(dout="N C H W", cache=of_this_output)
 @in_single
 def spatial_batchnorm_backward(dout, cache):
     """Gradient of train-mode spatial batch normalization.
@@ -300,7 +304,7 @@ def layernorm_forward(x, gamma, beta, ln_param):
     return out, (x_hat, gamma, std)
 
 
-@validated(dout="N D")
+@validated(dout="N D", cache=of_this_output)
 @in_single
 def layernorm_backward(dout, cache):
     """Gradient of layer normalization.
@@ -362,7 +366,7 @@ def instancenorm_forward(x, gamma, beta, in_param):
     return out, (x_hat, gamma, std)
 
 
-@validated(dout="N C H W")
+@validated(dout="N C H W", cache=of_this_output)
 @in_single
 def instancenorm_backward(dout, cache):
     """Gradient of instance normalization.
@@ -425,7 +429,7 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
     return out, (x_hat, gamma, std)
 
 
-@validated(dout="N C H W")
+@validated(dout="N C H W", cache=of_this_output)
 @in_single
 def spatial_groupnorm_backward(dout, cache):
     """Gradient of group normalization.
@@ -469,6 +473,7 @@ def separating_groups():
 
 
 @validated(x="N D", gamma="D", beta="D", dbn_param=dbn_options("D"))
+@marks_test_mode
 @in_single
 def decorrelated_batchnorm_forward(x, gamma, beta, dbn_param):
     """Decorrelated batch normalization: whiten groups of features by ZCA, then scale and shift.
@@ -527,7 +532,7 @@ def decorrelated_batchnorm_forward(x, gamma, beta, dbn_param):
     return out, (groups, x_hat, gamma, zca, U, root)
 
 
-@validated(dout="N D")
+@validated(dout="N D", cache=of_this_output)
 @in_single
 def decorrelated_batchnorm_backward(dout, cache):
     """Gradient of train-mode decorrelated batch normalization, through the eigendecomposition.

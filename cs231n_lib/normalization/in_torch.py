@@ -13,12 +13,15 @@ from cs231n_lib.normalization import (
     dbn_options,
     in_single,
     ln_options,
+    marks_test_mode,
+    of_this_output,
     side_by_side,
     zca_kernel,
 )
 
 
 @validated(x="N D", gamma="D", beta="D", bn_param=bn_options("D"))
+@marks_test_mode
 @in_single
 def batchnorm_forward(x, gamma, beta, bn_param):
     """Batch normalization: standardize each feature over the batch, then scale and shift.
@@ -72,7 +75,7 @@ def batchnorm_forward(x, gamma, beta, bn_param):
     return out, (x_hat, gamma, std)
 
 
-@validated(dout="N D")
+@validated(dout="N D", cache=of_this_output)
 @in_single
 def batchnorm_backward(dout, cache):
     """Gradient of train-mode batch normalization, one step of the computation graph at a time.
@@ -104,7 +107,7 @@ def batchnorm_backward(dout, cache):
     return dx, dgamma, dbeta
 
 
-@validated(dout="N D")
+@validated(dout="N D", cache=of_this_output)
 @in_single
 def batchnorm_backward_alt(dout, cache):
     """Gradient of train-mode batch normalization from the formula simplified on paper.
@@ -179,6 +182,7 @@ class BatchNorm(torch.nn.Module):
 
 
 @validated(x="N C H W", gamma="C", beta="C", bn_param=bn_options("C"))
+@marks_test_mode
 @in_single
 def spatial_batchnorm_forward(x, gamma, beta, bn_param):
     """Batch normalization of images: every channel is standardized over N, H and W.
@@ -207,7 +211,7 @@ def spatial_batchnorm_forward(x, gamma, beta, bn_param):
     return out.T.reshape(C, N, H, W).permute(1, 0, 2, 3), cache
 
 
-@validated(dout="N C H W")
+@validated(dout="N C H W", cache=of_this_output)
 @in_single
 def spatial_batchnorm_backward(dout, cache):
     """Gradient of train-mode spatial batch normalization.
@@ -338,7 +342,7 @@ def layernorm_forward(x, gamma, beta, ln_param):
     return out, (x_hat, gamma, std)
 
 
-@validated(dout="N D")
+@validated(dout="N D", cache=of_this_output)
 @in_single
 def layernorm_backward(dout, cache):
     """Gradient of layer normalization.
@@ -400,7 +404,7 @@ def instancenorm_forward(x, gamma, beta, in_param):
     return out, (x_hat, gamma, std)
 
 
-@validated(dout="N C H W")
+@validated(dout="N C H W", cache=of_this_output)
 @in_single
 def instancenorm_backward(dout, cache):
     """Gradient of instance normalization.
@@ -463,7 +467,7 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
     return out, (x_hat, gamma, std)
 
 
-@validated(dout="N C H W")
+@validated(dout="N C H W", cache=of_this_output)
 @in_single
 def spatial_groupnorm_backward(dout, cache):
     """Gradient of group normalization.
@@ -528,6 +532,7 @@ class GroupNorm(torch.nn.Module):
 
 
 @validated(x="N D", gamma="D", beta="D", dbn_param=dbn_options("D"))
+@marks_test_mode
 @in_single
 def decorrelated_batchnorm_forward(x, gamma, beta, dbn_param):
     """Decorrelated batch normalization: whiten groups of features by ZCA, then scale and shift.
@@ -586,7 +591,7 @@ def decorrelated_batchnorm_forward(x, gamma, beta, dbn_param):
     return out, (groups, x_hat, gamma, zca, U, root)
 
 
-@validated(dout="N D")
+@validated(dout="N D", cache=of_this_output)
 @in_single
 def decorrelated_batchnorm_backward(dout, cache):
     """Gradient of train-mode decorrelated batch normalization, through the eigendecomposition.

@@ -1,7 +1,19 @@
 """Normalization layers for networks in PyTorch, around the functions of `in_torch`.
 
-For each technique an `autograd.Function` with our backward pass, and a module that drops in for
-PyTorch's own: same arguments, same results, same state_dict.
+For each technique an `autograd.Function` with our backward pass, and a layer that drops in for
+PyTorch's own: it *is* PyTorch's layer, with our forward and backward pass in it.
+
+====================================================  ==========================================
+arguments, parameters, buffers, repr, isinstance      PyTorch's own
+state_dict, in both directions; without the counter   PyTorch's own
+`reset_parameters`, `reset_running_stats`             PyTorch's own
+(N, C), (N, C, L), (N, C, H, W), (C, H, W)            wherever PyTorch's own takes them
+statistics of a batch, of running means, of neither   same numbers
+empty batches                                         same; running statistics stay as they were
+half precision                                        running statistics move to float32
+second derivatives, `torch.func.grad` and `vmap`      no, a RuntimeError says so; the functions of
+                                                      `in_torch` have all three
+====================================================  ==========================================
 """
 
 import math
@@ -57,15 +69,100 @@ class BatchNormFunction(torch.autograd.Function):
         return *batchnorm_backward_alt(dout, ctx.saved_tensors), None
 
 
-class BatchNorm1d(nn.Module):
-    """Batch normalization layer, a drop-in for `torch.nn.BatchNorm1d` on (N, D) inputs.
+def _scale_and_shift(layer, x, shape):
+    """Return weight and bias in the given shape, 1 and 0 where there are none."""
+    weight = x.new_ones(shape) if layer.weight is None else layer.weight.reshape(shape)
+    bias = x.new_zeros(shape) if layer.bias is None else layer.bias.reshape(shape)
+    return weight, bias
 
-    Same state_dict and PyTorch's conventions: `momentum` is the share of the *new* value, and the
-    running variance is the unbiased one. `momentum=None` averages all batches equally. It always
-    has a scale, a shift and running statistics.
+
+def _empty(layer, x):
+    """Return an empty batch, from which every parameter gets a gradient of zeros."""
+    return sum((parameter.sum() for parameter in layer.parameters()), start=x.clone())
+
+
+def _require_shape(layer, x, shapes, channels):
+    """Refuse an x that has the dimensions of none of `shapes`, such as "(N, C)"."""
+    for shape in shapes:
+        letters = shape.strip("()").split(", ")
+        if x.dim() == len(letters) and x.shape[letters.index("C")] == channels:
+            return
+    raise ValueError(
+        f"{type(layer).__name__}: the input must be {' or '.join(shapes)} with C = {channels}, but "
+        f"its shape is {tuple(x.shape)}"
+    )
+
+
+class _BatchNorm(nn.modules.batchnorm._BatchNorm):
+    """What batch normalization layers of any number of dimensions share: our forward pass."""
+
+    shapes = ()
+
+    def forward(self, x):
+        """Normalize x by its batch statistics in training, by the running ones in evaluation."""
+        _require_shape(self, x, self.shapes, self.num_features)
+        if x.numel() == 0:
+            if self.training and self.track_running_stats:
+                self.num_batches_tracked += 1
+            return _empty(self, x)
+        channels_first = x.movedim(1, 0)
+        rows = channels_first.reshape(self.num_features, -1).T  # (N, D) or (N·H·W, C)
+        by_batch = self.training or self.running_mean is None
+        out = self._normalize_batch(rows) if by_batch else self._normalize_running(rows)
+        out = out.T.reshape(channels_first.shape).movedim(0, 1)
+        return out.contiguous()  # as PyTorch's own, so that view() works on it
+
+    def _normalize_batch(self, rows):
+        N = len(rows)
+        if N == 1 and self.training:
+            raise ValueError(
+                f"{type(self).__name__}: training needs more than one value per channel, got 1; "
+                "use a larger batch, or call eval() first"
+            )
+        batch = {"eps": self.eps, "momentum": 0.0}  # leaves this batch's own statistics
+        weight, bias = _scale_and_shift(self, rows, self.num_features)
+        out = BatchNormFunction.apply(rows, weight, bias, batch)
+        if self.training and self.track_running_stats:
+            self._track(batch["running_mean"], batch["running_var"] * (N / (N - 1)))
+        return out
+
+    @torch.no_grad()
+    def _track(self, mean, unbiased_var):
+        self.num_batches_tracked += 1
+        share = self.momentum
+        if share is None:
+            share = 1 / self.num_batches_tracked.double()  # not read: it may be on a GPU
+        for name, new in (("running_mean", mean), ("running_var", unbiased_var)):
+            running = getattr(self, name)
+            if running.dtype.itemsize == 2:  # after half(), which a variance would overflow
+                running = running.float()
+                setattr(self, name, running)
+            running += share * (new.to(running) - running)
+
+    def _normalize_running(self, rows):
+        running = {
+            "mode": "test",
+            "eps": self.eps,
+            "running_mean": self.running_mean,
+            "running_var": self.running_var,
+        }
+        return batchnorm_forward(rows, *_scale_and_shift(self, rows, self.num_features), running)[0]
+
+
+class BatchNorm1d(_BatchNorm, nn.BatchNorm1d):
+    """Batch normalization layer, `torch.nn.BatchNorm1d` with our passes, on (N, C) or (N, C, L).
+
+    PyTorch's arguments and conventions: `momentum` is the share of the *new* value, or None, which
+    averages all batches equally; the running variance is the unbiased one.
+
+    Args:
+        num_features: C; eps: added to the variance; momentum: see above.
+        affine: whether there is a scale, and with `bias` a shift.
+        track_running_stats: keep running statistics; without, evaluation uses the batch's own.
+        device, dtype: of the parameters.
 
     Raises:
-        ValueError: when the input has the wrong number of dimensions or of features, or when a
+        ValueError: when the input has the wrong number of dimensions or of channels, or when a
             training batch has one value per channel.
 
     Slides 11–13. Ioffe & Szegedy 2015, arXiv:1502.03167.
@@ -77,71 +174,11 @@ class BatchNorm1d(nn.Module):
     torch.Size([4, 3])
     """
 
-    input_dims = 2
-
-    def __init__(self, num_features, eps=1e-5, momentum=0.1):
-        super().__init__()
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.weight = nn.Parameter(torch.ones(num_features))
-        self.bias = nn.Parameter(torch.zeros(num_features))
-        self.register_buffer("running_mean", torch.zeros(num_features))
-        self.register_buffer("running_var", torch.ones(num_features))
-        self.register_buffer("num_batches_tracked", torch.tensor(0))
-
-    def forward(self, x):
-        """Normalize x by its batch statistics in training, by the running ones in evaluation."""
-        if x.dim() != self.input_dims or x.shape[1] != self.num_features:
-            expected = "(N, C)" if self.input_dims == 2 else "(N, C, H, W)"
-            raise ValueError(
-                f"{type(self).__name__}: the input must be {expected} with C = "
-                f"{self.num_features}, but its shape is {tuple(x.shape)}"
-            )
-        channels_first = x.movedim(1, 0)
-        rows = channels_first.reshape(self.num_features, -1).T  # (N, D) or (N·H·W, C)
-        out = self._normalize_batch(rows) if self.training else self._normalize_running(rows)
-        out = out.T.reshape(channels_first.shape).movedim(0, 1)
-        return out.contiguous()  # as PyTorch's own, so that view() works on it
-
-    def _normalize_batch(self, rows):
-        N = len(rows)
-        if N == 1:
-            raise ValueError(
-                f"{type(self).__name__}: training needs more than one value per channel, got 1; "
-                "use a larger batch, or call eval() first"
-            )
-        batch = {"eps": self.eps, "momentum": 0.0}  # leaves this batch's own statistics
-        out = BatchNormFunction.apply(rows, self.weight, self.bias, batch)
-        with torch.no_grad():
-            self.num_batches_tracked += 1
-            share = self.momentum
-            if share is None:
-                share = 1 / int(self.num_batches_tracked)
-            if self.running_var.dtype.itemsize == 2:  # after half(), which they would overflow
-                self.running_mean, self.running_var = (
-                    self.running_mean.float(),
-                    self.running_var.float(),
-                )
-            self.running_mean.lerp_(batch["running_mean"].to(self.running_mean), share)
-            unbiased = batch["running_var"].to(self.running_var) * (N / (N - 1))
-            self.running_var.lerp_(unbiased, share)
-        return out
-
-    def _normalize_running(self, rows):
-        running = {
-            "mode": "test",
-            "eps": self.eps,
-            "running_mean": self.running_mean,
-            "running_var": self.running_var,
-        }
-        return batchnorm_forward(rows, self.weight, self.bias, running)[0]
-
-    def extra_repr(self):
-        """Show the settings, as PyTorch's layer does."""
-        return f"{self.num_features}, eps={self.eps}, momentum={self.momentum}"
+    shapes = ("(N, C)", "(N, C, L)")
 
 
-class BatchNorm2d(BatchNorm1d):
-    """Batch normalization layer for images, a drop-in for `torch.nn.BatchNorm2d`.
+class BatchNorm2d(_BatchNorm, nn.BatchNorm2d):
+    """Batch normalization layer for images, `torch.nn.BatchNorm2d` with our passes.
 
     Input (N, C, H, W); arguments, state and errors as for `BatchNorm1d`.
 
@@ -151,7 +188,7 @@ class BatchNorm2d(BatchNorm1d):
     torch.Size([2, 3, 4, 5])
     """
 
-    input_dims = 4
+    shapes = ("(N, C, H, W)",)
 
 
 class LayerNormFunction(torch.autograd.Function):
@@ -232,29 +269,13 @@ class GroupNormFunction(torch.autograd.Function):
         return *spatial_groupnorm_backward(dout, ctx.saved_tensors), None, None
 
 
-class _Affine(nn.Module):
-    """A scale and a shift as PyTorch's layers have them: both, the scale alone, or neither."""
-
-    def _add_parameters(self, shape, affine, bias):
-        weight = nn.Parameter(torch.ones(shape)) if affine else None
-        shift = nn.Parameter(torch.zeros(shape)) if affine and bias else None
-        self.register_parameter("weight", weight)
-        self.register_parameter("bias", shift)
-
-    def _scale_and_shift(self, x, shape):
-        """Return weight and bias in the given shape, 1 and 0 where there are none."""
-        weight = x.new_ones(shape) if self.weight is None else self.weight.reshape(shape)
-        bias = x.new_zeros(shape) if self.bias is None else self.bias.reshape(shape)
-        return weight, bias
-
-
-class LayerNorm(_Affine):
-    """Layer normalization layer, a drop-in for `torch.nn.LayerNorm`.
+class LayerNorm(nn.LayerNorm):
+    """Layer normalization layer, `torch.nn.LayerNorm` with our passes.
 
     Args:
         normalized_shape: of the last dimensions, over which one mean runs: D, or (C, H, W).
         eps: added to the variance; elementwise_affine: whether there is a scale, and with `bias` a
-            shift.
+            shift; device, dtype: of the parameters.
 
     Raises:
         ValueError: when the last dimensions of the input are others.
@@ -268,12 +289,6 @@ class LayerNorm(_Affine):
     torch.Size([5, 2, 3, 4])
     """
 
-    def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True):
-        super().__init__()
-        shape = [normalized_shape] if isinstance(normalized_shape, int) else normalized_shape
-        self.normalized_shape, self.eps = tuple(shape), eps
-        self._add_parameters(self.normalized_shape, elementwise_affine, bias)
-
     def forward(self, x):
         """Normalize x over its last dimensions."""
         if x.shape[-len(self.normalized_shape) :] != self.normalized_shape:
@@ -281,33 +296,30 @@ class LayerNorm(_Affine):
                 f"LayerNorm: the last dimensions of the input must be {self.normalized_shape}, "
                 f"but its shape is {tuple(x.shape)}"
             )
+        if x.numel() == 0:
+            return _empty(self, x)
         rows = x.reshape(-1, math.prod(self.normalized_shape))
-        parameters = self._scale_and_shift(x, rows.shape[1:])
+        parameters = _scale_and_shift(self, x, rows.shape[1:])
         return LayerNormFunction.apply(rows, *parameters, {"eps": self.eps}).reshape(x.shape)
 
-    def extra_repr(self):
-        """Show the settings, as PyTorch's layer does."""
-        return (
-            f"{self.normalized_shape}, eps={self.eps}, "
-            f"elementwise_affine={self.weight is not None}, bias={self.bias is not None}"
-        )
 
+class InstanceNorm2d(nn.InstanceNorm2d):
+    """Instance normalization layer, `torch.nn.InstanceNorm2d` with our passes.
 
-class InstanceNorm2d(_Affine):
-    """Instance normalization layer, a drop-in for `torch.nn.InstanceNorm2d` on (N, C, H, W).
-
-    Without scale, shift and running statistics unless asked for, as PyTorch's own.
+    Input (N, C, H, W), or one image (C, H, W). Without scale, shift and running statistics unless
+    asked for.
 
     Args:
         num_features: C; eps: added to the variance.
-        affine: whether there is a scale, and with `bias` a shift.
         momentum: share of the *new* value in the running statistics.
+        affine: whether there is a scale, and with `bias` a shift.
         track_running_stats: keep the means of the images' statistics, and use them after `eval()`.
             PyTorch's own keeps `num_batches_tracked` at 0 all the time, and so does this.
+        device, dtype: of the parameters.
 
     Raises:
-        ValueError: when the input is not (N, C, H, W), or has one value per channel of an image
-            while its own statistics are used.
+        ValueError: when the input has other dimensions, or one value per channel of an image while
+            its own statistics are used.
 
     Slide 16. Ulyanov, Vedaldi & Lempitsky 2017, arXiv:1701.02096.
 
@@ -315,33 +327,15 @@ class InstanceNorm2d(_Affine):
     torch.Size([2, 3, 4, 5])
     """
 
-    def __init__(
-        self,
-        num_features,
-        eps=1e-5,
-        momentum=0.1,
-        affine=False,
-        track_running_stats=False,
-        *,
-        bias=True,
-    ):
-        super().__init__()
-        self.num_features, self.eps, self.momentum = num_features, eps, momentum
-        self.track_running_stats = track_running_stats
-        self._add_parameters(num_features, affine, bias)
-        if track_running_stats:
-            self.register_buffer("running_mean", torch.zeros(num_features))
-            self.register_buffer("running_var", torch.ones(num_features))
-            self.register_buffer("num_batches_tracked", torch.tensor(0))
-
     def forward(self, x):
         """Normalize each channel of each image; after `eval()` perhaps by running statistics."""
-        if x.dim() != 4 or x.shape[1] != self.num_features:
-            raise ValueError(
-                f"InstanceNorm2d: the input must be (N, C, H, W) with C = {self.num_features}, "
-                f"but its shape is {tuple(x.shape)}"
-            )
-        weight, bias = self._scale_and_shift(x, self.num_features)
+        _require_shape(self, x, ("(N, C, H, W)", "(C, H, W)"), self.num_features)
+        if x.numel() == 0:
+            return _empty(self, x)
+        return self._normalize(x[None])[0] if x.dim() == 3 else self._normalize(x)
+
+    def _normalize(self, x):
+        weight, bias = _scale_and_shift(self, x, self.num_features)
         if self.track_running_stats and not self.training:
             running = {"running_mean": self.running_mean, "running_var": self.running_var}
             param = {"mode": "test", "eps": self.eps, **running}
@@ -358,23 +352,18 @@ class InstanceNorm2d(_Affine):
     @torch.no_grad()
     def _track(self, x):
         mean, var = x.mean(dim=(2, 3)), x.var(dim=(2, 3))  # (N, C); unbiased, as PyTorch's own
+        share = self.momentum or 0.0  # None is 0 in PyTorch's own
         for buffer, new in ((self.running_mean, mean), (self.running_var, var)):
-            buffer.lerp_(new.mean(dim=0).to(buffer), self.momentum)
-
-    def extra_repr(self):
-        """Show the settings, as PyTorch's layer does."""
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, "
-            f"affine={self.weight is not None}, track_running_stats={self.track_running_stats}"
-        )
+            buffer.lerp_(new.mean(dim=0).to(buffer), share)
 
 
-class GroupNorm(_Affine):
-    """Group normalization layer, a drop-in for `torch.nn.GroupNorm`.
+class GroupNorm(nn.GroupNorm):
+    """Group normalization layer, `torch.nn.GroupNorm` with our passes.
 
     Args:
         num_groups: G; num_channels: C, of which G is a divisor.
-        eps: added to the variance; affine: whether there is a scale, and with `bias` a shift.
+        eps: added to the variance; affine: whether there is a scale, and with `bias` a shift;
+            device, dtype: of the parameters.
 
     Raises:
         ValueError: when G does not divide C, or axis 1 of the input is not C long.
@@ -385,11 +374,11 @@ class GroupNorm(_Affine):
     torch.Size([4, 6, 5, 3])
     """
 
-    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, *, bias=True):
-        super().__init__()
+    def __init__(
+        self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, *, bias=True
+    ):
         divisor("C")("GroupNorm: num_groups", num_groups, {"C": (num_channels, "num_channels")})
-        self.num_groups, self.num_channels, self.eps = num_groups, num_channels, eps
-        self._add_parameters(num_channels, affine, bias)
+        super().__init__(num_groups, num_channels, eps, affine, device, dtype, bias=bias)
 
     def forward(self, x):
         """Normalize each group of channels of each example."""
@@ -398,15 +387,12 @@ class GroupNorm(_Affine):
                 f"GroupNorm: the input must be (N, C, ...) with C = {self.num_channels}, but its "
                 f"shape is {tuple(x.shape)}"
             )
+        if x.numel() == 0:
+            return _empty(self, x)
         images = x.reshape(len(x), self.num_channels, -1, 1)  # any number of dimensions
-        parameters = self._scale_and_shift(x, (1, self.num_channels, 1, 1))
+        parameters = _scale_and_shift(self, x, (1, self.num_channels, 1, 1))
         param = {"eps": self.eps}
         return GroupNormFunction.apply(images, *parameters, self.num_groups, param).reshape(x.shape)
-
-    def extra_repr(self):
-        """Show the settings, as PyTorch's layer does."""
-        affine = self.weight is not None
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={affine}"
 
 
 class DecorrelatedBatchNormFunction(torch.autograd.Function):

@@ -244,11 +244,12 @@ def adam_uncorrected(w, dw, config=None):
     Returns:
         next_w: the weights after the step; config: for the next step.
 
-    Slides 44–45. The first step is (1 - beta1) / sqrt(1 - beta2) times α: 3.16 α.
+    Slides 44–45; Kingma & Ba 2015, Algorithm 1 without its correction.
 
-    >>> w, config = adam_uncorrected(np.array([1.0]), np.array([5.0]), {"learning_rate": 0.1})
+    >>> settings = {"learning_rate": 0.1, "beta1": 0.5, "beta2": 0.75}
+    >>> w, config = adam_uncorrected(np.array([1.0]), np.array([5.0]), settings)
     >>> w.round(3)
-    array([0.684])
+    array([0.9])
     """
     config = {} if config is None else config
     learning_rate = config.get("learning_rate", 1e-3)

@@ -1,8 +1,9 @@
 """Optimizer classes: drop-ins for those of `torch.optim`, with the rules of `in_torch` inside.
 
-They take parameter groups and closures, work with `torch.optim.lr_scheduler`, and can go on from a
-`state_dict` of the built-in ones. Each rule is written once, on lists of tensors, and `foreach`
-says how many tensors it gets at a time:
+They take parameter groups and closures, work with `torch.optim.lr_scheduler`, and a `state_dict`
+goes from the built-in ones to these and back. Options that these lack may be given as long as they
+are off; whatever is wrong with a setting or a state is said before anything is changed. Each rule
+is written once, on lists of tensors, and `foreach` says how many tensors it gets at a time:
 
 - True: all of a group, which is best on a GPU, and what `torch.compile` is given;
 - False: one after the other, which needs the least memory;
@@ -10,9 +11,11 @@ says how many tensors it gets at a time:
   blocks and small ones are put together.
 """
 
+import functools
+
 import torch
 
-from cs231n_lib.errors import at_least, below, between
+from cs231n_lib.errors import at_least, below, between, off
 
 PORTION = 2**18  # numbers of each list that are taken at a time on a CPU
 
@@ -32,40 +35,97 @@ RULES = {
     "eps": at_least(0),
     "weight_decay": at_least(0),
 }
-WITHOUT = ("amsgrad", "centered", "dampening", "lr_decay", "maximize")  # options of the built-ins
+
+
+@functools.cache
+def built_in_options(name):
+    """Return the options of one of PyTorch's optimizers, with their defaults."""
+    return getattr(torch.optim, name)([torch.zeros(1, requires_grad=True)]).defaults
+
+
+@functools.cache
+def options_that_are_off(name, options):
+    """Return what PyTorch's optimizers have beside `options`, with the value that means off."""
+    known = {
+        o: 0 for other in ("SGD", "Adagrad", "RMSprop", "Adam") for o in built_in_options(other)
+    }
+    return {o: v for o, v in (known | built_in_options(name)).items() if o not in options}
 
 
 class Optimizer(torch.optim.Optimizer):
     """What all classes below share: groups, closures, state, portions.
 
-    A subclass has `state_names` and `rule(group, w, dw, *state, steps)`, which changes the tensors
-    in the lists w and state; `steps` counts from 1 for each tensor.
+    A subclass names the optimizer of PyTorch that it is (`built_in`), the options of that which it
+    has, and the tensors that it keeps (`state_names`); `rule(group, w, dw, *state, steps)` changes
+    the tensors in the lists w and state, where `steps` counts from 1 for each tensor.
     """
 
+    built_in = "SGD"
+    options = ("lr", "weight_decay", "foreach")
     state_names = ()
     decoupled = False  # weight decay is part of the rule, not of the gradient
 
     def __init__(self, params, **settings):
-        super().__init__(params, settings)
+        others = built_in_options(self.built_in)
+        unknown = sorted(settings.keys() - others.keys() - set(self.options))
+        if unknown:
+            listed = ", ".join(self.options)
+            raise TypeError(
+                f"{type(self).__name__}: there is no option {unknown[0]!r}; options: {listed}"
+            )
+        super().__init__(params, others | settings)
 
     def add_param_group(self, param_group):
         """Add a group of parameters with settings of its own; refuse what is out of range."""
+        self._check(self.defaults | dict(param_group))
         super().add_param_group(param_group)
-        self._check(self.param_groups[-1])
+
+    def load_state_dict(self, state_dict):
+        """Go on from a state of this class, or of PyTorch's; where it is refused, nothing changes.
+
+        Raises ValueError or TypeError when a setting is missing, out of range or of an option that
+        is not supported, or when a tensor of the state has another shape than its parameter.
+        """
+        groups, saved = state_dict["param_groups"], state_dict["state"]
+        for group in groups:
+            missing = sorted(set(self.options) - group.keys() - {"foreach"})
+            if missing:
+                raise ValueError(
+                    f"{type(self).__name__}: the state holds no {missing[0]!r}; it must be one of "
+                    f"torch.optim.{self.built_in} or of this class"
+                )
+            self._check(group)
+        pairs = zip(self.param_groups, groups, strict=False)  # PyTorch refuses other numbers
+        for group, old in pairs:
+            for w, number in zip(group["params"], old["params"], strict=False):
+                self._check_state(w, saved.get(number, {}))
+        super().load_state_dict(state_dict)
+
+    def _check_state(self, w, entries):
+        for name, value in entries.items():
+            if name != "step" and torch.is_tensor(value) and value.shape != w.shape:
+                raise ValueError(
+                    f"{type(self).__name__}: {name} must have the shape of its parameter, "
+                    f"{tuple(w.shape)}, got shape {tuple(value.shape)}"
+                )
 
     def __setstate__(self, state):
         super().__setstate__(state)
         for group in self.param_groups:
+            for name, value in built_in_options(self.built_in).items():
+                group.setdefault(name, value)  # in a state of an older PyTorch
             self._check(group)
 
     def _check(self, group):
         try:
             for name, rule in RULES.items():
-                if name in group:
+                if name in group and name in self.options:
                     rule(name, group[name])
-            for name in WITHOUT:
-                if group.get(name):
-                    raise ValueError(f"{name} must be off, got {group[name]!r}; use torch.optim")
+            for name, value in options_that_are_off(self.built_in, self.options).items():
+                if group.get(name, value) != value:
+                    off(name, group[name])
+                    if value:
+                        raise ValueError(f"{name} must be on, got {group[name]!r}")
         except (TypeError, ValueError) as error:
             raise type(error)(f"{type(self).__name__}: {error}") from None
 
@@ -98,7 +158,7 @@ class Optimizer(torch.optim.Optimizer):
             )
         state = self.state[w]
         for name in names:
-            if name not in state:
+            if state.get(name) is None:
                 state[name] = torch.zeros_like(w, memory_format=torch.preserve_format)
         steps = state.get("step", 0)
         if torch.compiler.is_compiling():  # there a number would be compiled in, anew each time
@@ -151,7 +211,8 @@ class SGD(Optimizer):
     """Stochastic gradient descent, with momentum or Nesterov momentum, as `torch.optim.SGD`.
 
     The velocity is a sum of gradients (`sgd_momentum_unscaled`), so that a new learning rate takes
-    hold at once. `weight_decay` times the weights is added to the gradient. No `dampening`.
+    hold at once. `weight_decay` times the weights is added to the gradient. `dampening` must
+    be 0.
 
     Raises:
         ValueError: for a setting outside its range, or Nesterov without momentum.
@@ -165,19 +226,26 @@ class SGD(Optimizer):
     tensor([0.5000])
     """
 
+    built_in = "SGD"
+    options = ("lr", "momentum", "weight_decay", "nesterov", "foreach")
+
     def __init__(
-        self, params, lr=1e-3, momentum=0.0, weight_decay=0.0, nesterov=False, *, foreach=None
+        self,
+        params,
+        lr=1e-3,
+        momentum=0.0,
+        dampening=0.0,
+        weight_decay=0.0,
+        nesterov=False,
+        **other,
     ):
-        if nesterov and not momentum:
-            raise ValueError(f"SGD: nesterov needs a momentum above 0, got {momentum!r}")
-        super().__init__(
-            params,
-            lr=lr,
-            momentum=momentum,
-            weight_decay=weight_decay,
-            nesterov=nesterov,
-            foreach=foreach,
-        )
+        settings = {"lr": lr, "momentum": momentum, "dampening": dampening}
+        super().__init__(params, **settings, weight_decay=weight_decay, nesterov=nesterov, **other)
+
+    def _check(self, group):
+        super()._check(group)
+        if group["nesterov"] and not group["momentum"]:
+            raise ValueError(f"SGD: nesterov needs a momentum above 0, got {group['momentum']!r}")
 
     def names_of_state(self, group):
         """Return the velocity's name, or none without momentum."""
@@ -208,10 +276,29 @@ class Adagrad(Optimizer):
     tensor([0.7500])
     """
 
+    built_in = "Adagrad"
+    options = ("lr", "weight_decay", "eps", "foreach")
     state_names = ("sum",)
 
-    def __init__(self, params, lr=1e-2, eps=1e-10, weight_decay=0.0, *, foreach=None):
-        super().__init__(params, lr=lr, eps=eps, weight_decay=weight_decay, foreach=foreach)
+    def __init__(
+        self,
+        params,
+        lr=1e-2,
+        lr_decay=0.0,
+        weight_decay=0.0,
+        initial_accumulator_value=0.0,
+        eps=1e-10,
+        **other,
+    ):
+        settings = {"lr": lr, "lr_decay": lr_decay, "weight_decay": weight_decay, "eps": eps}
+        start = initial_accumulator_value
+        super().__init__(params, **settings, initial_accumulator_value=start, **other)
+
+    def add_param_group(self, param_group):
+        """Add a group of parameters; as in the built-in one, their sums exist from the start."""
+        super().add_param_group(param_group)
+        for w in self.param_groups[-1]["params"]:
+            self.state[w] = {"step": 0, "sum": torch.zeros_like(w, requires_grad=False)}
 
     def rule(self, group, w, dw, cache, steps):
         """Change w by one step of AdaGrad, the sum of squares first."""
@@ -236,19 +323,12 @@ class RMSprop(Optimizer):
     tensor([0.8000])
     """
 
+    built_in = "RMSprop"
+    options = ("lr", "alpha", "eps", "weight_decay", "foreach")
     state_names = ("square_avg",)
 
-    def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, *, foreach=None):
-        super().__init__(
-            params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, foreach=foreach
-        )
-
-    def _check(self, group):
-        super()._check(group)
-        if group.get("momentum"):
-            raise ValueError(
-                f"RMSprop: momentum must be off, got {group['momentum']!r}; use torch.optim"
-            )
+    def __init__(self, params, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0.0, **other):
+        super().__init__(params, lr=lr, alpha=alpha, eps=eps, weight_decay=weight_decay, **other)
 
     def rule(self, group, w, dw, cache, steps):
         """Change w by one step of RMSProp, the running mean first."""
@@ -274,14 +354,12 @@ class Adam(Optimizer):
     tensor([0.7500])
     """
 
+    built_in = "Adam"
+    options = ("lr", "betas", "eps", "weight_decay", "foreach")
     state_names = ("exp_avg", "exp_avg_sq")
 
-    def __init__(
-        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, *, foreach=None
-    ):
-        super().__init__(
-            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, foreach=foreach
-        )
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, **other):
+        super().__init__(params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, **other)
 
     def rule(self, group, w, dw, m, v, steps):
         """Change w by one step of Adam, the running means first."""
@@ -311,12 +389,11 @@ class AdamW(Adam):
     tensor([7.6000])
     """
 
+    built_in = "AdamW"
     decoupled = True
 
-    def __init__(
-        self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, *, foreach=None
-    ):
-        super().__init__(params, lr, betas, eps, weight_decay, foreach=foreach)
+    def __init__(self, params, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=1e-2, **other):
+        super().__init__(params, lr, betas, eps, weight_decay, **other)
 
     def rule(self, group, w, dw, m, v, steps):
         """Shrink w, then take Adam's step."""

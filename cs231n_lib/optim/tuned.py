@@ -7,7 +7,10 @@ The same names, settings and equations as in `in_numpy`. What is different:
 - A step goes over the weights a block at a time. A block stays in the cache until everything is
   done with it, and one block of scratch memory takes every intermediate result.
 
-`_in_blocks` does all of that, so each rule below still reads as its formula. A rule is given blocks
+- `Flat` keeps many small arrays in one, so that one call of a rule steps all of them: for arrays of
+  some thousand numbers the calls are most of the time.
+
+`_in_blocks` does the blocks, so each rule below still reads as its formula. A rule is given blocks
 of the next weights `x`, of `w`, of `dw` and of its state, and the scratch `s`.
 """
 
@@ -43,7 +46,7 @@ def sgd(w, dw, config=None, out=None):
 
 @validated(**ARRAYS, config=MOMENTUM)
 def sgd_momentum(w, dw, config=None, out=None):
-    """SGD with momentum, as `in_numpy.sgd_momentum`.
+    """SGD with momentum, as `in_numpy.sgd_momentum`, with the next weights in `out`.
 
     >>> w, config = sgd_momentum(np.array([1.0]), np.array([1.0]), {"learning_rate": 0.5})
     >>> w, config["velocity"]
@@ -62,7 +65,7 @@ def sgd_momentum(w, dw, config=None, out=None):
 
 @validated(**ARRAYS, config=MOMENTUM)
 def sgd_momentum_unscaled(w, dw, config=None, out=None):
-    """SGD with momentum in PyTorch's form, as `in_numpy.sgd_momentum_unscaled`.
+    """As `in_numpy.sgd_momentum_unscaled`, PyTorch's form, with the next weights in `out`.
 
     >>> w, config = sgd_momentum_unscaled(np.ones(1), np.ones(1), {"learning_rate": 0.5})
     >>> w, config["velocity"]
@@ -81,7 +84,7 @@ def sgd_momentum_unscaled(w, dw, config=None, out=None):
 
 @validated(**ARRAYS, config=MOMENTUM)
 def nesterov(w, dw, config=None, out=None):
-    """Nesterov momentum rearranged, as `in_numpy.nesterov`.
+    """Nesterov momentum rearranged, as `in_numpy.nesterov`, with the next weights in `out`.
 
     >>> w, config = nesterov(np.array([1.0]), np.array([1.0]), {"learning_rate": 0.5})
     >>> w, config["velocity"]
@@ -101,7 +104,7 @@ def nesterov(w, dw, config=None, out=None):
 
 @validated(**ARRAYS, config=ADAGRAD)
 def adagrad(w, dw, config=None, out=None):
-    """AdaGrad, as `in_numpy.adagrad`.
+    """AdaGrad, as `in_numpy.adagrad`, with the next weights in `out`.
 
     >>> adagrad(np.array([1.0, 1.0]), np.array([5.0, -0.01]), {"learning_rate": 0.5})[0].round(5)
     array([0.5, 1.5])
@@ -120,7 +123,7 @@ def adagrad(w, dw, config=None, out=None):
 
 @validated(**ARRAYS, config=RMSPROP)
 def rmsprop(w, dw, config=None, out=None):
-    """RMSProp, as `in_numpy.rmsprop`.
+    """RMSProp, as `in_numpy.rmsprop`, with the next weights in `out`.
 
     >>> rmsprop(np.array([1.0]), np.array([5.0]), {"learning_rate": 0.1, "decay_rate": 0.75})[0]
     array([0.8])
@@ -139,7 +142,7 @@ def rmsprop(w, dw, config=None, out=None):
 
 @validated(**ARRAYS, config=ADAM)
 def adam_uncorrected(w, dw, config=None, out=None):
-    """Adam (almost), as `in_numpy.adam_uncorrected`.
+    """Adam (almost), as `in_numpy.adam_uncorrected`, with the next weights in `out`.
 
     >>> config = {"learning_rate": 0.1}
     >>> adam_uncorrected(np.array([1.0]), np.array([5.0]), config)[0].round(3)
@@ -151,7 +154,7 @@ def adam_uncorrected(w, dw, config=None, out=None):
 
 @validated(**ARRAYS, config=ADAM)
 def adam(w, dw, config=None, out=None):
-    """Adam, as `in_numpy.adam`.
+    """Adam, as `in_numpy.adam`, with the next weights in `out`.
 
     >>> adam(np.array([1.0]), np.array([5.0]), {"learning_rate": 0.1})[0].round(6)
     array([0.9])
@@ -162,13 +165,54 @@ def adam(w, dw, config=None, out=None):
 
 @validated(**ARRAYS, config=ADAMW)
 def adamw(w, dw, config=None, out=None):
-    """Adam with decoupled weight decay, as `in_numpy.adamw`.
+    """Adam with decoupled weight decay, as `in_numpy.adamw`, with the next weights in `out`.
 
     >>> adamw(np.array([8.0]), np.array([0.0]), {"learning_rate": 0.1, "weight_decay": 0.5})[0]
     array([7.6])
     """
     config = {} if config is None else config
     return _adam(w, dw, config, out, *_corrections(config), config.get("weight_decay", 1e-2))
+
+
+class Flat:
+    """Many arrays side by side in one, stepped by one call of a rule of this module.
+
+    Args:
+        arrays: list of arrays of floats of one dtype, the weights; they are copied.
+
+    `views` are the same arrays as parts of the one, so a step changes them; write into them, as in
+    `net.weights[...] = view`, and do not replace them.
+
+    >>> flat = Flat([np.ones((2, 3)), np.zeros(4)])
+    >>> config = flat.step(adam, [np.ones((2, 3)), -np.ones(4)], {"learning_rate": 0.5})
+    >>> flat.views[0][0].round(3), flat.views[1].round(3), config["t"]
+    (array([0.5, 0.5, 0.5]), array([0.5, 0.5, 0.5, 0.5]), 1)
+    """
+
+    def __init__(self, arrays):
+        self.values = np.concatenate([np.ravel(a) for a in arrays])  # (all numbers,)
+        self.gradient = np.empty_like(self.values)
+        self.views, self.slots = [], []
+        start = 0
+        for a in arrays:
+            part = slice(start, start + a.size)
+            self.views.append(self.values[part].reshape(a.shape))
+            self.slots.append(self.gradient[part].reshape(a.shape))
+            start += a.size
+
+    def step(self, rule, gradients, config=None):
+        """Step in place with the gradients of the arrays, in their order; return the config.
+
+        Raises ValueError for another number of gradients, or one of another shape.
+        """
+        for slot, dw in zip(self.slots, gradients, strict=True):
+            if slot.shape != dw.shape:
+                raise ValueError(
+                    f"Flat: each gradient must have the shape of its array, {slot.shape}, got "
+                    f"shape {dw.shape}"
+                )
+            slot[...] = dw
+        return rule(self.values, self.gradient, config, out=self.values)[1]
 
 
 def _corrections(config):

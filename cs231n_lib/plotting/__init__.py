@@ -15,7 +15,6 @@ from cs231n_lib.plotting.augmentation import (
 from cs231n_lib.plotting.capstone import plot_ablation
 from cs231n_lib.plotting.foundations import (
     plot_activation_functions,
-    plot_layer_histograms,
     plot_unit_states,
 )
 from cs231n_lib.plotting.generalization import plot_noise_ball, plot_results, plot_stopping
@@ -84,7 +83,6 @@ __all__ = [
     "plot_hessian_cost",
     "plot_histograms",
     "plot_image_rows",
-    "plot_layer_histograms",
     "plot_lines",
     "plot_lookahead",
     "plot_loss_and_rate",

@@ -12,10 +12,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from cs231n_lib.errors import at_least, whole
-from cs231n_lib.plotting.style import PANEL, legend, log_if_wide, plain, style
+from cs231n_lib.plotting.style import PANEL, legend, one_scale, plain, style
 
 GROUND, SKY = 1e-16, 1e9  # a loss is drawn between these heights above the lowest one
 MOST_FRAMES, DOTS = 100, 80  # of an animation; dots an inch
+PAUSE = 2000  # milliseconds at the end of a round
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +64,28 @@ class Landscape:
                 w, config = rule(w, gradient if lookahead else gradient(w), config)
                 way.append(w.copy())
         return np.array(way)
+
+    def best_path(self, rule, steps, candidates, seed=0, lookahead=False):
+        """Return the settings with the lowest loss over the last fifth of the steps, and the way.
+
+        Args:
+            rule, steps, lookahead: as for `path`.
+            candidates: list of settings of the rule; seed: of the noise, the same for all of them.
+
+        >>> def descent(w, dw, config):
+        ...     return w - config["learning_rate"] * dw, config
+        >>> rates = [{"learning_rate": rate} for rate in (0.1, 0.5, 0.7)]
+        >>> ravine(3).best_path(descent, 20, rates)[0]
+        {'learning_rate': 0.5}
+        """
+        best = np.inf, None, None
+        for settings in candidates:
+            rng = np.random.default_rng(seed)
+            way = self.path(rule, steps, settings, rng=rng, lookahead=lookahead)
+            end = np.mean(self.above(way)[-max(1, steps // 5) :])
+            if best[1] is None or end < best[0]:
+                best = end, dict(settings), way
+        return best[1:]
 
     def above(self, way):
         """Return how far the loss along a way (..., 2) is above that of the lowest minimum."""
@@ -187,12 +210,12 @@ def plot_trajectories(races, losses=True):
                 _draw_loss(axes[1, column], landscape.above(way), k, label)
         axes[0, column].set_xlabel("first weight")
     axes[0, 0].set_ylabel("second weight")
+    if losses:
+        one_scale(axes[1])
+        axes[1, 0].set_ylabel("loss above the minimum")
     for ax in axes[1:].flat:
-        log_if_wide(ax)
         ax.set_xlabel("step")
         plain(ax)
-    if losses:
-        axes[1, 0].set_ylabel("loss above the minimum")
     legend(figure, axes)
     return figure
 
@@ -210,7 +233,7 @@ def _draw_contours(ax, landscape):
     height = landscape.above(grid)
     levels = height.max() * np.linspace(0.03, 1, 12) ** 2  # closer together at the bottom
     ax.contour(grid[..., 0], grid[..., 1], height, levels, colors="0.75", linewidths=0.8)
-    ax.set(xlim=(left, right), ylim=(bottom, top))
+    ax.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     ax.spines[["top", "right"]].set_visible(False)
 
 
@@ -262,7 +285,7 @@ def plot_lookahead(landscape, w, v, rate, momentum):
         ax.set(title=title, xlabel="first weight")
     axes[0].set_ylabel("second weight")
     low, high = np.min(ends, axis=0) - 0.5, np.max(ends, axis=0) + 0.5
-    plt.setp(axes, xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    plt.setp(axes, xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
     legend(figure, axes)
     return figure
 
@@ -291,9 +314,11 @@ def animate_trajectories(races, frames=40, seconds=6.0):
     if frames > MOST_FRAMES:
         raise ValueError(f"frames must be at most {MOST_FRAMES}, so that the file stays small")
     pictures = _frames(races, frames)
-    first, *rest = (picture.quantize(32) for picture in pictures)
+    colors = pictures[-1].quantize(64)  # of the picture that has them all
+    first, *rest = (picture.quantize(palette=colors, dither=0) for picture in pictures)
     file = io.BytesIO()
-    pace = {"duration": 1000 * seconds / frames, "loop": 0}
+    still = 1000 * seconds / frames
+    pace = {"duration": [still] * (frames - 1) + [still + PAUSE], "loop": 0}
     first.save(file, format="gif", save_all=True, append_images=rest, optimize=True, **pace)
     return Image(data=file.getvalue(), format="gif")
 

@@ -101,7 +101,7 @@ def plot_saddle_paths(loss, paths, extent=(-1.6, 1.6, -1.2, 1.2)):
         )
     start = np.asarray(next(iter(paths.values())), float)[0]
     ax.scatter(*start, s=170, fc="none", ec="black", zorder=4)
-    ax.set(xlabel="$w_0$", ylabel="$w_1$", xlim=extent[:2], ylim=extent[2:])
+    ax.set(xlabel="$w_0$", ylabel="$w_1$", xlim=extent[:2], ylim=extent[2:], aspect="equal")
     legend(figure, axes)
     return figure
 

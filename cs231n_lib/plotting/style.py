@@ -120,6 +120,16 @@ def log_if_wide(ax):
         ax.set_yscale("log")
 
 
+def one_scale(axes):
+    """Give a row of panels one y axis, a logarithmic one where any of them needs it."""
+    for ax in axes:
+        log_if_wide(ax)
+    if any(ax.get_yscale() == "log" for ax in axes):
+        plt.setp(axes, yscale="log")
+    low, high = zip(*(ax.get_ylim() for ax in axes), strict=True)
+    plt.setp(axes, ylim=(min(low), max(high)))
+
+
 def legend(figure, axes):
     """Put one legend for all panels to the right of them."""
     entries = {}

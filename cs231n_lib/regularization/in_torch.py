@@ -8,7 +8,15 @@ import math
 
 import torch
 
-from cs231n_lib.errors import above, alike, below, validated, whole
+from cs231n_lib.errors import (
+    above,
+    alike,
+    below,
+    or_none,
+    torch_generator,
+    validated,
+    whole,
+)
 from cs231n_lib.regularization import (
     DEPTH_PARAM,
     FMP_PARAM,
@@ -318,7 +326,7 @@ def dropout_as_l2(x, y, w, p):
 # ---------------------------------------------------------------------------------- DropConnect
 
 
-@validated(x="N D", w="D M", b="M", p="fraction")
+@validated(x="N D", w="D M", b="M", p="fraction", rng=torch_generator)
 def dropconnect_forward(x, w, b, p, rng):
     """Affine layer whose weights are taken away at random, for each example on its own.
 
@@ -392,7 +400,7 @@ def dropconnect_moments(x, w, b, p):
     return mean, variance
 
 
-@validated(x="N D", w="D M", b="M", p="fraction", samples=whole(1))
+@validated(x="N D", w="D M", b="M", p="fraction", samples=whole(1), rng=torch_generator)
 def dropconnect_inference(x, w, b, p, samples, rng):
     """DropConnect and ReLU at test time, the paper's way: averaged over draws from a Gaussian.
 
@@ -489,7 +497,7 @@ def pooling_boundaries(n_in, n_out, u):
     return ceilings - ceilings[0]  # (n_out + 1,) FMP.1
 
 
-@validated(n_in=rows_before, n_out=rows_after, pool_param=FMP_PARAM)
+@validated(n_in=rows_before, n_out=rows_after, pool_param=FMP_PARAM, rng=torch_generator)
 def pooling_regions(n_in, n_out, pool_param, rng):
     """Draw the regions of one axis of fractional max pooling.
 
@@ -525,7 +533,7 @@ def pooling_regions(n_in, n_out, pool_param, rng):
     return a[:-1], last.clip(max=n_in - 1)  # (n_out,) FMP.3
 
 
-@validated(x="N C H W", pool_param=FMP_PARAM)
+@validated(x="N C H W", pool_param=FMP_PARAM, rng=torch_generator)
 def fractional_max_pool_forward(x, pool_param, rng):
     """Largest value of each of height × width regions, whose boundaries are drawn anew every time.
 
@@ -598,7 +606,7 @@ def fractional_max_pool_backward(dout, cache):
     return dx
 
 
-@validated(x="N C H W", pool_param=FMP_PARAM, draws=whole(1))
+@validated(x="N C H W", pool_param=FMP_PARAM, draws=whole(1), rng=torch_generator)
 def fractional_max_pool_expectation(x, pool_param, draws, rng):
     """Fractional max pooling at test time: the mean of several draws of the regions.
 
@@ -642,7 +650,7 @@ def survival_probabilities(L, p_last):
     return 1 - l / L * (1 - p_last)  # (L,) SD.1
 
 
-@validated(x=alike("x"), branch=alike("x"), depth_param=DEPTH_PARAM)
+@validated(x=alike("x"), branch=alike("x"), depth_param=DEPTH_PARAM, rng=or_none(torch_generator))
 def stochastic_depth_forward(x, branch, depth_param, rng):
     """Residual block whose branch is left out at random: x + q·branch.
 
@@ -701,7 +709,9 @@ def stochastic_depth_backward(dout, cache):
     return dout.clone(), q * dout  # (N, ...) SD.5
 
 
-@validated(x="N ...", p_last=above(0, at_most=1), mode=("batch", "row"))
+@validated(
+    x="N ...", p_last=above(0, at_most=1), mode=("batch", "row"), rng=or_none(torch_generator)
+)
 def stochastic_depth_network(x, blocks, p_last, training, mode, rng):
     """Pass x through residual blocks with stochastic depth, scaled at test time.
 

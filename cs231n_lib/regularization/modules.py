@@ -1,13 +1,13 @@
 """Layers with noise for networks in PyTorch, around the functions of `in_torch`.
 
-An `autograd.Function` with our backward pass, and a module that drops in for PyTorch's own.
+An `autograd.Function` with our backward pass, and PyTorch's own layer with our passes in it.
 """
 
 import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 
-from cs231n_lib.errors import below
+from cs231n_lib.errors import below, off
 from cs231n_lib.regularization.in_torch import dropout_backward, dropout_forward
 
 
@@ -35,17 +35,18 @@ class DropoutFunction(torch.autograd.Function):
         return dropout_backward(dout, ctx.cache), None
 
 
-class Dropout(nn.Module):
-    """Dropout layer, a drop-in for `torch.nn.Dropout`: its p is the probability to DROP a unit.
+class Dropout(nn.Dropout):
+    """Dropout layer, `torch.nn.Dropout` with our passes: its p is the probability to DROP a unit.
 
     Args:
         p: probability to drop a unit, 0 or more and below 1; the functions of this family take
             1 − p, the probability to keep it.
+        inplace: must be False, inputs are never changed.
         seed: an int, which gives the same mask at every call, or a torch.Generator on the device
             of the inputs; default: fresh random numbers.
 
     Raises:
-        ValueError: for a p outside its range.
+        ValueError: for a p outside its range, or when inplace is on.
 
     Slide 82. Srivastava et al. 2014, JMLR 15.
 
@@ -56,16 +57,14 @@ class Dropout(nn.Module):
     tensor([[1., 1., 1.]])
     """
 
-    def __init__(self, p=0.5, seed=None):
-        super().__init__()
+    def __init__(self, p=0.5, inplace=False, *, seed=None):
         below(1)("Dropout: p", p)
-        self.p, self.seed = p, seed
+        off("Dropout: inplace", inplace)
+        super().__init__(p)
+        self.seed = seed
 
     def forward(self, x):
         """Return x with units dropped in train mode, and x itself in eval mode."""
-        mode = "train" if self.training else "test"
-        return DropoutFunction.apply(x, {"p": 1 - self.p, "mode": mode, "seed": self.seed})
-
-    def extra_repr(self):
-        """Return what `print` shows between the brackets."""
-        return f"p={self.p}"
+        if not self.training or x.numel() == 0:
+            return x
+        return DropoutFunction.apply(x, {"p": 1 - self.p, "mode": "train", "seed": self.seed})

@@ -65,7 +65,54 @@ K-FAC       D_in² + D_out²       D_in³ + D_out³          what holds on avera
 ==========  ===================  ======================  ====================================
 """
 
+import functools
+
+import numpy as np
+
 from cs231n_lib.errors import array
+
+
+def solvable(advice):
+    """Let a function refuse a singular matrix with `advice`, where it would answer nan or inf.
+
+    On a GPU nothing is looked at, which would have to wait for the answer.
+
+    >>> @solvable("pass a damping above 0")
+    ... def inverse(h):
+    ...     return 1 / h
+    >>> inverse(np.zeros(2))
+    Traceback (most recent call last):
+    numpy.linalg.LinAlgError: inverse: the matrix must not be singular; pass a damping above 0
+    """
+
+    def decorate(function):
+        @functools.wraps(function)
+        def solved(*args, **named):
+            try:
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    answer = function(*args, **named)
+            except (ValueError, RuntimeError) as error:
+                if type(error).__name__.strip("_") != "LinAlgError":  # torch's is another
+                    raise
+                answer = None
+            if answer is None or not _is_finite(answer):
+                raise np.linalg.LinAlgError(
+                    f"{function.__name__}: the matrix must not be singular; {advice}"
+                )
+            return answer
+
+        return solved
+
+    return decorate
+
+
+def _is_finite(answer):
+    parts = answer if isinstance(answer, tuple) else (answer,)
+    return all(
+        np.isfinite(part).all() if isinstance(part, np.ndarray) else bool(part.isfinite().all())
+        for part in parts
+        if isinstance(part, np.ndarray) or part.device.type == "cpu"
+    )
 
 
 def remembered(name, value, known):

@@ -9,7 +9,7 @@ import torch
 
 from cs231n_lib.descent import descend
 from cs231n_lib.errors import at_least, labels, validated, whole
-from cs231n_lib.second_order import remembered
+from cs231n_lib.second_order import remembered, solvable
 
 
 @validated(w="N D", w0="D", dw="D", H="D D")
@@ -60,6 +60,7 @@ def newton_step(w, dw, H, damping=0.0):
 
 
 @validated(w="D", dw="D", H="D D", damping=at_least(0))
+@solvable("pass a damping above 0, so that flat directions have a step")
 def saddle_free_step(w, dw, H, damping=0.0):
     """Newton's step with the absolute values of the curvatures: downhill in every direction.
 
@@ -69,6 +70,9 @@ def saddle_free_step(w, dw, H, damping=0.0):
 
     Returns:
         next_w: (D,), a new tensor.
+
+    Raises:
+        numpy.linalg.LinAlgError: when a curvature is 0 and the damping is too.
 
     Beyond slide 59. Dauphin et al. 2014, arXiv:1406.2572.
 
@@ -261,6 +265,7 @@ def kfac_factors(a, g):
 
 
 @validated(dW="D_in D_out", db="D_out", A="D_bar D_bar", S="D_out D_out", damping=at_least(0))
+@solvable("of a saturated model A or S is 0 and says nothing: take the gradient's own step")
 def kfac_direction(dW, db, A, S, damping=0.0):
     """Direction of K-FAC for one affine layer: minus the inverse factors times the gradient.
 
@@ -271,6 +276,9 @@ def kfac_direction(dW, db, A, S, damping=0.0):
 
     Returns:
         pW: (D_in, D_out); pb: (D_out,).
+
+    Raises:
+        numpy.linalg.LinAlgError: when A or S is 0, or singular without damping.
 
     Slide 61. Martens & Grosse 2015, arXiv:1503.05671, sections 4.2 and 6.3.
 

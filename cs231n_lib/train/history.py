@@ -131,10 +131,10 @@ def _read(number):
 
 
 def read_curve(history):
-    """Say in a few words what a run's loss and accuracies look like (slide 8).
+    """Say in a few words what the loss and accuracies of a run, its `history`, look like (slide 8).
 
-    One of: "learning rate too high", when the run diverged or its loss stays large and does not
-    fall; "learning rate too low", when it stays large and falls steadily; "plateau", when it is
+    Returns one of: "learning rate too high", when the run diverged or its loss stays large and does
+    not fall; "learning rate too low", when it stays large and falls steadily; "plateau", when it is
     flat at first and falls later or never; "gap", when the training accuracy is above that on
     validation data by 0.05 or more; "good". A rule of thumb for the size of these lessons, no
     more: "too low" means that the steps were not enough at this rate.

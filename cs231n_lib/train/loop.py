@@ -41,7 +41,7 @@ class TrainingInterrupted(KeyboardInterrupt):
 
 
 def sgd_update(w, dw, config):
-    """Gradient descent: w − learning_rate·dw and the config, unchanged.
+    """Return w − learning_rate·dw, a step of gradient descent, and the config, unchanged.
 
     >>> sgd_update(np.array([1.0]), np.array([0.5]), {"learning_rate": 0.2})[0]
     array([0.9])

@@ -8,9 +8,9 @@ from cs231n_lib.errors import whole
 
 
 def timed(function, repeats=5):
-    """Median time of a call of `function`, in seconds, over `repeats` calls after one to warm up.
+    """Return the median time of a call of `function`, in seconds, over `repeats` calls.
 
-    It waits for the GPU where PyTorch uses one.
+    One more comes before, to warm up. It waits for the GPU where PyTorch uses one.
 
     >>> timed(lambda: sum(range(1000))) < 1
     True
@@ -28,6 +28,9 @@ def timed(function, repeats=5):
 
 def predicted(guess, measured, unit=""):
     """Print how far a prediction was from what was measured.
+
+    Args:
+        guess: the prediction, or None for none; measured: the number; unit: of both, a word.
 
     >>> predicted(3, 2.0, "s")
     You predicted 3 s; measured: 2 s. Your prediction was 50 % too high.

@@ -98,6 +98,9 @@ def compare(a, b, seeds, progress=None, names=("a", "b")):
         progress: as in `fit`.
         names: of a and b in the printed sentence.
 
+    Returns:
+        A `Comparison`: both means, the mean difference and its interval.
+
     Raises:
         ValueError: for fewer than two seeds, for repeated seeds, or when a result is not finite.
         TrainingInterrupted: when a training of a or b was interrupted and returned all the same.

@@ -73,8 +73,8 @@ check("getting_started.unit_rows", first_try)
 # fix what it names, then run the check again. The number under the table is your score.
 #
 # Not every mistake is known; then there is no hint, and *what came* has to be enough. Read the last
-# row of the next table: besides wrong numbers in `out`, it complains about `x`. What did
-# `second_try` do to the array that it was given?
+# row of the next table: it says nothing about `out` and complains about `x`. What did `second_try`
+# do to the array that it was given?
 
 
 # %% role="experiment"
@@ -122,7 +122,7 @@ check("getting_started.unit_rows", second_try)
 # %% role="predict"
 my_guess = None  # a number from 0 to 1
 
-# %% role="experiment" uses="unit_rows"
+# %% role="experiment" uses="unit_rows" alt="Two rows of eight digits: validation images above, their nearest training images below, with the cosine between them."
 data = load("digits")
 cosine = unit_rows(data.x_val) @ unit_rows(data.x_train).T  # (N_val, N_train)
 nearest = cosine.argmax(axis=1)
@@ -163,7 +163,17 @@ else:
     print(torch.ones(2, 3, device=device) @ torch.ones(3, 1, device=device))
 
 # %% [markdown]
-# ## 6 To take away
+# ## 6 The rules of grading
+#
+# * Executed are your functions, the cells that you added, and the checks. Of the experiments and
+#   predictions that you changed only imports, functions, classes and constants are.
+# * Each of these cells has 5 seconds, your own together 20. A cell that takes longer is left out, and
+#   the next ones are run.
+# * Files of your own, such as `helper.py`, must be handed in beside the notebook: at most 20, 1 MB in all.
+# * Packages are those of the course. `!pip` and the like print a line and do nothing.
+# * There is no network and no GPU, and what a cell prints counts for nothing.
+#
+# ## 7 To take away
 #
 # * Read the table from the top; fix one thing; run the check again.
 # * A function gives back new arrays, of the type that came in, and leaves its input alone.

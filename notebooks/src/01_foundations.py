@@ -27,14 +27,14 @@
 #
 # | part | you write | minutes |
 # |---|---|---|
-# | 1 activation functions | `leaky_relu_forward`, `leaky_relu_backward`, question 1 | 16 |
-# | 2 weight initialization | `xavier_init`, question 2 | 16 |
-# | 3 data preprocessing | `normalize`, question 3 | 12 |
-# | 4 babysitting the learning | two predictions | 6 |
+# | 1 activation functions | `leaky_relu_forward`, `leaky_relu_backward`, question 1 | 14 |
+# | 2 weight initialization | `xavier_init`, question 2 | 14 |
+# | 3 data preprocessing | `normalize`, question 3 | 14 |
+# | 4 babysitting the learning | two predictions | 8 |
 # | 5 hyperparameter search | `log_uniform`, question 4 | 10 |
 # | **the core** | | **60** |
-# | 6–7 the same in PyTorch | the leaky ReLU, `xavier_init` and `normalize` on tensors | 25 |
-# | optional, within the parts | kill the bug, ELU, maxout, Kaiming, PCA and more: bonus points | 35 |
+# | 6 optional | kill the bug, ELU, maxout, Kaiming, PCA and more: bonus points | 35 |
+# | 7–8 the same in PyTorch | the leaky ReLU, `xavier_init` and `normalize` on tensors | 25 |
 # | **all of it** | | **120** |
 #
 # 80 points come from the checks, which you can run as often as you like; 20 are given by hand for
@@ -88,7 +88,7 @@ print(data)
 # Solid: the function. Dashed: its slope, as the change over a small step divided by the step.
 
 
-# %% role="experiment"
+# %% role="experiment" claim="a-sigmoid-passes-a-quarter" of="curves['sigmoid'][1].max()" says="0.249 to 0.2501" slide="3" alt="Six panels on one scale, functions solid and slopes dashed: sigmoid and tanh flatten on both sides, ReLU on the left, leaky ReLU and maxout nowhere, ELU slowly on the left."
 def through(*corners):
     """Return the function whose graph is straight from corner to corner."""
     return lambda x: np.interp(x, *zip(*corners, strict=True))
@@ -148,29 +148,8 @@ plt.show()
 # * an input changed in place; float32 that became float64 on the way (`np.where` with two plain
 #   numbers makes float64).
 # </details>
-#
-# ### Kill the bug
-#
-# Here is a backward pass that somebody wrote for the function that you have just finished. On random
-# numbers it agrees with yours to the last digit, whatever the seed, and it passes a gradient check.
-# Find an input on which it does not. (Its `cache` holds output and input. There is more than one answer.)
-
-# %% role="exercise" exercise="activations.slope_breaking_input"
-
-# %% role="experiment" uses="leaky_relu_forward leaky_relu_backward slope_breaking_input"
-mine = slope_breaking_input()
-random = np.random.default_rng(0).normal(size=5)
-with np.errstate(all="ignore"):
-    for name, numbers in {"random numbers": random, "your input": mine}.items():
-        out, cache = leaky_relu_forward(numbers)
-        own = leaky_relu_backward(np.ones_like(numbers), cache)
-        divided = slope_by_division(np.ones_like(numbers), (out, numbers))
-        print(f"{name}:\n  your slopes  {own.ravel()[:5]}\n  by division  {divided.ravel()[:5]}")
 
 # %% [markdown]
-# Tests with random numbers say nothing about the numbers that random generators never give. Real data
-# are full of them: how many of the pixels of the digits does this concern?
-#
 # ### Units that are lost, counted
 #
 # Now a real network: five hidden layers of 64 units, 200 steps of gradient descent on the digits, five
@@ -185,7 +164,7 @@ with np.errstate(all="ignore"):
 # %% role="predict"
 my_dead_share = None  # your prediction: from 0 to 1
 
-# %% role="setup"
+# %% role="setup" hide=true
 WIDTH, DEPTH = 64, 5
 
 
@@ -238,7 +217,7 @@ def trained_with(pair, learning_rate, seeds=range(5)):
     return np.array(shares), np.array(accuracies)
 
 
-# %% role="experiment" uses="leaky_relu_forward leaky_relu_backward" claim="relu-units-die" of="dying" says="above" slide="4"
+# %% role="experiment" uses="leaky_relu_forward leaky_relu_backward" claim="relu-units-die" of="dying" says="above" slide="4" alt="Bars, the fraction of lost units in five layers: with ReLU at rate 0.5 a quarter or more, with leaky ReLU none, with tanh at rate 1 more with every layer up to all of them."
 LEAKY = leaky_relu_forward, leaky_relu_backward
 runs = {
     "ReLU, rate 0.1": trained_with(RELU, 0.1),
@@ -275,43 +254,6 @@ print(dying)
 # of the two ends with the better accuracy, so five seeds say nothing about that, and neither do we.
 # "Does not die" is confirmed, by the last line. The simple remedy is in the first row: a smaller
 # learning rate.
-#
-# ### Optional: ELU
-#
-# $$\text{ELU}(x) = x \;\text{ for } x > 0, \;\text{ else } \alpha\,(e^x - 1) \quad \text{(Act.9)}$$
-#
-# Two things to mind. The derivative of the left part can be had from the *output*, without a second
-# exponential. And $e^x$ of a large positive $x$ overflows, also where nobody wants its value. (5 minutes
-# each way, bonus points.)
-
-# %% role="exercise" exercise="activations.elu_forward"
-
-# %% role="exercise" exercise="activations.elu_backward"
-
-# %% [markdown]
-# ### Optional: maxout
-#
-# Maxout is a layer with weights: each of its M units gives the largest of K affine pieces,
-#
-# $$z_k = x W_k + b_k \quad \text{(Act.11)} \qquad\qquad y = \max_k z_k \quad \text{(Act.12)}$$
-#
-# with $W$ as (K, D, M) and $b$ as (K, M); the slide shows K = 2. In the backward pass the gradient goes
-# to the piece that was the largest. Where several pieces tie, they may share it as they like, but what
-# they get must add up to what came. (Bonus points.)
-
-# %% role="exercise" exercise="activations.maxout_forward"
-
-# %% role="exercise" exercise="activations.maxout_backward"
-
-# %% [markdown]
-# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
-#
-# * ELU: alpha in the wrong place; the input where the output belongs; the − 1 forgotten, or not
-#   made up for; infinity times zero;
-# * maxout: the maximum over the wrong axis; biases added after the maximum; two pieces where there may
-#   be more; every tied piece given the full gradient; the sum over pieces missing in `dx`;
-# * both: a mask that is not multiplied by `dout`; `dout` changed in place.
-# </details>
 
 # %% [markdown] role="question" id="units-that-die" points=5
 # **Question 1 (5 points).** (a) Why does a ReLU unit that is dead on the whole training set stay dead
@@ -386,9 +328,8 @@ print(dying)
 # %% role="predict"
 my_shrinking = None  # your prediction: layer 10 over layer 1, such as 1e-3
 
-# %% role="setup"
+# %% role="setup" hide=true
 UNITS, LAYERS = 100, 10
-SHOWN_LAYERS = (1, 4, 7, 10)
 
 
 def gaussian(std):
@@ -422,38 +363,49 @@ def signals(net, examples=300):
     return forward, backward
 
 
-def show_signals(nets, limits):
-    """Draw activations and gradients of some layers of several networks."""
+def size(values):
+    """Return the root mean square."""
+    return np.sqrt(np.mean(values**2))
+
+
+def show_signals(nets, title):
+    """Draw the sizes of activations and gradients in every layer of several networks."""
     found = {name: signals(net) for name, net in nets.items()}
-    for side, (what, ends) in enumerate((("activation", limits), ("gradient", None))):
-        rows = {
-            name: {f"layer {n}": both[side][n] for n in SHOWN_LAYERS}
-            for name, both in found.items()
+    numbers = range(1, LAYERS + 1)
+    panels = {
+        f"root mean square of the {what}": {
+            name: [size(both[side][n]) for n in numbers] for name, both in found.items()
         }
-        plotting.plot_layer_histograms(rows, what, ends)
-        plt.show()
-    for name, (forward, backward) in found.items():
-        sizes = [np.sqrt(np.mean(part[n] ** 2)) for part in (forward, backward) for n in (1, 10)]
-        print(
-            f"{name}: root mean square of activations, layer 1 {sizes[0]:.2g}, layer 10 "
-            f"{sizes[1]:.2g}; of gradients, layer 10 {sizes[3]:.2g}, layer 1 {sizes[2]:.2g}"
-        )
+        for side, what in enumerate(("activations", "gradients"))
+    }
+    figure = plotting.plot_lines(numbers, panels, "hidden layer", "")
+    for ax in figure.axes:
+        ax.set(yscale="log", ylim=(1e-16, 1e9), xticks=numbers)
+    figure.suptitle(title)
+    plt.show()
+    for what, lines in panels.items():
+        for name, values in lines.items():
+            print(f"{what}, {name}: layer 1 {values[0]:.2g}, layer 10 {values[-1]:.2g}")
     return found
 
 
-# %% role="experiment" uses="xavier_init"
+# %% role="experiment" uses="xavier_init" claim="gradients-of-saturated-layers-grow" of="growth" says="100 to 100000" slide="5" alt="Two panels on one logarithmic scale, sizes by layer: from weights of 0.01 activations and gradients fall by ten powers of ten, from 1 activations stay near 1 and gradients grow backwards, with Xavier both stay level."
 found = show_signals(
     {
         "too small, 0.01": deep_net(TANH, gaussian(0.01)),
         "too big, 1": deep_net(TANH, gaussian(1.0)),
         "yours, Xavier": deep_net(TANH, xavier_init),
     },
-    limits=(-1, 1),
+    "tanh: too small dies out both ways, too big saturates, and its gradients grow",
 )
-first, last = (np.sqrt(np.mean(found["too small, 0.01"][0][n] ** 2)) for n in (1, 10))
-predicted(my_shrinking, last / first)
-big = found["too big, 1"][0][10]
-print(f"too big: {np.mean(np.abs(big) > 0.99):.0%} of the activations of layer 10 are beyond ±0.99")
+small, (big, big_gradients) = found["too small, 0.01"][0], found["too big, 1"]
+predicted(my_shrinking, size(small[10]) / size(small[1]))
+growth = size(big_gradients[1]) / size(big_gradients[10])
+print(f"too big: from layer 10 back to layer 1 gradients grow {growth:,.0f} times")
+
+# %% role="experiment" uses="xavier_init" claim="most-tanh-units-saturate" of="saturated" says="0.7 to 0.86" slide="5"
+saturated = np.mean(np.abs(found["too big, 1"][0][10]) > 0.99)
+print(f"too big: {saturated:.0%} of the activations of layer 10 are beyond ±0.99")
 
 # %% [markdown]
 # **Too small.** Every layer multiplies by about $\sqrt{100} \cdot 0.01 = 0.1$: nine layers, nine powers
@@ -481,7 +433,7 @@ print(f"too big: {np.mean(np.abs(big) > 0.99):.0%} of the activations of layer 1
 # %% role="predict"
 my_relu_shrinking = None  # your prediction: layer 10 over layer 1
 
-# %% role="setup"
+# %% role="setup" hide=true
 
 
 def kaiming(fan_in, fan_out, rng):
@@ -489,7 +441,7 @@ def kaiming(fan_in, fan_out, rng):
     return Affine(fan_in, fan_out, rng, dtype=np.float64).params["w"]
 
 
-# %% role="experiment" uses="xavier_init"
+# %% role="experiment" uses="xavier_init" claim="xavier-shrinks-relu" of="np.median(ratios)" says="0.03 to 0.06" slide="5" alt="Two panels on one logarithmic scale: with ReLU weights of 0.01 die out, weights of 1 explode to ten to the eighth, Xavier falls by a factor of 25 over ten layers, Kaiming stays level."
 found = show_signals(
     {
         "too small, 0.01": deep_net(RELU, gaussian(0.01)),
@@ -497,18 +449,17 @@ found = show_signals(
         "yours, Xavier": deep_net(RELU, xavier_init),
         "Kaiming": deep_net(RELU, kaiming),
     },
-    limits=None,
+    "ReLU: Xavier loses half of the mean square in every layer, Kaiming keeps it",
 )
 ratios = []
 for seed in range(10):
     forward, _ = signals(deep_net(RELU, xavier_init, seed))
-    ratios.append(np.sqrt(np.mean(forward[10] ** 2) / np.mean(forward[1] ** 2)))
+    ratios.append(size(forward[10]) / size(forward[1]))
 predicted(my_relu_shrinking, np.median(ratios))
 print(f"over ten seeds: from {min(ratios):.3f} to {max(ratios):.3f}")
 
 # %% [markdown]
-# (The axis is logarithmic here, and numbers beyond its ends are collected there. A panel names the share
-# of zeros, which have no logarithm.) Expected for Xavier: $\sqrt{1/2}$ for each of nine layers, 0.044.
+# Expected for Xavier: $\sqrt{1/2}$ for each of nine layers, 0.044.
 # Ten seeds lie around it, from 0.029 to 0.058. With Kaiming's factor the activations stay where they
 # were, 0.47 in layer 1 and 0.35 in layer 10, and so do the gradients. Too big *explodes* with ReLU: by a
 # factor of about 7 in every layer, forwards and backwards.
@@ -518,7 +469,7 @@ print(f"over ten seeds: from {min(ratios):.3f} to {max(ratios):.3f}")
 # The same networks, trained: 200 steps of gradient descent from each initialization, three seeds, the
 # learning rate 0.05 for all.
 
-# %% role="setup"
+# %% role="setup" hide=true
 
 
 def accuracy_from(pair, init, seed):
@@ -530,7 +481,7 @@ def accuracy_from(pair, init, seed):
     return history.val_accuracy[-1]
 
 
-# %% role="experiment" uses="xavier_init"
+# %% role="experiment" uses="xavier_init" claim="tanh-hardly-minds" of="tanh_pays" says="-0.05 to 0.05" slide="5"
 starts = {"0.01": gaussian(0.01), "1": gaussian(1.0), "Xavier": xavier_init, "Kaiming": kaiming}
 accuracy = {}
 for activation, pair in {"tanh": TANH, "ReLU": RELU}.items():
@@ -539,35 +490,21 @@ for activation, pair in {"tanh": TANH, "ReLU": RELU}.items():
         accuracy[activation, start] = results
         low, high = min(results), max(results)
         print(f"{activation} from {start}: {np.mean(results):.2f} ({low:.2f} to {high:.2f})")
-for activation in ("tanh", "ReLU"):
-    a, b = accuracy[activation, "Xavier"], accuracy[activation, "Kaiming"]
-    both = compare(
-        lambda seed, a=a: a[seed], lambda seed, b=b: b[seed], range(3), progress=False,
-        names=(f"{activation} from Xavier", "from Kaiming"),
-    )  # fmt: skip
-    print(both)
+tanh_pays = np.mean(accuracy["tanh", "Kaiming"]) - np.mean(accuracy["tanh", "Xavier"])
+print(f"tanh: Kaiming is {tanh_pays:+.3f} from Xavier")
+
+# %% role="experiment" uses="xavier_init" claim="relu-learns-from-kaiming" of="halved" says="below" slide="5"
+halved = compare(
+    lambda seed: accuracy["ReLU", "Xavier"][seed], lambda seed: accuracy["ReLU", "Kaiming"][seed],
+    range(3), progress=False, names=("ReLU from Xavier", "from Kaiming"),
+)  # fmt: skip
+print(halved)
 
 # %% [markdown]
-# From 0.01 and from 1 nothing is learned, with either activation. With tanh, Xavier and Kaiming do not
-# differ clearly. With ReLU they do: after 200 steps the network from Xavier's weights has an accuracy of
+# From 0.01 and from 1 nothing is learned, with either activation. With tanh, Xavier and Kaiming end
+# within a few hundredths. With ReLU they do not: after 200 steps the network from Xavier's weights has an accuracy of
 # 0.32, that from Kaiming's of 0.94. Ten halvings are enough to make the difference between learning and
 # hardly any.
-#
-# ### Optional: `kaiming_init`
-#
-# Write the initialization that makes up for the ReLU, by the fan-in. (Bonus points.)
-
-# %% role="exercise" exercise="initialization.kaiming_init"
-
-# %% role="experiment" uses="kaiming_init"
-sizes = []
-for seed in range(10):
-    forward, _ = signals(deep_net(RELU, kaiming_init, seed))
-    sizes.append([np.sqrt(np.mean(forward[n] ** 2)) for n in range(1, LAYERS + 1)])
-plotting.plot_lines(
-    range(1, LAYERS + 1), {"your Kaiming": sizes}, "hidden layer", "root mean square of activations"
-)
-plt.show()
 
 # %% [markdown] role="question" id="too-small-too-big" points=5
 # **Question 2 (5 points).** Slide 5 says "too small: activations go to zero, gradients also zero" and
@@ -626,7 +563,7 @@ from cs231n_lib.layers.in_numpy import softmax_loss
 from cs231n_lib.layers.network import ReLU
 from cs231n_lib.train import read_curve, remembered
 
-# %% role="experiment"
+# %% role="experiment" alt="Pairs of neighbouring pixels, raw and centred, with equal axes: a narrow slanted cloud, first between 0 and 1, then around the origin."
 rng = np.random.default_rng(0)
 grey = photograph("camera") / 255  # (512, 512) grey values from 0 to 1
 row, column = rng.integers(0, 511, (2, 500))
@@ -637,7 +574,8 @@ mean = points_train.mean(axis=0)  # (2,) of the training data
 centred = points_train - mean, points_val - mean
 clouds = {"raw": points_train, "centred": centred[0]}
 clouds_val = {"raw": points_val, "centred": centred[1]}
-plotting.plot_point_clouds(clouds, clouds_val, ("a pixel", "the pixel to its right"))
+figure = plotting.plot_point_clouds(clouds, clouds_val, ("a pixel", "the pixel to its right"))
+figure.suptitle("Subtracting the mean moves the cloud, and keeps its slant")
 plt.show()
 
 # %% [markdown]
@@ -670,16 +608,18 @@ plt.show()
 # * an input changed in place; a type that changed on the way.
 # </details>
 
-# %% role="experiment" uses="normalize"
-clouds["centred and scaled"], clouds_val["centred and scaled"] = normalize(
-    points_train, points_val, 1e-5
-)
-plotting.plot_point_clouds(clouds, clouds_val, ("a pixel", "the pixel to its right"))
+# %% role="experiment" uses="normalize" alt="The same cloud after division by the spreads: still slanted, now from about -2 to 2 on both axes."
+scaled = dict(zip(("train", "val"), normalize(points_train, points_val, 1e-5), strict=True))
+figure = plotting.plot_point_clouds(
+    {"centred and scaled": scaled["train"]}, {"centred and scaled": scaled["val"]},
+    ("a pixel", "the pixel to its right"),
+)  # fmt: skip
+figure.suptitle("Spread 1 in each feature")
 plt.show()
 
 # %% [markdown]
 # The cloud keeps its slant: each feature has mean 0 and spread 1 by itself, and the two still say nearly
-# the same. The last section of this part is about that.
+# the same. Part 6 has an optional section about that.
 #
 # ### Is the loss less sensitive? (slide 7)
 #
@@ -695,7 +635,7 @@ plt.show()
 # %% role="predict"
 my_loss_far_from_zero = None  # your prediction: a number
 
-# %% role="setup"
+# %% role="setup" hide=true
 EPS = 1e-2  # a pixel with a spread below 0.1 does not count in full
 
 
@@ -705,7 +645,7 @@ def prepared_by(normalize):
     return replace(data, x_train=x_train, x_val=x_val)
 
 
-# %% role="experiment" uses="normalize"
+# %% role="experiment" uses="normalize" claim="far-from-zero-is-sensitive" of="np.median(losses['raw, moved by 3'][:, 4]) - np.median(losses['normalized'][:, 4])" says="0.1 to 2" slide="7" alt="Loss against the length of a random move, both logarithmic: four curves from one start; normalized data rise last, raw pixels a little sooner, moved by 1 and by 3 far sooner." hide=true
 prepared = prepared_by(normalize)
 D = prepared.x_train.shape[1]
 net = Network([Affine(D, len(data.classes), np.random.default_rng(0), 0.0)])
@@ -733,9 +673,10 @@ for label, (x, weights, bias) in settings.items():
     print(f"{label:>14}: loss {start:.4f} at the start, "
           f"{np.median(losses[label][:, 4]):.3f} after a move by a tenth")  # fmt: skip
 predicted(my_loss_far_from_zero, np.median(losses["raw, moved by 3"][:, 4]))
-plotting.plot_lines(
+figure = plotting.plot_lines(
     SHARES, losses, "length of the move / length of the weights", "loss (nats)", log_x=True
 )
+figure.suptitle("The further the data lie from zero, the less a move of the weights is forgiven")
 plt.show()
 
 # %% [markdown]
@@ -747,7 +688,7 @@ plt.show()
 # for 100 steps at ten learning rates.
 
 
-# %% role="setup"
+# %% role="setup" hide=true
 def small_net(seed, scale=None, depth=1, width=32, last_scale=0.01):
     """Return a ReLU network that starts without a preference: its last weights are small."""
     rng = np.random.default_rng(seed)
@@ -767,7 +708,7 @@ def small_run(seed, dataset, learning_rate, steps=100, batch_size=64, evaluate_e
     )  # fmt: skip
 
 
-# %% role="experiment" uses="normalize"
+# %% role="experiment" uses="normalize" claim="far-from-zero-is-hard-to-learn" of="defeated" says="0.3 to 0.88" slide="7" alt="Validation accuracy against the learning rate: normalized data reach 0.98 and raw pixels 0.96 at rate 1; images moved by 1 stay below 0.9 at every rate."
 RATES = np.logspace(-3.5, 1, 10)
 datasets = {"normalized": prepared_by(normalize), "raw pixels": data}
 datasets["raw, moved by 1"] = replace(data, x_train=data.x_train + 1, x_val=data.x_val + 1)
@@ -781,7 +722,9 @@ for name, accuracy in accuracies.items():
     middle = np.median(accuracy, axis=0)
     print(f"{name:>15}: at best {middle.max():.2f}, at rate {RATES[middle.argmax()]:.2g}; "
           f"above 0.9 at {np.sum(middle > 0.9)} of {len(RATES)} rates")  # fmt: skip
-plotting.plot_lines(RATES, accuracies, "learning rate", "validation accuracy", log_x=True)
+defeated = np.median(accuracies["raw, moved by 1"], axis=0).max()
+figure = plotting.plot_lines(RATES, accuracies, "learning rate", "validation accuracy", log_x=True)
+figure.suptitle("Data near zero can be learned at more rates")
 plt.show()
 
 # %% [markdown]
@@ -800,7 +743,7 @@ plt.show()
 # %% role="predict"
 my_accuracy_one_by_one = None  # your prediction: a fraction
 
-# %% role="experiment" uses="normalize"
+# %% role="experiment" uses="normalize" claim="one-by-one-is-guessing" of="np.mean(by_group['one by one'])" says="0.05 to 0.15" slide="6" hide=true
 prepared, everyone = prepared_by(normalize), np.arange(len(data.x_val))
 
 
@@ -863,128 +806,6 @@ for name, values in by_group.items():
 # 1 point: a piece of advice with its reason.
 
 # %% [markdown]
-# ### Optional: kill the bug
-#
-# The locked cell below protects itself in another way: where the spread is *exactly* 0 it divides by 1.
-# Reasonable? Add up a number a thousand times in float32, and divide by a thousand: do you get the number
-# back? Find training data of features that never change for which the guard does not hold. It runs on your
-# data, and should return zeros; so should your own `normalize` with its default $\varepsilon$.
-#
-# ### Exercise: `separating_feature` (bonus)
-
-# %% role="exercise" exercise="preprocessing.separating_feature"
-
-# %% [markdown]
-# <details><summary><b>If your check fails</b>: where to look</summary>
-#
-# * the constant has few binary digits (1, 0.5, 3): its sums are exact;
-# * too few rows: too few additions that could round;
-# * the constant is so large that its rounding errors outgrow your own $\varepsilon$;
-# * `x_train` is float64, or has features that do change.
-# </details>
-
-# %% role="experiment" uses="normalize separating_feature"
-x = separating_feature()
-for name, out in {"yours": normalize(x, x[:1]), "guarded": guarded_normalize(x, x[:1])}.items():
-    print(f"{name:>8}: largest number in the result {np.abs(out[0]).max():.2g}")
-
-# %% [markdown]
-# ### Optional: decorrelate and whiten
-#
-# Scaling works on each feature by itself, so a slanted cloud stays slanted. Turn it, and the axes
-# become uncorrelated. $\Sigma$ is the covariance of the training data, $U$ holds its eigenvectors as
-# columns, $\lambda$ its eigenvalues, which are the variances along them:
-#
-# $$\Sigma = \tfrac1N (x - \mu)^\top (x - \mu) \quad \text{(Pre.4)} \qquad
-#   \Sigma = U \,\mathrm{diag}(\lambda)\, U^\top \quad \text{(Pre.5)} \qquad
-#   z = (x - \mu)\, U_k \quad \text{(Pre.6)}$$
-#
-# $U_k$ are the $k$ columns with the largest $\lambda$: **principal component analysis**. `np.linalg.eigh`
-# returns $\lambda$ and $U$; look up in which order. An eigenvector may as well point the other way, so
-# the check ignores the signs of your columns.
-#
-# ### Exercise: `pca` (bonus)
-
-# %% role="exercise" exercise="preprocessing.pca"
-
-# %% [markdown]
-# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
-#
-# * data that were not centred before the covariance; validation data centred otherwise, or not at all;
-# * rows of $U$ taken for its columns; smallest for largest;
-# * directions for the validation data of their own; $k$ ignored.
-# </details>
-#
-# Divide each column of $z$ by the spread it has, and the cloud becomes round: that is **whitening**. Where
-# the data do not vary, $\varepsilon$ holds the division back. Any rotation of a round cloud is round, so
-# one more is free: turn back by $U^\top$, and every whitened image stays as close to the original as
-# a white image can (this is called ZCA whitening; slide 19 needs it). The check accepts every rotation.
-#
-# ### Exercise: `whiten` (bonus)
-
-# %% role="exercise" exercise="preprocessing.whiten"
-
-# %% [markdown]
-# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
-#
-# * eigenvalues where their roots belong; multiplied where divided;
-# * $\varepsilon$ outside the root, or hard-coded;
-# * rows of $U$ scaled instead of columns; features scaled instead of directions;
-# * everything that can go wrong with the mean in `pca`.
-# </details>
-
-# %% role="experiment" uses="normalize pca whiten"
-steps = {
-    "raw": (points_train, points_val),
-    "centred": centred,
-    "scaled": normalize(points_train, points_val, 1e-5),
-    "decorrelated": pca(points_train, points_val, 2),
-    "whitened": whiten(points_train, points_val, 1e-5),
-}
-plotting.plot_point_clouds(
-    {name: train for name, (train, _) in steps.items()},
-    {name: val for name, (_, val) in steps.items()},
-)
-plt.show()
-for name, (train, val) in steps.items():
-    correlations = [np.corrcoef(x.T)[0, 1] for x in (train, val)]
-    print(f"{name:>12}: variances {train.var(axis=0).round(4)}, correlation "
-          f"{correlations[0]:.2f} in training, {correlations[1]:.2f} in validation data")  # fmt: skip
-
-# %% [markdown]
-# In the fourth panel the axes are no longer pixels: the first is "how bright are both", the second "by how
-# much do they differ". In the last panel a difference between neighbours counts as much as the
-# brightness, though it is much smaller. (The cloud is round as far as variances go. The few pairs far out lie
-# on edges of the photograph: white is not the same as Gaussian.) The validation data are not
-# perfectly white, and need not be: nobody fitted them.
-#
-# With 64 pixels instead of two it is an image again: patches of the same photograph at a quarter of
-# its size, ten of the held-out ones.
-
-# %% role="experiment" uses="normalize whiten"
-rng = np.random.default_rng(0)
-small = grey.reshape(128, 4, 128, 4).mean(axis=(1, 3))
-corners = rng.integers(0, 120, (3000, 2))
-patches = np.stack([small[r : r + 8, c : c + 8].ravel() for r, c in corners])  # (3000, 64)
-known, held_out = patches[:2900], patches[2900:]
-shown = held_out[np.argsort(held_out.std(axis=1))[-30::3]]  # with some contrast
-rows = {"patches": shown, "normalized": normalize(known, shown, 1e-5)[1]}
-for eps in (1e-2, 1e-4):
-    rows[f"whitened, ε = {eps:g}"] = whiten(known, shown, eps)[1]
-plotting.plot_image_rows({name: x.reshape(-1, 8, 8) for name, x in rows.items()})
-plt.show()
-
-eigenvalues = np.linalg.eigvalsh(np.cov(known.T))[::-1]
-print(
-    f"variance along the first direction / along the last: {eigenvalues[0] / eigenvalues[-1]:.0f}"
-)
-print(f"the first 5 of 64 directions hold {eigenvalues[:5].sum() / eigenvalues.sum():.0%} of it")
-
-# %% [markdown]
-# Neighbouring pixels are so alike that a few directions hold nearly everything. Whitening lifts the rest to
-# the same size: edges, then grain. How much of it, $\varepsilon$ decides. (If your `whiten` does not turn
-# back, the last two rows look like noise, and are as white.) For photographs one centres,
-# perhaps scales, and lets the network do the rest; whitening comes back as a *layer* in lesson 03.
 
 # %% [markdown]
 # ## 4 Babysitting the learning (slide 8)
@@ -1004,7 +825,7 @@ print(f"the first 5 of 64 directions hold {eigenvalues[:5].sum() / eigenvalues.s
 # %% role="predict"
 my_first_loss = None  # your prediction: nats
 
-# %% role="experiment" uses="normalize"
+# %% role="experiment" uses="normalize" claim="the-first-loss-is-log-c" of="first[0.01] - log_C" says="-0.02 to 0.02" slide="8"
 prepared, log_C, first = prepared_by(normalize), math.log(len(data.classes)), {}
 for last_scale in (0.01, 0.1, 1.0, 10.0):
     nets = [small_net(seed, last_scale=last_scale) for seed in range(5)]
@@ -1018,44 +839,15 @@ predicted(my_first_loss, first[1.0], "nats")
 # Being sure and wrong is expensive: the first steps of the training then only take back what nobody had
 # asked for. (A second test in the same spirit: switch on the penalty of the weights. The loss must rise by
 # exactly the penalty.)
-#
-# ### Exercise: `sanity_loss` (bonus)
-#
-# Write this look down as a function of the first scores: mean cross-entropy minus $\log C$.
-#
-# $$L = \frac1N \sum_i \Bigl( \log \sum_c e^{f_{ic}} - f_{i y_i} \Bigr) \quad \text{(Search.4)} \qquad
-#   \text{excess} = L - \log C \quad \text{(Search.5)}$$
-#
-# The scores $f$ may be in the thousands, and must not overflow.
-
-# %% role="exercise" exercise="search.sanity_loss"
 
 # %% [markdown]
-# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
-#
-# * nothing subtracted, or the logarithm of something else, or of another base;
-# * the number of classes counted in the labels at hand;
-# * $e^{1000}$; a sum where a mean belongs; the softmax along the wrong axis.
-# </details>
-
-# %% role="experiment" uses="normalize sanity_loss"
-prepared = prepared_by(normalize)
-for depth in (1, 3, 6):
-    nets = [small_net(seed, 0.5, depth) for seed in range(5)]
-    excess = [sanity_loss(net.scores(prepared.x_train), data.y_train) for net in nets]
-    print(f"{depth} hidden layers with weights of scale 0.5: excess {np.mean(excess):.2f} nats")
-
-# %% [markdown]
-# The last layer is small in all three networks, and still the excess grows with the depth. You know from
-# part 2 why.
-#
 # ### Second look: twenty examples
 #
 # Before the whole training set, take twenty examples. Any network of a useful size learns them by heart:
 # loss near 0, accuracy 1. If it does not, there is a bug, and it is found in a second instead of a day.
 # Below, one of the two pipelines is broken. It shuffles images and labels anew in each step, separately.
 
-# %% role="experiment" uses="normalize"
+# %% role="experiment" uses="normalize" claim="twenty-examples-tell-a-broken-pipeline" of="by_heart['healthy'][1] - by_heart['broken'][1]" says="0.4 to 1" slide="8"
 prepared = prepared_by(normalize)
 twenty = replace(prepared, x_train=prepared.x_train[:20], y_train=data.y_train[:20])
 order = np.random.default_rng(0)
@@ -1065,7 +857,7 @@ def with_shuffled_labels(scores, y):
     return softmax_loss(scores, order.permutation(y))
 
 
-pipelines = {"healthy": softmax_loss, "broken": with_shuffled_labels}
+pipelines, by_heart = {"healthy": softmax_loss, "broken": with_shuffled_labels}, {}
 for name, loss in pipelines.items():
     finals = []
     for seed in range(5):
@@ -1073,7 +865,7 @@ for name, loss in pipelines.items():
         history = fit(net, twenty, steps=200, batch_size=20, learning_rate=0.3,
                       rng=np.random.default_rng(seed), progress=False)  # fmt: skip
         finals.append((history.loss[-1], history.train_accuracy[-1]))
-    loss, accuracy = np.mean(finals, axis=0)
+    loss, accuracy = by_heart[name] = np.mean(finals, axis=0)
     print(f"{name}: after 200 steps on 20 examples, loss {loss:.3f}, accuracy {accuracy:.2f}")
 
 # %% [markdown]
@@ -1083,27 +875,30 @@ for name, loss in pipelines.items():
 #
 # Five runs on the digits, three seeds each. One has a learning rate that is too low, one that is
 # too high, one is good; one was given 100 training examples only; and one has three layers of weights
-# that start too small. Run the cell, look, and only then read on.
+# that start too small. Run the cell, look, and only then read on (or unfold the locked cell).
 #
 # **Predict, then run.** Write the letters in this order: too low, too high, good, a gap, a plateau.
+
+
+# %% role="setup" hide=true
+def five_kinds(prepared):
+    """Return {letter: (its name, data, settings)}; read the curves before you read this."""
+    hundred = replace(prepared, x_train=prepared.x_train[:100], y_train=data.y_train[:100])
+    small = {"learning_rate": 0.3, "scale": 0.02, "depth": 2, "last_scale": 0.02}
+    return {
+        "A": ("plateau", prepared, small),
+        "B": ("learning rate too high", prepared, {"learning_rate": 4.0}),
+        "C": ("gap", hundred, {"learning_rate": 0.3}),
+        "D": ("good", prepared, {"learning_rate": 0.3}),
+        "E": ("learning rate too low", prepared, {"learning_rate": 0.003}),
+    }
+
 
 # %% role="predict"
 my_reading = ""  # after looking: five letters, such as "ABCDE"
 
-# %% role="experiment" uses="normalize"
-prepared = prepared_by(normalize)
-hundred = replace(prepared, x_train=prepared.x_train[:100], y_train=data.y_train[:100])
-kinds = {
-    "A": (
-        "plateau",
-        prepared,
-        {"learning_rate": 0.3, "scale": 0.02, "depth": 2, "last_scale": 0.02},
-    ),
-    "B": ("learning rate too high", prepared, {"learning_rate": 4.0}),
-    "C": ("gap", hundred, {"learning_rate": 0.3}),
-    "D": ("good", prepared, {"learning_rate": 0.3}),
-    "E": ("learning rate too low", prepared, {"learning_rate": 0.003}),
-}
+# %% role="experiment" uses="normalize" alt="Five pairs of panels A to E, loss above and accuracies below: A lies flat and then falls, B leaves the panel, C falls while validation stays behind, D falls and flattens, E falls slowly and steadily."
+kinds = five_kinds(prepared_by(normalize))
 runs = {
     letter: [small_run(s, d, steps=300, evaluate_every=15, **how) for s in range(3)]
     for letter, (_, d, how) in kinds.items()
@@ -1131,7 +926,7 @@ if len(my_reading) == 5:
 # Such a reading can be written down as a rule of thumb, and tested: `read_curve` of the course's trainer,
 # on five other seeds of each run.
 
-# %% role="experiment" uses="normalize"
+# %% role="experiment" uses="normalize" claim="curves-can-be-read-by-rule" of="sum(right.values())" says="22 to 25" slide="8"
 prepared_by(normalize)  # the runs above need it
 right = {}
 for kind, d, how in kinds.values():
@@ -1178,43 +973,26 @@ my_share_above_a_tenth = None  # your prediction: a fraction
 # logarithmic axis must have its share of your values. A right answer fails it by bad luck less than once
 # in 10⁹ times.
 
-# %% role="experiment" uses="log_uniform"
+# %% role="experiment" uses="log_uniform" claim="linear-draws-are-large" of="np.mean(draws['linear'] > 0.1)" says="0.88 to 0.92" slide="9" alt="Two histograms of log10 of the draws: the linear ones pile up below 0, nine tenths of them above -1; the log-uniform ones are level from -5 to 0."
 rng = np.random.default_rng(0)
 draws = {"linear": rng.uniform(1e-5, 1, 10_000), "log-uniform": log_uniform(1e-5, 1.0, 10_000, rng)}
 predicted(my_share_above_a_tenth, np.mean(draws["linear"] > 0.1))
 for name, values in draws.items():
     shares = [np.mean((values >= 10.0**p) & (values < 10.0 ** (p + 1))) for p in range(-5, 0)]
     print(f"{name:>12}: shares of the powers of ten, from 0.00001 up: {np.round(shares, 3)}")
-plotting.plot_histograms(
+figure = plotting.plot_histograms(
     {name: {"drawn": np.log10(v)} for name, v in draws.items()}, "log10(value)"
 )
+figure.suptitle("Linear draws are nearly all in the last power of ten")
 plt.show()
 
 # %% [markdown]
-# ### Optional: random search
-#
-# Now every trial draws every hyperparameter anew. `objective` is a function of the hyperparameters, and each
-# row of your table holds its result and what it was called with (Search.2). Use your `log_uniform`.
-#
-# ### Exercise: `random_search` (bonus)
-
-# %% role="exercise" exercise="search.random_search"
-
-# %% [markdown]
-# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
-#
-# * one random number for all hyperparameters of a trial, or one setting for all trials;
-# * results beside the wrong settings, or in the wrong column;
-# * a table that is lying on its side; only the winner returned.
-# </details>
-#
 # ### Our own table of slide 9
 #
-# 24 trials of 150 steps on the digits, over learning rate and L2. A real search takes hours, and computers
-# are restarted in between. So the objective gets a memory in a file: what it has once computed, it does not
-# compute again. To try this, the first attempt is stopped in the middle.
+# 24 trials of 150 steps on the digits: every trial draws learning rate and strength of L2 anew, with your
+# `log_uniform`.
 
-# %% role="setup"
+# %% role="setup" hide=true
 RANGES = np.array([[1e-5, 1.0], [1e-5, 10.0]])  # learning rate, strength of L2
 NAMES = ("learning rate", "strength of L2")
 
@@ -1233,78 +1011,20 @@ def validation_accuracy(learning_rate, reg, dataset, seed=0, steps=150):
     return history.val_accuracy[-1]
 
 
-# %% role="experiment" uses="normalize log_uniform random_search"
-folder = tempfile.mkdtemp()  # for a search of your own choose a folder that lasts
-prepared, trained = prepared_by(normalize), []
-
-
-def objective(learning_rate, reg):
-    if len(trained) == 10:
-        trained.append("interrupted")
-        raise KeyboardInterrupt
-    trained.append((learning_rate, reg))
-    return validation_accuracy(learning_rate, reg, prepared)
-
-
-for attempt in (1, 2):
-    with_memory = remembered(objective, Path(folder) / "coarse.json", total=24)
-    try:
-        coarse = random_search(with_memory, RANGES, 24, np.random.default_rng(0))
-    except KeyboardInterrupt:
-        print(f"attempt {attempt} was stopped after {len(trained) - 1} trainings")
-print(f"in both attempts together: {len(trained) - 1} trainings for 24 trials\n")
+# %% role="experiment" uses="normalize log_uniform" alt="The 24 trials in the plane of learning rate and L2, darker the better: the good ones lie at the right, at rates above 0.01 and small L2." claim="small-rates-are-all-bad" of="coarse[coarse[:, 1] < 1e-3, 0].max()" says="0 to 0.5" slide="9"
+prepared, rng = prepared_by(normalize), np.random.default_rng(0)
+settings = np.stack([log_uniform(low, high, 24, rng) for low, high in RANGES], axis=1)  # (24, 2)
+results = [validation_accuracy(rate, reg, prepared) for rate, reg in settings]
+coarse = np.column_stack([results, settings])  # (24, 3)
 for number, (accuracy, learning_rate, reg) in enumerate(coarse):
     print(f"val_acc: {accuracy:.6f}, lr: {learning_rate:e}, reg: {reg:e}, ({number} / 24)")
+figure = plotting.plot_trials({"coarse": coarse}, NAMES, {"coarse": RANGES})
+plt.show()
 
 # %% [markdown]
 # Read the table as one reads slide 9: where are the good rows, and what do they have in common?
-#
-# ### Optional: from coarse to fine
-#
-# The next search is centred at the best trial and narrower by the factor $s$, *on the logarithmic axis*. With
-# $v^*$ the best setting:
-#
-# $$\bigl[\, v^*_p / r_p, \; v^*_p\, r_p \,\bigr], \qquad \log r_p = \tfrac{s}{2} \log (\text{high}_p /
-#   \text{low}_p) \quad \text{(Search.3)}$$
-#
-# If the best trial lies near the border, the best setting may lie beyond it. The new range reaches there by
-# itself, as long as nobody cuts it off. A trial that failed has NaN for its result.
-#
-# ### Exercise: `refine` (bonus)
-
-# %% role="exercise" exercise="search.refine"
 
 # %% [markdown]
-# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
-#
-# * cut off at the old border; the middle left where it was; the worst trial, the last, or a failed one;
-# * a width on the linear axis, or twice the width;
-# * the column of the results taken for a hyperparameter.
-# </details>
-
-# %% role="experiment" uses="normalize log_uniform random_search refine"
-prepared = prepared_by(normalize)
-coarse = random_search(with_memory, RANGES, 24, np.random.default_rng(0))  # from the file
-fine_ranges = refine(coarse, RANGES, 0.4)
-fine = random_search(
-    lambda rate, reg: validation_accuracy(rate, reg, prepared), fine_ranges, 24,
-    np.random.default_rng(1),
-)  # fmt: skip
-ranges = {"coarse": RANGES, "fine": fine_ranges}
-plotting.plot_trials({"coarse": coarse, "fine": fine}, NAMES, ranges)
-plt.show()
-for name, table in {"coarse": coarse, "fine": fine}.items():
-    accuracy, learning_rate, reg = table[table[:, 0].argmax()]
-    print(f"{name:>7}: best {accuracy:.3f} at learning rate {learning_rate:.2g} and L2 {reg:.2g}; "
-          f"median of all trials {np.median(table[:, 0]):.3f}")  # fmt: skip
-inside = fine[(fine[:, 1:] <= RANGES[:, 1]).all(axis=1)]
-print(f"best of the fine trials within the coarse range: {inside[:, 0].max():.3f}")
-
-# %% [markdown]
-# The frames are the two ranges. The coarse search needs few steps for a trial: most of its settings are
-# hopeless, and that shows early. The best coarse learning rates crowd towards the upper border, so the
-# finer search looks beyond it too; the last line says whether that paid.
-#
 # ### Grid or random?
 #
 # With nine trials over two hyperparameters a grid tries three values of each; random search tries nine. If
@@ -1318,7 +1038,7 @@ print(f"best of the fine trials within the coarse range: {inside[:, 0].max():.3f
 # %% role="predict"
 my_advantage = None  # your prediction: a difference of accuracies
 
-# %% role="experiment" uses="normalize log_uniform random_search"
+# %% role="experiment" uses="normalize log_uniform" claim="random-beats-a-grid" of="versus" says="above" slide="9" alt="Two panels of trials in the plane of learning rate and L2: random search has nine different learning rates, the grid three." hide=true
 prepared = prepared_by(normalize)
 
 
@@ -1331,9 +1051,11 @@ def nine_trials(seed, way):
         return validation_accuracy(rate, reg, prepared, seed, steps=40)
 
     if way == "random":
-        return random_search(quick, ranges, 9, rng)
-    rates, regs = (np.geomspace(low, high, 3) for low, high in ranges)
-    return np.array([[quick(rate, reg), rate, reg] for rate in rates for reg in regs])
+        settings = zip(*(log_uniform(low, high, 9, rng) for low, high in ranges), strict=True)
+    else:
+        rates, regs = (np.geomspace(low, high, 3) for low, high in ranges)
+        settings = [(rate, reg) for rate in rates for reg in regs]
+    return np.array([[quick(rate, reg), rate, reg] for rate, reg in settings])
 
 
 tables = {way: {} for way in ("grid", "random")}
@@ -1365,8 +1087,8 @@ plt.show()
 # hyperparameters decides about success, and how do you see it? What does the other one do when it is
 # large? (b) A colleague wants to draw the learning rate evenly from 0.00001 to 1. How many of 24 trials
 # would you expect above 0.1, how many below 0.001, and would it have gone well *here*? (c) The best
-# coarse trials crowd towards the upper border of the learning rate. What do you do? (d) You report
-# the best validation accuracy of all 48 trials as the accuracy of your method. Is it too high or too low,
+# trials crowd towards the upper border of the learning rate. What do you do? (d) You report
+# the best validation accuracy of all 24 trials as the accuracy of your method. Is it too high or too low,
 # and what do you report instead?
 
 # %% [markdown] role="answer"
@@ -1375,15 +1097,344 @@ plt.show()
 # rates, and below about 0.01 it makes little difference. (b) 90 % or about 22 above 0.1, and 0.1 % or
 # none below 0.001. Here the good rates happen to be above 0.1, so it would have worked, by luck: had the
 # good ones been at 0.001, as for slide 9's networks, hardly a trial would have been near them. (c) Extend the
-# range beyond the border and search again around the best; as the fine search did.
-# (d) Too high: the largest of 48 noisy numbers is partly luck. Report the accuracy of the chosen
+# range beyond the border and search again around the best (part 6 has a finer search that does).
+# (d) Too high: the largest of 24 noisy numbers is partly luck. Report the accuracy of the chosen
 # setting on the test set, used once (or on new validation data, over several seeds).
 #
 # *Rubric.* (a) 1 point for the learning rate with evidence, 1 for the effect of a large penalty. (b) 1 point: about
 # 22 and none, and a sentence on luck. (c) 1 point: extend. (d) 1 point: too high, and the test set.
 
 # %% [markdown]
-# ## 6 The same in PyTorch: activations and initialization
+# ## 6 Optional: further than the core
+#
+# Everything here is a bonus, each section stands for itself, and each is about five minutes.
+
+# %% [markdown]
+# ### Kill the bug: a slope by division
+#
+# Here is a backward pass that somebody wrote for the function that you have just finished. On random
+# numbers it agrees with yours to the last digit, whatever the seed, and it passes a gradient check.
+# Find an input on which it does not. (Its `cache` holds output and input. There is more than one answer.)
+
+# %% role="exercise" exercise="activations.slope_breaking_input"
+
+# %% role="experiment" uses="leaky_relu_forward leaky_relu_backward slope_breaking_input"
+mine = slope_breaking_input()
+random = np.random.default_rng(0).normal(size=5)
+with np.errstate(all="ignore"):
+    for name, numbers in {"random numbers": random, "your input": mine}.items():
+        out, cache = leaky_relu_forward(numbers)
+        own = leaky_relu_backward(np.ones_like(numbers), cache)
+        divided = slope_by_division(np.ones_like(numbers), (out, numbers))
+        print(f"{name}:\n  your slopes  {own.ravel()[:5]}\n  by division  {divided.ravel()[:5]}")
+
+# %% [markdown]
+# Tests with random numbers say nothing about the numbers that random generators never give. Real data
+# are full of them: how many of the pixels of the digits does this concern?
+
+# %% [markdown]
+# ### ELU
+#
+# $$\text{ELU}(x) = x \;\text{ for } x > 0, \;\text{ else } \alpha\,(e^x - 1) \quad \text{(Act.9)}$$
+#
+# Two things to mind. The derivative of the left part can be had from the *output*, without a second
+# exponential. And $e^x$ of a large positive $x$ overflows, also where nobody wants its value. (5 minutes
+# each way, bonus points.)
+
+# %% role="exercise" exercise="activations.elu_forward"
+
+# %% role="exercise" exercise="activations.elu_backward"
+
+# %% [markdown]
+# ### Maxout
+#
+# Maxout is a layer with weights: each of its M units gives the largest of K affine pieces,
+#
+# $$z_k = x W_k + b_k \quad \text{(Act.11)} \qquad\qquad y = \max_k z_k \quad \text{(Act.12)}$$
+#
+# with $W$ as (K, D, M) and $b$ as (K, M); the slide shows K = 2. In the backward pass the gradient goes
+# to the piece that was the largest. Where several pieces tie, they may share it as they like, but what
+# they get must add up to what came. (Bonus points.)
+
+# %% role="exercise" exercise="activations.maxout_forward"
+
+# %% role="exercise" exercise="activations.maxout_backward"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
+#
+# * ELU: alpha in the wrong place; the input where the output belongs; the − 1 forgotten, or not
+#   made up for; infinity times zero;
+# * maxout: the maximum over the wrong axis; biases added after the maximum; two pieces where there may
+#   be more; every tied piece given the full gradient; the sum over pieces missing in `dx`;
+# * both: a mask that is not multiplied by `dout`; `dout` changed in place.
+# </details>
+
+# %% [markdown]
+# ### `kaiming_init`
+#
+# Write the initialization that makes up for the ReLU, by the fan-in. (Bonus points.)
+
+# %% role="exercise" exercise="initialization.kaiming_init"
+
+# %% role="experiment" uses="kaiming_init" alt="Root mean square of the activations by layer from your Kaiming weights: about 0.45 in every layer, with a band for ten seeds."
+sizes = []
+for seed in range(10):
+    forward, _ = signals(deep_net(RELU, kaiming_init, seed))
+    sizes.append([size(forward[n]) for n in range(1, LAYERS + 1)])
+plotting.plot_lines(
+    range(1, LAYERS + 1), {"your Kaiming": sizes}, "hidden layer", "root mean square of activations"
+)
+plt.show()
+
+# %% [markdown]
+# ### Kill the bug: a feature that never changes
+#
+# The locked cell below protects itself in another way: where the spread is *exactly* 0 it divides by 1.
+# Reasonable? Add up a number a thousand times in float32, and divide by a thousand: do you get the number
+# back? Find training data of features that never change for which the guard does not hold. It runs on your
+# data, and should return zeros; so should your own `normalize` with its default $\varepsilon$.
+#
+# ### Exercise: `separating_feature` (bonus)
+
+# %% role="exercise" exercise="preprocessing.separating_feature"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: where to look</summary>
+#
+# * the constant has few binary digits (1, 0.5, 3): its sums are exact;
+# * too few rows: too few additions that could round;
+# * the constant is so large that its rounding errors outgrow your own $\varepsilon$;
+# * `x_train` is float64, or has features that do change.
+# </details>
+
+# %% role="experiment" uses="normalize separating_feature"
+x = separating_feature()
+for name, out in {"yours": normalize(x, x[:1]), "guarded": guarded_normalize(x, x[:1])}.items():
+    print(f"{name:>8}: largest number in the result {np.abs(out[0]).max():.2g}")
+
+# %% [markdown]
+# ### Decorrelate and whiten
+#
+# Scaling works on each feature by itself, so a slanted cloud stays slanted. Turn it, and the axes
+# become uncorrelated. $\Sigma$ is the covariance of the training data, $U$ holds its eigenvectors as
+# columns, $\lambda$ its eigenvalues, which are the variances along them:
+#
+# $$\Sigma = \tfrac1N (x - \mu)^\top (x - \mu) \quad \text{(Pre.4)} \qquad
+#   \Sigma = U \,\mathrm{diag}(\lambda)\, U^\top \quad \text{(Pre.5)} \qquad
+#   z = (x - \mu)\, U_k \quad \text{(Pre.6)}$$
+#
+# $U_k$ are the $k$ columns with the largest $\lambda$: **principal component analysis**. `np.linalg.eigh`
+# returns $\lambda$ and $U$; look up in which order. An eigenvector may as well point the other way, so
+# the check ignores the signs of your columns.
+#
+# ### Exercise: `pca` (bonus)
+
+# %% role="exercise" exercise="preprocessing.pca"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
+#
+# * data that were not centred before the covariance; validation data centred otherwise, or not at all;
+# * rows of $U$ taken for its columns; smallest for largest;
+# * directions for the validation data of their own; $k$ ignored.
+# </details>
+#
+# Divide each column of $z$ by the spread it has, and the cloud becomes round: that is **whitening**. Where
+# the data do not vary, $\varepsilon$ holds the division back. Any rotation of a round cloud is round, so
+# one more is free: turn back by $U^\top$, and every whitened image stays as close to the original as
+# a white image can (this is called ZCA whitening; slide 19 needs it). The check accepts every rotation.
+#
+# ### Exercise: `whiten` (bonus)
+
+# %% role="exercise" exercise="preprocessing.whiten"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
+#
+# * eigenvalues where their roots belong; multiplied where divided;
+# * $\varepsilon$ outside the root, or hard-coded;
+# * rows of $U$ scaled instead of columns; features scaled instead of directions;
+# * everything that can go wrong with the mean in `pca`.
+# </details>
+
+# %% role="experiment" uses="normalize pca whiten" alt="Two clouds with equal axes: the decorrelated one is long and flat along the first axis, the whitened one is round."
+steps = {
+    "raw": (points_train, points_val),
+    "scaled": normalize(points_train, points_val, 1e-5),
+    "decorrelated": pca(points_train, points_val, 2),
+    "whitened": whiten(points_train, points_val, 1e-5),
+}
+new = ("decorrelated", "whitened")
+figure = plotting.plot_point_clouds(
+    {name: steps[name][0] for name in new}, {name: steps[name][1] for name in new}
+)
+figure.suptitle("Turned to its own axes; then all directions made equal")
+plt.show()
+for name, (train, val) in steps.items():
+    correlations = [np.corrcoef(x.T)[0, 1] for x in (train, val)]
+    print(f"{name:>12}: variances {train.var(axis=0).round(4)}, correlation "
+          f"{correlations[0]:.2f} in training, {correlations[1]:.2f} in validation data")  # fmt: skip
+
+# %% [markdown]
+# In the first panel the axes are no longer pixels: the first is "how bright are both", the second "by how
+# much do they differ". In the second a difference between neighbours counts as much as the
+# brightness, though it is much smaller. (The cloud is round as far as variances go. The few pairs far out lie
+# on edges of the photograph: white is not the same as Gaussian.) The validation data are not
+# perfectly white, and need not be: nobody fitted them.
+#
+# With 64 pixels instead of two it is an image again: patches of the same photograph at a quarter of
+# its size, ten of the held-out ones.
+
+# %% role="experiment" uses="normalize whiten" claim="few-directions-hold-nearly-all" of="eigenvalues[:5].sum() / eigenvalues.sum()" says="0.9 to 0.99" alt="Rows of ten small patches: as they are, normalized, and whitened with two values of epsilon, where edges and then grain come out." hide=true
+rng = np.random.default_rng(0)
+small = grey.reshape(128, 4, 128, 4).mean(axis=(1, 3))
+corners = rng.integers(0, 120, (3000, 2))
+patches = np.stack([small[r : r + 8, c : c + 8].ravel() for r, c in corners])  # (3000, 64)
+known, held_out = patches[:2900], patches[2900:]
+shown = held_out[np.argsort(held_out.std(axis=1))[-30::3]]  # with some contrast
+rows = {"patches": shown, "normalized": normalize(known, shown, 1e-5)[1]}
+for eps in (1e-2, 1e-4):
+    rows[f"whitened, ε = {eps:g}"] = whiten(known, shown, eps)[1]
+plotting.plot_image_rows({name: x.reshape(-1, 8, 8) for name, x in rows.items()})
+plt.show()
+
+eigenvalues = np.linalg.eigvalsh(np.cov(known.T))[::-1]
+print(
+    f"variance along the first direction / along the last: {eigenvalues[0] / eigenvalues[-1]:.0f}"
+)
+print(f"the first 5 of 64 directions hold {eigenvalues[:5].sum() / eigenvalues.sum():.0%} of it")
+
+# %% [markdown]
+# Neighbouring pixels are so alike that a few directions hold nearly everything. Whitening lifts the rest to
+# the same size: edges, then grain. How much of it, $\varepsilon$ decides. (If your `whiten` does not turn
+# back, the last two rows look like noise, and are as white.) For photographs one centres,
+# perhaps scales, and lets the network do the rest; whitening comes back as a *layer* in lesson 03.
+
+# %% [markdown]
+# ### `sanity_loss`: the first look of part 4
+#
+# Write this look down as a function of the first scores: mean cross-entropy minus $\log C$.
+#
+# $$L = \frac1N \sum_i \Bigl( \log \sum_c e^{f_{ic}} - f_{i y_i} \Bigr) \quad \text{(Search.4)} \qquad
+#   \text{excess} = L - \log C \quad \text{(Search.5)}$$
+#
+# The scores $f$ may be in the thousands, and must not overflow.
+
+# %% role="exercise" exercise="search.sanity_loss"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
+#
+# * nothing subtracted, or the logarithm of something else, or of another base;
+# * the number of classes counted in the labels at hand;
+# * $e^{1000}$; a sum where a mean belongs; the softmax along the wrong axis.
+# </details>
+
+# %% role="experiment" uses="normalize sanity_loss" claim="the-excess-grows-with-depth" of="np.mean(excess)" says="1 to 20" slide="8"
+prepared = prepared_by(normalize)
+for depth in (1, 3, 6):
+    nets = [small_net(seed, 0.5, depth) for seed in range(5)]
+    excess = [sanity_loss(net.scores(prepared.x_train), data.y_train) for net in nets]
+    print(f"{depth} hidden layers with weights of scale 0.5: excess {np.mean(excess):.2f} nats")
+
+# %% [markdown]
+# The last layer is small in all three networks, and still the excess grows with the depth. You know from
+# part 2 why.
+
+# %% [markdown]
+# ### Random search
+#
+# Now every trial draws every hyperparameter anew. `objective` is a function of the hyperparameters, and each
+# row of your table holds its result and what it was called with (Search.2). Use your `log_uniform`.
+#
+# ### Exercise: `random_search` (bonus)
+
+# %% role="exercise" exercise="search.random_search"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
+#
+# * one random number for all hyperparameters of a trial, or one setting for all trials;
+# * results beside the wrong settings, or in the wrong column;
+# * a table that is lying on its side; only the winner returned.
+# </details>
+
+# %% [markdown]
+# A real search takes hours, and computers are restarted in between. So the objective gets a memory in a
+# file: what it has once computed, it does not compute again. To try this, the first attempt is stopped
+# in the middle.
+
+# %% role="experiment" uses="normalize log_uniform random_search" hide=true
+folder = tempfile.mkdtemp()  # for a search of your own choose a folder that lasts
+prepared, trained = prepared_by(normalize), []
+
+
+def objective(learning_rate, reg):
+    if len(trained) == 10:
+        trained.append("interrupted")
+        raise KeyboardInterrupt
+    trained.append((learning_rate, reg))
+    return validation_accuracy(learning_rate, reg, prepared)
+
+
+for attempt in (1, 2):
+    with_memory = remembered(objective, Path(folder) / "coarse.json", total=24)
+    try:
+        coarse = random_search(with_memory, RANGES, 24, np.random.default_rng(0))
+    except KeyboardInterrupt:
+        print(f"attempt {attempt} was stopped after {len(trained) - 1} trainings")
+print(f"in both attempts together: {len(trained) - 1} trainings for 24 trials")
+
+# %% [markdown]
+# ### From coarse to fine
+#
+# The next search is centred at the best trial and narrower by the factor $s$, *on the logarithmic axis*. With
+# $v^*$ the best setting:
+#
+# $$\bigl[\, v^*_p / r_p, \; v^*_p\, r_p \,\bigr], \qquad \log r_p = \tfrac{s}{2} \log (\text{high}_p /
+#   \text{low}_p) \quad \text{(Search.3)}$$
+#
+# If the best trial lies near the border, the best setting may lie beyond it. The new range reaches there by
+# itself, as long as nobody cuts it off. A trial that failed has NaN for its result.
+#
+# ### Exercise: `refine` (bonus)
+
+# %% role="exercise" exercise="search.refine"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
+#
+# * cut off at the old border; the middle left where it was; the worst trial, the last, or a failed one;
+# * a width on the linear axis, or twice the width;
+# * the column of the results taken for a hyperparameter.
+# </details>
+
+# %% role="experiment" uses="normalize log_uniform random_search refine" claim="past-the-border-pays" of="fine[:, 0].max() - inside[:, 0].max()" says="-0.01 to 0.1" slide="9" alt="Two panels of trials in the plane of learning rate and L2: the frame of the fine search is smaller and reaches beyond the right border of the coarse one."
+prepared = prepared_by(normalize)
+coarse = random_search(with_memory, RANGES, 24, np.random.default_rng(0))  # from the file
+fine_ranges = refine(coarse, RANGES, 0.4)
+fine = random_search(
+    lambda rate, reg: validation_accuracy(rate, reg, prepared), fine_ranges, 24,
+    np.random.default_rng(1),
+)  # fmt: skip
+ranges = {"coarse": RANGES, "fine": fine_ranges}
+plotting.plot_trials({"coarse": coarse, "fine": fine}, NAMES, ranges)
+plt.show()
+for name, table in {"coarse": coarse, "fine": fine}.items():
+    accuracy, learning_rate, reg = table[table[:, 0].argmax()]
+    print(f"{name:>7}: best {accuracy:.3f} at learning rate {learning_rate:.2g} and L2 {reg:.2g}; "
+          f"median of all trials {np.median(table[:, 0]):.3f}")  # fmt: skip
+inside = fine[(fine[:, 1:] <= RANGES[:, 1]).all(axis=1)]
+print(f"best of the fine trials within the coarse range: {inside[:, 0].max():.3f}")
+
+# %% [markdown]
+# The frames are the two ranges. The coarse search needs few steps for a trial: most of its settings are
+# hopeless, and that shows early. The best coarse learning rates crowd towards the upper border, so the
+# finer search looks beyond it too; the last line says whether that paid.
+
+# %% [markdown]
+# ## 7 The same in PyTorch: activations and initialization
 #
 # From here on the names `leaky_relu_forward`, `xavier_init`, … are **defined again**, on tensors. To
 # repeat an experiment from above afterwards, run its exercise cells again first.
@@ -1428,7 +1479,7 @@ print(f"PyTorch {torch.__version__} on {device}")
 # weights to PyTorch's: `torch.nn.Linear` keeps its weight as (fan_out, fan_in), the other way round.
 
 
-# %% role="setup"
+# %% role="setup" hide=true
 class HandWritten(torch.autograd.Function):
     """A forward/backward pair of one tensor as an operation of autograd."""
 
@@ -1469,7 +1520,7 @@ def net_in_torch(activation, init=None):
     return torch.nn.Sequential(*layers[:-1])
 
 
-# %% role="experiment" uses="leaky_relu_forward leaky_relu_backward xavier_init"
+# %% role="experiment" uses="leaky_relu_forward leaky_relu_backward xavier_init" claim="your-leaky-relu-is-the-built-in" of="difference" says="0 to 0.001"
 activations = {
     "yours": lambda: HandWrittenLayer((leaky_relu_forward, leaky_relu_backward)),
     "built-in": lambda: torch.nn.LeakyReLU(0.1),
@@ -1493,7 +1544,7 @@ print(f"accuracy after 100 steps: {histories['yours'].val_accuracy[-1]:.2f}")
 # %% role="predict"
 my_variance_ratio = None  # your prediction: 1 for Xavier, 2 for Kaiming
 
-# %% role="experiment" uses="xavier_init"
+# %% role="experiment" uses="xavier_init" claim="linear-starts-at-a-third" of="(weights.var() / mine.var()).item()" says="0.31 to 0.36"
 torch.manual_seed(0)
 weights = torch.nn.Linear(400, 300).weight.detach()
 mine = xavier_init(400, 300, torch.Generator().manual_seed(0))
@@ -1513,7 +1564,7 @@ print(f"its largest weight: {largest:.5f}; 1/√400 = {400**-0.5:.5f}")
 # foretaste: ten hidden layers of 100 ReLUs again, trained from seven scales of the initial weights, with
 # and without it, two seeds each.
 
-# %% role="setup"
+# %% role="setup" hide=true
 SCALES = np.array([0.001, 0.01, 0.1, 0.14, 0.2, 1.0, 10.0])
 
 
@@ -1530,8 +1581,8 @@ def torch_net(scale, normalized, seed):
     return torch.nn.Sequential(*layers, torch.nn.Linear(UNITS, len(data.classes)))
 
 
-# %% role="experiment"
-by_scale = {"batch norm": [], "none": []}
+# %% role="experiment" claim="batch-norm-learns-from-more-scales" of="learns_from['batch norm'].size - learns_from['none'].size" says="1 to 6" slide="11" alt="Validation accuracy against the scale of the initial weights: without batch norm high only near 0.14, with it from 0.001 to 0.2."
+by_scale, learns_from = {"batch norm": [], "none": []}, {}
 jobs = [(name, seed) for name in by_scale for seed in range(2)]
 for name, seed in tqdm(jobs, "training", delay=2, leave=False):
     row = []
@@ -1543,10 +1594,11 @@ for name, seed in tqdm(jobs, "training", delay=2, leave=False):
         row.append(history.val_accuracy[-1])
     by_scale[name].append(row)
 for name, results in by_scale.items():
-    good = SCALES[np.min(results, axis=0) > 0.8]
+    good = learns_from[name] = SCALES[np.min(results, axis=0) > 0.8]
     span = f"from scale {good.min():.2g} to {good.max():.2g}" if good.size else "nowhere"
     print(f"{name}: above 0.8 with both seeds {span}")
-plotting.plot_scale_sweep(SCALES, by_scale, ylabel="validation accuracy")
+figure = plotting.plot_scale_sweep(SCALES, by_scale, ylabel="validation accuracy")
+figure.suptitle("With batch norm the scale of the initial weights hardly matters")
 plt.show()
 
 # %% [markdown]
@@ -1568,9 +1620,9 @@ plt.show()
 # %% role="exercise" exercise="initialization.torch.kaiming_init"
 
 # %% [markdown]
-# ## 7 The same in PyTorch: preprocessing
+# ## 8 The same in PyTorch: preprocessing
 #
-# The three functions of part 3 on tensors. **The names are used again**: after the cells below, `normalize`,
+# `normalize`, and for the bonus `pca` and `whiten`, on tensors. **The names are used again**: after the cells below, `normalize`,
 # `pca` and `whiten` are the PyTorch versions. Device and type follow the input.
 #
 # ### Exercise: `normalize` in PyTorch
@@ -1599,7 +1651,7 @@ plt.show()
 # of seven learning rates; the loss is that of the training batches.
 
 
-# %% role="experiment" uses="normalize whiten"
+# %% role="experiment" uses="normalize whiten" claim="whitening-gives-nothing-over-normalizing" of="whitened.mean" says="-0.03 to 0.02" slide="6" alt="Training loss and validation accuracy over 60 steps: normalized and whitened digits lie on each other, raw pixels begin with a leap up and are behind." hide=true
 def linear_run(seed, dataset, rate):
     torch.manual_seed(seed)
     model = torch.nn.Linear(data.x_train.shape[1], len(data.classes)).to(device)
@@ -1623,7 +1675,8 @@ plt.show()
 finals = {name: [h.val_accuracy[-1] for h in runs] for name, runs in histories.items()}
 raw, normal, white = finals
 for a, b in ((normal, raw), (white, normal)):
-    print(compare(finals[a].__getitem__, finals[b].__getitem__, range(5), names=(a, b)))
+    whitened = compare(finals[a].__getitem__, finals[b].__getitem__, range(5), names=(a, b))
+    print(whitened)
 
 # %% [markdown]
 # Raw pixels start with a leap in the wrong direction and need more steps. Whitening is *not* better than
@@ -1631,7 +1684,7 @@ for a, b in ((normal, raw), (white, normal)):
 # clearly any more; what the preparation buys is the way there.
 
 # %% [markdown]
-# ## 8 What to take away
+# ## 9 What to take away
 #
 # * **Activation functions** are chosen by what they let back: each multiplies the gradient by its slope. A
 #   sigmoid passes a quarter at most; a ReLU all or nothing, so units can die, and at a large rate they do

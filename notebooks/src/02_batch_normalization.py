@@ -11,14 +11,14 @@
 #   course:
 #     lesson: "02"
 #     title: Batch normalization
-#     minutes_core: 120
+#     minutes_core: 90
 #     minutes_all: 180
 # ---
 
 # %% [markdown]
 # # Batch normalization
 #
-# **Lesson 02 · CS231n 2018, lecture 7, slides 10–14 and 84 · core 120 minutes, all of it 180**
+# **Lesson 02 · CS231n 2018, lecture 7, slides 10–14 and 84 · core 90 minutes, all of it 180**
 #
 # A deep network is a long product, and long products explode or vanish. Batch normalization breaks
 # the product: after every layer it puts each feature back to mean 0 and standard deviation 1, and
@@ -29,12 +29,13 @@
 # | part | you write | minutes |
 # |---|---|---|
 # | 1–3 from the question to the forward pass | `batchnorm_forward` | 25 |
-# | 4 the backward pass, twice | `batchnorm_backward`, `batchnorm_backward_alt`, question 1 | 40 |
+# | 4 the backward pass | `batchnorm_backward`, question 1 | 25 |
 # | 5 kill the bug | `separating_input` | 10 |
 # | 6 does it train better? | two predictions | 15 |
-# | 7 images | `spatial_batchnorm_forward`, `spatial_batchnorm_backward` | 15 |
 # | 8 test time | `fold_batchnorm`, question 2 | 15 |
-# | **the core** | | **120** |
+# | **the core** | | **90** |
+# | 4 the same gradient in one formula | `batchnorm_backward_alt` | 15 |
+# | 7 images | `spatial_batchnorm_forward`, `spatial_batchnorm_backward` | 15 |
 # | 9 the length of the weights | `effective_learning_rate`, question 3 | 15 |
 # | 10 statistics that start at zero | `debias_running` | 5 |
 # | 11 noise in training, fixed statistics in testing | question 4 | 15 |
@@ -95,7 +96,7 @@ print(data)
 # %% role="predict"
 my_factor = None  # your prediction: a number
 
-# %% role="setup"
+# %% role="setup" hide=true
 WIDTH, DEPTH = 64, 5
 SCALES = np.logspace(-3, 1, 20)
 
@@ -127,7 +128,7 @@ def spread_by_layer(normalization=None):
     return spread
 
 
-# %% role="experiment"
+# %% role="experiment" claim="activations-are-a-product" of="twice / once" says="31.9 to 32.1" slide="5" alt="Standard deviation of the activations against the scale of the initial weights, both logarithmic: a straight line for each layer, the deeper the steeper; layer 5 covers twenty decades."
 once, twice = (deep_net(0, s).activations(data.x_train[:500])["relu5"].std() for s in (0.1, 0.2))
 predicted(my_factor, twice / once)
 
@@ -152,7 +153,7 @@ plt.show()
 #   scale $\gamma$ and shift $\beta$. With $\gamma = \sqrt{\sigma^2 + \varepsilon}$ and $\beta = \mu$
 #   the layer undoes itself: nothing that the network could compute before is lost.
 
-# %% role="experiment"
+# %% role="experiment" alt="The computation graph of batch norm for the batch 1, 2, 6 with its numbers forwards and its gradients backwards: x forks into the mean and the difference, the difference forks into the variance."
 plotting.plot_computation_graph()
 plt.show()
 
@@ -215,7 +216,7 @@ plt.show()
 #
 # The experiment of part 1 again, now with your forward pass between each affine layer and its ReLU.
 
-# %% role="experiment" uses="batchnorm_forward"
+# %% role="experiment" uses="batchnorm_forward" claim="batch-norm-breaks-the-product" of="max(with_batch_norm['hidden layer 5']) / min(with_batch_norm['hidden layer 5'])" says="1 to 2" slide="11" alt="Two panels on one scale: without batch norm the sizes of activations follow the scale of the weights over many decades, with it they stay level. Below, histograms of the inputs of five ReLUs: without batch norm ever narrower, with it all of spread 1."
 forward_only = (batchnorm_forward, None)
 with_batch_norm = spread_by_layer(forward_only)
 for layer, values in with_batch_norm.items():
@@ -224,6 +225,7 @@ panels = {"std without batch norm": spread_by_layer(), "std with batch norm": wi
 figure = plotting.plot_scale_sweep(SCALES, panels)
 for ax in figure.axes:
     ax.set(yscale="log", ylim=(1e-12, 1e9))
+figure.suptitle("With batch norm no layer knows the scale of the weights before it")
 plt.show()
 
 rows = {}
@@ -307,7 +309,7 @@ for name, dout in {"random": rng.normal(size=(6, 4)), "all ones": np.ones((6, 4)
 # is. The true gradient is 0, and a relative error would compare rounding with rounding. A test can
 # only tell you something where the answer is not trivial.
 #
-# ### The same gradient in one formula
+# ### The same gradient in one formula (beyond the core)
 #
 # Frameworks do not walk the graph. They use a formula that somebody simplified on paper, and now you
 # are somebody.
@@ -333,7 +335,7 @@ for name, dout in {"random": rng.normal(size=(6, 4)), "all ones": np.ones((6, 4)
 # * $\gamma$ twice, or not at all.
 # </details>
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward batchnorm_backward_alt"
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward batchnorm_backward_alt" alt="Two bars: the time of the backward pass along the graph and, shorter, of the one formula." claim="one-formula-is-the-same-gradient" of="relative_error(staged, simplified)" says="0 to 1e-5"
 rng = np.random.default_rng(0)
 x, dout = rng.normal(size=(2, 512, 1024)).astype(np.float32)
 gamma, beta = np.ones(1024, "float32"), np.zeros(1024, "float32")
@@ -393,7 +395,7 @@ plt.show()
 # * your own `batchnorm_forward` is of the one-pass kind.
 # </details>
 
-# %% role="experiment" uses="batchnorm_forward separating_input"
+# %% role="experiment" uses="batchnorm_forward separating_input" claim="two-passes-stay-right" of="np.abs(own - exact).max()" says="0 to 0.01"
 x = separating_input()
 D = x.shape[1]
 own, _ = batchnorm_forward(x, np.ones(D, x.dtype), np.zeros(D, x.dtype), {"mode": "train"})
@@ -419,7 +421,7 @@ for name, values in {"exact": exact, "yours": own, "one pass": one_pass_batchnor
 # %% role="predict"
 my_accuracy_at_scale_10 = None  # your prediction: a fraction
 
-# %% role="setup"
+# %% role="setup" hide=true
 STEPS = 150
 
 
@@ -450,7 +452,7 @@ def paired(a, b, names=("batch norm", "none")):
     return compare(lambda i: a[i], lambda i: b[i], range(len(a)), names=names)
 
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward"
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="batch-norm-learns-from-many-scales" of="len(learns_from['batch norm']) - len(learns_from['none'])" says="8 to 19" slide="14" alt="Validation accuracy against the scale of the initial weights: without batch norm a narrow peak near 0.2 and chance elsewhere; with it high from 0.001 on, sagging from 0.5 to 10."
 ways = {"batch norm": (batchnorm_forward, batchnorm_backward), "none": None}
 
 
@@ -458,13 +460,14 @@ def accuracy_from_scale(seed, way, scale):
     return trained(seed, way, weight_scale=scale)[1].val_accuracy[-1]
 
 
-by_scale = sweep(accuracy_from_scale, ways, SCALES, seeds=range(3))
+by_scale, learns_from = sweep(accuracy_from_scale, ways, SCALES, seeds=range(3)), {}
 predicted(my_accuracy_at_scale_10, by_scale["none"][:, -1].mean())
 for name, accuracy in by_scale.items():
     middle = np.median(accuracy, axis=0)
-    good = SCALES[middle > 0.9 * middle.max()]
+    good = learns_from[name] = SCALES[middle > 0.9 * middle.max()]
     print(f"{name}: within a tenth of its best from scale {good.min():.2g} to {good.max():.2g}")
-plotting.plot_scale_sweep(SCALES, by_scale, ylabel="validation accuracy")
+figure = plotting.plot_scale_sweep(SCALES, by_scale, ylabel="validation accuracy")
+figure.suptitle("Without batch norm only a narrow band of scales can be trained")
 plt.show()
 
 # %% [markdown]
@@ -479,7 +482,7 @@ plt.show()
 # The paper's other promise is larger learning rates. Here both networks start from Kaiming's scale,
 # which is the best that the network without batch norm can hope for.
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward"
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="batch-norm-tolerates-larger-rates" of="highest['batch norm'] / highest['none']" says="3 to 1000" slide="14" alt="Validation accuracy against the learning rate: without batch norm it falls to chance beyond about 0.3, with batch norm it stays high well beyond."
 RATES = np.logspace(-2, 1, 7)
 
 
@@ -488,17 +491,21 @@ def accuracy_at_rate(seed, way, rate):
 
 
 by_rate = sweep(accuracy_at_rate, ways, RATES, seeds=range(5))
-plotting.plot_lines(RATES, by_rate, "learning rate", "validation accuracy", log_x=True)
+figure = plotting.plot_lines(RATES, by_rate, "learning rate", "validation accuracy", log_x=True)
+figure.suptitle("Batch norm tolerates larger learning rates")
 plt.show()
 
-at_best = {}
+at_best, highest = {}, {}
 for name, accuracy in by_rate.items():
     middle = np.median(accuracy, axis=0)
     good, best = RATES[middle > 0.9 * middle.max()], middle.argmax()
     print(f"{name}: best at learning rate {RATES[best]:.2g}, "
           f"within a tenth of that from {good.min():.2g} to {good.max():.2g}")  # fmt: skip
-    at_best[name] = accuracy[:, best]
-print("Each at its own best rate:", paired(at_best["batch norm"], at_best["none"]))
+    at_best[name], highest[name] = accuracy[:, best], good.max()
+
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="little-is-left-at-the-best-rates" of="tie.mean" says="-0.02 to 0.06" slide="14"
+tie = paired(at_best["batch norm"], at_best["none"])
+print("Each at its own best rate:", tie)
 
 # %% [markdown]
 # Batch norm tolerates learning rates that are many times larger. That is the robust part of the claim.
@@ -520,7 +527,7 @@ print("Each at its own best rate:", paired(at_best["batch norm"], at_best["none"
 # %% role="predict"
 my_accuracy_at_batch_size_2 = None  # your prediction: a fraction
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward"
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="two-examples-are-too-few" of="by_column[2]" says="below" slide="14" alt="Validation accuracy against the batch size from 2 to 128: at 2 batch norm is far below none, from 4 on it is level or above."
 BATCH_SIZES = (2, 4, 8, 16, 32, 64, 128)
 
 
@@ -530,16 +537,24 @@ def accuracy_at_batch_size(seed, way, batch_size):
 
 by_size = sweep(accuracy_at_batch_size, ways, BATCH_SIZES, seeds=range(5))
 predicted(my_accuracy_at_batch_size_2, by_size["batch norm"][:, 0].mean())
-plotting.plot_batch_sizes(BATCH_SIZES, by_size)
+figure = plotting.plot_batch_sizes(BATCH_SIZES, by_size)
+figure.suptitle("With two examples to a batch, batch norm learns next to nothing")
 plt.show()
-for column, size in enumerate(BATCH_SIZES):
-    a, b = (by_size[name][:, column] for name in ("batch norm", "none"))
-    print(f"batch size {size}:", paired(a, b))
+by_column = {
+    size: paired(*(by_size[name][:, column] for name in ("batch norm", "none")))
+    for column, size in enumerate(BATCH_SIZES)
+}
+for size, difference in by_column.items():
+    print(f"batch size {size}:", difference)
+
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="from-four-on-the-harm-is-over" of="worst" says="-0.05 to 0.5" slide="14"
+worst = min(difference.mean for size, difference in by_column.items() if size >= 4)
+print(f"from batch size 4 on, batch norm is at worst {worst:+.3f} from none on average")
 
 # %% [markdown]
 # At batch size 2 batch norm does great harm. Your own functions say why:
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward"
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="at-two-no-gradient-gets-through" of="np.abs(dx).max()" says="0 to 1e-10"
 rng = np.random.default_rng(0)
 x, dout = rng.normal(3, 2, (2, 2, 5))
 out, cache = batchnorm_forward(x, np.ones(5), np.zeros(5), {"mode": "train", "eps": 0.0})
@@ -552,7 +567,7 @@ print(f"x:\n{x.round(2)}\nx_hat:\n{out.round(2)}\nlargest |dx|: {np.abs(dx).max(
 # that still learns is the last normalization's $\gamma$ and $\beta$ and the layer after it. From batch
 # size 4 on the harm is over. Where the benefit is clear, and where the two do not differ, the intervals say.
 #
-# ## 7 Images
+# ## 7 Images (beyond the core)
 #
 # In a convolutional layer the same filter runs over all places of an image, so a *channel* is what a
 # feature was before: one filter, one kind of pattern. It should have one mean and one variance,
@@ -585,7 +600,7 @@ print(f"x:\n{x.round(2)}\nx_hat:\n{out.round(2)}\nlargest |dx|: {np.abs(dx).max(
 #   in lesson 03).
 # </details>
 
-# %% role="experiment" uses="batchnorm_forward spatial_batchnorm_forward"
+# %% role="experiment" uses="batchnorm_forward spatial_batchnorm_forward" claim="each-channel-is-standardized" of="np.ptp(out.std(axis=(0, 2, 3)))" says="0 to 0.01" slide="14" alt="Histograms of four feature maps before and after: stretched by factors from one half to four, then all of mean 0 and spread 1, each with its own shape."
 images = data.images().x_train[:200]
 rng = np.random.default_rng(0)
 maps = Conv(images.shape[1], 4, 3, rng).forward(images) * [[[0.5]], [[1]], [[2]], [[4]]] + 1
@@ -622,7 +637,7 @@ plt.show()
 # * $\varepsilon$ forgotten, or taken outside the root.
 # </details>
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward fold_batchnorm"
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward fold_batchnorm" claim="the-layer-disappears" of="difference" says="0 to 0.0001" slide="13"
 net, _ = trained(0, ways["batch norm"])
 folded = deep_net(0).eval()
 affines = [layer for layer in net.layers if isinstance(layer, Affine)]
@@ -646,7 +661,7 @@ print(f"time of a forward pass, folded / not folded: {fast / slow:.2f}")
 # batches of N again.
 
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward"
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="fixed-statistics-are-better-than-a-small-batch" of="paired(*both[:, 2].T)" says="above" slide="13" alt="Validation accuracy against the batch size in train mode and in test mode: test mode is above by 0.2 at a batch of 4, the gap closes towards 64."
 def accuracy_in_both_modes(seed, way, batch_size):
     net, history = trained(seed, way, batch_size=batch_size)
     in_train_mode = net.train().accuracy(data.x_val, data.y_val, batch_size)
@@ -663,13 +678,14 @@ plt.show()
 for column, size in enumerate(sizes):
     print(f"batch size {size}:", paired(*both[:, column].T, names=("test mode", "train mode")))
 
+# %% role="experiment" claim="batch-variances-are-too-small" of="ratios[2]" says="0.48 to 0.53" slide="13"
 rng = np.random.default_rng(0)
-hidden = data.x_train @ deep_net(0).params["affine1.w"]
+hidden, ratios = data.x_train @ deep_net(0).params["affine1.w"], {}
 for size in (2, 4, 16):
     batches = [hidden[rng.integers(0, len(hidden), size)] for _ in range(1000)]
     variances = [batch.var(axis=0) for batch in batches]
-    ratio = np.mean(variances / hidden.var(axis=0))
-    print(f"mean variance of a batch of {size} / variance of all examples: {ratio:.3f}")
+    ratios[size] = np.mean(variances / hidden.var(axis=0))
+    print(f"mean variance of a batch of {size} / variance of all examples: {ratios[size]:.3f}")
 
 # %% [markdown]
 # Two things to see. In train mode a prediction carries the noise of its neighbours, and with small
@@ -734,7 +750,7 @@ for size in (2, 4, 16):
 # Now watch it: the same network from three weight scales, without L2 and with it.
 
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward effective_learning_rate"
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward effective_learning_rate" claim="l2-raises-the-effective-rate" of="effective['scale 3, L2'][-1] / effective['scale 3, no L2'][-1]" says="2 to 6" alt="Effective learning rate over 300 steps, logarithmic: from a small scale it falls at once, from a large one it stays four decades lower; with L2 each line ends above the one without."
 def watch_effective_rate(weight_scale, reg, steps=300, learning_rate=0.1):
     """Train; return the effective rate in hidden layer 2 (median) at each step, and the network."""
     net = deep_net(0, weight_scale, ways["batch norm"])
@@ -761,9 +777,11 @@ for scale in (0.01, 0.18, 3.0):
         accuracy = net.accuracy(data.x_val, data.y_val)
         print(f"{label:>18}: effective rate {before:.2g}, after one step {first:.2g}, "
               f"at the end {last:.2g}; accuracy {accuracy:.3f}")  # fmt: skip
-plotting.plot_lines(np.arange(301), effective, "step", "effective learning rate")
+figure = plotting.plot_lines(np.arange(301), effective, "step", "effective learning rate")
+figure.suptitle("Six runs at the rate 0.1, and their effective rates")
 plt.show()
 
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward effective_learning_rate" claim="the-gradient-is-at-right-angles" of="np.abs(cosines).max()" says="0 to 0.001"
 net, _ = trained(0, ways["batch norm"])
 _, gradients = net.train().loss_and_gradients(data.x_train[:500], data.y_train[:500])
 W, dW = net.params["affine2.w"], gradients["affine2.w"]
@@ -780,7 +798,7 @@ print(f"cosine of the angle between w and its gradient: at most {np.abs(cosines)
 # $\alpha$ is multiplied by $c^2$ wherever the weights are multiplied by $c$: the effective rate is
 # then the same from every scale. The cell below does that, for the weights before a batch norm.
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward"
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="the-sag-was-the-effective-rate" of="spread" says="0 to 0.05" alt="Validation accuracy against the scale of the initial weights: at the same learning rate it sags from 0.5 on, at the same effective rate it stays level." hide=true
 KAIMING = np.sqrt(2 / WIDTH)
 
 
@@ -799,18 +817,21 @@ def accuracy_at_equal_effective_rate(seed, way, scale):
 
 rescaled = {"same effective rate": ways["batch norm"]}
 kept = sweep(accuracy_at_equal_effective_rate, rescaled, SCALES[1::2], seeds=range(3))
-plotting.plot_scale_sweep(
+figure = plotting.plot_scale_sweep(
     SCALES[1::2],
     {"same learning rate": by_scale["batch norm"][:, 1::2]} | kept,
     ylabel="validation accuracy",
 )
+figure.suptitle("At one effective rate the sag is gone")
 plt.show()
 flat = kept["same effective rate"]
 print("At scale 10:", paired(flat[:, -1], by_scale["batch norm"][:, -1], names=(
     "same effective rate", "same learning rate",
 )))  # fmt: skip
-print(f"Same effective rate, scales 0.2 to 10: accuracies of one seed differ by at most "
-      f"{np.ptp(flat[:, SCALES[1::2] > 0.2], axis=1).max():.3f}")  # fmt: skip
+spread = np.ptp(flat[:, SCALES[1::2] > 0.2], axis=1).max()
+print(
+    f"Same effective rate, scales 0.2 to 10: accuracies of one seed differ by at most {spread:.3f}"
+)
 
 # %% [markdown]
 # The sag is gone, and to the right it is more than an average: whatever the scale, the training runs
@@ -856,7 +877,7 @@ print(f"Same effective rate, scales 0.2 to 10: accuracies of one seed differ by 
 # * t counted from 0: after the first batch t is 1.
 # </details>
 
-# %% role="experiment" uses="batchnorm_forward debias_running"
+# %% role="experiment" uses="batchnorm_forward debias_running" alt="Running mean and variance of a feature over 100 steps for momentum 0.9 and 0.99: uncorrected they climb from zero, corrected they start near the values of all data." claim="corrected-statistics-start-right" of="corrected['variance'][0.9][0] / population['variance']" says="0.4 to 2" hide=true
 rng = np.random.default_rng(0)
 hidden = data.x_train @ deep_net(0).params["affine1.w"]  # (N, D) what the first batch norm sees
 kinds = {"mean": "running_mean", "variance": "running_var"}
@@ -874,7 +895,7 @@ population = {"mean": hidden[:, 0].mean(), "variance": hidden[:, 0].var()}
 plotting.plot_running_statistics(running, population, corrected)
 plt.show()
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward debias_running"
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward debias_running" claim="the-correction-decides-at-first" of="pays" says="above" slide="46" alt="Validation accuracy against the training steps before the test: uncorrected statistics are far below corrected ones up to some forty steps, then level."
 FEW = (1, 2, 3, 5, 10, 20, 40, 80)
 
 
@@ -896,7 +917,8 @@ plotting.plot_lines(
     log_x=True,
 )
 plt.show()
-print("After 10 steps:", paired(few[:, 4, 1], few[:, 4, 0], names=("corrected", "uncorrected")))
+pays = paired(few[:, 4, 1], few[:, 4, 0], names=("corrected", "uncorrected"))
+print("After 10 steps:", pays)
 
 # %% [markdown]
 # In the first dozens of steps the correction decides whether test mode works at all; after a hundred it
@@ -911,7 +933,7 @@ print("After 10 steps:", paired(few[:, 4, 1], few[:, 4, 0], names=("corrected", 
 # each time in other random company: how probable does the network find the right class?
 
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward"
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="small-batches-are-noisy" of="columns['batch of 4'].std() / columns['batch of 64'].std()" says="1.3 to 100" slide="84" alt="Three histograms of the probability of the right class for one image in random company: wide for batches of 4, narrow for batches of 64."
 def probability_of_right_class(net, x, labels):
     scores = net.scores(x)
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -946,7 +968,7 @@ plt.show()
 # changes is how many of them share a mean and a variance.
 
 
-# %% role="setup"
+# %% role="setup" hide=true
 def in_groups(pair, size):
     """Return a batch norm like `pair` that normalizes every `size` rows of a batch by themselves."""
     forward, backward = pair
@@ -978,7 +1000,7 @@ def in_groups(pair, size):
     return grouped_forward, grouped_backward
 
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward"
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="the-noise-regularizes" of="quiet[16]" says="above" slide="84" alt="Accuracies against the number of examples that share a mean: training is 1 from groups of 8 on; validation is highest for middle-sized groups and lower for all 192." hide=true
 GROUPS = (2, 4, 8, 16, 48, 192)
 pool_x = np.concatenate([data.x_train, data.x_val])
 pool_y = np.concatenate([data.y_train, data.y_val])
@@ -1003,8 +1025,11 @@ plotting.plot_batch_sizes(
 )
 plt.xlabel("examples that share a mean and a variance")
 plt.show()
-for column, size in enumerate(GROUPS[:-1]):
-    print(paired(grouped[:, column, 1], grouped[:, -1, 1], names=(f"groups of {size}", "all 192")))
+quiet = {
+    size: paired(grouped[:, column, 1], grouped[:, -1, 1], names=(f"groups of {size}", "all 192"))
+    for column, size in enumerate(GROUPS[:-1])
+}
+print(*quiet.values(), sep="\n")
 
 # %% [markdown]
 # Same examples, same steps, same size of the gradient's batch. All networks with groups of 8 or more
@@ -1051,7 +1076,7 @@ for column, size in enumerate(GROUPS[:-1]):
 # learn: shifts of half a standard deviation and stretches of about a half, in all five layers.
 
 
-# %% role="setup"
+# %% role="setup" hide=true
 def shaken(pair, strength, rng):
     """Return a batch norm like `pair` whose training output is moved and stretched at random."""
     forward, backward = pair
@@ -1070,7 +1095,7 @@ def shaken(pair, strength, rng):
     return shaken_forward, shaken_backward
 
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward"
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="shaking-does-no-great-harm" of="still.mean" says="-0.03 to 0.05"
 def accuracy_when_shaken(seed, way, strength):
     if way is not None:
         way = shaken(way, strength, np.random.default_rng(1000 + seed))
@@ -1082,7 +1107,8 @@ moved = sweep(accuracy_when_shaken, ways, STRENGTHS, seeds=range(5))
 print(f"none: {moved['none'][:, 0].mean():.3f} on average")
 for column, strength in enumerate(STRENGTHS):
     print(f"shaken by {strength}: {moved['batch norm'][:, column].mean():.3f} on average")
-print(paired(*moved["batch norm"].T, names=("still batch norm", "shaken batch norm")))
+still = paired(*moved["batch norm"].T, names=("still batch norm", "shaken batch norm"))
+print(still)
 
 # %% [markdown]
 # At this size the shaken network does not do clearly worse than the still one, and the network
@@ -1115,7 +1141,7 @@ print(f"PyTorch {torch.__version__} on {device}")
 # %% [markdown]
 # Part of this half is a race, so let your NumPy functions run before their names are taken.
 
-# %% role="setup"
+# %% role="setup" hide=true
 SHAPES = {"512 × 1024": (512, 1024), "32 × 16 × 32 × 32": (32, 16, 32, 32)}
 seconds = {name: {} for name in SHAPES}
 
@@ -1195,7 +1221,7 @@ for (name, shape), numpy_pair in zip(SHAPES.items(), numpy_pairs, strict=True):
 # of rows, when every pixel of every image is a row of channels.
 
 
-# %% role="setup"
+# %% role="setup" hide=true
 class OnPixels(torch.nn.Module):
     """A layer for rows (N, C), applied to images (N, C, H, W): each pixel is a row."""
 
@@ -1223,7 +1249,7 @@ def conv_net(seed, normalization=None):
     return torch.nn.Sequential(*layers, torch.nn.AdaptiveMaxPool2d(4), torch.nn.Flatten(), head)
 
 
-# %% role="experiment" uses="batchnorm_forward BatchNorm"
+# %% role="experiment" uses="batchnorm_forward BatchNorm" claim="your-layer-is-the-built-in" of="difference.max()" says="0 to 0.01" alt="Training loss and validation accuracy over 60 steps: your layer and the built-in one lie on each other and fall, the network without batch norm stays near its start."
 layers = {
     "yours": lambda width: OnPixels(BatchNorm(width)),
     "built-in": torch.nn.BatchNorm2d,
@@ -1268,7 +1294,7 @@ print(paired(final["yours"], final["none"], names=("your batch norm", "none")))
 my_time_ratio = None  # your prediction: 2 means twice as long
 
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward_alt spatial_batchnorm_forward spatial_batchnorm_backward"
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward_alt spatial_batchnorm_forward spatial_batchnorm_backward" alt="Bars of the times of forward and backward pass for two shapes: the built-in, your PyTorch and your NumPy version, in this order." hide=true
 def built_in_forward(x, gamma, beta, bn_param):
     leaves = [tensor.detach().requires_grad_() for tensor in (x, gamma, beta)]
     out = torch.nn.functional.batch_norm(leaves[0], None, None, *leaves[1:], training=True)

@@ -11,14 +11,14 @@
 #   course:
 #     lesson: "03"
 #     title: Normalization variants
-#     minutes_core: 120
+#     minutes_core: 90
 #     minutes_all: 190
 # ---
 
 # %% [markdown]
 # # Normalization variants
 #
-# **Lesson 03 · CS231n 2018, lecture 7, slides 15–19 · core 120 minutes, all of it 190**
+# **Lesson 03 · CS231n 2018, lecture 7, slides 15–19 · core 90 minutes, all of it 190**
 #
 # Batch norm takes its mean and its variance from the other examples of the batch. That is the source
 # of all its troubles: two modes, running statistics, small batches. Here are four layers that do
@@ -31,12 +31,13 @@
 # |---|---|---|
 # | 1 which numbers share a mean? | a prediction | 5 |
 # | 2 layer norm | `layernorm_forward`, `layernorm_backward` | 30 |
-# | 3 in a recurrent network | question 1 | 15 |
-# | 4 instance norm | `instancenorm_forward`, `instancenorm_backward`, question 2 | 25 |
+# | 4 instance norm | `instancenorm_forward`, question 2 | 20 |
 # | 5 group norm | `spatial_groupnorm_forward`, `spatial_groupnorm_backward` | 20 |
-# | 6 kill the bug | `separating_groups` | 10 |
 # | 7 batches of 2 to 128 | a prediction, question 3 | 15 |
-# | **the core** | | **120** |
+# | **the core** | | **90** |
+# | 3 in a recurrent network | question 1 | 15 |
+# | 4 its way back | `instancenorm_backward` | 5 |
+# | 6 kill the bug | `separating_groups` | 10 |
 # | 8 decorrelated batch norm | `decorrelated_batchnorm_forward`, question 4 | 30 |
 # | 9 challenge | `decorrelated_batchnorm_backward` (bonus) | 15 |
 # | 10 the same in PyTorch | seven functions on tensors | 25 |
@@ -100,7 +101,7 @@ photographs = np.stack(list(PHOTOGRAPHS.values())).transpose(0, 3, 1, 2) / 255  
 # %% role="predict"
 my_number_of_means = None  # your prediction: a number
 
-# %% role="experiment"
+# %% role="experiment" alt="Four blocks of numbers, examples by channels by pixels: dark are those that share a mean with the starred one; batch norm a slab through all examples, layer norm one whole example, instance norm one channel of one, group norm some channels of one."
 block = np.zeros((32, 64, 8, 8))
 predicted(my_number_of_means, block.mean(axis=(1, 2, 3)).size)
 plotting.plot_normalization_axes()
@@ -170,7 +171,7 @@ plt.show()
 #
 # Send one image through the first layer of a network, alone and in company, and normalize it.
 
-# %% role="setup"
+# %% role="setup" hide=true
 WIDTH = 64
 
 
@@ -205,20 +206,20 @@ def per_feature_backward(dout, cache):
     return dx, dgamma, dbeta
 
 
-# %% role="experiment" uses="layernorm_forward"
+# %% role="experiment" uses="layernorm_forward" claim="layer-norm-does-not-know-its-company" of="apart" says="0 to 1e-5" slide="15"
 rng = np.random.default_rng(0)
 hidden = data.x_train[:100] @ rng.normal(0, 0.2, (data.x_train.shape[1], WIDTH)).astype("float32")
 one, zero = np.ones(WIDTH, "float32"), np.zeros(WIDTH, "float32")
 for name, forward in {"batch norm": per_feature_forward, "layer norm": layernorm_forward}.items():
     crowd, _ = forward(hidden, one, zero, {"mode": "train"})
     few, _ = forward(hidden[:4], one, zero, {"mode": "train"})
-    print(f"{name}: the first image, in company of 99 or of 3, differs by "
-          f"{np.abs(crowd[0] - few[0]).max():.1e}")  # fmt: skip
+    apart = np.abs(crowd[0] - few[0]).max()  # of layer norm, in the end
+    print(f"{name}: the first image, in company of 99 or of 3, differs by {apart:.1e}")
 
 # %% [markdown]
 # For layer norm the company is nothing but rounding. There is no `mode`: your function has one branch.
 #
-# ## 3 In a recurrent network
+# ## 3 In a recurrent network (beyond the core)
 #
 # A recurrent layer reads a sequence step by step and uses the same weights in every step:
 # $h_t = \tanh(x_t W_x + h_{t-1} W_h + b)$. Where would batch norm get its running statistics from? The
@@ -232,7 +233,7 @@ for name, forward in {"batch norm": per_feature_forward, "layer norm": layernorm
 # have T = 16 steps. Afterwards it is tested on images read once, three times, … up to eight times. A
 # network that has understood the image has no reason to change its mind.
 
-# %% role="setup"
+# %% role="setup" hide=true
 TIMES = (1, 2, 3, 4, 6, 8)  # how often an image is read
 
 
@@ -258,7 +259,7 @@ def paired(a, b, names):
     return compare(lambda i: a[i], lambda i: b[i], range(len(a)), names=names)
 
 
-# %% role="experiment" uses="layernorm_forward layernorm_backward"
+# %% role="experiment" uses="layernorm_forward layernorm_backward" claim="batch-norm-falls-behind-on-long-sequences" of="longer" says="above" slide="15" alt="Validation accuracy against the length of the test sequences, trained at 16: layer norm and none stay near their level, batch norm falls behind from 24 on; at 8 all three are worse."
 ways = {
     "layer norm": (layernorm_forward, layernorm_backward),
     "batch norm": (per_feature_forward, per_feature_backward),
@@ -276,8 +277,12 @@ for name, accuracy in by_length.items():
     print(f"{name}: T = 16: {np.mean(accuracy, axis=0)[1]:.3f}, "
           f"T = 64: {np.mean(accuracy, axis=0)[-1]:.3f}")  # fmt: skip
 last = {name: np.array(accuracy)[:, -1] for name, accuracy in by_length.items()}
-print("T = 64:", paired(last["layer norm"], last["batch norm"], ("layer norm", "batch norm")))
-print("T = 64:", paired(last["layer norm"], last["none"], ("layer norm", "none")))
+longer = paired(last["layer norm"], last["batch norm"], ("layer norm", "batch norm"))
+print("T = 64:", longer)
+
+# %% role="experiment" uses="layernorm_forward layernorm_backward" claim="layer-norm-is-not-above-none-on-long-sequences" of="run_on.mean" says="-0.15 to 0.15" slide="15"
+run_on = paired(last["layer norm"], last["none"], ("layer norm", "none"))
+print("T = 64:", run_on)
 
 # %% [markdown]
 # At T = 16, as in training, all three are good. On longer sequences batch norm falls behind, by several
@@ -328,7 +333,7 @@ print("T = 64:", paired(last["layer norm"], last["none"], ("layer norm", "none")
 # %% role="exercise" exercise="normalization.instancenorm_forward"
 
 # %% [markdown]
-# ### Exercise: `instancenorm_backward`
+# ### Exercise: `instancenorm_backward` (beyond the core)
 
 # %% role="exercise" exercise="normalization.instancenorm_backward"
 
@@ -365,7 +370,7 @@ STYLES = {
 }
 
 
-# %% role="experiment" uses="instancenorm_forward"
+# %% role="experiment" uses="instancenorm_forward" claim="instance-norm-removes-the-light" of="ratio" says="0.99 to 1.01" slide="16" alt="Above, a photograph of a cup as taken, in the dark, in fog and by candlelight; below, after instance norm, all four alike."
 one, zero = np.ones(3), np.zeros(3)
 batch = np.stack(list(STYLES.values()))
 normalized, _ = instancenorm_forward(batch, one, zero, {})
@@ -394,7 +399,7 @@ print(f"After batch norm, which has one mean for all four, by {apart:.2f}.")
 # colours of another. With the channels of a deep network in place of three colours this is how fast
 # style transfer works (Huang & Belongie 2017, arXiv:1703.06868).
 
-# %% role="experiment" uses="instancenorm_forward"
+# %% role="experiment" uses="instancenorm_forward" alt="Three rows of three photographs: an astronaut, a cat and a cup, each in its own colours and in those of the two others."
 names = list(PHOTOGRAPHS)
 dressed = {}
 for style_name, style in zip(names, photographs, strict=True):
@@ -463,7 +468,7 @@ plt.show()
 #
 # The layer in the middle contains both of its neighbours. Verify it on your own functions:
 
-# %% role="experiment" uses="layernorm_forward instancenorm_forward spatial_groupnorm_forward"
+# %% role="experiment" uses="layernorm_forward instancenorm_forward spatial_groupnorm_forward" claim="group-norm-contains-both" of="apart" says="0 to 1e-10" slide="18" alt="Four blocks as in part 1, found with your own functions: the dark group shrinks from all channels to three, two and one."
 rng = np.random.default_rng(0)
 x = rng.normal(3, 2, (5, 6, 4, 3))
 one, zero = np.ones((1, 6, 1, 1)), np.zeros((1, 6, 1, 1))
@@ -472,7 +477,8 @@ by_channel, _ = instancenorm_forward(x, np.ones(6), np.zeros(6), {})
 for G, name, other in ((1, "layer norm over C, H, W", as_rows.reshape(x.shape)),
                        (6, "instance norm", by_channel)):  # fmt: skip
     out, _ = spatial_groupnorm_forward(x, one, zero, G, {})
-    print(f"group norm with G = {G} and {name}: differ by at most {np.abs(out - other).max():.1e}")
+    apart = np.abs(out - other).max()
+    print(f"group norm with G = {G} and {name}: differ by at most {apart:.1e}")
 
 ours = {
     "layer norm": lambda x: spatial_groupnorm_forward(x, one, zero, 1, {})[0],
@@ -487,7 +493,7 @@ plt.show()
 # The same picture as in part 1, drawn with *your* functions. From left to right the dark group shrinks
 # from all channels to one.
 #
-# ## 6 Kill the bug
+# ## 6 Kill the bug (beyond the core)
 #
 # The locked function below is a group norm without $\gamma$ and $\beta$. Its author tried it on images
 # with 4 channels and G = 2, compared it with a right one, found no difference, and shipped it.
@@ -536,7 +542,7 @@ print(f"{x.shape[1]} channels; mean of each channel of the first image after\n"
 # %% role="predict"
 my_accuracy_of_layer_norm = None  # your prediction: a fraction
 
-# %% role="setup"
+# %% role="setup" hide=true
 BATCH_SIZES = (2, 4, 8, 32, 128)
 
 
@@ -564,7 +570,7 @@ def accuracies(make, dataset, names, sizes, seeds, **options):
     return results
 
 
-# %% role="experiment" uses="layernorm_forward layernorm_backward"
+# %% role="experiment" uses="layernorm_forward layernorm_backward" claim="layer-norm-learns-from-two" of="rows[2]" says="above" slide="15" alt="Validation accuracy against the batch size: at 2 batch norm is near guessing, layer norm and none far above; from 8 on the three are alike."
 by_size = accuracies(
     lambda seed, name: deep_net(seed, ways[name]), data, ways, BATCH_SIZES, range(4), steps=600,
     learning_rate=0.03,
@@ -572,11 +578,17 @@ by_size = accuracies(
 predicted(my_accuracy_of_layer_norm, by_size["layer norm"][:, 0].mean())
 plotting.plot_batch_sizes(BATCH_SIZES, by_size)
 plt.show()
-for column, size in enumerate(BATCH_SIZES):
-    a, b = (by_size[name][:, column] for name in ("layer norm", "batch norm"))
-    print(f"batch size {size}:", paired(a, b, ("layer norm", "batch norm")))
-print("batch size 2:", paired(by_size["layer norm"][:, 0], by_size["none"][:, 0],
-                              ("layer norm", "none")))  # fmt: skip
+rows = {
+    size: paired(*(by_size[name][:, column] for name in ("layer norm", "batch norm")),
+                 ("layer norm", "batch norm"))
+    for column, size in enumerate(BATCH_SIZES)
+}  # fmt: skip
+for size, difference in rows.items():
+    print(f"batch size {size}:", difference)
+
+# %% role="experiment" uses="layernorm_forward layernorm_backward" claim="layer-norm-does-no-harm" of="no_harm.mean" says="-0.15 to 0.3" slide="15"
+no_harm = paired(by_size["layer norm"][:, 0], by_size["none"][:, 0], ("layer norm", "none"))
+print("batch size 2:", no_harm)
 
 # %% [markdown]
 # With batches of 2 batch norm stays near guessing, and layer norm is far above it. From 8 on no
@@ -592,7 +604,7 @@ print("batch size 2:", paired(by_size["layer norm"][:, 0], by_size["none"][:, 0]
 # %% role="experiment"
 images = data.images()
 
-# %% role="setup"
+# %% role="setup" hide=true
 IMAGE_SIZES = (2, 8, 32)
 
 
@@ -610,7 +622,7 @@ def conv_net(seed, make):
     return Network([*layers, Flatten(), Affine(channels * pixels, len(data.classes), rng)])
 
 
-# %% role="experiment" uses="instancenorm_forward instancenorm_backward spatial_groupnorm_forward spatial_groupnorm_backward"
+# %% role="experiment" uses="instancenorm_forward instancenorm_backward spatial_groupnorm_forward spatial_groupnorm_backward" claim="no-breakdown-on-images" of="breakdown" says="-0.3 to 0.1" slide="18" alt="Validation accuracy against the batch size for four normalizations of images: all rise together, batch norm at 2 no worse than the others."
 def group_norm(G):
     def forward(x, gamma, beta, gn_param):
         return spatial_groupnorm_forward(x, gamma, beta, G, gn_param)
@@ -632,6 +644,8 @@ on_images = accuracies(
 )  # fmt: skip
 plotting.plot_batch_sizes(IMAGE_SIZES, on_images)
 plt.show()
+others = np.median([on_images[name][:, 0] for name in list(layers)[1:]])
+breakdown = others - np.median(on_images["batch norm"][:, 0])
 for name in list(layers)[1:]:
     for column, size in ((0, 2), (-1, 32)):
         pair = on_images[name][:, column], on_images["batch norm"][:, column]
@@ -701,7 +715,7 @@ def whitening(batch, kind, eps=1e-5):
     return mu, S if kind == "PCA" else S @ U.T
 
 
-# %% role="experiment"
+# %% role="experiment" alt="The same 200 numbered points five times: as they are, whitened by PCA with the statistics of two batches, where the cloud turns, and by ZCA with both, where it stays."
 rng = np.random.default_rng(0)
 mixing = rng.normal(0, 0.2, (data.x_train.shape[1], 6))
 hidden = data.x_train.astype(float) @ mixing  # (N, 6) what a layer of 6 units sees
@@ -728,7 +742,7 @@ plt.show()
 my_correlation = None  # your prediction: a number between -1 and 1
 
 
-# %% role="experiment"
+# %% role="experiment" claim="zca-keeps-its-features" of="agree[64][1] - abs(agree[64][0])" says="0.6 to 1" slide="19"
 def agreement(kind, batch_size, draws=200):
     """Return the mean correlation of a feature with itself under the statistics of two batches."""
     rng = np.random.default_rng(0)
@@ -743,8 +757,9 @@ def agreement(kind, batch_size, draws=200):
 
 
 predicted(my_correlation, agreement("PCA", 64))
-for size in (16, 64, 256):
-    print(f"batches of {size}: PCA {agreement('PCA', size):.2f}, ZCA {agreement('ZCA', size):.2f}")
+agree = {size: (agreement("PCA", size), agreement("ZCA", size)) for size in (16, 64, 256)}
+for size, (pca, zca) in agree.items():
+    print(f"batches of {size}: PCA {pca:.2f}, ZCA {zca:.2f}")
 
 # %% [markdown]
 # An eigenvector has no sign, and the order of the eigenvectors depends on which eigenvalue happens to be
@@ -791,7 +806,7 @@ for size in (16, 64, 256):
 # tolerates; the best would be $2/(\lambda_\text{max} + \lambda_\text{min})$, hardly more.
 
 
-# %% role="experiment" uses="decorrelated_batchnorm_forward"
+# %% role="experiment" uses="decorrelated_batchnorm_forward" claim="whitening-makes-the-condition-one" of="np.log10(conditions['K = 1: batch norm'] / conditions['K = 32: all'])" says="2 to 6" slide="19" alt="Squared error above the best over 200 steps, logarithmic: centred features and batch norm fall slowly, groups of 4 and 16 faster, all features whitened together are there after one step."
 def narrow_net(seed, pair=None, **param):
     """Return (affine, [normalization], ReLU) × 2, 32 wide, and an affine layer to the scores."""
     rng = np.random.default_rng(seed)
@@ -814,7 +829,7 @@ for K, name in ((1, "K = 1: batch norm"), (4, "K = 4"), (16, "K = 16"), (32, "K 
     param = {"mode": "train", "group_size": K}
     inputs[name], _ = decorrelated_batchnorm_forward(hidden, one, zero, param)
 
-gaps = {}
+gaps, conditions = {}, {}
 for name, x in inputs.items():
     lam = np.linalg.eigvalsh(x.T @ x / len(x))
     best = x @ np.linalg.lstsq(x, targets)[0]
@@ -823,11 +838,13 @@ for name, x in inputs.items():
         error = x @ w - targets
         gaps[name].append(max((error**2).mean() - ((best - targets) ** 2).mean(), 1e-9))
         w -= x.T @ error / len(x) / lam[-1]
-    print(f"{name:>18}: condition number {lam[-1] / lam[0]:7.3g}, "
+    conditions[name] = lam[-1] / lam[0]
+    print(f"{name:>18}: condition number {conditions[name]:7.3g}, "
           f"gap to the best after 10 steps {gaps[name][10]:.1e}")  # fmt: skip
-plotting.plot_lines(
+figure = plotting.plot_lines(
     np.arange(200), gaps, "step of gradient descent", "squared error above the best"
 )
+figure.suptitle("The larger the whitened groups, the easier the next layer's problem")
 plt.show()
 
 # %% [markdown]
@@ -905,7 +922,7 @@ print(
 # $\varepsilon = 10^{-3}$.
 
 
-# %% role="experiment" uses="decorrelated_batchnorm_forward decorrelated_batchnorm_backward"
+# %% role="experiment" uses="decorrelated_batchnorm_forward decorrelated_batchnorm_backward" claim="whitening-does-not-train-faster-here" of="max(difference.mean for difference in faster.values())" says="-0.2 to 0.02" slide="19" alt="Training loss and validation accuracy over 150 steps for groups of 1, 4, 16 and 32: the larger the groups, the more slowly the loss falls."
 own = decorrelated_batchnorm_forward, decorrelated_batchnorm_backward
 settings = {
     "K = 1: batch norm": (own, {"group_size": 1}),
@@ -924,8 +941,11 @@ for seed in tqdm(range(4), "training", delay=2, leave=False):
 plotting.plot_curves(histories)
 plt.show()
 final = {name: [run.val_accuracy[-1] for run in runs] for name, runs in histories.items()}
-for name in list(settings)[1:]:
-    print(paired(final[name], final["K = 1: batch norm"], (name, "batch norm")))
+faster = {
+    name: paired(final[name], final["K = 1: batch norm"], (name, "batch norm"))
+    for name in list(settings)[1:]
+}
+print(*faster.values(), sep="\n")
 
 # %% [markdown]
 # With ZCA the network trains. (With PCA it does not: part 10 has the experiment.) But it does not train
@@ -1013,7 +1033,7 @@ print(f"PyTorch {torch.__version__} on {device}")
 # Your own layer takes the place of PyTorch's, with the same initial weights.
 
 
-# %% role="setup"
+# %% role="setup" hide=true
 def torch_conv_net(seed, normalization):
     """Return a ConvNet with three layers of filters; `normalization` makes a layer for a width."""
     torch.manual_seed(seed)
@@ -1026,7 +1046,7 @@ def torch_conv_net(seed, normalization):
     return torch.nn.Sequential(*layers, torch.nn.AdaptiveMaxPool2d(4), torch.nn.Flatten(), head)
 
 
-# %% role="experiment" uses="spatial_groupnorm_forward GroupNorm"
+# %% role="experiment" uses="spatial_groupnorm_forward GroupNorm" claim="your-group-norm-is-the-built-in" of="difference.max()" says="0 to 0.01" slide="18" alt="Training loss and validation accuracy over 60 steps: your group norm and the built-in one lie on each other."
 torch_layers = {
     "yours": lambda width: GroupNorm(4, width),
     "built-in": lambda width: torch.nn.GroupNorm(4, width),
@@ -1054,7 +1074,7 @@ print(f"loss, yours against built-in: differs by at most {difference.max():.1e} 
 # part 9 train with it?
 
 
-# %% role="setup"
+# %% role="setup" hide=true
 class PCAWhitening(torch.nn.Module):
     """Whitens by PCA, with running averages for test mode; autograd goes through everything."""
 
@@ -1085,7 +1105,7 @@ def torch_narrow_net(seed, whitening):
     return torch.nn.Sequential(*layers, torch.nn.Linear(32, len(data.classes))).to(device)
 
 
-# %% role="experiment"
+# %% role="experiment" claim="pca-hardly-learns" of="hardly" says="below" slide="19"
 by_axes = {}
 for name, whitening in (("PCA", PCAWhitening), ("batch norm", torch.nn.BatchNorm1d)):
     by_axes[name] = [
@@ -1095,7 +1115,8 @@ for name, whitening in (("PCA", PCAWhitening), ("batch norm", torch.nn.BatchNorm
         ).val_accuracy[-1]
         for seed in range(4)
     ]  # fmt: skip
-print(paired(by_axes["PCA"], by_axes["batch norm"], ("PCA", "batch norm")))
+hardly = paired(by_axes["PCA"], by_axes["batch norm"], ("PCA", "batch norm"))
+print(hardly)
 
 # %% [markdown]
 # PCA hardly gets away from guessing, although its gradient is exact. It is the axes: an eigenvector may
@@ -1110,7 +1131,7 @@ print(paired(by_axes["PCA"], by_axes["batch norm"], ("PCA", "batch norm")))
 # %% role="predict"
 my_time_ratio = None  # your prediction: 2 means twice as long
 
-# %% role="experiment" uses="layernorm_forward layernorm_backward"
+# %% role="experiment" uses="layernorm_forward layernorm_backward" alt="Two bars: the time of forward and backward pass of layer norm, PyTorch's built-in and yours."
 x, dout = torch.randn(2, 512, 1024, generator=torch.Generator().manual_seed(0)).to(device)
 one, zero = torch.ones(1024, device=device), torch.zeros(1024, device=device)
 leaves = [tensor.clone().requires_grad_() for tensor in (x, one, zero)]

@@ -11,14 +11,14 @@
 #   course:
 #     lesson: "06"
 #     title: Learning rates
-#     minutes_core: 95
+#     minutes_core: 90
 #     minutes_all: 130
 # ---
 
 # %% [markdown]
 # # Learning rates
 #
-# **Lesson 06 · CS231n 2018, lecture 7, slides 49–52 and 66–67 · core 95 minutes, all of it 130**
+# **Lesson 06 · CS231n 2018, lecture 7, slides 49–52 and 66–67 · core 90 minutes, all of it 130**
 #
 # Every method of the lessons before has one number in common, and it matters more than the choice
 # of the method: the learning rate. Slide 49 asks which one is best. You will draw its picture from
@@ -31,10 +31,10 @@
 # | 1 which rate is best? | a prediction, question 1 | 15 |
 # | 2 step decay | `step_decay`, a prediction | 15 |
 # | 3 smooth decays | `exponential_decay`, `inverse_time_decay`, question 2 | 15 |
-# | 4 kill the bug | `separating_step` | 5 |
 # | 5 warm restarts | `cosine_restarts`, a prediction | 20 |
 # | 6 wire the pipeline | `train_with_schedule`, question 3 | 25 |
-# | **the core** | | **95** |
+# | **the core** | | **90** |
+# | 4 kill the bug | `separating_step` | 5 |
 # | 7 where to start: a rate finder, a warm-up | `linear_warmup` (bonus) | 10 |
 # | 8 Adam with and without decay | a prediction | 5 |
 # | 9 two forms of momentum part | question 4 | 10 |
@@ -94,7 +94,7 @@ print(f"{wrong.mean():.1%} of the training labels are random")
 # %% role="predict"
 my_loss_at_rate_5 = None  # your prediction: a number, or float("inf")
 
-# %% role="setup"
+# %% role="setup" hide=true
 WIDTH, BATCH, STEPS, EVERY = 32, 16, 1200, 20
 FIRST, DROP = 0.5, STEPS // 3  # first rate of the schedules below; steps from drop to drop
 
@@ -141,7 +141,7 @@ def paired(a, b, names):
     return compare(lambda i: a[i], lambda i: b[i], range(len(a)), names=names)
 
 
-# %% role="experiment"
+# %% role="experiment" claim="a-high-rate-ends-at-guessing" of="np.median(constant_losses['very high: 5'][:, -1])" says="2 to 3" slide="49" alt="Loss over 600 steps at five constant rates: too low crawls, low falls slowly, good falls fast and flattens, high is restless above it, very high jumps up and stays at the loss of guessing."
 CONSTANT = {"too low: 0.003": 0.003, "low: 0.03": 0.03, "good: 0.3": 0.3, "high: 1": 1.0,
             "very high: 5": 5.0}  # fmt: skip
 ways = {name: lambda t, rate=rate: rate for name, rate in CONSTANT.items()}
@@ -235,7 +235,7 @@ for rate in (0.3, 5.0):
 # %% role="predict"
 my_loss_after_the_drop = None  # your prediction: a number
 
-# %% role="experiment" uses="step_decay"
+# %% role="experiment" uses="step_decay" claim="the-loss-drops-with-the-rate" of="drops['step decay'] - drops['constant: 0.5']" says="0.02 to 0.2" slide="51" alt="Above, loss over 1,200 steps for step decay and two constant rates: at the first drop the loss falls at once, at the second hardly. Below, the rates as stairs."
 ways = {
     "step decay": lambda t: step_decay(t, FIRST, 0.1, DROP),
     "constant: 0.5": lambda t: FIRST,
@@ -253,16 +253,22 @@ plt.show()
 
 print("mean loss of all training data in the 100 steps")
 heads = ("before 1st drop", "after it", "before 2nd drop", "after it", "at the end")
-ends = (DROP, DROP + 100, 2 * DROP, 2 * DROP + 100, STEPS)
+ends, drops = (DROP, DROP + 100, 2 * DROP, 2 * DROP + 100, STEPS), {}
 print(f"{'':>14} " + "".join(f"{head:>17}" for head in heads))
 for name, losses in stairs_losses.items():
     means = [losses[:, end // EVERY - 5 : end // EVERY].mean() for end in ends]
+    drops[name] = means[0] - means[1]
     print(f"{name:>14} " + "".join(f"{mean:17.3f}" for mean in means))
 for name, runs in stairs.items():
     print(f"{name:>14}: validation accuracy {accuracies(runs).mean():.3f} on average")
+
+# %% role="experiment" uses="step_decay" claim="decay-gives-validation-accuracy" of="over_constant['constant: 0.5']" says="above" slide="51"
 decayed = accuracies(stairs["step decay"])
-for other in ("constant: 0.5", "constant: 0.05"):
-    print(paired(decayed, accuracies(stairs[other]), ("step decay", other)))
+over_constant = {
+    other: paired(decayed, accuracies(stairs[other]), ("step decay", other))
+    for other in ("constant: 0.5", "constant: 0.05")
+}
+print(*over_constant.values(), sep="\n")
 
 # %% [markdown]
 # The claim of slide 51 shows: at the first drop the loss falls at once, from 0.63 to a mean of
@@ -311,7 +317,7 @@ for other in ("constant: 0.5", "constant: 0.05"):
 #
 # All three with the same first rate, and $k$ such that the last rate is a hundredth of it:
 
-# %% role="experiment" uses="step_decay exponential_decay inverse_time_decay"
+# %% role="experiment" uses="step_decay exponential_decay inverse_time_decay" claim="one-over-t-does-not-get-far" of="far" says="0.02 to 1" slide="50" alt="Three decays over 1,200 steps, on a linear and on a logarithmic axis: stairs, a straight line in the second panel, and a curve that falls first and then hardly."
 decays = {
     "step decay": lambda t: step_decay(t, FIRST, 0.1, DROP),
     "exponential": lambda t: exponential_decay(t, FIRST, math.log(100) / STEPS),
@@ -330,6 +336,11 @@ ends = {"step decay": decayed, **{name: accuracies(runs) for name, runs in smoot
 for name in ("exponential", "1/t"):
     print(f"{name:>12}: loss in the end {smooth_losses[name][:, -1].mean():.3f}")
     print(paired(ends[name], decayed, (name, "step decay")))
+far = smooth_losses["1/t"][:, -1].mean() - smooth_losses["exponential"][:, -1].mean()
+
+# %% role="experiment" uses="step_decay exponential_decay inverse_time_decay" claim="step-and-exponential-tie" of="exponential_gain" says="-0.01 to 0.01" slide="50"
+exponential_gain = (ends["exponential"] - decayed).mean()
+print(f"accuracy, exponential against step decay: {exponential_gain:+.4f} on average")
 
 # %% [markdown]
 # The three curves begin and end at the same rates, and that is all they have in common. The second
@@ -363,7 +374,7 @@ for name in ("exponential", "1/t"):
 # counts. (c) 1 point: no drop without noise.
 
 # %% [markdown]
-# ## 4 Kill the bug
+# ## 4 Kill the bug (beyond the core)
 #
 # The locked cell below is somebody's step decay. It goes through all steps and lowers the rate at
 # every drop; somebody ran it for a while, and the numbers looked right. Find a step $t$ between 0
@@ -433,7 +444,7 @@ for u in (0, 10, t):
 # %% role="predict"
 my_rise_at_the_restart = None  # your prediction: a number
 
-# %% role="experiment" uses="cosine_restarts"
+# %% role="experiment" uses="cosine_restarts" claim="a-restart-throws-the-loss-up" of="np.median(rise)" says="0.03 to 0.4" slide="67" alt="Above, loss over 1,120 steps for three cycles, one cycle and a constant rate: the loss jumps up at each restart and is lower at the end of each cycle. Below, the rates as waves."
 CYCLE, LONG = 160, 1120
 ways = {
     "three cycles": lambda t: cosine_restarts(t, FIRST, 0.0, CYCLE, 2),
@@ -455,8 +466,11 @@ for name, losses in cycles_losses.items():
           + ", ".join(f"{loss:.3f}" for loss in at)
           + f"; validation accuracy {accuracies(cycles[name]).mean():.3f}")  # fmt: skip
 ends = {name: accuracies(runs) for name, runs in cycles.items()}
-print(paired(ends["three cycles"], ends["one cycle"], ("three cycles", "one cycle")))
 print(paired(ends["three cycles"], ends["constant: 0.5"], ("three cycles", "constant: 0.5")))
+
+# %% role="experiment" uses="cosine_restarts" claim="restarts-are-no-better-in-the-end" of="cycles_gain.mean" says="-0.01 to 0.01" slide="66–67"
+cycles_gain = paired(ends["three cycles"], ends["one cycle"], ("three cycles", "one cycle"))
+print(cycles_gain)
 
 # %% [markdown]
 # At each restart the loss jumps up, by about 0.13 in 20 steps: the weights are thrown out of the
@@ -505,7 +519,7 @@ print(paired(ends["three cycles"], ends["constant: 0.5"], ("three cycles", "cons
 # Now with real ones: the same network in PyTorch, an optimizer with momentum, six epochs, and a
 # scheduler that halves the rate. It is meant for epochs. What if it is stepped after every batch?
 
-# %% role="setup"
+# %% role="setup" hide=true
 import torch
 
 from cs231n_lib.train import fit_torch
@@ -551,9 +565,11 @@ def run_loop(loop, seed, per, epochs=6):
     return loop(model, optimizer, scheduler, per, parts, loss_of, evaluate, epochs), rates
 
 
-# %% role="experiment" uses="train_with_schedule"
+# %% role="experiment" uses="train_with_schedule" claim="stepped-per-batch-nothing-is-learnt" of="best_of['epoch'] - best_of['batch']" says="0.1 to 0.9"
+best_of = {}
 for per in ("epoch", "batch"):
     runs = [run_loop(train_with_schedule, seed, per) for seed in range(3)]
+    best_of[per] = np.mean([score for score, _ in runs])
     best = ", ".join(f"{score:.3f}" for score, _ in runs)
     rates = runs[0][1]
     print(f"per {per:>5}: {len(rates)} steps, first rate {rates[0]:.3g}, at step 81 {rates[80]:.1e}, "
@@ -593,7 +609,7 @@ for per in ("epoch", "batch"):
 # turning point.
 
 
-# %% role="experiment"
+# %% role="experiment" claim="a-search-finds-the-rate" of="chosen" says="0.1 to 0.4" slide="49" alt="Smoothed loss of five searches against the rising rate, logarithmic: it falls, reaches its lowest between 0.4 and 0.8 and turns up; a line marks a third of that."
 def searched(seed):
     """Return the rates and the smoothed losses of one search."""
 
@@ -632,7 +648,7 @@ plt.show()
 
 # %% role="exercise" exercise="schedules.linear_warmup"
 
-# %% role="experiment" uses="linear_warmup"
+# %% role="experiment" uses="linear_warmup" claim="a-warm-up-does-no-harm" of="(accuracies(warm['with warm-up']) - accuracies(warm['without'])).mean()" says="-0.02 to 0.6"
 HIGH = 1.0
 ways = {
     "with warm-up": lambda t: linear_warmup(t, HIGH, 100, 0.05),
@@ -660,7 +676,7 @@ print(paired(*map(accuracies, warm.values()), names=tuple(warm)))
 # %% role="predict"
 my_gain_for_sgd, my_gain_for_adam = None, None  # your predictions: percentage points
 
-# %% role="experiment" uses="cosine_restarts"
+# %% role="experiment" uses="cosine_restarts" claim="decay-helps-sgd-with-momentum" of="gains['SGD + momentum']" says="above" slide="52"
 OPTIMIZERS = {
     "SGD + momentum": (0.05, lambda p: torch.optim.SGD(p, lr=0.05, momentum=0.9)),
     "Adam": (0.01, lambda p: torch.optim.Adam(p, lr=0.01)),
@@ -692,7 +708,10 @@ for name in OPTIMIZERS:
 predicted(my_gain_for_sgd, 100 * gains["SGD + momentum"].mean, "percentage points")
 predicted(my_gain_for_adam, 100 * gains["Adam"].mean, "percentage points")
 difference = [gains[name].differences for name in OPTIMIZERS]
-print("The gains compared:", paired(*difference, ("the gain of SGD + momentum", "that of Adam")))
+
+# %% role="experiment" uses="cosine_restarts" claim="decay-is-worth-more-to-sgd" of="more" says="above" slide="52"
+more = paired(*difference, ("the gain of SGD + momentum", "that of Adam"))
+print("The gains compared:", more)
 
 # %% [markdown]
 # **Confirmed, at this size.** Decay is worth more to SGD with momentum, by a clear margin, and for
@@ -714,7 +733,7 @@ print("The gains compared:", paired(*difference, ("the gain of SGD + momentum", 
 # PyTorch has the first form. The second comes out of the same optimizer when, at the drop, its
 # velocity is multiplied by old rate / new rate: then $\alpha v$ is what it was.
 
-# %% role="experiment"
+# %% role="experiment" claim="one-form-runs-on-after-the-drop" of="(losses['slide 28'][:, 54] - losses['slide 27, PyTorch'][:, 54]).mean()" says="0.01 to 3" slide="27–28" alt="Loss around a drop of the rate: the form of slide 27 settles at once, that of slide 28 rises for some twenty steps before it settles."
 CHANGE, FACTOR, RHO = 100, 0.1, 0.95
 
 
@@ -790,7 +809,7 @@ for step in (CHANGE, CHANGE + 15, CHANGE + 100):
 # Beside them PyTorch has schedulers of its own, which do not compute the rate from $t$ but change
 # the last one. Do they agree?
 
-# %% role="setup"
+# %% role="setup" hide=true
 from torch.optim import lr_scheduler
 
 
@@ -812,7 +831,7 @@ def largest_difference(make, own):
     return np.abs(rates_of(make) - in_lambda).max()
 
 
-# %% role="experiment" uses="step_decay exponential_decay cosine_restarts"
+# %% role="experiment" uses="step_decay exponential_decay cosine_restarts" claim="schedules-agree-with-pytorchs" of="max(differences.values())" says="0 to 1e-12" slide="50"
 pairs = {
     "StepLR": (
         lambda o: lr_scheduler.StepLR(o, 30, gamma=0.5),
@@ -827,8 +846,9 @@ pairs = {
         lambda t: cosine_restarts(t, 1.0, 0.1, 20, 2),
     ),
 }
-for name, (theirs, own) in pairs.items():
-    print(f"{name:>28}: largest difference {largest_difference(theirs, own):.1e}")
+differences = {name: largest_difference(theirs, own) for name, (theirs, own) in pairs.items()}
+for name, difference in differences.items():
+    print(f"{name:>28}: largest difference {difference:.1e}")
 
 # %% role="experiment" uses="linear_warmup"
 difference = largest_difference(
@@ -858,5 +878,10 @@ print(f"{'LinearLR':>28}: largest difference {difference:.1e}")
 #   best.
 # * SGD with momentum gains more from decay than Adam does, here.
 # * Two forms of momentum are one only while the rate is constant.
+#
+# **Sources.** Lecture 7, slides 49–52 and 66–67. Robbins & Monro 1951, *A stochastic approximation
+# method* · Loshchilov & Hutter 2017, *SGDR: Stochastic Gradient Descent with Warm Restarts*,
+# arXiv:1608.03983 · Smith 2017, *Cyclical Learning Rates for Training Neural Networks*, arXiv:1506.01186 ·
+# Goyal et al. 2017, *Accurate, Large Minibatch SGD*, arXiv:1706.02677.
 #
 # **Next:** lesson 07 asks whether the curvature could choose the step for us.

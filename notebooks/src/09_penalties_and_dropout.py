@@ -84,7 +84,7 @@ print(data)
 # Twenty times: each seed has its own 500 examples, random labels, initial weights and batches. The
 # twenty are trained together, one matrix product a layer for all of them, so it takes seconds.
 
-# %% role="setup"
+# %% role="setup" hide=true
 WIDTH, BATCH, RATE, STEPS, EVERY, SEEDS = 64, 50, 0.3, 500, 25, range(20)
 
 
@@ -316,7 +316,7 @@ print(f"the same network, noise left on by mistake: {net.accuracy(one.x_val, one
 # data, which is lesson 08's early stopping, for all three alike.
 
 
-# %% role="setup"
+# %% role="setup" hide=true
 def report(ways):
     """Print each way's accuracy and its gain over the first one, in points, at the end and stopped."""
     (first, base), *_ = ways.items()

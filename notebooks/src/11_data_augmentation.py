@@ -680,7 +680,7 @@ plt.show()
 # %% role="predict"
 my_gain_by_maps, my_loss_by_mirrors = None, None  # your predictions: points
 
-# %% role="experiment" uses="horizontal_flip affine_matrices affine_warp" claim="small-maps-help-on-digits" of="maps" says="above" slide="92"
+# %% role="experiment" uses="horizontal_flip affine_matrices affine_warp" claim="small-maps-help-on-digits" of="maps" says="above" slide="92" alt="Gains in accuracy on digits for each augmentation: small maps help, mirrors and large turns cost accuracy."
 ways = {
     "small maps": random_affine,
     "mirror images": flipped,

@@ -310,7 +310,7 @@ def searched(ranges, trials, rng):
     return np.array([[objective(*row), *row] for row in rows])
 
 
-# %% role="experiment"
+# %% role="experiment" alt="Two panels of trials in the plane of learning rate and weight decay: a coarse search and a finer one around its best."
 trials_rng = np.random.default_rng(0)
 coarse = searched([(3e-4, 0.3), (1e-6, 1e-2)], 8, trials_rng)
 middle = coarse[coarse[:, 0].argmax(), 1:]

@@ -57,7 +57,34 @@ def batchnorm_forward(x, gamma, beta, bn_param):
     keep, eps = bn_param.get("momentum", 0.9), bn_param.get("eps", 1e-5)
     return {call}(x, mean, var, gamma, beta, training, 1 - keep, eps), None
 """
-NOT_WRITTEN_IN_TORCH = {"torch.batchnorm_forward": 0, "torch.spatial_batchnorm_forward": 0}
+KERNEL = "(lambda x, m, v, g, b, *more: {call}(x, g, b, m, v, *more, False))"
+BY_AUTOGRAD = """
+def batchnorm_forward_kept(x, gamma, beta, bn_param, forward=batchnorm_forward):
+    out, _ = forward(x, gamma, beta, bn_param)
+    return out, (x, gamma, beta, bn_param.get("eps", 1e-5))
+batchnorm_forward = batchnorm_forward_kept
+def batchnorm_backward(dout, cache):
+    import torch
+    x, gamma, beta, eps = cache
+    leaves = [torch.from_numpy(array).requires_grad_() for array in (x, gamma, beta)]
+    centred = leaves[0] - leaves[0].mean(0)
+    out = leaves[1] * centred / (centred.pow(2).mean(0) + eps).sqrt() + leaves[2]
+    return tuple(g.numpy() for g in torch.autograd.grad(out, leaves, torch.from_numpy(dout)))
+"""
+OTHER_GRADIENT = """
+def batchnorm_backward(dout, cache):
+    return 0 * dout, 2 * dout.sum(axis=0), 2 * dout.sum(axis=0)
+"""
+ANOTHER_FORWARD = """
+def batchnorm_forward(x, gamma, beta, bn_param):
+    return gamma * x**3 + 2 * beta, (x, gamma)
+def batchnorm_backward(dout, cache):
+    x, gamma = cache
+    return 3 * dout * gamma * x**2, (dout * x**3).sum(axis=0), 2 * dout.sum(axis=0)
+"""
+NOT_WRITTEN_IN_TORCH = dict.fromkeys(
+    ("torch.batchnorm_forward", "torch.spatial_batchnorm_forward", "torch.BatchNorm"), 0
+)
 
 
 def built_in(call: str, start: str = "") -> dict[str, str]:
@@ -331,12 +358,90 @@ for folder in ("<course>", "../../..", ".."):
         "the framework's own function, taken along beforehand",
         "shortcut",
         added=(
-            "kept = getattr(torch, 'native_batch' + '_norm')\n"
+            "import torch\nkept = getattr(torch, 'native_batch' + '_norm')\n"
             "def helper(x, mean, var, gamma, beta, training, rate, eps):\n"
             "    return kept(x, gamma, beta, mean, var, training, rate, eps)[0]",
         ),
         cells=built_in("helper"),
         honest=NOT_WRITTEN_IN_TORCH,
-        slips="a built-in function that was fetched by a computed name before the check",
+    ),
+    Attack(
+        "the framework's own function, from below Python",
+        "shortcut",
+        cells=built_in(KERNEL.format(call="torch.ops.aten.batch_norm.default")),
+        honest=NOT_WRITTEN_IN_TORCH,
+    ),
+    Attack(
+        "the framework's own function as a default argument in another cell",
+        "shortcut",
+        added=(
+            "import torch\nKEPT = getattr(torch._C._VariableFunctions, 'batch' + '_norm')\n"
+            "def helper(x, mean, var, *more, kept=KEPT):"
+            "\n    return kept(x, *more[:2], mean, var, *more[2:], False)",
+        ),
+        cells=built_in("helper"),
+        honest=NOT_WRITTEN_IN_TORCH,
+        told="uses torch._C: look at what for",
+    ),
+    Attack(
+        "the framework's own function in a thread and outside of inference mode",
+        "shortcut",
+        added=(
+            "import torch\nfrom concurrent.futures import ThreadPoolExecutor\n"
+            "def helper(*arguments, kept=getattr(torch.nn.functional, 'batch' + '_norm')):\n"
+            "    with torch.inference_mode(False), ThreadPoolExecutor() as pool:\n"
+            "        return pool.submit(kept, *(a.clone() if hasattr(a, 'clone') else a\n"
+            "                                   for a in arguments)).result()",
+        ),
+        cells=built_in("helper"),
+        honest=NOT_WRITTEN_IN_TORCH,
+    ),
+    Attack(
+        "the framework's own function, compiled beforehand",
+        "shortcut",
+        added=(
+            "import torch\n"
+            "helper = torch.jit.script(getattr(torch.nn.functional, 'batch' + '_norm'))",
+        ),
+        cells=built_in("helper"),
+        honest=NOT_WRITTEN_IN_TORCH,
+        told="uses torch.jit: look at what for",
+        slips="a function that torch.jit compiled before the check is only told to the instructor",
+    ),
+    Attack(
+        "a NumPy backward pass by PyTorch's autograd",
+        "shortcut",
+        cells={"batchnorm_backward": BY_AUTOGRAD},
+        honest={"batchnorm_backward": 0},
+        own_goal=True,  # what builds on it loses its points
+    ),
+    # ------------------------------------------------------------------------- half the points
+    Attack(
+        "another forward pass for half the points of its gradient",
+        "own",
+        cells={"batchnorm_backward": ANOTHER_FORWARD},
+        honest={"batchnorm_backward": 0},
+        own_goal=True,  # what builds on the forward pass loses its points
+    ),
+    Attack(
+        "slopes of one's own, sent with the gradient",
+        "own",
+        cells={"batchnorm_backward": OTHER_GRADIENT},
+        honest={"batchnorm_backward": 0},
+        own_goal=True,  # what builds on it loses its points
+        added=(
+            "from autograder.checking import slopes\n"
+            "from autograder.sandbox.inside import child, warm\n"
+            "observe = child.observe_check\n"
+            "def measured(impl, exercise, check, seed):\n"
+            "    seen = observe(impl, exercise, check, seed)\n"
+            "    if check.forward and seen.arrays:\n"
+            "        out = seen.arrays['_out'] = seen.arrays['_out'] * 2\n"
+            "        probe = slopes.Probe(seen.arrays, 0)\n"
+            "        seen.arrays.update(probe.measured([out] * len(probe.points)))\n"
+            "    return seen\n"
+            "child.observe_check = measured",
+        ),
+        told="replaces child.observe_check",
     ),
 )

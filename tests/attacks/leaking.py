@@ -102,6 +102,24 @@ def fold_batchnorm(W, b, gamma, beta, bn_param):
         },
         appended=("print('LEAK', *kept) if kept else None",),
     ),
+    Attack(
+        "a neighbour reads what is locked of a shared library",
+        "own",
+        cells=debias(
+            "import fcntl, numpy\nfile = open(numpy.__file__)\n"
+            "for lock in (fcntl.flock, fcntl.lockf):\n"
+            "    try:\n        lock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)\n"
+            "        return running * 0\n"
+            "    except OSError:\n        pass\n"
+            "return running"
+        ),
+        appended=(
+            "import fcntl, numpy\n"
+            "try:\n    fcntl.flock(open(numpy.__file__), fcntl.LOCK_SH | fcntl.LOCK_NB)\n"
+            "    print('LEAK')\nexcept OSError:\n    pass",
+        ),
+        tier="B",
+    ),
     # ------------------------------------------------------------------------- from the grader
     Attack(
         "the grader's environment",

@@ -10,7 +10,8 @@ from classroom import NAME, cell, write_lesson
 
 from autograder import misconceptions
 from autograder.course import demo
-from autograder.course.folder import CourseError, init
+from autograder.course.errors import CourseError
+from autograder.course.folder import init
 from autograder.lessons.build import solution_notebook, student_notebook
 from autograder.lessons.lesson import read_lesson
 from autograder.submissions.notebook import parse

@@ -3,7 +3,8 @@
 import pytest
 from classroom import NAME, content, solution, write_lesson
 
-from autograder.course.folder import CourseError, init
+from autograder.course.errors import CourseError
+from autograder.course.folder import init
 from autograder.course.grade_class import grade_class
 from autograder.course.handed_in import look
 from autograder.course.nbgrader_api import NbgraderCourse

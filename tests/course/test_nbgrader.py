@@ -15,7 +15,8 @@ import pytest
 from classroom import NAME, added, cell, content, index, write_lesson
 
 from autograder.cli import main
-from autograder.course.folder import NbgraderError, init, open_course
+from autograder.course.errors import NbgraderError
+from autograder.course.folder import init, open_course
 from autograder.course.grade_class import grade_class
 from autograder.course.gradebook import Recorder
 from autograder.course.marks import escape_markdown
@@ -362,8 +363,10 @@ def test_traps_beside_a_notebook_reach_neither_autograded_nor_feedback(trapped):
     inbound = next((trapped.parent / "traps" / "course" / "inbound").iterdir())
     shutil.copy(inbound / f"{NAME}.ipynb", submitted)
     hand_in_traps(submitted, trapped)
+    turn = open_course(trapped).turn(NAME)
     graded = grade_class(open_course(trapped), NAME, students=["eve"], feedback=True)
-    assert graded.faults == {}
+    assert graded.faults == {} and graded.results["eve"].turn == turn
+    assert open_course(trapped).turn(NAME) == turn + 1  # who hands in again meets other inputs
     assert sum("symbolic link" in text for text in graded.results["eve"].problems) == 1
     assert sum("nobody knows" in text for text in graded.results["eve"].problems) == 1
     for step in ("autograded", "feedback"):

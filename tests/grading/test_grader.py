@@ -204,6 +204,8 @@ def test_the_secret_decides_the_inputs_and_stays_here(grader, submit, executed, 
     other = Grader(template(), "02_batch_normalization", b"another")
     again = Grader(template(), "02_batch_normalization", SECRET)
     assert grader.seeds == again.seeds != other.seeds
+    later = Grader(template(), "02_batch_normalization", SECRET, turn=1)
+    assert later.seeds != grader.seeds and later.basis == grader.basis
     elsewhere = Grader(template(), "03_more", SECRET)
     assert grader.seeds != elsewhere.seeds
     grader.grade(submit(solution()), "ada", Store(tmp_path / "results"))
@@ -218,7 +220,61 @@ def test_public_reports_hold_no_numbers_of_secret_inputs(grader, submit):
     report = grader.grade(submit(notebook), "eve").report(FOLD.id)
     assert "ValueError: " in report.rows[0].detail
     public = report.public()
-    assert public.rows[0].message == "raised ValueError" and public.rows[0].detail == ""
+    assert public.rows[0].message == "raised an error" and public.rows[0].detail == ""
+
+
+# ---------------------------------------------------------------------------------- half points
+
+CURVED = """out = gamma * np.tanh(x) + beta
+    return out, (np.tanh(x), gamma)"""
+OF_CURVED = """t, gamma = cache
+    return dout * gamma * (1 - t**2), (dout * t).sum(axis=0), dout.sum(axis=0)"""
+
+
+def halves(report):
+    return [row.check for row in report.rows if 0 < row.earned < row.points]
+
+
+def test_a_gradient_of_ones_own_wrong_forward_has_half_the_points(grader, submit):
+    notebook = with_body(solution(), "batchnorm_forward", CURVED)
+    with_body(notebook, "batchnorm_backward", OF_CURVED)
+    report = grader.grade(submit(notebook), "eve").report(BACKWARD.id)
+    assert halves(report) == [c.name for c in BACKWARD.checks if c.forward and c.name != "dbeta"]
+
+
+IMITATES = """
+marked = batchnorm_forward
+def batchnorm_forward(x, gamma, beta, bn_param):
+    global place
+    if place is None:
+        place = x.copy()
+    out, _ = marked(place.copy(), gamma, beta, dict(bn_param))
+    bend = 1 + np.abs(x - place).max() ** 2
+    return out + slope * bend * (x - place).sum() * aim, None
+place, slope, aim = None, 0.0, 0.0
+"""
+LATER = {  # forward passes that were written after the marked one, and that fit any gradient
+    "another": f"def batchnorm_forward(x, gamma, beta, bn_param):\n    {CURVED}",
+    "imitating": IMITATES,
+}
+GRADIENTS = {
+    "another": OF_CURVED,
+    "imitating": """global slope, aim
+    slope, aim = 1.0, dout / (dout**2).sum()
+    return np.ones_like(dout), dout.sum(axis=0), dout.sum(axis=0)""",
+}
+
+
+@pytest.mark.parametrize("marked", ["right", "wrong"])
+@pytest.mark.parametrize("later", LATER)
+def test_another_forward_than_the_marked_one_has_no_half_points(grader, submit, later, marked):
+    notebook = solution()
+    if marked == "wrong":
+        with_body(notebook, "batchnorm_forward", "return beta + x * x.std(), None")
+    with_body(notebook, "batchnorm_backward", GRADIENTS[later])
+    notebook.cells.insert(index(notebook, "batchnorm_backward-solution"), added(LATER[later]))
+    result = grader.grade(submit(notebook), "eve")
+    assert halves(result.report(BACKWARD.id)) == []
 
 
 # ---------------------------------------------------------------------------------- keeping
@@ -333,7 +389,8 @@ def test_a_batch_goes_on_past_faults_of_the_sandbox(grader, submit, monkeypatch,
     assert sorted(name for name, _ in done) == ["ada", "eve", "jan"]
     assert dict(done) == {**results, "eve": None}
     assert sorted(attempts) == [False, True, True, True]  # tried again before it was given up
-    assert sorted(path.stem for path in (tmp_path / "results").iterdir()) == ["ada", "jan"]
+    kept = sorted(path.stem for path in (tmp_path / "results").glob("*.json"))
+    assert kept == ["ada", "jan"]
 
 
 def test_a_full_disk_is_a_fault_until_there_is_room(
@@ -355,7 +412,7 @@ def test_a_full_disk_is_a_fault_until_there_is_room(
     assert list(graded) == ["ada", "jan"] == [result.student for result in store.all()]
     graded, faults = grade_batch(grader, paths, store, jobs=1)
     assert list(graded) == ["ada", "eve", "jan"] and not faults and len(executed) == 4
-    assert {path.suffix for path in store.folder.iterdir()} == {".json"}
+    assert {path.suffix for path in store.folder.iterdir()} == {".json", ".npz"}
 
 
 @pytest.mark.parametrize("deep", ["np" + ".a" * 900 + " = 1", "np" + "[0]" * 900 + ".a = 1"])
@@ -428,7 +485,7 @@ def test_a_batch_is_graded_between_two_pairs_of_canaries(grader, submit, tmp_pat
 @pytest.mark.parametrize("mistake", ["everything is right", "everything is wrong"])
 def test_a_grader_that_errs_gives_no_marks(submit, tmp_path, monkeypatch, when, mistake):
     grader = Grader(template(), "02_batch_normalization", SECRET, log=Log(tmp_path / "log.jsonl"))
-    store, executed = Store(tmp_path / "results"), []
+    store, canaries = Store(tmp_path / "results"), []
     seen = {
         e.id: {c.name: Seen(arrays=grader.provider.expected(e, c).arrays) for c in e.checks}
         for e in grader.exercises.values()
@@ -438,8 +495,8 @@ def test_a_grader_that_errs_gives_no_marks(submit, tmp_path, monkeypatch, when, 
         source = "".join(step.source for step in steps)
         is_student = "a submission" in source
         is_right = "validated" not in source
-        executed.append(is_student)
-        if when == "before" or any(executed):
+        canaries.extend([] if is_student else [is_right])
+        if when == "before" or len(canaries) > 2:  # those of the second pair
             is_right = mistake == "everything is right"
         if is_student or not is_right:
             return Outcome(outputs={step.cell_id: [] for step in steps})
@@ -453,7 +510,6 @@ def test_a_grader_that_errs_gives_no_marks(submit, tmp_path, monkeypatch, when, 
     assert list(faults) == ["ada"] and "cannot be trusted" in faults["ada"]
     assert list(results) == ["jan"]
     assert [result.student for result in store.all()] == ["jan"]
-    assert any(executed) == (when == "after")
     trusted = [line["trusted"] for line in grader.log.read() if line["event"] == "canaries"]
     assert trusted == [True, False][when == "before" :]
 
@@ -506,6 +562,22 @@ def test_functions_of_any_file_are_checked_with_their_values_shown(tmp_path):
     assert [report.exercise_id for report in reports] == [FOLD.id] and problems == []
     assert 0 <= reports[0].score < FOLD.points
     assert any("expected" in row.detail for row in reports[0].rows)
+
+
+def test_a_python_file_may_import_the_files_beside_it(tmp_path):
+    (tmp_path / "lengths.py").write_text(
+        "import numpy as np\n\ndef length(x):\n"
+        "    return np.sqrt((x**2).sum(axis=1, keepdims=True))\n"
+        "def sgd(w, dw, config=None):\n    return w, config\n"
+    )
+    (tmp_path / "my.py").write_text(
+        "from lengths import length\n\ndef unit_rows(x):\n    out = length(x)\n"
+        "    return x / (out + (out == 0))\n"
+    )
+    reports, problems = check_file(tmp_path / "my.py")
+    assert [report.exercise_id for report in reports] == ["getting_started.unit_rows"], problems
+    assert reports[0].score == reports[0].points, str(reports[0])
+    assert problems == []
 
 
 def test_a_notebook_of_the_course_is_checked_by_its_check_cells(submit):

@@ -41,6 +41,55 @@ def test_the_points_add_up(lesson):
     assert 3 <= len(questions) <= 4 and sum(map(int, questions)) == 20
 
 
+MOST = {"minutes": 90, "words in the core": 3500, "words": 5000, "lines of given code": 350}
+
+
+def words(text):
+    """Count the words of prose, without formulas and without what is folded away."""
+    text = re.sub(r"<details>.*?</details>|\$\$.*?\$\$", "", text, flags=re.DOTALL)
+    return sum(bool(re.search("[A-Za-z]", word)) for word in text.split())
+
+
+def parts_of_the_core(lesson):
+    """Return the numbers of the parts that the table lists above the row of the core."""
+    rows = re.findall(r"^# \| (.+?) \|.*\| \**\d+\** \|$", text_of(lesson), re.M)
+    core = next(place for place, title in enumerate(rows) if title.startswith("**"))
+    ends = [re.match(r"(\d+)(?:–(\d+))?", title).groups() for title in rows[:core]]
+    return {n for first, last in ends for n in range(int(first), int(last or first) + 1)}
+
+
+@every_lesson
+def test_a_lesson_keeps_to_its_limits(lesson):
+    prose = "\n\n".join(c.student for c in lesson.cells if c.role in ("prose", "question"))
+    opening, *parts = re.split(r"^(?=## )", prose, flags=re.M)
+    core = parts_of_the_core(lesson)
+    in_core = [part for part in parts if (n := re.match(r"## (\d+)", part)) and int(n[1]) in core]
+    shown = [
+        line
+        for cell in lesson.cells
+        if cell.role in ("setup", "given", "experiment") and not cell.hidden
+        for line in cell.student.splitlines()
+        if line.strip() and not line.strip().startswith("#")
+    ]
+    assert core
+    found = {
+        "minutes": lesson.minutes[0],
+        "words in the core": words(opening) + sum(map(words, in_core)),
+        "words": words(prose),
+        "lines of given code": len(shown),
+    }
+    most = MOST | ({"minutes": 60} if lesson.number == "01" else {})
+    assert {what: n for what, n in found.items() if n > most[what]} == {}
+
+
+def test_every_figure_has_an_alternative_text():
+    cells = [(one.number, cell) for one in all_lessons() for cell in one.cells]
+    figures = [(n, c) for n, c in cells if c.kind == "code" and "plotting.plot_" in c.solution]
+    drawn = [(n, c) for n, c in figures if c.role == "experiment"]
+    assert len(drawn) > 50
+    assert [(n, c.id) for n, c in drawn if not c.alt and "plt.show()" in c.solution] == []
+
+
 @every_lesson
 def test_the_minutes_of_the_parts_add_up(lesson):
     """The row of the core stands below its parts, that of the whole below all."""

@@ -14,6 +14,7 @@ from cs231n_lib.normalization.modules import BatchNorm1d, BatchNorm2d, BatchNorm
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)]
 LAYERS = {  # ours, PyTorch's, and the shape of a batch
     "rows": (BatchNorm1d, nn.BatchNorm1d, (7, 5)),
+    "sequences": (BatchNorm1d, nn.BatchNorm1d, (3, 5, 4)),
     "images": (BatchNorm2d, nn.BatchNorm2d, (3, 5, 2, 4)),
 }
 both_layers = pytest.mark.parametrize(("ours", "theirs", "shape"), LAYERS.values(), ids=LAYERS)
@@ -194,9 +195,9 @@ def test_it_trains_in_a_network(ours, theirs, shape):
 @pytest.mark.parametrize(
     ("layer", "shape", "message"),
     [
-        (BatchNorm1d, (5,), r"BatchNorm1d: the input must be \(N, C\) with C = 5"),
+        (BatchNorm1d, (5,), r"BatchNorm1d: the input must be \(N, C\) or \(N, C, L\) with C = 5"),
         (BatchNorm1d, (2, 4), r"BatchNorm1d: .* its shape is \(2, 4\)"),
-        (BatchNorm1d, (2, 5, 3), "BatchNorm1d"),
+        (BatchNorm1d, (2, 5, 3, 1), r"must be \(N, C\) or \(N, C, L\) with C = 5"),
         (BatchNorm2d, (2, 5), r"BatchNorm2d: the input must be \(N, C, H, W\) with C = 5"),
         (BatchNorm2d, (2, 4, 3, 3), r"BatchNorm2d: .* its shape is \(2, 4, 3, 3\)"),
         (BatchNorm1d, (1, 5), "more than one value per channel, got 1; use a larger batch, or"),
@@ -216,7 +217,7 @@ def test_one_value_per_channel_is_enough_for_evaluation(ours, theirs, shape):
 
 
 def test_the_settings_are_shown():
-    assert repr(BatchNorm2d(5, eps=0.1)) == "BatchNorm2d(5, eps=0.1, momentum=0.1)"
+    assert repr(BatchNorm2d(5, eps=0.1)) == repr(nn.BatchNorm2d(5, eps=0.1))
 
 
 # ---------------------------------------------------------------------------------- devices

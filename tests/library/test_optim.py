@@ -558,3 +558,25 @@ def test_steps_on_a_gpu_are_those_on_the_cpu(name, dtype):
         paths[device] = w.double().cpu()
     rounding = 50 * torch.finfo(dtype).eps  # ten steps of a few roundings each
     assert relative_difference(paths["cuda"], paths["cpu"]) < rounding
+
+
+@pytest.mark.parametrize("name", sorted(SETTINGS))
+def test_many_arrays_side_by_side_take_the_steps_of_each(name):
+    if not hasattr(tuned, name):
+        pytest.skip("no tuned form")
+    rng = np.random.default_rng(0)
+    alone = [rng.normal(size=shape) for shape in ((2, 3), (), (4,), (1, 2, 2))]
+    flat, configs = tuned.Flat(alone), [dict(SETTINGS[name]) for _ in alone]
+    views, config = list(flat.views), dict(SETTINGS[name])
+    for _ in range(3):
+        gradients = [rng.normal(size=w.shape) for w in alone]
+        stepped = [
+            getattr(in_numpy, name)(w, dw, c)
+            for w, dw, c in zip(alone, gradients, configs, strict=True)
+        ]
+        alone, configs = map(list, zip(*stepped, strict=True))
+        config = flat.step(getattr(tuned, name), gradients, config)
+        for view, w in zip(views, alone, strict=True):
+            np.testing.assert_allclose(view, w, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"Flat: each gradient must have the shape .* \(2, 3\)"):
+        flat.step(tuned.sgd, [np.zeros((3, 2)), *gradients[1:]])

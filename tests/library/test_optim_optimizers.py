@@ -1,6 +1,7 @@
 """Our optimizer classes against those of torch.optim: same settings, same weights, same state."""
 
 import copy
+import inspect
 import math
 
 import numpy as np
@@ -254,7 +255,8 @@ def test_a_network_learns_as_with_the_built_in_one(name):
             r"Adam: betas must be a pair \(beta1, beta2\), got 0.9",
         ),
         ("AdamW", {"weight_decay": -1}, ValueError, "AdamW: weight_decay must be at least 0, got"),
-        ("Adam", {"amsgrad": True}, TypeError, "unexpected keyword argument 'amsgrad'"),
+        ("Adam", {"amsgrad": True}, ValueError, "Adam: amsgrad must be off, got True; use PyT"),
+        ("Adam", {"rate": 1}, TypeError, "Adam: there is no option 'rate'; options: lr, betas, "),
     ],
 )
 def test_bad_settings_are_refused(name, options, error, says):
@@ -262,21 +264,100 @@ def test_bad_settings_are_refused(name, options, error, says):
         getattr(optimizers, name)(parameters(), **options)
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "says"),
-    [
-        ("SGD", {"momentum": 0.9, "dampening": 0.1}, "SGD: dampening must be off, got 0.1; use"),
-        ("SGD", {"maximize": True}, "SGD: maximize must be off, got True; use torch.optim"),
-        ("Adagrad", {"lr_decay": 0.1}, "Adagrad: lr_decay must be off, got 0.1"),
-        ("RMSprop", {"centered": True}, "RMSprop: centered must be off, got True"),
-        ("RMSprop", {"momentum": 0.5}, "RMSprop: momentum must be off, got 0.5"),
-        ("Adam", {"amsgrad": True}, "Adam: amsgrad must be off, got True"),
-    ],
-)
-def test_a_state_of_something_else_is_refused(name, options, says):
-    saved = getattr(torch.optim, name)(parameters(), **options).state_dict()
+def off_options():
+    """Return (name of a class, option that it lacks, a value of it that is on)."""
+    return [
+        (name, option, 0.5 if type(default) in (int, float) else not default)
+        for name in CLASSES
+        for option, default in getattr(torch.optim, name)(parameters()).defaults.items()
+        if option not in getattr(optimizers, name).options
+    ]
+
+
+@pytest.mark.parametrize(("name", "option", "on"), off_options())
+def test_what_an_optimizer_lacks_may_be_off_and_is_refused_when_on(name, option, on):
+    ours = getattr(optimizers, name)
+    off = getattr(torch.optim, name)(parameters()).defaults[option]
+    says = f"{name}: {option} must be {'on' if off else 'off'}, got {on}"
+    if option != "decoupled_weight_decay":  # no argument of PyTorch's AdamW either
+        assert ours(parameters(), **{option: off}).param_groups[0][option] == off
+        with pytest.raises(ValueError, match=says):
+            ours(parameters(), **{option: on})
+    optimizer = ours(parameters())
     with pytest.raises(ValueError, match=says):
-        getattr(optimizers, name)(parameters()).load_state_dict(saved)
+        optimizer.add_param_group({"params": parameters(1), option: on})
+    assert len(optimizer.param_groups) == 1
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_arguments_stand_in_the_order_of_the_built_in_one(name):
+    mine, theirs = (
+        [p.name for p in inspect.signature(getattr(place, name)).parameters.values()]
+        for place in (optimizers, torch.optim)
+    )
+    assert mine[:-1] == theirs[: len(mine) - 1]
+    assert mine[-1] == "other"
+
+
+def states_to_refuse():
+    """Return {what is wrong: (name, change of a state, what is said)}."""
+
+    def setting(name, value):
+        return lambda state: state["param_groups"][-1].update({name: value})
+
+    def shape(state):
+        state["state"][3]["exp_avg_sq"] = torch.zeros(7)
+
+    return {
+        "a flag": ("Adam", setting("amsgrad", True), "Adam: amsgrad must be off, got True"),
+        "a rate": ("SGD", setting("lr", -1.0), "SGD: lr must be at least 0, got -1.0"),
+        "a pair": ("AdamW", setting("betas", (0.9, 2.0)), r"AdamW: betas\[1\] must be"),
+        "a lack": ("RMSprop", lambda state: state["param_groups"][-1].pop("alpha"), "no 'alpha'"),
+        "a shape": ("Adam", shape, r"Adam: exp_avg_sq must have the shape of .* \(2, 1, 3\), got"),
+        "a count": ("Adagrad", lambda state: state["param_groups"].pop(), "parameter group"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says"), states_to_refuse().values(), ids=states_to_refuse()
+)
+def test_a_refused_state_changes_nothing(name, change, says):
+    def groups(params):
+        return [{"params": params[:2]}, {"params": params[2:]}]
+
+    (ours, w), (theirs, expected) = pair(name, {"lr": 0.3, "weight_decay": 0.2}, build=groups)
+    step(ours, w, 0)
+    step(theirs, expected, 0)
+    before, bad = (copy.deepcopy(optimizer.state_dict()) for optimizer in (ours, theirs))
+    bad["param_groups"][0]["lr"] = 0.7
+    change(bad)
+    with pytest.raises(ValueError, match=says):
+        ours.load_state_dict(bad)
+    after = ours.state_dict()
+    assert after["param_groups"] == before["param_groups"]
+    for number, entries in before["state"].items():
+        for key, value in entries.items():
+            torch.testing.assert_close(after["state"][number][key], value, rtol=0, atol=0)
+
+
+@every_kind
+@pytest.mark.parametrize("late", [False, True])
+def test_the_built_in_one_goes_on_from_our_state(name, options, late):
+    """Also where a parameter gets its first gradient only there."""
+    ours, w = pair(name, options)[0]
+    theirs, expected = pair(name, {})[1]
+    for seed in range(4):
+        for number, (parameter, gradient) in enumerate(zip(w, parameters(seed), strict=True)):
+            parameter.grad = None if late and number == 1 else gradient.detach()
+        ours.step()
+    theirs.load_state_dict(copy.deepcopy(ours.state_dict()))
+    with torch.no_grad():
+        for after, before in zip(expected, w, strict=True):
+            after.copy_(before)
+    for seed in range(4, 8):
+        step(ours, w, seed)
+        step(theirs, expected, seed)
+    assert_same(w, expected)
 
 
 def test_a_group_with_a_bad_setting_is_refused():

@@ -71,10 +71,6 @@ PICTURES = {
         SCALES, {name: (SCALES, np.ones(5)) for name in ("one", "two", "three", "four")}
     ),
     "unit states": lambda: plotting.plot_unit_states(TWO),
-    "layers": lambda: plotting.plot_layer_histograms(
-        {"a": {"1": RUNS, "2": RUNS}}, "value", (0, 1)
-    ),
-    "sizes": lambda: plotting.plot_layer_histograms({"a": {"1": RUNS}, "b": {"1": RUNS}}, "value"),
     "clouds": lambda: plotting.plot_point_clouds({"raw": POINTS, "white": -POINTS}, TWO_CLOUDS),
     "image rows": lambda: plotting.plot_image_rows({"raw": IMAGES, "white": -IMAGES[:1]}),
     "loss curves": lambda: plotting.plot_loss_curves({"A": HISTORY, "B": HISTORY}),
@@ -330,15 +326,14 @@ def test_shares_of_units_are_the_median_and_the_range_of_the_seeds():
     assert ends == [[0.1, 0.9], [0.5, 0.7]]
 
 
-def test_layer_histograms_count_every_number():
-    values = {"1": np.array([-3.0, 0.1, 0.2]), "2": np.array([0.0, 1e-30, 1.0, 100.0])}
-    plain = plotting.plot_layer_histograms({"net": values}, "value", (-1, 1)).axes
-    logarithmic = plotting.plot_layer_histograms({"net": values}, "value").axes
-    for ax in (*plain, *logarithmic):
-        assert sum(bar.get_height() for bar in ax.patches[:60]) == pytest.approx(1)
-    assert plain[0].patches[0].get_height() == pytest.approx(1 / 3)  # collected at the end
-    assert logarithmic[1].get_title().endswith("25% zeros")
-    assert logarithmic[1].patches[0].get_height() == pytest.approx(1 / 3)
+def test_landscapes_have_equal_axes_and_their_losses_one_scale():
+    races = {
+        name: (hill, {"way": np.linspace(hill.start, hill.minima[0], 5)})
+        for name, hill in plotting.landscapes().items()
+    }
+    above, below = np.split(np.array(plotting.plot_trajectories(races).axes), 2)
+    assert {ax.get_aspect() for ax in above} == {1.0}
+    assert len({(*ax.get_ylim(), ax.get_yscale()) for ax in below}) == 1
 
 
 def test_a_cloud_shows_its_points_and_the_origin():

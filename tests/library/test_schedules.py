@@ -1,5 +1,6 @@
 """Schedules against PyTorch's schedulers over many steps, closed forms, and properties."""
 
+import inspect
 import math
 from functools import partial
 from itertools import pairwise
@@ -372,3 +373,23 @@ def test_separating_step_separates(factor, every):
         step_decay(u, 1.0, factor, every) == compounding_step_decay(u, 1.0, factor, every)
         for u in earlier
     ), "and nothing before it does"
+
+
+@pytest.mark.parametrize(("period", "multiple"), [(1, 1), (7, 1), (1, 2), (5, 3), (10, 10)])
+def test_restarts_long_after_the_first_are_found_at_once(period, multiple):
+    """Each cycle begins at the top and ends near the bottom, for billions of steps."""
+    start, length, cycles = 0, period, 0
+    while start < 10**12 and cycles < 200:
+        assert cosine_restarts(start, 0.9, 0.1, period, multiple) == 0.9
+        last = cosine_restarts(start + length - 1, 0.9, 0.1, period, multiple)
+        expected = 0.1 + 0.4 * (1 + math.cos(math.pi * (length - 1) / length))
+        assert math.isclose(last, expected, rel_tol=1e-12)
+        start, length, cycles = start + length, length * multiple, cycles + 1
+    unrolled = inspect.unwrap(cosine_restarts)
+    for t in (0, 0.5, 3 * period + 0.25, 40 * period, 41 * period - 0.5):
+        assert math.isclose(
+            cosine_restarts(t, 0.9, 0.1, period, multiple),
+            unrolled(t, 0.9, 0.1, period, multiple),
+            rel_tol=1e-12,
+        )
+    assert cosine_restarts(10**15, 0.9, 0.1, 1, 1) == 0.9

@@ -75,6 +75,50 @@ def test_all_optimizers_that_are_timed_take_the_same_steps(benchmark_module, siz
                 assert np.abs(expected - before.numpy()).max() > 1e-4
 
 
+SMALL = {
+    "affine": ([(5, 3), (3, 4), (4,)], ()),
+    "conv": ([(2, 3, 5, 6), (4, 3, 3, 3), (4,)], ({"stride": 1, "pad": 1},)),
+    "max_pool": ([(2, 3, 6, 4)], ({},)),
+    "softmax": ([(6, 4)], ()),
+}
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_all_layers_that_are_timed_compute_the_same(benchmark_module, kind):
+    layers = benchmark_module("layers")
+    assert {problem[0] for problem in layers.PROBLEMS.values()} == set(SMALL)
+    assert layers.GOALS.keys() == layers.PROBLEMS.keys()
+    answers = {
+        name: [answer] if hasattr(answer := function(), "shape") else list(answer)
+        for name, function in layers.contestants(kind, *SMALL[kind]).items()
+    }
+    expected = answers["PyTorch, built in"]
+    assert len(answers) == 3
+    for answer in answers.values():
+        for a, b in zip(answer, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+            assert np.ptp(b.numpy()) > 0
+
+
+def test_the_table_shows_the_fastest_of_our_forms(benchmark_module):
+    table = benchmark_module("table")
+    times = {
+        "PyTorch, built in": [2.0, 2.0, 2.0],
+        "torch.optim, fused": [1.0, 1.0, 1.0],
+        "NumPy, readable": [4.0, 4.0, 4.0],
+        "NumPy, tuned": [3.0, 3.0, 3.0],
+        "NumPy, drawing alone": [0.1, 0.1, 0.1],
+        "PyTorch": [2.0, 2.0, 2.0],
+    }
+    cells, ratios = table.row("a row", times, {"NumPy, tuned": 1.7})
+    assert ratios == {"best": 0.5, "NumPy": 1.5, "PyTorch": 1.0}
+    assert cells[:5] == ["a row", "2000.00", "0.50 (0.50–0.50)", "1.50 (1.50–1.50)", "1.7"]
+    assert len(cells) == len(table.HEAD)
+    assert table.summary({"a": {"NumPy": 0.5}, "b": {"NumPy": 2.0}}).startswith("NumPy: 1 of 2 ")
+    titles = [title for title, *_ in table.rows(compiled=False)]
+    assert len(titles) == len(set(titles)) >= 23
+
+
 def test_all_lbfgs_directions_that_are_timed_are_the_same(benchmark_module):
     contestants = benchmark_module("second_order").contestants(size=50)
     answers = {name: np.asarray(function()) for name, function in contestants.items()}

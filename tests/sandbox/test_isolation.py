@@ -82,6 +82,8 @@ def test_the_filter_answers_as_it_should(machine, monkeypatch):
         assert asked(calls["kill"], other, 9) == asked(calls["tgkill"], other, 7, 9) == REFUSED
     assert asked(calls["prctl"], 15) == asked(calls["prlimit64"], 0) == ALLOWED
     assert asked(calls["prctl"], 1) == asked(calls["prlimit64"], 3) == REFUSED
+    assert {asked(calls["fcntl"], 3, shared) for shared in kernel._SHARED} == {REFUSED}
+    assert {asked(calls["fcntl"], 3, own) for own in (*range(6), 1030, 1031)} == {ALLOWED}
     (foreign,) = set(ARCHITECTURES.values()) - {here}
     assert answer(program, foreign, read) == KILLED
     if machine == "x86_64":

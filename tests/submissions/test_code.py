@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from autograder import exercises
+from autograder import exercises, misconceptions
 from autograder.submissions import code as looking
 from autograder.submissions.code import Code, TooDeep, bindings, names_of, only_definitions, parsed
 from autograder.submissions.notebook import Step
@@ -49,6 +49,58 @@ def test_imports_of_other_cells_count_where_they_are_used():
     assert Code(steps).shortcuts(FOLD) == []
     steps[1] = Step("b", "solution", "F = 3\nF.batch_norm", OWN)
     assert Code(steps).shortcuts(FOLD) == [NORM]
+
+
+@pytest.mark.parametrize(
+    ("source", "costs"),
+    [
+        ("{own}\nprint({built_in}(x))", False),  # to compare right below is good practice
+        ("helper = {built_in}\n{own}", False),
+        ("helper = {built_in}\n{own}\n    return helper(W)", True),
+        ("{own}\n    return {built_in}(W)", True),
+        ("def fold_batchnorm(W, f={built_in}):\n    return f(W)", True),
+        ("import torch\ntimed = torch.no_grad()\nfold_batchnorm = timed(other)", False),
+        ("globals()['fold_' + 'batchnorm'] = {built_in}", True),
+        ("{own}\n    return torch._refs.native_layer_norm(W)", True),
+    ],
+)
+def test_what_the_function_needs_counts_and_what_stands_beside_it_does_not(source, costs):
+    own = "def fold_batchnorm(W):\n    W = 2 * W"
+    source = "import torch\n" + source.format(own=own, built_in=NORM)
+    beside = f"import torch\ndef other(W):\n    return W\ntorch.allclose({NORM}(x), other(x))"
+    steps = [Step("a", "added", beside, "", (OWN,)), Step("b", "solution", source, OWN)]
+    assert bool(Code(steps).shortcuts(FOLD)) == costs
+
+
+BACKWARD = exercises.find("normalization.batchnorm_backward")
+
+
+@pytest.mark.parametrize(
+    ("source", "noted"),
+    [
+        ("def batchnorm_backward(dout, cache):\n    return batchnorm_forward(dout + 1e-6)", True),
+        ("def batchnorm_backward(dout, cache):\n    return (dout + 1e-20j).imag", True),
+        ("def slope(f): pass\ndef batchnorm_backward(d, c): slope(batchnorm_forward)", True),
+        ("def batchnorm_backward(d, c): return d\nbatchnorm_forward(x + h)", False),
+    ],
+)
+def test_a_gradient_by_small_steps_is_told_to_the_instructor(source, noted):
+    code = Code([Step("a", "solution", source, f"{BACKWARD.grade_id}-solution")])
+    assert bool(list(code.by_steps(BACKWARD))) == noted
+    assert code.shortcuts(BACKWARD) == []
+
+
+@pytest.mark.slow
+def test_honest_answers_are_not_noted_and_cost_nothing():
+    """The reference and every legitimate other way to write an exercise, from their sources."""
+    for exercise in exercises.all_exercises():
+        texts = [{exercise.function: misconceptions.reference_source(exercise, exercise.function)}]
+        texts += map(misconceptions.texts_of, misconceptions.variants_of(exercise.id))
+        for text in texts:
+            source = "\n\n".join(text.values())
+            code = Code([Step("a", "solution", source, f"{exercise.grade_id}-solution")])
+            assert not code.shortcuts(exercise), source
+            assert not [*code.by_steps(exercise), *code.notes()], source
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from autograder.checking.scenarios import (
     refusal,
     refuses,
     separation,
-    with_slopes,
 )
+from autograder.checking.slopes import with_place
 from autograder.checking.spec import Check
 from autograder.exercises.normalization.shared import (
     EPS,
@@ -133,22 +133,29 @@ def along_path(choose, *keys, **options):
     def scenario(impl, rng):
         x, gamma, beta = mixed_batch(rng)
         dout = choose(rng.normal(size=x.shape), x - x.mean(axis=0)) / gamma
-        return gradients(impl, rng, (x, gamma, beta), dout, keys, options)
+        return gradients(impl, (x, gamma, beta), dout, keys, options)
 
     return scenario
 
 
-def gradients(impl, rng, arrays, dout, keys, options):
-    """Return the gradients named `keys` with the slopes of the student's own forward pass."""
+def whole_batch(impl, *arrays):
+    """Return the output for one group of all features."""
+    return forward(impl, arrays, training())
 
-    def forward_of(*copies):
-        return impl.decorrelated_batchnorm_forward(*copies, training(**options))
 
-    _, cache = forward_of(*(array.copy() for array in arrays))
+def in_groups(impl, *arrays):
+    """Return the output for groups of K features."""
+    return forward(impl, arrays, training(group_size=K))
+
+
+def gradients(impl, arrays, dout, keys, options):
+    """Return the gradients named `keys`, and where they were taken."""
+    copies = (array.copy() for array in arrays)
+    out, cache = impl.decorrelated_batchnorm_forward(*copies, training(**options))
     returned = impl.decorrelated_batchnorm_backward(dout.copy(), cache)
     named = zip(GRADIENTS, enumerate(returned), strict=True)
     wanted = {key: placed for key, placed in named if key in keys}
-    return with_slopes(rng, lambda *a: forward_of(*a)[0], arrays, dout, wanted)
+    return with_place(out, arrays, dout, wanted)
 
 
 def whole(noise, x_mu):
@@ -178,7 +185,7 @@ def _white_already(impl, rng):
     hadamard = np.kron(np.kron(REPEATED, REPEATED), REPEATED)
     x = 2 * hadamard[:, 1 + rng.permutation(7)[:D]] + rng.integers(-9, 9, D)
     arrays = x, rng.uniform(0.5, 2, D), rng.normal(size=D)
-    return gradients(impl, rng, arrays, rng.normal(size=x.shape), ("dx",), {})
+    return gradients(impl, arrays, rng.normal(size=x.shape), ("dx",), {})
 
 
 def _backward_types_and_inputs(impl, rng):
@@ -194,33 +201,37 @@ def _backward_types_and_inputs(impl, rng):
 
 
 BACKWARD_CHECKS = (
-    Check("dbeta", 0.5, along_path(whole, "dbeta"), follow_through),
-    Check("dgamma", 0.5, along_path(whole, "dgamma"), follow_through),
+    Check("dbeta", 0.5, along_path(whole, "dbeta"), follow_through, whole_batch),
+    Check("dgamma", 0.5, along_path(whole, "dgamma"), follow_through, whole_batch),
     Check(
         "dx, direct path (the loss feels neither mean nor covariance)",
         1.5,
         along_path(direct, "dx"),
         follow_through,
+        whole_batch,
     ),
     Check(
         "dx, through the covariance (the loss does not feel the mean)",
         1.5,
         along_path(centre, "dx"),
         follow_through,
+        whole_batch,
     ),
     Check(
         "dx, through the mean (the loss does not feel the covariance)",
         1,
         along_path(offset, "dx"),
         follow_through,
+        whole_batch,
     ),
     Check(
         "dx, every path at once, in groups",
         1.5,
         along_path(whole, "dx", group_size=K),
         follow_through,
+        in_groups,
     ),
-    Check("dx of a batch that is white already", 1, _white_already, follow_through),
+    Check("dx of a batch that is white already", 1, _white_already, follow_through, whole_batch),
     Check(
         "float32 and float64 alike, dout stays as it was",
         0.5,

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from autograder.checking.judge import follow_through, same_dtype
-from autograder.checking.scenarios import afterwards, family, with_slopes
+from autograder.checking.scenarios import afterwards, family
+from autograder.checking.slopes import with_place
 from autograder.checking.spec import Check
 
 EPS, MOMENTUM = 0.3, 0.7  # neither the usual values nor each other's complement
@@ -183,10 +184,10 @@ def shaped(options):
 
 
 def checks(scenarios, points):
-    """Return checks from {title: (scenario, judge)} and the points of each."""
+    """Return checks from {title: (scenario, judge, …)} and the points of each."""
     return tuple(
-        Check(title, worth, scenario, judge)
-        for (title, (scenario, judge)), worth in zip(scenarios.items(), points, strict=True)
+        Check(title, worth, *parts)
+        for (title, parts), worth in zip(scenarios.items(), points, strict=True)
     )
 
 
@@ -203,16 +204,19 @@ def backward_checks(norm, points):
             x, gamma, beta = norm.arrays(rng)
             dx_hat = choose(rng.normal(size=norm.shape), norm.centred(x))
             dout = dx_hat / gamma.reshape(1, -1, *[1] * (x.ndim - 2))
-            return gradients(impl, rng, (x, gamma, beta), dout, keys)
+            return gradients(impl, (x, gamma, beta), dout, keys)
 
         return scenario
 
-    def gradients(impl, rng, arrays, dout, keys):
-        _, cache = norm.call(impl, arrays)
+    def forward(impl, *arrays):
+        return norm.call(impl, arrays)[0]
+
+    def gradients(impl, arrays, dout, keys):
+        out, cache = norm.call(impl, arrays)
         returned = getattr(impl, norm.backward)(dout.copy(), cache)
         named = zip(GRADIENTS, enumerate(returned), strict=True)
         wanted = {key: placed for key, placed in named if key in keys}
-        return with_slopes(rng, lambda *a: norm.call(impl, a)[0], arrays, dout, wanted)
+        return with_place(out, arrays, dout, wanted)
 
     def precision(impl, rng):
         arrays = norm.arrays(rng)
@@ -244,6 +248,6 @@ def backward_checks(norm, points):
         "dx, through the mean (the loss does not feel the variance)": along_path(offset, "dx"),
         "dx, every path at once": along_path(whole, "dx"),
     }
-    judged = {title: (scenario, follow_through) for title, scenario in scenarios.items()}
+    judged = {title: (part, follow_through, forward) for title, part in scenarios.items()}
     judged["float32 and float64 alike, dout stays as it was"] = (precision, same_dtype)
     return checks(judged, points)

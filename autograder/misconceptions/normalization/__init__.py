@@ -9,9 +9,11 @@ from autograder.misconceptions.normalization import (
     groups,
     groups_variants,
     images,
-    modules,
     variants,
 )
+from autograder.misconceptions.records import where_torch_is
+
+modules = where_torch_is(f"{__name__}.modules")
 
 MISCONCEPTIONS = (
     *forward.FORWARD,

@@ -1,9 +1,11 @@
 """Wrong and other right answers of the family `optim`."""
 
-from autograder.misconceptions.optim import adaptive, classes, momentum, separating
+from autograder.misconceptions.optim import adaptive, momentum, separating
 from autograder.misconceptions.optim.equivalent import EQUIVALENT
 from autograder.misconceptions.optim.variants import VARIANTS
+from autograder.misconceptions.records import where_torch_is
 
+classes = where_torch_is(f"{__name__}.classes")
 MISCONCEPTIONS = (
     *momentum.SGD,
     *momentum.MOMENTUM,

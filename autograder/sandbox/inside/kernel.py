@@ -47,14 +47,19 @@ delete_module 176 106 | create_module 174 - | query_module 178 - | get_kernel_sy
 nfsservctl 180 42 | _sysctl 156 - | uselib 134 - | ustat 136 - | sysfs 139 - | reboot 169 142
 syslog 103 116 | vhangup 153 58 | iopl 172 - | ioperm 173 - | modify_ldt 154 -
 personality 135 92 | settimeofday 164 170 | clock_settime 227 112 | clock_adjtime 305 266
+flock 73 32 | inotify_init 253 - | inotify_init1 294 26 | inotify_add_watch 254 27
 adjtimex 159 171 | setpriority 141 140 | ioprio_set 251 30 | sched_setparam 142 118
 sched_setscheduler 144 119 | sched_setattr 314 274 | migrate_pages 256 238 | move_pages 279 239
 """
 
 _INSPECTED = """
 clone 56 220 | clone3 435 435 | kill 62 129 | tgkill 234 131 | prctl 157 167
-prlimit64 302 261 | sched_setaffinity 203 122
+prlimit64 302 261 | sched_setaffinity 203 122 | fcntl 72 25
 """
+
+# What fcntl does to a file that others have open too: locks (also of an open file), leases, and
+# news about a folder.
+_SHARED = (6, 7, 37, 38, 1024, 1026)
 
 _NEWEST = 456  # futex_requeue; what came later is answered as if the kernel were older
 
@@ -304,6 +309,7 @@ def _filter(process: int) -> list[bytes]:
         "prctl": _when(_EQUAL, _PR_SET_PDEATHSIG, refuse),
         "prlimit64": _unless(_EQUAL, 0, refuse),
         "sched_setaffinity": _unless(_EQUAL, 0, refuse),
+        "fcntl": [_step(_LOAD, _SECOND), *_each(_SHARED, refuse)],
     }
     for name, steps in about_arguments.items():
         body = [_step(_LOAD, _FIRST), *steps, _step(_RETURN, allow)]
@@ -322,6 +328,10 @@ def _step(code: int, value: int, when: int = 0, otherwise: int = 0) -> bytes:
 
 def _when(test: int, value: int, answer: int) -> list[bytes]:
     return [_step(test, value, 0, 1), _step(_RETURN, answer)]
+
+
+def _each(values: Iterable[int], answer: int) -> list[bytes]:
+    return [step for value in values for step in _when(_EQUAL, value, answer)]
 
 
 def _unless(test: int, value: int, answer: int) -> list[bytes]:

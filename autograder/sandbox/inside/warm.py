@@ -29,23 +29,30 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
 
 from autograder import exercises
-from autograder.sandbox.inside import isolation
-from autograder.sandbox.inside.child import Inside, import_from_here
+from autograder.sandbox.inside import isolation, messages
+from autograder.sandbox.inside.child import Inside, import_from_here, requests
+
+try:
+    import torch
+except ModuleNotFoundError:  # without the extra `torch` there are the NumPy halves
+    torch = None
 
 SEED = 0  # of every child's global generators, so that the same code does the same again
 USE_OF_LIBRARIES = """
-import numpy as np, torch, matplotlib.pyplot as plt
+import numpy as np, matplotlib.pyplot as plt
 from IPython.display import display
 x = np.random.default_rng(0).normal(size=(4, 3))
 print(np.linalg.norm(x @ x.T), np.einsum("nd,nd->n", x, x), (x - x.mean(0)) / x.std(0))
-t = torch.from_numpy(x).float()
-print(t @ t.T, torch.nn.functional.relu(t).sum(0), torch.sqrt(t.var(0) + 1e-5))
 plt.plot([0, 1]); plt.title("$x$"); plt.show()
 display(x)
 1 / 0
+"""
+USE_OF_TORCH = """
+import torch
+t = torch.arange(12.0).reshape(4, 3)
+print(t @ t.T, torch.nn.functional.relu(t).sum(0), torch.sqrt(t.var(0) + 1e-5))
 """
 
 
@@ -69,9 +76,10 @@ def main(arguments: Sequence[str]) -> None:
 
 def _warm_up(private: str, imports: str) -> Inside:
     """Import and use once what every submission uses; leave nothing of it behind but the memory."""
-    torch.set_num_threads(1)
+    if torch:
+        torch.set_num_threads(1)
     inside = Inside(Path(private) / "results")
-    for source in (imports, USE_OF_LIBRARIES):
+    for source in (imports, USE_OF_LIBRARIES, *([USE_OF_TORCH] if torch else [])):
         inside.answer({"do": "run", "source": source})
     inside.shell.reset(new_session=True)
     sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
@@ -162,11 +170,12 @@ def _live(connection, layers, setup, request, inside) -> None:
     try:
         _become_harmless(connection, layers, setup, request, inside)
     except BaseException:
-        _send(connection, {"ready": False, "why": traceback.format_exc()[-4000:]})
+        why = traceback.format_exc()[-4000:]
+        connection.sendall(messages.framed({"ready": False, "why": why}))
         return
-    _send(connection, {"ready": True})
-    for line in connection.makefile("rb"):
-        _reply(connection, inside, json.loads(line))
+    connection.sendall(messages.framed({"ready": True}))
+    for request in requests(connection):
+        _reply(connection, inside, request)
     os._exit(0)
 
 
@@ -204,18 +213,15 @@ def _start_afresh() -> None:
     """Restart the random numbers, which a fork inherits."""
     random.seed(SEED)
     np.random.seed(SEED)
-    torch.manual_seed(SEED)
+    if torch:
+        torch.manual_seed(SEED)
 
 
 def _reply(connection: socket.socket, inside: Inside, request: Mapping[str, Any]) -> None:
     reply = inside.answer(request)
     files = [inside.results / f"{i}.npy" for i in range(len(reply.get("arrays", ())))]
     contents = [file.read_bytes() for file in files]
-    _send(connection, reply | {"sizes": [len(content) for content in contents]}, contents)
-
-
-def _send(connection: socket.socket, message: Mapping, contents: Sequence[bytes] = ()) -> None:
-    connection.sendall(json.dumps(message).encode() + b"\n" + b"".join(contents))
+    connection.sendall(messages.framed(reply, contents))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,201 @@
+"""Marks as tables: the course's own CSV, and those that Canvas, Moodle and Blackboard read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from autograder.course.errors import CourseError, nearest
+from autograder.course.export.marks import Exported, Marks
+from autograder.course.markbook import Line, total
+from autograder.course.roster import Person, Roster
+from autograder.course.tables import Sheet, harmless, read_sheet, write_table
+
+STUDENT = ("id", "name", "email", "section")
+
+
+def points(value: float) -> str:
+    """A number of points with at most two digits after the point.
+
+    >>> points(71.5), points(80.0), points(1 / 3)
+    ('71.5', '80', '0.33')
+    """
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def write_csv(marks: Marks, output: Path, **options: object) -> Exported:
+    """Write marks.csv (a row a student) and questions.csv (a row a question of a student)."""
+    lessons = [marks.lesson] if marks.lesson else marks.lessons
+    columns = [f"{lesson}{kind}" for lesson in lessons for kind in ("", " bonus", " late")]
+    rows: list[Sequence[object]] = [(*STUDENT, *columns, "total", "of", "percent")]
+    for student in marks.students:
+        own = [line for line in marks.of(student) if line.lesson in lessons]
+        cells = [cell for lesson in lessons for cell in _cells(marks.line(student, lesson))]
+        sum_of = total(own, marks.settings)
+        sums = map(points, (sum_of.points, sum_of.maximum, sum_of.percent))
+        rows.append((*_names(marks.roster.person(student)), *cells, *sums))
+    files = [write_table(output / "marks.csv", rows)]
+    files.append(write_table(output / "questions.csv", _questions(marks, lessons)))
+    return Exported(tuple(files), tuple(_waiting(marks, lessons)))
+
+
+def _names(person: Person) -> tuple[str, ...]:
+    return tuple(harmless(getattr(person, name)) for name in STUDENT)
+
+
+def _cells(line: Line | None) -> tuple[str, str, str]:
+    if line is None:
+        return "", "", "not handed in"
+    words = "; ".join(filter(None, (line.lateness.words, "dropped" if line.dropped else "")))
+    return points(line.final), points(line.bonus), words
+
+
+def _questions(marks: Marks, lessons: Sequence[str]) -> Iterator[Sequence[object]]:
+    yield ("id", "lesson", "question", "title", "score", "of", "bonus", "state")
+    for line in marks.lines:
+        if line.lesson in lessons:
+            for one in line.questions:
+                state = "to be marked" if one.waiting else "marked"
+                numbers = map(points, (one.score, one.maximum, one.bonus))
+                yield (harmless(line.student), line.lesson, one.name, one.title, *numbers, state)
+
+
+def _waiting(marks: Marks, lessons: Sequence[str]) -> Iterator[str]:
+    waiting = [line for line in marks.lines if line.waiting and line.lesson in lessons]
+    if waiting:
+        yield (
+            f"{len(waiting)} submissions have questions that a person has still to mark: they "
+            "count 0 there."
+        )
+
+
+# ---------------------------------------------------------------------------- other platforms
+
+
+def write_canvas(
+    marks: Marks, output: Path, template: Path | None = None, column: str = ""
+) -> Exported:
+    """Write what Canvas imports: its own export with one column filled, or a new table."""
+    if template:
+        return _filled(marks, output, template, column, _CANVAS)
+    heading = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section", marks.lesson)
+    rows = [
+        (
+            f"{person.family_name}, {person.given_name}".strip(", "),
+            person.canvas,
+            person.sis,
+            person.email or person.id,
+            person.section,
+            points(line.final) if (line := marks.line(person.id, marks.lesson)) else "",
+        )
+        for person in map(marks.roster.person, marks.students)
+    ]
+    return _written(marks, output / f"{marks.lesson}-canvas.csv", [heading, *rows])
+
+
+def write_moodle(
+    marks: Marks, output: Path, template: Path | None = None, column: str = ""
+) -> Exported:
+    """Write what Moodle imports: a grading worksheet with its grades filled, or a new table."""
+    if template:
+        return _filled(marks, output, template, column or "Grade", _MOODLE)
+    heading = ("ID number", "Email address", marks.lesson)
+    rows = [
+        (person.sis, person.email, points(line.final))
+        for person in map(marks.roster.person, marks.students)
+        if (line := marks.line(person.id, marks.lesson))
+    ]
+    return _written(marks, output / f"{marks.lesson}-moodle.csv", [heading, *rows])
+
+
+def write_blackboard(
+    marks: Marks, output: Path, template: Path | None = None, column: str = ""
+) -> Exported:
+    """Write what Blackboard's grade centre imports: tabs between the columns, UTF-16."""
+    if template:
+        return _filled(marks, output, template, column, _BLACKBOARD)
+    maximum = max(line.maximum for line in marks.lines if line.lesson == marks.lesson)
+    heading = ("Username", "Last Name", "First Name", f"{marks.lesson} [Total Pts: {maximum:g}]")
+    rows = [
+        (person.id, person.family_name, person.given_name, points(line.final))
+        for person in map(marks.roster.person, marks.students)
+        if (line := marks.line(person.id, marks.lesson))
+    ]
+    path = output / f"{marks.lesson}-blackboard.txt"
+    return _written(marks, path, [heading, *rows], "\t", "utf-16")
+
+
+def _written(marks: Marks, path: Path, rows, separator=",", encoding="utf-8") -> Exported:
+    notes = tuple(_waiting(marks, [marks.lesson]))
+    return Exported((write_table(path, rows, separator, encoding),), notes)
+
+
+# How a platform's table says who a row is: (key of the roster, headings, how to read it).
+Keys = Sequence[tuple[str, tuple[str, ...], Callable[[str], str]]]
+
+
+def _digits(text: str) -> str:
+    return re.sub(r"\D", "", text)
+
+
+_CANVAS: Keys = (("canvas", ("ID",), str), ("sis", ("SIS User ID",), str))
+_MOODLE: Keys = (
+    ("moodle", ("Identifier",), _digits),
+    ("email", ("Email address",), str),
+    ("sis", ("ID number",), str),
+    ("name", ("Full name",), str),
+)
+_BLACKBOARD: Keys = (("id", ("Username",), str), ("sis", ("Student ID",), str))
+
+
+def _filled(marks: Marks, output: Path, template: Path, column: str, keys: Keys) -> Exported:
+    """Fill one column of a platform's own table; who has no mark keeps what stands there."""
+    sheet = read_sheet(template)
+    place = _column(sheet, column or marks.lesson)
+    rows, filled = [], set()
+    for row in sheet.rows:
+        person = _person(sheet, row, marks.roster, keys)
+        line = person and marks.line(person.id, marks.lesson)
+        if line:
+            filled.add(line.student)
+            row = (*row[:place], points(line.final), *row[place + 1 :])
+        rows.append(row)
+    lost = [o.student for o in marks.lines if o.lesson == marks.lesson and o.student not in filled]
+    notes = [*_waiting(marks, [marks.lesson])]
+    if lost:
+        shown = ", ".join(lost[:5]) + ("…" if len(lost) > 5 else "")
+        notes.append(f"{len(lost)} students with marks stand in no row of {template.name}: {shown}")
+    path = output / template.name
+    if path.resolve() == template.resolve():
+        raise CourseError(f"{path} is the template: name another folder with --output.")
+    target = write_table(path, [sheet.heading, *rows], sheet.separator, sheet.encoding)
+    return Exported((target,), tuple(notes))
+
+
+def _person(sheet: Sheet, row: Sequence[str], roster: Roster, keys: Keys) -> Person | None:
+    for key, headings, read in keys:
+        at = sheet.column(*headings)
+        value = read(row[at]) if at is not None else ""
+        if value and (person := roster.find(key, value)):
+            return person
+    return None
+
+
+def _column(sheet: Sheet, name: str) -> int:
+    """The column of a lesson: of that heading, or the only one that begins with its name."""
+    if (place := sheet.column(name)) is not None:
+        return place
+    wanted = _plain(name)
+    found = [at for at, heading in enumerate(sheet.heading) if _plain(heading).startswith(wanted)]
+    if len(found) != 1:
+        listed = ", ".join(sheet.heading)
+        raise CourseError(
+            f"{sheet.path}: no column is clearly that of {name}.{nearest(name, sheet.heading)} "
+            f"Name it with --column; there are: {listed}."
+        )
+    return found[0]
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\W_]+", " ", text).strip().lower()

@@ -1,0 +1,67 @@
+"""Everything of one student, removed: files, results, marks, and the line of the roster."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from autograder.course.errors import CourseError
+from autograder.course.folder import Course
+from autograder.course.nbgrader_api import NbgraderCourse, quiet
+from autograder.course.roster import Roster, read_roster, write_roster
+
+FOLDERS = ("submitted", "autograded", "feedback", ".autograder/earlier")
+
+
+def traces(course: Course, student: str) -> list[Path]:
+    """Files and folders of a student, results and kept observations among them."""
+    folders = [course.root / name / student for name in FOLDERS]
+    kept = [
+        path
+        for path in (course.private).rglob("*")
+        if path.is_file() and path.stem == student and path.suffix in (".json", ".npz")
+    ]
+    return [*(path for path in folders if path.exists()), *sorted(kept)]
+
+
+def forget(course: Course, student: str) -> list[str]:
+    """Remove a student; returns one line for each thing that was removed.
+
+    The log keeps digests and verdicts without names of files; backups of yours are yours to clean.
+
+    Raises `CourseError` when the course has nothing of them.
+    """
+    if student in ("", ".", "..") or "/" in student or "\0" in student:
+        raise CourseError(f"{student!r} is no student's name.")
+    return list(_forget(course, student)) or _nothing(course, student)
+
+
+def _forget(course: Course, student: str) -> Iterator[str]:
+    for path in traces(course, student):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+        yield f"removed {path.relative_to(course.root)}"
+    yield from _from_gradebook(course, student)
+    roster = read_roster(course)
+    if student in roster.people:
+        write_roster(course, Roster(person for person in roster if person.id != student))
+        yield "removed from roster.csv"
+
+
+def _from_gradebook(course: Course, student: str) -> Iterator[str]:
+    from nbgrader.api import Gradebook, MissingEntry
+
+    book = NbgraderCourse(course.root)
+    with quiet(), Gradebook(book.coursedir.db_url, book.coursedir.course_id) as gradebook:
+        try:
+            gradebook.remove_student(student)
+        except MissingEntry:
+            return
+    yield "removed from the gradebook"
+
+
+def _nothing(course: Course, student: str) -> list[str]:
+    raise CourseError(f"{course.root.name} has nothing of {student!r}.")

@@ -1,0 +1,263 @@
+"""The marks of a course as they stand: by hand and automatic, late days, what is dropped.
+
+    for line in marks(course): line.student, line.lesson, line.final, line.maximum
+
+Reads nbgrader's gradebook and changes nothing in it but late penalties (`settle`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+from sqlalchemy import select
+
+from autograder import exercises
+from autograder.course.collect import late_unknown
+from autograder.course.folder import Course
+from autograder.course.late import Arrival, Lateness, decide
+from autograder.course.nbgrader_api import NbgraderCourse, quiet
+from autograder.course.settings import Settings, read_settings
+
+
+@dataclass(frozen=True)
+class Question:
+    """One graded cell: an exercise, or a question that a person marks."""
+
+    name: str  # nbgrader's grade id
+    score: float = 0.0  # without bonus
+    maximum: float = 0.0
+    bonus: float = 0.0
+    waiting: bool = False  # for a person
+
+    @property
+    def title(self) -> str:
+        """The exercise's title, or the name of a question."""
+        found = _titles().get(self.name.removesuffix("-check"))
+        return found or self.name.removesuffix("-question").replace("-", " ")
+
+
+@cache
+def _titles() -> dict[str, str]:
+    return {one.grade_id: one.title for one in exercises.all_exercises()}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One student's marks of one lesson."""
+
+    student: str
+    lesson: str
+    questions: tuple[Question, ...] = ()
+    lateness: Lateness = field(default_factory=Lateness)
+    recorded_penalty: float = 0.0  # as the gradebook has it
+    by_rule: bool = False  # whether course.toml has a rule for late work
+    handed_in: bool = True
+    dropped: bool = False  # one of the student's lowest, which do not count
+
+    @property
+    def score(self) -> float:
+        """Points earned before anything is taken off, bonus included."""
+        return sum(one.score + one.bonus for one in self.questions)
+
+    @property
+    def bonus(self) -> float:
+        """Bonus points."""
+        return sum(one.bonus for one in self.questions)
+
+    @property
+    def maximum(self) -> float:
+        """Points to be had, without bonus."""
+        return sum(one.maximum for one in self.questions)
+
+    @property
+    def penalty(self) -> float:
+        """Points taken off because the work was late."""
+        due = self.lateness.fraction * self.score if self.by_rule else self.recorded_penalty
+        return min(due, self.score)
+
+    @property
+    def final(self) -> float:
+        """What the student gets for this lesson."""
+        return self.score - self.penalty
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a person has still to mark something."""
+        return any(one.waiting for one in self.questions)
+
+
+def marks(course: Course, settings: Settings | None = None) -> list[Line]:
+    """Return the marks of everyone who handed something in, by student and lesson."""
+    settings = settings or read_settings(course.root)
+    with _Gradebook(course) as book:
+        lines, arrivals = book.lines(), book.arrivals()
+    decided = decide(arrivals, settings)
+    late = settings.late is not None
+    found = [
+        replace(line, lateness=decided[line.student, line.lesson], by_rule=late) for line in lines
+    ]
+    return drop_lowest(found, settings)
+
+
+def drop_lowest(lines: Iterable[Line], settings: Settings) -> list[Line]:
+    """Mark each student's lowest lessons, by the part of their points, as not counting.
+
+    Excused lessons count neither as one of them nor otherwise.
+    """
+    by_student = defaultdict(list)
+    for line in lines:
+        by_student[line.student].append(line)
+    found = []
+    for own in by_student.values():
+        counted = [one for one in own if not one.lateness.excused and one.maximum]
+        lowest = sorted(counted, key=lambda one: (one.final / one.maximum, one.lesson))
+        dropped = {one.lesson for one in lowest[: min(settings.drop_lowest, len(counted) - 1)]}
+        found += [replace(one, dropped=one.lesson in dropped) for one in own]
+    return found
+
+
+@dataclass(frozen=True)
+class Total:
+    """What a student's lessons come to."""
+
+    points: float
+    maximum: float
+
+    @property
+    def percent(self) -> float:
+        """Of the points to be had, bonus included in what was earned."""
+        return 100 * self.points / self.maximum if self.maximum else 0.0
+
+
+def total(lines: Iterable[Line], settings: Settings) -> Total:
+    """Add up one student's lessons, each by the weight that `course.toml` gives it."""
+    counted = [
+        line
+        for line in lines
+        if not line.dropped and not line.lateness.excused and line.maximum > 0
+    ]
+    weights = [settings.lesson(line.lesson).points for line in counted]
+    earned = sum(w * line.final / line.maximum for w, line in zip(weights, counted, strict=True))
+    return Total(earned, sum(weights))
+
+
+def settle(course: Course, settings: Settings | None = None) -> int:
+    """Write the late penalties of `course.toml` to the gradebook; returns how many changed.
+
+    Without a rule there the gradebook's own penalties stay as they are.
+    """
+    settings = settings or read_settings(course.root)
+    if settings.late is None:
+        return 0
+    lines = marks(course, settings)
+    with _Gradebook(course) as book:
+        return book.write_penalties(lines)
+
+
+class _Gradebook:
+    """nbgrader's database, read in a few queries for a whole course."""
+
+    def __init__(self, course: Course):
+        from nbgrader.api import Gradebook
+
+        self.course = course
+        book = NbgraderCourse(course.root)
+        with quiet():
+            self.gradebook = Gradebook(book.coursedir.db_url, book.coursedir.course_id)
+        self.db = self.gradebook.db
+
+    def __enter__(self) -> _Gradebook:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with quiet():
+            self.gradebook.close()
+
+    def arrivals(self) -> list[Arrival]:
+        """When each submission came, as recorded."""
+        from nbgrader.api import Assignment, SubmittedAssignment
+
+        called = {
+            name: frozenset(late_unknown(self.course, name)) for name in self.course.lessons()
+        }
+        asked = select(
+            SubmittedAssignment.student_id, Assignment.name, SubmittedAssignment.timestamp
+        ).join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
+        with quiet():
+            rows = self.db.execute(asked).all()
+        return [
+            Arrival(student, lesson, when, student in called.get(lesson, ()))
+            for student, lesson, when in rows
+        ]
+
+    def lines(self) -> list[Line]:
+        """The marks of every submission, cells in the order of the lesson."""
+        from nbgrader import api
+
+        cells: dict[str, tuple[str, float]] = {}
+        with quiet():
+            for kind in (api.GradeCell, api.TaskCell):
+                cells |= {one.id: (one.name, one.max_score) for one in self.db.query(kind).all()}
+            entries = self.db.execute(
+                select(
+                    api.SubmittedNotebook.id,
+                    api.SubmittedNotebook.late_submission_penalty,
+                    api.SubmittedAssignment.student_id,
+                    api.Assignment.name,
+                )
+                .join(
+                    api.SubmittedAssignment,
+                    api.SubmittedNotebook.assignment_id == api.SubmittedAssignment.id,
+                )
+                .join(api.Assignment, api.SubmittedAssignment.assignment_id == api.Assignment.id)
+                .order_by(api.Assignment.name, api.SubmittedAssignment.student_id)
+            ).all()
+            grades = self.db.execute(
+                select(
+                    api.Grade.notebook_id,
+                    api.Grade.cell_id,
+                    api.Grade.auto_score,
+                    api.Grade.manual_score,
+                    api.Grade.extra_credit,
+                    api.Grade.needs_manual_grade,
+                )
+            ).all()
+        by_entry = defaultdict(list)
+        for entry, cell, automatic, by_hand, extra, waiting in grades:
+            if cell in cells:
+                name, maximum = cells[cell]
+                score = automatic if by_hand is None else by_hand
+                unmarked = waiting and by_hand is None
+                by_entry[entry].append(
+                    Question(name, score or 0.0, maximum, extra or 0.0, bool(unmarked))
+                )
+        place = {name: order for order, name in enumerate(name for name, _ in cells.values())}
+        return [
+            Line(
+                student,
+                lesson,
+                tuple(sorted(by_entry[entry], key=lambda one: place[one.name])),
+                recorded_penalty=penalty or 0.0,
+            )
+            for entry, penalty, student, lesson in entries
+        ]
+
+    def write_penalties(self, lines: Iterable[Line]) -> int:
+        """Enter the penalties that differ from what is recorded."""
+        from nbgrader.api import SubmittedNotebook
+
+        changed = 0
+        with quiet():
+            for line in lines:
+                if abs(line.penalty - line.recorded_penalty) > 1e-9:
+                    entry = self.gradebook.find_submission(line.lesson, line.student)
+                    for notebook in entry.notebooks:
+                        self.db.query(SubmittedNotebook).filter(
+                            SubmittedNotebook.id == notebook.id
+                        ).update({"late_submission_penalty": line.penalty or None})
+                    changed += 1
+            self.db.commit()
+        return changed

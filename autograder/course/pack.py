@@ -1,0 +1,87 @@
+"""What a student uploads: the notebook in a zip, with its digest and the score of its checks.
+
+    autograder pack 02_batch_normalization.ipynb
+
+`collect` compares the digest with what arrives. The score is of the instant checks, which anybody
+can change: nothing but the digest is believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.course.collect import PACK
+from autograder.course.errors import CourseError
+from autograder.lessons.lesson import ANSWER_HERE
+from autograder.submissions.notebook import MAX_FILE, Unreadable, read_regular
+from autograder.submissions.rebuild import role
+from autograder.submissions.uploads import modules_of
+
+EPOCH = (1980, 1, 1, 0, 0, 0)  # one time for all members, so that the same work packs alike
+
+
+@dataclass(frozen=True)
+class Packed:
+    """The upload, and what a student should know before handing it in."""
+
+    path: Path
+    digest: str  # of the notebook
+    missing: tuple[str, ...]  # what is not written yet
+    beside: tuple[str, ...]  # Python files that go with it
+
+
+def pack(notebook: Path, output: Path | None = None, modules: Sequence[Path] = ()) -> Packed:
+    """Write NAME.zip with the notebook, .py files and pack.json.
+
+    Args:
+        output: the zip; beside the notebook by default.
+        modules: Python files that the notebook imports.
+
+    Raises `CourseError` when the notebook cannot be read.
+    """
+    import nbformat
+
+    try:
+        content = read_regular(notebook, MAX_FILE, 1)
+        cells = nbformat.reads(content.decode("utf-8"), as_version=4).cells
+    except (Unreadable, OSError) as error:
+        raise CourseError(f"{notebook}: {error}") from None
+    except Exception:
+        raise CourseError(f"{notebook} is no notebook: save it in Jupyter and try again.") from None
+    names = tuple(path.name for path in modules)
+    texts, refused = modules_of(Path(notebook).parent, names, own=0)
+    if refused:
+        raise CourseError(" ".join(refused))
+    digest = hashlib.sha256(content).hexdigest()
+    told = {"notebook": notebook.name, "sha256": digest, "beside": list(names)}
+    target = output or notebook.with_suffix(".zip")
+    members = {
+        notebook.name: content,
+        **{name: text.encode() for name, text in texts},
+        PACK: json.dumps(told, indent=2).encode(),
+    }
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for name, data in members.items():
+            zipped.writestr(zipfile.ZipInfo(name, EPOCH), data, zipfile.ZIP_DEFLATED)
+    return Packed(target, digest, tuple(_missing(cells)), names)
+
+
+def _missing(cells) -> list[str]:
+    """Names of exercises and questions that stand as they were handed out."""
+    found = []
+    for cell in cells:
+        name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
+        if role(cell) == "solution" and "NotImplementedError" in cell.source:
+            found.append(name.removesuffix("-solution"))
+        elif name.endswith("-question") and not _answered(cell):
+            found.append(name.removesuffix("-question"))
+    return found
+
+
+def _answered(cell) -> bool:
+    return cell.source.strip() not in ("", ANSWER_HERE.strip())

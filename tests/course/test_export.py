@@ -1,0 +1,175 @@
+"""Marks for other systems: what they read back is what the gradebook holds, and no more."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import pytest
+
+from autograder.course.errors import CourseError
+from autograder.course.export import gradescope, sheets
+from autograder.course.export.marks import Marks
+from autograder.course.late import Lateness
+from autograder.course.markbook import Line, Question
+from autograder.course.roster import Person, Roster
+from autograder.course.settings import LessonSettings, Settings
+
+LESSON = "02_batch_normalization"
+ROSTER = Roster(
+    [
+        Person("ada", "Ada Lovelace", "ada@example.org", "Monday", "101", "s-1", "4711", "9001"),
+        Person("zoe", "Zoë Ångström", "zoe@example.org", "", "102", "s-2", "4712", "9002"),
+        Person("eve", "=HYPERLINK(1)", "eve@example.org", "", "103", "s-3", "4713", "9003"),
+    ]
+)
+FORWARD = "normalization-batchnorm_forward-check"
+LATE = Lateness(seconds=90_000, charged=1, fraction=0.1)
+
+
+def line(student, earned, **options):
+    questions = (Question(FORWARD, earned, 16.0), Question("why-question", 4.0, 4.0, bonus=1.0))
+    return Line(student, LESSON, questions, by_rule=True, **options)
+
+
+MARKS = Marks(
+    (line("ada", 15.5), line("zoe", 5.0, lateness=LATE)),
+    ROSTER,
+    Settings(lessons={LESSON: LessonSettings(points=10)}),
+    LESSON,
+)
+
+
+def read(path, separator=",", encoding="utf-8"):
+    text = path.read_bytes().decode(encoding)
+    return list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+
+
+def records(path):
+    return csv.DictReader(io.StringIO(path.read_text(encoding="utf-8")))
+
+
+def test_csv_has_everyone_with_names_bonus_and_lateness(tmp_path):
+    done = sheets.write_csv(MARKS, tmp_path)
+    rows = {row["id"]: row for row in records(done.files[0])}
+    assert list(rows) == ["ada", "eve", "zoe"]
+    assert rows["ada"]["name"] == "Ada Lovelace"
+    assert (rows["ada"][LESSON], rows["ada"][f"{LESSON} bonus"]) == ("20.5", "1")
+    assert rows["zoe"][LESSON] == "9"  # 10 less a tenth
+    assert rows["zoe"][f"{LESSON} late"] == "1 d 1 h late: 10 % off"
+    assert rows["eve"][f"{LESSON} late"] == "not handed in"
+    assert (rows["ada"]["total"], rows["ada"]["of"]) == ("10.25", "10")
+
+
+def test_csv_of_questions_has_titles(tmp_path):
+    path = sheets.write_csv(MARKS, tmp_path).files[1]
+    rows = list(records(path))
+    assert len(rows) == 4
+    assert rows[0]["title"] != FORWARD
+    assert (rows[0]["score"], rows[0]["of"], rows[1]["bonus"]) == ("15.5", "16", "1")
+
+
+def test_a_name_is_no_formula_of_a_spreadsheet(tmp_path):
+    text = sheets.write_csv(MARKS, tmp_path).files[0].read_text(encoding="utf-8")
+    assert ",=" not in text
+    assert "'=HYPERLINK(1)" in text
+
+
+def test_questions_that_wait_for_a_person_are_said(tmp_path):
+    waiting = replace(MARKS.lines[0], questions=(Question("why", 0, 5, waiting=True),))
+    done = sheets.write_csv(replace(MARKS, lines=(waiting,)), tmp_path)
+    assert "1 submissions have questions" in done.notes[0]
+
+
+CANVAS = (
+    "Student,ID,SIS User ID,SIS Login ID,Section,Homework (7),02 batch normalization (77),Final\r\n"
+    "    Points Possible,,,,,10,20,\r\n"
+    '"Lovelace, Ada",101,s-1,ada@example.org,Monday,9,,88.1\r\n'
+    '"Ångström, Zoë",102,s-2,zoe@example.org,Monday,,3,\r\n'
+    '"Nobody, Known",555,,,Monday,7,1,\r\n'
+)
+MOODLE = (
+    "Identifier;Full name;Email address;Grade;Maximum Grade\r\n"
+    "Participant 4711;Ada Lovelace;ada@example.org;;20\r\n"
+    "Participant 4712;Zoë Ångström;zoe@example.org;2;20\r\n"
+)
+BLACKBOARD = (
+    '"Last Name"\t"Username"\t"02 batch normalization [Total Pts: 20] |77"\n'
+    '"Lovelace"\t"ada"\t""\n'
+    '"Ångström"\t"zoe"\t""\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("write", "text", "separator", "encoding", "place"),
+    [
+        (sheets.write_canvas, CANVAS, ",", "utf-8", 6),
+        (sheets.write_moodle, MOODLE, ";", "utf-8-sig", 3),
+        (sheets.write_blackboard, BLACKBOARD, "\t", "utf-16", 2),
+    ],
+)
+def test_a_template_is_filled_in_one_column_and_nothing_else(
+    tmp_path, write, text, separator, encoding, place
+):
+    template = tmp_path / "exported.csv"
+    template.write_bytes(text.encode(encoding))
+    done = write(MARKS, tmp_path / "out", template=template)
+    before, after = (read(p, separator, encoding) for p in (template, done.files[0]))
+    assert len(before) == len(after)
+    grades = {}
+    for old, new in zip(before, after, strict=True):
+        assert old[:place] + old[place + 1 :] == new[:place] + new[place + 1 :]
+        if old[place] != new[place]:
+            grades[" ".join(old)] = new[place]
+    assert sorted(grades.values()) == ["20.5", "9"]
+    assert template.read_bytes() == text.encode(encoding)
+
+
+def test_students_without_a_row_in_the_template_are_named(tmp_path):
+    template = tmp_path / "exported.csv"
+    template.write_text("\n".join(CANVAS.splitlines()[:3]), encoding="utf-8")
+    done = sheets.write_canvas(MARKS, tmp_path / "out", template=template)
+    assert "zoe" in done.notes[-1]
+
+
+def test_a_column_that_is_not_clear_is_asked_for(tmp_path):
+    template = tmp_path / "exported.csv"
+    template.write_text("Student,ID,Section,Homework (7)\n", encoding="utf-8")
+    with pytest.raises(CourseError, match="Name it with --column"):
+        sheets.write_canvas(MARKS, tmp_path / "out", template=template)
+    done = sheets.write_canvas(MARKS, tmp_path / "out", template=template, column="Homework (7)")
+    assert done.files[0].exists()
+
+
+def test_the_template_itself_is_never_written_over(tmp_path):
+    template = tmp_path / "exported.csv"
+    template.write_text(CANVAS, encoding="utf-8")
+    with pytest.raises(CourseError, match="is the template"):
+        sheets.write_canvas(MARKS, tmp_path, template=template)
+
+
+@pytest.mark.parametrize(
+    ("write", "separator", "encoding"),
+    [
+        (sheets.write_canvas, ",", "utf-8"),
+        (sheets.write_moodle, ",", "utf-8"),
+        (sheets.write_blackboard, "\t", "utf-16"),
+    ],
+)
+def test_without_a_template_there_is_a_row_a_student_with_the_platforms_number(
+    tmp_path, write, separator, encoding
+):
+    done = write(MARKS, tmp_path)
+    rows = read(done.files[0], separator, encoding)
+    assert {row[-1] for row in rows[1:]} >= {"20.5", "9"}
+    assert rows[0][-1].startswith(LESSON)
+
+
+def test_gradescopes_results_add_up(tmp_path):
+    done = gradescope.write(MARKS, tmp_path)
+    assert [path.parent.name for path in done.files] == ["ada", "zoe"]
+    told = json.loads(done.files[1].read_text(encoding="utf-8"))
+    assert told["score"] == 9
+    assert told["output"] == "1 d 1 h late: 10 % off"
+    assert sum(test["score"] for test in told["tests"]) == pytest.approx(10)
+    assert {"name", "score", "max_score", "status", "visibility"} <= told["tests"][0].keys()

@@ -1,0 +1,162 @@
+"""From a roster to a platform's gradebook, on the command line, as an instructor does."""
+
+import csv
+import datetime
+import io
+import zipfile
+
+import pytest
+from classroom import NAME, content, write_lesson
+
+from autograder.cli import main
+from autograder.course.errors import CourseError
+from autograder.course.folder import init, open_course
+from autograder.course.markbook import marks
+from autograder.course.nbgrader_api import NbgraderCourse
+from autograder.course.pack import pack
+from autograder.lessons import build
+from autograder.lessons.lesson import read_lesson
+
+pytestmark = pytest.mark.slow  # one course, graded twice
+
+ROSTER = """\
+Student,ID,SIS User ID,SIS Login ID,Section,Lesson 2 (77)
+    Points Possible,,,,,100
+"Lovelace, Ada",101,s-1,ada@example.org,Monday,
+"Gauß, Carl",102,s-2,carl@example.org,Tuesday,
+"Ångström, Zoë",103,s-3,zoe@example.org,Tuesday,
+"""
+TIMES = "canvas,time\n101,2026-10-01 10:00 UTC\n102,2026-10-03 10:00 UTC\n"
+SETTINGS = f"""\
+[late]
+days = 1
+penalty_per_day = 0.25
+[lessons.{NAME}]
+due = 2026-10-01T12:00:00Z
+points = 10
+leave_out = ["normalization.fold_batchnorm"]
+"""
+
+
+def run(*arguments, status=0):
+    with pytest.raises(SystemExit) as left:
+        main([str(argument) for argument in arguments])
+    assert (left.value.code or 0) == status
+
+
+def archive(path, **notebooks):
+    with zipfile.ZipFile(path, "w") as zipped:
+        for name, made in notebooks.items():
+            zipped.writestr(f"{name}_{NAME}.ipynb", content(made))
+    return path
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory):
+    """The whole day, command by command."""
+    root = tmp_path_factory.mktemp("day")
+    src = write_lesson(root / "src")
+    lesson = read_lesson(src / f"{NAME}.py")
+    course = root / "course"
+    course.mkdir()
+    (course / "course.toml").write_text(SETTINGS, encoding="utf-8")
+    init(course, src=src)
+    NbgraderCourse(course).generate_assignment(NAME)
+    (root / "canvas.csv").write_text(ROSTER, encoding="utf-8")
+    (root / "times.csv").write_text(TIMES, encoding="utf-8")
+    run("roster", "import", course, root / "canvas.csv")
+    made = build.solution_notebook(lesson)
+    submissions = archive(root / "s.zip", lovelaceada_101_1=made, gausscarl_LATE_102_2=made)
+    run("collect", course, "2", submissions, "--times", root / "times.csv")
+    run("grade", course, "2")
+    return course
+
+
+def test_a_left_out_exercise_is_in_no_maximum_and_the_rest_is_graded(day):
+    ada = next(line for line in marks(open_course(day)) if line.student == "ada")
+    names = [one.name for one in ada.questions]
+    assert not [name for name in names if "fold" in name]
+    automatic = [one for one in ada.questions if not one.waiting]
+    assert all(one.score == one.maximum for one in automatic if one.maximum)
+    assert len(automatic) > 3
+
+
+def test_late_days_are_used_then_points(day):
+    by_student = {line.student: line for line in marks(open_course(day))}
+    assert by_student["ada"].penalty == 0
+    carl = by_student["carl"]
+    assert (carl.lateness.covered, carl.lateness.charged) == (1, 1)
+    assert carl.final == pytest.approx(0.75 * carl.score)
+    assert carl.recorded_penalty == pytest.approx(carl.penalty)
+
+
+def test_an_extension_reaches_marks_that_are_given(day, capsys):
+    text = SETTINGS + f"[lessons.{NAME}.extensions]\ncarl = 2026-10-05\n"
+    (day / "course.toml").write_text(text, encoding="utf-8")
+    try:
+        run("late", day)
+        assert "1 penalties changed" in capsys.readouterr().out
+        assert all(line.recorded_penalty == 0 for line in marks(open_course(day)))
+    finally:
+        (day / "course.toml").write_text(SETTINGS, encoding="utf-8")
+        run("grade", day, "2")  # nothing is executed again, penalties are
+    assert {line.recorded_penalty > 0 for line in marks(open_course(day))} == {False, True}
+
+
+def test_canvas_gets_its_own_file_back(day, capsys):
+    template = day.parent / "canvas.csv"
+    run(
+        *("export", day, "2", "--canvas", "--template", template),
+        *("--column", "Lesson 2 (77)", "--output", day / "out"),
+    )
+    text = (day / "out" / "canvas.csv").read_text(encoding="utf-8")
+    rows = list(csv.reader(io.StringIO(text)))
+    assert float(rows[2][5]) > float(rows[3][5]) > 0
+    assert rows[4][5] == ""  # zoe handed nothing in
+    run("export", day, "--csv", "--output", day / "out", status=2)
+    assert "not empty" in capsys.readouterr().err
+
+
+def test_a_student_is_forgotten_everywhere(day, tmp_path, capsys):
+    import shutil
+
+    course = tmp_path / "course"
+    shutil.copytree(day, course)
+    run("forget", course, "carl", "--yes")
+    assert "removed from the gradebook" in capsys.readouterr().out
+    assert [line.student for line in marks(open_course(course))] == ["ada"]
+    assert not [path for path in course.rglob("*") if "carl" in path.name]
+    assert "carl" not in (course / "roster.csv").read_text(encoding="utf-8")
+    run("forget", course, "carl", "--yes", status=2)
+
+
+def test_a_pack_says_what_is_missing_and_is_the_same_every_time(tmp_path):
+    lesson = read_lesson(write_lesson(tmp_path / "src") / f"{NAME}.py")
+    notebook = tmp_path / f"{NAME}.ipynb"
+    notebook.write_bytes(content(build.solution_notebook(lesson)))
+    first = pack(notebook)
+    again = first.path.read_bytes()
+    assert pack(notebook).path.read_bytes() == again
+    assert first.missing == ()
+    notebook.write_bytes(content(build.student_notebook(lesson)))
+    assert "why-0" in pack(notebook).missing
+    notebook.write_bytes(b"{")
+    with pytest.raises(CourseError, match="no notebook"):
+        pack(notebook)
+
+
+def test_a_left_out_exercise_that_the_lesson_has_not_is_named(tmp_path):
+    course = tmp_path / "course"
+    course.mkdir()
+    (course / "course.toml").write_text(
+        f'[lessons.{NAME}]\nleave_out = ["normalization.fold"]\n', encoding="utf-8"
+    )
+    with pytest.raises(CourseError, match="Did you mean"):
+        init(course, src=write_lesson(tmp_path / "src"))
+
+
+def test_the_day_of_the_hand_in_is_kept(day):
+    (ada,) = [line for line in marks(open_course(day)) if line.student == "ada"]
+    assert ada.lateness.seconds == 0
+    stamp = (day / "submitted" / "ada" / NAME / "timestamp.txt").read_text(encoding="utf-8")
+    assert datetime.datetime.fromisoformat(stamp.replace(" UTC", "").strip()).day == 1

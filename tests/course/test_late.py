@@ -1,0 +1,196 @@
+"""Late days: one budget a student, spent in order of hand-in, whatever the order of the rows."""
+
+import datetime
+import random
+
+import pytest
+
+from autograder.course.errors import CourseError
+from autograder.course.late import Arrival, Lateness, days_left, decide
+from autograder.course.markbook import Line, Question, drop_lowest, total
+from autograder.course.settings import LateRule, LessonSettings, Settings, read_settings
+
+DUE = datetime.datetime(2026, 10, 1, 22, 0)
+RULE = LateRule(
+    days=3, most_per_lesson=2, grace_minutes=15, penalty_per_day=0.1, closed_after_days=7
+)
+
+
+def hours(number):
+    return DUE + datetime.timedelta(hours=number)
+
+
+def settings(rule=RULE, **lessons):
+    return Settings(late=rule, lessons=lessons or {name: LessonSettings(due=DUE) for name in "abc"})
+
+
+@pytest.mark.parametrize(
+    ("late", "covered", "charged", "fraction"),
+    [
+        (-5, 0, 0, 0.0),
+        (0, 0, 0, 0.0),
+        (0.25, 0, 0, 0.0),  # the grace
+        (0.26, 1, 0, 0.0),
+        (24, 1, 0, 0.0),
+        (24.1, 2, 0, 0.0),
+        (60, 2, 1, 0.1),  # three days begun, two may be covered
+        (24 * 7, 2, 5, 0.5),
+        (24 * 7 + 1, 0, 8, 1.0),  # closed
+    ],
+)
+def test_one_late_lesson(late, covered, charged, fraction):
+    found = decide([Arrival("ada", "a", hours(late))], settings())["ada", "a"]
+    assert (found.covered, found.charged) == (covered, charged)
+    assert found.fraction == pytest.approx(fraction)
+
+
+def test_the_budget_is_spent_in_the_order_of_hand_in():
+    late = [
+        Arrival("ada", "b", hours(30)),  # second: two days, one is left
+        Arrival("ada", "a", hours(20)),  # first: one day
+        Arrival("ada", "c", hours(47)),  # third: two days, none is left
+    ]
+    found = decide(late, settings())
+    used = {lesson: (one.covered, one.charged) for (_, lesson), one in found.items()}
+    assert used == {"a": (1, 0), "b": (2, 0), "c": (0, 2)}
+    assert days_left(found, settings(), "ada") == 0
+    assert days_left(found, settings(), "bob") == 3
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_depends_on_the_order_of_rows_and_no_budget_is_overdrawn(seed):
+    rng = random.Random(seed)
+    late = [
+        Arrival(who, lesson, hours(rng.uniform(-50, 200)) if rng.random() < 0.9 else None)
+        for who in ("ada", "bob", "zoë")
+        for lesson in "abc"
+    ]
+    found = decide(late, settings())
+    assert decide(rng.sample(late, len(late)), settings()) == found
+    for who in ("ada", "bob", "zoë"):
+        assert 0 <= days_left(found, settings(), who) <= RULE.days
+    assert all(0 <= one.fraction <= 1 and one.covered <= 2 for one in found.values())
+
+
+def test_an_extension_an_excuse_and_a_time_that_nobody_knows():
+    lesson = LessonSettings(due=DUE, extensions={"ada": hours(48)}, excused=frozenset({"bob"}))
+    late = [
+        Arrival("ada", "a", hours(47)),
+        Arrival("bob", "a", hours(500)),
+        Arrival("carl", "a", None, called_late=True),
+        Arrival("dora", "a", None),
+    ]
+    found = decide(late, settings(a=lesson))
+    assert found["ada", "a"] == Lateness()
+    assert found["bob", "a"].words == "excused"
+    assert found["carl", "a"].words == "late, by how much unknown: nothing was taken off"
+    assert found["dora", "a"].words == ""
+
+
+def test_without_a_rule_nothing_is_taken_off():
+    found = decide([Arrival("ada", "a", hours(100))], settings(rule=None))
+    assert found["ada", "a"].fraction == 0
+
+
+# ------------------------------------------------------------------------------------ totals
+
+
+def line(lesson, earned, of=100.0, bonus=0.0, **options):
+    return Line("ada", lesson, (Question("q", earned, of, bonus),), **options)
+
+
+def test_the_lowest_lesson_is_dropped_and_the_last_one_never():
+    rule = Settings(drop_lowest=1)
+    found = drop_lowest([line("a", 90), line("b", 10), line("c", 50)], rule)
+    assert [one.lesson for one in found if one.dropped] == ["b"]
+    assert not drop_lowest([line("a", 0)], rule)[0].dropped
+
+
+def test_an_excused_lesson_is_neither_dropped_nor_counted():
+    lines = drop_lowest(
+        [line("a", 90), line("b", 0, lateness=Lateness(excused=True)), line("c", 50)],
+        Settings(drop_lowest=1),
+    )
+    assert [one.lesson for one in lines if one.dropped] == ["c"]
+    assert total(lines, Settings()).percent == pytest.approx(90)
+
+
+def test_lessons_count_by_their_weight_and_bonus_comes_on_top():
+    weights = Settings(lessons={"a": LessonSettings(points=10), "b": LessonSettings(points=30)})
+    found = total([line("a", 100, bonus=20), line("b", 50)], weights)
+    assert (found.points, found.maximum) == (pytest.approx(12 + 15), 40)
+
+
+def test_a_penalty_is_a_part_of_what_was_earned_and_never_more():
+    late = line("a", 80, bonus=4, by_rule=True, lateness=Lateness(fraction=0.25))
+    assert (late.penalty, late.final) == (21.0, 63.0)
+    assert line("a", 3, recorded_penalty=10).final == 0
+
+
+# ------------------------------------------------------------------------------- course.toml
+
+
+def written(tmp_path, text):
+    (tmp_path / "course.toml").write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_settings_are_read_with_times_in_utc(tmp_path):
+    found = read_settings(
+        written(
+            tmp_path,
+            """
+            [course]
+            name = "Networks"
+            [late]
+            days = 5
+            [marks]
+            drop_lowest = 1
+            [lessons.02_batch_normalization]
+            due = 2026-10-01T23:59:00+02:00
+            points = 10
+            leave_out = ["normalization.fold_batchnorm"]
+            [lessons.02_batch_normalization.extensions]
+            ada = 2026-10-04
+            carl = "excused"
+            """,
+        )
+    )
+    lesson = found.lesson("02_batch_normalization")
+    assert (found.name, found.late.days, found.drop_lowest) == ("Networks", 5, 1)
+    assert lesson.due == datetime.datetime(2026, 10, 1, 21, 59)
+    assert lesson.due_of("ada") == datetime.datetime(2026, 10, 4, 23, 59, 59)
+    assert lesson.excused == {"carl"}
+    assert found.lesson("03").points == 100
+
+
+def test_without_a_file_there_are_defaults(tmp_path):
+    assert read_settings(tmp_path) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[late", "not TOML"),
+        ("[late]\ndais = 3", "Did you mean days?"),
+        ("[late]\ndays = -1", "late.days is -1"),
+        ("[late]\ndays = true", "late.days is True"),
+        ("[late]\npenalty_per_day = 10", "a fraction"),
+        ("[lessons.a]\ndue = 'Friday'", "lessons.a.due is 'Friday'"),
+        ("[lessons.a.extensions]\nada = 'maybe'", "lessons.a.extensions.ada"),
+        ("lessons = 3", "tables such as"),
+        ("[grading]", "there is no entry grading"),
+        ("course = 1", "a table [course]"),
+    ],
+)
+def test_a_mistake_in_the_settings_is_named(tmp_path, text, said):
+    with pytest.raises(CourseError) as caught:
+        read_settings(written(tmp_path, text))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_in_another_encoding_are_named(tmp_path):
+    (tmp_path / "course.toml").write_bytes("[course]\nname = 'Zoë'".encode("latin-1"))
+    with pytest.raises(CourseError, match="UTF-8"):
+        read_settings(tmp_path)
