@@ -70,8 +70,8 @@ threadpool_limits(1)  # arrays this small are fastest on one thread
 # everything. Where a claim is about networks, it is tried on the 8 × 8 digits that come with
 # scikit-learn: nothing to download. For other images change this one line to
 # `data = load("fashion-mnist")` or `load("cifar10")`. The trainings of parts 5, 8 and 9 adapt, and
-# take longer; what the text says about results was written for the digits. Parts 3 and 4 look at every second derivative of a network and at the gradient of every
-# example, and stay with the digits.
+# take longer; what the text says about results was written for the digits. Parts 3 and 4 look at
+# every second derivative of a network and at the gradient of every example, and stay with the digits.
 
 # %% role="experiment"
 data = load("digits")
