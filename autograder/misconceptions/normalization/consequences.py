@@ -139,6 +139,7 @@ EFFECTIVE_RATE = wrong(
     (
         "one rate for the whole of W",
         "Every feature is normalized on its own, so each column of W has a length of its own.",
+        fundamental("one number where there is one for each column"),
         ("(W**2).sum(axis=0)", "(W**2).sum()"),
         ("(dW**2).sum(axis=0)", "(dW**2).sum()"),
     ),
