@@ -92,6 +92,7 @@ def diagnose(
         for known in provider.misconceptions(exercise)
         if not any(known.wrong[name] for name in passed)
     ]
+<<<<<<< HEAD
     named = _by_majority(open_, candidates)
     if len(named) < len(open_):
         named = _by_two(open_, candidates) or named
@@ -122,6 +123,19 @@ def _by_two(open_, candidates):
             named[name] = best.known
             del left[name]
     return {} if left else named
+=======
+    named = {}
+    while open_:
+        best = max(candidates, key=lambda candidate: candidate.rank(open_), default=None)
+        silent = best.silent(open_) if best else ()
+        if best is None or 2 * len(best.checks(open_)) <= len(open_) - len(silent):
+            break
+        named |= dict.fromkeys(best.checks(open_), best.known)
+        for name in (*best.checks(open_), *silent):
+            del open_[name]
+    default = _another_default(exercise, seen, open_, candidates, provider)
+    return named | (dict.fromkeys(open_, default) if default else {})
+>>>>>>> main
 
 
 @dataclass(frozen=True)
@@ -184,6 +198,7 @@ class _Candidate:
         explained = wrong & self.explained[name]
         return 2 * len(explained) > len(wrong) or (explained and not self.different[name])
 
+<<<<<<< HEAD
     def whole(self, open_):
         """Return the checks of which it shows all the same, and explains all that is wrong."""
         return [
@@ -196,6 +211,16 @@ class _Candidate:
         """Return by what candidates are compared as one of two: what is whole, and wrong at all."""
         return len(self.whole(open_)), -sum(map(bool, self.known.wrong.values()))
 
+=======
+    def silent(self, open_):
+        """Return the checks in which it shows the same, too near to what is right to tell."""
+        return [
+            name
+            for name, wrong in open_.items()
+            if not self._explains(name, wrong) and not wrong & self.different[name]
+        ]
+
+>>>>>>> main
     def rank(self, open_):
         """Return by what candidates are compared: what they explain, and how much differs."""
         explained = sum(len(wrong & self.explained[name]) for name, wrong in open_.items())
