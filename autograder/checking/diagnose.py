@@ -92,26 +92,25 @@ def diagnose(
         for known in provider.misconceptions(exercise)
         if not any(known.wrong[name] for name in passed)
     ]
-<<<<<<< HEAD
-    named = _by_majority(open_, candidates)
-    if len(named) < len(open_):
-        named = _by_two(open_, candidates) or named
-    left = {name: wrong for name, wrong in open_.items() if name not in named}
+    named, left = _by_majority(open_, candidates)
+    if left and (two := _by_two(open_, candidates)):
+        named, left = two, {}
     default = _another_default(exercise, seen, left, candidates, provider)
     return named | (dict.fromkeys(left, default) if default else {})
 
 
 def _by_majority(open_, candidates):
-    """Return {check name: known answer}, each of which explains most of what was still open."""
+    """Return {check name: known answer}, each for most of what was open, and what stays open."""
     named, left = {}, dict(open_)
     while left:
         best = max(candidates, key=lambda candidate: candidate.rank(left), default=None)
-        if best is None or 2 * len(best.checks(left)) <= len(left):
+        silent = best.silent(left) if best else ()
+        if best is None or 2 * len(best.checks(left)) <= len(left) - len(silent):
             break
-        for name in best.checks(left):
-            named[name] = best.known
+        named |= dict.fromkeys(best.checks(left), best.known)
+        for name in (*best.checks(left), *silent):
             del left[name]
-    return named
+    return named, left
 
 
 def _by_two(open_, candidates):
@@ -123,19 +122,6 @@ def _by_two(open_, candidates):
             named[name] = best.known
             del left[name]
     return {} if left else named
-=======
-    named = {}
-    while open_:
-        best = max(candidates, key=lambda candidate: candidate.rank(open_), default=None)
-        silent = best.silent(open_) if best else ()
-        if best is None or 2 * len(best.checks(open_)) <= len(open_) - len(silent):
-            break
-        named |= dict.fromkeys(best.checks(open_), best.known)
-        for name in (*best.checks(open_), *silent):
-            del open_[name]
-    default = _another_default(exercise, seen, open_, candidates, provider)
-    return named | (dict.fromkeys(open_, default) if default else {})
->>>>>>> main
 
 
 @dataclass(frozen=True)
@@ -198,7 +184,6 @@ class _Candidate:
         explained = wrong & self.explained[name]
         return 2 * len(explained) > len(wrong) or (explained and not self.different[name])
 
-<<<<<<< HEAD
     def whole(self, open_):
         """Return the checks of which it shows all the same, and explains all that is wrong."""
         return [
@@ -211,7 +196,6 @@ class _Candidate:
         """Return by what candidates are compared as one of two: what is whole, and wrong at all."""
         return len(self.whole(open_)), -sum(map(bool, self.known.wrong.values()))
 
-=======
     def silent(self, open_):
         """Return the checks in which it shows the same, too near to what is right to tell."""
         return [
@@ -220,7 +204,6 @@ class _Candidate:
             if not self._explains(name, wrong) and not wrong & self.different[name]
         ]
 
->>>>>>> main
     def rank(self, open_):
         """Return by what candidates are compared: what they explain, and how much differs."""
         explained = sum(len(wrong & self.explained[name]) for name, wrong in open_.items())
