@@ -927,7 +927,7 @@ plt.show()
 # * your own `nesterov_lookahead` does not look ahead.
 # </details>
 
-# %% role="experiment" uses="nesterov_lookahead separating_curvatures" alt="Distance from the minimum over 100 steps, logarithmic: your rule comes down, the rule that looks backward goes up."
+# %% role="experiment" uses="nesterov_lookahead separating_curvatures" alt="Distance from the minimum over 100 steps, logarithmic: your rule comes down, the rule that looks backward goes up." hide=true
 h, distances = separating_curvatures(), {}
 for name, rule in {"yours": nesterov_lookahead, "backward": backward_lookahead}.items():
     w, config = np.ones(len(h)), {"learning_rate": 0.1, "momentum": 0.9}
