@@ -18,6 +18,8 @@ from rich.console import Console
 from autograder.bars import GradingInterrupted, printable, stages
 from autograder.course.commands import CourseFolder, LessonName
 from autograder.course.commands import app as instructors
+from autograder.learner_commands import app as learners
+from autograder.learning.errors import LearnerError
 
 app = typer.Typer(
     help="Build, check and grade the lessons of the course.",
@@ -28,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(instructors)
+app.add_typer(learners)
 # What is imported from the packages of an extra.
 EXTRAS = {
     "grade": [
@@ -402,7 +405,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     try:
         app(args=arguments, prog_name="autograder")
-    except (CourseError, BuildError, KitError) as error:
+    except (CourseError, BuildError, KitError, LearnerError) as error:
         leave(str(error))
     except ModuleNotFoundError as error:
         extra = extra_of(error.name or "")

@@ -28,6 +28,7 @@ STUDENT_SIDE = (
     "checking/*.py",
     "exercises/**/*.py",
     "expectations.py",
+    "learning/*.py",
 )
 
 DOCS = ("docs/vocabulary.md",)  # to which the lessons refer

@@ -1,0 +1,69 @@
+"""The commands of somebody who learns alone: how far am I, what do I repeat, what did I do?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autograder.bars import printable
+from autograder.learning.errors import LearnerError
+
+app = typer.Typer()
+
+Lessons = Annotated[Path, typer.Argument(metavar="[FOLDER]", help="The folder of your lessons.")]
+Merge = Annotated[
+    list[Path] | None,
+    typer.Option("--merge", metavar="FILE", help="The same file of another device; repeatable."),
+]
+
+
+def _folder(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise LearnerError(f"There is no folder {folder}: name the one with your lessons.")
+    return folder
+
+
+def _present(files: list[Path] | None) -> list[Path]:
+    for file in files or ():
+        if not file.is_file():
+            raise LearnerError(f"There is no file {file} to merge.")
+    return list(files or ())
+
+
+def _say(text: object) -> None:
+    for line in str(text).splitlines():
+        print(printable(line))
+
+
+@app.command()
+def progress(
+    folder: Lessons = Path(),
+    page: Annotated[
+        Path | None, typer.Option(help="Also write a page with your code and its points.")
+    ] = None,
+    merge: Merge = None,
+) -> None:
+    """Show all lessons: what is done, what is misunderstood, what comes next, minutes left.
+
+    It is read from attempts.jsonl, which checks in notebooks write beside your lessons.
+
+    **Examples**
+
+        autograder progress my-lessons --page my-progress.html
+
+        autograder progress my-lessons --merge laptop/attempts.jsonl
+    """
+    from autograder.learning.history import merge_histories
+    from autograder.learning.progress import progress_in, summary_page
+    from autograder.learning.shelf import log_in
+
+    others = _present(merge)
+    if others:
+        print(f"{merge_histories(log_in(_folder(folder)), others)} lines came from elsewhere")
+    found = progress_in(_folder(folder))
+    _say(found)
+    if page is not None:
+        page.write_text(summary_page(found, folder), encoding="utf-8")
+        print(f"wrote {page}")
