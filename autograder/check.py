@@ -123,9 +123,24 @@ def _rungs(exercise, functions, rung) -> Hint:
 def progress() -> None:
     """Show all lessons: what is done, what is misunderstood, what comes next, minutes left."""
     if recorder is None:
-        kept = _attempts()
-        history = read_history(kept.path) if kept.path else History(tuple(kept.entries))
-        show(progress_of(history))
+        show(progress_of(_history()))
+
+
+def review() -> None:
+    """Ask today's questions about your own past mistakes, at most five; Enter skips one."""
+    if recorder is not None:
+        return
+    from autograder.learning.review import review_beside
+
+    try:
+        review_beside(_attempts().path, _history(), _provider(), input, print)
+    except NotImplementedError:  # a notebook that is executed without anybody in front of it
+        print("Nobody is there to answer: run review() in an open notebook.")
+
+
+def _history() -> History:
+    kept = _attempts()
+    return read_history(kept.path) if kept.path else History(tuple(kept.entries))
 
 
 def run(exercise, functions) -> Report:

@@ -67,3 +67,54 @@ def progress(
     if page is not None:
         page.write_text(summary_page(found, folder), encoding="utf-8")
         print(f"wrote {page}")
+
+
+@app.command()
+def review(
+    folder: Lessons = Path(),
+    page: Annotated[
+        Path | None, typer.Option(help="Write it as a page for a phone, and ask nothing.")
+    ] = None,
+    calendar: Annotated[
+        Path | None, typer.Option(help="Write an .ics file of the next days, and ask nothing.")
+    ] = None,
+    merge: Annotated[
+        list[str] | None,
+        typer.Option("--merge", help="A link of the page, or another device's review.json."),
+    ] = None,
+) -> None:
+    """Ask again what you got wrong: at most five questions a day, in growing intervals.
+
+    Enter skips a question. Boxes and questions are kept in review.json, beside your lessons.
+
+    **Examples**
+
+        autograder review my-lessons
+
+        autograder review my-lessons --page review.html --calendar review.ics
+    """
+    import datetime
+
+    from autograder import expectations
+    from autograder.learning import review as boxes
+    from autograder.learning.history import read_history
+    from autograder.learning.review_page import page_of
+    from autograder.learning.shelf import log_in
+
+    log, now = log_in(_folder(folder)), datetime.datetime.now()
+    history, provider = read_history(log), expectations.default()
+    made = boxes.opened(log.with_name(boxes.FILE), history, provider, now, merge or ())
+    for file, text in (
+        (page, page_of(made)),
+        (calendar, boxes.calendar_of(made, now)),
+    ):
+        if file is not None:
+            file.write_text(text, encoding="utf-8", newline="")
+            print(f"wrote {file}")
+    if page or calendar:
+        _say("\n".join((*history.remarks, *made.remarks)))
+        return
+    try:
+        boxes.review_beside(log, history, provider, input, _say)
+    except (EOFError, KeyboardInterrupt):
+        print("\nStopped; what was answered is kept.")
