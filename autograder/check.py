@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import inspect
 import os
+import random
 import re
 import sys
 import threading
@@ -31,6 +32,7 @@ OURS = ("autograder", "cs231n_lib")
 PATIENCE = 5.0  # seconds: as long as a cell may take in grading
 recorder = None  # set where submissions are graded: called with (exercise, functions) instead
 _provider = cache(expectations.default)
+_kinds: list[str] = []  # of the questions that were asked
 _last = {}  # {"exercise", "functions"} of the last check of this kernel
 
 
@@ -136,6 +138,27 @@ def review() -> None:
         review_beside(_attempts().path, _history(), _provider(), input, print)
     except NotImplementedError:  # a notebook that is executed without anybody in front of it
         print("Nobody is there to answer: run review() in an open notebook.")
+
+
+def questions() -> None:
+    """Ask about the function that passed its check last: at most two questions, never graded."""
+    if recorder is not None:
+        return
+    from autograder.learning.questions import ask_about
+
+    exercise = _last.get("exercise")
+    latest = _attempts().latest(exercise.id) if exercise else None
+    if latest is None or latest["score"] < latest["points"]:
+        print("Pass the check of an exercise first; then questions() asks about your code.")
+        return
+    functions = _last["functions"]
+    try:
+        source = inspect.getsource(inspect.unwrap(functions[exercise.function]))
+        ask_about(exercise, functions, source, random.Random(), _kinds, input, print)
+    except OSError:
+        print("The text of your function is not at hand: run its cell once more.")
+    except NotImplementedError:  # a notebook that is executed without anybody in front of it
+        print("Nobody is there to answer: run questions() in an open notebook.")
 
 
 def _history() -> History:
