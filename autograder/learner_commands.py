@@ -118,3 +118,44 @@ def review(
         boxes.review_beside(log, history, provider, input, _say)
     except (EOFError, KeyboardInterrupt):
         print("\nStopped; what was answered is kept.")
+
+
+@app.command()
+def questions(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A notebook or .py file of yours.")],
+    exercise: Annotated[str, typer.Option(help="Only about this one, such as optim.sgd.")] = "",
+) -> None:
+    """Ask about your own code: at most two questions on a function that passes its check.
+
+    Nothing is graded, and Enter skips. The file's functions run here, its other cells do not.
+
+    **Example**
+
+        autograder questions my-lessons/02_batch_normalization.ipynb
+    """
+    import random
+
+    from autograder import exercises
+    from autograder.grading.own_file import check_file
+    from autograder.learning.definitions import functions_in, source_of
+    from autograder.learning.questions import ask_about
+    from autograder.submissions.notebook import Unreadable
+
+    _present([file])
+    try:
+        reports, _ = check_file(file)
+    except Unreadable as error:
+        raise LearnerError(f"{file}: {error}") from None
+    passed = [r.exercise_id for r in reports if r.score == r.points]
+    wanted = [name for name in passed if exercise in ("", name)]
+    if not wanted:
+        raise LearnerError(f"{file} has no function yet that passes its check; then come again.")
+    rng = random.Random()
+    chosen = exercises.find(rng.choice(wanted))
+    source = source_of(file, chosen.grade_id)
+    defined = functions_in(source)
+    own = {name: defined[name] for name in chosen.functions}
+    try:
+        ask_about(chosen, own, source, rng, [], input, _say)
+    except (EOFError, KeyboardInterrupt):
+        print("\nStopped.")

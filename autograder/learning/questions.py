@@ -27,7 +27,7 @@ from autograder.learning.tracing import (
     traced,
 )
 
-N, D = 7, 5  # sizes that no exercise shows
+N, D = 7, 5
 LARGEST = 2_000  # numbers in an argument
 MOST = 2  # questions at a time
 MOST_CALLS = 12
@@ -233,9 +233,9 @@ def _with_sizes(value, new: Mapping[int, int]):
     shape = shape_of(value)
     if shape is not None:
         is_tensor = hasattr(value, "detach")
-        plain = value.detach().numpy() if is_tensor else value
-        made = np.resize(plain, [new.get(size, size) for size in shape]).astype(plain.dtype)
-        return type(value)(made) if is_tensor and plain.dtype == np.float32 else made
+        plain = value.detach().cpu().numpy() if is_tensor else value
+        made = np.resize(plain, [new.get(size, size) for size in shape])
+        return value.new_tensor(made) if is_tensor else made
     if isinstance(value, dict):
         return {key: _with_sizes(entry, new) for key, entry in value.items()}
     if isinstance(value, tuple | list):

@@ -1,25 +1,36 @@
 """Questions on own code: no wrong key for any reference or variant, and silence where unsure."""
 
 import ast
+import copy
+import itertools
 import random
+import sys
+import traceback
 
 import numpy as np
 import pytest
 
+from autograder import check as checks
 from autograder import expectations, misconceptions
+from autograder.checking.attempts import Attempts
 from autograder.checking.observe import undisturbed
 from autograder.exercises import all_exercises, find
 from autograder.learning import questions as module
+from autograder.learning.definitions import functions_in, source_of
+from autograder.learning.errors import LearnerError
 from autograder.learning.questions import (
+    MOST,
     READS,
     SHAPE,
     VALUE,
     WITHOUT,
+    ask_about,
     candidates,
     choose,
     own,
 )
-from autograder.learning.tracing import same
+from autograder.learning.shelf import SHELVES
+from autograder.learning.tracing import OWN, same, text_of, traced
 
 FORWARD = find("normalization.batchnorm_forward")
 SEEDS = 200
@@ -40,8 +51,6 @@ def answers(exercise):
 
 def run_text(mine, lines, args):
     """Execute changed lines of a listing on copies of arguments; return value and arguments."""
-    import copy
-
     names = dict(mine.namespace)
     exec("\n".join(lines), names)
     args = copy.deepcopy(args)
@@ -53,6 +62,12 @@ def locals_of(mine, args):
     """Return the local variables at the end, by returning them, without any tracer."""
 
     class Locals(ast.NodeTransformer):
+        def visit_Lambda(self, node):
+            return node
+
+        def visit_FunctionDef(self, node):
+            return self.generic_visit(node) if node.name == mine.text.name else node
+
         def visit_Return(self, node):
             kept = ast.parse("__value = None").body
             kept[0].value = node.value or ast.Constant(None)
@@ -78,15 +93,55 @@ def assert_shape(mine, question):
     assert question.choices[right] == str(tuple(value.shape))
 
 
+class Read(Exception):
+    """Somebody read the key that a trap guards."""
+
+
+class Trap(dict):
+    """A dict that lets a key be read some times, and raises at the next."""
+
+    key, left = "", 0
+
+    def _guard(self, key):
+        if key == self.key and self.left == 0:
+            raise Read
+        self.left -= key == self.key
+
+    def __getitem__(self, key):
+        self._guard(key)
+        return super().__getitem__(key)
+
+    def get(self, key, default=None):
+        self._guard(key)
+        return super().get(key, default)
+
+    def pop(self, key, *default):
+        self._guard(key)
+        return super().pop(key, *default)
+
+    def setdefault(self, key, default=None):
+        self._guard(key)
+        return super().setdefault(key, default)
+
+
 def assert_reads(mine, question):
-    """Every right line holds the key; without the key at hand, the reading line fails first."""
+    """Where the n-th reading of the key raises, for every n, is just what counts as right."""
     key, name = question.text.rpartition("line reads ")[2].rstrip("?").split(" of ")
-    lines = [question.choices[i] for i in question.right]
-    assert lines
-    trapped = [arg for arg in named_args(mine, question) if isinstance(arg, dict)]
-    assert any(key.strip("'") in arg for arg in trapped) and name in mine.text.parameters
-    held = {i for i, line in enumerate(question.choices) if key in line}
-    assert question.right <= held or not held  # a key may stand in a variable
+    args, place = named_args(mine, question), mine.text.parameters.index(name)
+    found = set()
+    for n in itertools.count():
+        call = list(copy.deepcopy(args))
+        call[place] = Trap(call[place])
+        call[place].key, call[place].left = ast.literal_eval(key), n
+        try:
+            with np.errstate(all="ignore"):
+                mine.function(*call)
+        except Read as error:
+            frames = traceback.extract_tb(error.__traceback__)
+            found.add(next(f.lineno for f in frames if f.filename == OWN) - 1)
+        else:
+            break
+    assert found == question.right
 
 
 def assert_value(mine, question):
@@ -184,3 +239,120 @@ def test_keys_of_all_references_and_variants_are_right(framework):
         asked, silent = asked + found, silent + (not found)
     print(f"{framework}: {asked} questions, silent on {silent} exercises")
     assert asked > 300
+
+
+# ---------------------------------------------------------------------------------- silence
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(:",
+        "def g(x):\n    return x",
+        "def f(x):\n    while x:\n        x -= 1\n    return x",
+        "def f(x):\n    yield x",
+        "def f(x):\n    out = np.empty(3)\n    out[:] = x\n    return out",
+    ],
+)
+def test_the_tracer_is_silent_where_it_is_not_sure(source):
+    assert text_of(source, "f") is None
+
+
+def test_a_text_that_is_not_the_functions_is_not_asked_about():
+    """After a cell was edited and not run, the text at hand is another function's."""
+    functions = expectations.reference(FORWARD)
+    source = misconceptions.reference_source(FORWARD, FORWARD.function)
+    assert own(FORWARD, functions, source) is not None
+    assert own(FORWARD, functions, source.replace("np.sqrt(var + eps)", "np.sqrt(var) + 1")) is None
+
+
+def test_what_is_random_or_cannot_be_compared_is_unsure():
+    assert same(object(), object()) is None
+    assert same(np.ones(2), np.ones(2) + 1e-9) is None
+    assert same((np.ones(2), {"a": 1}), (np.ones(2), {"a": 2})) is False
+    assert same(np.ones(2), np.ones(3)) is False and same(np.ones(2), np.ones(2)) is True
+
+
+def test_tracing_leaves_arguments_and_debuggers_alone():
+    def change(x):
+        x += 1
+        return x
+
+    x = np.zeros(3)
+    assert traced(change, (x,)).shapes == {"x": (3,)} and not x.any()
+    sys.settrace(lambda *_: None)
+    try:
+        assert traced(change, (x,)) is None
+    finally:
+        sys.settrace(None)
+
+
+# ---------------------------------------------------------------------------------- asking
+
+
+def test_no_kind_comes_three_times_running_and_never_more_than_two():
+    found = {kind: [kind] for kind in (SHAPE, READS, VALUE, WITHOUT)}
+    before = []
+    for seed in range(SEEDS):
+        chosen = choose(found, random.Random(seed), before)
+        assert 1 <= len(chosen) <= MOST and len(set(chosen)) == len(chosen)
+        before += chosen
+    assert all(len(set(three)) > 1 for three in zip(before, before[1:], before[2:], strict=False))
+    assert choose({SHAPE: [SHAPE]}, random.Random(0), [SHAPE, SHAPE]) == []
+
+
+def test_to_skip_is_free_and_a_wrong_answer_shows_the_trace():
+    functions = expectations.reference(FORWARD)
+    source = misconceptions.reference_source(FORWARD, FORWARD.function)
+
+    def said(typed):
+        told = []
+        rng = random.Random(1)
+        ask_about(FORWARD, functions, source, rng, [], lambda _: typed, told.append)
+        return "\n".join(map(str, told))
+
+    assert said("").count("Skipped.") == MOST
+    assert said("999").count("Not so. ") == MOST and "Lines that ran: 2, 3" in said("999")
+
+
+def test_in_a_notebook_only_what_passed_is_asked_about(monkeypatch, capsys):
+    kept = Attempts()
+    monkeypatch.setattr(checks, "_attempts", lambda: kept)
+    monkeypatch.setattr(checks, "_last", {})
+    monkeypatch.setattr("builtins.input", lambda _: "")
+    checks.questions()
+    assert "Pass the check" in capsys.readouterr().out
+    functions = expectations.reference(FORWARD)
+    checks.check(FORWARD.id, *functions.values())
+    capsys.readouterr()
+    checks.questions()
+    assert "Skipped." in capsys.readouterr().out
+    wrong = misconceptions.functions_of(misconceptions.of(FORWARD.id)[0])
+    checks.check(FORWARD.id, *wrong.values())
+    capsys.readouterr()
+    checks.questions()
+    assert "Pass the check" in capsys.readouterr().out
+
+
+def test_a_file_gives_its_functions_and_runs_nothing_else(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text("import numpy as np\nEPS = 1\ndef f(x):\n    return x\nraise SystemExit\n")
+    assert functions_in(source_of(path))["f"](3) == 3
+    for odd in ("no.ipynb", "odd.ipynb"):
+        (tmp_path / "odd.ipynb").write_text("[1]")
+        with pytest.raises(LearnerError, match="cannot be read"):
+            source_of(tmp_path / odd)
+
+
+def test_of_two_functions_of_one_name_the_one_before_the_check_is_meant():
+    path = next(SHELVES[1].parent.glob("solution/02*.ipynb"))
+    first, last = (source_of(path, until) for until in (FORWARD.grade_id, ""))
+    own_texts = [text_of(source, FORWARD.function) for source in (first, last)]
+    assert "np.sqrt" in "".join(own_texts[0].lines)
+    assert "torch.sqrt" in "".join(own_texts[1].lines)
+    assert own(FORWARD, functions_of(first), first) is not None
+
+
+def functions_of(source):
+    defined = functions_in(source)
+    return {name: defined[name] for name in FORWARD.functions}
