@@ -374,18 +374,28 @@ def doctor(
         Path | None, typer.Argument(metavar="[COURSE]", help="Look at this course too.")
     ] = None,
 ) -> None:
-    """Say how well this machine keeps submissions apart, and what grading needs and lacks.
+    """Say what this machine has and lacks: to learn, and where nbgrader is installed, to grade.
 
-    Exit status 1 when something is missing without which nothing can be graded.
+    Exit status 1 when something is missing without which no lesson opens or nothing can be graded.
 
-    **Example**
+    **Examples**
 
-        autograder doctor my-course
+        autograder doctor               # Python, PyTorch, device, data
+
+        autograder doctor my-course     # how well submissions are kept apart, and the course
     """
-    from autograder.course.doctor import examine, table
+    import importlib.util
 
-    findings = examine(course)
-    Console().print(table(findings))
+    from autograder.course.doctor import examine, table
+    from autograder.learning.machine import look
+
+    findings = [] if course else look()
+    if findings:
+        Console().print(table(findings, "to learn"))
+    if course or importlib.util.find_spec("nbgrader"):
+        graded = examine(course)
+        Console().print(table(graded, "to grade"))
+        findings += graded
     if not all(finding.fine for finding in findings if finding.needed):
         raise typer.Exit(FAILED)
 
