@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.checking.attempts import is_entry
-from autograder.learning.shelf import lessons
 
 
 @dataclass(frozen=True)
@@ -111,9 +110,3 @@ def _dated(lines: Iterable[str]):
         entry = _parsed(line)
         latest = max(latest, _time(entry) if entry else "")
         yield latest, line
-
-
-def where_from(exercise_id: str) -> str:
-    """Return the number of the lesson of an exercise, "" where no lesson at hand has it."""
-    found = (one.number for one in lessons() if exercise_id in (e.id for e in one.exercises))
-    return next(found, "")

@@ -1,11 +1,12 @@
 """The lessons at hand, as their notebooks describe them, and the folder where a learner works."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
 from autograder.exercises import all_exercises
 
@@ -59,3 +60,22 @@ def log_in(folder: Path) -> Path:
     """
     root = PACKAGE.parent
     return root / LOG if (root / "kit.json").is_file() else Path(folder).resolve() / LOG
+
+
+def by_lesson(reports: Iterable[Report]) -> Iterator[str]:
+    """Say which exercises of which lesson are already right, and what the others have."""
+    found = {report.exercise_id: report for report in reports}
+    for lesson in lessons():
+        here = [found[e.id] for e in lesson.exercises if e.id in found]
+        right = [_last_word(r) for r in here if r.score == r.points]
+        open_ = [
+            f"{_last_word(r)} ({r.score:g} of {r.points:g})" for r in here if r.score < r.points
+        ]
+        if here:
+            said = [f"already right: {', '.join(right)}"] if right else []
+            said += [f"not yet: {', '.join(open_)}"] if open_ else []
+            yield f"Lesson {lesson.number} {lesson.title}: {'; '.join(said)}"
+
+
+def _last_word(report: Report) -> str:
+    return report.exercise_id.rpartition(".")[2]
