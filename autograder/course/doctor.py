@@ -14,7 +14,6 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from autograder.grading.grader import LIBRARIES
 from autograder.learning.machine import Finding
 from autograder.sandbox.inside import isolation
 
@@ -23,6 +22,8 @@ TIERS = {
     "B": "files and network are closed to submissions, which still see other processes",
     "C": "time and memory are bounded, and nothing else: marks are unofficial",
 }
+
+LIBRARIES = ("numpy", "torch", "ipython", "nbformat", "nbgrader")
 
 
 def examine(course: Path | None = None) -> list[Finding]:
@@ -37,7 +38,7 @@ def examine(course: Path | None = None) -> list[Finding]:
 def _software() -> Iterator[Finding]:
     version = platform.python_version()
     yield Finding("Python", sys.version_info >= (3, 11), f"{version}, {sys.executable}", True)
-    for name in (*LIBRARIES, "nbgrader"):
+    for name in LIBRARIES:
         try:
             yield Finding(name, True, importlib.metadata.version(name), True)
         except importlib.metadata.PackageNotFoundError:
