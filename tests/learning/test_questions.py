@@ -192,10 +192,12 @@ def assert_keys(exercise, seeds):
     asked = set()
     for functions, source in answers(exercise):
         mine = own(exercise, functions, source)
+        if mine is None:
+            break  # what the reference takes or is, its variants take and are
         seen = set()
-        for seed in seeds if mine else ():
+        for seed in seeds:
             rng = random.Random(seed)
-            found = _found(mine, rng, seed)
+            found = _found(mine, rng)
             for question in choose(found, rng):
                 told = (question.text, question.choices[min(question.right)])
                 if told not in seen:
@@ -206,7 +208,7 @@ def assert_keys(exercise, seeds):
     return asked
 
 
-def _found(mine, rng, seed, kept={}):  # noqa: B006
+def _found(mine, rng, kept={}):  # noqa: B006
     """Return the candidates; what costs time, once for an answer, the drawn numbers anew."""
     if kept.get("mine") is not mine:
         kept.update(mine=mine, found=candidates(mine, rng))
@@ -231,14 +233,13 @@ def test_keys_of_some_exercises_are_right(exercise_id):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("framework", ["numpy", "torch"])
-def test_keys_of_all_references_and_variants_are_right(framework):
-    asked, silent = 0, 0
-    for exercise in (e for e in all_exercises() if e.framework == framework):
-        found = len(assert_keys(exercise, range(SEEDS)))
-        asked, silent = asked + found, silent + (not found)
-    print(f"{framework}: {asked} questions, silent on {silent} exercises")
-    assert asked > 300
+@pytest.mark.parametrize(("framework", "seeds"), [("numpy", SEEDS), ("torch", SEEDS // 20)])
+def test_keys_of_all_references_and_variants_are_right(framework, seeds):
+    found = {
+        e.id: assert_keys(e, range(seeds)) for e in all_exercises() if e.framework == framework
+    }
+    asked = {exercise: len(questions) for exercise, questions in found.items() if questions}
+    assert sum(asked.values()) > 500 and 2 * len(asked) > len(found)
 
 
 # ---------------------------------------------------------------------------------- silence
