@@ -25,6 +25,7 @@ FORMAT = 1
 A_DAY = 5
 DAYS = (1, 2, 4, 8, 16)  # until the next question, by box
 BETWEEN = " | "  # of an exercise and the name of the mistake
+PARTS = ("form", "title", "question", "code", "choices", "right", "why")  # of an item
 DAY = r"\d{4}-\d\d-\d\d"
 
 
@@ -132,7 +133,8 @@ def read_review(path: Path) -> Review:
         version = text["format"]
         if version == FORMAT:
             boxes = {str(key): _box(value) for key, value in text["boxes"].items()}
-            return Review(boxes, dict(text["items"]))
+            items = {key: list(map(_item, forms)) for key, forms in text["items"].items()}
+            return Review(boxes, items)
     except (ValueError, KeyError, TypeError, AttributeError):
         aside = path.with_name(f"{path.stem}.damaged.json")
         os.replace(path, aside)
@@ -148,6 +150,16 @@ def _box(value) -> Box:
     if answered and not re.match(DAY, answered):
         raise ValueError("no time")
     return Box(box, due, answered)
+
+
+def _item(value) -> Item:
+    item = {name: value[name] for name in PARTS}
+    choices, right = item["choices"], item["right"]
+    if not all(isinstance(choice, str) for choice in choices) or not right:
+        raise ValueError("no choices")
+    if not set(right) <= set(range(len(choices))):
+        raise ValueError("no such choice")
+    return item
 
 
 def as_json(review: Review) -> str:

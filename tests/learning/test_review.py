@@ -8,8 +8,9 @@ import re
 import numpy as np
 import pytest
 
+from autograder import check as checks
 from autograder import expectations, misconceptions
-from autograder.checking.attempts import FIELDS
+from autograder.checking.attempts import FIELDS, Attempts
 from autograder.checking.ladder import in_words_of, shown, values_of
 from autograder.exercises import all_exercises, find
 from autograder.learning import items as module
@@ -31,6 +32,7 @@ from autograder.learning.review import (
     write_review,
 )
 from autograder.learning.review_page import page_of
+from autograder.learning.shelf import LOG
 
 FORWARD = find("normalization.batchnorm_forward")
 NOW = datetime.datetime(2026, 11, 28, 18, 0)
@@ -229,6 +231,8 @@ def test_the_file_comes_back_as_it_was(tmp_path, provider):
         '{"format": 1, "boxes": {"a": [9, "2026-11-28", ""]}, "items": {}}',
         '{"format": 1, "boxes": {"a": [1, "someday", ""]}, "items": {}}',
         '{"format": 1, "boxes": {"a": [1, "2026-11-28", "noon"]}, "items": {}}',
+        '{"format": 1, "boxes": {}, "items": {"a": [{"form": "predict"}]}}',
+        '{"format": 1, "boxes": {}, "items": {"a": ["predict"]}}',
     ],
 )
 def test_a_damaged_file_is_put_aside_and_one_line_says_so(tmp_path, text):
@@ -237,8 +241,6 @@ def test_a_damaged_file_is_put_aside_and_one_line_says_so(tmp_path, text):
     review = read_review(path)
     assert not review.boxes and len(review.remarks) == 1
     assert (tmp_path / "review.damaged.json").read_text() == text and not path.exists()
-    with pytest.raises(LearnerError, match="neither"):
-        boxes_in(str(tmp_path / "review.damaged.json"))
 
 
 def test_a_newer_file_is_left_alone(tmp_path):
@@ -247,8 +249,9 @@ def test_a_newer_file_is_left_alone(tmp_path):
     with pytest.raises(LearnerError, match="update"):
         read_review(path)
     assert path.read_text() == '{"format": 2}'
-    with pytest.raises(LearnerError, match="neither"):
-        boxes_in("page.html#no-boxes")
+    for source in ("page.html#no-boxes", str(path), str(tmp_path)):
+        with pytest.raises(LearnerError, match="neither"):
+            boxes_in(source)
 
 
 def test_answers_are_asked_taken_and_kept(tmp_path, provider):
@@ -262,6 +265,21 @@ def test_answers_are_asked_taken_and_kept(tmp_path, provider):
     assert len(kept) == 2 and len(review.due(NOW)) == 1  # what was skipped stays
     said = "\n".join(told)
     assert "Right.\n" in said and "Not so. Right is: " in said and said.endswith("Skipped.")
+
+
+def test_review_in_a_notebook_keeps_what_was_answered(tmp_path, monkeypatch, capsys):
+    log = tmp_path / LOG
+    log.write_text("".join(json.dumps(line) + "\n" for line in mistakes(1)))
+    monkeypatch.setattr(checks, "_attempts", lambda: Attempts(log))
+    monkeypatch.setattr("builtins.input", lambda _: "1")
+    checks.review()
+    (box,) = read_review(tmp_path / "review.json").boxes.values()
+    assert box.answered and ("Right." in capsys.readouterr().out) == (box.box == 2)
+    checks.review()
+    assert "Nothing is due today" in capsys.readouterr().out
+    monkeypatch.setattr(checks, "recorder", lambda *_: None)
+    checks.review()
+    assert capsys.readouterr().out == ""  # where submissions are graded
 
 
 def test_the_calendar_has_the_days_on_which_something_waits(provider):
