@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import inspect
 import os
+import random
 import re
 import sys
 import threading
@@ -22,19 +23,24 @@ from autograder.checking.diagnose import judge_exercise
 from autograder.checking.ladder import READING, SMALLEST, Hint, Part, reading, smallest_difference
 from autograder.checking.observe import STUB_MESSAGE, observe
 from autograder.checking.report import Report
+from autograder.learning.history import History, read_history
+from autograder.learning.progress import progress_of
+from autograder.learning.shelf import lessons, log_in
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("autograder", "cs231n_lib")
 PATIENCE = 5.0  # seconds: as long as a cell may take in grading
 recorder = None  # set where submissions are graded: called with (exercise, functions) instead
 _provider = cache(expectations.default)
+_kinds: list[str] = []  # of the questions that were asked
 _last = {}  # {"exercise", "functions"} of the last check of this kernel
 
 
 @cache
 def _attempts() -> Attempts:
-    """Return the log: a file beside a kit, else kept as long as the kernel."""
-    return Attempts(ROOT / "attempts.jsonl" if (ROOT / "kit.json").is_file() else None)
+    """Return the log: a file beside a kit or beside one's lessons, else as long as the kernel."""
+    path = log_in(Path())
+    return Attempts(path if path.is_file() or (ROOT / "kit.json").is_file() else None)
 
 
 def check(exercise_id: str, *functions) -> float:
@@ -116,6 +122,50 @@ def _rungs(exercise, functions, rung) -> Hint:
     return Hint(tuple(parts))
 
 
+def progress() -> None:
+    """Show all lessons: what is done, what is misunderstood, what comes next, minutes left."""
+    if recorder is None:
+        show(progress_of(_history()))
+
+
+def review() -> None:
+    """Ask today's questions about your own past mistakes, at most five; Enter skips one."""
+    if recorder is not None:
+        return
+    from autograder.learning.review import review_beside
+
+    try:
+        review_beside(_attempts().path, _history(), _provider(), input, print)
+    except NotImplementedError:  # a notebook that is executed without anybody in front of it
+        print("Nobody is there to answer: run review() in an open notebook.")
+
+
+def questions() -> None:
+    """Ask about the function that passed its check last: at most two questions, never graded."""
+    if recorder is not None:
+        return
+    from autograder.learning.questions import ask_about
+
+    exercise = _last.get("exercise")
+    latest = _attempts().latest(exercise.id) if exercise else None
+    if latest is None or latest["score"] < latest["points"]:
+        print("Pass the check of an exercise first; then questions() asks about your code.")
+        return
+    functions = _last["functions"]
+    try:
+        source = inspect.getsource(inspect.unwrap(functions[exercise.function]))
+        ask_about(exercise, functions, source, random.Random(), _kinds, input, print)
+    except OSError:
+        print("The text of your function is not at hand: run its cell once more.")
+    except NotImplementedError:  # a notebook that is executed without anybody in front of it
+        print("Nobody is there to answer: run questions() in an open notebook.")
+
+
+def _history() -> History:
+    kept = _attempts()
+    return read_history(kept.path) if kept.path else History(tuple(kept.entries))
+
+
 def run(exercise, functions) -> Report:
     """Observe and judge `functions` ({name: function}) with the public seeds; show nothing."""
     with _patience():
@@ -150,8 +200,8 @@ def _patience():
 
 def _score_so_far(exercise):
     """Return the line about the lesson of `exercise`, where its notebook is at hand."""
-    lesson = next((ids for ids in _lessons() if exercise.id in ids), ())
-    latest = {e: _attempts().latest(e.id) for e in map(exercises.find, lesson)}
+    lesson = next((one.exercises for one in lessons() if exercise in one.exercises), ())
+    latest = {e: _attempts().latest(e.id) for e in lesson}
     if sum(entry is not None for entry in latest.values()) < 2:
         return ""
     scores = {e: entry["score"] if entry else 0 for e, entry in latest.items()}
@@ -162,15 +212,6 @@ def _score_so_far(exercise):
     bonus = sum(value for e, value in scores.items() if e.bonus)
     extra = f", and {bonus:g} bonus points" if bonus else ""
     return f"So far in this lesson: {earned:g} of {points:g} points{extra}."
-
-
-@cache
-def _lessons():
-    """Return the ids of the exercises of each lesson, from the notebooks beside the packages."""
-    known = {exercise.grade_id: exercise.id for exercise in exercises.all_exercises()}
-    texts = (path.read_text(encoding="utf-8") for path in ROOT.glob("notebooks/student/*.ipynb"))
-    found = (re.findall(r'"grade_id": "([\w-]+)-check"', text) for text in texts)
-    return [tuple(known[e] for e in dict.fromkeys(ids) if e in known) for ids in found]
 
 
 def _shell():
@@ -235,8 +276,8 @@ def _named(exercise, functions):
     return dict(zip(exercise.functions, functions, strict=True))
 
 
-def show(shown: Report | Hint) -> None:
-    """Show a report or a hint: as HTML in Jupyter, as text in a terminal, on standard output."""
+def show(shown) -> None:
+    """Show a report or the like: HTML in Jupyter, text in a terminal, on standard output."""
     if _shell() is None:
         print(shown)
         return

@@ -81,6 +81,8 @@ class live:
         self.expected = cache(lambda exercise, check: _expect(exercise, check, seed_of))
         self.misconceptions = cache(lambda exercise: _run_misconceptions(exercise, seed_of, self))
         self.small = cache(_run_small)
+        self.wrong_small = cache(_run_wrong_small)
+        self.hints = cache(_hints)
         self.tags = cache(_tags)
 
 
@@ -135,6 +137,32 @@ def _run_small(exercise):
     """Return what the reference makes of each small input, as tuples of arrays."""
     functions = reference(exercise)
     return tuple(values_of(exercise, functions, program) for program in exercise.small)
+
+
+def _hints(exercise):
+    """Return {name: hint} of the known wrong answers; nothing is run."""
+    from autograder import misconceptions
+
+    return {record.name: record.hint for record in misconceptions.of(exercise.id)}
+
+
+def _run_wrong_small(exercise):
+    """Return {name: what a known wrong answer makes of each small input}; None for an error."""
+    from autograder import misconceptions
+
+    return {
+        record.name: tuple(_tried(exercise, record, program) for program in exercise.small)
+        for record in (misconceptions.of(exercise.id) if exercise.small else ())
+    }
+
+
+def _tried(exercise, record, program):
+    from autograder import misconceptions
+
+    try:
+        return tuple(values_of(exercise, misconceptions.functions_of(record), program))
+    except Exception:
+        return None
 
 
 def _tags(exercise):
@@ -205,6 +233,9 @@ def record(exercises, folder: Path, provider: live | None = None) -> None:
             )
         for s, values in enumerate(provider.small(exercise)):
             _put(arrays, f"small{s}", {str(i): value for i, value in enumerate(values)})
+        for m, tried in enumerate(provider.wrong_small(exercise).values()):
+            for s, values in enumerate(tried):
+                _put(arrays, f"small{s}/wrong{m}", dict(enumerate(values or ())))
         texts["tags"] = provider.tags(exercise)
         np.savez_compressed(folder / f"{exercise.grade_id}.npz", **arrays)
         text = json.dumps(texts, indent=1, sort_keys=True, ensure_ascii=False)
@@ -225,6 +256,11 @@ def _put(arrays, prefix, entries):
     arrays.update({f"{prefix}/{key}": array for key, array in entries.items()})
 
 
+def _in_order(entries):
+    """Return the values whose keys are the numbers 0, 1, …"""
+    return tuple(entries[str(i)] for i in range(len(entries)))
+
+
 class recorded:
     """Read expectations that `record` wrote."""
 
@@ -234,6 +270,8 @@ class recorded:
         self.expected = cache(self._expected)
         self.misconceptions = cache(self._misconceptions)
         self.small = cache(self._small)
+        self.wrong_small = cache(self._wrong_small)
+        self.hints = cache(self._hints)
         self.tags = cache(self._tags)
 
     def _expected(self, exercise, check):
@@ -261,7 +299,21 @@ class recorded:
     def _small(self, exercise):
         _, arrays = self._load(exercise)
         entries = (arrays[f"small{s}"] for s in range(len(exercise.small)))
-        return tuple(tuple(e[str(i)] for i in range(len(e))) for e in entries)
+        return tuple(map(_in_order, entries))
+
+    def _hints(self, exercise):
+        texts, _ = self._load(exercise)
+        return {entry["name"]: entry["hint"] for entry in texts["misconceptions"]}
+
+    def _wrong_small(self, exercise):
+        texts, arrays = self._load(exercise)
+        return {
+            entry["name"]: tuple(
+                _in_order(arrays[f"small{s}/wrong{m}"]) if f"small{s}/wrong{m}" in arrays else None
+                for s in range(len(exercise.small))
+            )
+            for m, entry in enumerate(texts["misconceptions"] if exercise.small else ())
+        }
 
     def _tags(self, exercise):
         texts, _ = self._load(exercise)

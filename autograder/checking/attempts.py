@@ -1,7 +1,8 @@
-"""What was tried: one line for each check, kept beside the student kit as `attempts.jsonl`.
+"""What was tried: one line for each check, kept as `attempts.jsonl` where a learner works.
 
-The ladder of hints, the score so far and a review read it. It is never written in grading, and
-where there is no kit it lives as long as the kernel.
+It lies beside the student kit, or beside the lessons that `autograder lessons` wrote; elsewhere it
+lives as long as the kernel. The ladder of hints, the score so far, progress and a review read it.
+It is never written in grading.
 """
 
 import datetime
@@ -72,17 +73,35 @@ class Attempts:
             self.path = None
 
 
-FIELDS = {"exercise": str, "code": str, "score": float, "points": float, "names": list, "rung": int}
+FIELDS = {
+    "exercise": str,
+    "code": str,
+    "score": float | int,
+    "points": float | int,
+    "names": list,
+    "rung": int,
+}
+
+
+def is_entry(value) -> bool:
+    """Say whether a value is an attempt as it is written here; it may have further fields.
+
+    >>> is_entry({"exercise": "optim.sgd"}), is_entry([])
+    (False, False)
+    """
+    return isinstance(value, dict) and all(
+        isinstance(value.get(key), kind) for key, kind in FIELDS.items()
+    )
 
 
 def _entries(path):
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
-            if all(isinstance(entry[key], kind) for key, kind in FIELDS.items()):
-                yield entry
-        except (ValueError, KeyError, TypeError):
+        except ValueError:
             continue
+        if is_entry(entry):
+            yield entry
 
 
 def digest_of(functions: Mapping[str, Callable]) -> str:

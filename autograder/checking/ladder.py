@@ -122,18 +122,26 @@ def _size(array):
 def _parted(exercise, program, expected, found):
     """Show both values, in as many digits as it takes to see that they differ."""
     for digits in range(4, 18):
-        right = _shown(expected, digits)
-        theirs = found if isinstance(found, str) else _shown(found, digits)
+        right = shown(expected, digits)
+        theirs = found if isinstance(found, str) else shown(found, digits)
         if right != theirs:
             break
-    if exercise.framework == "torch" and exercise.kind == "function":
-        for word, other in TORCH_WORDS.items():
-            program = program.replace(word, other)
-    code = f"{program}\n\nright: {_indented(right)}\nyours: {_indented(theirs)}"
+    code = (
+        f"{in_words_of(exercise, program)}\n\nright: {_indented(right)}\nyours: {_indented(theirs)}"
+    )
     return Part("The smallest input on which right and yours part:", code)
 
 
-def _shown(arrays, digits):
+def in_words_of(exercise: Exercise, program: str) -> str:
+    """Return a small program in the words of the exercise's framework."""
+    if exercise.framework == "torch" and exercise.kind == "function":
+        for word, other in TORCH_WORDS.items():
+            program = program.replace(word, other)
+    return program
+
+
+def shown(arrays: Sequence[np.ndarray], digits: int) -> str:
+    """Return the values of a small program as text."""
     texts = (np.array2string(array, precision=digits, separator=", ") for array in arrays)
     return "\n".join(texts)
 

@@ -9,12 +9,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
 
+from autograder.learning.machine import Finding
 from autograder.sandbox.inside import isolation
 
 TIERS = {
@@ -24,16 +24,6 @@ TIERS = {
 }
 
 LIBRARIES = ("numpy", "torch", "ipython", "nbformat", "nbgrader")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line: what was looked at, whether it is fine, and why; `needed` to grade at all."""
-
-    what: str
-    fine: bool
-    why: str
-    needed: bool = False
 
 
 def examine(course: Path | None = None) -> list[Finding]:
@@ -76,9 +66,9 @@ def _folder(what: str, folder: Path) -> Finding:
     return Finding(what, fine, f"{folder}: {free}", True)
 
 
-def table(findings: Sequence[Finding]) -> Table:
+def table(findings: Sequence[Finding], title: str = "") -> Table:
     """Return the findings as one table."""
-    shown = Table(show_lines=False)
+    shown = Table(title=title or None, show_lines=False)
     shown.add_column("what", no_wrap=True)
     shown.add_column("here", no_wrap=True)
     shown.add_column("why", overflow="fold")

@@ -28,6 +28,7 @@ STUDENT_SIDE = (
     "checking/*.py",
     "exercises/**/*.py",
     "expectations.py",
+    "learning/*.py",
 )
 
 DOCS = ("docs/vocabulary.md",)  # to which the lessons refer
@@ -94,6 +95,10 @@ Open `00_getting_started.ipynb` first; it takes ten minutes and shows how everyt
 every notebook you write functions in the cells that say `raise NotImplementedError`, and run the
 check below each, as often as you like. Your work stays in the notebook: hand in that file, under
 its own name, the way your course says. Words and symbols are explained in `docs/vocabulary.md`.
+
+`from autograder.check import progress, review, questions`: `progress()` shows how far you are,
+`review()` asks again what you got wrong, `questions()` asks about code of yours that passed. None
+of it is graded or sent anywhere; what it knows stands in `attempts.jsonl` and `review.json`, here.
 
 What counts as your own work: everything that NumPy and PyTorch offer, except the very function
 that an exercise asks for, however it is reached, and autograd where you write a backward pass by

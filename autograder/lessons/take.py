@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from autograder.learning.shelf import LOG
 from autograder.lessons.build import STUDENT
 
 
@@ -37,6 +38,7 @@ def take_lessons(folder: Path, names: Sequence[str] = (), student: Path = STUDEN
         raise FileNotFoundError(f"no lesson {', '.join(names)}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / LOG).touch()  # where it is, checks in notebooks write down what was tried
     for path in chosen:
         target = folder / path.name
         if not target.exists():

@@ -23,7 +23,8 @@ from autograder.cli import app
 from autograder.lessons.lesson import all_lessons
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, BUILD = PYPROJECT["project"], PYPROJECT["build-system"]
 PACKAGES = ("autograder", "cs231n_lib")
 GUIDES = ("README.md", "CONTRIBUTING.md")
 
@@ -32,7 +33,7 @@ TOP_LEVEL = {
     *("autograder", "benchmarks", "cs231n_lib", "docs", "notebooks", "tests"),
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "Makefile"),
     *("pyproject.toml", "requirements.txt", "environment.yml", ".python-version"),
-    *("setup.py", "MANIFEST.in"),  # put the lessons into the wheel
+    *("MANIFEST.in", "setup.py"),  # the lessons go into the wheel
     *(".ci", ".github", ".gitattributes", ".gitignore", ".pre-commit-config.yaml"),
 }
 
@@ -177,7 +178,7 @@ def test_every_import_is_a_declared_dependency():
     lines = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
     declared = {canonicalize_name(Requirement(line).name) for line in chain(*lines)}
     declared |= {"ipykernel", "ipywidgets", "jupyterlab", "notebook"}  # these are `jupyter`
-    declared |= {"setuptools"}  # builds the wheel, in an environment of its own
+    declared |= {Requirement(line).name for line in BUILD["requires"]}
     providers = importlib.metadata.packages_distributions()
     undeclared = {
         name

@@ -12,6 +12,7 @@ GRADER = ROOT / "autograder"
 ROOMS = (
     "__main__",
     "cli",
+    "learner_commands",
     "nbgrader_plugin",  # the door of existing courses
     "course",
     "grading",
@@ -21,6 +22,7 @@ ROOMS = (
     "check",
     "quality",
     "lessons",
+    "learning",
     "expectations",
     "misconceptions",
     "exercises",
@@ -29,7 +31,7 @@ ROOMS = (
     "bars",
 )
 # Where a student's code runs, nothing of the grading side may be within reach.
-INSIDE = ("sandbox.inside", "check", "expectations", "exercises", "checking")
+INSIDE = ("sandbox.inside", "check", "learning", "expectations", "exercises", "checking")
 HANDED_OUT = INSIDE[1:]
 
 

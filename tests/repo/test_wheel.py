@@ -130,3 +130,17 @@ def test_what_needs_an_extra_says_which(installed, tmp_path, arguments, extra):
     assert done.returncode == 2
     assert f"[{extra}]" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_learner_has_progress_review_and_the_doctor(installed, lessons):
+    wrong = lessons / "wrong.ipynb"
+    text = (lessons / f"{TWO[1]}.ipynb").read_text(encoding="utf-8")
+    wrong.write_text(text.replace("np.sqrt(var + eps)", "(np.sqrt(var) + eps)"), encoding="utf-8")
+    command(installed, "check", wrong, cwd=lessons)  # is written down beside the lessons
+    done = command(installed, "progress", lessons)
+    assert done.returncode == 0 and "batchnorm_forward: eps outside the root" in done.stdout
+    page = lessons / "review.html"
+    done = command(installed, "review", lessons, "--page", page)
+    assert done.returncode == 0 and "eps outside the root" in page.read_text(encoding="utf-8")
+    done = command(installed, "doctor", cwd=lessons)
+    assert done.returncode == 0 and "[torch]" in done.stdout and "to grade" not in done.stdout
