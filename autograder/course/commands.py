@@ -178,6 +178,10 @@ def export(
     gradescope: Annotated[
         bool, typer.Option("--gradescope", help="A results.json for each student.")
     ] = False,
+    classroom: Annotated[
+        bool, typer.Option("--classroom", help="Classroom 50's result.json, GitHub's summary.")
+    ] = False,
+    lti: Annotated[bool, typer.Option("--lti", help="Post scores to a platform by LTI.")] = False,
     template: Annotated[
         Path | None,
         typer.Option(help="What the platform exported: one column is filled, the rest kept."),
@@ -204,6 +208,8 @@ def export(
         "moodle": moodle,
         "blackboard": blackboard,
         "gradescope": gradescope,
+        "classroom": classroom,
+        "lti": lti,
     }
     names = [name for name, is_chosen in chosen.items() if is_chosen]
     if len(names) != 1:
@@ -219,6 +225,8 @@ def export(
         print(f"and {len(done.files) - 3} more in {folder}")
     for note in done.notes:
         print(printable(note), file=sys.stderr)
+    if done.problems:
+        raise typer.Exit(FAILED)
 
 
 @app.command()

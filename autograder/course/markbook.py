@@ -7,6 +7,7 @@ Reads nbgrader's gradebook and changes nothing in it but late penalties (`settle
 
 from __future__ import annotations
 
+import datetime
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -56,6 +57,7 @@ class Line:
     by_rule: bool = False  # whether course.toml has a rule for late work
     handed_in: bool = True
     dropped: bool = False  # one of the student's lowest, which do not count
+    when: datetime.datetime | None = None  # it was handed in, in UTC
 
     @property
     def score(self) -> float:
@@ -95,9 +97,15 @@ def marks(course: Course, settings: Settings | None = None) -> list[Line]:
     with _Gradebook(course) as book:
         lines, arrivals = book.lines(), book.arrivals()
     decided = decide(arrivals, settings)
-    late = settings.late is not None
+    times = {(one.student, one.lesson): one.when for one in arrivals}
     found = [
-        replace(line, lateness=decided[line.student, line.lesson], by_rule=late) for line in lines
+        replace(
+            line,
+            lateness=decided[line.student, line.lesson],
+            by_rule=settings.late is not None,
+            when=times[line.student, line.lesson],
+        )
+        for line in lines
     ]
     return drop_lowest(found, settings)
 
