@@ -18,6 +18,7 @@ from rich.console import Console
 from autograder.bars import GradingInterrupted, printable, stages
 from autograder.course.commands import CourseFolder, LessonName
 from autograder.course.commands import app as instructors
+from autograder.course.commands_regrade import app as regrades
 
 app = typer.Typer(
     help="Build, check and grade the lessons of the course.",
@@ -28,6 +29,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.add_typer(instructors)
+app.add_typer(regrades)
 # What is imported from the packages of an extra.
 EXTRAS = {
     "grade": [
@@ -159,6 +161,14 @@ def grade(
             "--remark", help="Judge again from what was observed; no code of students is run."
         ),
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Write nothing; say whose mark would change and why. With --force, what only a "
+            "run can tell is run too.",
+        ),
+    ] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Submissions at a time.")] = 2,
     feedback: Annotated[
         bool, typer.Option("--feedback", help="Also write nbgrader's feedback pages.")
@@ -172,6 +182,8 @@ def grade(
 
         autograder grade my-course 2 --student ada --force --feedback
 
+        autograder grade my-course 2 --dry-run    # whose mark would change, and why
+
         autograder grade my-course 2 --remark     # after a change of points, judges or names
     """
     from autograder.course.errors import CourseError
@@ -182,6 +194,8 @@ def grade(
 
     if force and remark:
         raise CourseError("--force executes again and --remark does not: give one of them.")
+    if dry_run:
+        return show_preview(course, lesson, student or (), force, jobs)
     with stages() as tell:
         opened = open_course(course)
         name = find_name(lesson, opened.lessons())
@@ -205,6 +219,24 @@ def grade(
             f"`autograder init {course}` and `nbgrader generate_assignment {name}`, grade again."
         )
     complain(graded)
+
+
+def show_preview(course: Path, lesson: str, students, execute: bool, jobs: int) -> None:
+    """Print what grading again would change."""
+    from autograder.course.folder import find_name, open_course
+    from autograder.course.preview import preview
+
+    opened = open_course(course)
+    name = find_name(lesson, opened.lessons())
+    with stages() as tell:
+        found = preview(opened, name, students=students, execute=execute, jobs=jobs, progress=tell)
+    for change in found.changes:
+        before = "none" if change.before is None else f"{change.before:g}"
+        why = printable("; ".join(change.why))
+        print(f"{printable(change.student)}: {before} → {change.after:g}, {why}")
+    print(found.words)
+    for who, why in found.runs.items():
+        print(f"{printable(who)}: {why}", file=sys.stderr)
 
 
 def complain(graded) -> None:

@@ -32,6 +32,7 @@ class Question:
     maximum: float = 0.0
     bonus: float = 0.0
     waiting: bool = False  # for a person
+    by_hand: bool = False  # a person marked it
 
     @property
     def title(self) -> str:
@@ -240,7 +241,14 @@ class _Gradebook:
                 score = automatic if by_hand is None else by_hand
                 unmarked = waiting and by_hand is None
                 by_entry[entry].append(
-                    Question(name, score or 0.0, maximum, extra or 0.0, bool(unmarked))
+                    Question(
+                        name,
+                        score or 0.0,
+                        maximum,
+                        extra or 0.0,
+                        bool(unmarked),
+                        by_hand is not None,
+                    )
                 )
         place = {name: order for order, name in enumerate(name for name, _ in cells.values())}
         return [

@@ -47,20 +47,20 @@ def post(course: Course, marks: Marks) -> Exported:
         )
     service = _service(course, marks, item)
     with course.alone_with(marks.lesson):
-        kept = course.private / "lti" / f"{marks.lesson}.json"
-        posted = json.loads(kept.read_text("utf-8")) if kept.is_file() else {}
         new, problems = 0, []
         for line in (one for one in marks.lines if one.lesson == marks.lesson):
             user = marks.roster.person(line.student).lti
+            kept = course.private / "lti" / marks.lesson / f"{line.student}.json"
             score = _score(line)
+            told = json.dumps([item, user, score]).encode()
             if not user:
                 problems.append(f"{line.student} has no number in the column lti of roster.csv")
-            elif posted.get(line.student) != [item, user, score]:
-                if why := _put(service, user, score):
-                    problems.append(f"{line.student}: {why}")
-                    continue
-                posted[line.student] = [item, user, score]
-                write_atomically(kept, json.dumps(posted).encode())
+            elif kept.is_file() and kept.read_bytes() == told:
+                continue
+            elif why := _put(service, user, score):
+                problems.append(f"{line.student}: {why}")
+            else:
+                write_atomically(kept, told)
                 new += 1
     return Exported((), (f"{new} scores were posted", *problems), len(problems))
 
