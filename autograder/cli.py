@@ -5,10 +5,13 @@ A user's mistake is one line on standard error that says what to do, and exit st
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -16,15 +19,15 @@ import typer
 from rich.console import Console
 
 from autograder.bars import GradingInterrupted, printable, stages
+from autograder.course.answering import AsJson, answering, students
 from autograder.course.commands import CourseFolder, LessonName
 from autograder.course.commands import app as instructors
 from autograder.course.commands_regrade import app as regrades
 
 app = typer.Typer(
-    help="Build, check and grade the lessons of the course.",
     epilog="Try it first: autograder demo",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
@@ -45,6 +48,28 @@ EXTRAS = {
 FAILED = 1  # exit status when the work was done and something in it is not right
 WRONG_INPUT = 2
 INTERRUPTED = 130
+PROJECT = "cs231n-lecture7-course"
+QUIET = "--quiet"
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        print(f"autograder {version(PROJECT)}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    shown: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show it and exit."),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option(QUIET, help="Print problems only; also after the command.")
+    ] = False,
+) -> None:
+    """Build, check and grade the lessons of the course."""
 
 
 @app.command()
@@ -173,6 +198,7 @@ def grade(
     feedback: Annotated[
         bool, typer.Option("--feedback", help="Also write nbgrader's feedback pages.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Grade all submissions of a lesson: marks, comments and hints go to nbgrader's gradebook.
 
@@ -190,38 +216,51 @@ def grade(
     from autograder.course.folder import find_name, open_course
     from autograder.course.grade_class import grade_class
     from autograder.course.markbook import settle
+    from autograder.course.roster import read_roster
     from autograder.course.summary import table
 
     if force and remark:
         raise CourseError("--force executes again and --remark does not: give one of them.")
-    if dry_run:
-        return show_preview(course, lesson, student or (), force, jobs)
-    with stages() as tell:
-        opened = open_course(course)
-        name = find_name(lesson, opened.lessons())
-        graded = grade_class(
-            opened,
-            name,
-            students=student or (),
-            force=force,
-            remark=remark,
-            jobs=jobs,
-            feedback=feedback,
-            progress=tell,
+    with answering(as_json) as answer:
+        if dry_run:
+            return show_preview(course, lesson, student or (), force, jobs, answer)
+        with stages() as tell:
+            opened = open_course(course)
+            name = find_name(lesson, opened.lessons())
+            graded = grade_class(
+                opened,
+                name,
+                students=student or (),
+                force=force,
+                remark=remark,
+                jobs=jobs,
+                feedback=feedback,
+                progress=tell,
+            )
+        settle(opened)
+        results = list(graded.results.values())
+        answer(
+            {
+                "lesson": name,
+                "students": students(results),
+                "unchanged": graded.unchanged,
+                "faults": graded.faults,
+                "unread": graded.unread,
+            }
         )
-    settle(opened)
-    Console().print(table(list(graded.results.values()), name))
-    if graded.unchanged:
-        print(f"{len(graded.unchanged)} were unchanged and already in the gradebook.")
-    if graded.old_bonus:
-        print(
-            f"Bonus points still count in the maximum of {name}: move source/{name} away, run "
-            f"`autograder init {course}` and `nbgrader generate_assignment {name}`, grade again."
-        )
-    complain(graded)
+        Console().print(table(results, name, read_roster(opened)))
+        if graded.unchanged:
+            print(f"{len(graded.unchanged)} were unchanged and already in the gradebook.")
+        if graded.old_bonus:
+            print(
+                f"Bonus points still count in the maximum of {name}: move source/{name} away, run "
+                f"`autograder init {course}` and `nbgrader generate_assignment {name}`, grade "
+                "again."
+            )
+        complain(graded)
 
 
-def show_preview(course: Path, lesson: str, students, execute: bool, jobs: int) -> None:
+def show_preview(course: Path, lesson: str, students, execute: bool, jobs: int, answer) -> None:
     """Print what grading again would change."""
     from autograder.course.folder import find_name, open_course
     from autograder.course.preview import preview
@@ -230,6 +269,7 @@ def show_preview(course: Path, lesson: str, students, execute: bool, jobs: int) 
     name = find_name(lesson, opened.lessons())
     with stages() as tell:
         found = preview(opened, name, students=students, execute=execute, jobs=jobs, progress=tell)
+    answer({"lesson": name, **asdict(found)})
     for change in found.changes:
         before = "none" if change.before is None else f"{change.before:g}"
         why = printable("; ".join(change.why))
@@ -255,6 +295,7 @@ def report(
     course: CourseFolder,
     lesson: LessonName,
     output: Annotated[Path | None, typer.Option(help="The page to write.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a class understood, as a table and as a page for the browser.
 
@@ -264,6 +305,7 @@ def report(
     """
     from autograder.course.errors import CourseError
     from autograder.course.folder import find_name, open_course
+    from autograder.course.roster import read_roster
     from autograder.course.summary import table, write_summary
 
     opened = open_course(course)
@@ -271,8 +313,12 @@ def report(
     results = opened.store(name).all()
     if not results:
         raise CourseError(f"Nobody is graded: run `autograder grade {course} {lesson}` first.")
-    Console().print(table(results, name))
-    print(f"wrote {write_summary(output or opened.summary(name), name, results)}")
+    people = read_roster(opened)
+    with answering(as_json) as answer:
+        page = write_summary(output or opened.summary(name), name, results, people)
+        answer({"lesson": name, "students": students(results), "page": str(page)})
+        Console().print(table(results, name, people))
+        print(f"wrote {page}")
 
 
 @app.command()
@@ -283,6 +329,7 @@ def check(
             metavar="FILE...", help="A notebook of the course, any .ipynb, or .py files; a folder."
         ),
     ],
+    as_json: AsJson = False,
 ) -> None:
     """Run the instant checks on files and show the tables, without Jupyter.
 
@@ -315,14 +362,25 @@ def check(
             f"{named} defines no function that an exercise asks for; `autograder list` names "
             f"them all.{why}"
         )
-    for one in reports:
-        print(one)
-    for problem in problems:
-        print(printable(problem))
     counted = [report for report in reports if not report.bonus]
     earned, points = (sum(getattr(r, part) for r in counted) for part in ("score", "points"))
     bonus = sum(report.score for report in reports if report.bonus)
-    print(f"{earned:g} of {points:g} points" + (f", and {bonus:g} bonus points" if bonus else ""))
+    with answering(as_json) as answer:
+        answer(
+            {
+                "exercises": [report.public().to_dict() for report in reports],
+                "score": earned,
+                "points": points,
+                "bonus": bonus,
+                "problems": problems,
+            }
+        )
+        for one in reports:
+            print(one)
+        for problem in problems:
+            print(printable(problem))
+        said = f", and {bonus:g} bonus points" if bonus else ""
+        print(f"{earned:g} of {points:g} points{said}")
     if any(report.score < report.points for report in reports):
         raise typer.Exit(FAILED)
 
@@ -414,10 +472,13 @@ def doctor(
     course: Annotated[
         Path | None, typer.Argument(metavar="[COURSE]", help="Look at this course too.")
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also what is fine.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say how well this machine keeps submissions apart, and what grading needs and lacks.
 
-    Exit status 1 when something is missing without which nothing can be graded.
+    What is fine is left out. Exit status 1 when something is missing without which nothing can
+    be graded.
 
     **Example**
 
@@ -426,7 +487,15 @@ def doctor(
     from autograder.course.doctor import examine, table
 
     findings = examine(course)
-    Console().print(table(findings))
+    with answering(as_json) as answer:
+        answer([asdict(finding) for finding in findings])
+        tier, *others = findings
+        print(f"{tier.what}: {tier.why}")
+        shown = findings if everything else [one for one in others if not one.fine]
+        if shown:
+            Console().print(table(shown))
+        else:
+            print(f"{len(others)} other things were looked at, and all is well")
     if not all(finding.fine for finding in findings if finding.needed):
         raise typer.Exit(FAILED)
 
@@ -444,8 +513,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from autograder.lessons.kit import KitError
     from autograder.lessons.lesson import BuildError
 
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=arguments, prog_name="autograder")
+        with quietly(given):
+            app(args=[one for one in given if one != QUIET], prog_name="autograder")
     except (CourseError, BuildError, KitError) as error:
         leave(str(error))
     except ModuleNotFoundError as error:
@@ -466,6 +537,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             say("Stopped. What was done before is kept.")
             end_now(INTERRUPTED)
         raise
+
+
+@contextlib.contextmanager
+def quietly(arguments: Sequence[str]):
+    """Drop what is printed on standard output where that is asked for, but for JSON and help."""
+    if QUIET not in arguments or {"--json", "--help", "-h", "--version"} & {*arguments}:
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
 
 
 def extra_of(module: str) -> str | None:
