@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -109,3 +110,25 @@ def watch(
     name = find_name(lesson, opened.lessons())
     for line in lines(opened, name, seconds=seconds, jobs=jobs):
         print(printable(line), flush=True)
+
+
+@app.command(name="gradescope-zip")
+def gradescope_zip(
+    lesson: LessonName,
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="The zip to write.")],
+) -> None:
+    """Write the autograder zip of a lesson for Gradescope: public seeds, no answer, no secret.
+
+    Marks there are unofficial where Gradescope's container allows no namespaces; the results say
+    so. Choose Ubuntu 24.04 as its base image.
+
+    **Example**
+
+        autograder gradescope-zip 2 autograder.zip
+    """
+    from autograder.course.folder import find_name
+    from autograder.course.gradescope_zip import write_zip
+    from autograder.lessons.lesson import SRC, find_lesson
+
+    name = find_name(lesson, sorted(path.stem for path in SRC.glob("*.py")))
+    print(f"wrote {write_zip(find_lesson(name), output)}")
