@@ -93,8 +93,13 @@ def init(
         nbgrader release_assignment 02_batch_normalization
     """
     from autograder.course.folder import init
+    from autograder.course.settings import read_settings
 
     made, done = init(course, lesson or (), exchange)
+    if any(one.due for one in read_settings(made.root).lessons.values()):
+        from autograder.course.markbook import enter_due_dates
+
+        done += [f"entered when {name} is due" for name in enter_due_dates(made)]
     for line in done or ["everything was there already"]:
         print(f"{made.root.name}: {line}")
 

@@ -19,7 +19,7 @@ from autograder import exercises
 from autograder.course.collect import late_unknown
 from autograder.course.folder import Course
 from autograder.course.late import Arrival, Lateness, decide
-from autograder.course.nbgrader_api import NbgraderCourse, quiet
+from autograder.course.nbgrader_api import NbgraderCourse, asking, quiet
 from autograder.course.settings import Settings, read_settings
 
 
@@ -166,6 +166,12 @@ def settle(course: Course, settings: Settings | None = None) -> int:
         return book.write_penalties(lines)
 
 
+def enter_due_dates(course: Course) -> list[str]:
+    """Write the due dates of `course.toml` to the gradebook; returns the lessons that changed."""
+    with _Gradebook(course) as book:
+        return book.write_due_dates(read_settings(course.root), course.lessons())
+
+
 class _Gradebook:
     """nbgrader's database, read in a few queries for a whole course."""
 
@@ -174,7 +180,7 @@ class _Gradebook:
 
         self.course = course
         book = NbgraderCourse(course.root)
-        with quiet():
+        with asking():
             self.gradebook = Gradebook(book.coursedir.db_url, book.coursedir.course_id)
         self.db = self.gradebook.db
 
@@ -195,7 +201,7 @@ class _Gradebook:
         asked = select(
             SubmittedAssignment.student_id, Assignment.name, SubmittedAssignment.timestamp
         ).join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
-        with quiet():
+        with asking():
             rows = self.db.execute(asked).all()
         return [
             Arrival(student, lesson, when, student in called.get(lesson, ()))
@@ -207,7 +213,7 @@ class _Gradebook:
         from nbgrader import api
 
         cells: dict[str, tuple[str, float]] = {}
-        with quiet():
+        with asking():
             for kind in (api.GradeCell, api.TaskCell):
                 cells |= {one.id: (one.name, one.max_score) for one in self.db.query(kind).all()}
             entries = self.db.execute(
@@ -261,12 +267,29 @@ class _Gradebook:
             for entry, penalty, student, lesson in entries
         ]
 
+    def write_due_dates(self, settings: Settings, lessons: Iterable[str]) -> list[str]:
+        """Enter the due dates that differ from what is recorded; returns whose they are."""
+        from nbgrader.api import MissingEntry
+
+        changed = []
+        with asking():
+            for lesson in lessons:
+                due = settings.lesson(lesson).due
+                try:
+                    known = self.gradebook.find_assignment(lesson).duedate
+                except MissingEntry:
+                    known = None
+                if due and due != known:
+                    self.gradebook.update_or_create_assignment(lesson, duedate=due)
+                    changed.append(lesson)
+        return changed
+
     def write_penalties(self, lines: Iterable[Line]) -> int:
         """Enter the penalties that differ from what is recorded."""
         from nbgrader.api import SubmittedNotebook
 
         changed = 0
-        with quiet():
+        with asking():
             for line in lines:
                 if abs(line.penalty - line.recorded_penalty) > 1e-9:
                     entry = self.gradebook.find_submission(line.lesson, line.student)
