@@ -3,7 +3,7 @@
 import copy
 import math
 
-from autograder.misconceptions.records import right, wrong
+from autograder.misconceptions.records import SLIP, fundamental, right, wrong
 
 # ------------------------------------------------------------------ decay
 
@@ -31,12 +31,14 @@ STEP = wrong(
         "drops one step early",
         "With a drop every 4 steps, steps 0 to 3 have the first rate: t counts the steps that are "
         "done, and is 0 at the first. At which t do you drop?",
+        SLIP,
         ("t // every", "(t + 1) // every"),
     ),
     (
         "drops one step late",
         "With a drop every 4 steps, step 4 is the first with the lower rate. At which t do you "
         "drop, and what happens at t = 0?",
+        SLIP,
         ("t // every", "(t - 1) // every"),
     ),
     (
@@ -134,6 +136,7 @@ INVERSE = wrong(
     (
         "divided by kt alone",
         "At t = 0 you divide by zero. Which term of the divisor keeps it away from that?",
+        fundamental("no first rate, and every later one is too large"),
         ("(1 + k * t)", "(k * t)"),
     ),
     (
@@ -144,6 +147,7 @@ INVERSE = wrong(
     (
         "one step ahead",
         "At t = 0 the rate should be the first rate. What is yours?",
+        fundamental("every rate is that of the next step"),
         ("k * t", "k * (t + 1)"),
     ),
     (
@@ -192,6 +196,8 @@ SEPARATING = wrong(
 # ------------------------------------------------------------------ cycles
 
 ANGLE = "math.pi * t / period"
+CYCLES = "range(int(t // period).bit_length())"
+EVERY_CYCLE = (CYCLES, "range(int(t // period))")
 
 RESTARTS = wrong(
     "cosine_restarts",
@@ -235,7 +241,7 @@ RESTARTS = wrong(
     (
         "a restart once",
         "The second cycle ends without another restart. How many cycles can lie behind step t?",
-        ("range(int(t // period))", "range(1)"),
+        (CYCLES, "range(1)"),
     ),
     (
         "the low rate is ignored",
@@ -250,6 +256,7 @@ RESTARTS = wrong(
     (
         "the half is missing",
         "1 + cos runs from 2 to 0. How much of the way from high to low is one unit of it?",
+        fundamental("every rate is twice what it should be"),
         ("0.5 * ", ""),
     ),
     (
@@ -270,6 +277,7 @@ RESTARTS = wrong(
     (
         "upside down",
         "Your cycles start low and rise. At T_cur = 0 the cosine is 1 and the rate should be high.",
+        fundamental("the rate is high where it should be low, at all times"),
         ("(1 + math.cos", "(1 - math.cos"),
     ),
     (
@@ -281,11 +289,13 @@ RESTARTS = wrong(
         "all cycles equally long",
         "What is `multiple` for? The second cycle should be so many times as long as the first.",
         ("period * multiple", "period"),
+        EVERY_CYCLE,
     ),
     (
         "longer by addition",
         "Your cycles grow by the same number of steps. They should grow by the same factor.",
         ("period * multiple", "period + multiple"),
+        EVERY_CYCLE,
     ),
     (
         "the first cycle is already longer",
@@ -682,7 +692,7 @@ VARIANTS = (
 )
 
 EQUIVALENT = {
-    "schedules.cosine_restarts": {"for _ in range(int(t)):": "more turns than needed do nothing"},
+    "schedules.cosine_restarts": {"for _ in range(int(t).bit_length()):": "more turns than needed do nothing"},
     "schedules.linear_warmup": {"done = min(1.0, t / steps)": "the smaller of two in any order"},
     "schedules.separating_step": {"...": "any step that separates is a right answer"},
     "schedules.train_with_schedule": {

@@ -564,6 +564,22 @@ def test_functions_of_any_file_are_checked_with_their_values_shown(tmp_path):
     assert any("expected" in row.detail for row in reports[0].rows)
 
 
+def test_a_python_file_may_import_the_files_beside_it(tmp_path):
+    (tmp_path / "lengths.py").write_text(
+        "import numpy as np\n\ndef length(x):\n"
+        "    return np.sqrt((x**2).sum(axis=1, keepdims=True))\n"
+        "def sgd(w, dw, config=None):\n    return w, config\n"
+    )
+    (tmp_path / "my.py").write_text(
+        "from lengths import length\n\ndef unit_rows(x):\n    out = length(x)\n"
+        "    return x / (out + (out == 0))\n"
+    )
+    reports, problems = check_file(tmp_path / "my.py")
+    assert [report.exercise_id for report in reports] == ["getting_started.unit_rows"], problems
+    assert reports[0].score == reports[0].points, str(reports[0])
+    assert problems == []
+
+
 def test_a_notebook_of_the_course_is_checked_by_its_check_cells(submit):
     reports, _ = check_file(submit(solution()))
     assert [report.exercise_id for report in reports] == [FORWARD.id, BACKWARD.id, FOLD.id]
