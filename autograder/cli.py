@@ -5,11 +5,14 @@ A user's mistake is one line on standard error that says what to do, and exit st
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -17,21 +20,23 @@ import typer
 from rich.console import Console
 
 from autograder.bars import GradingInterrupted, printable, stages
+from autograder.course.answering import AsJson, answering, students
 from autograder.course.commands import CourseFolder, LessonName
 from autograder.course.commands import app as instructors
+from autograder.course.commands_regrade import app as regrades
 from autograder.learner_commands import app as learners
 from autograder.learning.errors import LearnerError
 
 app = typer.Typer(
-    help="Build, check and grade the lessons of the course.",
     epilog="Try it first: autograder demo",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
 app.add_typer(instructors)
 app.add_typer(learners)
+app.add_typer(regrades)
 # What is imported from the packages of an extra.
 EXTRAS = {
     "grade": [
@@ -49,6 +54,28 @@ MOST_PROGRAMS = 100  # files below a folder that are taken together
 FAILED = 1  # exit status when the work was done and something in it is not right
 WRONG_INPUT = 2
 INTERRUPTED = 130
+PROJECT = "cs231n-lecture7-course"
+QUIET = "--quiet"
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        print(f"autograder {version(PROJECT)}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    shown: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show it and exit."),
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option(QUIET, help="Print problems only; also after the command.")
+    ] = False,
+) -> None:
+    """Build, check and grade the lessons of the course."""
 
 
 @app.command()
@@ -72,8 +99,13 @@ def init(
         nbgrader release_assignment 02_batch_normalization
     """
     from autograder.course.folder import init
+    from autograder.course.settings import read_settings
 
     made, done = init(course, lesson or (), exchange)
+    if any(one.due for one in read_settings(made.root).lessons.values()):
+        from autograder.course.markbook import enter_due_dates
+
+        done += [f"entered when {name} is due" for name in enter_due_dates(made)]
     for line in done or ["everything was there already"]:
         print(f"{made.root.name}: {line}")
 
@@ -165,10 +197,19 @@ def grade(
             "--remark", help="Judge again from what was observed; no code of students is run."
         ),
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Write nothing; say whose mark would change and why. With --force, what only a "
+            "run can tell is run too.",
+        ),
+    ] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Submissions at a time.")] = 2,
     feedback: Annotated[
         bool, typer.Option("--feedback", help="Also write nbgrader's feedback pages.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Grade all submissions of a lesson: marks, comments and hints go to nbgrader's gradebook.
 
@@ -178,39 +219,75 @@ def grade(
 
         autograder grade my-course 2 --student ada --force --feedback
 
+        autograder grade my-course 2 --dry-run    # whose mark would change, and why
+
         autograder grade my-course 2 --remark     # after a change of points, judges or names
     """
     from autograder.course.errors import CourseError
     from autograder.course.folder import find_name, open_course
     from autograder.course.grade_class import grade_class
     from autograder.course.markbook import settle
+    from autograder.course.roster import read_roster
     from autograder.course.summary import table
 
     if force and remark:
         raise CourseError("--force executes again and --remark does not: give one of them.")
+    with answering(as_json) as answer:
+        if dry_run:
+            return show_preview(course, lesson, student or (), force, jobs, answer)
+        with stages() as tell:
+            opened = open_course(course)
+            name = find_name(lesson, opened.lessons())
+            graded = grade_class(
+                opened,
+                name,
+                students=student or (),
+                force=force,
+                remark=remark,
+                jobs=jobs,
+                feedback=feedback,
+                progress=tell,
+            )
+        settle(opened)
+        results = list(graded.results.values())
+        answer(
+            {
+                "lesson": name,
+                "students": students(results),
+                "unchanged": graded.unchanged,
+                "faults": graded.faults,
+                "unread": graded.unread,
+            }
+        )
+        Console().print(table(results, name, read_roster(opened)))
+        if graded.unchanged:
+            print(f"{len(graded.unchanged)} were unchanged and already in the gradebook.")
+        if graded.old_bonus:
+            print(
+                f"Bonus points still count in the maximum of {name}: move source/{name} away, run "
+                f"`autograder init {course}` and `nbgrader generate_assignment {name}`, grade "
+                "again."
+            )
+        complain(graded)
+
+
+def show_preview(course: Path, lesson: str, students, execute: bool, jobs: int, answer) -> None:
+    """Print what grading again would change."""
+    from autograder.course.folder import find_name, open_course
+    from autograder.course.preview import preview
+
+    opened = open_course(course)
+    name = find_name(lesson, opened.lessons())
     with stages() as tell:
-        opened = open_course(course)
-        name = find_name(lesson, opened.lessons())
-        graded = grade_class(
-            opened,
-            name,
-            students=student or (),
-            force=force,
-            remark=remark,
-            jobs=jobs,
-            feedback=feedback,
-            progress=tell,
-        )
-    settle(opened)
-    Console().print(table(list(graded.results.values()), name))
-    if graded.unchanged:
-        print(f"{len(graded.unchanged)} were unchanged and already in the gradebook.")
-    if graded.old_bonus:
-        print(
-            f"Bonus points still count in the maximum of {name}: move source/{name} away, run "
-            f"`autograder init {course}` and `nbgrader generate_assignment {name}`, grade again."
-        )
-    complain(graded)
+        found = preview(opened, name, students=students, execute=execute, jobs=jobs, progress=tell)
+    answer({"lesson": name, **asdict(found)})
+    for change in found.changes:
+        before = "none" if change.before is None else f"{change.before:g}"
+        why = printable("; ".join(change.why))
+        print(f"{printable(change.student)}: {before} → {change.after:g}, {why}")
+    print(found.words)
+    for who, why in found.runs.items():
+        print(f"{printable(who)}: {why}", file=sys.stderr)
 
 
 def complain(graded) -> None:
@@ -229,6 +306,7 @@ def report(
     course: CourseFolder,
     lesson: LessonName,
     output: Annotated[Path | None, typer.Option(help="The page to write.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a class understood, as a table and as a page for the browser.
 
@@ -238,6 +316,7 @@ def report(
     """
     from autograder.course.errors import CourseError
     from autograder.course.folder import find_name, open_course
+    from autograder.course.roster import read_roster
     from autograder.course.summary import table, write_summary
 
     opened = open_course(course)
@@ -245,8 +324,12 @@ def report(
     results = opened.store(name).all()
     if not results:
         raise CourseError(f"Nobody is graded: run `autograder grade {course} {lesson}` first.")
-    Console().print(table(results, name))
-    print(f"wrote {write_summary(output or opened.summary(name), name, results)}")
+    people = read_roster(opened)
+    with answering(as_json) as answer:
+        page = write_summary(output or opened.summary(name), name, results, people)
+        answer({"lesson": name, "students": students(results), "page": str(page)})
+        Console().print(table(results, name, people))
+        print(f"wrote {page}")
 
 
 @app.command()
@@ -257,6 +340,7 @@ def check(
             metavar="FILE...", help="A notebook of the course, any .ipynb, or .py files; a folder."
         ),
     ],
+    as_json: AsJson = False,
 ) -> None:
     """Run the instant checks on files and show the tables, without Jupyter.
 
@@ -293,19 +377,30 @@ def check(
             f"{named} defines no function that an exercise asks for; `autograder list` names "
             f"them all.{why}"
         )
-    for one in reports:
-        print(one)
-    for problem in problems:
-        print(printable(problem))
-    if any(file.is_dir() for file in files):
-        from autograder.learning.shelf import by_lesson
-
-        for line in by_lesson(reports):
-            print(line)
     counted = [report for report in reports if not report.bonus]
     earned, points = (sum(getattr(r, part) for r in counted) for part in ("score", "points"))
     bonus = sum(report.score for report in reports if report.bonus)
-    print(f"{earned:g} of {points:g} points" + (f", and {bonus:g} bonus points" if bonus else ""))
+    with answering(as_json) as answer:
+        answer(
+            {
+                "exercises": [report.public().to_dict() for report in reports],
+                "score": earned,
+                "points": points,
+                "bonus": bonus,
+                "problems": problems,
+            }
+        )
+        for one in reports:
+            print(one)
+        for problem in problems:
+            print(printable(problem))
+        if any(file.is_dir() for file in files):
+            from autograder.learning.shelf import by_lesson
+
+            for line in by_lesson(reports):
+                print(line)
+        said = f", and {bonus:g} bonus points" if bonus else ""
+        print(f"{earned:g} of {points:g} points{said}")
     if any(report.score < report.points for report in reports):
         raise typer.Exit(FAILED)
 
@@ -419,10 +514,13 @@ def doctor(
     course: Annotated[
         Path | None, typer.Argument(metavar="[COURSE]", help="Look at this course too.")
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also what is fine.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what this machine has and lacks: to learn, and where nbgrader is installed, to grade.
 
-    Exit status 1 when something is missing without which no lesson opens or nothing can be graded.
+    What is fine is left out. Exit status 1 when something is missing without which no lesson opens
+    or nothing can be graded.
 
     **Examples**
 
@@ -435,13 +533,20 @@ def doctor(
     from autograder.course.doctor import examine, table
     from autograder.learning.machine import look
 
-    findings = [] if course else look()
-    if findings:
-        Console().print(table(findings, "to learn"))
+    found = {} if course else {"to learn": look()}
     if course or importlib.util.find_spec("nbgrader"):
-        graded = examine(course)
-        Console().print(table(graded, "to grade"))
-        findings += graded
+        found["to grade"] = examine(course)
+    findings = [finding for part in found.values() for finding in part]
+    with answering(as_json) as answer:
+        answer([asdict(finding) for finding in findings])
+        for title, part in found.items():
+            if title == "to grade":
+                print(f"{part[0].what}: {part[0].why}")
+            shown = part if everything else [one for one in part if not one.fine]
+            if shown:
+                Console().print(table(shown, title))
+            else:
+                print(f"{title}: {len(part)} things were looked at, and all is well")
     if not all(finding.fine for finding in findings if finding.needed):
         raise typer.Exit(FAILED)
 
@@ -459,8 +564,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from autograder.lessons.kit import KitError
     from autograder.lessons.lesson import BuildError
 
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(args=arguments, prog_name="autograder")
+        with quietly(given):
+            app(args=[one for one in given if one != QUIET], prog_name="autograder")
     except (CourseError, BuildError, KitError, LearnerError) as error:
         leave(str(error))
     except ModuleNotFoundError as error:
@@ -481,6 +588,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             say("Stopped. What was done before is kept.")
             end_now(INTERRUPTED)
         raise
+
+
+@contextlib.contextmanager
+def quietly(arguments: Sequence[str]):
+    """Drop what is printed on standard output where that is asked for, but for JSON and help."""
+    if QUIET not in arguments or {"--json", "--help", "-h", "--version"} & {*arguments}:
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
 
 
 def extra_of(module: str) -> str | None:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from autograder.bars import printable
+from autograder.course.answering import AsJson, answering
 
 app = typer.Typer()
 roster_app = typer.Typer(help="Who is in the class.", no_args_is_help=True)
@@ -126,7 +127,7 @@ def collect(
 
 
 @app.command()
-def late(course: CourseFolder) -> None:
+def late(course: CourseFolder, as_json: AsJson = False) -> None:
     """Show late days of all students, and bring penalties in the gradebook up to date.
 
     The rule stands in course.toml; a due date or extension that changed is taken into account.
@@ -148,21 +149,25 @@ def late(course: CourseFolder) -> None:
     settings = read_settings(opened.root)
     lines = [line for line in marks(opened, settings) if line.lateness.words]
     decided = {(line.student, line.lesson): line.lateness for line in lines}
-    table = Table("student", "lesson", "what it costs", "late days left")
+    table, told = Table("student", "lesson", "what it costs", "late days left"), []
     for line in lines:
-        left = str(days_left(decided, settings, line.student)) if settings.late else "–"
-        table.add_row(
-            *(Text(printable(cell)) for cell in (line.student, line.lesson, line.lateness.words)),
-            left,
-        )
-    if lines:
-        Console().print(table)
-    else:
-        print("nobody is late")
-    if settings.late is None:
-        print("course.toml has no [late]: penalties are those of the gradebook")
-        return
-    print(f"{settle(opened, settings)} penalties changed in the gradebook")
+        left = days_left(decided, settings, line.student) if settings.late else None
+        cells = (line.student, line.lesson, line.lateness.words, "–" if left is None else f"{left}")
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+        names = ("student", "lesson", "words", "penalty", "days_left")
+        values = (line.student, line.lesson, line.lateness.words, line.penalty, left)
+        told.append(dict(zip(names, values, strict=True)))
+    with answering(as_json) as answer:
+        changed = settle(opened, settings) if settings.late else 0
+        answer({"late": told, "changed": changed})
+        if lines:
+            Console().print(table)
+        else:
+            print("nobody is late")
+        if settings.late:
+            print(f"{changed} penalties changed in the gradebook")
+        else:
+            print("course.toml has no [late]: penalties are those of the gradebook")
 
 
 @app.command()
@@ -178,6 +183,10 @@ def export(
     gradescope: Annotated[
         bool, typer.Option("--gradescope", help="A results.json for each student.")
     ] = False,
+    classroom: Annotated[
+        bool, typer.Option("--classroom", help="Classroom 50's result.json, GitHub's summary.")
+    ] = False,
+    lti: Annotated[bool, typer.Option("--lti", help="Post scores to a platform by LTI.")] = False,
     template: Annotated[
         Path | None,
         typer.Option(help="What the platform exported: one column is filled, the rest kept."),
@@ -185,6 +194,7 @@ def export(
     column: Annotated[str, typer.Option(help="Its heading, where LESSON does not find it.")] = "",
     output: Annotated[Path | None, typer.Option(help="The folder to write into.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Write over what is there.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write marks in the form of another system, with bonus, late work and names.
 
@@ -204,6 +214,8 @@ def export(
         "moodle": moodle,
         "blackboard": blackboard,
         "gradescope": gradescope,
+        "classroom": classroom,
+        "lti": lti,
     }
     names = [name for name, is_chosen in chosen.items() if is_chosen]
     if len(names) != 1:
@@ -213,12 +225,16 @@ def export(
     name = find_name(lesson, opened.lessons()) if lesson else ""
     folder = output or opened.root / "exports" / names[0]
     done = write(opened, names[0], folder, name, template, column, replace)
-    for path in done.files[:3]:
-        print(f"wrote {path}")
-    if len(done.files) > 3:
-        print(f"and {len(done.files) - 3} more in {folder}")
+    with answering(as_json) as answer:
+        answer({"files": [str(path) for path in done.files], "notes": done.notes})
+        for path in done.files[:3]:
+            print(f"wrote {path}")
+        if len(done.files) > 3:
+            print(f"and {len(done.files) - 3} more in {folder}")
     for note in done.notes:
         print(printable(note), file=sys.stderr)
+    if done.problems:
+        raise typer.Exit(FAILED)
 
 
 @app.command()

@@ -8,6 +8,8 @@ COURSE/
   submitted/ autograded/ feedback/ gradebook.db      nbgrader's own
   .autograder/secret     decides the inputs of the graded checks; never leaves the grader
   .autograder/turns/LESSON    a number, part of every seed, that rises with feedback
+  .autograder/regrades.jsonl  requests to look at a mark again
+  .autograder/lti/LESSON/STUDENT.json    the score that a platform has
   .autograder/results/LESSON/STUDENT.json, and STUDENT.npz: what it was judged from
 """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course
 from autograder.course.nbgrader_api import NbgraderCourse, quiet
+from autograder.course.regrades import forget_requests
 from autograder.course.roster import Roster, read_roster, write_roster
 
 FOLDERS = ("submitted", "autograded", "feedback", ".autograder/earlier")
@@ -45,6 +46,8 @@ def _forget(course: Course, student: str) -> Iterator[str]:
             path.unlink()
         yield f"removed {path.relative_to(course.root)}"
     yield from _from_gradebook(course, student)
+    if asked := forget_requests(course, student):
+        yield f"removed {asked} regrade requests"
     roster = read_roster(course)
     if student in roster.people:
         write_roster(course, Roster(person for person in roster if person.id != student))

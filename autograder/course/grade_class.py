@@ -71,7 +71,7 @@ def _grade_class(
     tell = progress or (lambda stage, student, total: None)
     book, store = NbgraderCourse(course.root), course.store(lesson)
     found = book.handed_in(lesson)
-    submissions = _select(students, found, lesson)
+    submissions = select_submissions(students, found, lesson)
     template = read_template(template_path(book, lesson))
     marked: list[str] = []
     unchanged: set[str] = set()
@@ -183,7 +183,11 @@ def template_path(book, lesson: str) -> Path:
     return path
 
 
-def _select(students: Sequence[str], found: HandedIn, lesson: str) -> dict[str, Path]:
+def select_submissions(students: Sequence[str], found: HandedIn, lesson: str) -> dict[str, Path]:
+    """Return the notebooks of some students, or of all who submitted.
+
+    Raises `CourseError` when there is none, or one of the students has none.
+    """
     submitted = found.notebooks
     if not submitted and not found.unread:
         raise CourseError(

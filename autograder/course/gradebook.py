@@ -32,9 +32,8 @@ from nbgrader.preprocessors import AssignLatePenalties, IgnorePattern, LimitOutp
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import selectinload
 
-from autograder.course.errors import CourseError
 from autograder.course.marks import Mark, fill, mark_of, marks_and_comments, set_mark
-from autograder.course.nbgrader_api import NbgraderCourse, quiet
+from autograder.course.nbgrader_api import NbgraderCourse, asking, line_of, quiet
 from autograder.course.nbgrader_plugin import AUTOGRADE
 from autograder.course.settings import read_settings
 from autograder.grading.grader import graded_exercises
@@ -70,7 +69,7 @@ class Recorder:
         self.cleaners = [kind(config=book.config) for kind in (IgnorePattern, LimitOutput)]
         self.late = AssignLatePenalties(config=book.config)
         self.late.init_plugin()
-        with _asked():
+        with asking():
             self.gradebook = Gradebook(self.coursedir.db_url, self.coursedir.course_id)
             self.gradebook.db.remove()
             self.gradebook.db.configure(expire_on_commit=False)
@@ -240,7 +239,7 @@ class Recorder:
             for cell in self.template.cells
             if cell.metadata.get("nbgrader", {}).get("grade_id") in exercises
         ]
-        with _asked():
+        with asking():
             entries = self._entries(results)
             recorded = self._recorded([entry.id for _, entry, _ in entries])
             return {
@@ -305,25 +304,6 @@ class _Recorded:
         """Whether `mark` would change nothing."""
         kept = mark.extra is None or self.by_hand is not None or self.extra == mark.extra
         return self.score == mark.score and kept
-
-
-@contextlib.contextmanager
-def _asked() -> Iterator[None]:
-    """Raise a `CourseError` where the gradebook cannot be read."""
-    try:
-        with quiet():
-            yield
-    except OperationalError as error:
-        raise CourseError(
-            f"The gradebook cannot be used ({line_of(error)}). What was graded is kept: grade "
-            "again when it can."
-        ) from None
-
-
-def line_of(error: Exception) -> str:
-    """Say on one line what went wrong; of an error of the database, what the database says."""
-    said = getattr(error, "orig", None) or error
-    return " ".join(str(said).split()) or type(error).__name__
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ Reads nbgrader's gradebook and changes nothing in it but late penalties (`settle
 
 from __future__ import annotations
 
+import datetime
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,7 @@ from autograder import exercises
 from autograder.course.collect import late_unknown
 from autograder.course.folder import Course
 from autograder.course.late import Arrival, Lateness, decide
-from autograder.course.nbgrader_api import NbgraderCourse, quiet
+from autograder.course.nbgrader_api import NbgraderCourse, asking, quiet
 from autograder.course.settings import Settings, read_settings
 
 
@@ -31,6 +32,7 @@ class Question:
     maximum: float = 0.0
     bonus: float = 0.0
     waiting: bool = False  # for a person
+    by_hand: bool = False  # a person marked it
 
     @property
     def title(self) -> str:
@@ -56,6 +58,7 @@ class Line:
     by_rule: bool = False  # whether course.toml has a rule for late work
     handed_in: bool = True
     dropped: bool = False  # one of the student's lowest, which do not count
+    when: datetime.datetime | None = None  # it was handed in, in UTC
 
     @property
     def score(self) -> float:
@@ -95,9 +98,15 @@ def marks(course: Course, settings: Settings | None = None) -> list[Line]:
     with _Gradebook(course) as book:
         lines, arrivals = book.lines(), book.arrivals()
     decided = decide(arrivals, settings)
-    late = settings.late is not None
+    times = {(one.student, one.lesson): one.when for one in arrivals}
     found = [
-        replace(line, lateness=decided[line.student, line.lesson], by_rule=late) for line in lines
+        replace(
+            line,
+            lateness=decided[line.student, line.lesson],
+            by_rule=settings.late is not None,
+            when=times[line.student, line.lesson],
+        )
+        for line in lines
     ]
     return drop_lowest(found, settings)
 
@@ -157,6 +166,12 @@ def settle(course: Course, settings: Settings | None = None) -> int:
         return book.write_penalties(lines)
 
 
+def enter_due_dates(course: Course) -> list[str]:
+    """Write the due dates of `course.toml` to the gradebook; returns the lessons that changed."""
+    with _Gradebook(course) as book:
+        return book.write_due_dates(read_settings(course.root), course.lessons())
+
+
 class _Gradebook:
     """nbgrader's database, read in a few queries for a whole course."""
 
@@ -165,7 +180,7 @@ class _Gradebook:
 
         self.course = course
         book = NbgraderCourse(course.root)
-        with quiet():
+        with asking():
             self.gradebook = Gradebook(book.coursedir.db_url, book.coursedir.course_id)
         self.db = self.gradebook.db
 
@@ -186,7 +201,7 @@ class _Gradebook:
         asked = select(
             SubmittedAssignment.student_id, Assignment.name, SubmittedAssignment.timestamp
         ).join(Assignment, SubmittedAssignment.assignment_id == Assignment.id)
-        with quiet():
+        with asking():
             rows = self.db.execute(asked).all()
         return [
             Arrival(student, lesson, when, student in called.get(lesson, ()))
@@ -198,7 +213,7 @@ class _Gradebook:
         from nbgrader import api
 
         cells: dict[str, tuple[str, float]] = {}
-        with quiet():
+        with asking():
             for kind in (api.GradeCell, api.TaskCell):
                 cells |= {one.id: (one.name, one.max_score) for one in self.db.query(kind).all()}
             entries = self.db.execute(
@@ -232,7 +247,14 @@ class _Gradebook:
                 score = automatic if by_hand is None else by_hand
                 unmarked = waiting and by_hand is None
                 by_entry[entry].append(
-                    Question(name, score or 0.0, maximum, extra or 0.0, bool(unmarked))
+                    Question(
+                        name,
+                        score or 0.0,
+                        maximum,
+                        extra or 0.0,
+                        bool(unmarked),
+                        by_hand is not None,
+                    )
                 )
         place = {name: order for order, name in enumerate(name for name, _ in cells.values())}
         return [
@@ -245,12 +267,29 @@ class _Gradebook:
             for entry, penalty, student, lesson in entries
         ]
 
+    def write_due_dates(self, settings: Settings, lessons: Iterable[str]) -> list[str]:
+        """Enter the due dates that differ from what is recorded; returns whose they are."""
+        from nbgrader.api import MissingEntry
+
+        changed = []
+        with asking():
+            for lesson in lessons:
+                due = settings.lesson(lesson).due
+                try:
+                    known = self.gradebook.find_assignment(lesson).duedate
+                except MissingEntry:
+                    known = None
+                if due and due != known:
+                    self.gradebook.update_or_create_assignment(lesson, duedate=due)
+                    changed.append(lesson)
+        return changed
+
     def write_penalties(self, lines: Iterable[Line]) -> int:
         """Enter the penalties that differ from what is recorded."""
         from nbgrader.api import SubmittedNotebook
 
         changed = 0
-        with quiet():
+        with asking():
             for line in lines:
                 if abs(line.penalty - line.recorded_penalty) > 1e-9:
                     entry = self.gradebook.find_submission(line.lesson, line.student)

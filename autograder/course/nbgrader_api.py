@@ -13,9 +13,10 @@ from pathlib import Path
 
 from nbgrader.apps.api import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
+from sqlalchemy.exc import DatabaseError, OperationalError
 from traitlets.config.loader import PyFileConfigLoader
 
-from autograder.course.errors import NbgraderError
+from autograder.course.errors import CourseError, NbgraderError
 from autograder.course.folder import Course
 from autograder.course.handed_in import HandedIn, look
 from autograder.course.nbgrader_plugin import RunInSandbox
@@ -119,6 +120,33 @@ def quiet():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextlib.contextmanager
+def asking():
+    """Raise a `CourseError` where the gradebook cannot be read."""
+    try:
+        with quiet():
+            yield
+    except OperationalError as error:
+        hint = ""
+        if "no such" in str(error.orig):  # a table or column
+            hint = " It is of another version of nbgrader: keep a copy, then `nbgrader db upgrade`."
+        raise CourseError(
+            f"The gradebook cannot be used ({line_of(error)}).{hint} What was graded is kept: "
+            "grade again when it can."
+        ) from None
+    except DatabaseError as error:
+        raise CourseError(
+            f"gradebook.db is no gradebook ({line_of(error)}): put back a copy of it, or move it "
+            "away and grade again."
+        ) from None
+
+
+def line_of(error: Exception) -> str:
+    """Say on one line what went wrong; of an error of the database, what the database says."""
+    said = getattr(error, "orig", None) or error
+    return " ".join(str(said).split()) or type(error).__name__
 
 
 def _require(outcome: dict) -> None:

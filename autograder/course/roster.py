@@ -32,6 +32,8 @@ class Person:
     sis: str = ""  # the number of the university
     moodle: str = ""  # Moodle's number of a participant
     gradescope: str = ""  # Gradescope's SID
+    github: str = ""  # the name at GitHub
+    lti: str = ""  # the number at a platform that speaks LTI
 
     @property
     def family_name(self) -> str:

@@ -17,10 +17,18 @@
     due = 2026-10-01T23:59:00+02:00
     points = 10              # what its 100 points count in the course
     leave_out = ["normalization.fold_batchnorm"]
+    regrades_until = 2026-10-15
 
     [lessons.02_batch_normalization.extensions]
     ada = 2026-10-04T23:59:00+02:00
     carl = "excused"
+
+    [classroom]
+    name = "cs231n"                      # of Classroom 50, and where its repositories are
+    url = "https://github.com/my-school"
+
+    [lti]                                # see autograder/course/export/lti.py
+    credentials = "lti.toml"
 
 All of it may be left out. What changes later reaches marks that are already given.
 """
@@ -58,12 +66,29 @@ class LessonSettings:
     due: datetime.datetime | None = None
     points: float = 100.0
     leave_out: tuple[str, ...] = ()
+    regrades_until: datetime.datetime | None = None
     extensions: Mapping[str, datetime.datetime] = field(default_factory=dict)
     excused: frozenset[str] = frozenset()
 
     def due_of(self, student: str) -> datetime.datetime | None:
         """When this student's work is due."""
         return self.extensions.get(student, self.due)
+
+
+@dataclass(frozen=True)
+class Classroom:
+    """A classroom of Classroom 50: its short name, and the page of its organization."""
+
+    name: str = ""
+    url: str = "https://github.com"
+
+
+@dataclass(frozen=True)
+class Lti:
+    """A platform that speaks LTI: the file of credentials, and the address of each lesson."""
+
+    credentials: str = ""
+    lineitems: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,6 +99,8 @@ class Settings:
     late: LateRule | None = None
     drop_lowest: int = 0
     lessons: Mapping[str, LessonSettings] = field(default_factory=dict)
+    classroom: Classroom = field(default_factory=Classroom)
+    lti: Lti = field(default_factory=Lti)
 
     def lesson(self, name: str) -> LessonSettings:
         """What is decided about a lesson, if only by default."""
@@ -98,7 +125,7 @@ def read_settings(root: Path) -> Settings:
 
 
 def _settings(data: dict[str, Any]) -> Settings:
-    _known("", data, ("course", "late", "marks", "lessons"))
+    _known("", data, ("course", "late", "marks", "lessons", "classroom", "lti"))
     course = _table(data, "course", ("name",))
     marks = _table(data, "marks", ("drop_lowest",))
     late = None
@@ -115,18 +142,35 @@ def _settings(data: dict[str, Any]) -> Settings:
         late=late,
         drop_lowest=int(_amount("marks.drop_lowest", marks.get("drop_lowest", 0))),
         lessons={name: _lesson(name, lessons) for name in lessons},
+        classroom=Classroom(**_texts(data, "classroom", ("name", "url"))),
+        lti=_lti(data),
     )
+
+
+def _lti(data: dict[str, Any]) -> Lti:
+    given = _table(data, "lti", ("credentials", "lineitems"))
+    items = _texts(given, "lineitems", None, "lti.")
+    return Lti(_text("lti.credentials", given.get("credentials", "")), items)
+
+
+def _texts(data: dict[str, Any], name: str, known, before: str = "") -> dict[str, str]:
+    given = _table(data, name, known, before)
+    return {key: _text(f"{before}{name}.{key}", value) for key, value in given.items()}
 
 
 def _lesson(name: str, lessons: dict[str, Any]) -> LessonSettings:
     place = f"lessons.{name}"
-    given = _table(lessons, name, ("due", "points", "leave_out", "extensions"), "lessons.")
+    known = ("due", "points", "leave_out", "regrades_until", "extensions")
+    given = _table(lessons, name, known, "lessons.")
     left_out = given.get("leave_out", [])
     if not isinstance(left_out, list):
         raise _wrong(f"{place}.leave_out", left_out, "a list of exercises")
     each = _table(given, "extensions", None, f"{place}.")
     return LessonSettings(
         due=_time(f"{place}.due", given["due"]) if "due" in given else None,
+        regrades_until=_time(f"{place}.regrades_until", given["regrades_until"])
+        if "regrades_until" in given
+        else None,
         points=_amount(f"{place}.points", given.get("points", 100.0)),
         leave_out=tuple(_text(f"{place}.leave_out", one) for one in left_out),
         extensions={

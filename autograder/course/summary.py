@@ -13,12 +13,14 @@ from functools import cache
 from pathlib import Path
 
 import jinja2
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from autograder import exercises
 from autograder.bars import printable
 from autograder.checking.report import Report
+from autograder.course.roster import Roster
 from autograder.grading.results import SubmissionResult, write_atomically
 
 NOT_WRITTEN = "not written yet"
@@ -73,34 +75,49 @@ def _listed(names: Sequence[str], of: int, most: int = 2) -> str:
     return "; ".join(names) if len(names) <= most else f"{len(names)} of {of} exercises"
 
 
-def table(results: Sequence[SubmissionResult], title: str = "") -> Table:
-    """Return a class as a table: student, score, what was misunderstood, notes."""
+def person(student: str, people: Roster) -> str:
+    """Return the name and section of a student, as far as the roster has them.
+
+    >>> from autograder.course.roster import Person
+    >>> person("ada", Roster([Person("ada", "Ada Lovelace", section="Monday")]))
+    'Ada Lovelace (Monday)'
+    """
+    found = people.person(student)
+    return " ".join(filter(None, (found.name, found.section and f"({found.section})")))
+
+
+def table(
+    results: Sequence[SubmissionResult], title: str = "", people: Roster | None = None
+) -> Group:
+    """Return a class as a table: student, score, what was misunderstood; notes stand under it."""
+    people = people or Roster()
     shown = Table(title=Text(title) if title else None, show_lines=True)
     shown.add_column("student", overflow="fold", max_width=24)
     shown.add_column("score", justify="right", no_wrap=True)
-    shown.add_column("what they misunderstood", ratio=2, overflow="fold")
-    shown.add_column("notes for the instructor", ratio=2, overflow="fold")
+    shown.add_column("what they misunderstood", overflow="fold")
+    notes = []
     for result in results:
-        cells = (
-            result.student,
-            score(result),
-            "\n".join(understanding(result)),
-            "\n".join(result.problems),
-        )
+        who = "\n".join(filter(None, (result.student, person(result.student, people))))
+        cells = (who, score(result), "\n".join(understanding(result)))
         shown.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in cells))
-    return shown
+        notes += [Text(printable(f"{result.student}: {note}")) for note in result.problems]
+    return Group(shown, *([Text("Notes for the instructor"), *notes] if notes else []))
 
 
 # ------------------------------------------------------------------------------------- HTML
 
 
-def write_summary(path: Path, lesson: str, results: Sequence[SubmissionResult]) -> Path:
+def write_summary(
+    path: Path, lesson: str, results: Sequence[SubmissionResult], people: Roster | None = None
+) -> Path:
     """Write the page about a class and return its path."""
-    write_atomically(path, summary_html(lesson, results).encode())
+    write_atomically(path, summary_html(lesson, results, people).encode())
     return path
 
 
-def summary_html(lesson: str, results: Sequence[SubmissionResult]) -> str:
+def summary_html(
+    lesson: str, results: Sequence[SubmissionResult], people: Roster | None = None
+) -> str:
     """Return one page about a class that needs no other file and no script."""
     return _template().render(
         title=f"Lesson {lesson}: what the class understood",
@@ -111,6 +128,7 @@ def summary_html(lesson: str, results: Sequence[SubmissionResult]) -> str:
         students=[
             {
                 "name": result.student,
+                "person": person(result.student, people or Roster()),
                 "score": score(result),
                 "understanding": understanding(result),
                 "notes": result.problems,

@@ -1,5 +1,6 @@
 """The command line: what it teaches, what it does, and one clear line for each mistake."""
 
+import json
 import os
 import re
 import stat
@@ -110,6 +111,46 @@ def test_init_leaves_another_course_as_it_is(run, tmp_path):
     status, _, err = run("init", tmp_path)
     assert status == 2 and "configure(c)" in err
     assert (tmp_path / "nbgrader_config.py").read_text() == "c = get_config()"
+
+
+# -------------------------------------------------------------------------------- options
+
+
+def test_help_has_a_short_form_and_the_version_is_shown(run):
+    assert "Example" in run("grade", "-h")[1]
+    assert re.fullmatch(r"autograder \d+\.\d+\.\d+\n", run("--version")[1])
+    assert "--install-completion" in run("-h")[1]
+
+
+def test_a_mistyped_command_names_the_nearest(run):
+    for typed, meant in (("grad", "grade"), ("exprt", "export"), ("docter", "doctor")):
+        status, out, err = run(typed)
+        assert status == 2 and out == "" and f"Did you mean '{meant}'" in err
+
+
+@pytest.mark.parametrize("arguments", [("--quiet", "doctor"), ("doctor", "--quiet")])
+def test_quiet_leaves_problems_only(run, arguments):
+    assert run(*arguments) == (0, "", "")
+    assert "There is no folder" in run("grade", "absent", "2", "--quiet")[2]
+
+
+def test_json_is_all_that_stands_on_standard_output(run, made, tmp_path, monkeypatch):
+    result = SubmissionResult("ada", NAME, (), problems=("odd\x1b[2J",))
+    graded = grade_class.Graded({"ada": result}, {"eve": "no mark"}, (), {})
+    monkeypatch.setattr(grade_class, "grade_class", lambda *args, **options: graded)
+    status, out, err = run("grade", made.root, "2", "--json")
+    found = json.loads(out)
+    assert status == 1 and found["faults"] == {"eve": "no mark"} and "eve" in err
+    assert found["students"]["ada"]["problems"] == ["odd\x1b[2J"] and "\x1b" not in out
+    made.store(NAME).save(result)
+    status, out, err = run("report", made.root, "2", "--json", "--quiet")
+    assert status == 0 and json.loads(out)["students"].keys() == {"ada"} and "wrote" in err
+    assert {"what", "fine", "why", "needed"} == json.loads(run("doctor", "--json")[1])[0].keys()
+    report = Report("normalization.fold_batchnorm", "Fold", (Row("a check", 4, 3),))
+    monkeypatch.setattr(own_file, "check_files", lambda paths: ([report], []))
+    (tmp_path / "mine.py").write_text("")
+    status, out, err = run("check", tmp_path / "mine.py", "--json")
+    assert status == 1 and json.loads(out)["score"] == 3 and "a check" in err
 
 
 # ------------------------------------------------------------------------------- mistakes
@@ -273,10 +314,12 @@ def test_check_prints_tables_and_a_status_for_scripts(run, tmp_path, monkeypatch
 
 
 def test_doctor_says_which_tier_and_what_is_missing(run, made, tmp_path, monkeypatch):
-    status, out, _ = run("doctor", made.root)
+    status, out, _ = run("doctor", made.root, "--all")
     assert status == 0 and re.search(r"tier [ABC]", out) and "NO" not in out
     for word in ("Landlock", "seccomp", "Python", "torch", "nbgrader", "alembic", "secret"):
         assert word in out
+    status, short, _ = run("doctor", made.root)
+    assert status == 0 and re.search(r"tier [ABC]", short) and "nbgrader" not in short
     (made.private / "secret").chmod(0o644)
     status, out, _ = run("doctor", made.root)
     assert status == 1 and "mode 644" in out

@@ -4,21 +4,27 @@ import csv
 import datetime
 import io
 import zipfile
+from dataclasses import replace
 
 import pytest
 from classroom import NAME, content, write_lesson
 
 from autograder.cli import main
+from autograder.course import preview as previewing
 from autograder.course.errors import CourseError
 from autograder.course.folder import init, open_course
 from autograder.course.markbook import marks
 from autograder.course.nbgrader_api import NbgraderCourse
 from autograder.course.pack import pack
+from autograder.course.preview import preview
+from autograder.course.regrades import decide, forget_requests, request, requests
+from autograder.grading import grader
 from autograder.lessons import build
 from autograder.lessons.lesson import read_lesson
 
 pytestmark = pytest.mark.slow  # one course, graded twice
 
+DAY = datetime.timedelta(days=1)
 ROSTER = """\
 Student,ID,SIS User ID,SIS Login ID,Section,Lesson 2 (77)
     Points Possible,,,,,100
@@ -115,6 +121,90 @@ def test_canvas_gets_its_own_file_back(day, capsys):
     assert rows[4][5] == ""  # zoe handed nothing in
     run("export", day, "--csv", "--output", day / "out", status=2)
     assert "not empty" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------- after marks are given
+
+
+def test_a_dry_run_says_who_changes_and_why_and_writes_nothing(day, capsys, monkeypatch):
+    def files():
+        return {p: p.read_bytes() for p in day.rglob("*") if p.is_file() and "__" not in str(p)}
+
+    run("grade", day, "2", "--dry-run")
+    assert "0 marks would change, 2 would not" in capsys.readouterr().out
+    easier = SETTINGS.replace("0.25", "0.5")
+    (day / "course.toml").write_text(easier, encoding="utf-8")
+    try:
+        before = files()
+        carl = next(line for line in marks(open_course(day)) if line.student == "carl")
+        found = preview(open_course(day), NAME)
+        assert files() == before
+    finally:
+        (day / "course.toml").write_text(SETTINGS, encoding="utf-8")
+    (change,) = found.changes
+    assert change.student == "carl"
+    assert change.before == pytest.approx(0.75 * carl.score)
+    assert change.after == pytest.approx(0.5 * carl.score)
+    assert "50 % off" in change.why[0]
+
+
+def test_a_dry_run_judges_again_and_counts_what_must_be_run(day, monkeypatch):
+    course = open_course(day)
+    question = next(one for one in marks(course)[0].questions if one.maximum and not one.waiting)
+    fewer = replace(question, score=question.score - 3)
+
+    def recorded(course):
+        return [
+            replace(line, questions=tuple(fewer if q == question else q for q in line.questions))
+            for line in marks(course)
+            if line.student == "ada"
+        ]
+
+    monkeypatch.setattr(previewing, "marks", recorded)
+    monkeypatch.setattr(grader, "software", lambda: "of another judge")
+    found = preview(course, NAME, students=["ada"])
+    (change,) = found.changes
+    assert change.after - change.before == pytest.approx(3)
+    assert question.title in change.why[0]
+    monkeypatch.setattr(grader, "surroundings", lambda: "another library")
+    found = preview(course, NAME, students=["ada", "carl"])
+    assert not found.changes
+    assert set(found.runs) == {"ada", "carl"}
+    assert "needs 2 runs, about 1 minutes" in found.words
+
+
+def test_a_request_is_open_then_decided_within_its_window(day, capsys):
+    course = open_course(day)
+    exercise = "normalization.batchnorm_forward"
+    run("regrade", "request", day, "2", "ada", exercise, "it is right")
+    run("regrade", "request", day, "2", "ada", exercise, "it is right", status=2)
+    assert "Request 1 asks the same" in capsys.readouterr().err
+    run("regrade", "decide", day, "1", "granted", "--note", "yes")
+    run("regrade", "list", day, "--state", "granted")
+    assert "1 granted (yes)  ada" in capsys.readouterr().out
+    assert request(course, NAME, "ada", "why-1", "again").number == 2
+    for wrong, said in (
+        (("ada", "why-9", "x"), "no question"),
+        (("eve", "why-1", "x"), "no marks"),
+        (("carl", "why-1", " "), "A reason has"),
+    ):
+        with pytest.raises(CourseError, match=said):
+            request(course, NAME, *wrong)
+    with pytest.raises(CourseError, match="no request 7"):
+        decide(course, 7, "granted")
+    with pytest.raises(CourseError, match="granted or declined"):
+        decide(course, 1, "maybe")
+    text = SETTINGS.replace("points = 10", "points = 10\nregrades_until = 2026-10-15")
+    (day / "course.toml").write_text(text, encoding="utf-8")
+    try:
+        late = datetime.datetime(2026, 10, 16, 0, 1)
+        assert request(course, NAME, "carl", "why-1", "x", late - DAY).state == "open"
+        with pytest.raises(CourseError, match="ended on 2026-10-15"):
+            request(course, NAME, "carl", "why-2", "x", late)
+    finally:
+        (day / "course.toml").write_text(SETTINGS, encoding="utf-8")
+    assert forget_requests(course, "carl") == 1
+    assert {one.student for one in requests(course)} == {"ada"}
 
 
 def test_a_student_is_forgotten_everywhere(day, tmp_path, capsys):

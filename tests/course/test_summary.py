@@ -10,6 +10,7 @@ from rich.console import Console
 
 from autograder import exercises
 from autograder.checking.report import Report, Row
+from autograder.course.roster import Person, Roster
 from autograder.course.summary import (
     printable,
     score,
@@ -69,16 +70,27 @@ def test_understanding_tells_mistakes_from_their_consequences_and_from_work_not_
     assert understanding(CLASS[0]) == []
 
 
-def shown(results):
+def shown(results, people=None, width=120):
     file = io.StringIO()
-    Console(width=120, file=file).print(table(results, "a title"))
+    Console(width=width, file=file).print(table(results, "a title", people))
     return file.getvalue()
 
 
 def test_the_table_has_a_row_for_each_student():
     text = shown(CLASS)
     assert "a title" in text
-    assert re.search(r"carl.*2/8.*no eps", text) and re.search(r"jan.*0/8.*not JSON", text)
+    assert re.search(r"carl.*2/8.*no eps", text) and re.search(r"jan.*0/8", text)
+    assert text.rstrip().endswith("jan: not JSON")
+
+
+def test_a_report_has_names_and_sections_and_80_columns_are_enough():
+    people = Roster([Person("carl", "Carl Gauß", section="Monday")])
+    long = replace(CLASS[0], problems=("word " * 40,))
+    lines = shown([*CLASS, long], people, width=80).splitlines()
+    assert any("Carl Gauß (Monday)" in line for line in lines)
+    assert max(map(len, lines)) <= 80
+    assert max(line.count("word") for line in lines) >= 14  # notes have the whole width
+    assert "Carl Gauß (Monday)" in summary_html("a lesson", CLASS, people)
 
 
 def test_the_page_counts_students_not_mistakes():

@@ -1,4 +1,4 @@
-"""Marks for other systems: CSV, Canvas, Moodle, Blackboard and Gradescope.
+"""Marks for other systems: tables, Gradescope, Classroom 50, and whatever speaks LTI.
 
     export(course, "canvas", out, lesson, template=Path("exported.csv"))
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autograder.course.errors import CourseError
-from autograder.course.export import gradescope, sheets
+from autograder.course.export import classroom, gradescope, lti, sheets
 from autograder.course.export.marks import Exported, marks_of
 from autograder.course.folder import Course
 
@@ -21,6 +21,7 @@ FORMATS: dict[str, Callable[..., Exported]] = {
     "moodle": sheets.write_moodle,
     "blackboard": sheets.write_blackboard,
     "gradescope": gradescope.write,
+    "classroom": classroom.write,
 }
 
 
@@ -36,7 +37,7 @@ def export(
     """Write marks in the form of another system.
 
     Args:
-        name: a key of `FORMATS`.
+        name: a key of `FORMATS`, or "lti", which posts scores and writes no files.
         output: the folder to write into; files that are there are kept unless `replace`.
         lesson: full name; formats other than csv hold one lesson.
         template: what the platform exported, for Canvas, Moodle and Blackboard: the lesson's
@@ -46,6 +47,8 @@ def export(
     if name != "csv" and not lesson:
         raise CourseError(f"--{name} holds one lesson: name it after the course.")
     found = marks_of(course, lesson)
+    if name == "lti":
+        return lti.post(course, found)
     if not replace:
         _keep(Path(output))
     return FORMATS[name](found, Path(output), template=template, column=column)

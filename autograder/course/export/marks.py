@@ -53,6 +53,7 @@ class Exported:
 
     files: tuple[Path, ...]
     notes: tuple[str, ...] = ()
+    problems: int = 0  # notes that say what could not be done
 
 
 def marks_of(course: Course, lesson: str = "") -> Marks:

@@ -1,0 +1,154 @@
+"""Whose mark grading again would change, by how much and why; nothing is written.
+
+    preview(course, "02_batch_normalization").changes    -> Change("ada", 71.0, 75.0, ("late: …",))
+
+Judges and points are tried on what was observed when a submission was graded. What only a run can
+tell (a new hand-in, another template or library) is counted, with the minutes it would take.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from autograder.course.folder import Course
+from autograder.course.grade_class import select_submissions, template_path
+from autograder.course.markbook import Line, Question, marks
+from autograder.course.marks import mark_of
+from autograder.course.nbgrader_api import NbgraderCourse
+from autograder.grading.grader import Grader, graded_exercises
+from autograder.grading.observations import NotKept
+from autograder.grading.results import Store, SubmissionResult
+from autograder.submissions.rebuild import read_template
+from autograder.submissions.uploads import take
+
+NEAR = 1e-6  # points that are no difference
+SECONDS = 10.0  # of a run, where none is known
+
+
+@dataclass(frozen=True)
+class Change:
+    """One student's mark, as it stands and as it would be; None: there is none yet."""
+
+    student: str
+    before: float | None
+    after: float
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What grading a lesson again would come to."""
+
+    changes: tuple[Change, ...] = ()
+    same: int = 0
+    runs: Mapping[str, str] = field(default_factory=dict)  # why only a run can tell, by student
+    minutes: float = 0.0  # that these runs would take
+
+    @property
+    def words(self) -> str:
+        """The outcome in one line."""
+        said = f"{len(self.changes)} marks would change, {self.same} would not"
+        if self.runs:
+            said += f"; needs {len(self.runs)} runs, about {max(1, round(self.minutes))} minutes"
+        return f"{said}. Nothing was written."
+
+
+def preview(
+    course: Course,
+    lesson: str,
+    *,
+    students: Sequence[str] = (),
+    execute: bool = False,
+    jobs: int = 2,
+    progress: Callable[[str, str, int], None] | None = None,
+) -> Preview:
+    """Compare the gradebook with what grading again would write to it.
+
+    Args:
+        students: only these; all who submitted when empty.
+        execute: also run what only a run can tell; its results are not kept.
+        progress: called with ("execute", student, how many there are) after each submission.
+    """
+    tell = progress or (lambda stage, student, total: None)
+    book, store = NbgraderCourse(course.root), course.store(lesson)
+    submissions = select_submissions(students, book.handed_in(lesson), lesson)
+    template = read_template(template_path(book, lesson))
+    recorded = {line.student: line for line in marks(course) if line.lesson == lesson}
+    cells = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in template.cells}
+    asked = {name: (one, cells[name]) for name, one in graded_exercises(template).items()}
+    with Grader(
+        template,
+        lesson,
+        course.secret(),
+        book.limits,
+        hidden=[course.root],
+        turn=course.turn(lesson),
+        expected=course.expected(lesson),
+    ) as grader:
+        results, runs = {}, {}
+        for student, path in submissions.items():
+            try:
+                results[student] = _judged(grader, path, student, store)
+            except NotKept as why:
+                runs[student] = str(why)
+            tell("execute", student, len(submissions))
+        minutes = _minutes(store, runs, jobs)
+        if execute:
+            with ThreadPoolExecutor(max_workers=jobs) as pool:
+                run = pool.map(lambda name: grader.grade(submissions[name], name), runs)
+                results, runs = results | dict(zip(runs, run, strict=True)), {}
+    changes = tuple(
+        found
+        for student, result in results.items()
+        if (found := _change(student, result, recorded.get(student), asked))
+    )
+    return Preview(changes, len(results) - len(changes), runs, minutes)
+
+
+def _judged(grader: Grader, path: Path, student: str, store: Store) -> SubmissionResult:
+    """The result that grading would give; raises `NotKept` where only a run can tell."""
+    upload, kept = take(path), store.load(student)
+    if kept and kept.complete and (kept.basis, kept.file) == (grader.basis, upload.digest):
+        return kept
+    return grader.remark(upload, student, store, keep=False)
+
+
+def _minutes(store: Store, students: Mapping[str, str], jobs: int) -> float:
+    """How long runs would take, by how long they took before."""
+    known = [kept.seconds for kept in store.all() if kept.seconds] if students else []
+    each = statistics.median(known) if known else SECONDS
+    return len(students) * each / jobs / 60
+
+
+def _change(student: str, result: SubmissionResult, line: Line | None, asked) -> Change | None:
+    if line is None:
+        return Change(student, None, result.score + result.bonus, ("it has no mark yet",))
+    questions = tuple(_marked(one, result, asked) for one in line.questions)
+    after = replace(line, questions=questions)
+    before = line.score - line.recorded_penalty
+    if abs(after.final - before) < NEAR:
+        return None
+    return Change(student, before, after.final, tuple(_why(line, after)))
+
+
+def _marked(question: Question, result: SubmissionResult, asked) -> Question:
+    """A question with the mark of `result`; one that a person marked keeps theirs."""
+    if question.name not in asked or question.by_hand:
+        return question
+    mark = mark_of(result, *asked[question.name])
+    bonus = question.bonus if mark.extra is None else mark.extra
+    return replace(question, score=mark.score or 0.0, bonus=bonus, waiting=mark.score is None)
+
+
+def _why(before: Line, after: Line) -> Iterator[str]:
+    for old, new in zip(before.questions, after.questions, strict=True):
+        was, would = old.score + old.bonus, new.score + new.bonus
+        if abs(was - would) > NEAR:
+            yield f"{new.title}: {was:g} → {would:g}"
+    if abs(before.recorded_penalty - after.penalty) > NEAR:
+        words = after.lateness.words or "on time"
+        yield f"penalty {before.recorded_penalty:g} → {after.penalty:g} ({words})"
