@@ -222,6 +222,35 @@ def export(
 
 
 @app.command()
+def feedback(
+    course: CourseFolder,
+    lesson: LessonName,
+    student: Annotated[list[str] | None, typer.Option(help="Only this one; repeatable.")] = None,
+) -> None:
+    """Write feedback pages: what each student wrote, what came of it, and comments by hand.
+
+    `nbgrader release_feedback` hands them out, or your platform does. Who hands in again afterwards
+    meets other private inputs.
+
+    **Example**
+
+        autograder feedback my-course 2
+    """
+    from autograder.course.errors import CourseError
+    from autograder.course.feedback import NoPage, write_feedback
+    from autograder.course.folder import find_name, open_course
+
+    opened = open_course(course)
+    name = find_name(lesson, opened.lessons())
+    pages = write_feedback(opened, name, student or ())
+    if not pages:
+        raise CourseError(f"Nobody has marks for {name} yet: run `autograder grade` first.")
+    missing = [f"{who}: {page}" for who, page in pages.items() if isinstance(page, NoPage)]
+    print(f"{name}: {len(pages) - len(missing)} pages in {opened.root / 'feedback'}")
+    _complain(missing)
+
+
+@app.command()
 def pack(
     notebook: Annotated[Path, typer.Argument(metavar="NOTEBOOK", help="What you hand in.")],
     modules: Annotated[

@@ -43,11 +43,11 @@ def grade_class(
         lesson: full name of the assignment.
         students: only these; all who submitted when empty.
         force: execute and write again what is unchanged.
-        feedback: also write nbgrader's feedback pages.
+        feedback: also write feedback pages.
         progress: called with (stage, student, how many there are) after each piece of work; the
             stages are "execute", "record" and "feedback".
     """
-    from autograder.course.errors import NbgraderError
+    from autograder.course.feedback import NoPage, write_feedback
     from autograder.course.gradebook import NotWritten, Recorder
     from autograder.course.marks import with_counted_bonus
     from autograder.course.nbgrader_api import NbgraderCourse
@@ -89,12 +89,13 @@ def grade_class(
                 faults[student] = f"no mark was written: {_line(error)}"
             tell("record", student, len(results))
     marked = [student for student in results if student not in faults]
-    for student in marked if feedback else ():
-        try:
-            book.generate_feedback(lesson, student)
-        except NbgraderError as error:
-            faults[student] = f"the mark was written, but no feedback page: {_line(error)}"
-        tell("feedback", student, len(marked))
+    if feedback and marked:
+        pages = write_feedback(
+            course, lesson, marked, lambda student: tell("feedback", student, len(marked))
+        )
+        for student, why in pages.items():
+            if isinstance(why, NoPage):
+                faults[student] = f"the mark was written, but no feedback page: {_line(why)}"
     kept = tuple(student for student in results if student in unchanged)
     chosen = students or found.unread
     unread = {who: found.unread[who] for who in chosen if who in found.unread}

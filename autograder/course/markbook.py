@@ -31,6 +31,7 @@ class Question:
     maximum: float = 0.0
     bonus: float = 0.0
     waiting: bool = False  # for a person
+    comment: str = ""  # which a person wrote
 
     @property
     def title(self) -> str:
@@ -157,6 +158,11 @@ def settle(course: Course, settings: Settings | None = None) -> int:
         return book.write_penalties(lines)
 
 
+def _commented(name: str) -> str:
+    """The cell on which a person comments: an exercise's solution, or the answer itself."""
+    return f"{name.removesuffix('-check')}-solution" if name.endswith("-check") else name
+
+
 class _Gradebook:
     """nbgrader's database, read in a few queries for a whole course."""
 
@@ -225,14 +231,16 @@ class _Gradebook:
                     api.Grade.needs_manual_grade,
                 )
             ).all()
+            comments = self._comments()
         by_entry = defaultdict(list)
         for entry, cell, automatic, by_hand, extra, waiting in grades:
             if cell in cells:
                 name, maximum = cells[cell]
                 score = automatic if by_hand is None else by_hand
                 unmarked = waiting and by_hand is None
+                said = comments.get((entry, _commented(name)), "")
                 by_entry[entry].append(
-                    Question(name, score or 0.0, maximum, extra or 0.0, bool(unmarked))
+                    Question(name, score or 0.0, maximum, extra or 0.0, bool(unmarked), said)
                 )
         place = {name: order for order, name in enumerate(name for name, _ in cells.values())}
         return [
@@ -244,6 +252,18 @@ class _Gradebook:
             )
             for entry, penalty, student, lesson in entries
         ]
+
+    def _comments(self) -> dict[tuple[str, str], str]:
+        """What people wrote, by (submission's notebook, name of the cell)."""
+        from nbgrader.api import Comment, SolutionCell, TaskCell
+
+        found = {}
+        for kind in (SolutionCell, TaskCell):
+            asked = select(Comment.notebook_id, kind.name, Comment.manual_comment)
+            joined = asked.join(kind, Comment.cell_id == kind.id)
+            for entry, name, text in self.db.execute(joined.where(Comment.manual_comment != "")):
+                found[entry, name] = text
+        return found
 
     def write_penalties(self, lines: Iterable[Line]) -> int:
         """Enter the penalties that differ from what is recorded."""
