@@ -251,6 +251,60 @@ def feedback(
 
 
 @app.command()
+def mark(
+    course: CourseFolder,
+    lesson: LessonName,
+    grader: Annotated[str, typer.Option("--as", help="Who marks; your user name by default.")] = "",
+    graders: Annotated[
+        str, typer.Option(help="All who mark, with commas: questions are dealt among them.")
+    ] = "",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Of the page; any that is free by default.")
+    ] = 0,
+    browser: Annotated[bool, typer.Option("--browser", help="Open the browser too.")] = False,
+) -> None:
+    """Mark the answers that need a person, on a page that this machine serves to itself.
+
+    Rubric items have keys, equal answers are marked once, names are hidden, one answer in twenty is
+    marked twice. Marks and comments go to nbgrader's gradebook at once. Ctrl-C ends it.
+
+    **Examples**
+
+        autograder mark my-course 2
+
+        autograder mark my-course 2 --graders ada,carl --as carl
+    """
+    import getpass
+
+    from autograder.course.errors import CourseError
+    from autograder.course.folder import find_name, open_course
+    from autograder.course.mark_page import MarkServer
+    from autograder.course.marking import Marking
+
+    opened = open_course(course)
+    everyone = [name.strip() for name in graders.split(",") if name.strip()]
+    marking = Marking(
+        opened, find_name(lesson, opened.lessons()), grader or getpass.getuser(), everyone
+    )
+    dealt = marking.file.read().graders
+    if dealt and marking.grader not in dealt:
+        raise CourseError(
+            f"Answers are dealt among {', '.join(dealt)}: name yourself with --as, or all who mark "
+            "with --graders."
+        )
+    with MarkServer(marking, port) as server:
+        print(f"Open {server.address}\nCtrl-C ends it.", flush=True)
+        if browser:
+            import webbrowser
+
+            webbrowser.open(server.address)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print("Everything is saved.")
+
+
+@app.command()
 def pack(
     notebook: Annotated[Path, typer.Argument(metavar="NOTEBOOK", help="What you hand in.")],
     modules: Annotated[

@@ -9,7 +9,6 @@ and answers come from students: the template escapes everything, and Markdown is
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -25,6 +24,7 @@ from pygments.lexers import PythonLexer
 from autograder.bars import printable
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
+from autograder.course.cells import name_of, read_cells, source_of
 from autograder.course.folder import Course
 from autograder.course.markbook import Line, Question, marks
 from autograder.course.nbgrader_api import NbgraderCourse
@@ -142,7 +142,7 @@ class _Writer:
                 self.book.coursedir.feedback_directory,
             )
         )
-        own = json.loads((autograded / f"{self.lesson}.ipynb").read_text("utf-8"))["cells"]
+        own = read_cells(autograded / f"{self.lesson}.ipynb")
         path = folder / f"{self.lesson}.html"
         self._put(path, self.page(student, line, result, own).encode())
         for name in BESIDE:
@@ -171,7 +171,7 @@ class _Writer:
 
     def _sections(self, line: Line, result: SubmissionResult, own: list[dict]):
         """Yield the sections in the order of the lesson."""
-        cells = {_name(cell): cell for cell in own}
+        cells = {name_of(cell): cell for cell in own}
         for question in line.questions:
             exercise = self.exercises.get(question.name)
             if exercise:
@@ -188,13 +188,13 @@ class _Writer:
             question.name,
             exercise.title + (", in PyTorch" if exercise.framework == "torch" else ""),
             question,
-            answer=shorter(without_docstrings(_source(solution))),
+            answer=shorter(without_docstrings(source_of(solution))),
             errors=list(_errors(solution)),
             report=report.public() if report else None,
         )
 
     def _question(self, question: Question, cells: Mapping) -> Section:
-        answer = _source(cells.get(question.name, {})).strip()
+        answer = source_of(cells.get(question.name, {})).strip()
         return Section(
             question.name,
             question.title[:1].upper() + question.title[1:],
@@ -210,7 +210,7 @@ class _Writer:
 def question_texts(template: NotebookNode) -> dict[str, str]:
     """Return the Markdown of each question that is marked by hand: the cell above its answer."""
     pairs = zip(template.cells, template.cells[1:], strict=False)
-    return {_name(cell): before.source for before, cell in pairs if role(cell) == "answer"}
+    return {name_of(cell): before.source for before, cell in pairs if role(cell) == "answer"}
 
 
 # ----------------------------------------------------------------------------------- a page
@@ -270,15 +270,6 @@ def without_docstrings(source: str) -> str:
 def shorter(text: str) -> str:
     """Return text of a length that a page can bear."""
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}\n… cut here: it is very long"
-
-
-def _name(cell: Mapping) -> str:
-    return cell.get("metadata", {}).get("nbgrader", {}).get("grade_id", "")
-
-
-def _source(cell: Mapping) -> str:
-    text = cell.get("source", "")
-    return text if isinstance(text, str) else "".join(text)
 
 
 def _errors(cell: Mapping):
