@@ -102,10 +102,10 @@ class Marking:
         template = read_template(template_path(self.book, self.lesson))
         source = course.root / "source" / self.lesson / f"{self.lesson}.ipynb"
         answers = {name_of(cell): source_of(cell) for cell in read_cells(source)}
-        found = {}
+        found, texts = {}, question_texts(template)
         for cell in template.cells:
             name = name_of(cell)
-            if name in (texts := question_texts(template)):
+            if name in texts:
                 model, rubric = split_answer(answers.get(name, ""))
                 points = float(cell.metadata.nbgrader.get("points", 0))
                 found[name] = Asked(name, Question(name).title, points, texts[name], model, rubric)
@@ -148,17 +148,27 @@ class Marking:
         """Pairs (student, question) without an automatic mark."""
         from nbgrader import api
 
-        asked = (
+        asked = self._of_lesson(
             select(api.SubmittedAssignment.student_id, api.GradeCell.name)
-            .join(api.SubmittedNotebook, api.SubmittedNotebook.assignment_id == api.SubmittedAssignment.id)
-            .join(api.Assignment, api.SubmittedAssignment.assignment_id == api.Assignment.id)
-            .join(api.Grade, api.Grade.notebook_id == api.SubmittedNotebook.id)
-            .join(api.GradeCell, api.Grade.cell_id == api.GradeCell.id)
-            .where(api.Assignment.name == self.lesson, api.Grade.auto_score.is_(None))
-        )  # fmt: skip
+            .join(api.Grade, api.Grade.cell_id == api.GradeCell.id)
+            .where(api.Grade.auto_score.is_(None)),
+            api.Grade,
+        )
         with quiet(), self._gradebook() as gradebook:
             rows = gradebook.db.execute(asked).all()
         return sorted((student, name) for student, name in rows if name in self.questions)
+
+    def _of_lesson(self, asked, kind):
+        """Restrict a query of grades or comments to this lesson, and join who they belong to."""
+        from nbgrader import api
+
+        entry, work = api.SubmittedNotebook, api.SubmittedAssignment
+        return (
+            asked.join(entry, kind.notebook_id == entry.id)
+            .join(work, entry.assignment_id == work.id)
+            .join(api.Assignment, work.assignment_id == api.Assignment.id)
+            .where(api.Assignment.name == self.lesson)
+        )
 
     def _gradebook(self):
         from nbgrader.api import Gradebook
@@ -185,8 +195,8 @@ class Marking:
     def queue(self, name: str, rubrics: Rubrics) -> list[tuple[str, str]]:
         """Return what the grader marks of a question, as pairs (group, round).
 
-        Questions are dealt in turn, so that one is marked by one person; where there are more people
-        than questions, they share one.
+        Questions are dealt in turn, so that one is marked by one person; where there are more
+        people than questions, they share one.
         """
         graders = rubrics.graders or [self.grader]
         owners = graders[self._place(name) :: len(self.questions)] or [
@@ -252,14 +262,9 @@ class Marking:
         from nbgrader import api
 
         def rows(kind, cell):
-            return gradebook.db.execute(
-                select(kind, api.SubmittedAssignment.student_id)
-                .join(api.SubmittedNotebook, kind.notebook_id == api.SubmittedNotebook.id)
-                .join(api.SubmittedAssignment, api.SubmittedNotebook.assignment_id == api.SubmittedAssignment.id)
-                .join(api.Assignment, api.SubmittedAssignment.assignment_id == api.Assignment.id)
-                .join(cell, kind.cell_id == cell.id)
-                .where(api.Assignment.name == self.lesson, cell.name == name)
-            ).all()  # fmt: skip
+            asked = select(kind, api.SubmittedAssignment.student_id)
+            asked = asked.join(cell, kind.cell_id == cell.id).where(cell.name == name)
+            return gradebook.db.execute(self._of_lesson(asked, kind)).all()
 
         points = self.questions[name].points
         with quiet(), self._gradebook() as gradebook:

@@ -68,7 +68,7 @@ class Rubric:
         return sorted(set(given), key=lambda text: (-given.count(text), text))
 
     def agreement(self, maximum: float) -> dict[str, float]:
-        """Return how far two marks of the same answer agree: how many, the same, mean difference."""
+        """Return how far two marks of an answer agree: how many, the same, mean difference."""
         pairs = [
             [self.score(rounds[one], maximum) for one in ROUNDS]
             for rounds in self.marks.values()
