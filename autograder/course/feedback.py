@@ -15,7 +15,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 
 import jinja2
-from markupsafe import Markup
 from nbformat import NotebookNode
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
@@ -279,21 +278,21 @@ def _errors(cell: Mapping):
 
 
 @lru_cache(maxsize=10_000)
-def _code(source: str) -> Markup:
+def _code(source: str) -> str:
     formatter = HtmlFormatter(nowrap=True)
-    return Markup(highlight(visible(source), PythonLexer(), formatter))
+    return highlight(visible(source), PythonLexer(), formatter)
 
 
 @lru_cache(maxsize=10_000)
-def _markdown(source: str) -> Markup:
-    return Markup(with_formulas(source))
+def _markdown(source: str) -> str:
+    return with_formulas(source)
 
 
 @cache
-def _styles() -> dict[str, Markup]:
+def _styles() -> dict[str, str]:
     """Colours of code, by the reader's preference."""
     chosen = {"light": "default", "dark": "github-dark"}
-    return {name: Markup(_colours(style)) for name, style in chosen.items()}
+    return {name: _colours(style) for name, style in chosen.items()}
 
 
 def _colours(style: str) -> str:
@@ -323,4 +322,4 @@ def _template() -> jinja2.Template:
 
 def _shown(value):
     """Text without turns of its direction; HTML that we made is clean already."""
-    return value if isinstance(value, Markup) else visible(str(value))
+    return value if hasattr(value, "__html__") else visible(str(value))
