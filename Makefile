@@ -117,6 +117,10 @@ lint: $(READY)  ## show what ruff would say, without changing a file
 	$(PY) -m ruff format --diff .
 	$(PY) -m ruff check .
 
+.PHONY: types
+types: $(READY)  ## show what mypy says of autograder and cs231n_lib
+	$(PY) -m mypy
+
 .PHONY: format
 format: $(READY)  ## format and sort imports
 	$(PY) -m ruff check --fix .
@@ -146,5 +150,5 @@ lock:  ## choose the newest versions that fit pyproject.toml and write requireme
 
 .PHONY: clean
 clean:  ## remove caches and the demo; .venv stays
-	rm -rf demo-course .pytest_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf demo-course .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist *.egg-info
 	find autograder benchmarks cs231n_lib notebooks tests -name __pycache__ -prune -exec rm -rf {} +

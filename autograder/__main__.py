@@ -1,5 +1,6 @@
 """`python -m autograder` is the command line of the course."""
 
+import os
 import sys
 
 OLDEST = (3, 11)
@@ -16,8 +17,18 @@ def require_python(version=tuple(sys.version_info[:2])):
         sys.exit(2)
 
 
-if __name__ == "__main__":
+def run():
+    """Run the command line; Ctrl-C ends it with one line, however early it comes."""
     require_python()
-    from autograder.cli import main
+    try:
+        from autograder.cli import main
 
-    main()
+        main()
+    except KeyboardInterrupt:
+        sys.stderr.write("autograder: Stopped. What was done before is kept.\n")
+        sys.stderr.flush()
+        os._exit(130)  # waits for no thread
+
+
+if __name__ == "__main__":
+    run()

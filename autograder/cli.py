@@ -153,6 +153,12 @@ def grade(
     force: Annotated[
         bool, typer.Option("--force", help="Grade again what has not changed.")
     ] = False,
+    remark: Annotated[
+        bool,
+        typer.Option(
+            "--remark", help="Judge again from what was observed; no code of students is run."
+        ),
+    ] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Submissions at a time.")] = 2,
     feedback: Annotated[
         bool, typer.Option("--feedback", help="Also write feedback pages.")
@@ -165,20 +171,26 @@ def grade(
         autograder grade my-course 2
 
         autograder grade my-course 2 --student ada --force --feedback
+
+        autograder grade my-course 2 --remark     # after a change of points, judges or names
     """
+    from autograder.course.errors import CourseError
     from autograder.course.folder import find_name, open_course
     from autograder.course.grade_class import grade_class
     from autograder.course.markbook import settle
     from autograder.course.summary import table
 
-    opened = open_course(course)
-    name = find_name(lesson, opened.lessons())
+    if force and remark:
+        raise CourseError("--force executes again and --remark does not: give one of them.")
     with stages() as tell:
+        opened = open_course(course)
+        name = find_name(lesson, opened.lessons())
         graded = grade_class(
             opened,
             name,
             students=student or (),
             force=force,
+            remark=remark,
             jobs=jobs,
             feedback=feedback,
             progress=tell,
@@ -417,6 +429,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except GradingInterrupted as error:
         say(str(error))
         end_now(INTERRUPTED)
+    except SystemExit as left:
+        if left.code == INTERRUPTED:  # what typer makes of Ctrl-C
+            say("Stopped. What was done before is kept.")
+            end_now(INTERRUPTED)
+        raise
 
 
 def extra_of(module: str) -> str | None:

@@ -174,10 +174,14 @@ def _run_misconceptions(exercise, seed_of, provider):
 # ---------------------------------------------------------------------------------- recorded
 
 
-def record(exercises, folder: Path, seed_of=public_seed) -> None:
-    """Write what `live` answers for `exercises` into `folder`: arrays as .npz, texts as .json."""
+def record(exercises, folder: Path, provider: live | None = None) -> None:
+    """Write what `live` answers for `exercises` into `folder`: arrays as .npz, texts as .json.
+
+    Args:
+        provider: what has answered already; by default the public seeds are answered afresh.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    provider = live(seed_of)
+    provider = provider or live(public_seed)
     for exercise in exercises:
         arrays, texts = {}, {"checks": [], "misconceptions": []}
         for c, check in enumerate(exercise.checks):

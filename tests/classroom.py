@@ -136,12 +136,13 @@ def record_unrun(course, notebooks):
         Report(one.id, one.title, (Row("a check", one.points, 0.0, "differs"),))
         for one in graded_exercises(read_template(book.template(NAME))).values()
     )
+    results, paths = {}, {}
+    for student, notebook in notebooks.items():
+        paths[student] = course.root / "submitted" / student / NAME / f"{NAME}.ipynb"
+        paths[student].parent.mkdir(parents=True, exist_ok=True)
+        paths[student].write_bytes(content(notebook))
+        file = take(paths[student]).digest
+        results[student] = SubmissionResult(student, NAME, reports, key="unrun", file=file)
+        course.store(NAME).save(results[student])
     with Recorder(book, NAME) as recorder:
-        for student, notebook in notebooks.items():
-            path = course.root / "submitted" / student / NAME / f"{NAME}.ipynb"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content(notebook))
-            file = take(path).digest
-            result = SubmissionResult(student, NAME, reports, key="unrun", file=file)
-            course.store(NAME).save(result)
-            recorder.record(student, path, result)
+        assert recorder.record(results, paths) == {}

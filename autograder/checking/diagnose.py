@@ -94,10 +94,11 @@ def diagnose(
     named = {}
     while open_:
         best = max(candidates, key=lambda candidate: candidate.rank(open_), default=None)
-        if best is None or 2 * len(best.checks(open_)) <= len(open_):
+        silent = best.silent(open_) if best else ()
+        if best is None or 2 * len(best.checks(open_)) <= len(open_) - len(silent):
             break
-        for name in best.checks(open_):
-            named[name] = best.known
+        named |= dict.fromkeys(best.checks(open_), best.known)
+        for name in (*best.checks(open_), *silent):
             del open_[name]
     default = _another_default(exercise, seen, open_, candidates, provider)
     return named | (dict.fromkeys(open_, default) if default else {})
@@ -162,6 +163,14 @@ class _Candidate:
     def _explains(self, name, wrong):
         explained = wrong & self.explained[name]
         return 2 * len(explained) > len(wrong) or (explained and not self.different[name])
+
+    def silent(self, open_):
+        """Return the checks in which it shows the same, too near to what is right to tell."""
+        return [
+            name
+            for name, wrong in open_.items()
+            if not self._explains(name, wrong) and not wrong & self.different[name]
+        ]
 
     def rank(self, open_):
         """Return by what candidates are compared: what they explain, and how much differs."""

@@ -100,6 +100,46 @@ def dtypes_alone(seen: Arrays, expected: Expected) -> Verdict:
     return Verdict(1, remark=remark)
 
 
+AFTERWARDS = " after the call"  # so end the names of inputs as observations
+
+
+def keeps_types(seen: Arrays, expected: Expected) -> Verdict:
+    """Judge: dtypes are the reference's and inputs stay as they were, whatever the values are.
+
+    Something has to be computed, though: an output that is one number everywhere, or one of the
+    inputs as it came, says nothing about types.
+    """
+    inputs = {key: a for key, a in expected.arrays.items() if key.endswith(AFTERWARDS)}
+    kinds = dtypes_alone(seen, expected)
+    verdict = matches(seen, replace(expected, arrays=inputs)) if kinds.fraction == 1 else kinds
+    if verdict.fraction < 1:
+        return verdict
+    for key in expected.arrays:
+        is_output = not key.startswith("_") and key not in inputs
+        idle = _idle(seen.get(key), expected.arrays[key], inputs) if is_output else ""
+        if idle:
+            return Verdict(0, f"{key} {idle}", wrong=(key,))
+    return replace(verdict, remark=kinds.remark)
+
+
+def _idle(value, wanted, inputs):
+    """Say why an output is nobody's work, or nothing."""
+    if value is None:
+        return "is missing"
+    if value.size == 0:
+        return "is empty"
+    if np.isnan(value).all():
+        return "is NaN everywhere"
+    if value.ndim == 0 and wanted.size > 1:
+        return "is a single number"
+    if value.size > 1 and (value == value.flat[0]).all():
+        return "is the same number everywhere"
+    for name, array in inputs.items():
+        if value.shape == array.shape and np.allclose(value, array, rtol=1e-6):
+            return f"is {name.removesuffix(AFTERWARDS)}, as it came"
+    return ""
+
+
 WASTEFUL = (
     "Right, in more memory than needed: float32 came in and float64 goes out. Look for an array "
     "that is made without a dtype."

@@ -126,6 +126,7 @@ class Exercise:
         return replace(
             self,
             id=f"{self.family}.torch.{self.function}",
+            title=f"{self.title}, in PyTorch",
             checks=tuple(replace(check, points=check.points * share) for check in self.checks),
             given=(),
             look="",

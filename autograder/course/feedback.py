@@ -152,7 +152,7 @@ class _Writer:
 
     def _put(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, content)
+        write_atomically(path, content, through=False)  # it can be written again
         path.chmod(FOR_EVERYONE)
 
     def page(self, student: str, line: Line, result: SubmissionResult, own: list[dict]) -> str:

@@ -8,15 +8,17 @@ COURSE/
   submitted/ autograded/ feedback/ gradebook.db      nbgrader's own
   .autograder/secret     decides the inputs of the graded checks; never leaves the grader
   .autograder/turns/LESSON    a number, part of every seed, that rises with feedback
-  .autograder/results/LESSON/STUDENT.json
+  .autograder/results/LESSON/STUDENT.json, and STUDENT.npz: what it was judged from
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from nbformat import NotebookNode
 from autograder.course.errors import CourseError, nearest
 from autograder.course.settings import read_settings
 from autograder.grading.log import Log
+from autograder.grading.observations import NotKept, Observations
 from autograder.grading.results import Store, write_atomically
 from autograder.lessons.build import nbgrader_source, notebook_text
 from autograder.lessons.lesson import SRC, Lesson, find_lesson
@@ -74,6 +77,10 @@ class Course:
         """The kept results of one lesson."""
         return Store(self.private / "results" / lesson)
 
+    def expected(self, lesson: str) -> Path:
+        """What the checks of one lesson expect, kept between one grading and the next."""
+        return self.private / "expected" / lesson
+
     def summary(self, lesson: str) -> Path:
         """The page about a class."""
         return self.root / f"summary-{lesson}.html"
@@ -101,6 +108,29 @@ class Course:
     def _turn(self, lesson: str) -> Path:
         return self.private / "turns" / lesson
 
+    @contextlib.contextmanager
+    def alone_with(self, lesson: str) -> Iterator[None]:
+        """Hold a lesson against a second grading of it; raises `CourseError` where one is going on.
+
+        The lock is the process's own, so that none is left behind by one that was killed.
+        """
+        path = self.private / "grading" / lesson
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        with open(path, "a+") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held.seek(0)
+                who = held.read().strip() or "of another user"
+                raise CourseError(
+                    f"{lesson} is being graded already, by process {who}: wait until it has "
+                    "ended. Nothing was done."
+                ) from None
+            held.truncate(0)
+            held.write(f"{os.getpid()}")
+            held.flush()
+            yield
+
     def lessons(self) -> list[str]:
         """Names of the assignments in source/."""
         return sorted(path.name for path in (self.root / "source").glob("*") if path.is_dir())
@@ -116,6 +146,26 @@ def open_course(root: Path) -> Course:
             f"{root} is not a course folder (no nbgrader_config.py): run `autograder init {root}`."
         )
     return course
+
+
+def observations_of(course: Course, lesson: str, student: str) -> Observations:
+    """Return what was observed of a submission when it was graded, for judging or counting.
+
+        seen = observations_of(course, "02_batch_normalization", "ada").outcome.seen
+        seen["normalization.batchnorm_forward"]["training mode"]  # Seen: arrays, or the fault
+
+    They hold numbers of secret inputs, and stay on the trusted side.
+
+    Args:
+        lesson: full name of the assignment.
+
+    Raises `NotKept`, with half a sentence that says why, where there is nothing to read.
+    """
+    store = course.store(lesson)
+    result = store.load(student)
+    if result is None:
+        raise NotKept("it has not been graded yet")
+    return store.observations(result)
 
 
 def find_name(lesson: str, known: Sequence[str]) -> str:

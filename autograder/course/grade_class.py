@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from nbformat.reader import NotJSONError
 
 from autograder.course.errors import CourseError, nearest
 from autograder.course.folder import Course
 from autograder.course.handed_in import HandedIn
-from autograder.grading.batch import grade_batch
-from autograder.grading.grader import Grader
-from autograder.grading.results import SubmissionResult
+from autograder.grading.batch import grade_blocks, remark_blocks
+from autograder.grading.grader import Grader, given_cells, sandboxes
+from autograder.grading.results import Kept, SubmissionResult
+from autograder.sandbox.process import Fresh
+from autograder.sandbox.zygote import Zygote
 from autograder.submissions.rebuild import read_template
 
 
@@ -19,7 +24,7 @@ from autograder.submissions.rebuild import read_template
 class Graded:
     """What grading a class came to."""
 
-    results: dict[str, SubmissionResult]  # by student
+    results: Mapping[str, SubmissionResult]  # by student
     faults: dict[str, str]  # what could not be done, and whether a mark was written, by student
     unchanged: tuple[str, ...]  # students whose marks in the gradebook were already right
     unread: dict[str, list[str]]  # a sentence for each notebook that was not read, by student
@@ -33,6 +38,7 @@ def grade_class(
     *,
     students: Sequence[str] = (),
     force: bool = False,
+    remark: bool = False,
     jobs: int = 2,
     feedback: bool = False,
     progress: Callable[[str, str, int], None] | None = None,
@@ -43,68 +49,126 @@ def grade_class(
         lesson: full name of the assignment.
         students: only these; all who submitted when empty.
         force: execute and write again what is unchanged.
+        remark: execute nothing; judge again from what was observed when it was graded.
         feedback: also write feedback pages.
         progress: called with (stage, student, how many there are) after each piece of work; the
             stages are "execute", "record" and "feedback".
     """
+    is_needed = not remark and (force or _has_new(course, lesson, students))
+    with course.alone_with(lesson), _warming(course, lesson, is_needed) as places:
+        return _grade_class(
+            course, lesson, students, force, remark, jobs, feedback, progress, places
+        )
+
+
+def _grade_class(
+    course, lesson, students, force, remark, jobs, feedback, progress, places
+) -> Graded:
     from autograder.course.feedback import NoPage, write_feedback
-    from autograder.course.gradebook import NotWritten, Recorder
+    from autograder.course.gradebook import NO_MARK, Recorder
     from autograder.course.marks import with_counted_bonus
     from autograder.course.nbgrader_api import NbgraderCourse
 
     tell = progress or (lambda stage, student, total: None)
-    book = NbgraderCourse(course.root)
+    book, store = NbgraderCourse(course.root), course.store(lesson)
     found = book.handed_in(lesson)
     submissions = _select(students, found, lesson)
     template = read_template(template_path(book, lesson))
-    with Grader(
-        template,
-        lesson,
-        course.secret(),
-        book.limits,
-        hidden=[course.root],
-        log=course.log,
-        turn=course.turn(lesson),
-    ) as grader:
-        results, faults = grade_batch(
-            grader,
-            submissions,
-            course.store(lesson),
-            jobs=jobs,
-            force=force,
-            progress=lambda student, result: tell("execute", student, len(submissions)),
-        )
-    faults = {student: f"no mark was written: {why}" for student, why in faults.items()}
-    with Recorder(book, lesson) as recorder:
-        unchanged = set() if force else recorder.unchanged(results)
-        for student, result in results.items():
-            try:
-                if student not in unchanged and recorder.can:
-                    recorder.record(student, submissions[student], result)
-                elif student not in unchanged:
-                    book.autograde(lesson, student)
-            except NotWritten as error:
-                faults[student] = f"the mark was written, but not its notebook: {_line(error)}"
-            except Exception as error:
-                faults[student] = f"no mark was written: {_line(error)}"
-            tell("record", student, len(results))
-    marked = [student for student in results if student not in faults]
-    if feedback and marked:
-        pages = write_feedback(
-            course, lesson, marked, lambda student: tell("feedback", student, len(marked))
-        )
-        for student, why in pages.items():
+    marked: list[str] = []
+    unchanged: set[str] = set()
+    faults: dict[str, str] = {}
+
+    def executed(student: str, result: SubmissionResult | None) -> None:
+        tell("execute", student, len(submissions))
+
+    with (
+        Grader(
+            template,
+            lesson,
+            course.secret(),
+            book.limits,
+            hidden=[course.root],
+            log=course.log,
+            turn=course.turn(lesson),
+            places=places,
+            expected=course.expected(lesson),
+        ) as grader,
+        Recorder(book, lesson) as recorder,
+    ):
+        if remark:
+            blocks = remark_blocks(grader, submissions, store, progress=executed)
+        else:
+            blocks = grade_blocks(
+                grader, submissions, store, jobs=jobs, force=force, progress=executed
+            )
+        for block in blocks:
+            faults |= {student: NO_MARK.format(why) for student, why in block.faults.items()}
+            right = set() if force else recorder.unchanged(block.results)
+            left = {name: result for name, result in block.results.items() if name not in right}
+            faults |= _record(book, recorder, lesson, left, submissions, block.notebooks)
+            unchanged |= right
+            marked += block.results
+            for student in block.results:
+                tell("record", student, len(submissions))
+    order = {student: number for number, student in enumerate(submissions)}
+    marked.sort(key=order.__getitem__)
+    fine = [student for student in marked if student not in faults]
+    if feedback and fine:
+        shown = write_feedback(course, lesson, fine, lambda who: tell("feedback", who, len(fine)))
+        for student, why in shown.items():
             if isinstance(why, NoPage):
-                faults[student] = f"the mark was written, but no feedback page: {_line(why)}"
-    kept = tuple(student for student in results if student in unchanged)
+                faults[student] = f"the mark was written, but no feedback page: {why}"
     chosen = students or found.unread
     unread = {who: found.unread[who] for who in chosen if who in found.unread}
     lost = tuple(who for who in found.lost if who in unread)
-    return Graded(results, faults, kept, unread, lost, with_counted_bonus(template))
+    return Graded(
+        Kept(store, marked),
+        faults,
+        tuple(student for student in marked if student in unchanged),
+        unread,
+        lost,
+        with_counted_bonus(template),
+    )
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _has_new(course: Course, lesson: str, students: Sequence[str]) -> bool:
+    """Whether somebody may have handed in who has no result yet."""
+    store, submitted = course.store(lesson), course.root / "submitted"
+    return any(not store.has(who) for who in students or (p.name for p in submitted.glob("*")))
+
+
+@contextlib.contextmanager
+def _warming(course: Course, lesson: str, is_needed: bool) -> Iterator[Zygote | Fresh | None]:
+    """Have sandboxes warm up while nbgrader is imported, and close them in the end.
+
+    None where the course has no readable release in the usual place; the grader makes its own.
+    """
+    places = None
+    with contextlib.suppress(OSError, NotJSONError):
+        if is_needed:
+            release = read_template(course.root / "release" / lesson / f"{lesson}.ipynb")
+            places = sandboxes(None, [course.root], given_cells(release))
+            places.begin()
+    try:
+        yield places
+    finally:
+        if places:
+            places.close()
+
+
+def _record(book, recorder, lesson, results, paths, notebooks) -> dict[str, str]:
+    """Write a block to the gradebook; returns what could not be written, by student."""
+    from autograder.course.gradebook import NO_MARK, line_of
+
+    if recorder.can:
+        return recorder.record(results, paths, notebooks)
+    faults = {}
+    for student in results:
+        try:
+            book.autograde(lesson, student)
+        except Exception as error:
+            faults[student] = NO_MARK.format(line_of(error))
+    return faults
 
 
 def template_path(book, lesson: str) -> Path:

@@ -1,6 +1,6 @@
 """Write marks to nbgrader's gradebook as `nbgrader autograde` does, in a hundredth of its time.
 
-    Recorder(book, lesson).record(student, path, result)
+    Recorder(book, lesson).record(results, paths)
 
 The same rows and the same autograded notebook come of it (a test compares both). nbgrader starts
 anew for each submission, writes the notebook twice and asks the database for each cell; here what
@@ -12,15 +12,16 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import nbformat
 from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.api import (
-    Comment,
     Grade,
     Gradebook,
     MissingEntry,
@@ -28,7 +29,10 @@ from nbgrader.api import (
     SubmittedNotebook,
 )
 from nbgrader.preprocessors import AssignLatePenalties, IgnorePattern, LimitOutput
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import selectinload
 
+from autograder.course.errors import CourseError
 from autograder.course.marks import Mark, fill, mark_of, marks_and_comments, set_mark
 from autograder.course.nbgrader_api import NbgraderCourse, quiet
 from autograder.course.nbgrader_plugin import AUTOGRADE
@@ -38,7 +42,7 @@ from autograder.grading.results import SubmissionResult, write_atomically
 from autograder.submissions.rebuild import read_template, rebuild
 from autograder.submissions.uploads import copy_files, take, timestamp
 
-ATTEMPTS = 3  # of a transaction, when somebody else holds the database
+NO_MARK = "no mark was written: {}"
 READ_ONLY = 0o444
 
 
@@ -46,8 +50,14 @@ class Changed(Exception):
     """A submission is not the one any more that was graded."""
 
 
-class NotWritten(Exception):
-    """The marks of a submission are in the gradebook; its autograded notebook is not."""
+@dataclass(frozen=True)
+class _Entry:
+    """What is written of one submission."""
+
+    when: datetime | None  # it was handed in
+    marks: Mapping[str, Mark]  # by name of the cell
+    comments: Mapping[str, str | None]
+    text: bytes  # of the autograded notebook
 
 
 class Recorder:
@@ -57,14 +67,14 @@ class Recorder:
         self.book, self.lesson = book, lesson
         self.coursedir = book.coursedir
         self.template = read_template(book.template(lesson))
-        with quiet():
-            self.gradebook = Gradebook(self.coursedir.db_url, self.coursedir.course_id)
-            self.gradebook.db.remove()
-            self.gradebook.db.configure(expire_on_commit=False)
         self.cleaners = [kind(config=book.config) for kind in (IgnorePattern, LimitOutput)]
         self.late = AssignLatePenalties(config=book.config)
         self.late.init_plugin()
-        self.names = self._names_of_cells()
+        with _asked():
+            self.gradebook = Gradebook(self.coursedir.db_url, self.coursedir.course_id)
+            self.gradebook.db.remove()
+            self.gradebook.db.configure(expire_on_commit=False)
+            self.assignment, self.names = self._cells()
 
     def __enter__(self) -> Recorder:
         return self
@@ -80,61 +90,117 @@ class Recorder:
         ours = all(settings.get(option) == value for option, value in AUTOGRADE.items())
         return ours and bool(self.names) and not self.coursedir.groupshared
 
-    def _names_of_cells(self) -> dict[str, str]:
-        """Names of the cells by their number in the database; none unless there is one notebook."""
-        with quiet(), contextlib.suppress(MissingEntry):
-            notebooks = self.gradebook.find_assignment(self.lesson).notebooks
-            if [notebook.name for notebook in notebooks] == [self.lesson]:
-                cells = (*notebooks[0].grade_cells, *notebooks[0].solution_cells)
-                return {cell.id: cell.name for cell in (*cells, *notebooks[0].task_cells)}
-        return {}
+    def _cells(self) -> tuple[str | None, dict[str, str]]:
+        """The assignment's number in the database, and the names of its cells by their numbers.
 
-    def record(self, student: str, path: Path, result: SubmissionResult) -> None:
-        """Write the marks of one submission, then its autograded notebook, which says so.
+        There are none unless it has the one notebook.
+        """
+        with contextlib.suppress(MissingEntry):
+            assignment = self.gradebook.find_assignment(self.lesson)
+            if [notebook.name for notebook in assignment.notebooks] == [self.lesson]:
+                (one,) = assignment.notebooks
+                cells = (*one.grade_cells, *one.solution_cells, *one.task_cells)
+                return assignment.id, {cell.id: cell.name for cell in cells}
+            return assignment.id, {}
+        return None, {}
 
-        Raises `Changed` when the files are no longer those that were graded, and `NotWritten`
-        when the marks are in the gradebook, and the notebook could not be written.
+    def record(
+        self,
+        results: Mapping[str, SubmissionResult],
+        paths: Mapping[str, Path],
+        notebooks: Mapping[str, NotebookNode] = MappingProxyType({}),
+    ) -> dict[str, str]:
+        """Write the marks of a block in one transaction, then each autograded notebook.
+
+        Where the transaction fails, each submission gets its own. Returns what could not be
+        written, and whether the marks were, by student.
+
+        Args:
+            notebooks: the rebuilt ones that are there; they are filled in.
+        """
+        entries, faults = {}, {}
+        for student, result in results.items():
+            try:
+                entries[student] = self._entry(paths[student], result, notebooks.get(student))
+            except Exception as error:
+                faults[student] = NO_MARK.format(line_of(error))
+        try:
+            self._enter_at_once(entries)
+        except OperationalError as error:  # of the database, and so everybody's
+            return faults | dict.fromkeys(entries, NO_MARK.format(line_of(error)))
+        except Exception:
+            for student in list(entries):
+                try:
+                    self._enter_at_once({student: entries[student]})
+                except Exception as error:
+                    faults[student] = NO_MARK.format(line_of(error))
+                    del entries[student]
+        for student, entry in entries.items():
+            try:
+                self._write(student, paths[student], entry.text)
+            except OSError as error:
+                why = line_of(error)
+                faults[student] = f"the mark was written, but not its notebook: {why}"
+        return faults
+
+    def _entry(self, path: Path, result: SubmissionResult, notebook: NotebookNode | None) -> _Entry:
+        """Return what is written of one submission.
+
+        Raises `Changed` when the files are no longer those that were graded.
         """
         upload = take(path)
         if upload.digest != result.file:
             raise Changed("the submission was changed while it was graded: grade it again")
-        notebook = rebuild(self.template, upload.submission()).notebook
+        if notebook is None:
+            notebook = rebuild(self.template, upload.submission()).notebook
         fill(notebook, result)
         for cleaner in self.cleaners:
             if cleaner.enabled:
                 notebook, _ = cleaner.preprocess(notebook, {})
-        for attempt in range(ATTEMPTS):
-            try:
-                with quiet(), _one_transaction(self.gradebook):
-                    self._enter(student, path, notebook, result)
-                break
-            except Exception:
-                if attempt == ATTEMPTS - 1:
-                    raise
-        try:
-            self._write(student, path, notebook)
-        except OSError as error:
-            raise NotWritten(str(error)) from error
-
-    def _enter(self, student, path, notebook, result) -> None:
         when, _ = timestamp(path.parent)
-        self.gradebook.update_or_create_student(student)
-        submission = self.gradebook.update_or_create_submission(
-            self.lesson, student, **({"timestamp": when} if when else {})
-        )
-        (entry,) = submission.notebooks
         marks, comments = marks_and_comments(notebook, result)
-        for grade in self._rows(Grade, entry):
-            set_mark(grade, marks[self.names[grade.cell_id]])
-        for comment in self._rows(Comment, entry):
-            comment.auto_comment = comments[self.names[comment.cell_id]]
-        entry.late_submission_penalty = None
+        return _Entry(when, marks, comments, f"{nbformat.v4.writes(notebook)}\n".encode())
+
+    def _enter_at_once(self, entries: Mapping[str, _Entry]) -> None:
+        with quiet(), _one_transaction(self.gradebook):
+            there = self._submissions(entries)
+            for student, entry in entries.items():
+                self._enter(there.get(student) or self._new(student), entry)
+
+    def _submissions(self, students: Iterable[str]) -> dict[str, SubmittedAssignment]:
+        """The submissions that the gradebook has, each with all its rows."""
+        notebooks = selectinload(SubmittedAssignment.notebooks)
+        rows = (
+            self.gradebook.db.query(SubmittedAssignment)
+            .filter(
+                SubmittedAssignment.assignment_id == self.assignment,
+                SubmittedAssignment.student_id.in_(list(students)),
+            )
+            .options(
+                notebooks.selectinload(SubmittedNotebook.grades),
+                notebooks.selectinload(SubmittedNotebook.comments),
+            )
+        )
+        return {submission.student_id: submission for submission in rows}
+
+    def _new(self, student: str) -> SubmittedAssignment:
+        self.gradebook.update_or_create_student(student)
+        return self.gradebook.add_submission(self.lesson, student)
+
+    def _enter(self, submission: SubmittedAssignment, entry: _Entry) -> None:
+        if entry.when:
+            submission.timestamp = utils.parse_utc(entry.when)
+        (notebook,) = submission.notebooks
+        for grade in notebook.grades:
+            set_mark(grade, entry.marks[self.names[grade.cell_id]])
+        for comment in notebook.comments:
+            comment.auto_comment = entry.comments[self.names[comment.cell_id]]
+        notebook.late_submission_penalty = None
         seconds = submission.total_seconds_late
         if seconds > 0:
-            entry.late_submission_penalty = self._penalty(student, entry, seconds)
-
-    def _rows(self, kind, entry: SubmittedNotebook) -> list:
-        return self.gradebook.db.query(kind).filter(kind.notebook_id == entry.id).all()
+            notebook.late_submission_penalty = self._penalty(
+                submission.student_id, notebook, seconds
+            )
 
     def _penalty(self, student: str, entry: SubmittedNotebook, seconds: float) -> float | None:
         self.gradebook.db.flush()
@@ -142,7 +208,7 @@ class Recorder:
         penalty = self.late.plugin_inst.late_submission_penalty(student, entry.score, seconds)
         return None if penalty is None else self.late._check_late_penalty(entry, penalty)
 
-    def _write(self, student: str, path: Path, notebook: NotebookNode) -> None:
+    def _write(self, student: str, path: Path, text: bytes) -> None:
         """Make the folder anew: the student's files, the course's over them, the notebook last."""
         course = self.coursedir
         folder = Path(course.format_path(course.autograded_directory, student, self.lesson))
@@ -158,8 +224,7 @@ class Recorder:
             if str(relative) not in kept:
                 (folder / relative).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(name, folder / relative)
-        text = nbformat.v4.writes(notebook)
-        write_atomically(folder / f"{self.lesson}.ipynb", f"{text}\n".encode())
+        write_atomically(folder / f"{self.lesson}.ipynb", text, through=False)
         for file in folder.rglob("*"):
             if file.is_file():
                 file.chmod(READ_ONLY)
@@ -175,12 +240,13 @@ class Recorder:
             for cell in self.template.cells
             if cell.metadata.get("nbgrader", {}).get("grade_id") in exercises
         ]
-        recorded = self._recorded()
-        with quiet():
+        with _asked():
+            entries = self._entries(results)
+            recorded = self._recorded([entry.id for _, entry, _ in entries])
             return {
                 student
-                for student, entry, submission in self._entries()
-                if (result := results.get(student))
+                for student, entry, submission in entries
+                if (result := results[student])
                 and self.book.recorded(self.lesson, student) == [result.key, result.file]
                 and all(
                     name in recorded[entry.id]
@@ -190,12 +256,16 @@ class Recorder:
                 and self._is_as_late(student, entry, submission)
             }
 
-    def _entries(self) -> list[tuple[str, SubmittedNotebook, SubmittedAssignment]]:
-        assignment = self.gradebook.find_assignment(self.lesson)
+    def _entries(
+        self, students: Iterable[str]
+    ) -> list[tuple[str, SubmittedNotebook, SubmittedAssignment]]:
         rows = (
             self.gradebook.db.query(SubmittedNotebook, SubmittedAssignment)
             .join(SubmittedAssignment, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
-            .filter(SubmittedAssignment.assignment_id == assignment.id)
+            .filter(
+                SubmittedAssignment.assignment_id == self.assignment,
+                SubmittedAssignment.student_id.in_(list(students)),
+            )
             .all()
         )
         return [(submission.student_id, entry, submission) for entry, submission in rows]
@@ -210,12 +280,13 @@ class Recorder:
         due = self._penalty(student, entry, seconds) if seconds > 0 else None
         return due == entry.late_submission_penalty
 
-    def _recorded(self) -> dict[str, dict[str, _Recorded]]:
+    def _recorded(self, notebooks: list[str]) -> dict[str, dict[str, _Recorded]]:
         """Marks in the gradebook, by number of the notebook and cell."""
         found: dict[str, dict[str, _Recorded]] = defaultdict(dict)
         marks = (Grade.auto_score, Grade.manual_score, Grade.extra_credit)
-        with quiet():
-            rows = self.gradebook.db.query(Grade.notebook_id, Grade.cell_id, *marks).all()
+        rows = self.gradebook.db.query(Grade.notebook_id, Grade.cell_id, *marks).filter(
+            Grade.notebook_id.in_(notebooks)
+        )
         for notebook, cell, *values in rows:
             if cell in self.names:
                 found[notebook][self.names[cell]] = _Recorded(*values)
@@ -234,6 +305,25 @@ class _Recorded:
         """Whether `mark` would change nothing."""
         kept = mark.extra is None or self.by_hand is not None or self.extra == mark.extra
         return self.score == mark.score and kept
+
+
+@contextlib.contextmanager
+def _asked() -> Iterator[None]:
+    """Raise a `CourseError` where the gradebook cannot be read."""
+    try:
+        with quiet():
+            yield
+    except OperationalError as error:
+        raise CourseError(
+            f"The gradebook cannot be used ({line_of(error)}). What was graded is kept: grade "
+            "again when it can."
+        ) from None
+
+
+def line_of(error: Exception) -> str:
+    """Say on one line what went wrong; of an error of the database, what the database says."""
+    said = getattr(error, "orig", None) or error
+    return " ".join(str(said).split()) or type(error).__name__
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from autograder.course.cells import name_of, read_cells, source_of
 from autograder.course.errors import CourseError
@@ -247,7 +248,8 @@ class Marking:
     def _write(self, name: str, rubrics: Rubrics, groups: Sequence[str] | None = None) -> None:
         """Enter the marks of a question, or of some of its groups, in the gradebook.
 
-        A student whose answer is another one by now is left alone.
+        A student whose answer is another one by now is left alone. Raises `MarkingError` when the
+        gradebook cannot be written now.
         """
         rubric, marks = rubrics.questions[name], {}
         for digest in self.groups[name] if groups is None else groups:
@@ -255,8 +257,12 @@ class Marking:
             for student in self.groups[name][digest].students if mark else ():
                 if digest_of(source_of(self._answers(student).get(name, {}))) == digest:
                     marks[student] = mark
-        if marks:
+        try:
             self._enter(name, rubric, marks)
+        except OperationalError as error:  # somebody else holds the database
+            raise MarkingError(
+                f"kept, but not in the gradebook yet, so save again: {error.orig}"
+            ) from None
 
     def _enter(self, name: str, rubric: Rubric, marks: Mapping[str, Mark]) -> None:
         from nbgrader import api
@@ -266,6 +272,8 @@ class Marking:
             asked = asked.join(cell, kind.cell_id == cell.id).where(cell.name == name)
             return gradebook.db.execute(self._of_lesson(asked, kind)).all()
 
+        if not marks:
+            return
         points = self.questions[name].points
         with quiet(), self._gradebook() as gradebook:
             for grade, student in rows(api.Grade, api.GradeCell):

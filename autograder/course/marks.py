@@ -108,11 +108,9 @@ def report_outputs(result: SubmissionResult, exercise_id: str, cell_id: str) -> 
     raised = [o for o in result.outputs.get(cell_id, ()) if o["output_type"] == "error"]
     data = {"text/plain": str(report), "text/html": report._repr_html_()}
     score = {"text/plain": repr(0.0 if report.bonus else report.score)}  # as `check` returns it
-    return [
-        *map(nbformat.from_dict, raised),
-        nbformat.v4.new_output("display_data", data),
-        nbformat.v4.new_output("execute_result", score),
-    ]
+    shown = {"output_type": "display_data", "data": data, "metadata": {}}
+    value = {"output_type": "execute_result", "data": score, "metadata": {}}
+    return [*map(nbformat.from_dict, (*raised, shown, value | {"execution_count": None}))]
 
 
 def comment_text(report: Report) -> str:

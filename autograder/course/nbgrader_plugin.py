@@ -265,4 +265,5 @@ def _grader(
 ) -> Grader:
     read = read_template(template)
     places = {"hidden": [course.root], "log": course.log}
-    return Grader(read, assignment, secret, limits, turn=turn, **places)
+    expected = course.expected(assignment)
+    return Grader(read, assignment, secret, limits, turn=turn, expected=expected, **places)

@@ -1,19 +1,22 @@
 """Exercises of the family `activations`: what is asked, how it is tried, what it is worth.
 
-Inputs are awkward on purpose: slopes that are not the defaults, numbers of both signs with several
-zeros among them, K ≠ N ≠ D ≠ M for maxout, pieces that are equally large.
+One check asks for the default of alpha and one for another alpha; all others give the usual one, so
+that neither another default nor an alpha that is not looked at costs more than its own check.
+Inputs are awkward on purpose: numbers of both signs with several zeros among them, K ≠ N ≠ D ≠ M
+for maxout, pieces that are equally large.
 """
 
 from dataclasses import replace
 
 import numpy as np
 
-from autograder.checking.judge import follow_through, matches, same_dtype
+from autograder.checking.judge import follow_through, keeps_types, matches
 from autograder.checking.scenarios import afterwards, failed, family, separation
 from autograder.checking.slopes import with_place
 from autograder.checking.spec import Check
 
 ALPHA = 0.3  # neither the lecture's slope nor PyTorch's
+LEAKY_ALPHA, ELU_ALPHA = 0.1, 1.0  # the usual ones
 SHAPE, IMAGES = (5, 7), (3, 4, 2, 5)
 AT_KINKS = "dx where x is 0"
 
@@ -26,22 +29,22 @@ def away_from_zero(rng, shape, low=0.1, signs=(-1, 1)):
 # ------------------------------------------------------------------ element by element
 
 
-def forward_checks(name, points, *special):
-    """Return the checks of the forward pass `name`, an activation with a parameter alpha."""
+def forward_checks(name, usual, points, *special):
+    """Return the checks of the forward pass `name`, an activation with a parameter alpha.
+
+    `usual` is the alpha that most of them give.
+    """
 
     def forward(impl, *args):
         return getattr(impl, name)(*args)[0]
 
-    def both_signs(impl, rng):
-        return {"out": forward(impl, away_from_zero(rng, SHAPE), ALPHA)}
-
-    def default(impl, rng):
-        return {"out": forward(impl, away_from_zero(rng, SHAPE))}
+    def both_signs(*alpha):
+        return lambda impl, rng: {"out": forward(impl, away_from_zero(rng, SHAPE), *alpha)}
 
     def images(impl, rng):
         x = away_from_zero(rng, IMAGES)
         x[:, 1] = 0.0
-        return {"out": forward(impl, x, ALPHA)}
+        return {"out": forward(impl, x, usual)}
 
     def types_and_inputs(impl, rng):
         x = away_from_zero(rng, SHAPE)
@@ -54,11 +57,12 @@ def forward_checks(name, points, *special):
         }
 
     scenarios = (
-        ("numbers of both signs", both_signs, None),
-        ("the default of alpha", default, None),
+        ("numbers of both signs", both_signs(usual), None),
+        ("the default of alpha", both_signs(), None),
+        ("another alpha", both_signs(ALPHA), None),
         ("images, with zeros among the numbers", images, None),
         *special,
-        ("float32 and float64 alike, x stays as it was", types_and_inputs, same_dtype),
+        ("float32 and float64 alike, x stays as it was", types_and_inputs, keeps_types),
     )
     return tuple(
         Check(title, worth, scenario, judge)
@@ -66,26 +70,32 @@ def forward_checks(name, points, *special):
     )
 
 
-def backward_checks(forward, backward, points, *special):
-    """Return the checks of an activation's backward pass; the signs of x choose the path tried."""
+def backward_checks(forward, backward, usual, points, *special):
+    """Return the checks of an activation's backward pass; the signs of x choose the path tried.
 
-    def along(signs):
+    `usual` is the alpha that most of them give.
+    """
+
+    def along(signs, alpha=usual):
         def scenario(impl, rng):
             x, dout = away_from_zero(rng, SHAPE, signs=signs), rng.normal(size=SHAPE)
-            out, cache = passed(impl, x)
+            out, cache = passed(impl, x, alpha)
             dx = getattr(impl, backward)(dout.copy(), cache)
             return with_place(out, [x], dout, {"dx": (0, dx)})
 
         return scenario
 
-    def passed(impl, x):
-        return getattr(impl, forward)(x.copy(), ALPHA)
+    def passed(impl, x, *alpha):
+        return getattr(impl, forward)(x.copy(), *alpha)
 
     def out_of(impl, x):
-        return passed(impl, x)[0]
+        return passed(impl, x, usual)[0]
+
+    def out_of_another(impl, x):
+        return passed(impl, x, ALPHA)[0]
 
     def gradient(impl, x, dout, *alpha):
-        _, cache = getattr(impl, forward)(x.copy(), *alpha)
+        _, cache = passed(impl, x, *alpha)
         return getattr(impl, backward)(dout.copy(), cache)
 
     def default(impl, rng):
@@ -95,9 +105,9 @@ def backward_checks(forward, backward, points, *special):
     def types_and_inputs(impl, rng):
         x, dout = away_from_zero(rng, SHAPE), rng.normal(size=SHAPE)
         single = dout.astype(np.float32)
-        _, cache = passed(impl, x.astype(np.float32))
+        _, cache = passed(impl, x.astype(np.float32), usual)
         dx = getattr(impl, backward)(single, cache)
-        double = gradient(impl, x, dout, ALPHA)
+        double = gradient(impl, x, dout, usual)
         return {"dx": dx, "dx of float64 dout": double, **afterwards("dout", [single])}
 
     scenarios = (
@@ -105,8 +115,9 @@ def backward_checks(forward, backward, points, *special):
         ("dx, every x negative", along((-1,)), follow_through, out_of),
         ("dx, numbers of both signs", along((-1, 1)), follow_through, out_of),
         ("dx, the default of alpha", default, None),
+        ("dx, another alpha", along((-1, 1), ALPHA), follow_through, out_of_another),
         *special,
-        ("float32 and float64 alike, dout stays as it was", types_and_inputs, same_dtype),
+        ("float32 and float64 alike, dout stays as it was", types_and_inputs, keeps_types),
     )
     return tuple(
         Check(title, worth, *parts)
@@ -117,9 +128,9 @@ def backward_checks(forward, backward, points, *special):
 def _leaky_zeros(impl, rng):
     x, dout = away_from_zero(rng, SHAPE), rng.normal(size=SHAPE)
     x[:, 2] = 0.0
-    _, cache = impl.leaky_relu_forward(x.copy(), ALPHA)
+    _, cache = impl.leaky_relu_forward(x.copy(), LEAKY_ALPHA)
     dx = impl.leaky_relu_backward(dout.copy(), cache)
-    sides = dout[:, 2], ALPHA * dout[:, 2]
+    sides = dout[:, 2], LEAKY_ALPHA * dout[:, 2]
     if dx.shape != SHAPE:
         return {"dx": dx}
     return {
@@ -146,13 +157,13 @@ def between_the_sides(seen, expected):
 
 def _elu_far(impl, rng):
     x = np.concatenate([away_from_zero(rng, 5), [-1e4, -300.0, 300.0, 1e4]])
-    return {"out": impl.elu_forward(x, ALPHA)[0]}
+    return {"out": impl.elu_forward(x, ELU_ALPHA)[0]}
 
 
 def _elu_backward_far(impl, rng):
     x = np.concatenate([away_from_zero(rng, 5), [-1e4, -300.0, 300.0, 1e4]])
     dout = rng.normal(size=x.shape)
-    _, cache = impl.elu_forward(x, ALPHA)
+    _, cache = impl.elu_forward(x, ELU_ALPHA)
     return {"dx": impl.elu_backward(dout, cache)}
 
 
@@ -295,8 +306,16 @@ exercise = family("activations", RETURNS, FORBIDDEN)
 LEAKY_FORWARD = exercise(
     "Leaky ReLU, forward",
     "leaky_relu_forward",
-    forward_checks("leaky_relu_forward", (3, 1, 1, 1)),
+    forward_checks("leaky_relu_forward", LEAKY_ALPHA, (2, 1, 1, 1, 1)),
     "3–4",
+    small=(
+        "leaky_relu_forward(np.array([2.0, -1.0]), 0.1)[0]",
+        "leaky_relu_forward(np.array([2.0, -1.0]), 0.5)[0]",
+        "leaky_relu_forward(np.array([2.0, 0.0, -1.0]))[0]",
+    ),
+    look="""\
+print(leaky_relu_forward(np.array([-2.0, 0.0, 2.0]))[0])  # -0.2, 0 and 2: a little leaks
+""",
 )
 LEAKY_BACKWARD = exercise(
     "Leaky ReLU, backward",
@@ -304,10 +323,21 @@ LEAKY_BACKWARD = exercise(
     backward_checks(
         "leaky_relu_forward",
         "leaky_relu_backward",
-        (1, 2, 2, 1, 1, 1),
+        LEAKY_ALPHA,
+        (1, 1.5, 1.5, 1, 1, 1, 1),
         ("dx where x is exactly 0", _leaky_zeros, between_the_sides),
     ),
     "3–4",
+    small=(
+        "_, cache = leaky_relu_forward(np.array([2.0, -1.0]), 0.1)\n"
+        "leaky_relu_backward(np.array([3.0, 5.0]), cache)",
+        "_, cache = leaky_relu_forward(np.array([2.0, -1.0]), 0.5)\n"
+        "leaky_relu_backward(np.array([3.0, -5.0]), cache)",
+    ),
+    look="""\
+_, cache = leaky_relu_forward(np.array([-2.0, 2.0]))
+print(leaky_relu_backward(np.array([5.0, 5.0]), cache))  # 0.5 and 5: the slopes are 0.1 and 1
+""",
 )
 SEPARATING = exercise(
     "Kill the bug: an input for the slope by division",
@@ -334,11 +364,23 @@ MAXOUT_FORWARD = exercise(
         Check("three pieces", 1, _maxout),
         Check("two pieces, as on the slide", 0.5, _maxout_of_two),
         Check(
-            "float32 and float64 alike, inputs stay as they were", 0.5, _maxout_types, same_dtype
+            "float32 and float64 alike, inputs stay as they were", 0.5, _maxout_types, keeps_types
         ),
     ),
     "3–4",
     bonus=True,
+    small=(
+        "maxout_forward(np.array([[2.0]]), np.array([[[1.0]], [[-1.0]]]), np.array([[0.0], "
+        "[1.0]]))[0]",
+        "maxout_forward(np.array([[2.0], [-3.0]]), np.array([[[1.0]], [[-1.0]]]), "
+        "np.array([[0.5], [1.0]]))[0]",
+        "maxout_forward(np.array([[2.0], [-3.0]]), np.array([[[-1.0, 1.0]], [[-2.0, 0.5]], "
+        "[[-4.0, 3.0]]]), np.array([[-0.5, 1.0], [-2.0, 0.0], [-1.0, 1.0]]))[0]",
+    ),
+    look="""\
+print(maxout_forward(np.array([[2.0], [-3.0]]), np.array([[[1.0]], [[-1.0]]]), np.zeros((2, 1)))[0])
+# 2 and 3: the larger one of x and -x
+""",
 )
 MAXOUT_BACKWARD = exercise(
     "Maxout, backward",
@@ -351,20 +393,44 @@ MAXOUT_BACKWARD = exercise(
             "float32 and float64 alike, dout stays as it was",
             0.5,
             _maxout_gradient_types,
-            same_dtype,
+            keeps_types,
         ),
     ),
     "3–4",
     bonus=True,
+    small=(
+        "_, cache = maxout_forward(np.array([[2.0]]), np.array([[[1.0]], [[-1.0]]]), "
+        "np.array([[0.0], [1.0]]))\n"
+        "maxout_backward(np.array([[3.0]]), cache)",
+        "_, cache = maxout_forward(np.array([[2.0], [-3.0]]), np.array([[[1.0]], "
+        "[[-1.0]]]), np.array([[0.5], [1.0]]))\n"
+        "maxout_backward(np.array([[3.0], [5.0]]), cache)",
+    ),
+    look="""\
+_, cache = maxout_forward(np.array([[2.0]]), np.array([[[1.0]], [[-1.0]]]), np.zeros((2, 1)))
+print(*maxout_backward(np.array([[5.0]]), cache))  # the second piece gets no gradient
+""",
 )
 ELU_FORWARD = exercise(
     "ELU, forward",
     "elu_forward",
     forward_checks(
-        "elu_forward", (0.5, 0.25, 0.25, 0.5, 0.5), ("numbers far from 0", _elu_far, None)
+        "elu_forward",
+        ELU_ALPHA,
+        (0.25, 0.25, 0.5, 0.25, 0.25, 0.5),
+        ("numbers far from 0", _elu_far, None),
     ),
     "3–4",
     bonus=True,
+    small=(
+        "elu_forward(np.array([2.0, -1.0]), 1.0)[0]",
+        "elu_forward(np.array([2.0, -1.0]), 0.5)[0]",
+        "elu_forward(np.array([2.0, 0.0, -1.0]))[0]",
+        "elu_forward(np.array([800.0, -800.0]), 1.0)[0]",
+    ),
+    look="""\
+print(elu_forward(np.array([-20.0, 0.0, 2.0]))[0])  # nearly -1, 0 and 2
+""",
 )
 ELU_BACKWARD = exercise(
     "ELU, backward",
@@ -372,11 +438,24 @@ ELU_BACKWARD = exercise(
     backward_checks(
         "elu_forward",
         "elu_backward",
-        (0.25, 0.5, 0.25, 0.25, 0.5, 0.25),
+        ELU_ALPHA,
+        (0.25, 0.25, 0.25, 0.25, 0.5, 0.25, 0.25),
         ("dx, numbers far from 0", _elu_backward_far, None),
     ),
     "3–4",
     bonus=True,
+    small=(
+        "_, cache = elu_forward(np.array([2.0, -1.0]), 1.0)\n"
+        "elu_backward(np.array([3.0, -5.0]), cache)",
+        "_, cache = elu_forward(np.array([2.0, -1.0]), 0.5)\n"
+        "elu_backward(np.array([3.0, 5.0]), cache)",
+        "_, cache = elu_forward(np.array([800.0, -800.0]), 1.0)\n"
+        "elu_backward(np.array([3.0, 5.0]), cache)",
+    ),
+    look="""\
+_, cache = elu_forward(np.array([-20.0, 2.0]))
+print(elu_backward(np.array([5.0, 5.0]), cache))  # nearly 0 and 5: far to the left it is flat
+""",
 )
 
 EXERCISES = (

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograder.checking.judge import agree, matches, same_dtype
+from autograder.checking.judge import agree, keeps_types, matches
 from autograder.checking.spec import Check, Exercise, Verdict
 
 NEARLY = 1e-6  # a length this near to 1 is right
@@ -12,13 +12,14 @@ NEARLY_REMARK = (
 )
 
 
-def rows(rng):
-    """Return x (7, 5) with rows of very different lengths, some below 1."""
-    return rng.normal(size=(7, 5)) * np.geomspace(0.1, 10, 7)[:, None]
+def rows(rng, shortest=0.1):
+    """Return x (7, 5) with rows of very different lengths, from about `shortest` on."""
+    return shortest * rng.normal(size=(7, 5)) * np.geomspace(1, 100, 7)[:, None]
 
 
 def _lengths(impl, rng):
-    return {"out": impl.unit_rows(rows(rng))}
+    """Rows so long that a small number added to the lengths does not show."""
+    return {"out": impl.unit_rows(rows(rng, shortest=1e4))}
 
 
 def _zero_row(impl, rng):
@@ -47,11 +48,20 @@ UNIT_ROWS = Exercise(
     returns={"unit_rows": ("out",)},
     checks=(
         Check("every row has length 1", 50, _lengths, nearly),
-        Check("a row of zeros stays a row of zeros", 25, _zero_row, nearly),
-        Check("float32 stays float32, x stays as it was", 25, _types_and_inputs, same_dtype),
+        Check("short rows, and a row of zeros stays one", 25, _zero_row, nearly),
+        Check("float32 stays float32, x stays as it was", 25, _types_and_inputs, keeps_types),
     ),
     slide="",
     forbidden=("cs231n_lib.getting_started", "autograder.misconceptions"),
+    small=(
+        "unit_rows(np.array([[3.0, 4.0]]))",
+        "unit_rows(np.array([[3.0, 4.0], [0.0, 2.0]]))",
+        "unit_rows(np.array([[0.0, 0.0], [0.0, 2.0]]))",
+        "unit_rows(np.array([[0.01, 0.0], [6.0, 8.0]]))",
+    ),
+    look="""\
+print(unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])))  # 0.6 and 0.8; the zeros stay zeros
+""",
 )
 
 EXERCISES = (UNIT_ROWS,)

@@ -1,23 +1,26 @@
 """Exercises of the family `preprocessing`: what is learned on training data and applied to all.
 
-Inputs are awkward on purpose: training and validation data of different size, mean and spread, an
-eps large enough to see, constant features, fewer examples than features, two directions of one
-spread. What the mathematics leaves open (the sign of a direction, a rotation of white data) is not
-compared: the scenarios turn coordinates into numbers that do not depend on it.
+Inputs are awkward on purpose: training and validation data of different size, mean and spread,
+constant features, fewer examples than features, two directions of one spread. One check has an eps
+that is large enough to see, and one the default beside a variance of 0; in all others the data vary
+so much that eps is rounding. What the mathematics leaves open (the sign of a direction, a rotation
+of white data) is not compared: the scenarios turn coordinates into numbers that do not depend on
+it.
 """
 
 import numpy as np
 
-from autograder.checking.judge import same_dtype
+from autograder.checking.judge import keeps_types
 from autograder.checking.scenarios import afterwards, family, separation
 from autograder.checking.spec import Check
 
 EPS = 0.3  # not the default, and large beside the smaller variances
 N, M, D = 13, 4, 6
+LARGE = 1e11  # spread of data beside which eps is rounding
 
 
-def split(rng, n_train=N, n_val=M, along=(5.0, 3.0, 1.8, 1.1, 0.8, 0.6)):
-    """Return training and validation data with these spreads along turned axes.
+def split(rng, n_train=N, n_val=M, along=(5.0, 3.0, 1.8, 1.1, 0.8, 0.6), scale=1.0):
+    """Return training and validation data with `scale` times these spreads along turned axes.
 
     The features are correlated, and differ in mean and spread.
     """
@@ -26,7 +29,7 @@ def split(rng, n_train=N, n_val=M, along=(5.0, 3.0, 1.8, 1.1, 0.8, 0.6)):
     mean = rng.normal(0, 4, D)
     x_train = mean + rng.normal(size=(n_train, D)) * along @ turned
     x_val = mean + 2 + 1.5 * rng.normal(size=(n_val, D)) * along @ turned
-    return x_train, x_val
+    return scale * x_train, scale * x_val
 
 
 def evenly_spread(rng):
@@ -51,41 +54,33 @@ def inputs_after(x_train, x_val):
 # ------------------------------------------------------------------ normalize
 
 
-def _normalized(prepare=lambda x_train, x_val: None, eps=(EPS,)):
-    def run(impl, rng):
-        x_train, x_val = split(rng)
-        prepare(x_train, x_val)
-        return impl.normalize(x_train, x_val, *eps)
-
-    return run
-
-
-def _constant(x_train, x_val):
-    x_train[:, 1] = x_val[:, 1] = 3.5  # its sums are exact, so its variance is exactly 0
-    x_val[0, 1] = 3.75
-
-
 def _training_data(impl, rng):
-    return {"x_train_out": _normalized()(impl, rng)[0]}
+    return {"x_train_out": impl.normalize(*split(rng, scale=LARGE))[0]}
 
 
 def _validation_data(impl, rng):
-    return {"x_val_out": _normalized()(impl, rng)[1]}
+    return {"x_val_out": impl.normalize(*split(rng, scale=LARGE))[1]}
 
 
 def _one_validation_example(impl, rng):
-    x_train, x_val = split(rng, n_val=1)
-    return {"x_val_out": impl.normalize(x_train, x_val, EPS)[1]}
+    return {"x_val_out": impl.normalize(*split(rng, n_val=1, scale=LARGE))[1]}
+
+
+def _given_eps(impl, rng):
+    return dict(zip(OUTPUTS, impl.normalize(*split(rng), EPS), strict=True))
 
 
 def _constant_feature(impl, rng):
-    out = _normalized(_constant, eps=())(impl, rng)
-    return dict(zip(OUTPUTS, out, strict=True))
+    x_train, x_val = split(rng, scale=LARGE)
+    x_train[:, 1] = x_val[:, 1] = 3.5  # its sums are exact, so its variance is exactly 0
+    x_val[0, 1] = 3.75
+    return dict(zip(OUTPUTS, impl.normalize(x_train, x_val), strict=True))
 
 
 def _far_from_zero(impl, rng):
+    """Here the default eps is less than float32 can tell."""
     x_train, x_val = (1000 + x.astype(np.float32) for x in split(rng))
-    return dict(zip(OUTPUTS, impl.normalize(x_train, x_val, EPS), strict=True))
+    return dict(zip(OUTPUTS, impl.normalize(x_train, x_val), strict=True))
 
 
 def _types_and_inputs(
@@ -186,7 +181,7 @@ def _equal_spreads(impl, rng):
 
 def _whitened(key):
     def scenario(impl, rng):
-        return {key: inner_products(*impl.whiten(*split(rng), EPS))[key]}
+        return {key: inner_products(*impl.whiten(*split(rng, scale=LARGE)))[key]}
 
     return scenario
 
@@ -196,7 +191,9 @@ def _few_examples_whitened(impl, rng):
 
 
 def _equal_spreads_whitened(impl, rng):
-    return inner_products(*impl.whiten(*evenly_spread(rng)))
+    """Spreads so small that the default eps shows."""
+    x_train, x_val = evenly_spread(rng)
+    return inner_products(*impl.whiten(0.02 * x_train, 0.02 * x_val))
 
 
 # ------------------------------------------------------------------ the exercises
@@ -224,14 +221,25 @@ NORMALIZE = exercise(
     "Centre and scale every feature",
     "normalize",
     (
-        Check("training data", 4, _training_data),
-        Check("validation data, treated as the training data was", 4, _validation_data),
+        Check("training data", 3.5, _training_data),
+        Check("validation data, treated as the training data was", 3.5, _validation_data),
         Check("a single validation example", 2, _one_validation_example),
-        Check("a constant feature, default eps", 3, _constant_feature),
+        Check("an eps that shows", 2, _given_eps),
+        Check("a constant feature, default eps", 2, _constant_feature),
         Check("float32 around 1,000", 1.5, _far_from_zero),
-        Check(PRECISION, 1.5, _types_and_inputs("normalize", EPS), same_dtype),
+        Check(PRECISION, 1.5, _types_and_inputs("normalize", EPS), keeps_types),
     ),
     "6–7",
+    small=(
+        "normalize(np.array([[1.0], [3.0]]), np.array([[2.0]]), 0.0)",
+        "normalize(np.array([[1.0], [3.0]]), np.array([[2.0], [6.0]]), 3.0)",
+        "normalize(np.array([[1.0, 0.0], [3.0, 6.0], [5.0, 0.0]]), np.array([[2.0, 4.0]]), 0.0)",
+        "normalize(np.array([[2.0, 0.0], [2.0, 6.0], [2.0, 0.0]]), np.array([[3.0, 4.0]]))",
+    ),
+    look="""\
+print(*normalize(np.array([[1.0, 10.0], [3.0, 30.0]]), np.array([[2.0, 0.0]])))
+# columns of -1 and 1; the validation example is measured from the same means: 0 and -2
+""",
 )
 SEPARATING = exercise(
     "Kill the bug: a constant feature that the guard does not see",
@@ -259,10 +267,20 @@ PCA = exercise(
         Check("validation data along the same directions", 1, _first_directions("z_val", 2)),
         Check("fewer examples than features", 0.5, _few_examples),
         Check("three directions of equal variance", 0.5, _equal_spreads),
-        Check(PRECISION, 0.75, _types_and_inputs("pca", 2, observed=turned), same_dtype),
+        Check(PRECISION, 0.75, _types_and_inputs("pca", 2, observed=turned), keeps_types),
     ),
     "6–7",
     bonus=True,
+    small=(
+        "abs(pca(np.array([[1.0, 1.0], [2.0, 2.0], [6.0, 6.0]]), np.array([[4.0, 4.0]]), 1)[0])",
+        "abs(pca(np.array([[1.0, 1.0], [2.0, 2.0], [6.0, 6.0]]), np.array([[4.0, 4.0]]), 1)[1])",
+        "abs(pca(np.array([[0.0, 2.0], [6.0, 3.0], [0.0, 4.0], [6.0, 3.0]]), "
+        "np.array([[1.0, 5.0]]), 2)[0])",
+    ),
+    look="""\
+print(*pca(np.array([[1.0, 1.0], [2.0, 2.0], [6.0, 6.0]]), np.array([[3.0, 3.0]]), 1))
+# one column that holds all distances from the mean; the validation example is the mean itself
+""",
 )
 WHITEN = exercise(
     "Whitening: no correlation, and variance 1 in every direction",
@@ -270,17 +288,21 @@ WHITEN = exercise(
     (
         Check("training data", 1, _whitened("inner products of training examples")),
         Check("validation data", 1, _whitened("inner products with validation examples")),
-        Check("fewer examples than features", 0.75, _few_examples_whitened),
+        Check("fewer examples than features, an eps that shows", 0.75, _few_examples_whitened),
         Check("directions of equal variance, default eps", 0.5, _equal_spreads_whitened),
         Check(
             PRECISION,
             0.75,
             _types_and_inputs("whiten", EPS, observed=inner_products),
-            same_dtype,
+            keeps_types,
         ),
     ),
     "6–7",
     bonus=True,
+    look="""\
+white, _ = whiten(np.array([[1.0, 1.0], [2.0, 3.0], [6.0, 5.0]]), np.zeros((1, 2)))
+print(white.T @ white / 3)  # nearly the identity
+""",
 )
 
 EXERCISES = (

@@ -23,6 +23,16 @@ def _along(schedule, times, *settings):
     return {"rates": np.array([schedule(t, *settings) for t in times])}
 
 
+def _at_the_start(name, settings, *more):
+    """Return the scenario of the very first rate, under several settings."""
+
+    def scenario(impl, rng):
+        schedule = getattr(impl, name)
+        return {"rates": np.array([schedule(0, *settings(rng), *more) for _ in range(3)])}
+
+    return scenario
+
+
 # ------------------------------------------------------------------ decay
 
 
@@ -31,27 +41,35 @@ def _step_settings(rng):
     return rng.uniform(0.2, 0.9), rng.uniform(0.6, 0.9), int(rng.integers(4, 8))
 
 
-def _first_drop(impl, rng):
-    rate, factor, every = _step_settings(rng)
-    times = (0, 1, every - 1, every, every + 1)
-    return _along(impl.step_decay, times, rate, factor, every)
-
-
-def _many_drops(impl, rng):
-    return _along(impl.step_decay, range(30), *_step_settings(rng))
-
-
-def _one_late_step(impl, rng):
-    rate, factor, every = _step_settings(rng)
-    times = (9 * every + 2, 12 * every - 1, 5 * every, 5 * every - 1)  # not in order
-    return _along(impl.step_decay, times, rate, factor, every)
-
-
-def _smooth(name, times):
-    """Return the scenario of a smooth decay at these times."""
+def _step_decays(intervals, within=lambda every: (every // 2,)):
+    """Return the scenario of step decay in these intervals, at the steps `within` each."""
 
     def scenario(impl, rng):
-        return _along(getattr(impl, name), times, rng.uniform(0.2, 0.9), rng.uniform(0.1, 0.3))
+        rate, factor, every = _step_settings(rng)
+        times = [interval * every + t for interval in intervals for t in within(every)]
+        return _along(impl.step_decay, times, rate, factor, every)
+
+    return scenario
+
+
+def _after_the_first_drop(impl, rng):
+    """Several settings, since what follows one drop is a single rate."""
+    rates = []
+    for rate, factor, every in (_step_settings(rng) for _ in range(3)):
+        rates += [impl.step_decay(t, rate, factor, every) for t in (every, every + 1)]
+    return {"rates": np.array(rates)}
+
+
+def _smooth_settings(rng):
+    return rng.uniform(0.2, 0.9), rng.uniform(0.1, 0.3)
+
+
+def _smooth(name, times, first_rate=None):
+    """Return the scenario of a smooth decay at these times, from a first rate or a random one."""
+
+    def scenario(impl, rng):
+        rate, k = _smooth_settings(rng)
+        return _along(getattr(impl, name), times, first_rate or rate, k)
 
     return scenario
 
@@ -60,18 +78,28 @@ def _smooth(name, times):
 
 
 def _cycle_settings(rng):
-    """Return high, low and period; low is large enough to see."""
-    return rng.uniform(0.6, 0.9), rng.uniform(0.1, 0.3), int(rng.integers(5, 9))
+    """Return high, low and period; low is 0 where it is not asked for."""
+    return rng.uniform(0.6, 0.9), 0.0, int(rng.integers(5, 9))
 
 
 def _one_cycle(impl, rng):
     return _along(impl.cosine_restarts, range(5), *_cycle_settings(rng), 1)
 
 
+def _above_zero(impl, rng):
+    high, _, period = _cycle_settings(rng)
+    return _along(impl.cosine_restarts, range(5), high, rng.uniform(0.1, 0.3), period, 1)
+
+
 def _restarts(impl, rng):
     high, low, period = _cycle_settings(rng)
-    times = [cycle * period + t for cycle in (1, 2, 20) for t in (-1, 0, 1)]
-    return _along(impl.cosine_restarts, times, high, low, period, 1)
+    times = {
+        multiple: [end * period + t for end in ends for t in (-1, 0, 1)]
+        for multiple, ends in ((1, (1, 2, 20)), (2, (1, 3, 15)))  # after 1, 2, 20 or 4 cycles
+    }
+    alike = _along(impl.cosine_restarts, times[1], high, low, period, 1)
+    longer = _along(impl.cosine_restarts, times[2], high, low, period, 2)
+    return {**alike, **{f"{key}, cycles twice as long": a for key, a in longer.items()}}
 
 
 def _longer_cycles(impl, rng):
@@ -91,13 +119,16 @@ def _warmup_settings(rng):
 
 
 def _rise(impl, rng):
-    return _along(impl.linear_warmup, range(5), *_warmup_settings(rng))
+    rate, steps, share = _warmup_settings(rng)
+    return _along(impl.linear_warmup, (*range(5), steps - 1), rate, steps, share)
 
 
 def _risen(impl, rng):
-    rate, steps, share = _warmup_settings(rng)
-    times = (steps - 1, steps, steps + 1, 4 * steps)
-    return _along(impl.linear_warmup, times, rate, steps, share)
+    """Two warm-ups, since what follows one is a single rate."""
+    rates = []
+    for rate, steps, share in (_warmup_settings(rng), _warmup_settings(rng)):
+        rates += [impl.linear_warmup(t, rate, steps, share) for t in (steps + 1, 4 * steps)]
+    return {"rates": np.array(rates)}
 
 
 # ------------------------------------------------------------------ wire the pipeline
@@ -321,32 +352,62 @@ STEP = exercise(
     "Step decay",
     "step_decay",
     (
-        Check("the first drop", 5, _first_drop),
-        Check("one drop after the other", 5, _many_drops),
-        Check("late steps, asked for out of order", 4, _one_late_step),
+        Check("the first rate", 2, _at_the_start("step_decay", _step_settings)),
+        Check("the step before a drop", 2.5, _step_decays((1, 2, 3), lambda every: (-1,))),
+        Check("after the first drop", 3, _after_the_first_drop),
+        Check("between the drops", 3.5, _step_decays(range(6))),
+        Check("late steps, asked for out of order", 3, _step_decays((9, 12, 5, 7))),
     ),
     "50–52",
     shared=True,
+    small=(
+        "step_decay(0, 1.0, 0.5, 4)",
+        "step_decay(3, 1.0, 0.6, 4)",
+        "step_decay(4, 2.0, 0.6, 4)",
+        "step_decay(8, 2.0, 0.6, 4)",
+        "step_decay(14, 2.0, 0.6, 4)",
+    ),
+    look="""\
+print([step_decay(t, 1.0, 0.5, 4) for t in range(9)])  # four times 1, four times 0.5, then 0.25
+""",
 )
 EXPONENTIAL = exercise(
     "Exponential decay",
     "exponential_decay",
     (
-        Check("the first steps", 6, _smooth("exponential_decay", range(8))),
-        Check("late steps", 4, _smooth("exponential_decay", range(40, 60, 3))),
+        Check("the first rate", 2, _at_the_start("exponential_decay", _smooth_settings)),
+        Check("the first steps", 5, _smooth("exponential_decay", range(8))),
+        Check("late steps, from a rate of 1", 3, _smooth("exponential_decay", range(40, 60, 3), 1)),
     ),
     "50",
     shared=True,
+    small=(
+        "exponential_decay(0, 0.5, 0.1)",
+        "exponential_decay(1, 0.5, 0.1)",
+        "exponential_decay(10, 0.5, 0.1)",
+    ),
+    look="""\
+print([round(exponential_decay(t, 1.0, 0.7), 3) for t in range(4)])  # halved in nearly every step
+""",
 )
 INVERSE = exercise(
     "1/t decay",
     "inverse_time_decay",
     (
-        Check("the first steps", 6, _smooth("inverse_time_decay", range(8))),
-        Check("late steps", 4, _smooth("inverse_time_decay", range(400, 900, 70))),
+        Check("the first rate", 2, _at_the_start("inverse_time_decay", _smooth_settings)),
+        Check("the first steps", 5, _smooth("inverse_time_decay", range(8))),
+        Check("late steps", 3, _smooth("inverse_time_decay", range(400, 900, 70))),
     ),
     "50",
     shared=True,
+    small=(
+        "inverse_time_decay(0, 0.5, 0.1)",
+        "inverse_time_decay(1, 0.5, 0.1)",
+        "inverse_time_decay(10, 0.5, 0.1)",
+    ),
+    look="""\
+print([inverse_time_decay(t, 1.0, 0.1) for t in (0, 10, 20, 30)])  # 1, then 1/2, 1/3 and 1/4
+""",
 )
 SEPARATING = exercise(
     "Kill the bug: a step for the compounding decay",
@@ -360,21 +421,51 @@ RESTARTS = exercise(
     "Cosine with warm restarts",
     "cosine_restarts",
     (
-        Check("inside one cycle", 6, _one_cycle),
-        Check("around the restarts", 6, _restarts),
-        Check("cycles that get longer", 6, _longer_cycles),
-        Check("between whole steps", 4, _between_steps),
+        Check("the first rate", 2, _at_the_start("cosine_restarts", _cycle_settings, 1)),
+        Check("inside one cycle", 5, _one_cycle),
+        Check("a low rate above zero", 3, _above_zero),
+        Check("around the restarts", 5, _restarts),
+        Check("cycles that get longer", 4, _longer_cycles),
+        Check("between whole steps", 3, _between_steps),
     ),
     "66–67",
     shared=True,
+    small=(
+        "cosine_restarts(0, 1.0, 0.0, 4, 1)",
+        "cosine_restarts(1, 1.0, 0.0, 4, 1)",
+        "cosine_restarts(1, 1.0, 0.2, 4, 1)",
+        "cosine_restarts(4, 1.0, 0.2, 4, 1)",
+        "cosine_restarts(9, 1.0, 0.2, 4, 1)",
+        "cosine_restarts(5, 1.0, 0.2, 2, 2)",
+        "cosine_restarts(7, 1.0, 0.2, 2, 2)",
+        "cosine_restarts(2.5, 1.0, 0.2, 4, 1)",
+    ),
+    look="""\
+print([round(cosine_restarts(t, 1.0, 0.0, 4, 1), 3) for t in range(6)])
+# falls from 1 for four steps, is 0.5 in the middle, and starts again at 1
+""",
 )
 WARMUP = exercise(
     "Linear warm-up",
     "linear_warmup",
-    (Check("the rise", 4, _rise), Check("its end, and afterwards", 2, _risen)),
+    (
+        Check("the first rate", 1, _at_the_start("linear_warmup", _warmup_settings)),
+        Check("the rise", 3, _rise),
+        Check("afterwards", 2, _risen),
+    ),
     "66–67",
     bonus=True,
     shared=True,
+    small=(
+        "linear_warmup(0, 0.5, 4, 0.2)",
+        "linear_warmup(1, 0.5, 4, 0.2)",
+        "linear_warmup(3, 0.5, 4, 0.2)",
+        "linear_warmup(4, 0.5, 4, 0.2)",
+        "linear_warmup(9, 0.5, 4, 0.2)",
+    ),
+    look="""\
+print([linear_warmup(t, 1.0, 4, 0.2) for t in range(6)])  # from 0.2 up to 1, where it stays
+""",
 )
 PIPELINE = exercise(
     "Wire the pipeline",

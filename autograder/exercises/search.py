@@ -12,6 +12,7 @@ from itertools import combinations
 
 import numpy as np
 
+from autograder.checking.judge import keeps_types
 from autograder.checking.scenarios import afterwards, failed, family
 from autograder.checking.spec import Check, Verdict
 
@@ -28,22 +29,19 @@ def first_scores(rng, N, C, scale=1.0):
     return scale * (rng.normal(size=(N, C)) + np.linspace(-1, 1, C)), rng.integers(0, C, N)
 
 
-def _excess(N, C, scale=1.0):
+def _excess(N, C, scale=1.0, dtype=np.float64):
     def scenario(impl, rng):
-        return {"excess": impl.sanity_loss(*first_scores(rng, N, C, scale))}
+        scores, y = first_scores(rng, N, C, scale)
+        return {"excess": impl.sanity_loss(scores.astype(dtype), y)}
 
     return scenario
 
 
-def _excess_and_inputs(impl, rng):
+def _inputs_of_sanity_loss(impl, rng):
     scores, y = first_scores(rng, 6, 4)
-    excess = impl.sanity_loss(scores.astype(np.float32), y)
-    return {"excess": excess, **_inputs_of_sanity_loss(impl, scores, y)}
-
-
-def _inputs_of_sanity_loss(impl, scores, y):
-    impl.sanity_loss(scores, y)
-    return afterwards("scores y", [scores, y])
+    excess = np.asarray(impl.sanity_loss(scores, y), dtype=float)
+    is_number = np.array(bool(np.isfinite(excess).all() and excess.any()))
+    return {"the excess is a number": is_number, **afterwards("scores y", [scores, y])}
 
 
 # ------------------------------------------------------------------ what random values share
@@ -83,11 +81,12 @@ TABLE_SHAPE = "the table must have a row for each trial and a column for each nu
 ONE_ROW = "there must be a row for each trial, not for one of them"
 ROWS = "there must be as many rows as trials"
 RESULTS = "the first column must hold what the objective returned for that row"
+LAST = "the results must stand in the first column, not in the last"
 TOGETHER = "two hyperparameters rise and fall together"
 OUTCOMES = (
     *(FINE, WRONG_SHAPE, NOT_FINITE, NEGATIVE, OUTSIDE, EQUAL, ORDERED, PART),
     *(TOP_HEAVY, CLUSTERED, FIXED, NOT_FROM_RNG, ALWAYS_SAME),
-    *(TABLE_SHAPE, ONE_ROW, ROWS, RESULTS, TOGETHER),
+    *(TABLE_SHAPE, ONE_ROW, ROWS, RESULTS, LAST, TOGETHER),
 )
 
 
@@ -161,9 +160,11 @@ def _values_between(low, high):
 
 
 def _in_range(low, high):
+    """As `_values_between`, whatever the shape and the places of the values are."""
+
     def fault(values):
-        found = fault_of_values(values, low, high, DRAWS)
-        return found if found in (WRONG_SHAPE, NOT_FINITE, NEGATIVE, OUTSIDE) else FINE
+        found = fault_of_values(values.ravel(), low, high, values.size)
+        return found if found in (NOT_FINITE, NEGATIVE, OUTSIDE) else FINE
 
     return _values_between(low, high)[0], fault
 
@@ -190,8 +191,6 @@ def _calls(impl, rng):
 
 
 def _fault_of_calls(first, second, again):
-    if first.shape != (50,):
-        return WRONG_SHAPE
     if not np.array_equal(first, again):
         return NOT_FROM_RNG
     return ALWAYS_SAME if np.array_equal(first, second) else FINE
@@ -229,13 +228,29 @@ def _fault_of_table(trials):
         wrong_shape = _fault_of_shape(table, trials)
         if wrong_shape:
             return wrong_shape
-        expected = [smooth_objective(*row) for row in table[:, 1:]]
-        return FINE if np.allclose(table[:, 0], expected, rtol=1e-9, atol=1e-12) else RESULTS
+        if _belong(table[:, 0], table[:, 1:]):
+            return FINE
+        return LAST if _belong(table[:, -1], table[:, :-1]) else RESULTS
 
     return fault
 
 
+def _belong(results, settings):
+    """Say whether results are those of the objective."""
+    if not (settings > 0).all():
+        return False
+    expected = [smooth_objective(*row) for row in settings]
+    return np.allclose(results, expected, rtol=1e-9, atol=1e-12)
+
+
 def _fault_of_settings(table):
+    """Return what is wrong with the settings of a table, in whatever order it has them."""
+    others = (table[:MANY], table.T, np.roll(table, 1, axis=-1))
+    fine = any(_fault_of_columns(other) is FINE for other in others)
+    return FINE if fine else _fault_of_columns(table)
+
+
+def _fault_of_columns(table):
     wrong_shape = _fault_of_shape(table, MANY)
     if wrong_shape:
         return wrong_shape
@@ -330,13 +345,21 @@ SANITY_LOSS = exercise(
     "sanity_loss",
     (
         Check("four classes", 1.5, _excess(6, 4)),
-        Check("another number of classes and examples", 1, _excess(3, 7)),
+        Check("other numbers of classes and examples, float32", 1, _excess(3, 7, dtype=np.float32)),
         Check("scores in the thousands", 0.75, _excess(5, 3, scale=3000)),
-        Check("float32 scores, inputs stay as they were", 0.75, _excess_and_inputs),
+        Check("inputs stay as they were", 0.75, _inputs_of_sanity_loss),
     ),
     "8",
     shared=True,
     bonus=True,
+    small=(
+        "sanity_loss(np.zeros((1, 3)), np.array([0]))",
+        "sanity_loss(np.array([[1.0, 0.0, -1.0]]), np.array([2]))",
+        "sanity_loss(np.array([[1.0, 0.0, -1.0], [2.0, 0.0, 0.0]]), np.array([2, 0]))",
+    ),
+    look="""\
+print(sanity_loss(np.zeros((5, 10)), np.zeros(5, dtype=int)))  # 0, but for rounding: no preference
+""",
 )
 LOG_UNIFORM = exercise(
     "Random numbers, evenly spread over the powers of ten",
@@ -372,11 +395,20 @@ REFINE = exercise(
         Check("narrower, in powers of ten", 1, _width),
         Check("a best trial near the border", 1, _at_the_border),
         Check("trials that failed", 0.5, _with_failed_trials),
-        Check("the whole answer, and inputs stay as they were", 0.5, _refine_inputs),
+        Check("inputs stay as they were", 0.5, _refine_inputs, keeps_types),
     ),
     "9",
     shared=True,
     bonus=True,
+    small=(
+        "refine(np.array([[0.5, 0.1]]), np.array([[0.01, 1.0]]), 0.5)",
+        "refine(np.array([[0.5, 0.1], [0.9, 0.2], [0.4, 0.02]]), np.array([[0.01, 1.0]]), 0.5)",
+        "refine(np.array([[np.nan, 0.1], [0.9, 1.0], [0.4, 0.02]]), np.array([[0.01, 1.0]]), 0.5)",
+    ),
+    look="""\
+print(refine(np.array([[0.5, 0.1], [0.9, 1.0]]), np.array([[0.01, 1.0]]), 0.5))
+# from 0.32 to 3.2: around the best value, and half as many powers of ten
+""",
 )
 
 EXERCISES = (SANITY_LOSS, LOG_UNIFORM, RANDOM_SEARCH, REFINE)

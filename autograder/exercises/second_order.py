@@ -7,7 +7,7 @@ is observed row by row, in one line.
 
 import numpy as np
 
-from autograder.checking.judge import Verdict, same_dtype
+from autograder.checking.judge import Verdict, keeps_types
 from autograder.checking.scenarios import afterwards, failed, family
 from autograder.checking.spec import Check
 
@@ -103,7 +103,7 @@ def step_checks(name, points):
         "on a quadratic bowl": (on_a_bowl, None),
         "on a quadratic saddle": (on_a_saddle, None),
         "with damping": (damped, None),
-        "float32 stays float32, inputs stay as they were": (types_and_inputs, same_dtype),
+        "float32 stays float32, inputs stay as they were": (types_and_inputs, keeps_types),
     }
     return tuple(
         Check(title, worth, scenario, judge)
@@ -274,10 +274,16 @@ def _drawn_labels(impl, rng):
     return {"g_drawn": impl.kfac_output_gradients(*_labelled(rng))[1]}
 
 
+def _large_scores(impl, rng):
+    scores, y, u = _labelled(rng)
+    scores[2] += 2000  # e²⁰⁰⁰ does not fit into any float
+    g, g_drawn = impl.kfac_output_gradients(scores, y, u)
+    return {"g": g, "g_drawn": g_drawn}
+
+
 def _gradient_types(impl, rng):
     scores, y, u = _labelled(rng)
     scores, u = single(scores, u)
-    scores[2] += 200  # e²⁰⁰ does not fit into float32
     g, g_drawn = impl.kfac_output_gradients(scores, y, u)
     return {"g": g, "g_drawn": g_drawn, **kept("scores u", [scores, u])}
 
@@ -311,7 +317,7 @@ def _layer_direction(D_in, D_out, *damping):
 
 
 def _layer_types(impl, rng):
-    arrays = single(*_layer(rng, 2, 4))
+    arrays = single(*_layer(rng, 3, 4))
     pW, pb = impl.kfac_direction(*arrays, DAMPING)
     return {"pW": pW, "pb": pb, **kept("dW db A S", arrays)}
 
@@ -347,17 +353,53 @@ MODEL = exercise(
         Check("the first-order model", 3, _first_model),
         Check("the second-order model", 3, _second_model),
         Check("where the gradient is zero", 2, _curvature_alone),
-        Check("float32 stays float32, inputs stay as they were", 2, _model_types, same_dtype),
+        Check("float32 stays float32, inputs stay as they were", 2, _model_types, keeps_types),
     ),
     "53–56",
+    small=(
+        "taylor_model(np.array([[3.0, 1.0]]), np.array([1.0, 0.0]), 5.0, np.array([1.0, "
+        "2.0]), np.array([[2.0, 1.0], [1.0, 3.0]]))",
+        "taylor_model(np.array([[3.0, 1.0], [1.0, 2.0], [0.0, 1.0]]), np.array([1.0, "
+        "0.0]), 5.0, np.array([1.0, 2.0]), np.array([[2.0, 1.0], [1.0, 3.0]]))",
+    ),
+    look="""\
+print(*taylor_model(np.array([[3.0], [1.0]]), np.array([1.0]), 5.0, np.array([1.0]), np.eye(1)))
+# at w0 both say 5; two to the right 7 and 9
+""",
 )
-NEWTON = exercise("Newton's step", "newton_step", step_checks("newton_step", (6, 3, 5, 2)), "56–59")
+NEWTON = exercise(
+    "Newton's step",
+    "newton_step",
+    step_checks("newton_step", (6, 3, 5, 2)),
+    "56–59",
+    small=(
+        "newton_step(np.array([1.0, 0.0]), np.array([3.0, 4.0]), np.array([[2.0, 1.0], "
+        "[1.0, 3.0]]))",
+        "newton_step(np.array([1.0, 0.0]), np.array([3.0, 4.0]), np.array([[2.0, 1.0], "
+        "[1.0, 3.0]]), 1.0)",
+    ),
+    look="""\
+hessian = np.array([[2.0, 1.0], [1.0, 3.0]])
+print(newton_step(np.ones(2), hessian @ np.ones(2), hessian))
+# the minimum of the bowl, 0, in one step
+""",
+)
 SADDLE_FREE = exercise(
     "A step that no saddle attracts (bonus)",
     "saddle_free_step",
     step_checks("saddle_free_step", (1, 2, 2, 1)),
     "59",
     bonus=True,
+    small=(
+        "saddle_free_step(np.array([1.0, 0.0]), np.array([3.0, 4.0]), np.array([[1.0, "
+        "2.0], [2.0, -1.0]]))",
+        "saddle_free_step(np.array([1.0, 0.0]), np.array([3.0, 4.0]), np.array([[1.0, "
+        "2.0], [2.0, -1.0]]), 1.0)",
+    ),
+    look="""\
+print(saddle_free_step(np.ones(2), np.array([2.0, -2.0]), np.diag([2.0, -2.0])))
+# 0 along the bowl, and 2 along the hill: away from the saddle
+""",
 )
 UPDATE = exercise(
     "The BFGS update",
@@ -367,9 +409,21 @@ UPDATE = exercise(
         Check("one update", 6, _one_update),
         Check("three updates, from the identity", 4, _three_updates),
         Check("a pair without positive curvature teaches nothing", 4, _no_curvature),
-        Check("float32 stays float32, inputs stay as they were", 2, _update_types, same_dtype),
+        Check("float32 stays float32, inputs stay as they were", 2, _update_types, keeps_types),
     ),
     "60",
+    small=(
+        "bfgs_update(np.eye(2), np.array([1.0, 0.0]), np.array([2.0, 1.0]))",
+        "bfgs_update(np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([1.0, 1.0]), "
+        "np.array([2.0, 1.0]))",
+        "bfgs_update(np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([1.0, 0.0]), "
+        "np.array([-2.0, 1.0]))",
+    ),
+    look="""\
+step, change = np.array([1.0, 0.0]), np.array([2.0, 1.0])
+print(bfgs_update(np.eye(2), step, change) @ change)
+# the step again, 1 and 0: M has learned what the gradient did along it
+""",
 )
 DIRECTION = exercise(
     "The direction of L-BFGS",
@@ -379,9 +433,19 @@ DIRECTION = exercise(
         Check("one pair", 5, _directions(1)),
         Check("four pairs", 6, _directions(4)),
         Check("the gradient is the newest y", 4, _along_the_newest),
-        Check("float32 stays float32, inputs stay as they were", 3, _direction_types, same_dtype),
+        Check("float32 stays float32, inputs stay as they were", 3, _direction_types, keeps_types),
     ),
     "60–61",
+    small=(
+        "lbfgs_direction(np.array([1.0, 2.0]), np.zeros((0, 2)), np.zeros((0, 2)))",
+        "lbfgs_direction(np.array([1.0, 2.0]), np.array([[1.0, 0.0]]), np.array([[2.0, 1.0]]))",
+        "lbfgs_direction(np.array([1.0, 2.0]), np.array([[1.0, 0.0], [0.0, 1.0]]), "
+        "np.array([[2.0, 1.0], [1.0, 3.0]]))",
+    ),
+    look="""\
+print(lbfgs_direction(np.array([2.0, 1.0]), np.array([[1.0, 0.0]]), np.array([[2.0, 1.0]])))
+# minus the newest step: what raised the gradient by y lowers it by y
+""",
 )
 MISLEADING = exercise(
     "Kill the bug: a pair that leads uphill",
@@ -395,11 +459,24 @@ OUTPUT_GRADIENTS = exercise(
     "kfac_output_gradients",
     (
         Check("with the true labels", 1, _true_labels),
-        Check("with labels drawn from the model", 2, _drawn_labels),
-        Check("float32, large scores, inputs stay as they were", 1, _gradient_types, same_dtype),
+        Check("with labels drawn from the model", 1.5, _drawn_labels),
+        Check("large scores", 0.75, _large_scores),
+        Check(
+            "float32 stays float32, inputs stay as they were", 0.75, _gradient_types, keeps_types
+        ),
     ),
     "61",
     bonus=True,
+    small=(
+        "kfac_output_gradients(np.zeros((1, 2)), np.array([0]), np.array([0.7]))",
+        "kfac_output_gradients(np.array([[1.0, 0.0, -1.0]]), np.array([0]), np.array([0.8]))",
+        "kfac_output_gradients(np.array([[1.0, 0.0, -1.0], [0.0, 2.0, 0.0]]), np.array([2, "
+        "0]), np.array([0.8, 0.05]))",
+    ),
+    look="""\
+print(*kfac_output_gradients(np.zeros((1, 4)), np.array([0]), np.array([0.6])))
+# 1/4 everywhere, less 1 at label 0 and, drawn, at label 2
+""",
 )
 FACTORS = exercise(
     "K-FAC: the two factors (challenge)",
@@ -407,10 +484,18 @@ FACTORS = exercise(
     (
         Check("the factor of the inputs", 1.5, _factor(0, "A")),
         Check("the factor of the gradients", 1.5, _factor(1, "S")),
-        Check("float32 stays float32, inputs stay as they were", 1, _factor_types, same_dtype),
+        Check("float32 stays float32, inputs stay as they were", 1, _factor_types, keeps_types),
     ),
     "61",
     bonus=True,
+    small=(
+        "kfac_factors(np.array([[2.0], [4.0]]), np.array([[1.0], [3.0]]))",
+        "kfac_factors(np.array([[2.0, 1.0], [4.0, 0.0]]), np.array([[1.0, -1.0], [3.0, 0.0]]))",
+    ),
+    look="""\
+print(*kfac_factors(np.array([[2.0], [4.0]]), np.array([[1.0], [3.0]])))
+# the last number of A is 1: the bias sees a one in every example
+""",
 )
 LAYER_DIRECTION = exercise(
     "K-FAC: the direction for one layer (challenge)",
@@ -419,10 +504,22 @@ LAYER_DIRECTION = exercise(
         Check("without damping", 1, _layer_direction(3, 5)),
         Check("with damping", 1, _layer_direction(3, 5, DAMPING)),
         Check("as many outputs as inputs with the bias", 1, _layer_direction(3, 4, DAMPING)),
-        Check("float32 stays float32, inputs stay as they were", 1, _layer_types, same_dtype),
+        Check("float32 stays float32, inputs stay as they were", 1, _layer_types, keeps_types),
     ),
     "61",
     bonus=True,
+    small=(
+        "kfac_direction(np.array([[8.0]]), np.array([8.0]), np.array([[2.0, 0.5], [0.5, "
+        "1.0]]), np.array([[4.0]]))",
+        "kfac_direction(np.array([[8.0]]), np.array([8.0]), np.array([[2.0, 0.5], [0.5, "
+        "1.0]]), np.array([[4.0]]), 1.0)",
+        "kfac_direction(np.array([[8.0, 1.0]]), np.array([8.0, 2.0]), np.array([[2.0, "
+        "0.5], [0.5, 1.0]]), np.array([[2.0, 1.0], [1.0, 3.0]]), 1.0)",
+    ),
+    look="""\
+print(*kfac_direction(np.array([[8.0]]), np.array([8.0]), np.diag([2.0, 1.0]), np.array([[4.0]])))
+# -1 and -2: each gradient divided by its two factors
+""",
 )
 
 EXERCISES = (

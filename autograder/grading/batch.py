@@ -2,89 +2,165 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
+from nbformat import NotebookNode
+
 from autograder.grading.grader import Grader, _short
+from autograder.grading.observations import NotKept
 from autograder.grading.results import Store, SubmissionResult
 from autograder.sandbox.process import Infrastructure
 
+BLOCK = 100  # submissions between two pairs of answers with known marks
+
+
+def remark_blocks(
+    grader: Grader,
+    submissions: Mapping[str, Path],
+    store: Store,
+    *,
+    size: int = BLOCK,
+    progress: Callable[[str, SubmissionResult | None], None] | None = None,
+) -> Iterator[Block]:
+    """Judge many submissions again from what was observed of them, block by block.
+
+    Nothing is executed. Who was not observed, or in another experiment, is among the faults, with
+    the reason, and keeps the result that was there.
+    """
+    grader.log.write("remarking", submissions=len(submissions))
+    grader.canaries.require_judge(grader.provider, grader.seed_of)
+    names = iter(submissions)
+    while chosen := list(islice(names, size)):
+        block = Block()
+        for student in chosen:
+            try:
+                block.results[student] = grader.remark(submissions[student], student, store)
+            except NotKept as why:
+                block.faults[student] = f"{why}; `autograder grade --force` executes it again"
+            except Exception as error:
+                block.faults[student] = _short(error)
+            if progress:
+                progress(student, block.results.get(student))
+        yield block
+
 
 def grade_batch(
+    grader: Grader, submissions: Mapping[str, Path], store: Store, **options
+) -> tuple[dict[str, SubmissionResult], dict[str, str]]:
+    """Grade many submissions, with the options of `grade_blocks`, and wait for all of them.
+
+    Returns the results by student, and the infrastructure faults by student, which are no marks.
+    """
+    results: dict[str, SubmissionResult] = {}
+    faults: dict[str, str] = {}
+    for block in grade_blocks(grader, submissions, store, **options):
+        results |= block.results
+        faults |= block.faults
+    return {name: results[name] for name in submissions if name in results}, faults
+
+
+def grade_blocks(
     grader: Grader,
     submissions: Mapping[str, Path],
     store: Store,
     *,
     jobs: int = 2,
     force: bool = False,
+    size: int = BLOCK,
     progress: Callable[[str, SubmissionResult | None], None] | None = None,
-) -> tuple[dict[str, SubmissionResult], dict[str, str]]:
-    """Grade many submissions, `jobs` sandboxes at a time.
+) -> Iterator[Block]:
+    """Grade many submissions, `jobs` sandboxes at a time, and yield them block by block.
 
-    Results are kept as they come, so that a batch that was killed goes on where it was. Before
-    the first submission that is executed and after the last one, two answers with known marks go
-    the same way; when one of them comes to another mark, what was executed since is forgotten.
-
-    Returns the results by student, and the infrastructure faults by student, which are no marks.
+    Results are kept as they come, so that a batch that was killed goes on where it was. Two
+    answers with known marks go the same way, beside the first submissions that are executed and
+    after the last one of each block; when one of them comes to another mark, what was executed
+    since is forgotten, and the batch stops. While a block is at the receiver's, the next one is
+    executed; no more than two are in memory.
 
     Args:
+        size: submissions of a block.
         progress: called with the student's name and result (None: a fault) after each submission.
     """
-    batch = _Batch(grader, store, "none" if force else "complete")
+    batch = _Batch(grader, store, "none" if force else "complete", progress)
     grader.canaries.reset()
     grader.log.write("batch", submissions=len(submissions), jobs=jobs, tier=grader.tier)
     pool = ThreadPoolExecutor(max_workers=max(1, jobs))
+    names, results, faults = iter(submissions), 0, 0
     try:
-        tasks = {pool.submit(batch.one, student, path) for student, path in submissions.items()}
-        for task in as_completed(tasks):
-            student, result = task.result()
-            if progress:
-                progress(student, result)
+        running: tuple[Block, list[Future]] | None = None
+        while True:
+            chosen = list(islice(names, size))
+            block = Block()
+            tasks = [pool.submit(batch.one, block, name, submissions[name]) for name in chosen]
+            if running:
+                ended = batch.end(*running)
+                results, faults = results + len(ended.results), faults + len(ended.faults)
+                yield ended
+            running = (block, tasks) if tasks else None
+            if not tasks:
+                break
     finally:  # an interruption waits for nobody
         pool.shutdown(wait=False, cancel_futures=True)
-    batch.end()
-    results = {name: batch.results[name] for name in submissions if name in batch.results}
-    grader.log.write("batch ended", results=len(results), faults=len(batch.faults))
-    return results, batch.faults
+    grader.log.write("batch ended", results=results, faults=faults)
+
+
+@dataclass
+class Block:
+    """Submissions whose marks are written together."""
+
+    results: dict[str, SubmissionResult] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    executed: set[str] = field(default_factory=set)
+    notebooks: dict[str, NotebookNode] = field(default_factory=dict)  # where it was rebuilt
 
 
 class _Batch:
-    """What a batch has come to so far."""
+    """How the submissions of a batch are graded, and whether the grader can still be trusted."""
 
-    def __init__(self, grader: Grader, store: Store, accept: str):
+    def __init__(self, grader: Grader, store: Store, accept: str, progress):
         self.grader, self.store, self.accept = grader, store, accept
-        self.results: dict[str, SubmissionResult] = {}
-        self.faults: dict[str, str] = {}
-        self.executed: set[str] = set()
+        self.progress = progress or (lambda student, result: None)
+        self.distrust = ""  # why nothing that is executed gets a mark any more
 
-    def one(self, student: str, path: Path) -> tuple[str, SubmissionResult | None]:
+    def one(self, block: Block, student: str, path: Path) -> str:
         """Grade one submission; whatever it does, the others go on."""
         try:
-            result, executed = self.grader.mark(path, student, self.store, self.accept)
+            if self.distrust:
+                raise Infrastructure(self.distrust)
+            marked = self.grader.mark(path, student, self.store, self.accept)
         except Infrastructure as error:
-            self._fault(student, str(error))
+            self._fault(block, student, str(error))
         except Exception as error:
-            self._fault(student, _short(error))
+            self._fault(block, student, _short(error))
         else:
-            self.results[student] = result
-            if executed:
-                self.executed.add(student)
-        return student, self.results.get(student)
+            block.results[student] = marked.result
+            if marked.notebook is not None:
+                block.notebooks[student] = marked.notebook
+            if marked.executed:
+                block.executed.add(student)
+        return student
 
-    def _fault(self, student: str, why: str) -> None:
-        self.results.pop(student, None)
-        self.faults[student] = why
+    def _fault(self, block: Block, student: str, why: str) -> None:
+        block.results.pop(student, None)
+        block.faults[student] = why
         self.grader.log.write("fault", student=student, why=why)
 
-    def end(self) -> None:
-        """See whether the grader can still be trusted; if not, forget what it came to."""
-        if not self.executed:
-            return
-        self.grader.canaries.reset()
-        try:
-            self.grader.canaries.require()
-        except Infrastructure as error:
-            for student in self.executed:
-                self.store.remove(student)
-                self._fault(student, str(error))
+    def end(self, block: Block, tasks: Iterable[Future]) -> Block:
+        """Wait for a block; where the grader cannot be trusted, forget what it came to."""
+        for task in as_completed(tasks):
+            student = task.result()
+            self.progress(student, block.results.get(student))
+        if block.executed and not self.distrust:
+            self.grader.canaries.reset()
+            try:
+                self.grader.canaries.require()
+            except Infrastructure as error:
+                self.distrust = str(error)
+        for student in block.executed if self.distrust else ():
+            self.store.remove(student)
+            self._fault(block, student, self.distrust)
+        return block

@@ -6,6 +6,7 @@ with the grader, and it may not give marks to anybody.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib
 import inspect
@@ -16,11 +17,19 @@ from typing import Any
 from nbformat import NotebookNode
 
 from autograder import misconceptions
+from autograder.checking.diagnose import judge_exercise
+from autograder.checking.observe import observe
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
+from autograder.expectations import reference
 from autograder.lessons.source import solution_source
 from autograder.sandbox.process import Infrastructure
+from autograder.submissions.code import lock
 
+DISTRUST = (
+    "the grader cannot be trusted: an answer known to be {} came to another mark in {}; see "
+    "`autograder doctor`, then grade again"
+)
 WITHOUT_VALIDATION = "def validated(**rules):\n    return lambda function: function\n\n\n"
 
 
@@ -76,11 +85,22 @@ class Canaries:
         self._grade, self._note = grade, note
         self._lock = threading.Lock()
         self._why: str | None = None  # "" when both came to their marks
+        self._begun = False
 
     def reset(self) -> None:
         """Forget the last outcome, so that the pair runs again before the next submission."""
         with self._lock:
-            self._why = None
+            self._why, self._begun = None, False
+
+    def begin(self) -> None:
+        """Start the pair beside whatever goes on; `require` waits for it."""
+        if not self._begun:
+            self._begun = True
+            threading.Thread(target=self._run_quietly, daemon=True).start()
+
+    def _run_quietly(self) -> None:
+        with contextlib.suppress(Infrastructure):  # whoever requires the pair runs it again
+            self.require()
 
     def require(self) -> None:
         """Run the pair, unless it ran since the last `reset`; others wait meanwhile.
@@ -96,13 +116,25 @@ class Canaries:
             if self._why:
                 raise Distrusted(self._why)
 
+    def require_judge(self, provider, seed_of) -> None:
+        """Judge the reference and all known wrong answers here, where nobody's code is executed.
+
+        Raises:
+            Distrusted: when one of them comes to another mark than is known.
+        """
+        for exercise in self._exercises:
+            with lock:
+                seen = observe(exercise, reference(exercise), seed_of)
+                right = judge_exercise(exercise, seen, provider)
+                known = provider.misconceptions(exercise)
+                wrong = [judge_exercise(exercise, one.seen, provider) for one in known]
+            if right.score != right.points or any(one.score == one.points for one in wrong):
+                raise Distrusted(DISTRUST.format("right or wrong", exercise.id))
+
     def _compare(self) -> str:
         for name, answer, is_right in (("right", right, True), ("wrong", wrong, False)):
             reports = self._grade(filled(self._template, self._exercises, answer))
             other = [r.exercise_id for r in reports if (r.score == r.points) != is_right]
             if other:
-                return (
-                    f"the grader cannot be trusted: an answer known to be {name} came to another "
-                    f"mark in {', '.join(other)}; see `autograder doctor`, then grade again"
-                )
+                return DISTRUST.format(name, ", ".join(other))
         return ""

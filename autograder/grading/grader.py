@@ -10,16 +10,18 @@ submission is not executed again.
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import hashlib
-import importlib.metadata
 import json
 import platform
 import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
-from functools import cache
+from dataclasses import asdict, dataclass, replace
+from functools import cache, partial
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +35,13 @@ from autograder.checking.observe import Fault, Seen, for_points
 from autograder.checking.report import Report
 from autograder.checking.slopes import Probe
 from autograder.checking.spec import Check, Exercise
+from autograder.grading import expected as expecting
 from autograder.grading.canary import Canaries
 from autograder.grading.log import Log
+from autograder.grading.observations import NotKept, Observations, experiment
 from autograder.grading.results import Store, SubmissionResult
+from autograder.lessons import kit
+from autograder.lessons.answers import ROOT, is_answer_file
 from autograder.sandbox import process
 from autograder.sandbox.inside import isolation
 from autograder.sandbox.inside.isolation import Layers
@@ -55,10 +61,26 @@ _PLACE = re.compile(
 )
 
 
-LIBRARIES = ("numpy", "torch", "ipython", "nbformat")
+# What executes a student's functions; the rest of `autograder` reads, judges and writes.
+RUN_BY = (
+    "sandbox/**/*.py",
+    "checking/observe.py",
+    "checking/settings.py",
+    "checking/shortcuts.py",
+    "checking/slopes.py",
+)
 
 
 # ---------------------------------------------------------------------------------- grading
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A result, the rebuilt notebook where there had to be one, and whether it was executed."""
+
+    result: SubmissionResult
+    notebook: NotebookNode | None = None
+    executed: bool = False
 
 
 class Grader:
@@ -75,6 +97,8 @@ class Grader:
         hidden: files and folders that no submission may be able to open.
         log: where decisions are written down.
         turn: of the assignment's seeds (`Course.turn`); a kept result stays valid in later ones.
+        places: sandboxes that are warming up already, which are closed with the grader.
+        expected: a file on the trusted side where what checks expect is kept between gradings.
     """
 
     def __init__(
@@ -88,6 +112,8 @@ class Grader:
         hidden: Iterable[Path] = (),
         log: Log | None = None,
         turn: int = 0,
+        places: Zygote | Fresh | None = None,
+        expected: Path | None = None,
     ):
         self.template = template
         self.assignment = assignment
@@ -96,9 +122,7 @@ class Grader:
         self.exercises = graded_exercises(template)
         self.turn = turn
         self.seed_of = expectations.secret_seed(secret, assignment, turn)
-        self.provider = expectations.live(self.seed_of)
-        given = (cell.source for cell in template.cells if role(cell) == "given")
-        self.sandboxes = sandboxes(layers, hidden, given)
+        self.sandboxes = places or sandboxes(layers, hidden, given_cells(template))
         self.canaries = Canaries(template, self.exercises, self._marks_of, self.log.write)
         self._close = weakref.finalize(self, self.sandboxes.close)
         self.basis = _digest(
@@ -109,6 +133,14 @@ class Grader:
             self.tier,
             software(),
         )
+        self._secret = secret
+        key = _digest(self.basis, str(turn))
+        known = expected and expecting.read(expected, key, secret)
+        self.provider = known or expectations.live(self.seed_of)
+        self._turns: dict[int, Grader] = {}
+        self._write_expected = None
+        if expected and not known:
+            self._write_expected = partial(expecting.write, expected, key, secret)
 
     def __enter__(self) -> Grader:
         return self
@@ -136,6 +168,12 @@ class Grader:
         steps = (text for step in rebuilt.steps for text in (step.role, step.cell_id, step.source))
         return _digest(self.basis, *steps, *rebuilt.problems)
 
+    def run(self, rebuilt: Rebuilt) -> str:
+        """Digest of all that executing a submission depends on, but the experiments."""
+        steps = (text for step in rebuilt.steps for text in (step.role, step.cell_id, step.source))
+        limits = json.dumps(asdict(self.limits))
+        return _digest(self.assignment, limits, self.tier, surroundings(), *steps)
+
     def grade(
         self,
         what: Path | Upload,
@@ -154,30 +192,93 @@ class Grader:
             Infrastructure: when the sandbox itself fails again and again, or the grader comes to
                 a wrong mark for an answer that is known.
         """
-        result, _ = self.mark(what, student, store, accept)
-        return result
+        return self.mark(what, student, store, accept).result
 
-    def mark(
-        self, what: Path | Upload, student: str, store: Store | None, accept: str
-    ) -> tuple[SubmissionResult, bool]:
-        """Return what `grade` does, and whether the submission was executed for it."""
+    def mark(self, what: Path | Upload, student: str, store: Store | None, accept: str) -> Marked:
+        """Return what `grade` does, and how it came to it."""
         kept = store.load(student) if store and accept != "none" else None
         kept = kept if kept and (kept.complete or accept == "all") else None
         upload = what if isinstance(what, Upload) else take(what)
         if kept and (kept.basis, kept.file) == (self.basis, upload.digest):
             self.log.write("kept", student=student, key=kept.key)
-            return kept, False
+            return Marked(kept)
         submission = upload.submission()
         rebuilt = rebuild(self.template, submission)
         key = self.key(rebuilt)
         if kept and kept.key == key:
-            return self._keep(store, replace(kept, file=submission.digest), "kept"), False
+            kept = self._keep(store, replace(kept, file=submission.digest), "kept")
+            return Marked(kept, rebuilt.notebook)
+        code, outcome = Code(rebuilt.steps), Outcome()
         if submission.cells:
-            self.canaries.require()
-        code = Code(rebuilt.steps)
-        outcome = self._execute(code.readable, student) if submission.cells else Outcome()
+            self.canaries.begin()
+            outcome = self._execute(code.readable, student)
+            self.canaries.require()  # before anything is judged or kept
+        result = self._result(student, upload, rebuilt, code, outcome)
+        stopped = {cell: [fault.kind, fault.text] for cell, fault in outcome.stopped.items()}
+        observed = self._observations(rebuilt, outcome, result) if store else None
+        result = self._keep(store, result, "graded", observed, stopped=stopped)
+        return Marked(result, rebuilt.notebook, executed=bool(submission.cells))
+
+    def remark(
+        self, what: Path | Upload, student: str, store: Store, *, keep: bool = True
+    ) -> SubmissionResult:
+        """Judge a submission again from its kept observations; no code of the student's is run.
+
+        The result is the one that executing it again would give, whatever has changed in points,
+        judges, names and texts.
+
+        Args:
+            keep: replace the kept result; otherwise nothing is written.
+
+        Raises `NotKept` where only executing it can tell.
+        """
+        before = store.load(student)
+        if before is None:
+            raise NotKept("it has not been graded yet")
+        upload = what if isinstance(what, Upload) else take(what)
+        if upload.digest != before.file:
+            raise NotKept("it was changed since it was graded")
+        observed = store.observations(before)
+        rebuilt = rebuild(self.template, upload.submission())
+        judge = self._in_turn(before.turn)
+        judge._require_same(observed, rebuilt)
+        outcome = replace(observed.outcome, outputs=before.outputs)
+        result = judge._result(student, upload, rebuilt, Code(rebuilt.steps), outcome)
+        result = replace(result, observed=before.observed)
+        return self._keep(store, result, "remarked") if keep else result
+
+    def _in_turn(self, turn: int) -> Grader:
+        """The same grader with the seeds of an earlier turn, for what was observed in it."""
+        if turn == self.turn:
+            return self
+        if turn not in self._turns:
+            other = copy.copy(self)
+            other.turn = turn
+            other.seed_of = expectations.secret_seed(self._secret, self.assignment, turn)
+            other.provider = expectations.live(other.seed_of)
+            self._turns[turn] = other
+        return self._turns[turn]
+
+    def _require_same(self, observed: Observations, rebuilt: Rebuilt) -> None:
+        """Raise `NotKept` unless executing the submission would show the same again."""
+        if observed.run != self.run(rebuilt):
+            raise NotKept("the lesson, a library, or what executes submissions has changed since")
+        for exercise in self.exercises.values():
+            if exercise.id not in observed.outcome.seen:
+                continue
+            known = observed.experiments.get(exercise.id, {})
+            for check in exercise.checks:
+                with lock:
+                    expected = self.provider.expected(exercise, check)
+                before = known.get(check.name)
+                if before is None or not before.is_that_of(self.seed_of(exercise, check), expected):
+                    raise NotKept(
+                        f"{check.name!r} of {exercise.id} is another experiment than it was"
+                    )
+
+    def _result(self, student, upload, rebuilt, code, outcome) -> SubmissionResult:
         reports, unjudged, problems = self._judge(code, outcome)
-        result = SubmissionResult(
+        return SubmissionResult(
             student=student,
             assignment=self.assignment,
             reports=reports,
@@ -188,20 +289,34 @@ class Grader:
             outputs=outcome.outputs,
             seconds=round(outcome.seconds, 3),
             complete=outcome.complete,
-            key=key,
+            key=self.key(rebuilt),
             basis=self.basis,
-            file=submission.digest,
+            file=upload.digest,
             seeds=self.seeds,
             turn=self.turn,
             tier=self.tier,
         )
-        stopped = {cell: [fault.kind, fault.text] for cell, fault in outcome.stopped.items()}
-        self._keep(store, result, "graded", stopped=stopped)
-        return result, bool(submission.cells)
 
-    def _keep(self, store, result, event, **facts):
+    def _observations(self, rebuilt, outcome, result) -> Observations:
+        experiments = {
+            exercise.id: self._experiments(exercise)
+            for exercise in self.exercises.values()
+            if exercise.id in outcome.seen and exercise.id not in result.unjudged
+        }
+        return Observations(self.run(rebuilt), outcome, experiments)
+
+    def _experiments(self, exercise):
+        with lock:
+            return {
+                check.name: experiment(
+                    self.seed_of(exercise, check), self.provider.expected(exercise, check)
+                )
+                for check in exercise.checks
+            }
+
+    def _keep(self, store, result, event, observations=None, **facts):
         if store:
-            store.save(result)
+            result = store.save(result, observations)
         self.log.write(
             event,
             student=result.student,
@@ -220,17 +335,20 @@ class Grader:
         rebuilt = rebuild(self.template, parse(json.dumps(notebook).encode()))
         code = Code(rebuilt.steps)
         with ThreadPoolExecutor(max_workers=1) as meanwhile:  # a sandbox takes seconds to start
-            prepared = meanwhile.submit(self._prepare)
+            prepared = meanwhile.submit(self.prepare)
             outcome = self._execute(code.readable, "")
             prepared.result()
         reports, _, _ = self._judge(code, outcome)
         return reports
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         """Compute what every judgement needs; it is kept."""
         with lock:
             for exercise in self.exercises.values():
                 self.provider.misconceptions(exercise)
+            if self._write_expected:
+                self._write_expected(self.exercises.values(), self.provider)
+                self._write_expected = None
 
     def _execute(self, steps: tuple[Step, ...], student: str) -> Outcome:
         """Execute a submission, and again when the sandbox itself failed."""
@@ -300,6 +418,11 @@ def sandboxes(
         cells: the course's own, whose imports a warm process makes beforehand.
     """
     return Zygote(layers, hidden, cells) if isolation.can_fork_warm() else Fresh()
+
+
+def given_cells(template: NotebookNode) -> list[str]:
+    """The cells of a released notebook whose imports are made before anybody's code is run."""
+    return [cell.source for cell in template.cells if role(cell) == "given"]
 
 
 def graded_exercises(template: NotebookNode) -> dict[str, Exercise]:
@@ -403,8 +526,39 @@ def _cell_texts(notebook: NotebookNode) -> Iterator[str]:
 @cache
 def software() -> str:
     """Digest of the grader's own code and of the libraries that decide about a result."""
-    root = Path(__file__).resolve().parents[2]
-    files = [path for package in OWN_PACKAGES for path in sorted((root / package).rglob("*.py"))]
-    versions = [f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES]
-    sources = [path.read_text("utf-8") for path in files]
-    return _digest(platform.python_version(), *versions, *map(str, files), *sources)
+    files = [path for package in OWN_PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    return _digest(*_versions(), *map(str, files), *(path.read_text("utf-8") for path in files))
+
+
+@cache
+def surroundings() -> str:
+    """Digest of what a student's code can reach or is run by: the same without what judges."""
+    given = (
+        path for path in (ROOT / "cs231n_lib").rglob("*.py") if not is_answer_file(_name(path))
+    )
+    runs = (path for pattern in RUN_BY for path in (ROOT / "autograder").glob(pattern))
+    files = sorted((*given, *runs))
+    return _digest(*_versions(), *map(_name, files), *(path.read_text("utf-8") for path in files))
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def _versions() -> tuple[str, ...]:
+    """Python, and the kit's libraries with what those require; nothing runs in Jupyter itself."""
+    needed = sorted(_required({*kit.REQUIREMENTS, "nbformat"} - {"jupyter"}))
+    return platform.python_version(), *(f"{name} {version(name)}" for name in needed)
+
+
+def _required(names: Iterable[str]) -> set[str]:
+    """The distributions among `names` that are installed, and all that they require."""
+    found, waiting = set(), list(names)
+    while waiting:
+        name = re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", waiting.pop().strip(), maxsplit=1)[0])
+        with contextlib.suppress(PackageNotFoundError):
+            if name.lower() not in found:
+                waiting += [r for r in requires(name) or () if "extra ==" not in r]
+                found.add(name.lower())
+    return found

@@ -98,24 +98,28 @@ def _plan(paths: Sequence[Path]):
     problems: list[str] = []
     for path in paths:
         steps, odd = _cells_of(path, known)
-        cells, problems = [*cells, *steps], [*problems, *odd]
+        cells += [step for step in steps if step.role != "module" or step not in cells]
+        problems += [problem for problem in odd if problem not in problems]
+    own = [step for step in cells if step.role != "module"]
     checked = {step.grade_id: known[step.grade_id] for step in cells if step.role == "check"}
     if not checked:
-        checked = {key: e for key, e in known.items() if _defines(cells, e)}
+        checked = {key: e for key, e in known.items() if _defines(own, e)}
         cells += [Step(key, "check", _call(e), key) for key, e in checked.items()]
-    return cells, checked, [*problems, *_mistyped(cells, known.values())]
+    return cells, checked, [*problems, *_mistyped(own, known.values())]
 
 
 def _cells_of(path: Path, known) -> tuple[list[Step], Sequence[str]]:
+    files = look_beside(path.parent, own=0).files
+    modules, odd = modules_of(path.parent, [name for name in files if name != path.name], own=1)
+    cells = [Step(name, "module", text) for name, text in modules]
     if path.suffix == ".py":
         source = read_regular(path, MAX_FILE).decode("utf-8-sig", "replace")
-        return [Step(f"{FILE}{path.name}", "added", source)], _syntax_error(source, path.name)
+        cells.append(Step(f"{FILE}{path.name}", "added", source))
+        return cells, (*odd, *_syntax_error(source, path.name))
     submission = read(path)
     if not submission.cells:
         raise Unreadable(*submission.problems)
     code = [cell for cell in submission.cells if cell.kind == "code" and not cell.shown]
-    modules, odd = modules_of(path.parent, look_beside(path.parent, own=0).files, own=1)
-    cells = [Step(name, "module", text) for name, text in modules]
     cells += [
         Step(f"cell-{i}", "check" if c.grade_id in known else "added", c.source, c.grade_id)
         for i, c in enumerate(code)

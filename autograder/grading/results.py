@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from autograder.checking.report import Report
+from autograder.grading.observations import NotKept, Observations
 
 MAX_NAME = 250  # bytes of a student's name in the name of a file
 
@@ -35,6 +36,7 @@ class SubmissionResult:
     seeds: str = ""  # digest of the seeds of all checks
     turn: int = 0  # of the seeds; it ends when feedback is shown
     tier: str = ""  # how the student's code was kept apart: A, B or C
+    observed: str = ""  # digest of the kept observations; none when they were too large
 
     @property
     def score(self) -> float:
@@ -80,7 +82,7 @@ class SubmissionResult:
 
 
 class Store:
-    """Results of one assignment, a JSON file a student, each written in one step."""
+    """Results of one assignment, a JSON file a student, and what they were judged from, a .npz."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -89,25 +91,80 @@ class Store:
         """Return the kept result of a student, or None when there is none that can be read."""
         return _load(self._path(student))
 
-    def save(self, result: SubmissionResult) -> None:
-        """Keep a result: the file is either the old one or the new one, never half of one."""
+    def has(self, student: str) -> bool:
+        """Whether there is a file for a student, readable or not."""
+        return self._path(student).exists()
+
+    def observations(self, result: SubmissionResult) -> Observations:
+        """Return what a kept result was judged from.
+
+        Raises `NotKept` when it was not kept, belongs to another run, or cannot be read.
+        """
+        if not result.observed:
+            raise NotKept("its observations were not kept")
+        try:
+            content = self._path(result.student, ".npz").read_bytes()
+        except OSError:
+            raise NotKept("its observations cannot be read") from None
+        if _digest(content) != result.observed:
+            raise NotKept("its observations are damaged, or those of another run")
+        return Observations.from_bytes(content)
+
+    def save(
+        self, result: SubmissionResult, observations: Observations | None = None
+    ) -> SubmissionResult:
+        """Keep a result, and what it was judged from; returns it with the digest of that.
+
+        Each file is either the old one or the new one, never half of one. Which observations are
+        a result's stands in the result, so that theirs may be lost in a crash.
+        """
+        if observations is not None:
+            content = observations.to_bytes()
+            result = replace(result, observed=_digest(content) if content else "")
+            write_atomically(self._path(result.student, ".npz"), content, through=False)
         text = json.dumps(result.to_dict(), ensure_ascii=False, indent=1)
         write_atomically(self._path(result.student), text.encode())
+        return result
 
     def remove(self, student: str) -> None:
         """Forget a result."""
-        self._path(student).unlink(missing_ok=True)
+        for ending in (".json", ".npz"):
+            self._path(student, ending).unlink(missing_ok=True)
 
     def all(self) -> list[SubmissionResult]:
         """Return every kept result, by student."""
         loaded = map(_load, sorted(self.folder.glob("*.json")))
         return [result for result in loaded if result is not None]
 
-    def _path(self, student: str) -> Path:
+    def _path(self, student: str, ending: str = ".json") -> Path:
         name = os.fsencode(student)
         if len(name) > MAX_NAME:  # a folder's name may be as long as a file's, without the ending
             student = hashlib.sha256(name).hexdigest()
-        return self.folder / f"{student}.json"
+        return self.folder / f"{student}{ending}"
+
+
+class Kept(Mapping):
+    """Results of some students, each read from the store when it is asked for."""
+
+    def __init__(self, store: Store, students: Iterable[str]):
+        self._store, self._students = store, dict.fromkeys(students)
+
+    def __getitem__(self, student: str) -> SubmissionResult:
+        if student not in self._students:
+            raise KeyError(student)
+        if (result := self._store.load(student)) is None:
+            raise KeyError(f"the kept result of {student!r} is gone")
+        return result
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._students)
+
+    def __len__(self) -> int:
+        return len(self._students)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _load(path: Path) -> SubmissionResult | None:
@@ -117,15 +174,20 @@ def _load(path: Path) -> SubmissionResult | None:
         return None
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file for its owner only, in one step that survives a crash."""
+def write_atomically(path: Path, content: bytes, through: bool = True) -> None:
+    """Write a file for its owner only, in one step.
+
+    Args:
+        through: wait for the disk, so that it survives a crash of the machine.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
     try:
         with open(descriptor, "wb") as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+            if through:
+                file.flush()
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

@@ -147,7 +147,8 @@ def call(function: str, arguments: Sequence[str]) -> str:
 
 def _lines_inside_strings(body):
     """Return the numbers of the lines that begin inside a string token."""
-    inside, starts = set(), []
+    inside: set[int] = set()
+    starts: list[int] = []
     for token in tokenize.generate_tokens(io.StringIO(body).readline):
         kind = tokenize.tok_name[token.type]  # since Python 3.12: FSTRING_START … FSTRING_END
         if kind.endswith("STRING_START"):

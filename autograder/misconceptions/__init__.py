@@ -77,7 +77,7 @@ def _select(exercise_id, kind):
 def equivalent_of(exercise_id: str) -> dict[str, str]:
     """Return {mutated line: why it changes nothing that counts}; "..." stands for anything."""
     exercise = exercises.find(exercise_id)
-    lines = {}
+    lines: dict[str, str] = {}
     for module in _modules():
         tables = getattr(module, "EQUIVALENT", {})
         for name in (f"{exercise.family}.{exercise.function}", exercise.id):  # PyTorch's own last
@@ -102,7 +102,7 @@ def texts_of(record: Misconception | Variant) -> dict[str, str]:
         ValueError: when an edit does not apply exactly once.
     """
     exercise = exercises.find(record.exercise)
-    texts = {}
+    texts: dict[str, str] = {}
     for name, edits in record.edits.items():
         name, _, method = name.partition(".")
         text = texts.get(name) or reference_source(exercise, name)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograder.misconceptions.records import right, wrong
+from autograder.misconceptions.records import SLIP, fundamental, right, wrong
 
 # ------------------------------------------------------------------ wrong: normalize
 
@@ -75,6 +75,7 @@ WRONG_NORMALIZE = wrong(
         "mean of each example, shapes collide",
         "There should be one mean for each of the D features. "
         "How many did you get, and along which axis did you walk?",
+        fundamental("the shapes collide, so every call stops"),
         (MEAN, "mean = x_train.mean(axis=1)"),
     ),
     (
@@ -123,6 +124,7 @@ WRONG_NORMALIZE = wrong(
         "no eps",
         "A feature that never changes in the training data has variance 0. What do you divide by "
         "then, and what is in the formula against it?",
+        SLIP,
         ("np.sqrt(var + eps)", "np.sqrt(var)"),
     ),
     (
@@ -135,11 +137,13 @@ WRONG_NORMALIZE = wrong(
         "eps outside the root",
         "Read the formula once more: what exactly is eps added to? "
         "With an eps as small as usual nobody would notice; here eps is large.",
+        SLIP,
         ("np.sqrt(var + eps)", "(np.sqrt(var) + eps)"),
     ),
     (
         "eps hard-coded",
         "The caller may choose eps, and your result does not care.",
+        SLIP,
         ("np.sqrt(var + eps)", "np.sqrt(var + 1e-5)"),
     ),
     (
@@ -178,6 +182,7 @@ WRONG_NORMALIZE = wrong(
         "the inputs are changed",
         "After the call the caller's training data are no longer what they were: a statement such "
         "as -= writes into them. Who else may still need them?",
+        SLIP,
         (
             "return (x_train - mean) / std, (x_val - mean) / std",
             "x_train -= mean\n    x_train /= std\n    x_val -= mean\n    x_val /= std\n"
@@ -188,6 +193,7 @@ WRONG_NORMALIZE = wrong(
         "results forced to float32",
         "float64 comes in and float32 goes out: half of the digits are lost. "
         "Where do you name a type, or make an array that has one of its own?",
+        SLIP,
         (
             "return (x_train - mean) / std, (x_val - mean) / std",
             "return ((x_train - mean) / std).astype(np.float32), "
@@ -351,12 +357,14 @@ WRONG_PCA = wrong(
         "the inputs are changed",
         "After the call the caller's training data are no longer what they were: a statement such "
         "as -= writes into them. Who else may still need them?",
+        SLIP,
         ("x_mu = x_train - mean", "x_train -= mean\n    x_mu = x_train"),
     ),
     (
         "results forced to float32",
         "float64 comes in and float32 goes out: half of the digits are lost. "
         "Where do you name a type, or make an array that has one of its own?",
+        SLIP,
         (
             PROJECTED,
             "return (x_mu @ U_k).astype(np.float32), ((x_val - mean) @ U_k).astype(np.float32)",
@@ -455,29 +463,34 @@ WRONG_WHITEN = wrong(
         "eps outside the root",
         "Read the formula once more: what exactly is eps added to? "
         "With an eps as small as usual nobody would notice; here eps is large.",
+        SLIP,
         (ROOT, "(np.sqrt(eigenvalues.clip(0)) + eps)"),
     ),
     (
         "no eps",
         "With fewer examples than features there are directions in which the training data do not "
         "vary at all. What do you divide by there?",
+        SLIP,
         (ROOT, "np.sqrt(eigenvalues)"),
     ),
     (
         "eps hard-coded",
         "The caller may choose eps, and your result does not care.",
+        SLIP,
         (ROOT, "np.sqrt(eigenvalues.clip(0) + 1e-5)"),
     ),
     (
         "the inputs are changed",
         "After the call the caller's training data are no longer what they were: a statement such "
         "as -= writes into them. Who else may still need them?",
+        SLIP,
         ("x_mu = x_train - mean", "x_train -= mean\n    x_mu = x_train"),
     ),
     (
         "results forced to float32",
         "float64 comes in and float32 goes out: half of the digits are lost. "
         "Where do you name a type, or make an array that has one of its own?",
+        SLIP,
         (
             "return x_mu @ W, (x_val - mean) @ W",
             "return (x_mu @ W).astype(np.float32), ((x_val - mean) @ W).astype(np.float32)",

@@ -3,7 +3,7 @@
 import copy
 import math
 
-from autograder.misconceptions.records import right, wrong
+from autograder.misconceptions.records import SLIP, fundamental, right, wrong
 
 # ------------------------------------------------------------------ decay
 
@@ -31,12 +31,14 @@ STEP = wrong(
         "drops one step early",
         "With a drop every 4 steps, steps 0 to 3 have the first rate: t counts the steps that are "
         "done, and is 0 at the first. At which t do you drop?",
+        SLIP,
         ("t // every", "(t + 1) // every"),
     ),
     (
         "drops one step late",
         "With a drop every 4 steps, step 4 is the first with the lower rate. At which t do you "
         "drop, and what happens at t = 0?",
+        SLIP,
         ("t // every", "(t - 1) // every"),
     ),
     (
@@ -134,6 +136,7 @@ INVERSE = wrong(
     (
         "divided by kt alone",
         "At t = 0 you divide by zero. Which term of the divisor keeps it away from that?",
+        fundamental("no first rate, and every later one is too large"),
         ("(1 + k * t)", "(k * t)"),
     ),
     (
@@ -144,6 +147,7 @@ INVERSE = wrong(
     (
         "one step ahead",
         "At t = 0 the rate should be the first rate. What is yours?",
+        fundamental("every rate is that of the next step"),
         ("k * t", "k * (t + 1)"),
     ),
     (
@@ -250,6 +254,7 @@ RESTARTS = wrong(
     (
         "the half is missing",
         "1 + cos runs from 2 to 0. How much of the way from high to low is one unit of it?",
+        fundamental("every rate is twice what it should be"),
         ("0.5 * ", ""),
     ),
     (
@@ -270,6 +275,7 @@ RESTARTS = wrong(
     (
         "upside down",
         "Your cycles start low and rise. At T_cur = 0 the cosine is 1 and the rate should be high.",
+        fundamental("the rate is high where it should be low, at all times"),
         ("(1 + math.cos", "(1 - math.cos"),
     ),
     (

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from autograder.misconceptions.records import right, wrong
+from autograder.misconceptions.records import SLIP, fundamental, right, wrong
 from cs231n_lib.search.shared import log_uniform
 
 # ------------------------------------------------------------------ wrong: sanity_loss
@@ -71,12 +71,14 @@ WRONG_SANITY_LOSS = wrong(
         "softmax over the examples",
         "Probabilities of what should add up to 1: of the classes for one example, or of the "
         "examples for one class?",
+        fundamental("the shapes collide, so every call stops"),
         ("np.exp(below_top).sum(axis=1)", "np.exp(below_top).sum(axis=0)"),
     ),
     (
         "scores are changed",
         "After the call the caller's scores are no longer what they were: a statement such as -= "
         "writes into them.",
+        SLIP,
         (
             "below_top = scores - scores.max(axis=1, keepdims=True)",
             "scores -= scores.max(axis=1, keepdims=True)\n    below_top = scores",
@@ -163,6 +165,7 @@ WRONG_LOG_UNIFORM = wrong(
         "shape lost",
         "The right number of values, but a caller who asks for 3 rows and 5 columns gets them "
         "all in one row.",
+        SLIP,
         (DRAW, "np.exp(rng.uniform(math.log(low), math.log(high), np.prod(size)))"),
     ),
     (
@@ -211,6 +214,7 @@ WRONG_RANDOM_SEARCH = wrong(
     (
         "results last",
         "Slide 9 puts the accuracy first, and so does the description of the table.",
+        SLIP,
         (TABLE, "np.column_stack([settings, results])"),
     ),
     (
@@ -222,17 +226,20 @@ WRONG_RANDOM_SEARCH = wrong(
     (
         "only the best trial",
         "Somebody has to refine this search, and for that needs to see the other trials too.",
+        fundamental("one row does not tell how the others were drawn"),
         (TABLE, "np.column_stack([results, settings])[np.argmax(results)]"),
     ),
     (
         "rows and columns exchanged",
         "Your table has a row for each hyperparameter. Which way round does the description have "
         "it?",
+        SLIP,
         (TABLE, "np.column_stack([results, settings]).T"),
     ),
     (
         "one trial too many",
         "Count the trials: each of them may take an hour.",
+        SLIP,
         (
             "columns = [log_uniform(low, high, trials, rng)",
             "columns = [log_uniform(low, high, trials + 1, rng)",
@@ -291,6 +298,7 @@ WRONG_REFINE = wrong(
     (
         "the result taken for a hyperparameter",
         "A row of the table has one number more than there are hyperparameters. Which one is it?",
+        fundamental("the shapes collide, so every call stops"),
         (BEST, "best = table[np.nanargmax(table[:, 0])]"),
     ),
     (
@@ -334,6 +342,7 @@ WRONG_REFINE = wrong(
     (
         "the old ranges are changed",
         "After the call the caller's ranges are no longer what they were. Make a new array.",
+        SLIP,
         (
             NEW,
             "ranges[:, 0], ranges[:, 1] = best / reach, best * reach\n    return ranges",
@@ -461,4 +470,4 @@ VARIANTS = (
     *right("refine", "one by one", refine=refine_one_by_one),
     *right("refine", "shrink, then move", refine=refine_by_the_old_middle),
 )
-EQUIVALENT = {}
+EQUIVALENT: dict[str, dict[str, str]] = {}

@@ -36,6 +36,7 @@ from autograder.checking.observe import Fault, Seen, known_kind
 from autograder.checking.slopes import MEASURED, Probe
 from autograder.checking.spec import Check, Exercise
 from autograder.exercises import check_names
+from autograder.sandbox.inside import messages
 from autograder.submissions.code import only_definitions
 from autograder.submissions.notebook import (
     Step,
@@ -45,9 +46,6 @@ from autograder.submissions.notebook import (
     read_regular,
 )
 
-MAX_REPLY = 8_000_000  # bytes of one answer of the child
-MAX_ARRAYS = 200  # of one scenario
-MAX_ARRAY = 9_000_000  # bytes of one observed array
 MAX_FAULT = 2_000  # characters
 MAX_STOPS = 3  # cells that may have to be stopped before the rest is given up
 OWN = ("module", "added")  # roles of what students add to a lesson
@@ -328,7 +326,7 @@ def read_array(content: bytes) -> np.ndarray:
     dtype = np.dtype(header["dtype"].decode())
     if math.prod(shape) * dtype.itemsize != len(content) - header.end():
         raise Unreadable("Its size is not what its header says.")
-    if math.prod(filter(None, shape)) > MAX_ARRAY:
+    if math.prod(filter(None, shape)) > messages.MAX_PART:
         raise Unreadable("Its shape is not one that an array has.")
     values = np.frombuffer(content[header.end() :], dtype).copy()
     return values.reshape(shape, order="F" if header["order"] == b"True" else "C")
@@ -341,6 +339,9 @@ class Sandboxes(Protocol):
 
     def process(self, limits: Limits) -> Process:
         """Return a process for one submission, to be used in a `with`."""
+
+    def begin(self) -> None:
+        """Have something stand ready soon."""
 
     def close(self) -> None:
         """End what stands ready."""
@@ -361,8 +362,10 @@ class Fresh:
         """Return a process for one submission, to be used in a `with`."""
         return Process(limits)
 
-    def close(self) -> None:
+    def begin(self) -> None:
         """Do nothing: nothing stands ready."""
+
+    close = begin
 
 
 class Process:
@@ -425,11 +428,11 @@ class Process:
         Raises `Unreadable` when one is not an ordinary file.
         """
         contents: list[bytes] = []
-        while len(contents) < MAX_ARRAYS:
+        while len(contents) < messages.MAX_PARTS:
             path = self.results / f"{len(contents)}.npy"
             if not os.path.lexists(path):
                 break
-            contents.append(read_regular(path, MAX_ARRAY))
+            contents.append(read_regular(path, messages.MAX_PART))
         return contents
 
     def ask(self, request: dict, own: bool = False) -> dict:
@@ -442,7 +445,7 @@ class Process:
         deadline = start + min(self.limits.cell_seconds, self.left_own if own else self.left)
         try:
             self._wait(deadline)
-            self.connection.sendall(json.dumps(request).encode() + b"\n")
+            self.connection.sendall(messages.framed(request))
             return self._read(deadline)
         except TimeoutError:
             raise Stopped(self._too_slow(own, time.monotonic() - start)) from None
@@ -465,22 +468,19 @@ class Process:
         self.connection.settimeout(remaining)
 
     def _read(self, deadline: float) -> dict:
-        reply = bytearray()
-        while not reply.endswith(b"\n"):
-            self._wait(deadline)
-            chunk = self.connection.recv(65536)
-            if not chunk:
-                raise ConnectionError
-            reply += chunk
-            if len(reply) > MAX_REPLY:
-                raise Stopped(Fault("stopped: it produced more output than can be kept"))
         try:
-            answer = json.loads(reply)
-        except (ValueError, RecursionError):
-            answer = None
-        if not isinstance(answer, dict):
-            raise Stopped(Fault("stopped: its answer was not as agreed"))
+            answer, self._parts = messages.read(lambda: self._receive(deadline))
+        except messages.Refused as refused:
+            raise Stopped(Fault(f"stopped: {refused}")) from None
         return answer
+
+    def _receive(self, deadline: float) -> bytes:
+        """Return some bytes of an answer; raises OSError when none come."""
+        self._wait(deadline)
+        chunk = self.connection.recv(1 << 20)
+        if not chunk:
+            raise ConnectionError
+        return chunk
 
     def _too_slow(self, own: bool, seconds: float) -> Fault:
         if seconds >= self.limits.cell_seconds:

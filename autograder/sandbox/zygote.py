@@ -30,7 +30,6 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from autograder.checking.observe import Fault
 from autograder.exercises import check_names
@@ -39,17 +38,9 @@ from autograder.lessons.answers import ROOT
 from autograder.sandbox import process
 from autograder.sandbox.inside import cgroup, isolation
 from autograder.sandbox.inside.isolation import Allowance, Layers
-from autograder.sandbox.process import (
-    MAX_ARRAY,
-    MAX_ARRAYS,
-    MAX_REPLY,
-    Infrastructure,
-    Limits,
-    Stopped,
-)
+from autograder.sandbox.process import Infrastructure, Limits, Stopped
 from autograder.submissions.code import parsed
 
-MAX_RESULT = 64_000_000  # bytes of all arrays of one scenario
 MAX_MESSAGE = 1 << 18  # bytes between here and the warm process
 BOX, LEASE = "autograder-zygote-", "lease"
 START_SECONDS = 120.0  # for all imports, on a busy machine
@@ -101,6 +92,15 @@ class Zygote:
     def process(self, limits: Limits) -> Process:
         """Return a child for one submission, to be used in a `with`."""
         return Process(self, limits)
+
+    def begin(self) -> None:
+        """Start the warm process beside whatever goes on here."""
+
+        def start():
+            with contextlib.suppress(Infrastructure, OSError), self._lock:  # told when it is used
+                self._running()
+
+        threading.Thread(target=start, daemon=True).start()
 
     def close(self) -> None:
         """End the warm process and all of its children, and remove what they had."""
@@ -279,8 +279,6 @@ class Process(process.Process):
         self._zygote = zygote
         self._folder: Path | None = None
         self._handle = -1
-        self._arrays: list[bytes] = []
-        self._buffer = bytearray()
 
     def __enter__(self) -> Process:
         self._slot = self._zygote._take_slot()
@@ -322,30 +320,15 @@ class Process(process.Process):
 
     def read_arrays(self) -> list[bytes]:
         """Return what came with the last answer: `.npy` files, not looked at yet."""
-        return self._arrays
+        return self._parts
 
     def _read(self, deadline: float) -> dict:
-        """Read an answer: a line of JSON, and then as many bytes as its sizes say."""
-        while b"\n" not in self._buffer:
-            if len(self._buffer) > MAX_REPLY:
-                raise Stopped(Fault("stopped: it produced more output than can be kept"))
-            self._receive(deadline)
-        line, _, rest = self._buffer.partition(b"\n")
-        answer = _answer(line)
-        sizes = _sizes(answer)
-        while len(rest) < sum(sizes):
-            self._buffer.clear()
-            self._receive(deadline)
-            rest += self._buffer
-        self._buffer.clear()
-        if len(rest) > sum(sizes):
-            raise Stopped(Fault("stopped: it answered more than it was asked"))
+        answer = super()._read(deadline)
         self._require_little_on_disk()
-        self._arrays = _split(rest, sizes)
         return answer
 
-    def _receive(self, deadline: float) -> None:
-        """Read some bytes; look now and then at what the child wrote to the disk."""
+    def _receive(self, deadline: float) -> bytes:
+        """Return some bytes; look now and then at what the child wrote to the disk."""
         while True:
             self._wait(deadline)
             if self._folder is not None:
@@ -357,8 +340,7 @@ class Process(process.Process):
                 continue
             if not chunk:
                 raise ConnectionError
-            self._buffer += chunk
-            return
+            return chunk
 
     def _require_little_on_disk(self) -> None:
         if self._folder is not None and _is_larger(self._folder, self.limits.file):
@@ -389,38 +371,6 @@ class Process(process.Process):
         if self._folder is not None:
             _remove(self._folder)
         self._zygote._give_slot(self._slot)
-
-
-# -------------------------------------------------------------------------------- answers
-
-
-def _answer(line: bytes) -> dict:
-    with contextlib.suppress(ValueError, RecursionError):
-        answer = json.loads(line)
-        if isinstance(answer, dict):
-            return answer
-    raise Stopped(Fault("stopped: its answer was not as agreed"))
-
-
-def _sizes(answer: Mapping[str, Any]) -> list[int]:
-    """The sizes of the arrays that follow an answer, each and together within bounds."""
-    sizes = answer.get("sizes", [])
-    if (
-        not isinstance(sizes, list)
-        or len(sizes) > MAX_ARRAYS
-        or any(type(size) is not int or not 0 <= size <= MAX_ARRAY for size in sizes)
-        or sum(sizes) > MAX_RESULT
-    ):
-        raise Stopped(Fault("stopped: its answer was larger than agreed"))
-    return sizes
-
-
-def _split(content: bytes, sizes: Iterable[int]) -> list[bytes]:
-    parts, start = [], 0
-    for size in sizes:
-        parts.append(bytes(content[start : start + size]))
-        start += size
-    return parts
 
 
 # ------------------------------------------------------------------------------ processes

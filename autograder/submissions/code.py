@@ -269,7 +269,8 @@ def unbound(source: str) -> set[str]:
     >>> unbound("def f(x):\\n    y = x\\n    return helper(y)")
     {'helper'}
     """
-    used, given = set(), set()
+    used: set[str] = set()
+    given: set[str] = set()
     waiting: deque[Any] = deque(parsed(source).body)
     while waiting:
         node = waiting.popleft()

@@ -576,7 +576,7 @@ class _Rebuild:
     def _from_template(
         self, position: int, original: NotebookNode
     ) -> tuple[NotebookNode, Step | None]:
-        cell, kind = copy.deepcopy(original), self.roles[position]
+        cell, kind = nbformat.from_dict(original), self.roles[position]
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
         if position in self.match and kind in ("solution", "answer", "shown"):

@@ -73,8 +73,8 @@ check("getting_started.unit_rows", first_try)
 # fix what it names, then run the check again. The number under the table is your score.
 #
 # Not every mistake is known; then there is no hint, and *what came* has to be enough. Read the last
-# row of the next table: besides wrong numbers in `out`, it complains about `x`. What did
-# `second_try` do to the array that it was given?
+# row of the next table: it says nothing about `out` and complains about `x`. What did `second_try`
+# do to the array that it was given?
 
 
 # %% role="experiment"

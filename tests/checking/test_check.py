@@ -1,6 +1,8 @@
 """What the instant check says besides its table."""
 
 import importlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ def helper(tmp_path, monkeypatch):
     my_rows = importlib.import_module("my_rows")
 
     yield my_rows
-    monkeypatch.delitem(__import__("sys").modules, "my_rows")
+    monkeypatch.delitem(sys.modules, "my_rows")
 
 
 def test_a_file_beside_the_notebook_has_to_be_handed_in(helper, capsys):
@@ -32,3 +34,15 @@ def test_a_file_beside_the_notebook_has_to_be_handed_in(helper, capsys):
     assert files_beside([space["without"], len, np.sqrt]) == []
     check("getting_started.unit_rows", space["unit_rows"])
     assert "my_rows.py must be handed in with this notebook" in capsys.readouterr().out
+
+
+def test_importing_the_check_brings_nothing_but_numpy():
+    """A structure that keeps the import as short as NumPy's own."""
+    program = (
+        "import sys\nbefore = set(sys.modules)\nimport autograder.check\n"
+        "print(*{name.partition('.')[0] for name in set(sys.modules) - before})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    brought = set(done.stdout.split()) - sys.stdlib_module_names
+    assert brought == {"autograder", "numpy"}

@@ -4,7 +4,6 @@ import json
 import sys
 import tracemalloc
 from dataclasses import replace
-from functools import cache
 
 import nbformat
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 import torch
 from nbclient import NotebookClient
 from nbgrader.utils import determine_grade
+from providers import provider
 
 from autograder import check as checks
 from autograder import exercises, expectations, misconceptions
@@ -23,6 +23,7 @@ from autograder.checking.judge import (
     Expected,
     agree,
     follow_through,
+    keeps_types,
     matches,
     same_dtype,
     verdict_on,
@@ -317,6 +318,26 @@ def test_precision_may_be_gained_and_not_lost():
     assert same_dtype({}, target).message == "out is missing"
 
 
+def test_types_are_judged_whatever_the_values_are():
+    x, out = X.astype(np.float32), 2 * X.astype(np.float32)
+    target = expected(**{"out": out, "x after the call": x})
+
+    def verdict(out, x=x):
+        return keeps_types({"out": out, "x after the call": x}, target)
+
+    assert verdict(out) == verdict(5 * out) == verdict(out[:1]) == Verdict(1)
+    assert "more memory" in verdict(out.astype(float)).remark
+    refused = {
+        "out must be float32": verdict(out.astype(np.float16)),
+        "x after the call differs": verdict(out, x + 1),
+        "out is the same number everywhere": verdict(0 * out),
+        "out is x, as it came": verdict(x),
+        "out is missing": keeps_types({"x after the call": x}, target),
+    }
+    for message, found in refused.items():
+        assert found.fraction == 0 and message in found.message
+
+
 @pytest.mark.parametrize(
     ("a", "b", "same"),
     [
@@ -544,26 +565,21 @@ def test_the_same_fault_is_recognised_but_not_an_empty_stub():
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory):
     folder = tmp_path_factory.mktemp("recordings")
-    expectations.record(EXERCISES, folder)
+    expectations.record(EXERCISES, folder, provider())
     return folder
-
-
-@cache
-def live():
-    return expectations.live(expectations.public_seed)
 
 
 @pytest.mark.parametrize("one", EXERCISES, ids=lambda e: e.id)
 def test_recorded_answers_as_live_does(one, recordings):
     recorded = expectations.recorded(recordings)
-    answers = [known.seen for known in live().misconceptions(one)]
+    answers = [known.seen for known in provider().misconceptions(one)]
     functions = [misconceptions.functions_of(v) for v in misconceptions.variants_of(one.id)]
     for each in (expectations.reference(one), *functions):
         answers.append(observe(one, each, expectations.public_seed))
     for seen in answers:
-        assert judge_exercise(one, seen, recorded) == judge_exercise(one, seen, live())
+        assert judge_exercise(one, seen, recorded) == judge_exercise(one, seen, provider())
     for check_ in one.checks:
-        mine, theirs = live().expected(one, check_), recorded.expected(one, check_)
+        mine, theirs = provider().expected(one, check_), recorded.expected(one, check_)
         assert (mine.dtypes, mine.noise) == (theirs.dtypes, theirs.noise)
         assert [remark for remark, _ in mine.variants] == [remark for remark, _ in theirs.variants]
 
@@ -589,7 +605,7 @@ def test_a_reference_that_fails_its_own_check_is_a_loud_error(monkeypatch):
     one = exercises.find("normalization.debias_running")
     broken_check = Check("broken", 1, broken)
     with pytest.raises(RuntimeError, match="fails its own check 'broken'"):
-        live().expected(replace(one, checks=(broken_check,)), broken_check)
+        provider().expected(replace(one, checks=(broken_check,)), broken_check)
 
 
 # ---------------------------------------------------------------------------------- check

@@ -1,5 +1,6 @@
 """The command line: what it teaches, what it does, and one clear line for each mistake."""
 
+import os
 import re
 import stat
 import subprocess
@@ -199,6 +200,30 @@ def test_an_interruption_is_one_line_that_says_what_is_kept(run, made, monkeypat
     status, _, err = run("grade", released(made).root, "2")
     assert status == cli.INTERRUPTED and err.count("\n") == 1
     assert err.startswith("autograder: Stopped: 1 of 3 are graded and kept;")
+
+
+def test_an_interruption_before_the_first_stage_is_one_line_too(run, made, monkeypatch):
+    def interrupt(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "end_now", sys.exit)
+    monkeypatch.setattr(folder, "open_course", interrupt)
+    for arguments in (("grade", made.root, "2"), ("report", made.root, "2")):
+        status, _, err = run(*arguments)
+        assert status == cli.INTERRUPTED and err.count("\n") == 1
+        assert err.startswith("autograder: Stopped")
+
+
+def test_a_lesson_is_graded_by_one_at_a_time(run, made):
+    with made.alone_with(NAME):
+        err = one_line(run("grade", released(made).root, "2"))
+    assert "being graded already" in err and f"process {os.getpid()}" in err
+    with made.alone_with(NAME):  # whoever held it has let go
+        pass
+
+
+def test_to_judge_again_and_to_execute_again_are_two_things(run, made):
+    assert "give one of them" in one_line(run("grade", made.root, "2", "--remark", "--force"))
 
 
 def test_wrong_options_are_one_message_of_typer(run):

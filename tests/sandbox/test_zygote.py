@@ -612,11 +612,12 @@ def test_a_child_that_could_open_a_secret_does_not_start(zygote, monkeypatch):
         zygote.process(LIMITS).__enter__()
 
 
-def test_two_hundred_children_leave_nothing(zygote):
+@pytest.mark.parametrize("count", [10, pytest.param(200, marks=pytest.mark.slow)])
+def test_many_children_leave_nothing(zygote, count):
     with zygote.process(LIMITS) as child:
         said(child, "1")
     before = leftovers(zygote)
-    for _ in range(200 if zygote.tier == "A" else 20):
+    for _ in range(count):
         with zygote.process(LIMITS):
             pass
     assert leftovers(zygote) == before
@@ -722,10 +723,17 @@ WALLS = (
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the tests above ran as an ordinary user already")
-def test_an_ordinary_user_is_as_safe():
+@pytest.mark.parametrize(
+    "walls",
+    [
+        pytest.param("known_places or ends_a_child", id="some"),
+        pytest.param(WALLS, id="all", marks=pytest.mark.slow),
+    ],
+)
+def test_an_ordinary_user_is_as_safe(walls):
     if not isolation.available().namespaces:
         pytest.skip("this root may not open the way to its Python for others")
-    arguments = [__file__, "-q", "-k", WALLS, "-p", "no:cacheprovider", "-p", "no:xdist"]
+    arguments = [__file__, "-q", "-k", walls, "-p", "no:cacheprovider", "-p", "no:xdist"]
     with tempfile.TemporaryDirectory() as scratch:
         os.chmod(scratch, 0o777)
         command = [sys.executable, "-c", AS_SOMEBODY, scratch, *arguments]

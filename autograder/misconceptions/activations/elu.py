@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograder.misconceptions.records import right, wrong
+from autograder.misconceptions.records import SLIP, right, wrong
 
 OUT = "np.where(x > 0, x, alpha * np.expm1(x.clip(max=0)))"
 DX = "np.where(x > 0, dout, dout * (out + alpha))"
@@ -39,6 +39,7 @@ WRONG = (
             "another default of alpha",
             "With a given alpha you are right. What does the first line of the function promise "
             "when none is given?",
+            SLIP,
             ("alpha=1.0", "alpha=0.1"),
         ),
         (
@@ -62,12 +63,14 @@ WRONG = (
             "x is changed",
             "After the call the caller's x is no longer what it was: writing into some places of "
             "an array writes into the caller's array. Who else may still need x?",
+            SLIP,
             (f"out = {OUT}", "x[x <= 0] = alpha * np.expm1(x[x <= 0])\n    out = 1 * x"),
         ),
         (
             "out forced to float32",
             "float64 comes in and float32 goes out: half of the digits are lost. "
             "Where do you name a type, or make an array that has one of its own?",
+            SLIP,
             (OUT, f"{OUT}.astype(np.float32)"),
         ),
     ),
@@ -143,6 +146,7 @@ WRONG = (
             "dout is changed",
             "After the call the caller's dout is no longer what it was: *= writes into the "
             "caller's array. Who else may still need dout?",
+            SLIP,
             (
                 f"return {DX}",
                 "dout *= np.where(x > 0, 1 + 0 * x, out + alpha)\n    return 1 * dout",
@@ -152,6 +156,7 @@ WRONG = (
             "dx forced to float32",
             "float64 comes in and float32 goes out: half of the digits are lost. "
             "Where do you name a type, or make an array that has one of its own?",
+            SLIP,
             (DX, f"{DX}.astype(np.float32)"),
         ),
     ),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograder.checking.judge import WASTEFUL
-from autograder.misconceptions.records import right, wrong
+from autograder.misconceptions.records import SLIP, right, wrong
 
 OUT, DX = "np.maximum(alpha * x, x)", "np.where(x > 0, dout, alpha * dout)"
 ANY_SLOPE = "at 0 any slope between those of the two sides is right"
@@ -40,6 +40,7 @@ WRONG = (
             "the slope is always 0.1",
             "The caller may choose the slope, and your output does not care. "
             "Where does the function learn about it?",
+            SLIP,
             (OUT, "np.maximum(0.1 * x, x)"),
         ),
         (
@@ -51,6 +52,7 @@ WRONG = (
             "another default slope",
             "With a given slope you are right. What does the first line of the function promise "
             "when none is given?",
+            SLIP,
             ("alpha=0.1", "alpha=0.01"),
         ),
         (
@@ -69,12 +71,14 @@ WRONG = (
             "x is changed",
             "After the call the caller's x is no longer what it was: writing into some places of "
             "an array writes into the caller's array. Who else may still need x?",
+            SLIP,
             (f"out = {OUT}", "x[x < 0] *= alpha\n    out = 1 * x"),
         ),
         (
             "out forced to float32",
             "float64 comes in and float32 goes out: half of the digits are lost. "
             "Where do you name a type, or make an array that has one of its own?",
+            SLIP,
             (OUT, f"{OUT}.astype(np.float32)"),
         ),
     ),
@@ -124,6 +128,7 @@ WRONG = (
         (
             "the slope is always 0.1",
             "The forward pass was called with another slope. How can the backward pass know?",
+            SLIP,
             ("x, alpha = cache", "x, alpha = cache[0], 0.1"),
         ),
         (
@@ -148,12 +153,14 @@ WRONG = (
             "dout is changed",
             "After the call the caller's dout is no longer what it was: writing into some places "
             "of an array writes into the caller's array. Who else may still need dout?",
+            SLIP,
             (f"return {DX}", "dout[x <= 0] *= alpha\n    return 1 * dout"),
         ),
         (
             "dx forced to float32",
             "float64 comes in and float32 goes out: half of the digits are lost. "
             "Where do you name a type, or make an array that has one of its own?",
+            SLIP,
             (DX, f"{DX}.astype(np.float32)"),
         ),
     ),

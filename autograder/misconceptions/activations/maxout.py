@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograder.misconceptions.records import right, wrong
+from autograder.misconceptions.records import SLIP, right, wrong
 
 PIECES, OUT = "x @ w + b[:, None]", "np.amax(pieces, axis=0)"
 DPIECES, DX = "dout * won", "(dpieces @ w.transpose(0, 2, 1)).sum(axis=0)"
@@ -75,6 +75,7 @@ WRONG = (
             "out forced to float32",
             "float64 comes in and float32 goes out: half of the digits are lost. "
             "Where do you name a type, or make an array that has one of its own?",
+            SLIP,
             (OUT, f"{OUT}.astype(np.float32)"),
         ),
     ),
@@ -142,12 +143,14 @@ WRONG = (
             "dout is changed",
             "After the call the caller's dout is no longer what it was: *= writes into the "
             "caller's array. Who else may still need dout?",
+            SLIP,
             ("return dx, dw, db", "dout *= 2\n    return dx, dw, db"),
         ),
         (
             "dx forced to float32",
             "float64 comes in and float32 goes out: half of the digits are lost. "
             "Where do you name a type, or make an array that has one of its own?",
+            SLIP,
             (DX, f"{DX}.astype(np.float32)"),
         ),
     ),

@@ -1,6 +1,6 @@
 """Wrong answers about K-FAC."""
 
-from autograder.misconceptions.records import wrong
+from autograder.misconceptions.records import SLIP, wrong
 
 RETURNED = "return p - one_hot[y], p - one_hot[drawn]"
 
@@ -57,6 +57,7 @@ OUTPUT_GRADIENTS = wrong(
     (
         "scores are changed",
         "After the call the caller's scores are no longer what they were: -= writes into them.",
+        SLIP,
         (
             "exponentials = np.exp(scores - np.amax(scores, axis=1, keepdims=True))",
             "scores -= np.amax(scores, axis=1, keepdims=True)\n    exponentials = np.exp(scores)",
@@ -113,6 +114,12 @@ FACTORS = wrong(
         "products between examples",
         "A factor has a row for each feature, not for each example. Along which axis do you sum?",
         ("g.T @ g", "g @ g.T"),
+    ),
+    (
+        "g is changed",
+        "After the call the caller's g is no longer what it was: /= writes into it.",
+        SLIP,
+        ("S = g.T @ g / N", "g /= N**0.5\n    S = g.T @ g"),
     ),
 )
 
@@ -177,5 +184,11 @@ DIRECTION = wrong(
         "The bias is one more row of the weights, and its inputs are not independent of the "
         "others. Where does your A act on it?",
         ("p[:-1], p[-1]", "p[:-1], -db"),
+    ),
+    (
+        "A is changed",
+        "After the call the caller's A is no longer what it was: += writes into it.",
+        SLIP,
+        ("A_damped = A + pi * root", "A_damped = A\n    A_damped += pi * root"),
     ),
 )

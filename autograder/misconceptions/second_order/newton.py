@@ -1,6 +1,6 @@
 """Wrong answers about the models of a loss, and about the steps that they suggest."""
 
-from autograder.misconceptions.records import wrong
+from autograder.misconceptions.records import SLIP, fundamental, wrong
 
 SOLVED = "np.linalg.solve(H_damped, dw)"
 
@@ -52,11 +52,13 @@ MODEL = wrong(
     (
         "summed over the points",
         "Every point has a prediction of its own. Along which axis do the parameters lie?",
+        fundamental("the shapes collide, so every call stops"),
         (".sum(axis=1)", ".sum(axis=0)"),
     ),
     (
         "w is changed",
         "After the call the caller's w is no longer what it was: -= writes into it.",
+        SLIP,
         ("d = w - w0", "w -= w0\n    d = w"),
     ),
 )
@@ -128,12 +130,14 @@ NEWTON = wrong(
     (
         "w is changed",
         "After the call the caller's w has moved: -= writes into it. Make a new array.",
+        SLIP,
         (f"return w - {SOLVED}", f"w -= {SOLVED}\n    return w"),
     ),
     (
         "H is changed",
         "After the call the damping sits in the caller's H as well, and the next call adds it "
         "again. Make a new matrix.",
+        SLIP,
         ("H_damped = H + damping", "H_damped = H\n    H_damped += damping"),
     ),
 )
@@ -189,6 +193,7 @@ SADDLE_FREE = wrong(
     (
         "w is changed",
         "After the call the caller's w has moved: -= writes into it. Make a new array.",
+        SLIP,
         ("return w - step", "w -= step\n    return w"),
     ),
 )

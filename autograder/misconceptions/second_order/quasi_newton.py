@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograder.checking.spec import Misconception
-from autograder.misconceptions.records import ids_of, wrong
+from autograder.misconceptions.records import SLIP, fundamental, ids_of, wrong
 
 GUARD = "    if y @ s <= 0:\n        return M.copy()\n"
 
@@ -87,6 +87,7 @@ UPDATE = (
             "the pairs of positive curvature are refused",
             "Most pairs leave your M as it was, and those that should do not. Look at your "
             "condition once more.",
+            fundamental("nothing is learned where it should be, and the reverse"),
             ("y @ s <= 0", "y @ s >= 0"),
         ),
         (
@@ -133,6 +134,7 @@ UPDATE = (
             "M is changed",
             "After the call the caller's M has been corrected too: -= writes into it. Make a new "
             "matrix.",
+            SLIP,
             (
                 "return M - rho * (mixed + mixed.T) + squares",
                 "M -= rho * (mixed + mixed.T)\n    M += squares\n    return M",
@@ -243,6 +245,7 @@ DIRECTION = wrong(
         "dw is changed",
         "After the call the caller's gradient is no longer what it was. Which statement writes "
         "into it?",
+        SLIP,
         ("dw.copy()", "dw"),
     ),
 )

@@ -13,7 +13,7 @@ import os
 import resource
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from traitlets.config import Config
 from autograder import check, exercises
 from autograder.checking.observe import Implementation, observe_check, outs_of
 from autograder.checking.spec import Exercise
+from autograder.sandbox.inside import messages
 
 with contextlib.suppress(ModuleNotFoundError):  # without the extra there are the NumPy halves
     import torch  # noqa: F401 - imported before the clock starts
@@ -48,18 +49,26 @@ def main(arguments: Sequence[str]) -> None:
     descriptor, results, limits = arguments
     connection = socket.socket(fileno=int(descriptor))
     connection.set_inheritable(False)
-    requests, replies = connection.makefile("rb"), connection.makefile("wb")
     inside = Inside(Path(results))
     import_from_here()
     set_limits(**json.loads(limits))
-    _send(replies, {"ready": exercises.check_names()})
-    for line in requests:
-        _send(replies, inside.answer(json.loads(line)))
+    connection.sendall(messages.framed({"ready": exercises.check_names()}))
+    for request in requests(connection):
+        connection.sendall(messages.framed(inside.answer(request)))
 
 
-def _send(replies: io.BufferedIOBase, message: dict) -> None:
-    replies.write(json.dumps(message).encode() + b"\n")
-    replies.flush()
+def requests(connection: socket.socket) -> Iterator[dict]:
+    """Yield what the grader asks, until it hangs up."""
+
+    def receive():
+        chunk = connection.recv(1 << 16)
+        if not chunk:
+            raise EOFError
+        return chunk
+
+    with contextlib.suppress(EOFError):
+        while True:
+            yield messages.read(receive)[0]
 
 
 def import_from_here() -> None:

@@ -31,8 +31,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from autograder import exercises
-from autograder.sandbox.inside import isolation
-from autograder.sandbox.inside.child import Inside, import_from_here
+from autograder.sandbox.inside import isolation, messages
+from autograder.sandbox.inside.child import Inside, import_from_here, requests
 
 try:
     import torch
@@ -170,11 +170,12 @@ def _live(connection, layers, setup, request, inside) -> None:
     try:
         _become_harmless(connection, layers, setup, request, inside)
     except BaseException:
-        _send(connection, {"ready": False, "why": traceback.format_exc()[-4000:]})
+        why = traceback.format_exc()[-4000:]
+        connection.sendall(messages.framed({"ready": False, "why": why}))
         return
-    _send(connection, {"ready": True})
-    for line in connection.makefile("rb"):
-        _reply(connection, inside, json.loads(line))
+    connection.sendall(messages.framed({"ready": True}))
+    for request in requests(connection):
+        _reply(connection, inside, request)
     os._exit(0)
 
 
@@ -220,11 +221,7 @@ def _reply(connection: socket.socket, inside: Inside, request: Mapping[str, Any]
     reply = inside.answer(request)
     files = [inside.results / f"{i}.npy" for i in range(len(reply.get("arrays", ())))]
     contents = [file.read_bytes() for file in files]
-    _send(connection, reply | {"sizes": [len(content) for content in contents]}, contents)
-
-
-def _send(connection: socket.socket, message: Mapping, contents: Sequence[bytes] = ()) -> None:
-    connection.sendall(json.dumps(message).encode() + b"\n" + b"".join(contents))
+    connection.sendall(messages.framed(reply, contents))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,167 @@
+"""What a submission showed, kept on the trusted side, so that it can be judged again.
+
+Points, judges and names change; what a student's functions returned does not. One .npz a
+submission holds the arrays and faults of every check, why cells were stopped, and what is needed
+to know that the experiments are still the same ones: a digest of what executing depended on, and
+of each check the digest of its seed with a summary of what the reference showed.
+
+    kept = store.observations(result)              -> Observations
+    kept.outcome.seen["family.function"]["check"]  -> Seen: arrays, or the fault
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from autograder.checking.judge import Expected
+from autograder.checking.observe import Fault, Seen
+from autograder.grading.pack import Packed, taken
+from autograder.sandbox.process import Outcome
+
+FORMAT = 1  # of the file; another one is not read
+MAX_BYTES = 2_000_000  # of one file; honest work of a lesson takes a tenth
+
+
+class NotKept(Exception):
+    """There is nothing that could be judged again; the text says why, in half a sentence."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What identifies one check: its seed, and by observation a shape and a sum of the reference's.
+
+    `sums` are weighted, so that the order of the values counts.
+    """
+
+    seed: str  # a digest
+    sums: Mapping[str, tuple[list[int], float]]
+
+    def is_that_of(self, seed: int, expected: Expected) -> bool:
+        """Whether a check with this seed is the same experiment, within rounding."""
+        if self.seed != _digest_of(seed) or self.sums.keys() != expected.arrays.keys():
+            return False
+        for key, array in expected.arrays.items():
+            shape, total = self.sums[key]
+            allowed = array.size * expected.tolerance(key, np.float64)
+            if tuple(shape) != array.shape or abs(total - _sum(array)) > allowed:
+                return False
+        return True
+
+
+def experiment(seed: int, expected: Expected) -> Experiment:
+    """Return what identifies the check with this seed, of which the reference shows `expected`."""
+    sums = {key: (list(a.shape), _sum(a)) for key, a in expected.arrays.items()}
+    return Experiment(_digest_of(seed), sums)
+
+
+def _digest_of(seed: int) -> str:
+    return hashlib.sha256(str(seed).encode()).hexdigest()
+
+
+def _sum(array: np.ndarray) -> float:
+    values = array.astype(float).ravel()
+    return float(np.where(np.isfinite(values), values, 1.0) @ np.cos(np.arange(values.size)))
+
+
+@dataclass(frozen=True)
+class Observations:
+    """What executing one submission came to, without the outputs of cells.
+
+    Those are in the `SubmissionResult` of the same student, which names this file's digest.
+    """
+
+    run: str  # digest of all that executing depended on
+    outcome: Outcome
+    experiments: Mapping[str, Mapping[str, Experiment]] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """Return the content of a file; nothing (`b""`) where it would be too large to be kept."""
+        values = Packed()
+
+        outcome = self.outcome
+        facts = {
+            "format": FORMAT,
+            "run": self.run,
+            "seen": {
+                exercise: {check: stored(seen, values) for check, seen in checks.items()}
+                for exercise, checks in outcome.seen.items()
+            },
+            "stopped": {cell: _listed(fault) for cell, fault in outcome.stopped.items()},
+            "failed": {exercise: _listed(fault) for exercise, fault in outcome.failed.items()},
+            "aborted": outcome.aborted and _listed(outcome.aborted),
+            "cut": sorted(outcome.cut),
+            "seconds": outcome.seconds,
+            "experiments": {
+                exercise: {check: [e.seed, dict(e.sums)] for check, e in checks.items()}
+                for exercise, checks in self.experiments.items()
+            },
+        }
+        parts = {"facts": json.dumps(facts).encode(), "values": values.content()}
+        file = io.BytesIO()
+        np.savez_compressed(file, **{n: np.frombuffer(p, np.uint8) for n, p in parts.items()})
+        content = file.getvalue()
+        return content if len(content) <= MAX_BYTES else b""
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Observations:
+        """Read back what `to_bytes` wrote.
+
+        Raises `NotKept` when the file is of another version, or damaged.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+                facts = json.loads(archive["facts"].tobytes())
+                if facts["format"] != FORMAT:
+                    raise NotKept("its observations were kept by another version")
+                values = archive["values"].tobytes()
+                seen = {
+                    exercise: {check: seen_from(one, values) for check, one in checks.items()}
+                    for exercise, checks in facts["seen"].items()
+                }
+            return cls(facts["run"], _outcome(facts, seen), _experiments(facts["experiments"]))
+        except NotKept:
+            raise
+        except Exception as error:  # whatever NumPy and zlib say of a damaged archive
+            raise NotKept("its observations are damaged") from error
+
+
+def _outcome(facts, seen) -> Outcome:
+    return Outcome(
+        seen=seen,
+        stopped={cell: Fault(*fault) for cell, fault in facts["stopped"].items()},
+        failed={exercise: Fault(*fault) for exercise, fault in facts["failed"].items()},
+        aborted=Fault(*facts["aborted"]) if facts["aborted"] else None,
+        cut=set(facts["cut"]),
+        seconds=facts["seconds"],
+    )
+
+
+def _experiments(stored) -> dict[str, dict[str, Experiment]]:
+    return {
+        exercise: {check: Experiment(*parts) for check, parts in checks.items()}
+        for exercise, checks in stored.items()
+    }
+
+
+def stored(seen: Seen, values: Packed) -> dict:
+    """Put what was seen among packed values, and return where it is, as plain data."""
+    if seen.arrays is None:
+        return {"fault": _listed(seen.fault)}
+    return {"arrays": {key: values.put(array) for key, array in seen.arrays.items()}}
+
+
+def seen_from(entries: Mapping, values: bytes) -> Seen:
+    """Return what `stored` put there."""
+    if "fault" in entries:
+        return Seen(fault=Fault(*entries["fault"]))
+    return Seen(arrays={key: taken(values, entry) for key, entry in entries["arrays"].items()})
+
+
+def _listed(fault: Fault) -> list[str]:
+    return [fault.kind, fault.text]
