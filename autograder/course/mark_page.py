@@ -80,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
             given = self._body() if self.command == "POST" else query
             with self.server.turn:
                 self._send(HTTPStatus.OK, asked(self.server.marking, given))
-        except (MarkingError, CourseError) as error:
+        except CourseError as error:
             self._send(HTTPStatus.BAD_REQUEST, {"error": str(error)})
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             self._send(HTTPStatus.BAD_REQUEST, {"error": f"not understood: {error!r}"})
@@ -128,6 +128,7 @@ def _page(marking: Marking, given: dict) -> _Page:
 
 
 def _lesson(marking: Marking, given: dict) -> list[dict]:
+    marking.refresh()
     return [_question(marking, name) for name in marking.questions]
 
 

@@ -12,6 +12,7 @@ only the first mark counts.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,7 +47,7 @@ FEWEST = 5  # groups of a question of which any is
 LONGEST = 5_000  # characters of a comment, or of an item
 
 
-class MarkingError(ValueError):
+class MarkingError(CourseError):
     """What was asked for cannot be done; the text says why."""
 
 
@@ -72,13 +73,18 @@ class Asked:
     rubric: str  # as the author wrote it
 
 
-def digest_of(answer: str) -> str:
-    """Return what names an answer: the same for the same words.
+def digest_of(answer: str, attachments: Mapping | None = None) -> str:
+    """Return what names an answer: the same for the same words, with the same pictures.
 
     >>> digest_of("Because  x") == digest_of("Because\\nx") != digest_of("because x")
     True
     """
-    return hashlib.sha256(" ".join(answer.split()).encode()).hexdigest()[:20]
+    pictures = json.dumps(attachments, sort_keys=True) if attachments else ""
+    return hashlib.sha256(f"{' '.join(answer.split())}{pictures}".encode()).hexdigest()[:20]
+
+
+def _digest(cell: Mapping) -> str:
+    return digest_of(source_of(cell), cell.get("attachments"))
 
 
 class Marking:
@@ -128,7 +134,7 @@ class Marking:
         for student, name in waiting:
             cell = self._answers(student).get(name)
             if cell is not None:
-                found[name].setdefault(digest_of(source_of(cell)), []).append((student, cell))
+                found[name].setdefault(_digest(cell), []).append((student, cell))
         self.groups = {
             name: {
                 digest: Group(
@@ -255,7 +261,7 @@ class Marking:
         for digest in self.groups[name] if groups is None else groups:
             mark = rubric.marks.get(digest, {}).get(FIRST)
             for student in self.groups[name][digest].students if mark else ():
-                if digest_of(source_of(self._answers(student).get(name, {}))) == digest:
+                if _digest(self._answers(student).get(name, {})) == digest:
                     marks[student] = mark
         try:
             self._enter(name, rubric, marks)

@@ -158,6 +158,12 @@ def test_equal_answers_have_one_mark_and_open_ones_none(course, marking):
     assert question_of(course, "ada").score == 4  # the first mark counts
 
 
+def test_a_picture_makes_another_answer():
+    words = "As in ![](attachment:a.png)"
+    pictures = [{"a.png": {"image/png": data}} for data in ("AAAA", "BBBB")]
+    assert len({digest_of(words, one) for one in (*pictures, None)}) == 3
+
+
 def test_an_item_that_changes_changes_every_mark_that_has_it(course, marking):
     groups = [digest_of(f"Because {number}.") for number in range(3)]
     for group in groups[:2]:
