@@ -25,7 +25,7 @@ from autograder.lessons.lesson import NOTEBOOKS, find_lesson
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 ALONE = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"  # no other host exists for this browser
-SECONDS = 60
+SECONDS = 120  # at most, on a machine that has other work
 QUESTION = "useless-bias-question"
 UNIT_ROWS = """\
 def unit_rows(x):
@@ -114,13 +114,18 @@ def wait_for(address):
 
 
 def run_cell(page, place, source=None):
-    """Run the cell at a place of the notebook, first with another source."""
+    """Run the cell at a place of the notebook, first with another source, and wait for its end."""
     cell = page.locator(f".jp-Notebook .jp-Cell[data-windowed-list-index='{place}']")
     cell.locator(".cm-content").first.click()
+    cell.locator(".cm-focused").first.wait_for()
     if source is not None:
         page.keyboard.press("Control+A")
         page.keyboard.insert_text(source)
+        cell.locator(".cm-line", has_text=source.splitlines()[1].strip()).first.wait_for()
+    prompt = cell.locator(".jp-InputPrompt")
+    before = prompt.first.inner_text()
     page.keyboard.press("Control+Enter")
+    prompt.filter(has_text=re.compile(r"\[\d+\]")).filter(has_not_text=before).first.wait_for()
     return cell
 
 
