@@ -97,7 +97,7 @@ def cosine_restarts(t, high, low, period, multiple):
     [1.0, 0.883, 0.6, 0.317, 1.0, 0.6, 1.0]
     """
     t = t % period if multiple == 1 else t  # cycles that are all alike need no counting
-    for _ in range(int(t // period)):  # no more cycles than that can be over
+    for _ in range(int(t // period).bit_length()):  # others at least double each time
         if t >= period:
             t = t - period  # SGDR.1
             period = period * multiple  # SGDR.2
