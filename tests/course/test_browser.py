@@ -27,6 +27,10 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))
 ALONE = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"  # no other host exists for this browser
 SECONDS = 120  # at most, on a machine that has other work
 QUESTION = "useless-bias-question"
+KERNEL_IS_READY = """() => {
+    const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
+    return kernel?.connectionStatus === "connected" && kernel.status === "idle";
+}"""
 UNIT_ROWS = """\
 def unit_rows(x):
     length = np.linalg.norm(x, axis=AXIS, keepdims=True)
@@ -133,7 +137,7 @@ def test_a_check_in_jupyterlab_is_red_and_then_green(lab, page):
     notebook = nbformat.read(NOTEBOOKS / "student" / "00_getting_started.ipynb", as_version=4)
     place = {one.id.removeprefix("getting_started-"): i for i, one in enumerate(notebook.cells)}
     page.goto(lab)
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").first.wait_for()
+    page.wait_for_function(KERNEL_IS_READY)
     run_cell(page, place["setup"])
     marks = {}
     for axis, word in ((0, "failed"), (1, "passed")):
