@@ -207,7 +207,7 @@ def grade(
     ] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Submissions at a time.")] = 2,
     feedback: Annotated[
-        bool, typer.Option("--feedback", help="Also write nbgrader's feedback pages.")
+        bool, typer.Option("--feedback", help="Also write feedback pages.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

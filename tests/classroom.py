@@ -8,8 +8,9 @@ from pathlib import Path
 
 import nbformat
 
+from autograder.course.cells import name_of, read_cells
 from autograder.lessons import build
-from autograder.lessons.lesson import find_lesson, read_lesson
+from autograder.lessons.lesson import NOTEBOOKS, find_lesson, read_lesson
 
 NAME = "02_batch_normalization"
 HEADER = """\
@@ -65,6 +66,13 @@ def _small_lesson():
     return replace(lesson, cells=tuple(kept))
 
 
+def written_answers() -> list[dict]:
+    """The cells of all lessons that hold a model answer and its rubric."""
+    paths = sorted((NOTEBOOKS / "solution").glob("*.ipynb"))
+    cells = [cell for path in paths for cell in read_cells(path)]
+    return [cell for cell in cells if name_of(cell).endswith("-question")]
+
+
 def template():
     """A released notebook with three exercises."""
     return build.student_notebook(_small_lesson())
@@ -109,3 +117,32 @@ def content(notebook) -> bytes:
 def changed(notebook, **parts):
     """A copy of a notebook as plain data, for changes that nbformat would not allow."""
     return copy.deepcopy(json.loads(json.dumps(notebook))) | parts
+
+
+def record_unrun(course, notebooks):
+    """Enter submissions in a course's gradebook, (student: notebook), with nothing executed."""
+    from autograder.checking.report import Report, Row
+    from autograder.course.gradebook import Recorder
+    from autograder.course.nbgrader_api import NbgraderCourse
+    from autograder.grading.grader import graded_exercises
+    from autograder.grading.results import SubmissionResult
+    from autograder.submissions.rebuild import read_template
+    from autograder.submissions.uploads import take
+
+    book = NbgraderCourse(course.root)
+    if not book.template(NAME).is_file():
+        book.generate_assignment(NAME)
+    reports = tuple(
+        Report(one.id, one.title, (Row("a check", one.points, 0.0, "differs"),))
+        for one in graded_exercises(read_template(book.template(NAME))).values()
+    )
+    results, paths = {}, {}
+    for student, notebook in notebooks.items():
+        paths[student] = course.root / "submitted" / student / NAME / f"{NAME}.ipynb"
+        paths[student].parent.mkdir(parents=True, exist_ok=True)
+        paths[student].write_bytes(content(notebook))
+        file = take(paths[student]).digest
+        results[student] = SubmissionResult(student, NAME, reports, key="unrun", file=file)
+        course.store(NAME).save(results[student])
+    with Recorder(book, NAME) as recorder:
+        assert recorder.record(results, paths) == {}

@@ -90,8 +90,9 @@ class Report:
         more = {key: data[key] for key in ("bonus", "reading") if key in data}
         return cls(data["exercise_id"], data["title"], rows, **more)
 
-    def _shown(self):
-        """Return the rows; one for all where every check was stopped by the same thing."""
+    @property
+    def shown(self) -> tuple[Row, ...]:
+        """The rows; one for all where every check was stopped by the same thing."""
         first, same = self.rows[0], {(row.message, row.detail, row.earned) for row in self.rows}
         if len(self.rows) > 1 and len(same) == 1 and first.earned < first.points:
             check = f"all {len(self.rows)} checks"
@@ -99,7 +100,7 @@ class Report:
         return self.rows
 
     def __str__(self) -> str:
-        rows = self._shown()
+        rows = self.shown
         earned = [f"{_number(row.earned)}/{_number(row.points)}" for row in rows]
         width = max((len(row.check) for row in rows), default=0)
         room = max(map(len, earned), default=0)
@@ -117,7 +118,7 @@ class Report:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        body = "".join(_html_row(row) for row in self._shown())
+        body = "".join(_html_row(row) for row in self.shown)
         head = (
             f"<b>{html.escape(self.title)}</b> "
             f"<code>{html.escape(self.exercise_id)}</code>: "

@@ -238,6 +238,89 @@ def export(
 
 
 @app.command()
+def feedback(
+    course: CourseFolder,
+    lesson: LessonName,
+    student: Annotated[list[str] | None, typer.Option(help="Only this one; repeatable.")] = None,
+) -> None:
+    """Write feedback pages: what each student wrote, what came of it, and comments by hand.
+
+    `nbgrader release_feedback` hands them out, or your platform does. Who hands in again afterwards
+    meets other private inputs.
+
+    **Example**
+
+        autograder feedback my-course 2
+    """
+    from autograder.course.errors import CourseError
+    from autograder.course.feedback import NoPage, write_feedback
+    from autograder.course.folder import find_name, open_course
+
+    opened = open_course(course)
+    name = find_name(lesson, opened.lessons())
+    pages = write_feedback(opened, name, student or ())
+    if not pages:
+        raise CourseError(f"Nobody has marks for {name} yet: run `autograder grade` first.")
+    missing = [f"{who}: {page}" for who, page in pages.items() if isinstance(page, NoPage)]
+    print(f"{name}: {len(pages) - len(missing)} pages in {opened.root / 'feedback'}")
+    _complain(missing)
+
+
+@app.command()
+def mark(
+    course: CourseFolder,
+    lesson: LessonName,
+    grader: Annotated[str, typer.Option("--as", help="Who marks; your user name by default.")] = "",
+    graders: Annotated[
+        str, typer.Option(help="All who mark, with commas: questions are dealt among them.")
+    ] = "",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Of the page; any that is free by default.")
+    ] = 0,
+    browser: Annotated[bool, typer.Option("--browser", help="Open the browser too.")] = False,
+) -> None:
+    """Mark the answers that need a person, on a page that this machine serves to itself.
+
+    Rubric items have keys, equal answers are marked once, names are hidden, one answer in twenty is
+    marked twice. Marks and comments go to nbgrader's gradebook at once. Ctrl-C ends it.
+
+    **Examples**
+
+        autograder mark my-course 2
+
+        autograder mark my-course 2 --graders ada,carl --as carl
+    """
+    import getpass
+
+    from autograder.course.errors import CourseError
+    from autograder.course.folder import find_name, open_course
+    from autograder.course.mark_page import MarkServer
+    from autograder.course.marking import Marking
+
+    opened = open_course(course)
+    everyone = [name.strip() for name in graders.split(",") if name.strip()]
+    marking = Marking(
+        opened, find_name(lesson, opened.lessons()), grader or getpass.getuser(), everyone
+    )
+    dealt = marking.file.read().graders
+    if dealt and marking.grader not in dealt:
+        raise CourseError(
+            f"Answers are dealt among {', '.join(dealt)}: name yourself with --as, or all who mark "
+            "with --graders."
+        )
+    with MarkServer(marking, port) as server:
+        print(f"Open {server.address}\nCtrl-C ends it.", flush=True)
+        if browser:
+            import webbrowser
+
+            webbrowser.open(server.address)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print("Everything is saved.")
+
+
+@app.command()
 def pack(
     notebook: Annotated[Path, typer.Argument(metavar="NOTEBOOK", help="What you hand in.")],
     modules: Annotated[

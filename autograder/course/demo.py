@@ -205,7 +205,7 @@ def run(folder: Path = Path("demo-course")) -> Graded:
     for path, what in (
         (page, "what the class understood"),
         (feedback, "what one student reads; the others' are beside it"),
-        (Path(folder) / "gradebook.db", "the marks, for nbgrader and its formgrader"),
+        (Path(folder) / "gradebook.db", "the marks; `autograder mark` adds those of the questions"),
     ):
         print(f"  {path}\n      {what}")
     return graded

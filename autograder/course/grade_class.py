@@ -50,7 +50,7 @@ def grade_class(
         students: only these; all who submitted when empty.
         force: execute and write again what is unchanged.
         remark: execute nothing; judge again from what was observed when it was graded.
-        feedback: also write nbgrader's feedback pages.
+        feedback: also write feedback pages.
         progress: called with (stage, student, how many there are) after each piece of work; the
             stages are "execute", "record" and "feedback".
     """
@@ -64,7 +64,8 @@ def grade_class(
 def _grade_class(
     course, lesson, students, force, remark, jobs, feedback, progress, places
 ) -> Graded:
-    from autograder.course.gradebook import NO_MARK, Recorder, line_of
+    from autograder.course.feedback import NoPage, write_feedback
+    from autograder.course.gradebook import NO_MARK, Recorder
     from autograder.course.marks import with_counted_bonus
     from autograder.course.nbgrader_api import NbgraderCourse
 
@@ -112,13 +113,11 @@ def _grade_class(
     order = {student: number for number, student in enumerate(submissions)}
     marked.sort(key=order.__getitem__)
     fine = [student for student in marked if student not in faults]
-    for student in fine if feedback else ():
-        try:
-            book.generate_feedback(lesson, student)
-        except Exception as error:
-            why = line_of(error)
-            faults[student] = f"the mark was written, but no feedback page: {why}"
-        tell("feedback", student, len(fine))
+    if feedback and fine:
+        shown = write_feedback(course, lesson, fine, lambda who: tell("feedback", who, len(fine)))
+        for student, why in shown.items():
+            if isinstance(why, NoPage):
+                faults[student] = f"the mark was written, but no feedback page: {why}"
     chosen = students or found.unread
     unread = {who: found.unread[who] for who in chosen if who in found.unread}
     lost = tuple(who for who in found.lost if who in unread)

@@ -33,6 +33,7 @@ class Question:
     bonus: float = 0.0
     waiting: bool = False  # for a person
     by_hand: bool = False  # a person marked it
+    comment: str = ""  # which a person wrote
 
     @property
     def title(self) -> str:
@@ -172,6 +173,11 @@ def enter_due_dates(course: Course) -> list[str]:
         return book.write_due_dates(read_settings(course.root), course.lessons())
 
 
+def _commented(name: str) -> str:
+    """The cell on which a person comments: an exercise's solution, or the answer itself."""
+    return f"{name.removesuffix('-check')}-solution" if name.endswith("-check") else name
+
+
 class _Gradebook:
     """nbgrader's database, read in a few queries for a whole course."""
 
@@ -240,12 +246,14 @@ class _Gradebook:
                     api.Grade.needs_manual_grade,
                 )
             ).all()
+            comments = self._comments()
         by_entry = defaultdict(list)
         for entry, cell, automatic, by_hand, extra, waiting in grades:
             if cell in cells:
                 name, maximum = cells[cell]
                 score = automatic if by_hand is None else by_hand
                 unmarked = waiting and by_hand is None
+                said = comments.get((entry, _commented(name)), "")
                 by_entry[entry].append(
                     Question(
                         name,
@@ -254,6 +262,7 @@ class _Gradebook:
                         extra or 0.0,
                         bool(unmarked),
                         by_hand is not None,
+                        said,
                     )
                 )
         place = {name: order for order, name in enumerate(name for name, _ in cells.values())}
@@ -283,6 +292,18 @@ class _Gradebook:
                     self.gradebook.update_or_create_assignment(lesson, duedate=due)
                     changed.append(lesson)
         return changed
+
+    def _comments(self) -> dict[tuple[str, str], str]:
+        """What people wrote, by (submission's notebook, name of the cell)."""
+        from nbgrader.api import Comment, SolutionCell, TaskCell
+
+        found = {}
+        for kind in (SolutionCell, TaskCell):
+            asked = select(Comment.notebook_id, kind.name, Comment.manual_comment)
+            joined = asked.join(kind, Comment.cell_id == kind.id)
+            for entry, name, text in self.db.execute(joined.where(Comment.manual_comment != "")):
+                found[entry, name] = text
+        return found
 
     def write_penalties(self, lines: Iterable[Line]) -> int:
         """Enter the penalties that differ from what is recorded."""

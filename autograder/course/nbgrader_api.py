@@ -92,15 +92,6 @@ class NbgraderCourse:
         with quiet():
             _require(self.api.autograde(lesson, student, force=True))
 
-    def generate_feedback(self, lesson: str, student: str) -> Path:
-        """Write the feedback page of one student and return its path."""
-        if len(student.splitlines()) > 1:
-            raise NbgraderError("nbgrader takes no name with a line break: rename the folder")
-        with quiet():
-            _require(self.api.generate_feedback(lesson, student, force=True))
-        step = self.coursedir.feedback_directory
-        return Path(self.coursedir.format_path(step, student, lesson)) / f"{lesson}.html"
-
 
 def _patient(url: str) -> str:
     """Have SQLite wait for whoever holds a gradebook, instead of five seconds."""

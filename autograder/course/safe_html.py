@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Mapping
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -22,6 +23,8 @@ from jinja2 import pass_context
 from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.token import STANDARD_TYPES
+
+from autograder.course.formulas import mathml
 
 TAGS = """
     a abbr b blockquote br caption code dd del details div dl dt em h1 h2 h3 h4 h5 h6 hr i img ins
@@ -80,11 +83,61 @@ def from_markdown(context, text: str) -> str:
         return f"<pre>{html.escape(visible(text))}</pre>"
 
 
+def with_formulas(text: str, attachments: Mapping | None = None) -> str:
+    """Return Markdown as clean HTML whose formulas are MathML, for a page without scripts.
+
+    >>> with_formulas("*a* $<$")
+    '<p><em>a</em> <math display="inline"><mrow><mo>&lt;</mo></mrow></math></p>'
+    """
+    renderer = _Formulas(escape=False, attachments=attachments or {})
+    try:
+        rendered = MarkdownWithMath(renderer=renderer).render(visible(text))
+        return renderer.put_in(_cleaner(_is_prose).clean(rendered)).strip()
+    except Exception:
+        return f"<pre>{html.escape(visible(text))}</pre>"
+
+
 class _Renderer(IPythonRenderer):
     def _embed_image_or_attachment(self, src: str) -> str:
         """Leave the name of a picture that is not there, for which nbconvert gives up."""
         known = src.removeprefix("attachment:") in self.attachments
         return super()._embed_image_or_attachment(src) if known else src
+
+
+class _Formulas(_Renderer):
+    """Leaves a word for each formula that nobody can guess, and puts MathML in its place."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.word, self.found = f"formula{secrets.token_hex(8)}x", []
+
+    def _leave(self, latex: str, display: str) -> str:
+        self.found.append((latex, display))
+        return f"{self.word}{len(self.found) - 1}x"
+
+    def block_math(self, body: str) -> str:
+        """A formula on lines of its own."""
+        return self._leave(body, "block")
+
+    def inline_math(self, body: str) -> str:
+        """A formula within a line."""
+        return self._leave(body, "inline")
+
+    def latex_environment(self, name: str, body: str) -> str:
+        """An environment, such as align."""
+        return self._leave(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
+
+    def put_in(self, cleaned: str) -> str:
+        """Replace the words; within a tag, which may hold one as a picture's text, by LaTeX."""
+        word = re.compile(rf"{self.word}(\d+)x")
+
+        def replaced(match: re.Match) -> str:
+            if match[1]:
+                return mathml(*self.found[int(match[1])])
+            return word.sub(lambda m: html.escape(self.found[int(m[1])][0]), match[0])
+
+        tag = r'<[^<>"]*(?:"[^"]*"[^<>"]*)*>'
+        return re.sub(f"{tag}|{word.pattern}", replaced, cleaned)
 
 
 @cache

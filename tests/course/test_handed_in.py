@@ -90,9 +90,9 @@ def test_a_class_with_odd_names_in_a_course_with_brackets(tmp_path):
     put(course.root / "submitted", f"eve/{NAME}/homework.ipynb")
     graded = grade_class(course, NAME, feedback=True)
     assert all(graded.results[name].score == 34 for name in names)
-    assert list(graded.faults) == ["a\nb"] and "the mark was written" in graded.faults["a\nb"]
+    assert not graded.faults
     pages = {path.parents[1].name for path in (course.root / "feedback").rglob("*.html")}
-    assert pages == set(names) - {"a\nb"}
+    assert pages == set(names)
     assert set(grade_class(course, NAME).unchanged) == set(names)
     assert {result.student for result in course.store(NAME).all()} == set(names)
     with pytest.raises(CourseError, match=f"rename it to {NAME}.ipynb"):

@@ -109,6 +109,21 @@ def test_an_extension_reaches_marks_that_are_given(day, capsys):
     assert {line.recorded_penalty > 0 for line in marks(open_course(day))} == {False, True}
 
 
+def test_feedback_has_a_page_for_everyone_and_says_who_has_none(day, capsys):
+    run("feedback", day, "2")
+    assert "2 pages" in capsys.readouterr().out
+    page = (day / "feedback" / "carl" / NAME / f"{NAME}.html").read_text("utf-8")
+    assert "Gauß" in page and "late day used" in page and "not graded yet" in page
+    assert "Lovelace" not in page and "ada" not in page.partition("<body>")[2]
+    run("feedback", day, "2", "--student", "zoe", status=1)
+    assert "zoe: there are no marks yet" in capsys.readouterr().err
+
+
+def test_who_marks_must_be_among_those_who_do(day, capsys):
+    run("mark", day, "2", "--graders", "ada, bo", "--as", "eve", status=2)
+    assert "name yourself with --as" in capsys.readouterr().err
+
+
 def test_canvas_gets_its_own_file_back(day, capsys):
     template = day.parent / "canvas.csv"
     run(

@@ -2,6 +2,7 @@
 
 import copy
 import datetime
+import html
 import json
 import os
 import shutil
@@ -190,11 +191,12 @@ def test_comments_name_each_check_and_hint_at_the_misconception(course):
     assert gradebook(course)["ada"][f"{FOLD}-solution"].startswith("**4 of 4 points**")
 
 
-def test_feedback_shows_reports_comments_and_plots_and_no_secret_number(course):
+def test_feedback_shows_the_code_and_its_report_and_no_secret_number(course):
     page = (course / "feedback" / "carl" / NAME / f"{NAME}.html").read_text("utf-8")
     report = open_course(course).store(NAME).load("carl").reports[0]
     lost = next(row for row in report.rows if row.hint)
-    assert lost.message in page and lost.hint[:40] in page and "image/png;base64" in page
+    assert lost.message in page and html.escape(lost.hint[:40]) in page and "def</span>" in page
+    assert "not graded yet" in page and "No answer." in page and "0.0" not in page
     details = [row.detail for each in [report] for row in each.rows if row.detail]
     assert details and not any(detail in page for detail in details)
 
@@ -374,8 +376,11 @@ def test_traps_beside_a_notebook_reach_neither_autograded_nor_feedback(trapped):
             names_in(trapped / step / "eve" / NAME)
         )
     assert (trapped / "autograded" / "eve" / NAME / "notes.txt").read_text() == "mine"
-    page = (trapped / "feedback" / "eve" / NAME / f"{NAME}.html").read_text("utf-8")
-    assert "<script>alarm" not in page and "&lt;script&gt;alarm()" in page
+    page = trapped / "feedback" / "eve" / NAME / f"{NAME}.html"
+    assert "alarm" not in page.read_text("utf-8")
+    nbgrader(trapped, "generate_feedback", NAME, "--student", "eve", "--force")
+    nbgraders = page.read_text("utf-8")
+    assert "<script>alarm" not in nbgraders and "&lt;script&gt;alarm()" in nbgraders
     nbgrader(trapped, "autograde", NAME, "--student", "eve", "--force")
 
 

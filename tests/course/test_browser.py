@@ -1,0 +1,221 @@
+"""What people do in a browser, done in headless Chromium: a check, a mark, a feedback page."""
+
+import csv
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import nbformat
+import pytest
+from classroom import NAME, cell, record_unrun
+
+from autograder.cli import main
+from autograder.course.feedback import write_feedback
+from autograder.course.folder import init
+from autograder.lessons import build
+from autograder.lessons.answers import ROOT
+from autograder.lessons.lesson import NOTEBOOKS, find_lesson
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+ALONE = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"  # no other host exists for this browser
+SECONDS = 120  # at most, on a machine that has other work
+QUESTION = "useless-bias-question"
+KERNEL_IS_READY = """() => {
+    const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
+    return kernel?.connectionStatus === "connected" && kernel.status === "idle";
+}"""
+UNIT_ROWS = """\
+def unit_rows(x):
+    length = np.linalg.norm(x, axis=AXIS, keepdims=True)
+    return x / np.where(length == 0, 1, length)
+"""
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with playwright.sync_playwright() as started:
+        options = ["--no-sandbox", "--disable-gpu", f"--host-resolver-rules={ALONE}"]
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page on which nothing may go wrong unseen."""
+    context = browser.new_context(viewport={"width": 1280, "height": 2400})
+    context.set_default_timeout(1000 * SECONDS)
+    page, errors = context.new_page(), []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield page
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def started():
+    """Start a program, which ends with the test."""
+    programs = []
+
+    def start(*arguments, **options):
+        environment = os.environ | {"PYTHONPATH": str(ROOT)} | options.pop("env", {})
+        programs.append(subprocess.Popen(arguments, env=environment, text=True, **options))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        program.send_signal(signal.SIGTERM)
+        program.communicate()
+
+
+# --------------------------------------------------------------------------------- a student
+
+
+@pytest.fixture
+def lab(tmp_path, started):
+    """JupyterLab with lesson 00, as somebody has it who never opened it before."""
+    folder = tmp_path / "lessons"
+    folder.mkdir()
+    shutil.copy(NOTEBOOKS / "student" / "00_getting_started.ipynb", folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    places = ("HOME", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
+    started(
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
+        *(f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="),
+        *("--expose-app-in-browser", f"--ServerApp.root_dir={folder}"),
+        env={name: str(tmp_path / name) for name in places},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_for(f"http://127.0.0.1:{port}/api")
+    return f"http://127.0.0.1:{port}/lab/tree/00_getting_started.ipynb"
+
+
+def wait_for(address):
+    """Wait until a server answers."""
+    until = time.monotonic() + SECONDS
+    while True:
+        try:
+            return urllib.request.urlopen(address).close()
+        except (urllib.error.URLError, ConnectionError):
+            assert time.monotonic() < until, f"nothing answers at {address}"
+            time.sleep(0.1)
+
+
+def run_cell(page, place, source=None):
+    """Run the cell at a place of the notebook, first with another source, and wait for its end."""
+    cell = page.locator(f".jp-Notebook .jp-Cell[data-windowed-list-index='{place}']")
+    cell.locator(".cm-content").first.click()
+    cell.locator(".cm-focused").first.wait_for()
+    if source is not None:
+        page.keyboard.press("Control+A")
+        page.keyboard.insert_text(source)
+        cell.locator(".cm-line", has_text=source.splitlines()[1].strip()).first.wait_for()
+    prompt = cell.locator(".jp-InputPrompt")
+    before = prompt.first.inner_text()
+    page.keyboard.press("Control+Enter")
+    prompt.filter(has_text=re.compile(r"\[\d+\]")).filter(has_not_text=before).first.wait_for()
+    return cell
+
+
+def test_a_check_in_jupyterlab_is_red_and_then_green(lab, page):
+    notebook = nbformat.read(NOTEBOOKS / "student" / "00_getting_started.ipynb", as_version=4)
+    place = {one.id.removeprefix("getting_started-"): i for i, one in enumerate(notebook.cells)}
+    page.goto(lab)
+    page.wait_for_function(KERNEL_IS_READY)
+    run_cell(page, place["setup"])
+    marks = {}
+    for axis, word in ((0, "failed"), (1, "passed")):
+        run_cell(page, place["unit_rows-solution"], UNIT_ROWS.replace("AXIS", str(axis)))
+        check = run_cell(page, place["unit_rows-check"])
+        mark = check.locator("td b", has_text=word).first
+        mark.wait_for()
+        marks[word] = mark.evaluate("mark => getComputedStyle(mark).backgroundColor")
+        if word == "failed":
+            assert "Hint:" in check.inner_text()
+        else:
+            assert check.locator("td b", has_text="failed").count() == 0
+    red, green = (list(map(int, re.findall(r"\d+", marks[w])[:3])) for w in ("failed", "passed"))
+    assert red[0] > 2 * red[1] and green[1] > 2 * green[0]
+
+
+# ----------------------------------------------------------------------------- an instructor
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory):
+    """Lesson 02 as it is, with answers that wait for a person."""
+    course, _ = init(tmp_path_factory.mktemp("browser") / "course", ["02"])
+    answers = {"ada": "Because $x^2$.", "carl": "Because  $x^2$.", "eve": "No."}
+    record_unrun(course, {student: answering(text) for student, text in answers.items()})
+    return course
+
+
+def answering(text):
+    notebook = build.solution_notebook(find_lesson("02"))
+    cell(notebook, QUESTION).source = text
+    return notebook
+
+
+def test_a_mark_given_with_keys_reaches_the_export(course, page, started, tmp_path):
+    program = started(
+        *(sys.executable, "-m", "autograder", "mark", str(course.root), "2", "--as", "ada"),
+        stdout=subprocess.PIPE,
+    )
+    page.goto(program.stdout.readline().split()[1])
+    page.locator("#items kbd").first.wait_for()
+    assert "the mean that moves along" in page.inner_text("#items")  # of the rubric
+    if not page.locator("#answer math").count():
+        page.keyboard.press("j")
+        page.locator("#answer math").wait_for()
+    assert "2 students" in page.inner_text("#where") and "ada" not in page.content()
+    for key in "134a":
+        page.keyboard.press(key)
+    page.keyboard.type("-0.5")
+    page.keyboard.press("Escape")
+    page.keyboard.press("c")
+    page.keyboard.insert_text("Why a square?")
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("Why a square?").wait_for()  # offered for the next answer
+    with pytest.raises(SystemExit):
+        main(["export", str(course.root), "--csv", "--output", str(tmp_path / "out")])
+    with (tmp_path / "out" / "questions.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file) if row["question"] == QUESTION}
+    assert {rows[who]["score"] for who in ("ada", "carl")} == {"2.5"}
+    assert rows["ada"]["state"] == "marked" and rows["eve"]["state"] == "to be marked"
+
+
+# --------------------------------------------------------------------------- a feedback page
+
+
+def test_a_feedback_page_fits_a_telephone_and_ten_sheets_of_paper(course, page):
+    path = write_feedback(course, NAME, ["ada"])["ada"]
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    papers = {}
+    for width, scheme in ((390, "light"), (390, "dark"), (1280, "light")):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.emulate_media(color_scheme=scheme)
+        page.goto(path.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        papers[scheme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert papers == {"light": "rgb(255, 255, 255)", "dark": "rgb(13, 17, 23)"}
+    assert page.locator("math").count() > 0 and page.locator("script").count() == 0
+    assert set(asked) == {path.as_uri()}
+    printed = page.pdf(format="A4", prefer_css_page_size=True)
+    assert 1 < len(re.findall(rb"/Type\s*/Page\b", printed)) <= 10
