@@ -221,26 +221,41 @@ def complain(graded) -> None:
 @app.command()
 def report(
     course: CourseFolder,
-    lesson: LessonName,
+    lesson: Annotated[
+        str, typer.Argument(metavar="[LESSON]", help="As 2 or 02; all lessons if none.")
+    ] = "",
     output: Annotated[Path | None, typer.Option(help="The page to write.")] = None,
+    disputes: Annotated[
+        bool,
+        typer.Option("--disputes", help="List the checks that students think are wrong, only."),
+    ] = False,
 ) -> None:
     """Show what a class understood, as a table and as a page for the browser.
 
-    **Example**
+    Marks, the roster, feedback pages and what changed since the hand-in before stand in the page.
+
+    **Examples**
 
         autograder report my-course 2 --output class.html
+
+        autograder report my-course                # all lessons on one page
+
+        autograder report my-course --disputes
     """
-    from autograder.course.errors import CourseError
     from autograder.course.folder import find_name, open_course
-    from autograder.course.summary import table, write_summary
+    from autograder.course.reporting import list_disputes, report_course, report_lesson
 
     opened = open_course(course)
-    name = find_name(lesson, opened.lessons())
-    results = opened.store(name).all()
-    if not results:
-        raise CourseError(f"Nobody is graded: run `autograder grade {course} {lesson}` first.")
-    Console().print(table(results, name))
-    print(f"wrote {write_summary(output or opened.summary(name), name, results)}")
+    name = find_name(lesson, opened.lessons()) if lesson else ""
+    if disputes:
+        for line in list_disputes(opened, name):
+            print(printable(line))
+    elif name:
+        shown, page = report_lesson(opened, name, output)
+        Console().print(shown)
+        print(f"wrote {page}")
+    else:
+        print(f"wrote {report_course(opened, output)}")
 
 
 @app.command()

@@ -103,9 +103,7 @@ def diagnose(
     return named | (dict.fromkeys(open_, default) if default else {})
 
 
-def shows_same(
-    exercise: Exercise, a: Mapping[str, Seen], b: Mapping[str, Seen], provider
-) -> bool:
+def shows_same(exercise: Exercise, a: Mapping[str, Seen], b: Mapping[str, Seen], provider) -> bool:
     """Say whether two answers show the same in every check, within rounding."""
     for check in exercise.checks:
         one, other = a.get(check.name, Seen()), b.get(check.name, Seen())

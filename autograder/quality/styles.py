@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-WORDS = "a aux b buf c cur d e f first g h k left m new o old p q r res s t tmp u v val z".split()
+WORDS = "a aux b buf c cur d e f first g h k left m new o old p q r res s t tmp u v val z"
 REDUCTIONS = ("mean", "sum")
 FLIPPED = {ast.Lt: ast.Gt, ast.Gt: ast.Lt, ast.LtE: ast.GtE, ast.GtE: ast.LtE}
 AS_PUBLISHED = 0.3  # functions that a made-up student writes exactly as published
@@ -76,7 +76,7 @@ def _renamed(tree, rng) -> str:
         used = {n.id for n in nodes if isinstance(n, ast.Name)} | {
             n.arg for n in nodes if isinstance(n, ast.arg)
         }
-        free = [word for word in WORDS if word not in used and not hasattr(builtins, word)]
+        free = [word for word in WORDS.split() if word not in used and not hasattr(builtins, word)]
         rng.shuffle(free)
         own = sorted(bound - {n.arg for n in nodes if isinstance(n, ast.arg)})
         names = dict(zip(own, free, strict=False))
@@ -176,9 +176,7 @@ class _Quotients(_Habit):
         one = getattr(node.left, "value", None) == 1
         if not isinstance(node.op, ast.Div) or one or not self.now():
             return node
-        return ast.BinOp(
-            node.left, ast.Mult(), ast.BinOp(ast.Constant(1), ast.Div(), node.right)
-        )
+        return ast.BinOp(node.left, ast.Mult(), ast.BinOp(ast.Constant(1), ast.Div(), node.right))
 
 
 class _Reductions(_Habit):

@@ -20,7 +20,8 @@ from autograder.course.folder import init
 from autograder.course.grade_class import grade_class
 from autograder.course.marks import comment_text
 from autograder.course.nbgrader_api import NbgraderCourse
-from autograder.course.summary import summary_html, table
+from autograder.course.class_page import summary_html
+from autograder.course.summary import table
 from autograder.grading.grader import Grader
 from autograder.grading.results import Store, SubmissionResult
 from autograder.sandbox.inside.isolation import Layers

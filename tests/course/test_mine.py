@@ -121,22 +121,36 @@ def test_planted_kinds_are_found_as_clusters_and_right_answers_are_none():
         for (exercise_id, name), who in planted.items()
         if any(exercise_id == other and who <= group for other, group in groups)
     ]
-    print(len(planted), len(whole), len(found()), set(planted)-set(whole), unnamed.keys())
+    print(len(planted), len(whole), len(found()), set(planted) - set(whole), unnamed.keys())
     assert len(whole) >= 0.8 * len(planted), set(planted) - set(whole)
-    assert [len(c.answers) for c in found()] == sorted((len(c.answers) for c in found()))[::-1]
+    assert [len(c.answers) for c in found()] == sorted(len(c.answers) for c in found())[::-1]
 
 
 def test_records_guessed_from_styled_answers_are_tried():
     sources = made_up_class()[2]
     provider = LeftOut({(i, n) for i, n in made_up_class()[1]})
     findings = [
-        mine.finding_of(
-            c, [sources[s, c.exercise.id] for s in c.students], InProcess(), provider
-        )
+        mine.finding_of(c, [sources[s, c.exercise.id] for s in c.students], InProcess(), provider)
         for c in found()[:12]
     ]
     ready = [f for f in findings if f.is_ready]
-    print(len(ready), len(findings), [f.stub.text() for f in ready][:4], [(f.cluster.exercise.id, f.cluster.lost, f.stub.edits,f.shows_same,f.loses,f.told_apart) for f in findings if not f.is_ready])
+    print(
+        len(ready),
+        len(findings),
+        [f.stub.text() for f in ready][:4],
+        [
+            (
+                f.cluster.exercise.id,
+                f.cluster.lost,
+                f.stub.edits,
+                f.shows_same,
+                f.loses,
+                f.told_apart,
+            )
+            for f in findings
+            if not f.is_ready
+        ],
+    )
     assert len(ready) >= 0.8 * len(findings)
     assert any(f.stub.edits for f in ready) and any(f.smallest for f in ready)
     for finding in ready:
