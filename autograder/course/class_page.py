@@ -390,12 +390,18 @@ def _page(title, lead, charts, sections) -> str:
     return _template().render(title=title, lead=lead, charts=charts, sections=sections)
 
 
-@cache
 def _template() -> jinja2.Template:
-    """The page: whatever is put into it is escaped."""
-    loader = jinja2.PackageLoader("autograder.course", "templates")
+    return environment().get_template("class.html")
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """Our pages: whatever is put into one is escaped."""
     pages = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        loader=jinja2.PackageLoader("autograder.course", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
     )
     pages.filters["printable"] = printable
-    return pages.get_template("class.html")
+    return pages

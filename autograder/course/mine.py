@@ -11,19 +11,22 @@ What students wrote is read here; whatever is run, runs in the sandbox.
 from __future__ import annotations
 
 import ast
+import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
 from typing import Protocol
 
 from autograder import exercises, expectations
 from autograder.checking.diagnose import judge_exercise, shows_same
-from autograder.checking.observe import STUB_MESSAGE, Seen
+from autograder.checking.observe import STUB_MESSAGE, Fault, Seen
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course
-from autograder.course.stubs import Stub, definition, stub_of, without_texts
+from autograder.course.stubs import Stub, definition, stub_of, stub_with, without_texts
 from autograder.grading.grader import _all, given_cells, sandboxes
 from autograder.grading.observations import NotKept
 from autograder.grading.results import SubmissionResult
@@ -156,22 +159,33 @@ def finding_of(
     read = [s for s in sources if definition(s, exercise.function) is not None]
     if not read:
         return Finding(cluster, "")
-    shortest = min(read, key=lambda s: (_length(s, exercise.function), s))
-    stub = stub_of(exercise, shortest, cluster.answers[0].report)
-    found = Finding(cluster, shortest)
-    for attempt in dict.fromkeys((stub, replace(stub, edits=(), function=_whole(shortest, stub)))):
+    stub_for = partial(stub_of, exercise, report=cluster.answers[0].report)
+    nearest = min(read, key=lambda source: (_size(stub_for(source)), source))
+    stub, found = stub_for(nearest), Finding(cluster, nearest)
+    for attempt in dict.fromkeys((stub, replace(stub, edits=(), function=_whole(nearest, stub)))):
         found = _tried(found, attempt, laboratory, provider)
         if found.shows_same:
             break
+    return _without_style(found, laboratory, provider)
+
+
+def _size(stub):
+    """Return by which answers are compared: those nearest to the reference are shown."""
+    return not stub.edits, sum(map(len, sum(stub.edits, ()))), len(stub.function)
+
+
+def _without_style(found, laboratory, provider):
+    """Leave out the edits without which the record shows the same: they are ways of writing."""
+    for edit in found.stub.edits if found.shows_same else ():
+        left = tuple(other for other in found.stub.edits if other != edit)
+        fewer = stub_with(found.stub, left) if left else found.stub
+        tried = _tried(found, fewer, laboratory, provider) if left else found
+        found = tried if tried.shows_same else found
     return found
 
 
 def _whole(source, stub):
     return ast.unparse(without_texts(definition(source, stub.exercise.function)))
-
-
-def _length(source, function):
-    return len(ast.unparse(without_texts(definition(source, function))))
 
 
 def _tried(found, stub, laboratory, provider):
@@ -231,8 +245,6 @@ class Sandboxed:
 
 
 def _fault(outcome):
-    from autograder.checking.observe import Fault
-
     return next(iter((*outcome.failed.values(), *outcome.stopped.values())), Fault("nothing came"))
 
 
@@ -283,29 +295,54 @@ def read_answers(course: Course, lesson: str) -> tuple[list[Answer], list[str]]:
     return answers, [f"{len(who)} left out: {reason}" for reason, who in why.items()]
 
 
-def mine(course: Course, lesson: str, least: int = LEAST, most: int = 10) -> list[Finding]:
-    """Return the unnamed wrong answers of a class, the most common first, each tried."""
-    answers, _ = read_answers(course, lesson)
+def providers_of(course: Course, lesson: str) -> Callable[[int], expectations.live]:
+    """Return a function: turn -> what the checks expect in it."""
     secret = course.secret()
-    providers: dict[int, expectations.live] = {}
+    return cache(lambda turn: expectations.live(expectations.secret_seed(secret, lesson, turn)))
 
-    def provider_of(turn):
-        if turn not in providers:
-            providers[turn] = expectations.live(expectations.secret_seed(secret, lesson, turn))
-        return providers[turn]
 
+def mine(
+    course: Course, lesson: str, least: int = LEAST, most: int = 10
+) -> tuple[list[Finding], list[str]]:
+    """Return the unnamed wrong answers of a class, the most common first, each tried.
+
+    With them come the lines of `read_answers` about what is missing.
+    """
+    answers, notes = read_answers(course, lesson)
+    provider_of = providers_of(course, lesson)
     found = clusters(answers, provider_of, least)[:most]
-    template = read_template(_release(course, lesson))
+    template = read_template(release_of(course, lesson))
     findings = []
     for turn in sorted({c.answers[0].turn for c in found}):
-        seed_of = expectations.secret_seed(secret, lesson, turn)
+        seed_of = expectations.secret_seed(course.secret(), lesson, turn)
         with Sandboxed(template, seed_of, [course.root]) as laboratory:
             findings += [
                 finding_of(c, sources(course, lesson, template, c), laboratory, provider_of(turn))
                 for c in found
                 if c.answers[0].turn == turn
             ]
-    return sorted(findings, key=lambda one: found.index(one.cluster))
+    return sorted(findings, key=lambda one: found.index(one.cluster)), notes
+
+
+def described(number: int, finding: Finding) -> str:
+    """Return what an instructor reads about a finding."""
+    cluster, stub = finding.cluster, finding.stub
+    lines = [
+        f"{number}. {cluster.exercise.id}: {len(cluster.answers)} students lose "
+        f"{', '.join(cluster.lost)}",
+        *textwrap.indent(finding.representative or "no program text", "   | ").splitlines(),
+        *textwrap.indent(finding.smallest, "   ").splitlines(),
+    ]
+    if stub is not None:
+        doubts = {
+            "it does not show what the class showed": finding.shows_same,
+            "it loses no points": finding.loses,
+            "a known name fits it": finding.told_apart,
+        }
+        why = ", ".join(doubt for doubt, fine in doubts.items() if not fine)
+        lines.append(f"   not ready: {why}" if why else "   ready, --accept it:")
+        lines += textwrap.indent(stub.text("seen"), "   ").splitlines()
+    return "\n".join([*lines, ""])
 
 
 def sources(course: Course, lesson: str, template, cluster: Cluster) -> Sequence[str]:
@@ -318,7 +355,8 @@ def sources(course: Course, lesson: str, template, cluster: Cluster) -> Sequence
     return texts
 
 
-def _release(course: Course, lesson: str):
+def release_of(course: Course, lesson: str) -> Path:
+    """Return the released notebook; raises `CourseError` when there is none."""
     from autograder.course.grade_class import template_path
     from autograder.course.nbgrader_api import NbgraderCourse
 

@@ -18,7 +18,7 @@ import json
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autograder import misconceptions
@@ -111,6 +111,11 @@ def stub_of(exercise: Exercise, answer: str, report: Report) -> Stub | None:
         kind="slip" if is_slip else "mistake",
         fundamental="no check can be passed with it" if nothing else "",
     )
+
+
+def stub_with(stub: Stub, edits: tuple[tuple[str, str], ...]) -> Stub:
+    """Return a record with other edits, named after them."""
+    return replace(stub, edits=edits, name=_name(edits, ()))
 
 
 def _name(edits, lost):

@@ -19,7 +19,8 @@ import numpy as np
 WORDS = "a aux b buf c cur d e f first g h k left m new o old p q r res s t tmp u v val z"
 REDUCTIONS = ("mean", "sum")
 FLIPPED = {ast.Lt: ast.Gt, ast.Gt: ast.Lt, ast.LtE: ast.GtE, ast.GtE: ast.LtE}
-AS_PUBLISHED = 0.3  # functions that a made-up student writes exactly as published
+MOST = 0.6  # chance at each place
+AS_PUBLISHED = 0.12  # functions that a made-up student writes exactly as published
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Habits:
 
     @classmethod
     def drawn(cls, rng: np.random.Generator) -> Habits:
-        """Draw a student: most habits are rare in them, some are strong."""
-        return cls({name: float(rng.beta(0.5, 1.0)) for name in CHANGES})
+        """Draw a student, who does everything at some places and not at others."""
+        return cls({name: float(rng.uniform(0.0, MOST)) for name in CHANGES})
 
 
 def styled(text: str, rng: np.random.Generator, habits: Habits | None = None) -> str:
@@ -243,6 +244,65 @@ class _Steps(_Habit):
         return [*lines, node]
 
 
+class _Roots(_Habit):
+    """`np.sqrt(x)` as a power."""
+
+    def visit_Call(self, node):
+        self.generic_visit(node)
+        if getattr(node.func, "attr", "") == "sqrt" and len(node.args) == 1 and self.now():
+            return ast.BinOp(node.args[0], ast.Pow(), ast.Constant(0.5))
+        return node
+
+
+class _Axes(_Habit):
+    """`x.mean(axis=0)` as `x.mean(0)`."""
+
+    def visit_Call(self, node):
+        self.generic_visit(node)
+        first = node.keywords[0] if node.keywords else None
+        reduces = getattr(node.func, "attr", "") in (*REDUCTIONS, "var")
+        if reduces and first and first.arg == "axis" and len(node.args) < 2 and self.now():
+            return ast.Call(node.func, [*node.args, first.value], node.keywords[1:])
+        return node
+
+
+class _Results(_Habit):
+    """What is returned gets a name first."""
+
+    def visit_Return(self, node):
+        if node.value is None or isinstance(node.value, ast.Name) or not self.now():
+            return node
+        name = ast.Name("result_", ast.Store())
+        return [ast.Assign([name], node.value), ast.Return(ast.Name("result_", ast.Load()))]
+
+
+class _Extras(_Habit):
+    """Lines that compute nothing: sizes, checks, what was printed while searching."""
+
+    LINES = (
+        "size_ = len({0})",
+        "shape_ = np.shape({0})",
+        "assert {0} is not None",
+        "assert np.all(np.isfinite({0})), '{0}'",
+        "kind_ = type({0})",
+        "first_, last_ = {0}, {1}",
+        "pass",
+        "debug_ = False",
+    )
+
+    def visit_FunctionDef(self, node):
+        names = [a.arg for a in node.args.args]
+        body = []
+        for statement in node.body:
+            if names and self.rng.random() < self.chance / 2:
+                line = self.LINES[self.rng.integers(len(self.LINES))]
+                two = self.rng.choice(names, 2)
+                body += ast.parse(line.format(*two)).body
+            body.append(statement)
+        node.body = body
+        return node
+
+
 CHANGES: dict[str, Callable[..., _Habit]] = {
     "squares": _Squares,
     "differences": _Differences,
@@ -252,4 +312,8 @@ CHANGES: dict[str, Callable[..., _Habit]] = {
     "branches": _Branches,
     "steps": _Steps,
     "turned": _Turned,
+    "roots": _Roots,
+    "axes": _Axes,
+    "results": _Results,
+    "extras": _Extras,
 }
