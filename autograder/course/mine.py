@@ -162,7 +162,8 @@ def finding_of(
     stub_for = partial(stub_of, exercise, report=cluster.answers[0].report)
     nearest = min(read, key=lambda source: (_size(stub_for(source)), source))
     stub, found = stub_for(nearest), Finding(cluster, nearest)
-    for attempt in dict.fromkeys((stub, replace(stub, edits=(), function=_whole(nearest, stub)))):
+    whole = replace(stub, edits=(), function=program_of(nearest, exercise))
+    for attempt in dict.fromkeys((stub, whole)):
         found = _tried(found, attempt, laboratory, provider)
         if found.shows_same:
             break
@@ -182,10 +183,6 @@ def _without_style(found, laboratory, provider):
         tried = _tried(found, fewer, laboratory, provider) if left else found
         found = tried if tried.shows_same else found
     return found
-
-
-def _whole(source, stub):
-    return ast.unparse(without_texts(definition(source, stub.exercise.function)))
 
 
 def _tried(found, stub, laboratory, provider):
@@ -324,13 +321,21 @@ def mine(
     return sorted(findings, key=lambda one: found.index(one.cluster)), notes
 
 
+def program_of(source: str, exercise: Exercise) -> str:
+    """Return the definition of an exercise's function, without the texts that were handed out."""
+    found = definition(source, exercise.function)
+    return ast.unparse(without_texts(found)) if found else ""
+
+
 def described(number: int, finding: Finding) -> str:
     """Return what an instructor reads about a finding."""
     cluster, stub = finding.cluster, finding.stub
+    rows = [row for row in cluster.answers[0].report.rows if row.earned == 0]
+    program = program_of(finding.representative, cluster.exercise) or "no program text"
     lines = [
-        f"{number}. {cluster.exercise.id}: {len(cluster.answers)} students lose "
-        f"{', '.join(cluster.lost)}",
-        *textwrap.indent(finding.representative or "no program text", "   | ").splitlines(),
+        f"{number}. {cluster.exercise.id}: {len(cluster.answers)} students",
+        *(f"   {row.check}: {row.message}" for row in rows),
+        *textwrap.indent(program, "   | ").splitlines(),
         *textwrap.indent(finding.smallest, "   ").splitlines(),
     ]
     if stub is not None:

@@ -108,6 +108,10 @@ def similarity_html(
     )
 
 
+def _row(threshold, *shares):
+    return [f"{threshold:.0f}", *(f"{100 * share:.1f} %" for share in shares)]
+
+
 def _shown(pair, works, published, people):
     a, b = pair.students
     parts = []

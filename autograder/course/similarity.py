@@ -68,7 +68,7 @@ def normal(text: str) -> str:
     """Return program text without names, layout and comments."""
     from copydetect.utils import filter_code
 
-    return "".join(filter_code(line, "answer.py", "python")[0].split())
+    return "".join(filter_code(text, "answer.py", "python")[0].split())
 
 
 def _body(text: str) -> str:

@@ -27,7 +27,7 @@ from autograder.checking.spec import Exercise, Misconception
 from autograder.grading.results import write_atomically
 
 MOST_EDITS = 3
-WIDTH = 80  # characters of a line of a hint
+SHORT, WIDTH = 30, 76  # characters of a text that needs no line of its own, and of a line
 LONGEST_NAME = 60
 CHECKS_OF_A_SLIP, KEPT_BY_A_SLIP = 3, 0.6  # checks of the exercise; share of its points
 
@@ -64,12 +64,12 @@ class Stub:
     def text(self, helper: str = "") -> str:
         """Return the record as Python, with the name of its function where it has one."""
         what = self.exercise.function
-        change = f"functions={{{_literal(what)}: {helper}}}"
-        if self.edits:
-            pairs = ", ".join(f"({_literal(old)}, {_literal(new)})" for old, new in self.edits)
-            change = f"edits={{{_literal(what)}: ({pairs},)}}"
         lines = [_literal(self.exercise.id), _literal(self.name), f"hint={_wrapped(self.hint)}"]
-        lines += [change]
+        if self.edits:
+            pairs = "".join(f"({_wrapped(old)}, {_wrapped(new)}), " for old, new in self.edits)
+            lines.append(f"edits={{{_literal(what)}: ({pairs.rstrip()})}}")
+        else:
+            lines.append(f"functions={{{_literal(what)}: {helper}}}")
         lines += ['kind="slip"'] if self.kind == "slip" else []
         lines += [f"fundamental={_literal(self.fundamental)}"] if self.fundamental else []
         body = "".join(f"    {line},\n" for line in lines)
@@ -82,9 +82,10 @@ def _literal(text):
 
 
 def _wrapped(text):
-    parts = textwrap.wrap(text, WIDTH, drop_whitespace=False) or [""]
-    if len(parts) == 1:
+    """Return a literal; a long one in several lines."""
+    if len(text) <= SHORT:
         return _literal(text)
+    parts = (text[i : i + WIDTH] for i in range(0, len(text), WIDTH))
     return "(\n" + "".join(f"        {_literal(part)}\n" for part in parts) + "    )"
 
 
