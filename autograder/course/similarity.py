@@ -6,6 +6,8 @@ What stands in a published solution is no evidence, and what many share is littl
 
     score(a, b) = Σ log(N / df) over shared fingerprints, df of N submissions having each
 
+over the functions of which they share at least half of what is their own.
+
 Pairs count that share something in at least three functions. The same wrong output, which nobody
 has named, is evidence too. What the score is worth is measured on a made-up class of the lesson:
 how many honest pairs, and how many planted copies, lie above each threshold.
@@ -30,7 +32,8 @@ from autograder.quality.styles import AS_PUBLISHED, Habits, disguised, styled
 
 GRAM, WINDOW = 12, 4  # characters of a fingerprint without names; of which one in a window is kept
 LEAST_FUNCTIONS = 3
-MOST_SHARING = 50  # submissions, beyond which a fingerprint says too little to be looked at
+MOST_SHARING = 50  # submissions, beyond which a fingerprint makes no pair worth looking at
+HALF = 0.5  # share of an answer's own fingerprints, below which it counts for nothing
 WRONG = 3.0  # shared fingerprints that one shared wrong output is worth
 ALIKE = 0.5  # share of the fingerprints of the shorter answer, in functions that are similar
 PUBLISHED = 0.9  # share of an answer's fingerprints that stand in one published solution
@@ -136,45 +139,63 @@ class Class:
             for text in sources.values()
             for value in fingerprints(text)
         } | {(n, value) for n, text in (starters or {}).items() for value in fingerprints(text)}
+        self.own = {work.student: self.own_of(work) for work in works}
         self.holders: dict[Print, list[str]] = defaultdict(list)
-        self.wrong: dict[tuple[str, int], list[str]] = defaultdict(list)
+        for student, prints in self.own.items():
+            for exercise_id, values in prints.items():
+                for value in values:
+                    self.holders[exercise_id, value].append(student)
+        self.wrong: dict[Print, list[str]] = defaultdict(list)
         for work in works:
-            for one in self.prints(work):
-                self.holders[one].append(work.student)
             for one in work.wrong:
                 self.wrong[one].append(work.student)
 
-    def prints(self, work: Work) -> set[Print]:
-        """The fingerprints of one submission that stand in nothing published or handed out."""
-        found = {(n, value) for n, text in work.texts.items() for value in fingerprints(text)}
-        return found - self.ignored
+    def own_of(self, work: Work) -> dict[str, frozenset[int]]:
+        """The fingerprints of each answer that stand in nothing published or handed out."""
+        return {
+            name: frozenset(v for v in fingerprints(text) if (name, v) not in self.ignored)
+            for name, text in work.texts.items()
+        }
 
     def weight(self, holders: int) -> float:
         """What a fingerprint that so many share says."""
-        return math.log(len(self.works) / holders) if holders <= MOST_SHARING else 0.0
+        return math.log(len(self.works) / min(holders, len(self.works)))
 
     def pairs(self) -> list[Pair]:
         """All pairs that share something in enough functions, the most similar first."""
-        found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-        for shared, factor in ((self.holders, 1.0), (self.wrong, WRONG)):
-            for (exercise_id, _), students in shared.items():
-                weight = factor * self.weight(len(students))
-                for pair in combinations(students, 2) if weight else ():
-                    found[pair][exercise_id] += weight
+        shared = (*self.holders.values(), *self.wrong.values())
+        few = (students for students in shared if 1 < len(students) <= MOST_SHARING)
+        candidates = {pair for students in few for pair in combinations(students, 2)}
         by_name = {work.student: work for work in self.works}
-        pairs = (
-            Pair(pair, scores, alike(*(by_name[student] for student in pair)))
-            for pair, scores in found.items()
-        )
-        return sorted((p for p in pairs if p.score), key=lambda p: (-p.score, p.students))
+        found = (self._pair(by_name[a], by_name[b]) for a, b in candidates)
+        return sorted((p for p in found if p.score), key=lambda p: (-p.score, p.students))
+
+    def _pair(self, a: Work, b: Work) -> Pair:
+        scores = self._scores(self.own[a.student], self.own[b.student], self.holders)
+        for one in a.wrong & b.wrong:
+            scores[one[0]] += WRONG * self.weight(len(self.wrong[one]))
+        return Pair((a.student, b.student), +scores, alike(a, b))
+
+    def _scores(self, a, b, holders) -> Counter[str]:
+        """Score the functions of which two answers share at least half of what is their own."""
+        scores: Counter[str] = Counter()
+        for name in a.keys() & b.keys():
+            shared = a[name] & b[name]
+            if shared and len(shared) >= HALF * max(len(a[name]), len(b[name])):
+                weights = (self.weight(len(holders[name, value])) for value in shared)
+                scores[name] = math.fsum(weights)
+        return scores
 
     def score(self, one: Work, copy: Work) -> float:
         """The score of a submission with a further one that is not among them."""
-        scores: Counter[str] = Counter()
-        for exercise_id, value in self.prints(one) & self.prints(copy):
-            holders = set(self.holders[exercise_id, value]) - {copy.student}
-            scores[exercise_id] += self.weight(len(holders) + 1)
-        return Pair((one.student, copy.student), scores, alike(one, copy)).score
+        own = self.own_of(copy)
+        holders = {
+            (name, value): {*self.holders.get((name, value), ()), copy.student}
+            for name, values in own.items()
+            for value in values
+        }
+        scores = self._scores(self.own[one.student], own, holders)
+        return Pair((one.student, copy.student), +scores, alike(one, copy)).score
 
     def as_published(self, work: Work) -> dict[str, str]:
         """Return {exercise id: source} for the answers that stand as they were published."""
