@@ -94,6 +94,7 @@ def test_a_shared_wrong_output_is_evidence():
     assert first.students == ("x", "y")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [styled, disguised])
 def test_made_up_students_write_right_answers(change):
     """Styles and disguises keep what a function computes, as the checks see it."""
