@@ -18,6 +18,7 @@ from functools import cache
 from pathlib import Path
 
 from autograder import exercises, expectations
+from autograder.checking import disputes
 from autograder.checking.attempts import Attempts, digest_of
 from autograder.checking.diagnose import judge_exercise
 from autograder.checking.ladder import READING, SMALLEST, Hint, Part, reading, smallest_difference
@@ -33,7 +34,8 @@ PATIENCE = 5.0  # seconds: as long as a cell may take in grading
 recorder = None  # set where submissions are graded: called with (exercise, functions) instead
 _provider = cache(expectations.default)
 _kinds: list[str] = []  # of the questions that were asked
-_last = {}  # {"exercise", "functions"} of the last check of this kernel
+_last = {}  # {"exercise", "functions", "report"} of the last check of this kernel
+DISPUTE = 'You think it is right? from autograder.check import dispute; dispute("because …")'
 
 
 @cache
@@ -62,12 +64,13 @@ def check(exercise_id: str, *functions) -> float:
         return 0.0
     report = run(exercise, named)
     show(report)
-    _last.update(exercise=exercise, functions=named)
+    _last.update(exercise=exercise, functions=named, report=report)
     rung = _attempts().note(report, digest_of(named))
     if all(row.message == STUB_MESSAGE for row in report.rows):
         _say(_never_ran(exercise))
     elif rung >= SMALLEST:
         show(_rungs(exercise, named, rung))
+        _say(DISPUTE)
     for name in files_beside(named.values()):
         _say(f"{name} must be handed in with this notebook: your answer uses it.")
     _say(_score_so_far(exercise))
@@ -110,6 +113,30 @@ def hint(exercise_id: str = "") -> None:
         show(_rungs(exercise, _last["functions"], rung))
     else:
         print("All checks of this exercise passed: there is nothing to hint at.")
+
+
+def dispute(note: str = "", *checks: str) -> None:
+    """Write down that you think your answer to the last check is right, for the course's author.
+
+    The file, beside your notebook, holds your code, the checks it fails and their public seeds;
+    hand it in with the notebook. It changes no mark by itself.
+
+    Args:
+        note: why you think so, in your own words.
+        checks: names of the checks that you mean; all that lost points when there is none.
+    """
+    report = _last.get("report")
+    if report is None or report.score == report.points:
+        print("Run a check that fails first; then dispute() writes down what you think is right.")
+        return
+    exercise, names = _last["exercise"], [row.check for row in report.rows]
+    if unknown := [name for name in checks if name not in names]:
+        print(f"There is no check {unknown[0]!r}; there are {', '.join(map(repr, names))}.")
+        return
+    seeds = {check.name: expectations.public_seed(exercise, check) for check in exercise.checks}
+    data = disputes.content(report, _last["functions"], seeds, note, checks)
+    path = disputes.write(data, Path.cwd())
+    print(f"wrote {path.name}: hand it in with this notebook, beside it.")
 
 
 def _rungs(exercise, functions, rung) -> Hint:

@@ -304,32 +304,48 @@ def complain(graded) -> None:
 @app.command()
 def report(
     course: CourseFolder,
-    lesson: LessonName,
+    lesson: Annotated[
+        str, typer.Argument(metavar="[LESSON]", help="As 2 or 02; all lessons if none.")
+    ] = "",
     output: Annotated[Path | None, typer.Option(help="The page to write.")] = None,
+    disputes: Annotated[
+        bool,
+        typer.Option("--disputes", help="List the checks that students think are wrong, only."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a class understood, as a table and as a page for the browser.
 
-    **Example**
+    Marks, the roster, feedback pages and what changed since the hand-in before stand in the page.
+
+    **Examples**
 
         autograder report my-course 2 --output class.html
+
+        autograder report my-course                # all lessons on one page
+
+        autograder report my-course --disputes
     """
-    from autograder.course.errors import CourseError
     from autograder.course.folder import find_name, open_course
-    from autograder.course.roster import read_roster
-    from autograder.course.summary import table, write_summary
+    from autograder.course.reporting import list_disputes, report_course, report_lesson
 
     opened = open_course(course)
-    name = find_name(lesson, opened.lessons())
-    results = opened.store(name).all()
-    if not results:
-        raise CourseError(f"Nobody is graded: run `autograder grade {course} {lesson}` first.")
-    people = read_roster(opened)
+    name = find_name(lesson, opened.lessons()) if lesson else ""
     with answering(as_json) as answer:
-        page = write_summary(output or opened.summary(name), name, results, people)
-        answer({"lesson": name, "students": students(results), "page": str(page)})
-        Console().print(table(results, name, people))
-        print(f"wrote {page}")
+        if disputes:
+            lines = list(list_disputes(opened, name))
+            answer({"lesson": name, "disputes": lines})
+            for line in lines:
+                print(printable(line))
+        elif name:
+            results, shown, page = report_lesson(opened, name, output)
+            answer({"lesson": name, "students": students(results), "page": str(page)})
+            Console().print(shown)
+            print(f"wrote {page}")
+        else:
+            page = report_course(opened, output)
+            answer({"page": str(page)})
+            print(f"wrote {page}")
 
 
 @app.command()

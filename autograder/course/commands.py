@@ -374,3 +374,92 @@ def forget(
         typer.confirm(f"Remove everything of {printable(student)} for good?", abort=True)
     for line in remove(opened, student):
         print(printable(line))
+
+
+@app.command()
+def mine(
+    course: CourseFolder,
+    lesson: LessonName,
+    least: Annotated[int, typer.Option(min=1, help="Students who give the same answer.")] = 2,
+    most: Annotated[int, typer.Option(min=1, help="Kinds that are shown.")] = 10,
+    accept: Annotated[
+        int | None, typer.Option(metavar="N", help="Write this one into its family's file.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="What the accepted one is called.")] = "",
+    hint: Annotated[str, typer.Option(help="What leads to it, and does not give it away.")] = "",
+    export: Annotated[
+        Path | None, typer.Option(help="Write the records, without names of people, here.")
+    ] = None,
+) -> None:
+    """Find wrong answers that nobody has named, by what they return, and draft their records.
+
+    What was observed in grading is compared; only the drafts are run, in the sandbox. A draft is
+    ready when it shows what the class showed, loses points, and no known name fits it.
+
+    **Examples**
+
+        autograder mine my-course 2
+
+        autograder mine my-course 2 --accept 1 --name "eps forgotten at test time" --hint "Which …?"
+
+        autograder mine my-course 2 --export unknown.py
+    """
+    from dataclasses import replace
+
+    from autograder.course.errors import CourseError
+    from autograder.course.folder import find_name, open_course
+    from autograder.course.mine import described, mine
+    from autograder.course.stubs import accept as write
+    from autograder.course.stubs import exported
+    from autograder.grading.results import write_atomically
+
+    opened = open_course(course)
+    findings, notes = mine(opened, find_name(lesson, opened.lessons()), least, most)
+    for number, finding in enumerate(findings, start=1):
+        for line in described(number, finding).splitlines():
+            print(printable(line))
+    if not findings:
+        print(f"no {least} students share a wrong answer without a name")
+    for note in notes:
+        print(printable(note), file=sys.stderr)
+    ready = [finding.stub for finding in findings if finding.is_ready]
+    if export is not None:
+        write_atomically(export, exported(ready).encode())
+        print(f"wrote {len(ready)} records to {export}")
+    if accept is not None:
+        chosen = findings[accept - 1] if 1 <= accept <= len(findings) else None
+        if chosen is None or not chosen.is_ready:
+            raise CourseError(f"There is no ready record number {accept}.")
+        stub = replace(chosen.stub, name=name or chosen.stub.name, hint=hint or chosen.stub.hint)
+        try:
+            print(f"wrote {stub.name!r} into {write(stub)}")
+        except ValueError as error:
+            raise CourseError(f"{error}: give it a --name.") from None
+
+
+@app.command()
+def similarity(
+    course: CourseFolder,
+    lesson: LessonName,
+    output: Annotated[Path | None, typer.Option(help="The page to write.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(help="Least score; measured on a made-up class by default.")
+    ] = None,
+) -> None:
+    """Write a page with pairs of submissions that are more similar than independent work.
+
+    It says "similar", and a person decides what that means. What a score is worth stands in the
+    page: how many honest pairs and how many copies of a made-up class have it.
+
+    **Example**
+
+        autograder similarity my-course 2
+    """
+    from autograder.course.folder import find_name, open_course
+    from autograder.course.similar_page import write_similarity
+
+    opened = open_course(course)
+    name = find_name(lesson, opened.lessons())
+    page, said = write_similarity(opened, name, output, threshold)
+    print(said)
+    print(f"wrote {page}")

@@ -21,10 +21,11 @@ from rich.console import Console
 from autograder import exercises, misconceptions
 from autograder.bars import stages
 from autograder.checking.spec import Misconception, Variant
+from autograder.course.class_page import write_summary
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course, init
 from autograder.course.grade_class import Graded, grade_class
-from autograder.course.summary import table, write_summary
+from autograder.course.summary import table
 from autograder.lessons.build import notebook_text, solution_notebook, student_notebook
 from autograder.lessons.lesson import Lesson, find_lesson
 from autograder.submissions.rebuild import role

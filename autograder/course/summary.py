@@ -1,18 +1,13 @@
-"""What a class did: a table for the terminal and a page for the browser.
+"""What a class did, in words and as a table for the terminal; `class_page` has the page.
 
-Names and texts that come from students are shown as they are, never interpreted: HTML is escaped,
-and control characters, which could move the cursor of a terminal, are replaced.
+Names and texts that come from students are shown as they are, never interpreted: control
+characters, which could move the cursor of a terminal, are replaced.
 """
 
 from __future__ import annotations
 
-import statistics
-from collections import Counter
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
-import jinja2
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -21,7 +16,7 @@ from autograder import exercises
 from autograder.bars import printable
 from autograder.checking.report import Report
 from autograder.course.roster import Roster
-from autograder.grading.results import SubmissionResult, write_atomically
+from autograder.grading.results import SubmissionResult
 
 NOT_WRITTEN = "not written yet"
 
@@ -102,105 +97,3 @@ def table(
         shown.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in cells))
         notes += [Text(printable(f"{result.student}: {note}")) for note in result.problems]
     return Group(shown, *([Text("Notes for the instructor"), *notes] if notes else []))
-
-
-# ------------------------------------------------------------------------------------- HTML
-
-
-def write_summary(
-    path: Path, lesson: str, results: Sequence[SubmissionResult], people: Roster | None = None
-) -> Path:
-    """Write the page about a class and return its path."""
-    write_atomically(path, summary_html(lesson, results, people).encode())
-    return path
-
-
-def summary_html(
-    lesson: str, results: Sequence[SubmissionResult], people: Roster | None = None
-) -> str:
-    """Return one page about a class that needs no other file and no script."""
-    return _template().render(
-        title=f"Lesson {lesson}: what the class understood",
-        lead=_lead(results),
-        columns=COLUMNS,
-        misunderstood=_misunderstood(results),
-        exercises=_exercises(results),
-        students=[
-            {
-                "name": result.student,
-                "person": person(result.student, people or Roster()),
-                "score": score(result),
-                "understanding": understanding(result),
-                "notes": result.problems,
-            }
-            for result in results
-        ],
-    )
-
-
-def _columns(text: str) -> list[dict]:
-    """Return the columns of a table; a # marks those that hold numbers."""
-    names = [name.strip() for name in text.split(",")]
-    return [{"name": name.lstrip("#"), "number": name.startswith("#")} for name in names]
-
-
-COLUMNS = {
-    "misunderstood": _columns("misconception, #students, share"),
-    "exercises": _columns("exercise, #all points, #some, #none, #mean, all ▮ and some ▨"),
-    "students": _columns("student, #score, what they misunderstood, notes for the instructor"),
-}
-
-
-@cache
-def _template() -> jinja2.Template:
-    """The page: whatever is put into it is escaped."""
-    loader = jinja2.PackageLoader("autograder.course", "templates")
-    pages = jinja2.Environment(
-        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    )
-    pages.filters["printable"] = printable
-    return pages.get_template("summary.html")
-
-
-def _lead(results):
-    if not results:
-        return "Nobody has been graded yet."
-    scores = [result.score for result in results]
-    points = number(max(result.points for result in results))
-    middle = number(statistics.median(scores))
-    full = sum(result.score == result.points for result in results)
-    return (
-        f"{len(results)} submissions. Half of them have {middle} or more of the {points} points "
-        f"that are given automatically; {full} have all of them. Points that are given by hand "
-        "are in nbgrader's gradebook."
-    )
-
-
-def _misunderstood(results):
-    """Return (misconception, how many have it, their share), the most common first."""
-    counts = Counter(name for result in results for name in result.misconceptions)
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return [(name, count, count / len(results)) for name, count in ordered]
-
-
-def _exercises(results):
-    by_title: dict[tuple[str, str], list[Report]] = {}
-    for result in results:
-        for report in result.reports:
-            by_title.setdefault((report.exercise_id, report.title), []).append(report)
-    return [_exercise_row(*names, reports) for names, reports in by_title.items()]
-
-
-def _exercise_row(exercise_id, title, reports):
-    full = sum(report.score == report.points for report in reports)
-    none = sum(report.score == 0 for report in reports)
-    mean = statistics.fmean(report.score for report in reports)
-    return {
-        "id": exercise_id,
-        "title": title,
-        "count": len(reports),
-        "full": full,
-        "some": len(reports) - full - none,
-        "none": none,
-        "mean": f"{number(mean)} of {number(reports[0].points)}",
-    }

@@ -16,11 +16,12 @@ from corpus import LESSON, NOTHING, ROOT, Attack, hand_in, honest_notebook
 from harming import MARK
 from rich.console import Console
 
+from autograder.course.class_page import summary_html
 from autograder.course.folder import init
 from autograder.course.grade_class import grade_class
 from autograder.course.marks import comment_text
 from autograder.course.nbgrader_api import NbgraderCourse
-from autograder.course.summary import summary_html, table
+from autograder.course.summary import table
 from autograder.grading.grader import Grader
 from autograder.grading.results import Store, SubmissionResult
 from autograder.sandbox.inside.isolation import Layers

@@ -1,24 +1,24 @@
 """What an instructor reads about a class: right counts, and nothing that a name could break."""
 
 import io
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from rich.console import Console
+from scipy import stats
 
 from autograder import exercises
 from autograder.checking.report import Report, Row
+from autograder.course.class_page import course_html, summary_html, write_summary
+from autograder.course.folder import Course
+from autograder.course.items import LEAST, correlation, items
+from autograder.course.register import Register, remember, sections
 from autograder.course.roster import Person, Roster
-from autograder.course.summary import (
-    printable,
-    score,
-    summary_html,
-    table,
-    understanding,
-    write_summary,
-)
+from autograder.course.summary import printable, score, table, understanding
 from autograder.grading.results import SubmissionResult
 
 FORWARD, BACKWARD, FOLD = (
@@ -90,7 +90,6 @@ def test_a_report_has_names_and_sections_and_80_columns_are_enough():
     assert any("Carl Gauß (Monday)" in line for line in lines)
     assert max(map(len, lines)) <= 80
     assert max(line.count("word") for line in lines) >= 14  # notes have the whole width
-    assert "Carl Gauß (Monday)" in summary_html("a lesson", CLASS, people)
 
 
 def test_the_page_counts_students_not_mistakes():
@@ -99,7 +98,9 @@ def test_the_page_counts_students_not_mistakes():
     assert rows["no eps"] == "1" and rows["gamma is missing"] == "1"
     assert "4 submissions" in page and "1 have all of them" in page
     forward = re.search(rf"<code>{FORWARD.id}</code></th>(.*?)</tr>", page).group(1)
-    assert re.findall(r'class="number">([^<]*)<', forward) == ["2", "0", "2", "2 of 4"]
+    assert re.findall(r'class="number">([^<]*)<', forward) == [
+        *("2", "0", "2", "0", "2 of 4", "0.50", ""),
+    ]
     assert 'class="all" style="width:50.0%"' in forward
 
 
@@ -152,12 +153,88 @@ def test_the_page_is_accessible_and_needs_nothing_else():
     structure.feed(page)
     attributes = [a for _, a in structure.seen]
     assert ("html", {"lang": "en"}) in structure.seen
-    tables = sum(tag == "table" for tag, _ in structure.seen)
-    assert tables == 3 == sum(tag == "caption" for tag, _ in structure.seen)
+    tables = [a for tag, a in structure.seen if tag == "table"]
+    assert len(tables) > 2 and all(a["aria-label"] for a in tables)
+    wide = [a for a in attributes if "wide" in a.get("class", "")]
+    assert len(wide) == len(tables) and all(a["tabindex"] == "0" for a in wide)
+    assert "Students by share of the points: 0 to 10 %: 1" in next(
+        a["aria-label"] for tag, a in structure.seen if tag == "svg"
+    )
     assert all("scope" in a for tag, a in structure.seen if tag == "th")
     assert not any(key in a for a in attributes for key in ("src", "href", "onclick"))
     assert all(a["aria-hidden"] == "true" for a in attributes if a.get("class") == "bar")
     assert "http" not in page
+
+
+# ------------------------------------------------------------------ items
+
+
+def made_up(number, rng):
+    """A student whose ability decides two exercises; the third is luck."""
+    ability = rng.normal()
+    scores = [4.0 * (ability + rng.normal() > 0) for _ in range(2)] + [4.0 * (rng.random() > 0.5)]
+    three = zip((FORWARD, BACKWARD, FOLD), scores, strict=True)
+    return result(f"s{number}", *(report(*pair, "differs") for pair in three))
+
+
+def test_the_corrected_correlation_is_scipys_with_its_interval():
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(size=(2, 60))
+    b = b + a
+    expected = stats.pearsonr(a, b)
+    interval = expected.confidence_interval()
+    assert correlation(a, b) == pytest.approx((expected.statistic, *interval), rel=1e-12)
+    assert correlation(a[: LEAST - 1], b[: LEAST - 1])[0] is None
+
+
+def test_an_exercise_that_goes_with_nothing_is_to_be_looked_at():
+    rng = np.random.default_rng(0)
+    one, two, luck = items([made_up(number, rng) for number in range(400)])
+    assert (
+        one.correlation > 0.2 > luck.correlation and luck.repair and not (one.repair + two.repair)
+    )
+    few = items([made_up(number, rng) for number in range(LEAST - 1)])
+    assert all(item.correlation is None and not item.repair for item in few)
+
+
+# ------------------------------------------------------------------ what a course knows
+
+
+def test_the_page_says_who_is_missing_where_feedback_is_and_what_changed(tmp_path):
+    known = Register(
+        names={"carl": "Carl <b>F</b>", "zoe": "Zoë"},
+        missing=("zoe",),
+        feedback={"carl": "feedback/carl/a%20b.html"},
+        changes={"carl": "2 → 3 points"},
+        unreadable=2,
+    )
+    page = summary_html("02", CLASS, known)
+    for text in ("Carl &lt;b&gt;F&lt;/b&gt;", 'href="feedback/carl/a%20b.html"', "2 → 3 points"):
+        assert text in page
+    assert "1 of the roster have not handed in" in page and "Zoë" in page
+    assert "2 results were kept by another version" in page
+    everything = course_html("A course", {"02": CLASS, "03": []}, {"02": known, "03": Register()})
+    assert "4 students in 1 lessons" in everything and "Carl &lt;b&gt;F" in everything
+    assert "Nobody has been graded" in course_html("A course", {}, {})
+
+
+def test_a_hand_in_is_compared_with_the_one_before(tmp_path):
+    course = Course(tmp_path)
+    first = result("ada", report(FORWARD, 1, "differs", "no eps"), file="a")
+    assert remember(course, "02", [first]) == {} == remember(course, "02", [first])
+    second = result("ada", report(FORWARD, 4), file="b")
+    change = {"ada": "1 → 4 points; no longer: no eps"}
+    assert remember(course, "02", [second]) == change == remember(course, "02", [second])
+
+
+def test_the_paragraph_to_revisit_is_the_heading_above_the_exercise(tmp_path):
+    path = tmp_path / "a.ipynb"
+    cells = [
+        {"cell_type": "markdown", "source": ["# A\n", "## The part\n"], "metadata": {}},
+        {"cell_type": "code", "source": "", "metadata": {"nbgrader": {"grade_id": "x-check"}}},
+    ]
+    path.write_text(json.dumps({"cells": cells}))
+    assert sections(path) == {"x-check": "The part"} and sections(tmp_path / "none") == {}
 
 
 def test_a_class_of_nobody_is_no_failure(tmp_path):

@@ -1,0 +1,154 @@
+"""The page about similar submissions: pairs side by side, and what their score is worth."""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from pathlib import Path
+
+import jinja2
+
+from autograder import exercises
+from autograder.course.class_page import environment
+from autograder.course.errors import CourseError
+from autograder.course.folder import Course
+from autograder.course.mine import clusters, providers_of, read_answers, release_of
+from autograder.course.roster import read_roster
+from autograder.course.similarity import Class, Pair, Rates, Work, measured, normal, published_of
+from autograder.grading.results import write_atomically
+from autograder.submissions.code import Code
+from autograder.submissions.rebuild import read_template, rebuild
+from autograder.submissions.uploads import take
+
+MOST = 50  # pairs that are shown
+
+
+def write_similarity(
+    course: Course, lesson: str, output: Path | None = None, threshold: float | None = None
+) -> tuple[Path, str]:
+    """Write the page about a lesson; returns its path and a sentence for the terminal.
+
+    Args:
+        threshold: least score of a pair that is shown; the measured one when None.
+
+    Raises `CourseError` when fewer than two submissions can be compared.
+    """
+    works, written = read_works(course, lesson)
+    if len(works) < 2:
+        raise CourseError(f"{lesson} has {len(works)} graded submissions: nothing to compare.")
+    names = {name for work in works for name in work.texts}
+    found = [e for e in exercises.all_exercises() if e.id in names and e.kind == "function"]
+    rates = measured(found)
+    least = rates.threshold if threshold is None else threshold
+    group = Class(works, published_of(found))
+    pairs = [pair for pair in group.pairs() if pair.score >= least]
+    page = output or course.root / f"similarity-{lesson}.html"
+    people = {person.id: person.name for person in read_roster(course)}
+    html = similarity_html(lesson, group, pairs, rates, least, people, written)
+    write_atomically(page, html.encode())
+    said = f"{len(pairs)} pairs of {len(works)} submissions are similar (score {least:g} or more)"
+    return page, said
+
+
+def read_works(course: Course, lesson: str) -> tuple[list[Work], int]:
+    """Return what was handed in, with the wrong outputs that nobody has named.
+
+    With it comes how many answers were found. Raises `CourseError` when nobody is graded.
+    """
+    answers, _ = read_answers(course, lesson)
+    wrong = defaultdict(set)
+    for number, cluster in enumerate(clusters(answers, providers_of(course, lesson))):
+        for student in cluster.students:
+            wrong[student].add((cluster.exercise.id, number))
+    template = read_template(release_of(course, lesson))
+    works, count = [], 0
+    for result in course.store(lesson).all():
+        path = course.root / "submitted" / result.student / lesson / f"{lesson}.ipynb"
+        code = Code(rebuild(template, take(path).submission()).steps)
+        texts = {}
+        for report in result.reports:
+            exercise = exercises.find(report.exercise_id)
+            text = "\n".join(step.source for step in code.answering(exercise))
+            if text and report.exercise_id not in result.unobserved and _is_written(report):
+                texts[exercise.id] = text
+        count += len(texts)
+        works.append(Work(result.student, texts, frozenset(wrong[result.student])))
+    return works, count
+
+
+def _is_written(report):
+    return any(row.message != "not written yet" for row in report.rows)
+
+
+def similarity_html(
+    lesson: str,
+    group: Class,
+    pairs: list[Pair],
+    rates: Rates,
+    threshold: float,
+    people: dict[str, str],
+    answers: int,
+) -> str:
+    """Return the page; whatever students wrote is escaped."""
+    works = {work.student: work for work in group.works}
+    published = {who: group.as_published(work) for who, work in works.items()}
+    return _template().render(
+        title=f"Lesson {lesson}: similar submissions",
+        count=len(works),
+        threshold=threshold,
+        rates=rates,
+        rows=[
+            [f"{row[0]:.0f}", *(f"{100 * part:.1f} %" for part in row[1:])] for row in rates.table()
+        ],
+        copied=sorted(rates.copies),
+        published=sum(map(len, published.values())),
+        answers=answers,
+        found=len(pairs),
+        pairs=[_shown(pair, works, published, people) for pair in pairs[:MOST]],
+    )
+
+
+def _row(threshold, *shares):
+    return [f"{threshold:.0f}", *(f"{100 * share:.1f} %" for share in shares)]
+
+
+def _shown(pair, works, published, people):
+    a, b = pair.students
+    parts = []
+    for name, score in sorted(pair.scores.items(), key=lambda item: (-item[1], item[0])):
+        texts = [works[who].texts.get(name, "") for who in (a, b)]
+        parts.append(
+            {
+                "title": exercises.find(name).title,
+                "score": f"{score:.0f}",
+                "sides": side_by_side(*texts),
+                "published": [published[who].get(name, "") for who in (a, b)],
+            }
+        )
+    who = [f"{people[s]} ({s})" if people.get(s) else s for s in (a, b)]
+    return {"who": who, "score": f"{pair.score:.0f}", "alike": pair.alike, "parts": parts}
+
+
+def side_by_side(a: str, b: str) -> list[list[tuple[str, bool]]]:
+    """Return the lines of two answers, each with whether it stands in the other too.
+
+    Names and layout do not count.
+
+    >>> side_by_side("x = a + 1\\ny = 2", "z = b+1")
+    [[('x = a + 1', True), ('y = 2', False)], [('z = b+1', True)]]
+    """
+    lines = [text.splitlines() for text in (a, b)]
+    shapes = [[normal(line) for line in own] for own in lines]
+    matcher = difflib.SequenceMatcher(None, *shapes, autojunk=False)
+    marked: tuple[set[int], set[int]] = (set(), set())
+    for i, j, size in matcher.get_matching_blocks():
+        for side, start in enumerate((i, j)):
+            marked[side].update(k for k in range(start, start + size) if shapes[side][k])
+    return [
+        [(line, number in marked[side]) for number, line in enumerate(own)]
+        for side, own in enumerate(lines)
+    ]
+
+
+def _template() -> jinja2.Template:
+    return environment().get_template("similarity.html")

@@ -1,0 +1,149 @@
+"""Similar is not copied: how often honest work is flagged and copies are found, and the page."""
+
+import ast
+from functools import cache
+
+import numpy as np
+import pytest
+
+from autograder import misconceptions
+from autograder.checking.diagnose import judge_exercise
+from autograder.checking.observe import observe
+from autograder.course.similar_page import side_by_side, similarity_html
+from autograder.course.similarity import (
+    Class,
+    Rates,
+    Work,
+    fingerprints,
+    honest_class,
+    measured,
+    published_of,
+)
+from autograder.expectations import live, public_seed
+from autograder.lessons.lesson import find_lesson
+from autograder.quality.styles import disguised, styled
+
+ANSWER = """\
+def f(x):
+    m = x.mean(axis=0)
+    return (x - m) / np.sqrt(x.var(axis=0) + 1e-5)
+"""
+RENAMED = """\
+def f(z):
+    # mine
+    q = z.mean( axis=0 )
+    return (z-q)/np.sqrt(z.var(axis=0)+1e-5)
+"""
+OTHER = """\
+def f(x):
+    total = 0
+    for row in x:
+        total += row
+    return total / len(x)
+"""
+
+
+@pytest.fixture(autouse=True)
+def needed():
+    pytest.importorskip("copydetect")
+
+
+@cache
+def eight():
+    return [e for e in find_lesson("02").exercises if e.kind == "function"][:8]
+
+
+def test_names_layout_and_comments_do_not_count():
+    assert fingerprints(ANSWER) == fingerprints(RENAMED)
+    assert len(fingerprints(ANSWER) & fingerprints(OTHER)) < len(fingerprints(ANSWER)) / 5
+    assert fingerprints("def f(:") is not None and fingerprints("") == frozenset()
+
+
+def class_of(*texts, **options):
+    works = [Work(f"s{i}", dict.fromkeys("abc", t)) for i, t in enumerate(texts)]
+    return Class(works, {}, **options)
+
+
+def test_few_who_share_something_rare_are_similar_and_many_are_not():
+    others = [OTHER.replace("total", f"total[{i}{i}]") for i in range(20)]
+    rare = class_of(ANSWER, RENAMED, *others).pairs()[0]
+    common = class_of(*[ANSWER] * 22).pairs()
+    assert rare.students == ("s0", "s1") and rare.alike == 3 and not common
+
+
+def test_two_functions_are_too_few():
+    works = [Work(s, {"a": ANSWER, "b": ANSWER, "c": t}) for s, t in (("x", OTHER), ("y", ANSWER))]
+    works += [Work(f"s{i}", {"a": OTHER}) for i in range(9)]
+    assert not Class(works, {}).pairs()
+
+
+def test_what_is_published_counts_for_no_pair_and_is_said():
+    published = {name: {"the library": ANSWER} for name in "abc"}
+    works = [Work("x", dict.fromkeys("abc", RENAMED)), Work("y", dict.fromkeys("abc", ANSWER))]
+    group = Class([*works, *(Work(f"s{i}", {"a": OTHER}) for i in range(9))], published)
+    assert not group.pairs()
+    assert group.as_published(works[0]) == dict.fromkeys("abc", "the library")
+    assert group.as_published(group.works[-1]) == {}
+
+
+def test_a_shared_wrong_output_is_evidence():
+    texts = dict.fromkeys("abc", OTHER)
+    works = [Work(s, texts, frozenset({("a", 1)})) for s in ("x", "y")]
+    works += [Work(f"s{i}", texts) for i in range(9)]
+    first = Class(works, {name: {"known": OTHER} for name in "abc"}).pairs()[0]
+    assert first.students == ("x", "y")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [styled, disguised])
+def test_made_up_students_write_right_answers(change):
+    """Styles and disguises keep what a function computes, as the checks see it."""
+    exercise = eight()[0]
+    source = misconceptions.reference_source(exercise, exercise.function)
+    rng = np.random.default_rng(2)
+    provider, texts = live(public_seed), {change(source, rng) for _ in range(4)}
+    assert len(texts) > 1
+    for text in texts:
+        functions = misconceptions.assembled(exercise, {exercise.function: text}, "styled")
+        report = judge_exercise(exercise, observe(exercise, functions, public_seed), provider)
+        assert report.score == report.points, text
+        ast.parse(text)
+
+
+@pytest.mark.slow
+def test_few_honest_pairs_are_flagged_and_most_copies_are_found():
+    rates, others = measured(eight()), measured(eight(), seed=1)
+    assert rates.identical >= 0.3
+    assert rates.flagged(rates.threshold) <= 0.005
+    assert rates.found(3, rates.threshold) >= 0.85 and rates.found(8, rates.threshold) >= 0.95
+    # The threshold is measured on one class and holds in another.
+    assert others.flagged(rates.threshold) <= 0.01 and others.found(3, rates.threshold) >= 0.75
+
+
+def test_rates_fall_with_the_threshold():
+    honest, copies = np.arange(1000.0), {3: np.arange(900.0, 1100.0)}
+    rates = Rates(honest, copies, 8, 0.3)
+    assert rates.flagged(rates.threshold) <= 0.005
+    table = np.array(rates.table())
+    assert (np.diff(table[:, 0]) > 0).all() and (np.diff(table[:, 1:], axis=0) <= 0).all()
+
+
+def test_the_page_shows_pairs_side_by_side_and_nothing_acts():
+    exercises = eight()[:3]
+    nasty = "<script>alert(1)</script>"
+    text = f"def f(x):\n    '''{nasty}'''\n    return x * 3.25 + 17.5 - x / 2.125 + len(str(x))"
+    works = [Work(s, {e.id: text for e in exercises}) for s in (nasty, "ada")]
+    works += honest_class(exercises, np.random.default_rng(0), 6)
+    group = Class(works, published_of(exercises))
+    pairs = group.pairs()
+    rates = Rates(np.arange(100.0), {3: np.arange(10.0)}, 3, 0.3)
+    page = similarity_html("02", group, pairs, rates, 1.0, {"ada": "Ada L"}, 24)
+    assert pairs[0].students == (nasty, "ada")
+    assert "<script" not in page and "Ada L (ada)" in page and "<mark>" in page
+    assert "similar" in page and "copied from" not in page.lower()
+
+
+def test_lines_are_marked_whatever_their_names():
+    a, b = side_by_side("a = x + 1\nb = 2\nreturn a", "q = 5 * z\nc = y + 1\nreturn c")
+    assert [shared for _, shared in a] == [True, False, True]
+    assert [shared for _, shared in b] == [False, True, True]
