@@ -160,6 +160,12 @@ def grade(
         ),
     ] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Submissions at a time.")] = 2,
+    cluster: Annotated[
+        str, typer.Option(help="Dask's workers grade: `local`, or tls://HOST:PORT.")
+    ] = "",
+    certificates: Annotated[
+        Path | None, typer.Option(help="Folder with those of the scheduler.")
+    ] = None,
     feedback: Annotated[
         bool, typer.Option("--feedback", help="Also write nbgrader's feedback pages.")
     ] = False,
@@ -182,6 +188,8 @@ def grade(
 
     if force and remark:
         raise CourseError("--force executes again and --remark does not: give one of them.")
+    if cluster and remark:
+        raise CourseError("--remark executes nothing and needs no cluster: leave --cluster out.")
     with stages() as tell:
         opened = open_course(course)
         name = find_name(lesson, opened.lessons())
@@ -192,6 +200,8 @@ def grade(
             force=force,
             remark=remark,
             jobs=jobs,
+            cluster=cluster,
+            certificates=certificates,
             feedback=feedback,
             progress=tell,
         )

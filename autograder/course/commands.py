@@ -13,6 +13,8 @@ from autograder.bars import printable
 app = typer.Typer()
 roster_app = typer.Typer(help="Who is in the class.", no_args_is_help=True)
 app.add_typer(roster_app, name="roster")
+cluster_app = typer.Typer(help="Grade on many machines (docs/scale.md).", no_args_is_help=True)
+app.add_typer(cluster_app, name="cluster")
 
 CourseFolder = Annotated[Path, typer.Argument(metavar="COURSE", help="The folder of the course.")]
 LessonName = Annotated[str, typer.Argument(metavar="LESSON", help="As 2, 02 or the full name.")]
@@ -84,6 +86,28 @@ def show_roster(course: CourseFolder) -> None:
     for person in people:
         table.add_row(*(Text(printable(getattr(person, name))) for name in columns))
     Console().print(table)
+
+
+@cluster_app.command(name="certificates")
+def make_certificates(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to put both files.")],
+) -> None:
+    """Make a certificate and its key, by which scheduler, workers and coordinator know each other.
+
+    Who has the key may mark. Give both files to those machines only, and keep them at mode 600.
+
+    **Example**
+
+        autograder cluster certificates certificates
+    """
+    from autograder.course.errors import CourseError
+    from autograder.grading.cluster import ClusterError, write_certificates
+
+    try:
+        for path in write_certificates(folder):
+            print(f"wrote {path}")
+    except ClusterError as error:
+        raise CourseError(str(error)) from None
 
 
 @app.command()

@@ -15,7 +15,6 @@ import ast
 import atexit
 import contextlib
 import fcntl
-import heapq
 import json
 import os
 import select
@@ -43,6 +42,7 @@ from autograder.submissions.code import parsed
 
 MAX_MESSAGE = 1 << 18  # bytes between here and the warm process
 BOX, LEASE = "autograder-zygote-", "lease"
+LEASES = Path("/tmp")  # the same for all graders of a machine, whatever TMPDIR says
 START_SECONDS = 120.0  # for all imports, on a busy machine
 CALL_SECONDS = 30.0  # for a fork, or for the end of a killed child
 COPIED = 256 * 2**20  # bytes of the warm process that a child may come to have copies of
@@ -73,7 +73,7 @@ class Zygote:
         self.hidden = [str(path) for path in (*SECRET_PLACES, *hidden)]
         self._lock = threading.Lock()
         self._warm: _Warm | None = None
-        self._slots = list(range(isolation.SLOTS))
+        self._slots: dict[int, int] = {}  # taken ones, with the descriptors that hold them
         self._groups: dict[tuple[int, int], cgroup.Group] = {}
         self._box: Path | None = None
         self._lease = -1  # open as long as the box is ours
@@ -149,14 +149,17 @@ class Zygote:
                 return None
 
     def _take_slot(self) -> int:
+        """Take the first slot that nobody on this machine holds; it names a user of its own."""
         with self._lock:
-            if not self._slots:
-                raise Infrastructure(f"more than {isolation.SLOTS} submissions run at once")
-            return heapq.heappop(self._slots)
+            for slot in range(isolation.SLOTS):
+                if slot not in self._slots and (held := _hold(slot)) is not None:
+                    self._slots[slot] = held
+                    return slot
+        raise Infrastructure(f"more than {isolation.SLOTS} submissions run at once")
 
     def _give_slot(self, slot: int) -> None:
         with self._lock:
-            heapq.heappush(self._slots, slot)
+            os.close(self._slots.pop(slot))
 
     def _group(self, slot: int, limits: Limits) -> cgroup.Group | None:
         """Return the control group of a slot, where there can be one."""
@@ -410,6 +413,25 @@ def _make_box() -> tuple[Path, int]:
     for path in (box / "kit", *(box / "kit").rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     return box, lease
+
+
+def _hold(slot: int) -> int | None:
+    """Lock a slot against all graders of this user; None where another one holds it.
+
+    The lock ends with the process that has the descriptor open, however it ends.
+    """
+    folder = LEASES / f"autograder-slots-{os.geteuid()}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+        raise Infrastructure(f"{folder} belongs to somebody else: remove it")
+    held = os.open(folder / str(slot), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        return None
+    return held
 
 
 def remove_abandoned_boxes() -> None:
