@@ -15,6 +15,8 @@ roster_app = typer.Typer(help="Who is in the class.", no_args_is_help=True)
 app.add_typer(roster_app, name="roster")
 cluster_app = typer.Typer(help="Grade on many machines (docs/scale.md).", no_args_is_help=True)
 app.add_typer(cluster_app, name="cluster")
+gradebook_app = typer.Typer(help="Where the marks are kept.", no_args_is_help=True)
+app.add_typer(gradebook_app, name="gradebook")
 
 CourseFolder = Annotated[Path, typer.Argument(metavar="COURSE", help="The folder of the course.")]
 LessonName = Annotated[str, typer.Argument(metavar="LESSON", help="As 2, 02 or the full name.")]
@@ -86,6 +88,28 @@ def show_roster(course: CourseFolder) -> None:
     for person in people:
         table.add_row(*(Text(printable(getattr(person, name))) for name in columns))
     Console().print(table)
+
+
+@gradebook_app.command(name="move")
+def move(
+    course: CourseFolder,
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="As postgresql+psycopg://USER@HOST/DATABASE.")
+    ],
+) -> None:
+    """Copy the gradebook to another database, an empty one; the old one stays as it is.
+
+    **Example**
+
+        autograder gradebook move my-course postgresql+psycopg://grader@db.example.org/course
+    """
+    from autograder.course.folder import open_course
+    from autograder.course.move_gradebook import move_gradebook
+
+    opened = open_course(course)
+    counts = move_gradebook(opened, url)
+    print(f"copied {counts['student']} students and {counts['grade']} marks")
+    print(f"now name it in {opened.config}: c.CourseDirectory.db_url = URL")
 
 
 @cluster_app.command(name="certificates")
