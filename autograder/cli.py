@@ -392,6 +392,10 @@ def doctor(
     course: Annotated[
         Path | None, typer.Argument(metavar="[COURSE]", help="Look at this course too.")
     ] = None,
+    cluster: Annotated[str, typer.Option(help="Look at this one: tls://HOST:PORT.")] = "",
+    certificates: Annotated[
+        Path | None, typer.Option(help="Folder with those of the scheduler.")
+    ] = None,
 ) -> None:
     """Say how well this machine keeps submissions apart, and what grading needs and lacks.
 
@@ -404,6 +408,10 @@ def doctor(
     from autograder.course.doctor import examine, table
 
     findings = examine(course)
+    if cluster:
+        from autograder.course.doctor import examine_cluster
+
+        findings += examine_cluster(cluster, certificates)
     Console().print(table(findings))
     if not all(finding.fine for finding in findings if finding.needed):
         raise typer.Exit(FAILED)

@@ -32,6 +32,7 @@ from nbformat import NotebookNode
 from autograder.grading.batch import BLOCK, Batch, Block
 from autograder.grading.grader import Grader, acceptable, software
 from autograder.grading.results import Store, SubmissionResult, with_observations
+from autograder.sandbox.inside import isolation
 from autograder.sandbox.process import Limits
 from autograder.submissions.uploads import Upload, take
 
@@ -42,6 +43,8 @@ PATIENCE = 60.0  # seconds without a worker or a scheduler
 TRIES = 3  # workers that a submission may fail on
 TIERS = "ABC"  # from the strongest
 CERTIFICATE, KEY = "certificate.pem", "key.pem"
+OTHER_SOFTWARE = "has another version of the course, of Python or of a library"
+WEAKER = "keeps submissions apart at tier {}, not {}"
 UNREACHABLE = (
     "{} cannot be reached ({}): is the scheduler running there, with the certificates of this "
     "folder? What was graded is kept."
@@ -77,7 +80,6 @@ class Returned:
     refused: str = ""  # why it may not mark at all
     results: dict[str, tuple[bytes, bytes | None]] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
-    tier: str = ""
     seconds: float = 0.0
 
 
@@ -101,15 +103,11 @@ class Marker(WorkerPlugin):
         """Mark some submissions, one after the other; whatever one does, the others go on."""
         start, job = time.monotonic(), self.job
         returned = Returned(self._worker.address)
-        if software() != job.software:
-            returned.refused = "has another version of the course, of Python or of a library"
+        returned.refused = _why_not(job.software, job.tier)
+        if returned.refused:
             return returned
         with self._lock:
             self._grader = self._grader or _grader(job)
-        returned.tier = self._grader.tier
-        if TIERS.index(returned.tier) > TIERS.index(job.tier):
-            returned.refused = f"keeps submissions apart at tier {returned.tier}, not {job.tier}"
-            return returned
         carried, block = _Carried(), Block()
         batch = Batch(self._grader, carried)
         for student, upload in chunk.items():
@@ -134,6 +132,21 @@ class _Carried:
 
     def remove(self, student: str) -> None:
         self.results.pop(student, None)
+
+
+def look_at_workers(connect) -> dict[str, str]:
+    """Return for each worker why it may not mark beside this machine; nothing where it may."""
+    tier = isolation.available().tier
+    with connect() as client:
+        return client.run(_why_not, software(), tier)
+
+
+def _why_not(digest: str, tier: str) -> str:
+    """Say why the worker in which this runs may not mark."""
+    own = isolation.available().tier
+    if software() != digest:
+        return OTHER_SOFTWARE
+    return WEAKER.format(own, tier) if TIERS.index(own) > TIERS.index(tier) else ""
 
 
 def _grader(job: Job) -> Grader:

@@ -652,6 +652,17 @@ def test_a_killed_zygote_is_nobodys_mark_starts_again_and_leaves_nothing(unfilte
     assert not box.exists() and not [folder for folder in groups if folder.exists()]
 
 
+def test_graders_of_one_machine_share_no_slot_and_so_no_user():
+    with Zygote() as one, Zygote() as other:
+        taken = [zygote._take_slot() for zygote in (one, other, one, other)]
+        assert len(set(taken)) == 4
+        one._give_slot(taken[0])
+        assert other._take_slot() == taken[0]
+        for zygote in (one, other):
+            for slot in list(zygote._slots):
+                zygote._give_slot(slot)
+
+
 GRADER = """
 import sys, threading
 from autograder.sandbox.inside import isolation
