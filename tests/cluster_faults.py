@@ -38,7 +38,7 @@ from autograder.grading.log import Log
 from autograder.grading.results import Store
 
 SECRET = b"the secret of a course"
-STUDENTS = 12
+STUDENTS = 8
 AFTER = 1  # results, before something goes wrong
 LATE = 30.0  # seconds, after which a chunk is given to another worker as well
 PATIENCE = 60.0

@@ -39,6 +39,7 @@ from autograder.submissions.uploads import Upload, take
 CHUNK_SECONDS = 30.0  # of work in one task
 FIRST_CHUNK = 4  # submissions, before it is known how long one takes
 LATE_SECONDS = 300.0  # after which a chunk is given to another worker as well
+ANSWER_SECONDS = 15.0  # for all workers to take a plugin; a stopped one never does
 PATIENCE = 60.0  # seconds without a worker or a scheduler
 TRIES = 3  # workers that a submission may fail on
 TIERS = "ABC"  # from the strongest
@@ -281,7 +282,7 @@ class _Work:
         self.chunks.clear()
         self.client, self.marker, arrived = client, marker, queue.SimpleQueue()
         with _or_lost():
-            client.register_plugin(marker)
+            _within(ANSWER_SECONDS, client.register_plugin, marker)
         seen_worker = time.monotonic()
         try:
             while self.is_left():
@@ -301,7 +302,7 @@ class _Work:
                     yield full
         finally:
             with contextlib.suppress(Exception):  # a lost scheduler needs no goodbye
-                client.unregister_worker_plugin(marker.name)
+                _within(ANSWER_SECONDS, client.unregister_worker_plugin, marker.name)
 
     def _workers(self) -> dict[str, int]:
         """Slots of the workers that may mark, by address."""
@@ -425,6 +426,23 @@ class _Work:
                     there = {a for a, at in self.client.processing().items() if keys & set(at)}
                 self.grader.log.write("late", students=len(chunk.students), workers=len(there))
                 self._submit(chunk, workers, there, arrived)
+
+
+def _within(seconds: float, call: Callable, *arguments: object) -> None:
+    """Call what waits for every worker, and go on without those that do not answer in time."""
+    failed: list[Exception] = []
+
+    def run():
+        try:
+            call(*arguments)
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
 
 
 # ------------------------------------------------------------------------------ connections

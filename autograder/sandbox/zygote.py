@@ -15,6 +15,7 @@ import ast
 import atexit
 import contextlib
 import fcntl
+import heapq
 import json
 import os
 import select
@@ -73,7 +74,8 @@ class Zygote:
         self.hidden = [str(path) for path in (*SECRET_PLACES, *hidden)]
         self._lock = threading.Lock()
         self._warm: _Warm | None = None
-        self._slots: dict[int, int] = {}  # taken ones, with the descriptors that hold them
+        self._leases: dict[int, int] = {}  # slots that are ours, and what holds them
+        self._free: list[int] = []  # those of them that no child has
         self._groups: dict[tuple[int, int], cgroup.Group] = {}
         self._box: Path | None = None
         self._lease = -1  # open as long as the box is ours
@@ -109,6 +111,10 @@ class Zygote:
             for group in self._groups.values():
                 group.close()
             self._groups.clear()
+            for held in self._leases.values():
+                os.close(held)
+            self._leases.clear()
+            self._free.clear()
             if self._box is not None:
                 _remove(self._box)
                 os.close(self._lease)
@@ -149,17 +155,20 @@ class Zygote:
                 return None
 
     def _take_slot(self) -> int:
-        """Take the first slot that nobody on this machine holds; it names a user of its own."""
+        """Take a free slot, or lease one that no grader of this machine holds: a child's user."""
         with self._lock:
+            if self._free:
+                return heapq.heappop(self._free)
             for slot in range(isolation.SLOTS):
-                if slot not in self._slots and (held := _hold(slot)) is not None:
-                    self._slots[slot] = held
+                if slot not in self._leases and (held := _hold(slot)) is not None:
+                    self._leases[slot] = held
                     return slot
         raise Infrastructure(f"more than {isolation.SLOTS} submissions run at once")
 
     def _give_slot(self, slot: int) -> None:
         with self._lock:
-            os.close(self._slots.pop(slot))
+            if slot in self._leases:
+                heapq.heappush(self._free, slot)
 
     def _group(self, slot: int, limits: Limits) -> cgroup.Group | None:
         """Return the control group of a slot, where there can be one."""
