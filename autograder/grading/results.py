@@ -135,9 +135,9 @@ class Store:
             self._path(student, ending).unlink(missing_ok=True)
 
     def all(self) -> list[SubmissionResult]:
-        """Return every kept result, by student."""
+        """Return every kept result, by student, without the outputs, of which a class has much."""
         loaded = map(_load, sorted(self.folder.glob("*.json")))
-        return [result for result in loaded if result is not None]
+        return [replace(result, outputs={}) for result in loaded if result is not None]
 
     def _path(self, student: str, ending: str = ".json") -> Path:
         name = os.fsencode(student)

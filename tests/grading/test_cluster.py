@@ -13,6 +13,7 @@ from autograder.grading.batch import grade_batch
 from autograder.grading.cluster import (
     ClusterError,
     Returned,
+    _Carried,
     cluster_blocks,
     session,
     write_certificates,
@@ -59,6 +60,17 @@ def graded_on(connect, folder, paths, **options):
             results |= block.results
             faults |= block.faults
     return results, faults, log.read()
+
+
+def test_the_store_that_a_worker_has_keeps_what_a_store_writes(tmp_path):
+    results = [SubmissionResult(f"student-{n}", NAME, (), outputs={"a": [{"n": n}]}) for n in "12"]
+    carried, store = _Carried(), Store(tmp_path)
+    for result in results:
+        carried.save(result)
+    carried.remove("student-2")
+    ((content, observations),) = carried.results.values()
+    store.keep(SubmissionResult.from_dict(json.loads(content)), observations)
+    assert store.load("student-1") == results[0] and store.all()[0].outputs == {}
 
 
 @pytest.mark.slow
