@@ -25,8 +25,7 @@ from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from distributed import Client, Future, LocalCluster, Security, get_worker
-from distributed.diagnostics.plugin import WorkerPlugin
+from dask.distributed import Client, Future, LocalCluster, Security, WorkerPlugin, get_worker
 from nbformat import NotebookNode
 
 from autograder.grading.batch import BLOCK, Batch, Block

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from classroom import NAME, added, content, solution, template, with_body
 
-pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
+pytest.importorskip("dask.distributed", reason="the extra `cluster` is not installed")
 from autograder.grading.batch import grade_batch
 from autograder.grading.cluster import (
     ClusterError,
