@@ -209,16 +209,17 @@ def cluster_blocks(
         grader.tier,
     )
     grader.log.write("cluster", submissions=len(submissions), tier=grader.tier)
-    lost = time.monotonic()
+    lost = None  # since when there is no scheduler
     while work.is_left():
         try:
             with contextlib.ExitStack() as stack:
                 with _or_lost():
                     client = stack.enter_context(connect())
-                lost = time.monotonic()
+                lost = None
                 yield from work.on(client, Marker(job), patience, size)
         except _Lost as error:
             grader.log.write("cluster lost", why=str(error))
+            lost = lost or time.monotonic()
             if time.monotonic() - lost > patience:
                 raise ClusterError(UNREACHABLE.format("The scheduler", error)) from None
             time.sleep(1)

@@ -692,9 +692,7 @@ VARIANTS = (
 )
 
 EQUIVALENT = {
-    "schedules.cosine_restarts": {
-        "for _ in range(int(t).bit_length()):": "more turns than needed do nothing"
-    },
+    "schedules.cosine_restarts": {"for _ in range(int(t).bit_length()):": "more turns than needed do nothing"},
     "schedules.linear_warmup": {"done = min(1.0, t / steps)": "the smaller of two in any order"},
     "schedules.separating_step": {"...": "any step that separates is a right answer"},
     "schedules.train_with_schedule": {
