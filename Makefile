@@ -83,6 +83,10 @@ test-numpy20: $(READY)  ## the tests of library and checks with the oldest NumPy
 	PYTHONPATH=.venv/numpy20 $(PY) -m pytest -q -n 2 --dist worksteal -m "not slow" \
 	    tests/library tests/exercises tests/checking
 
+.PHONY: test-cluster
+test-cluster: $(READY)  ## grade on a real cluster to which things happen (COUNT=20 each; 15 minutes)
+	$(PY) tests/cluster_faults.py --times $(or $(COUNT),1)
+
 .PHONY: notebooks
 notebooks: $(READY)  ## build the student and solution notebooks from notebooks/src
 	$(PY) -m autograder build

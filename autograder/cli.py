@@ -206,6 +206,12 @@ def grade(
         ),
     ] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Submissions at a time.")] = 2,
+    cluster: Annotated[
+        str, typer.Option(help="Dask's workers grade: `local`, or tls://HOST:PORT.")
+    ] = "",
+    certificates: Annotated[
+        Path | None, typer.Option(help="Folder with those of the scheduler.")
+    ] = None,
     feedback: Annotated[
         bool, typer.Option("--feedback", help="Also write feedback pages.")
     ] = False,
@@ -232,6 +238,8 @@ def grade(
 
     if force and remark:
         raise CourseError("--force executes again and --remark does not: give one of them.")
+    if cluster and (remark or dry_run):
+        raise CourseError("--cluster executes: leave it out with --remark and --dry-run.")
     with answering(as_json) as answer:
         if dry_run:
             return show_preview(course, lesson, student or (), force, jobs, answer)
@@ -245,6 +253,8 @@ def grade(
                 force=force,
                 remark=remark,
                 jobs=jobs,
+                cluster=cluster,
+                certificates=certificates,
                 feedback=feedback,
                 progress=tell,
             )
@@ -530,6 +540,10 @@ def doctor(
     course: Annotated[
         Path | None, typer.Argument(metavar="[COURSE]", help="Look at this course too.")
     ] = None,
+    cluster: Annotated[str, typer.Option(help="Look at this one: tls://HOST:PORT.")] = "",
+    certificates: Annotated[
+        Path | None, typer.Option(help="Folder with those of the scheduler.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what is fine.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -546,12 +560,14 @@ def doctor(
     """
     import importlib.util
 
-    from autograder.course.doctor import examine, table
+    from autograder.course.doctor import examine, examine_cluster, table
     from autograder.learning.machine import look
 
     found = {} if course else {"to learn": look()}
     if course or importlib.util.find_spec("nbgrader"):
         found["to grade"] = examine(course)
+    if cluster:
+        found["the cluster"] = examine_cluster(cluster, certificates)
     findings = [finding for part in found.values() for finding in part]
     with answering(as_json) as answer:
         answer([asdict(finding) for finding in findings])

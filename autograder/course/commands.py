@@ -14,6 +14,10 @@ from autograder.course.answering import AsJson, answering
 app = typer.Typer()
 roster_app = typer.Typer(help="Who is in the class.", no_args_is_help=True)
 app.add_typer(roster_app, name="roster")
+cluster_app = typer.Typer(help="Grade on many machines (docs/scale.md).", no_args_is_help=True)
+app.add_typer(cluster_app, name="cluster")
+gradebook_app = typer.Typer(help="Where the marks are kept.", no_args_is_help=True)
+app.add_typer(gradebook_app, name="gradebook")
 
 CourseFolder = Annotated[Path, typer.Argument(metavar="COURSE", help="The folder of the course.")]
 LessonName = Annotated[str, typer.Argument(metavar="LESSON", help="As 2, 02 or the full name.")]
@@ -85,6 +89,50 @@ def show_roster(course: CourseFolder) -> None:
     for person in people:
         table.add_row(*(Text(printable(getattr(person, name))) for name in columns))
     Console().print(table)
+
+
+@gradebook_app.command(name="move")
+def move(
+    course: CourseFolder,
+    url: Annotated[
+        str, typer.Argument(metavar="URL", help="As postgresql+psycopg://USER@HOST/DATABASE.")
+    ],
+) -> None:
+    """Copy the gradebook to another database, an empty one; the old one stays as it is.
+
+    **Example**
+
+        autograder gradebook move my-course postgresql+psycopg://grader@db.example.org/course
+    """
+    from autograder.course.folder import open_course
+    from autograder.course.move_gradebook import move_gradebook
+
+    opened = open_course(course)
+    counts = move_gradebook(opened, url)
+    print(f"copied {counts['student']} students and {counts['grade']} marks")
+    print(f"now name it in {opened.config}: c.CourseDirectory.db_url = URL")
+
+
+@cluster_app.command(name="certificates")
+def make_certificates(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to put both files.")],
+) -> None:
+    """Make a certificate and its key, by which scheduler, workers and coordinator know each other.
+
+    Who has the key may mark. Give both files to those machines only, and keep them at mode 600.
+
+    **Example**
+
+        autograder cluster certificates certificates
+    """
+    from autograder.course.errors import CourseError
+    from autograder.grading.cluster import ClusterError, write_certificates
+
+    try:
+        for path in write_certificates(folder):
+            print(f"wrote {path}")
+    except ClusterError as error:
+        raise CourseError(str(error)) from None
 
 
 @app.command()

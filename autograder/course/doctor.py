@@ -35,6 +35,25 @@ def examine(course: Path | None = None) -> list[Finding]:
     return found if course is None else [*found, *_course(Path(course))]
 
 
+def examine_cluster(where: str, certificates: Path | None) -> list[Finding]:
+    """Return a line for the scheduler and one for each worker: whether it may mark, and why not.
+
+    Raises `CourseError` where the address is none that the secret may travel to.
+    """
+    from autograder.course.errors import CourseError
+    from autograder.grading.cluster import ClusterError, look_at_workers, session
+
+    try:
+        with session(where, certificates) as connect:
+            found = look_at_workers(connect)
+    except ClusterError as error:
+        raise CourseError(str(error)) from None
+    except OSError as error:
+        return [Finding("scheduler", False, f"{where}: {' '.join(str(error).split())}", True)]
+    scheduler = Finding("scheduler", bool(found), f"{where}: {len(found)} workers", True)
+    return [scheduler, *(Finding(f"worker {name}", not why, why) for name, why in found.items())]
+
+
 def _software() -> Iterator[Finding]:
     version = platform.python_version()
     yield Finding("Python", sys.version_info >= (3, 11), f"{version}, {sys.executable}", True)

@@ -40,6 +40,8 @@ def grade_class(
     force: bool = False,
     remark: bool = False,
     jobs: int = 2,
+    cluster: str = "",
+    certificates: Path | None = None,
     feedback: bool = False,
     progress: Callable[[str, str, int], None] | None = None,
 ) -> Graded:
@@ -50,19 +52,40 @@ def grade_class(
         students: only these; all who submitted when empty.
         force: execute and write again what is unchanged.
         remark: execute nothing; judge again from what was observed when it was graded.
+        cluster: where Dask's workers grade: "local", or the scheduler's tls:// address.
+        certificates: folder with those of the scheduler at that address.
         feedback: also write feedback pages.
         progress: called with (stage, student, how many there are) after each piece of work; the
             stages are "execute", "record" and "feedback".
     """
-    is_needed = not remark and (force or _has_new(course, lesson, students))
-    with course.alone_with(lesson), _warming(course, lesson, is_needed) as places:
+    is_needed = not (remark or cluster) and (force or _has_new(course, lesson, students))
+    with (
+        course.alone_with(lesson),
+        _connecting(cluster, certificates, jobs) as connect,
+        _warming(course, lesson, is_needed) as places,
+    ):
         return _grade_class(
-            course, lesson, students, force, remark, jobs, feedback, progress, places
+            course, lesson, students, force, remark, jobs, connect, feedback, progress, places
         )
 
 
+@contextlib.contextmanager
+def _connecting(cluster: str, certificates: Path | None, jobs: int):
+    """Yield what connects to a cluster, if one is asked for; its errors are the course's."""
+    if not cluster:
+        yield None
+        return
+    from autograder.grading.cluster import ClusterError, session
+
+    try:
+        with session(cluster, certificates, jobs) as connect:
+            yield connect
+    except ClusterError as error:
+        raise CourseError(str(error)) from None
+
+
 def _grade_class(
-    course, lesson, students, force, remark, jobs, feedback, progress, places
+    course, lesson, students, force, remark, jobs, connect, feedback, progress, places
 ) -> Graded:
     from autograder.course.feedback import NoPage, write_feedback
     from autograder.course.gradebook import NO_MARK, Recorder
@@ -97,6 +120,11 @@ def _grade_class(
     ):
         if remark:
             blocks = remark_blocks(grader, submissions, store, progress=executed)
+        elif connect:
+            from autograder.grading.cluster import cluster_blocks
+
+            options = {"hidden": [course.root], "force": force, "progress": executed}
+            blocks = cluster_blocks(connect, grader, submissions, store, **options)
         else:
             blocks = grade_blocks(
                 grader, submissions, store, jobs=jobs, force=force, progress=executed

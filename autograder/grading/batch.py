@@ -14,6 +14,7 @@ from autograder.grading.grader import Grader, _short
 from autograder.grading.observations import NotKept
 from autograder.grading.results import Store, SubmissionResult
 from autograder.sandbox.process import Infrastructure
+from autograder.submissions.uploads import Upload
 
 BLOCK = 100  # submissions between two pairs of answers with known marks
 
@@ -85,7 +86,7 @@ def grade_blocks(
         size: submissions of a block.
         progress: called with the student's name and result (None: a fault) after each submission.
     """
-    batch = _Batch(grader, store, "none" if force else "complete", progress)
+    batch = Batch(grader, store, "none" if force else "complete", progress)
     grader.canaries.reset()
     grader.log.write("batch", submissions=len(submissions), jobs=jobs, tier=grader.tier)
     pool = ThreadPoolExecutor(max_workers=max(1, jobs))
@@ -118,20 +119,20 @@ class Block:
     notebooks: dict[str, NotebookNode] = field(default_factory=dict)  # where it was rebuilt
 
 
-class _Batch:
+class Batch:
     """How the submissions of a batch are graded, and whether the grader can still be trusted."""
 
-    def __init__(self, grader: Grader, store: Store, accept: str, progress):
+    def __init__(self, grader: Grader, store: Store, accept: str = "none", progress=None):
         self.grader, self.store, self.accept = grader, store, accept
         self.progress = progress or (lambda student, result: None)
         self.distrust = ""  # why nothing that is executed gets a mark any more
 
-    def one(self, block: Block, student: str, path: Path) -> str:
+    def one(self, block: Block, student: str, what: Path | Upload) -> str:
         """Grade one submission; whatever it does, the others go on."""
         try:
             if self.distrust:
                 raise Infrastructure(self.distrust)
-            marked = self.grader.mark(path, student, self.store, self.accept)
+            marked = self.grader.mark(what, student, self.store, self.accept)
         except Infrastructure as error:
             self._fault(block, student, str(error))
         except Exception as error:
@@ -154,6 +155,10 @@ class _Batch:
         for task in as_completed(tasks):
             student = task.result()
             self.progress(student, block.results.get(student))
+        return self.vouch(block)
+
+    def vouch(self, block: Block) -> Block:
+        """Run the pair again where something was executed; forget the block when it fails."""
         if block.executed and not self.distrust:
             self.grader.canaries.reset()
             try:

@@ -125,15 +125,8 @@ class Grader:
         self.sandboxes = places or sandboxes(layers, hidden, given_cells(template))
         self.canaries = Canaries(template, self.exercises, self._marks_of, self.log.write)
         self._close = weakref.finalize(self, self.sandboxes.close)
-        self.basis = _digest(
-            *_cell_texts(template),
-            assignment,
-            hashlib.sha256(secret).hexdigest(),
-            json.dumps(asdict(self.limits)),
-            self.tier,
-            software(),
-        )
-        self._secret = secret
+        self.secret = secret
+        self.basis = self.basis_at(self.tier)
         key = _digest(self.basis, str(turn))
         known = expected and expecting.read(expected, key, secret)
         self.provider = known or expectations.live(self.seed_of)
@@ -156,6 +149,17 @@ class Grader:
     def tier(self) -> str:
         """How submissions are kept apart: A, B or C, recorded with every mark."""
         return self.sandboxes.tier
+
+    def basis_at(self, tier: str) -> str:
+        """Digest of all that a result depends on but the submission, where `tier` is in force."""
+        return _digest(
+            *_cell_texts(self.template),
+            self.assignment,
+            hashlib.sha256(self.secret).hexdigest(),
+            json.dumps(asdict(self.limits)),
+            tier,
+            software(),
+        )
 
     @property
     def seeds(self) -> str:
@@ -196,9 +200,8 @@ class Grader:
 
     def mark(self, what: Path | Upload, student: str, store: Store | None, accept: str) -> Marked:
         """Return what `grade` does, and how it came to it."""
-        kept = store.load(student) if store and accept != "none" else None
-        kept = kept if kept and (kept.complete or accept == "all") else None
         upload = what if isinstance(what, Upload) else take(what)
+        kept = acceptable(store, student, accept)
         if kept and (kept.basis, kept.file) == (self.basis, upload.digest):
             self.log.write("kept", student=student, key=kept.key)
             return Marked(kept)
@@ -254,7 +257,7 @@ class Grader:
         if turn not in self._turns:
             other = copy.copy(self)
             other.turn = turn
-            other.seed_of = expectations.secret_seed(self._secret, self.assignment, turn)
+            other.seed_of = expectations.secret_seed(self.secret, self.assignment, turn)
             other.provider = expectations.live(other.seed_of)
             self._turns[turn] = other
         return self._turns[turn]
@@ -392,6 +395,12 @@ class Grader:
         return tuple(reports), tuple(unjudged), problems
 
 
+def acceptable(store: Store | None, student: str, accept: str) -> SubmissionResult | None:
+    """Return the kept result of a student, if it is one of those that count."""
+    kept = store.load(student) if store and accept != "none" else None
+    return kept if kept and (kept.complete or accept == "all") else None
+
+
 def _short(error: BaseException) -> str:
     """Name an error in one line that any file and terminal can take."""
     return clean_text(f"{type(error).__name__}: {error}"[:300])
@@ -527,7 +536,7 @@ def _cell_texts(notebook: NotebookNode) -> Iterator[str]:
 def software() -> str:
     """Digest of the grader's own code and of the libraries that decide about a result."""
     files = [path for package in OWN_PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-    return _digest(*_versions(), *map(str, files), *(path.read_text("utf-8") for path in files))
+    return _digest(*_versions(), *map(_name, files), *(path.read_text("utf-8") for path in files))
 
 
 @cache

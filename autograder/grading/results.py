@@ -118,13 +118,16 @@ class Store:
         Each file is either the old one or the new one, never half of one. Which observations are
         a result's stands in the result, so that theirs may be lost in a crash.
         """
-        if observations is not None:
-            content = observations.to_bytes()
-            result = replace(result, observed=_digest(content) if content else "")
+        result, content = with_observations(result, observations)
+        self.keep(result, content)
+        return result
+
+    def keep(self, result: SubmissionResult, content: bytes | None = None) -> None:
+        """Write what `with_observations` returned, here or on another machine."""
+        if content is not None:
             write_atomically(self._path(result.student, ".npz"), content, through=False)
         text = json.dumps(result.to_dict(), ensure_ascii=False, indent=1)
         write_atomically(self._path(result.student), text.encode())
-        return result
 
     def remove(self, student: str) -> None:
         """Forget a result."""
@@ -132,15 +135,25 @@ class Store:
             self._path(student, ending).unlink(missing_ok=True)
 
     def all(self) -> list[SubmissionResult]:
-        """Return every kept result, by student."""
+        """Return every kept result, by student, without the outputs, of which a class has much."""
         loaded = map(_load, sorted(self.folder.glob("*.json")))
-        return [result for result in loaded if result is not None]
+        return [replace(result, outputs={}) for result in loaded if result is not None]
 
     def _path(self, student: str, ending: str = ".json") -> Path:
         name = os.fsencode(student)
         if len(name) > MAX_NAME:  # a folder's name may be as long as a file's, without the ending
             student = hashlib.sha256(name).hexdigest()
         return self.folder / f"{student}{ending}"
+
+
+def with_observations(
+    result: SubmissionResult, observations: Observations | None
+) -> tuple[SubmissionResult, bytes | None]:
+    """Return a result that names its observations, and their file; None: those on disk stay."""
+    if observations is None:
+        return result, None
+    content = observations.to_bytes()
+    return replace(result, observed=_digest(content) if content else ""), content
 
 
 class Kept(Mapping):

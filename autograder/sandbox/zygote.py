@@ -43,6 +43,7 @@ from autograder.submissions.code import parsed
 
 MAX_MESSAGE = 1 << 18  # bytes between here and the warm process
 BOX, LEASE = "autograder-zygote-", "lease"
+LEASES = Path("/tmp")  # the same for all graders of a machine, whatever TMPDIR says
 START_SECONDS = 120.0  # for all imports, on a busy machine
 CALL_SECONDS = 30.0  # for a fork, or for the end of a killed child
 COPIED = 256 * 2**20  # bytes of the warm process that a child may come to have copies of
@@ -73,7 +74,8 @@ class Zygote:
         self.hidden = [str(path) for path in (*SECRET_PLACES, *hidden)]
         self._lock = threading.Lock()
         self._warm: _Warm | None = None
-        self._slots = list(range(isolation.SLOTS))
+        self._leases: dict[int, int] = {}  # slots that are ours, and what holds them
+        self._free: list[int] = []  # those of them that no child has
         self._groups: dict[tuple[int, int], cgroup.Group] = {}
         self._box: Path | None = None
         self._lease = -1  # open as long as the box is ours
@@ -109,6 +111,10 @@ class Zygote:
             for group in self._groups.values():
                 group.close()
             self._groups.clear()
+            for held in self._leases.values():
+                os.close(held)
+            self._leases.clear()
+            self._free.clear()
             if self._box is not None:
                 _remove(self._box)
                 os.close(self._lease)
@@ -149,14 +155,20 @@ class Zygote:
                 return None
 
     def _take_slot(self) -> int:
+        """Take a free slot, or lease one that no grader of this machine holds: a child's user."""
         with self._lock:
-            if not self._slots:
-                raise Infrastructure(f"more than {isolation.SLOTS} submissions run at once")
-            return heapq.heappop(self._slots)
+            if self._free:
+                return heapq.heappop(self._free)
+            for slot in range(isolation.SLOTS):
+                if slot not in self._leases and (held := _hold(slot)) is not None:
+                    self._leases[slot] = held
+                    return slot
+        raise Infrastructure(f"more than {isolation.SLOTS} submissions run at once")
 
     def _give_slot(self, slot: int) -> None:
         with self._lock:
-            heapq.heappush(self._slots, slot)
+            if slot in self._leases:
+                heapq.heappush(self._free, slot)
 
     def _group(self, slot: int, limits: Limits) -> cgroup.Group | None:
         """Return the control group of a slot, where there can be one."""
@@ -410,6 +422,25 @@ def _make_box() -> tuple[Path, int]:
     for path in (box / "kit", *(box / "kit").rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     return box, lease
+
+
+def _hold(slot: int) -> int | None:
+    """Lock a slot against all graders of this user; None where another one holds it.
+
+    The lock ends with the process that has the descriptor open, however it ends.
+    """
+    folder = LEASES / f"autograder-slots-{os.geteuid()}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+        raise Infrastructure(f"{folder} belongs to somebody else: remove it")
+    held = os.open(folder / str(slot), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        return None
+    return held
 
 
 def remove_abandoned_boxes() -> None:

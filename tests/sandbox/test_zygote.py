@@ -631,7 +631,7 @@ def leftovers(zygote):
         "mounts": len(Path(f"/proc/{warm_one}/mounts").read_text().splitlines()),
         "files": len(list(zygote._box.rglob("*"))),
         "groups": len(zygote._groups),
-        "slots": len(zygote._slots),
+        "slots": len(zygote._free),
     }
 
 
@@ -650,6 +650,17 @@ def test_a_killed_zygote_is_nobodys_mark_starts_again_and_leaves_nothing(unfilte
     unfiltered.close()
     assert len(lived) == 1 and not os.path.exists(f"/proc/{lived[0]}")
     assert not box.exists() and not [folder for folder in groups if folder.exists()]
+
+
+def test_graders_of_one_machine_share_no_slot_and_so_no_user(tmp_path, monkeypatch):
+    monkeypatch.setattr("autograder.sandbox.zygote.LEASES", tmp_path)
+    with Zygote() as one, Zygote() as other:
+        taken = [zygote._take_slot() for zygote in (one, other, one, other)]
+        assert len(set(taken)) == 4
+        one._give_slot(taken[0])
+        assert one._take_slot() == taken[0]
+        one.close()
+        assert {other._take_slot(), other._take_slot()} <= {taken[0], taken[2]}
 
 
 GRADER = """

@@ -1,0 +1,521 @@
+"""Grade a class on Dask's workers: chunks of submissions go out, results come back, once each.
+
+    with session("tls://10.0.0.1:8786", folder_of_certificates) as connect:
+        for block in cluster_blocks(connect, grader, submissions, store): ...
+
+A worker is a trusted machine with the full package: it judges there, runs its own pair of answers
+with known marks, and its sandbox keeps a student's code out of Dask's process. Dask does the
+queueing; here stands what it cannot know: which workers may mark, that a late chunk is given to
+another one as well, and that each submission is written once, by this process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import queue
+import threading
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dask.distributed import Client, Future, LocalCluster, Security, WorkerPlugin, get_worker
+from nbformat import NotebookNode
+
+from autograder.grading.batch import BLOCK, Batch, Block
+from autograder.grading.grader import Grader, acceptable, software
+from autograder.grading.results import Store, SubmissionResult, with_observations
+from autograder.sandbox.inside import isolation
+from autograder.sandbox.process import Limits
+from autograder.submissions.uploads import Upload, take
+
+CHUNK_SECONDS = 30.0  # of work in one task
+FIRST_CHUNK = 4  # submissions, before it is known how long one takes
+LATE_SECONDS = 300.0  # after which a chunk is given to another worker as well
+ANSWER_SECONDS = 15.0  # for all workers to take a plugin; a stopped one never does
+PATIENCE = 60.0  # seconds without a worker or a scheduler
+TRIES = 3  # workers that a submission may fail on
+TIERS = "ABC"  # from the strongest
+CERTIFICATE, KEY = "certificate.pem", "key.pem"
+OTHER_SOFTWARE = "has another version of the course, of Python or of a library"
+WEAKER = "keeps submissions apart at tier {}, not {}"
+UNREACHABLE = (
+    "{} cannot be reached ({}): is the scheduler running there, with the certificates of this "
+    "folder? What was graded is kept."
+)
+
+
+class ClusterError(Exception):
+    """The cluster cannot be used; the text is one line that says why and what to do."""
+
+
+# --------------------------------------------------------------------------------- a worker
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a worker needs to mark a lesson; it holds the secret, and travels encrypted."""
+
+    template: NotebookNode  # as it was read: a digest of it is part of every key
+    assignment: str
+    secret: bytes
+    limits: Limits
+    turn: int
+    hidden: tuple[Path, ...]
+    software: str  # digest
+    tier: str  # the weakest that may mark
+
+
+@dataclass
+class Returned:
+    """What a worker made of a chunk."""
+
+    worker: str  # its address
+    refused: str = ""  # why it may not mark at all
+    results: dict[str, tuple[bytes, bytes | None]] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Marker(WorkerPlugin):
+    """Holds the grader of a job in a worker; Dask gives one to every worker that joins."""
+
+    def __init__(self, job: Job):
+        self.job, self.name = job, f"autograder-{uuid.uuid4().hex}"
+
+    def setup(self, worker) -> None:
+        """Prepare to make the grader, which the first chunk does."""
+        self._lock, self._grader = threading.Lock(), None
+        self._worker = worker
+
+    def teardown(self, worker) -> None:
+        """End the sandboxes, so that no warm process stays behind."""
+        if self._grader:
+            self._grader.close()
+
+    def grade(self, chunk: Mapping[str, Upload]) -> Returned:
+        """Mark some submissions, one after the other; whatever one does, the others go on."""
+        start, job = time.monotonic(), self.job
+        returned = Returned(self._worker.address)
+        returned.refused = _why_not(job.software, job.tier)
+        if returned.refused:
+            return returned
+        with self._lock:
+            self._grader = self._grader or _grader(job)
+        carried, block = _Carried(), Block()
+        batch = Batch(self._grader, carried)
+        for student, upload in chunk.items():
+            batch.one(block, student, upload)
+        batch.vouch(block)
+        returned.refused = batch.distrust
+        returned.results, returned.faults = carried.results, block.faults
+        returned.seconds = time.monotonic() - start
+        return returned
+
+
+class _Carried:
+    """Takes the place of a store in a worker: what is saved goes to the coordinator."""
+
+    def __init__(self):
+        self.results: dict[str, tuple[bytes, bytes | None]] = {}
+
+    def save(self, result: SubmissionResult, observations=None) -> SubmissionResult:
+        result, content = with_observations(result, observations)
+        self.results[result.student] = json.dumps(result.to_dict()).encode(), content
+        return result
+
+    def remove(self, student: str) -> None:
+        self.results.pop(student, None)
+
+
+def look_at_workers(connect) -> dict[str, str]:
+    """Return for each worker why it may not mark beside this machine; nothing where it may."""
+    tier = isolation.available().tier
+    with connect() as client:
+        return client.run(_why_not, software(), tier)
+
+
+def _why_not(digest: str, tier: str) -> str:
+    """Say why the worker in which this runs may not mark."""
+    own = isolation.available().tier
+    if software() != digest:
+        return OTHER_SOFTWARE
+    return WEAKER.format(own, tier) if TIERS.index(own) > TIERS.index(tier) else ""
+
+
+def _grader(job: Job) -> Grader:
+    options = {"hidden": job.hidden, "turn": job.turn}
+    return Grader(job.template, job.assignment, job.secret, job.limits, **options)
+
+
+def _grade(name: str, chunk: Mapping[str, Upload]) -> Returned:
+    """The task that Dask runs: the plugin of this name marks a chunk."""
+    return get_worker().plugins[name].grade(chunk)
+
+
+# ------------------------------------------------------------------------- the coordinator
+
+
+@dataclass
+class _Chunk:
+    """Submissions that are at a worker, or at several when the first one is late."""
+
+    students: tuple[str, ...]
+    given: float
+    futures: list[Future] = field(default_factory=list)
+
+
+def cluster_blocks(
+    connect: Callable[[], contextlib.AbstractContextManager[Client]],
+    grader: Grader,
+    submissions: Mapping[str, Path],
+    store: Store,
+    *,
+    hidden: Sequence[Path] = (),
+    force: bool = False,
+    size: int = BLOCK,
+    progress: Callable[[str, SubmissionResult | None], None] | None = None,
+    patience: float = PATIENCE,
+    late: float = LATE_SECONDS,
+) -> Iterator[Block]:
+    """Grade many submissions on a cluster, and yield them block by block, as `grade_blocks` does.
+
+    Results are kept as they come; the same call goes on from them. A scheduler that ends is waited
+    for, and gets again what is not done.
+
+    Args:
+        connect: opens a connection; called again when one is lost.
+        hidden: what no submission may be able to open, on any worker.
+        patience: seconds to wait for a scheduler, or for a worker that may mark.
+        late: seconds after which a chunk is given to another worker as well.
+
+    Raises `ClusterError` when nobody can mark; what came before is kept.
+    """
+    work = _Work(grader, store, submissions, force, progress, late)
+    job = Job(
+        grader.template,
+        grader.assignment,
+        grader.secret,
+        grader.limits,
+        grader.turn,
+        tuple(hidden),
+        software(),
+        grader.tier,
+    )
+    grader.log.write("cluster", submissions=len(submissions), tier=grader.tier)
+    lost = None  # since when there is no scheduler
+    while work.is_left():
+        try:
+            with contextlib.ExitStack() as stack:
+                with _or_lost():
+                    client = stack.enter_context(connect())
+                lost = None
+                yield from work.on(client, Marker(job), patience, size)
+        except _Lost as error:
+            grader.log.write("cluster lost", why=str(error))
+            lost = lost or time.monotonic()
+            if time.monotonic() - lost > patience:
+                raise ClusterError(UNREACHABLE.format("The scheduler", error)) from None
+            time.sleep(1)
+    if work.block.results or work.block.faults:
+        yield work.block
+    grader.log.write("cluster ended", again=work.again)
+
+
+class _Lost(Exception):
+    """The connection to the scheduler is gone, and everything that was under way with it."""
+
+
+@contextlib.contextmanager
+def _or_lost() -> Iterator[None]:
+    """Around what asks the scheduler: whatever Dask says when it cannot means that it is gone."""
+    try:
+        yield
+    except (OSError, RuntimeError, CancelledError) as error:
+        raise _Lost(f"{type(error).__name__}: {error}") from None
+
+
+class _Work:
+    """What is left of a class, and what is at which worker."""
+
+    def __init__(self, grader, store, submissions, force, progress, late):
+        self.grader, self.store, self.late = grader, store, late
+        self.submissions = submissions
+        self.progress = progress or (lambda student, result: None)
+        self.block = Block()
+        self.left: list[str] = []
+        self.chunks: list[_Chunk] = []
+        self.refused: dict[str, str] = {}  # worker: why
+        self.failed: dict[str, set[str]] = defaultdict(set)  # student: workers
+        self.done: set[tuple[str, str]] = set()  # student, digest of what was handed in
+        self.digests: dict[str, str] = {}
+        self.again = 0  # results that came a second time
+        self.seconds, self.count = 0.0, 0  # that workers took, for so many submissions
+        for student, path in submissions.items():
+            self._take_kept(student, path, "none" if force else "complete")
+
+    def _take_kept(self, student, path, accept):
+        kept = acceptable(self.store, student, accept)
+        if kept and kept.basis in self._bases() and kept.file == take(path).digest:
+            self.grader.log.write("kept", student=student, key=kept.key)
+            self._end(student, kept)
+        else:
+            self.left.append(student)
+
+    def _bases(self):
+        """The bases of results of workers that are at least as strong as they have to be."""
+        return {self.grader.basis_at(tier) for tier in TIERS[: TIERS.index(self.grader.tier) + 1]}
+
+    def is_left(self) -> bool:
+        """Whether somebody has neither a result nor a fault."""
+        return bool(self.left or self.chunks)
+
+    def on(self, client: Client, marker: Marker, patience: float, size: int) -> Iterator[Block]:
+        """Work through what is left on one connection; yields whenever a block is full."""
+        self.left = [*(s for chunk in self.chunks for s in chunk.students), *self.left]
+        self.chunks.clear()
+        self.client, self.marker, arrived = client, marker, queue.SimpleQueue()
+        with _or_lost():
+            _within(ANSWER_SECONDS, client.register_plugin, marker)
+        seen_worker = time.monotonic()
+        try:
+            while self.is_left():
+                workers = self._workers()
+                if workers:
+                    seen_worker = time.monotonic()
+                elif time.monotonic() - seen_worker > patience:
+                    raise ClusterError(self._why_nobody(patience))
+                self._give(workers, arrived)
+                with contextlib.suppress(queue.Empty):
+                    self._receive(arrived.get(timeout=0.5))
+                    while True:
+                        self._receive(arrived.get_nowait())
+                self._look_after(workers, arrived)
+                if len(self.block.results) + len(self.block.faults) >= size:
+                    full, self.block = self.block, Block()
+                    yield full
+        finally:
+            with contextlib.suppress(Exception):  # a lost scheduler needs no goodbye
+                _within(ANSWER_SECONDS, client.unregister_worker_plugin, marker.name)
+
+    def _workers(self) -> dict[str, int]:
+        """Slots of the workers that may mark, by address."""
+        if self.client.status != "running":
+            raise _Lost("the connection to the scheduler broke")
+        with _or_lost():
+            known = self.client.scheduler_info()["workers"]
+        return {a: w["nthreads"] for a, w in known.items() if a not in self.refused}
+
+    def _why_nobody(self, patience: float) -> str:
+        said = "; ".join(dict.fromkeys(f"{a} {why}" for a, why in self.refused.items()))
+        why = f" Refused: {said}." if said else ""
+        return f"No worker that may mark came within {patience:g} seconds.{why} Results are kept."
+
+    def _give(self, workers: Mapping[str, int], arrived) -> None:
+        """Keep two chunks a slot under way: no worker waits, and the scheduler stays small."""
+        slots = sum(workers.values())
+        while self.left and len(self.chunks) < 2 * slots:
+            each = CHUNK_SECONDS * self.count / self.seconds if self.count else FIRST_CHUNK
+            share = -(-len(self.left) // (2 * slots))  # so that all end at about the same time
+            count = 1 if self.left[0] in self.failed else max(1, min(int(each), share, BLOCK))
+            students, self.left = tuple(self.left[:count]), self.left[count:]
+            chunk = _Chunk(students, time.monotonic())
+            self.chunks.append(chunk)
+            self._submit(chunk, workers, set().union(*(self.failed[s] for s in students)), arrived)
+
+    def _submit(self, chunk, workers, without, arrived):
+        uploads = {student: take(self.submissions[student]) for student in chunk.students}
+        self.digests |= {student: upload.digest for student, upload in uploads.items()}
+        allowed = [address for address in workers if address not in without] or list(workers)
+        with _or_lost():
+            future = self.client.submit(
+                _grade, self.marker.name, uploads, workers=allowed, pure=False, retries=0
+            )
+        chunk.futures.append(future)
+        future.add_done_callback(arrived.put)
+
+    def _receive(self, future: Future) -> None:
+        chunk = next((c for c in self.chunks if future in c.futures), None)
+        if future.status == "finished":
+            with _or_lost():
+                returned = future.result()
+            self._keep(chunk, returned)
+        elif chunk and future.status == "error":
+            chunk.futures.remove(future)
+            if not chunk.futures:
+                self._divide(chunk, f"{type(future.exception()).__name__}: {future.exception()}")
+        elif chunk:
+            raise _Lost("the scheduler forgot what it was given")
+
+    def _keep(self, chunk: _Chunk | None, returned: Returned) -> None:
+        """Write each result that is new; give to others what failed or was refused."""
+        if returned.refused:
+            self.refused[returned.worker] = returned.refused
+            self.grader.log.write("refused", worker=returned.worker, why=returned.refused)
+        for student, (result, observations) in returned.results.items():
+            self._write(student, SubmissionResult.from_dict(json.loads(result)), observations)
+        if chunk is None:  # it came from another worker before
+            return
+        if returned.results:
+            self.seconds, self.count = (
+                self.seconds + returned.seconds,
+                self.count + len(chunk.students),
+            )
+        self.chunks.remove(chunk)
+        for student in chunk.students:
+            if self._is_done(student):
+                continue
+            if not returned.refused:
+                self.failed[student].add(returned.worker)
+            self._again(student, returned.faults.get(student, returned.refused))
+
+    def _write(self, student, result, observations):
+        key = student, result.file
+        if key in self.done:
+            self.again += 1
+            return
+        self.store.keep(result, observations)
+        self.grader.log.write("graded", student=student, key=result.key, tier=result.tier)
+        self._end(student, result)
+
+    def _is_done(self, student: str) -> bool:
+        return (student, self.digests[student]) in self.done
+
+    def _end(self, student: str, result: SubmissionResult) -> None:
+        self.done.add((student, result.file))
+        self.block.results[student] = result
+        self.progress(student, result)
+
+    def _divide(self, chunk: _Chunk, why: str) -> None:
+        """A chunk that ended its workers is tried one by one."""
+        self.grader.log.write("chunk failed", students=len(chunk.students), why=why)
+        self.chunks.remove(chunk)
+        for student in chunk.students:
+            if not self._is_done(student):
+                self.failed[student].add(f"with {why[:200]} ({len(self.failed[student])})")
+                self._again(student, f"no worker could mark it ({why[:200]})")
+
+    def _again(self, student: str, why: str) -> None:
+        if len(self.failed[student]) < TRIES and not self._failed_everywhere(student):
+            self.left.insert(0, student)
+            return
+        self.block.faults[student] = why
+        self.grader.log.write("fault", student=student, why=why)
+        self.progress(student, None)
+
+    def _failed_everywhere(self, student: str) -> bool:
+        workers = self._workers()
+        return bool(workers) and workers.keys() <= self.failed[student]
+
+    def _look_after(self, workers, arrived) -> None:
+        """Give to another worker as well what takes too long; whoever comes first counts."""
+        now = time.monotonic()
+        for chunk in self.chunks:
+            if any(f.status in ("lost", "cancelled") for f in chunk.futures):
+                raise _Lost("the scheduler forgot what it was given")
+            if now - chunk.given > self.late and len(chunk.futures) < TRIES and workers:
+                chunk.given = now
+                keys = {future.key for future in chunk.futures}
+                with _or_lost():
+                    there = {a for a, at in self.client.processing().items() if keys & set(at)}
+                self.grader.log.write("late", students=len(chunk.students), workers=len(there))
+                self._submit(chunk, workers, there, arrived)
+
+
+def _within(seconds: float, call: Callable, *arguments: object) -> None:
+    """Call what waits for every worker, and go on without those that do not answer in time."""
+    failed: list[Exception] = []
+
+    def run():
+        try:
+            call(*arguments)
+        except Exception as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+
+
+# ------------------------------------------------------------------------------ connections
+
+
+@contextlib.contextmanager
+def session(where: str, certificates: Path | None = None, jobs: int = 2):
+    """Yield what connects to a cluster: `jobs` workers of this machine, or one at an address.
+
+    Args:
+        where: "local", or the scheduler's address, tls://HOST:PORT.
+        certificates: the folder that `write_certificates` made, for an address.
+
+    Raises `ClusterError` for an address that would send the secret in the clear.
+    """
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    if where != "local":
+        security = _security(where, certificates)
+        yield lambda: Client(where, security=security, timeout="15s", set_as_default=False)
+        return
+    security = Security.temporary()
+    # The warm process and its children are bounded by their own limits, not by Dask's.
+    with LocalCluster(
+        n_workers=jobs,
+        threads_per_worker=1,
+        protocol="tls",
+        security=security,
+        dashboard_address=None,
+        memory_limit=0,
+    ) as cluster:
+        yield lambda: Client(cluster, security=security, set_as_default=False)
+
+
+def _security(where: str, folder: Path | None) -> Security:
+    if not where.startswith("tls://"):
+        raise ClusterError(
+            f"{where} is no tls:// address: the secret of the course goes to the workers, and only "
+            "encrypted. Start the scheduler with the certificates of `autograder cluster "
+            "certificates FOLDER`, and name tls://HOST:PORT."
+        )
+    if folder is None:
+        raise ClusterError("An address needs --certificates FOLDER, the one of the scheduler.")
+    certificate, key = (Path(folder) / name for name in (CERTIFICATE, KEY))
+    for path in (certificate, key):
+        if not path.is_file():
+            raise ClusterError(
+                f"There is no {path}: run `autograder cluster certificates {folder}`."
+            )
+    if key.stat().st_mode & 0o077:
+        raise ClusterError(f"{key} can be read by others: run `chmod 600 {key}`.")
+    return Security(
+        tls_ca_file=str(certificate),
+        tls_client_cert=str(certificate),
+        tls_client_key=str(key),
+        require_encryption=True,
+    )
+
+
+def write_certificates(folder: Path) -> list[Path]:
+    """Make a certificate and its key for scheduler, workers and coordinator; returns both files.
+
+    Raises `ClusterError` where there are some already.
+    """
+    folder = Path(folder)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = Security.temporary()
+    paths = []
+    for name, text in ((CERTIFICATE, made.tls_client_cert), (KEY, made.tls_client_key)):
+        path = folder / name
+        try:
+            with open(path, "x", opener=lambda p, flags: os.open(p, flags, 0o600)) as file:
+                file.write(text)
+        except FileExistsError:
+            raise ClusterError(f"{path} exists: name another folder, or remove both.") from None
+        paths.append(path)
+    return paths

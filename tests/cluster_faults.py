@@ -1,0 +1,344 @@
+"""The fault matrix of a cluster: real `dask scheduler` and `dask worker` processes, and mishaps.
+
+    python tests/cluster_faults.py                       every fault once (`make test-cluster`)
+    python tests/cluster_faults.py --times 20 killed     one of them, twenty times
+
+Each run grades a small class with two workers while one thing goes wrong. It is passed when the
+results are those of one machine but for times, everybody has one, and each was written once. The
+exit status is 1 where one is not; what this machine cannot do is skipped, with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from classroom import NAME, added, content, solution, template, with_body
+
+from autograder.grading.batch import grade_batch
+from autograder.grading.cluster import (
+    CERTIFICATE,
+    KEY,
+    cluster_blocks,
+    session,
+    write_certificates,
+)
+from autograder.grading.grader import Grader
+from autograder.grading.log import Log
+from autograder.grading.results import Store
+
+SECRET = b"the secret of a course"
+STUDENTS = 8
+AFTER = 1  # results, before something goes wrong
+LATE = 30.0  # seconds, after which a chunk is given to another worker as well
+PATIENCE = 60.0
+HERE, THERE = "10.99.77.1", "10.99.77.2"  # the two ends of a cable that can be cut
+
+
+class Impossible(Exception):
+    """This machine cannot play a fault; the text says why."""
+
+
+def hand_in(folder: Path, count: int = STUDENTS) -> dict[str, Path]:
+    """Write right answers, wrong ones and files that are no notebook, each another one."""
+    paths = {}
+    for number in range(count):
+        student = f"student-{number:02}"
+        notebook = solution()
+        notebook.cells.append(added(f"'{student}'"))
+        if number % 3 == 1:
+            notebook = with_body(notebook, "batchnorm_forward", "return x, None")
+        path = folder / student / NAME / f"{NAME}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"no notebook" if number % 6 == 5 else content(notebook))
+        paths[student] = path
+    return paths
+
+
+def timeless(folder: Path) -> dict[str, dict]:
+    """What is kept in a folder, by student, without what a clock decided."""
+    kept = {}
+    for path in sorted(folder.glob("*.json")):
+        result = json.loads(path.read_text("utf-8"))
+        kept[path.stem] = result | {"seconds": 0, "observed": bool(result["observed"])}
+    return kept
+
+
+class Machines:
+    """A scheduler and workers as processes of their own; use it in a `with`."""
+
+    def __init__(self, folder: Path, host: str = "127.0.0.1"):
+        self.folder, self.host = folder, host
+        write_certificates(folder / "certificates")
+        with socket.create_server((host, 0)) as free:
+            self.port = free.getsockname()[1]
+        self.scheduler: subprocess.Popen | None = None
+        self.workers: list[subprocess.Popen] = []
+
+    def __enter__(self) -> Machines:
+        self.start_scheduler()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for process in filter(None, (*self.workers, self.scheduler)):
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.terminate()
+        for process in filter(None, (*self.workers, self.scheduler)):
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    @property
+    def address(self) -> str:
+        return f"tls://{self.host}:{self.port}"
+
+    def start_scheduler(self) -> None:
+        self.scheduler = self._start("scheduler", "--host", self.host, "--port", str(self.port))
+
+    def start_worker(self, within: tuple[str, ...] = (), **environment: str) -> subprocess.Popen:
+        """Start a worker with one slot that Dask does not bound in memory."""
+        number = str(len(self.workers))
+        arguments = ("--nthreads", "1", "--memory-limit", "0", "--no-nanny", "--name", number)
+        places = ("--local-directory", str(self.folder / f"worker-{number}"))
+        self.workers.append(
+            self._start("worker", self.address, *arguments, *places, within=within, **environment)
+        )
+        return self.workers[-1]
+
+    def _start(self, what, *arguments, within=(), **environment):
+        certificate, key = (str(self.folder / "certificates" / name) for name in (CERTIFICATE, KEY))
+        files = ("--tls-ca-file", certificate, "--tls-cert", certificate, "--tls-key", key)
+        with open(self.folder / "dask.log", "ab") as log:
+            return subprocess.Popen(
+                [*within, sys.executable, "-m", "dask", what, *files, "--no-dashboard", *arguments],
+                env=os.environ | environment,
+                stdout=log,
+                stderr=log,
+            )
+
+
+# ------------------------------------------------------------------------------- the faults
+
+
+@contextlib.contextmanager
+def two_workers(folder):
+    """A cluster to which nothing has happened yet."""
+    with Machines(folder) as machines:
+        machines.start_worker()
+        machines.start_worker()
+        yield machines
+
+
+def none(machines):
+    """Nothing goes wrong."""
+
+
+def killed(machines):
+    """A worker is killed, and nobody starts it again."""
+    machines.workers[0].kill()
+
+
+def stopped(machines):
+    """A worker stops for good (SIGSTOP), and its connection stays open."""
+    machines.workers[0].send_signal(signal.SIGSTOP)
+
+
+def delivered_twice(machines):
+    """A worker stops for longer than a chunk may take, and then delivers all the same."""
+    machines.workers[0].send_signal(signal.SIGSTOP)
+
+    def wake(log):
+        if any(event["event"] == "late" for event in log.read()):
+            machines.workers[0].send_signal(signal.SIGCONT)
+
+    return wake
+
+
+def scheduler_restarted(machines):
+    """The scheduler is killed; it and the workers, which end with it, are started again."""
+    machines.scheduler.kill()
+    for process in (machines.scheduler, *machines.workers):
+        process.terminate()
+        process.wait()
+    machines.start_scheduler()
+    machines.start_worker()
+    machines.start_worker()
+
+
+def renewed(machines):
+    """Every worker is ended and another one comes, as at the end of a walltime."""
+    for worker in machines.workers[:2]:
+        worker.terminate()
+    machines.start_worker()
+    machines.start_worker()
+
+
+def slow_writer(machines):
+    """Whoever writes the results takes two seconds for each."""
+    real = Store.keep
+
+    def keep(store, *arguments):
+        time.sleep(2)
+        real(store, *arguments)
+
+    Store.keep = keep
+
+    def undo(log):
+        if log is None:
+            Store.keep = real
+
+    return undo
+
+
+@contextlib.contextmanager
+def disk_full(folder):
+    """One of the workers has 64 kB of disk for its sandboxes."""
+    small = folder / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", small]).returncode:
+        raise Impossible("no file system may be mounted here")
+    try:
+        with Machines(folder) as machines:
+            machines.start_worker(TMPDIR=str(small))
+            machines.start_worker()
+            yield machines
+    finally:
+        subprocess.run(["umount", "--lazy", small], check=True)
+
+
+@contextlib.contextmanager
+def on_a_cable(folder):
+    """One of the workers is in another network, at the end of a cable."""
+    name = f"autograder{os.getpid()}"
+    ends = f"a{os.getpid()}", f"b{os.getpid()}"
+    try:
+        _ip("netns", "add", name)
+        _ip("link", "add", ends[0], "type", "veth", "peer", "name", ends[1], "netns", name)
+        _ip("address", "add", f"{HERE}/24", "dev", ends[0])
+        _ip("link", "set", ends[0], "up")
+        _ip("-n", name, "address", "add", f"{THERE}/24", "dev", ends[1])
+        _ip("-n", name, "link", "set", ends[1], "up")
+        _ip("-n", name, "link", "set", "lo", "up")
+        with Machines(folder, HERE) as machines:
+            machines.start_worker(within=("ip", "netns", "exec", name))
+            machines.start_worker()
+            machines.cable = ends[0]
+            yield machines
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], stderr=subprocess.DEVNULL)
+        subprocess.run(["ip", "link", "delete", ends[0]], stderr=subprocess.DEVNULL)
+
+
+def _ip(*arguments: str) -> None:
+    try:
+        subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        why = getattr(error, "stderr", "") or str(error)
+        raise Impossible(f"no network of its own here: {why.strip()}") from None
+
+
+def network_cut(machines):
+    """The cable to a worker is cut for good."""
+    _ip("link", "set", machines.cable, "down")
+
+
+FAULTS = {
+    "none": (two_workers, none),
+    "killed": (two_workers, killed),
+    "stopped": (two_workers, stopped),
+    "delivered twice": (two_workers, delivered_twice),
+    "scheduler restarted": (two_workers, scheduler_restarted),
+    "workers renewed": (two_workers, renewed),
+    "slow writer": (two_workers, slow_writer),
+    "disk full": (disk_full, none),
+    "network cut": (on_a_cable, network_cut),
+}
+
+
+# -------------------------------------------------------------------------------- the runs
+
+
+def run(name: str, folder: Path, paths: dict[str, Path], expected: dict[str, dict]) -> str:
+    """Play one fault; returns what is wrong with the outcome, or nothing."""
+    machines_of, happen = FAULTS[name]
+    log, store = Log(folder / "log.jsonl"), Store(folder / "results")
+    results, faults, later = {}, {}, [None]
+
+    def progress(student, result):
+        results[student] = result
+        if len(results) == AFTER:
+            later[0] = happen(machines)
+        if later[0]:
+            later[0](log)
+
+    with (
+        machines_of(folder) as machines,
+        session(machines.address, folder / "certificates") as connect,
+        Grader(template(), NAME, SECRET, log=log) as grader,
+    ):
+        try:
+            options = {"progress": progress, "late": LATE, "patience": PATIENCE}
+            for block in cluster_blocks(connect, grader, paths, store, **options):
+                faults |= block.faults
+        finally:
+            if later[0]:
+                later[0](None)
+    written = Counter(e["student"] for e in log.read() if e["event"] == "graded")
+    if faults:
+        return f"faults: {faults}"
+    if written != Counter(paths.keys()):
+        return f"written: {written}"
+    found = timeless(folder / "results")
+    return (
+        ""
+        if found == expected
+        else f"other results: {[s for s in paths if found[s] != expected[s]]}"
+    )
+
+
+def main() -> None:
+    """Play the faults that are named, or all, and say how often each was passed."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("faults", nargs="*", choices=[*FAULTS, []])
+    parser.add_argument("--times", type=int, default=1)
+    chosen = parser.parse_args()
+    failed = False
+    with tempfile.TemporaryDirectory() as place:
+        paths = hand_in(Path(place) / "submitted")
+        with Grader(template(), NAME, SECRET) as grader:
+            grade_batch(grader, paths, Store(Path(place) / "serial"), jobs=1)
+        expected = timeless(Path(place) / "serial")
+        assert expected.keys() == paths.keys()
+        for name in chosen.faults or FAULTS:
+            passed, start, wrong = 0, time.monotonic(), ""
+            for _ in range(chosen.times):
+                with tempfile.TemporaryDirectory() as folder:
+                    try:
+                        wrong = run(name, Path(folder), paths, expected)
+                    except Impossible as why:
+                        wrong = f"skipped: {why}"
+                        break
+                    except Exception as error:
+                        wrong = f"{type(error).__name__}: {error}"
+                passed += not wrong
+                failed |= bool(wrong)
+            seconds = (time.monotonic() - start) / chosen.times
+            print(f"{name:<20} {passed} of {chosen.times}  {seconds:5.0f} s  {wrong}", flush=True)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()

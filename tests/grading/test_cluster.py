@@ -1,0 +1,280 @@
+"""A class graded on Dask's workers: the results of one machine, each written once."""
+
+import json
+import stat
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+from classroom import NAME, added, content, solution, template, with_body
+
+pytest.importorskip("dask.distributed", reason="the extra `cluster` is not installed")
+from autograder.grading.batch import grade_batch
+from autograder.grading.cluster import (
+    ClusterError,
+    Returned,
+    _Carried,
+    cluster_blocks,
+    session,
+    write_certificates,
+)
+from autograder.grading.grader import Grader
+from autograder.grading.log import Log
+from autograder.grading.results import Store, SubmissionResult
+
+SECRET = b"the secret of a course"
+COUNT = 6
+
+
+def hand_in(folder):
+    """Right and wrong answers and a file that is no notebook, each another one."""
+    paths = {}
+    for number in range(COUNT):
+        student = f"student-{number}"
+        notebook = solution()
+        notebook.cells.append(added(f"'{student}'"))
+        if number % 3 == 1:
+            notebook = with_body(notebook, "batchnorm_forward", "return x, None")
+        path = folder / "submitted" / student / NAME / f"{NAME}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content(notebook) if number % 3 != 2 else b"no notebook")
+        paths[student] = path
+    return paths
+
+
+def timeless(folder):
+    """What is kept in a folder, without what a clock decided."""
+    kept = {}
+    for path in sorted(folder.glob("*.json")):
+        result = json.loads(path.read_text("utf-8"))
+        kept[path.stem] = result | {"seconds": 0, "observed": bool(result["observed"])}
+    return kept
+
+
+def graded_on(connect, folder, paths, **options):
+    """Grade on a cluster and return the blocks' results and faults, and the log."""
+    log = Log(folder / "log.jsonl")
+    results, faults = {}, {}
+    with Grader(template(), NAME, SECRET, log=log) as grader:
+        for block in cluster_blocks(connect, grader, paths, Store(folder / "results"), **options):
+            results |= block.results
+            faults |= block.faults
+    return results, faults, log.read()
+
+
+def test_the_store_that_a_worker_has_keeps_what_a_store_writes(tmp_path):
+    results = [SubmissionResult(f"student-{n}", NAME, (), outputs={"a": [{"n": n}]}) for n in "12"]
+    carried, store = _Carried(), Store(tmp_path)
+    for result in results:
+        carried.save(result)
+    carried.remove("student-2")
+    ((content, observations),) = carried.results.values()
+    store.keep(SubmissionResult.from_dict(json.loads(content)), observations)
+    assert store.load("student-1") == results[0] and store.all()[0].outputs == {}
+
+
+@pytest.mark.slow
+def test_a_cluster_comes_to_the_results_of_one_machine_and_goes_on_from_them(tmp_path):
+    paths = hand_in(tmp_path)
+    with Grader(template(), NAME, SECRET) as grader:
+        grade_batch(grader, paths, Store(tmp_path / "serial"), jobs=1)
+    with session("local", jobs=2) as connect:
+        results, faults, log = graded_on(connect, tmp_path, paths)
+        assert faults == {} and results.keys() == paths.keys()
+        left, right = timeless(tmp_path / "results"), timeless(tmp_path / "serial")
+        assert left.keys() == right.keys()
+        for who in left:
+            assert left[who] == right[who]
+        assert sorted(e["student"] for e in log if e["event"] == "graded") == sorted(paths)
+        again, faults, log = graded_on(connect, tmp_path, paths)
+        assert again == results and faults == {}
+        assert [e["event"] for e in log].count("graded") == len(paths)
+
+
+# ---------------------------------------------------------------- the coordinator, by itself
+
+
+class Coming:
+    """A future of Dask's, as far as the coordinator looks at it."""
+
+    def __init__(self, key, chunk, workers):
+        self.key, self.chunk, self.workers = key, chunk, workers
+        self.status, self._tell, self._value = "pending", None, None
+
+    def add_done_callback(self, tell):
+        self._tell = tell
+        if self.status != "pending":
+            tell(self)
+
+    def end(self, value):
+        self.status = "error" if isinstance(value, Exception) else "finished"
+        self._value = value
+        if self._tell:
+            self._tell(self)
+
+    def result(self):
+        return self._value
+
+    exception = result
+
+
+class Workers:
+    """A client whose workers do with each chunk what `play` says, in the order given."""
+
+    status = "running"
+
+    def __init__(self, play, names=("a", "b")):
+        self.play, self.names, self.given = play, names, []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def register_plugin(self, plugin):
+        assert plugin.job.secret == SECRET
+
+    def unregister_worker_plugin(self, name):
+        pass
+
+    def scheduler_info(self):
+        return {"workers": {name: {"nthreads": 1} for name in self.names}}
+
+    def processing(self):
+        return {f.workers[0]: [f.key] for f in self.given if f.status == "pending"}
+
+    def submit(self, task, name, chunk, workers, **options):
+        self.given.append(Coming(f"chunk-{len(self.given)}", chunk, workers))
+        self.play(self, self.given[-1])
+        return self.given[-1]
+
+
+def marked(future, worker=None, **options):
+    """What a worker returns of a chunk."""
+    results = {
+        student: SubmissionResult(student, NAME, (), file=upload.digest)
+        for student, upload in future.chunk.items()
+    }
+    content = {s: (json.dumps(result.to_dict()).encode(), None) for s, result in results.items()}
+    return Returned(worker or future.workers[0], results=content, seconds=1.0, **options)
+
+
+def coordinated(play, folder, **options):
+    """Grade with made-up workers; returns results, faults and how often each was written."""
+    client, paths = Workers(play), hand_in(folder)
+    grader = SimpleNamespace(
+        template=None,
+        assignment=NAME,
+        secret=SECRET,
+        limits=None,
+        turn=0,
+        tier="B",
+        log=Log(folder / "log.jsonl"),
+        basis_at=lambda tier: tier,
+    )
+    results, faults, store = {}, {}, Store(folder / "results")
+    for block in cluster_blocks(lambda: client, grader, paths, store, **options):
+        results |= block.results
+        faults |= block.faults
+    log = grader.log.read()
+    written = Counter(event["student"] for event in log if event["event"] == "graded")
+    assert written == Counter(results.keys())
+    assert results.keys() | faults.keys() == paths.keys() and not results.keys() & faults.keys()
+    return client, faults, log
+
+
+def test_a_late_chunk_goes_to_another_worker_and_counts_once(tmp_path):
+    def play(client, future):
+        if len(client.given) > 1:  # the first one sleeps until the second copy has been marked
+            future.end(marked(future))
+            first = client.given[0]
+            if first.status == "pending" and future.chunk.keys() == first.chunk.keys():
+                first.end(marked(first))
+
+    client, faults, log = coordinated(play, tmp_path, late=0)
+    copies = [f for f in client.given if f.chunk.keys() == client.given[0].chunk.keys()]
+    assert faults == {} and len(copies) == 2 and copies[1].workers == ["b"]
+    assert [event["event"] for event in log].count("late") == 1
+
+
+def test_what_fails_on_one_worker_is_marked_by_another(tmp_path):
+    def play(client, future):
+        if "a" in future.workers:
+            future.end(Returned("a", faults=dict.fromkeys(future.chunk, "no disk")))
+        else:
+            future.end(marked(future))
+
+    assert coordinated(play, tmp_path)[1] == {}
+
+
+def test_what_fails_everywhere_or_ends_its_workers_is_a_fault_and_no_mark(tmp_path):
+    def play(client, future):
+        if "student-1" in future.chunk:
+            future.end(RuntimeError("the worker was killed"))
+        elif "student-4" in future.chunk:
+            future.end(Returned(future.workers[-1], faults={"student-4": "no disk"}))
+        else:
+            future.end(marked(future))
+
+    _, faults, _ = coordinated(play, tmp_path)
+    assert "the worker was killed" in faults.pop("student-1")
+    assert faults == {"student-4": "no disk"}
+
+
+def test_a_worker_that_may_not_mark_gets_nothing_more_and_the_others_do(tmp_path):
+    def play(client, future):
+        if "a" in future.workers:
+            future.end(Returned("a", refused="keeps submissions apart at tier C, not B"))
+        else:
+            future.end(marked(future))
+
+    client, faults, log = coordinated(play, tmp_path)
+    assert faults == {} and [e["worker"] for e in log if e["event"] == "refused"][:1] == ["a"]
+    assert client.given[-1].workers == ["b"]
+
+
+def test_where_nobody_may_mark_one_line_says_why_and_nothing_is_lost(tmp_path):
+    def play(client, future):
+        future.end(Returned(future.workers[-1], refused="has another version"))
+
+    with pytest.raises(ClusterError, match="b has another version; a has another version"):
+        coordinated(play, tmp_path, patience=0)
+
+
+def test_a_scheduler_that_forgot_everything_is_asked_again(tmp_path):
+    def play(client, future):
+        if len(client.given) == 1:
+            future.status = "lost"
+        else:
+            future.end(marked(future))
+
+    _, faults, log = coordinated(play, tmp_path)
+    assert faults == {} and "cluster lost" in [event["event"] for event in log]
+
+
+# ------------------------------------------------------------------------------ bad addresses
+
+
+def test_the_secret_travels_encrypted_or_not_at_all(tmp_path):
+    for where, match in (("tcp://10.0.0.1:8786", "no tls://"), ("10.0.0.1:8786", "no tls://")):
+        with pytest.raises(ClusterError, match=match), session(where, tmp_path):
+            pass
+    with pytest.raises(ClusterError, match="needs --certificates"), session("tls://a:1"):
+        pass
+    with pytest.raises(ClusterError, match="There is no"), session("tls://a:1", tmp_path):
+        pass
+
+
+def test_certificates_are_for_their_owner_and_never_replaced(tmp_path):
+    folder = tmp_path / "certificates"
+    paths = write_certificates(folder)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o600}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    with pytest.raises(ClusterError, match="exists"):
+        write_certificates(folder)
+    with session("tls://a:1", folder):
+        pass
+    paths[1].chmod(0o644)
+    with pytest.raises(ClusterError, match="chmod 600"), session("tls://a:1", folder):
+        pass
