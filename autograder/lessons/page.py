@@ -30,7 +30,8 @@ __all__ = ["PageError", "needed", "wheel", "write_page"]
 PYODIDE = "https://cdn.jsdelivr.net/pyodide/v0.27.7/full"
 CORE = ("pyodide.js", "pyodide.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip")
 IMPORTED = ("matplotlib", "numpy", "pillow", "threadpoolctl")  # by the NumPy halves
-KERNEL = ("ipython", "jedi", "micropip", "sqlite3", "ssl")  # by the kernel
+KERNEL = ("ipython", "micropip", "sqlite3")  # by the kernel
+LEFT_OUT = ("jedi", "ssl")  # the kernel asks for them and does without: 4 MB that nothing uses
 OURS = ("comm", "tqdm", "cs231n-lecture7-kit")  # not in Pyodide's release
 SOURCES = ROOT / "docs" / "try"
 APP_MEGABYTES = 3  # JupyterLite itself, packed
@@ -54,7 +55,9 @@ def write_page(out: Path, runtime: str, wheels: Path, jupyter: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="page-") as scratch:
         lite = Path(scratch)
         kit = _write_kit(lite / "kit")
-        build = _copy_runtime(lite / "static" / "pyodide", runtime, [kit, *_found(wheels)])
+        empty = [wheel(name, "0", {}, lite) for name in LEFT_OUT]
+        ours = [kit, *empty, *_found(wheels)]
+        build = _copy_runtime(lite / "static" / "pyodide", runtime, ours)
         lessons = all_lessons()
         (lite / "files").mkdir()
         for lesson in lessons:
@@ -203,7 +206,7 @@ def _settings():
     kernel = {
         "pyodideUrl": "./static/pyodide/pyodide.js",
         "disablePyPIFallback": True,
-        "loadPyodideOptions": {"packages": [*IMPORTED, *OURS]},
+        "loadPyodideOptions": {"packages": [*IMPORTED, *KERNEL, *LEFT_OUT, *OURS]},
     }
     return {
         "jupyter-lite-schema-version": 0,
