@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import time
 import zipfile
 from pathlib import Path
@@ -146,7 +147,8 @@ def test_a_lesson_from_the_first_cell_to_a_mark(site, browser, name, tmp_path):
     opened.run(task)
     assert hint in (said := opened.run(check)), said
     to_hint, downloaded = time.monotonic() - began, sum(size for _, size in sent)
-    opened.write(task, right.replace(old, f"0 * {new}"))
+    wrong = right.replace(old, new)
+    opened.write(task, re.sub(r"(?m)^    return", "    again = True\n    return", wrong))
     opened.run(task)
     assert "smallest input on which right and yours part" in opened.run(check)
     opened.write(task, right)
