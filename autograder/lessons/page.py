@@ -11,6 +11,7 @@ import html
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
 import urllib.error
 import urllib.request
@@ -257,5 +258,8 @@ if __name__ == "__main__":
     parser.add_argument("--wheels", type=Path, required=True)
     parser.add_argument("--jupyter", type=Path, required=True)
     chosen = parser.parse_args()
-    size = write_page(chosen.out, chosen.runtime, chosen.wheels, chosen.jupyter.resolve())
+    try:
+        size = write_page(chosen.out, chosen.runtime, chosen.wheels, chosen.jupyter.absolute())
+    except PageError as error:
+        sys.exit(str(error))
     print(f"{chosen.out}: {size / 1e6:.0f} MB; serve it with any static web server")

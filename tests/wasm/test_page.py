@@ -122,8 +122,8 @@ LESSONS = {
     ),
     "02_batch_normalization": (
         "normalization.batchnorm_forward",
-        ("(x_mu**2).mean(axis=0, dtype=float)", "x.var(axis=0, ddof=1)"),
-        "N - 1",
+        ("np.sqrt(var + eps)", "(np.sqrt(var) + eps)"),
+        "what exactly is eps added to",
     ),
 }
 
