@@ -6,6 +6,7 @@ where there is no kit it lives as long as the kernel.
 
 import datetime
 import hashlib
+import inspect
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -90,7 +91,7 @@ def digest_of(functions: Mapping[str, Callable]) -> str:
     for name, function in functions.items():
         methods = vars(function).values() if isinstance(function, type) else (function,)
         for method in methods:
-            code = getattr(getattr(method, "__wrapped__", method), "__code__", None)
+            code = getattr(inspect.unwrap(method), "__code__", None)
             digest.update(repr((name, _of_code(code))).encode("utf-8", "replace"))
     return digest.hexdigest()[:16]
 

@@ -79,8 +79,9 @@ def diagnose(
     """Return {check name: known wrong answer} for the checks that lost points and were recognised.
 
     Of the known answers that explain most of the checks still unexplained, the one that explains
-    most of their observations is named; what it leaves over is explained by the next, so that two
-    mistakes in one function are both named.
+    most of their observations is named; what it leaves over is explained by the next. Two mistakes
+    in one function share its checks, so that neither explains most of them: both are named where
+    together they leave nothing over.
     """
     open_ = {name: set(verdict.wrong) for name, verdict in verdicts.items() if not verdict.fraction}
     passed = {name for name, verdict in verdicts.items() if verdict.fraction == 1}
@@ -91,16 +92,36 @@ def diagnose(
         for known in provider.misconceptions(exercise)
         if not any(known.wrong[name] for name in passed)
     ]
-    named = {}
-    while open_:
-        best = max(candidates, key=lambda candidate: candidate.rank(open_), default=None)
-        if best is None or 2 * len(best.checks(open_)) <= len(open_):
+    named, left = _by_majority(open_, candidates)
+    if left and (two := _by_two(open_, candidates)):
+        named, left = two, {}
+    default = _another_default(exercise, seen, left, candidates, provider)
+    return named | (dict.fromkeys(left, default) if default else {})
+
+
+def _by_majority(open_, candidates):
+    """Return {check name: known answer}, each for most of what was open, and what stays open."""
+    named, left = {}, dict(open_)
+    while left:
+        best = max(candidates, key=lambda candidate: candidate.rank(left), default=None)
+        silent = best.silent(left) if best else ()
+        if best is None or 2 * len(best.checks(left)) <= len(left) - len(silent):
             break
-        for name in best.checks(open_):
+        named |= dict.fromkeys(best.checks(left), best.known)
+        for name in (*best.checks(left), *silent):
+            del left[name]
+    return named, left
+
+
+def _by_two(open_, candidates):
+    """Return {check name: known answer} where two answers explain each observation; else {}."""
+    named, left = {}, dict(open_)
+    for _ in range(2):
+        best = max(candidates, key=lambda candidate: candidate.fit(left), default=None)
+        for name in best.whole(left) if best else ():
             named[name] = best.known
-            del open_[name]
-    default = _another_default(exercise, seen, open_, candidates, provider)
-    return named | (dict.fromkeys(open_, default) if default else {})
+            del left[name]
+    return {} if left else named
 
 
 @dataclass(frozen=True)
@@ -162,6 +183,26 @@ class _Candidate:
     def _explains(self, name, wrong):
         explained = wrong & self.explained[name]
         return 2 * len(explained) > len(wrong) or (explained and not self.different[name])
+
+    def whole(self, open_):
+        """Return the checks of which it shows all the same, and explains all that is wrong."""
+        return [
+            name
+            for name, wrong in open_.items()
+            if wrong <= self.explained[name] and not self.different[name]
+        ]
+
+    def fit(self, open_):
+        """Return by what candidates are compared as one of two: what is whole, and wrong at all."""
+        return len(self.whole(open_)), -sum(map(bool, self.known.wrong.values()))
+
+    def silent(self, open_):
+        """Return the checks in which it shows the same, too near to what is right to tell."""
+        return [
+            name
+            for name, wrong in open_.items()
+            if not self._explains(name, wrong) and not wrong & self.different[name]
+        ]
 
     def rank(self, open_):
         """Return by what candidates are compared: what they explain, and how much differs."""

@@ -115,16 +115,23 @@ def keeps_types(seen: Arrays, expected: Expected) -> Verdict:
     if verdict.fraction < 1:
         return verdict
     for key in expected.arrays:
-        idle = "" if key.startswith("_") or key in inputs else _idle(seen.get(key), inputs)
+        is_output = not key.startswith("_") and key not in inputs
+        idle = _idle(seen.get(key), expected.arrays[key], inputs) if is_output else ""
         if idle:
             return Verdict(0, f"{key} {idle}", wrong=(key,))
     return replace(verdict, remark=kinds.remark)
 
 
-def _idle(value, inputs):
+def _idle(value, wanted, inputs):
     """Say why an output is nobody's work, or nothing."""
     if value is None:
         return "is missing"
+    if value.size == 0:
+        return "is empty"
+    if np.isnan(value).all():
+        return "is NaN everywhere"
+    if value.ndim == 0 and wanted.size > 1:
+        return "is a single number"
     if value.size > 1 and (value == value.flat[0]).all():
         return "is the same number everywhere"
     for name, array in inputs.items():

@@ -93,8 +93,13 @@ def _above_zero(impl, rng):
 
 def _restarts(impl, rng):
     high, low, period = _cycle_settings(rng)
-    times = [cycle * period + t for cycle in (1, 2, 20) for t in (-1, 0, 1)]
-    return _along(impl.cosine_restarts, times, high, low, period, 1)
+    times = {
+        multiple: [end * period + t for end in ends for t in (-1, 0, 1)]
+        for multiple, ends in ((1, (1, 2, 20)), (2, (1, 3, 15)))  # after 1, 2, 20 or 4 cycles
+    }
+    alike = _along(impl.cosine_restarts, times[1], high, low, period, 1)
+    longer = _along(impl.cosine_restarts, times[2], high, low, period, 2)
+    return {**alike, **{f"{key}, cycles twice as long": a for key, a in longer.items()}}
 
 
 def _longer_cycles(impl, rng):

@@ -196,6 +196,8 @@ SEPARATING = wrong(
 # ------------------------------------------------------------------ cycles
 
 ANGLE = "math.pi * t / period"
+CYCLES = "range(int(t // period).bit_length())"
+EVERY_CYCLE = (CYCLES, "range(int(t // period))")
 
 RESTARTS = wrong(
     "cosine_restarts",
@@ -239,7 +241,7 @@ RESTARTS = wrong(
     (
         "a restart once",
         "The second cycle ends without another restart. How many cycles can lie behind step t?",
-        ("range(int(t // period))", "range(1)"),
+        (CYCLES, "range(1)"),
     ),
     (
         "the low rate is ignored",
@@ -287,11 +289,13 @@ RESTARTS = wrong(
         "all cycles equally long",
         "What is `multiple` for? The second cycle should be so many times as long as the first.",
         ("period * multiple", "period"),
+        EVERY_CYCLE,
     ),
     (
         "longer by addition",
         "Your cycles grow by the same number of steps. They should grow by the same factor.",
         ("period * multiple", "period + multiple"),
+        EVERY_CYCLE,
     ),
     (
         "the first cycle is already longer",
@@ -688,7 +692,7 @@ VARIANTS = (
 )
 
 EQUIVALENT = {
-    "schedules.cosine_restarts": {"for _ in range(int(t)):": "more turns than needed do nothing"},
+    "schedules.cosine_restarts": {"for _ in range(int(t).bit_length()):": "more turns than needed do nothing"},
     "schedules.linear_warmup": {"done = min(1.0, t / steps)": "the smaller of two in any order"},
     "schedules.separating_step": {"...": "any step that separates is a right answer"},
     "schedules.train_with_schedule": {

@@ -1,4 +1,4 @@
-"""Data for the lessons: digits and photographs that are always there, and CIFAR-10 where it is.
+"""Data for the lessons: digits and photographs that are always there, and others where they are.
 
 Every data set is a `Dataset` of rows of float32 numbers from 0 to 1 with integer labels;
 `.images()` gives the same examples as (N, C, H, W). Where a set comes from and under which licence
@@ -19,7 +19,7 @@ from cs231n_lib.data.embedded import (
     photograph_patches,
 )
 from cs231n_lib.data.fashion_mnist import load_fashion_mnist
-from cs231n_lib.data.wheels import SOURCE, TARGET, grey, patches, wheel_photograph
+from cs231n_lib.data.wheels import SOURCE, TARGET, faces, grey, patches, wheel_photograph
 from cs231n_lib.errors import one_of
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Dataset",
     "batches",
     "digits",
+    "faces",
     "grey",
     "load",
     "load_cifar10",
@@ -51,6 +52,10 @@ SOURCES = {  # name: where it comes from, its licence, its size, how it is check
     "photographs": (
         "https://scikit-image.org", "CC0 or public domain", "1.1 MB", "comes with the course",
     ),
+    "faces": (
+        "https://scikit-image.org", "none stated; for research and teaching", "1 MB",
+        "SHA-256, by scikit-image, with which they come",
+    ),
     "cifar10": (
         CIFAR10_URL, "none stated; cite Krizhevsky 2009", "162 MB", CIFAR10_HASH,
     ),
@@ -65,7 +70,7 @@ ON_DISK = {  # name: what it is called, and its function
 
 
 def load(name="digits"):
-    """The data set of this name: 'digits', 'photographs', 'cifar10' or 'fashion-mnist'.
+    """The data set of this name: 'digits', 'photographs', 'faces', 'cifar10' or 'fashion-mnist'.
 
     Photographs are pieces of 16 × 16 pixels. Where CIFAR-10 or Fashion-MNIST is not at hand, a line
     says so and digits come instead; but not when `CS231N_DATA` names a folder, which then is wrong.
@@ -80,6 +85,8 @@ def load(name="digits"):
     one_of(*SOURCES)("a data set's name", name)
     if name == "photographs":
         return photograph_patches()
+    if name == "faces":
+        return faces()
     if name in ON_DISK:
         what, function = ON_DISK[name]
         try:

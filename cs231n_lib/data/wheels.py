@@ -1,17 +1,19 @@
-"""Photographs that come with scikit-image and scikit-learn, cut into patches.
+"""Photographs that come with scikit-image and scikit-learn, cut into patches; and small faces.
 
 More of them, and larger, than those embedded here: enough to learn from some and to transfer to
 others. scikit-image lists camera, brick, grass, gravel, chelsea (a cat), coffee and retina as CC0;
 astronaut, rocket and hubble_deep_field (NASA, SpaceX), moon and text as public domain; coins
 (Brooklyn Museum), page and immunohistochemistry as free of known restrictions; the motorcycle is
 from the Middlebury stereo benchmark (Scharstein et al. 2014). China and flower are CC BY 2.0, by
-danielbuechele and vultilion, in scikit-learn.
+danielbuechele and vultilion, in scikit-learn. The faces are from Labeled Faces in the Wild (Huang
+et al. 2007), photographs of the news whose authors keep their rights: for research and teaching.
 """
 
 from pathlib import Path
 
 import numpy as np
 
+from cs231n_lib.data.dataset import split
 from cs231n_lib.errors import one_of, validated, whole
 
 SOURCE = (  # photographs that the small network has learnt to tell apart
@@ -81,4 +83,19 @@ def wheel_photograph(name):
     return image if image.ndim == 3 else np.repeat(image[:, :, None], 3, axis=2)
 
 
-# --------------------------------------------------------------------------- CIFAR-10's files
+def faces(seed=0):
+    """100 faces and 100 pieces of other things, grey, of 25 × 25 pixels; `seed` chooses the split.
+
+    They come with scikit-image (`skimage.data.lfw_subset`), which compares their SHA-256, and are
+    not contained here. Larger sets of faces are downloads of persons' names and pictures, or may
+    not be passed on; this course has none.
+
+    >>> faces()
+    faces: 120 train, 40 val, 40 test examples of shape (625,), 2 classes
+    """
+    from skimage.data import lfw_subset
+
+    order = np.random.default_rng(seed).permutation(200)
+    x = lfw_subset()[order].reshape(200, 625).astype(np.float32)
+    y = (order < 100).astype(np.int64)  # the first half are faces
+    return split(x[:-40], y[:-40], 40, x[-40:], y[-40:], "faces", ("other", "face"), (1, 25, 25))

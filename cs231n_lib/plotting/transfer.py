@@ -49,12 +49,13 @@ def _show(ax, image, framed=False):
     ax.spines[:].set(visible=framed, color=style(1)[0], lw=3)
 
 
-def plot_feature_planes(planes, labels, names):
+def plot_feature_planes(planes, labels, names, axis="principal axis"):
     """Draw the same examples in the plane of two principal axes of several kinds of features.
 
     Args:
-        planes: dict kind -> (N, D) features; their first two principal components are drawn.
-        labels: (N,) classes from 0; names: of the classes.
+        planes: dict kind -> (N, D) features; their first two principal components are drawn. A map
+            in the plane, D = 2, is only turned.
+        labels: (N,) classes from 0; names: of the classes; axis: what an axis is called.
 
     >>> x = np.random.default_rng(0).normal(size=(9, 4))
     >>> figure = plot_feature_planes({"pixels": x}, np.arange(9) % 3, ["a", "b", "c"])
@@ -71,8 +72,8 @@ def plot_feature_planes(planes, labels, names):
             color, marker, _, _ = style(k)
             look = {"color": color, "mfc": "white" if k % 2 else color, "ms": 4.5, "mew": 1.1}
             ax.plot(*points[labels == k].T, marker, label=name, **look)
-        ax.set(title=kind, xlabel="first principal axis", aspect="equal", adjustable="datalim")
-    axes[0].set_ylabel("second principal axis")
+        ax.set(title=kind, xlabel=f"first {axis}", aspect="equal", adjustable="datalim")
+    axes[0].set_ylabel(f"second {axis}")
     legend(figure, axes)
     return figure
 

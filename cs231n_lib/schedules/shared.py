@@ -1,7 +1,6 @@
 """Schedules, the equations of the package cited by their tags: numbers in, a number out."""
 
 import copy
-import functools
 import math
 
 from cs231n_lib.errors import validated, whole
@@ -75,29 +74,7 @@ def inverse_time_decay(t, rate, k):
     return rate / (1 + k * t)  # Decay.4
 
 
-def _from_the_last_restart(schedule):
-    """Let a schedule with restarts begin at the last one, however many there were before.
-
-    n cycles of lengths T, T·m, T·m², … are over at T·(mⁿ − 1)/(m − 1).
-    """
-
-    @functools.wraps(schedule)
-    def begun(t, high, low, period, multiple):
-        if multiple == 1:
-            return schedule(t % period, high, low, period, multiple)
-
-        def end(n):
-            return period * (multiple**n - 1) // (multiple - 1)
-
-        n = int(math.log1p(t / period * (multiple - 1)) / math.log(multiple))
-        n += (end(n + 1) <= t) - (end(n) > t)  # where the logarithm was rounded
-        return schedule(t - end(n), high, low, period * multiple**n, multiple)
-
-    return begun
-
-
 @validated(t="nonnegative", high="positive", low="nonnegative", period=whole(1), multiple=whole(1))
-@_from_the_last_restart
 def cosine_restarts(t, high, low, period, multiple):
     """Let the rate fall along half a cosine, then start again at the top (SGDR).
 
@@ -119,7 +96,8 @@ def cosine_restarts(t, high, low, period, multiple):
     >>> [round(cosine_restarts(t, 1.0, 0.2, 4, 2), 3) for t in (0, 1, 2, 3, 4, 8, 12)]
     [1.0, 0.883, 0.6, 0.317, 1.0, 0.6, 1.0]
     """
-    for _ in range(int(t // period)):  # no more cycles than that can be over
+    t = t % period if multiple == 1 else t  # cycles that are all alike need no counting
+    for _ in range(int(t // period).bit_length()):  # others at least double each time
         if t >= period:
             t = t - period  # SGDR.1
             period = period * multiple  # SGDR.2

@@ -114,7 +114,8 @@ check("getting_started.unit_rows", second_try)
 # makes the result stick.
 #
 # The data are 1797 real images of handwritten digits, 8 × 8 pixels each, that come with
-# scikit-learn, so nothing is downloaded. For each validation image the experiment takes the
+# scikit-learn, so nothing is downloaded. (For other images change the one line that loads them to
+# `load("fashion-mnist")` or `load("cifar10")`.) For each validation image the experiment takes the
 # training image with the nearest direction, by your `unit_rows`, and calls it by that image's name.
 # In which share of the cases is this the right digit? Guessing blindly gets 0.1.
 
@@ -127,11 +128,12 @@ cosine = unit_rows(data.x_val) @ unit_rows(data.x_train).T  # (N_val, N_train)
 nearest = cosine.argmax(axis=1)
 predicted(my_guess, (data.y_train[nearest] == data.y_val).mean())
 
+images = data.images()  # (N, C, H, W)
 figure, axes = plt.subplots(2, 8, figsize=(8, 2.6), layout="constrained")
 for column, (above, below) in enumerate(axes.T):
-    above.imshow(data.x_val[column].reshape(8, 8), cmap="gray_r")
+    above.imshow(images.x_val[column].transpose(1, 2, 0), cmap="gray_r")
     above.set_title(f"{cosine[column].max():.2f}", fontsize=9)
-    below.imshow(data.x_train[nearest[column]].reshape(8, 8), cmap="gray_r")
+    below.imshow(images.x_train[nearest[column]].transpose(1, 2, 0), cmap="gray_r")
 for axis in axes.flat:
     axis.set(xticks=[], yticks=[])
 axes[0, 0].set_ylabel("image")

@@ -64,8 +64,9 @@ threadpool_limits(1)  # arrays this small are fastest on one thread
 
 # %% [markdown]
 # **The data.** 8 × 8 images of handwritten digits that come with scikit-learn: nothing to download.
-# For CIFAR-10 change this one line to `data = load("cifar10")`. Everything below adapts, and takes
-# several times as long; what the text says about results was written for the digits.
+# For other images change this one line to `data = load("fashion-mnist")` or `load("cifar10")`.
+# Everything below adapts, and takes several times as long; what the text says about results was
+# written for the digits.
 
 # %% role="experiment"
 data = load("digits")
@@ -1580,7 +1581,7 @@ def torch_net(scale, normalized, seed):
     return torch.nn.Sequential(*layers, torch.nn.Linear(UNITS, len(data.classes)))
 
 
-# %% role="experiment" claim="batch-norm-learns-from-more-scales" of="learns_from['batch norm'].size - learns_from['none'].size" says="1 to 6" slide="11" alt="Validation accuracy against the scale of the initial weights: without batch norm high only near 0.14, with it from 0.001 to 0.2."
+# %% role="experiment" claim="batch-norm-learns-from-more-scales" of="learns_from['batch norm'].size - learns_from['none'].size" says="1 to 6" slide="11" alt="Validation accuracy against the scale of the initial weights: without batch norm high only near 0.14, with it from 0.001 to 0.2." hide=true
 by_scale, learns_from = {"batch norm": [], "none": []}, {}
 jobs = [(name, seed) for name in by_scale for seed in range(2)]
 for name, seed in tqdm(jobs, "training", delay=2, leave=False):

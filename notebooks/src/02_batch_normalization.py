@@ -69,8 +69,9 @@ threadpool_limits(1)  # arrays this small are fastest on one thread, and the rac
 
 # %% [markdown]
 # **The data.** 8 × 8 images of handwritten digits that come with scikit-learn: nothing to download.
-# For CIFAR-10 change this one line to `data = load("cifar10")`. Everything below adapts, and takes
-# several times as long; what the text says about results was written for the digits.
+# For other images change this one line to `data = load("fashion-mnist")` or `load("cifar10")`.
+# Everything below adapts, and takes several times as long; what the text says about results was
+# written for the digits.
 
 # %% role="experiment"
 data = load("digits")

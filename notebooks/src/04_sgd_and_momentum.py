@@ -68,10 +68,10 @@ threadpool_limits(1)  # arrays this small are fastest on one thread
 # %% [markdown]
 # **The data.** Most of this lesson happens in landscapes of two weights, where one can see
 # everything. Where a claim is about networks, it is tried on the 8 × 8 digits that come with
-# scikit-learn: nothing to download. For CIFAR-10 change this one line to `data = load("cifar10")`. The
-# trainings of parts 5, 8 and 9 adapt, and take longer; what the text says about results was written for
-# the digits. Parts 3 and 4 look at every second derivative of a network and at the gradient of every
-# example, and stay with the digits.
+# scikit-learn: nothing to download. For other images change this one line to
+# `data = load("fashion-mnist")` or `load("cifar10")`. The trainings of parts 5, 8 and 9 adapt, and
+# take longer; what the text says about results was written for the digits. Parts 3 and 4 look at
+# every second derivative of a network and at the gradient of every example, and stay with the digits.
 
 # %% role="experiment"
 data = load("digits")
@@ -927,7 +927,7 @@ plt.show()
 # * your own `nesterov_lookahead` does not look ahead.
 # </details>
 
-# %% role="experiment" uses="nesterov_lookahead separating_curvatures" alt="Distance from the minimum over 100 steps, logarithmic: your rule comes down, the rule that looks backward goes up."
+# %% role="experiment" uses="nesterov_lookahead separating_curvatures" alt="Distance from the minimum over 100 steps, logarithmic: your rule comes down, the rule that looks backward goes up." hide=true
 h, distances = separating_curvatures(), {}
 for name, rule in {"yours": nesterov_lookahead, "backward": backward_lookahead}.items():
     w, config = np.ones(len(h)), {"learning_rate": 0.1, "momentum": 0.9}

@@ -67,8 +67,9 @@ from cs231n_lib.train import compare, fit, predicted, sgd_update, timed
 threadpool_limits(1)  # arrays this small are fastest on one thread
 
 # %% [markdown]
-# **The data.** The 8 × 8 digits that come with scikit-learn. For CIFAR-10 change this one line to
-# `data = load("cifar10")`; what the text says about results was written for the digits.
+# **The data.** The 8 × 8 digits that come with scikit-learn. For other images change this one line
+# to `data = load("fashion-mnist")` or `load("cifar10")`; what the text says about results was
+# written for the digits.
 
 # %% role="experiment"
 data = load("digits")
@@ -686,11 +687,10 @@ predicted(my_share, np.median(needed["Adam"]) / np.median(needed["SGD"]), "of th
 plotting.plot_curves({name: runs[name] for name in ("SGD", "Nesterov", "AdaGrad", "Adam")})
 plt.show()
 
-
 # %% role="experiment" uses="adagrad rmsprop adam_uncorrected adam" claim="adam-is-ahead-of-sgd" of="steps_of['SGD']" says="above" slide="48"
 steps_of = {}
 for a, b in (("SGD", "Adam"), ("Adam (almost)", "Adam"), ("Nesterov", "Adam")):
-    counts = [needed[name].__getitem__ for name in (a, b)]
+    counts = [np.minimum(needed[name], STEPS).__getitem__ for name in (a, b)]
     steps_of[a] = compare(*counts, range(6), names=(a, b))
     print("steps:", steps_of[a])
 

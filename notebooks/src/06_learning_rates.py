@@ -70,8 +70,8 @@ threadpool_limits(1)  # networks this small are fastest on one thread
 # a random one. Real data has wrong labels too, and here they keep the loss from falling to zero.
 # On the clean digits even this small network can get *everything* right; then all gradients go to
 # zero, the noise between batches goes with them, and a rate may stay high. Validation
-# labels stay as they are. For CIFAR-10 change this one line to `load("cifar10")`; what the text
-# says about results was written for the digits.
+# labels stay as they are. For other images change this one line to `load("fashion-mnist")` or
+# `load("cifar10")`; what the text says about results was written for the digits.
 
 # %% role="experiment"
 data = load("digits")

@@ -63,29 +63,17 @@ from cs231n_lib.train import compare, predicted, timed
 threadpool_limits(1)  # so that times say something
 
 # %% [markdown]
-# **The data.** 8 × 8 images of handwritten digits that come with scikit-learn: nothing to download.
-# For CIFAR-10 change this one line to `data = load("cifar10")`; everything below adapts and takes many
-# times as long. What the text says about results was written for the digits.
-#
 # In this lesson all parameters of a network stand in *one* vector $w$ of D numbers, and the loss is
 # one function of it: `f(w)` returns the loss and its gradient. Where the Hessian is formed, the
 # images are averaged down to 4 × 4 pixels, to keep D small.
 
+
 # %% role="setup" hide=true
-data = load("digits")
-X_TRAIN, X_VAL = (x.reshape(len(x), -1).astype(float) for x in (data.x_train, data.x_val))
-CLASSES = len(data.classes)
-LAYERS = X_TRAIN.shape[1], 32, CLASSES  # sizes of the network of parts 7 to 11
-
-
 def coarse(images):
     """Return images (N, C, H, W) as rows of 16 numbers: the means of 4 × 4 parts."""
     N, C, H, W = images.shape
     parts = images.astype(float).reshape(N, C, 4, H // 4, 4, W // 4)
     return parts.mean(axis=(1, 3, 5)).reshape(N, 16)
-
-
-COARSE = coarse(data.images().x_train)
 
 
 def network(seed, *sizes):
@@ -126,6 +114,19 @@ def hessian(f, w, h=1e-5):
         H[:, i] = (f(w + step)[1] - f(w - step)[1]) / (2 * h)
     return (H + H.T) / 2
 
+
+# %% [markdown]
+# **The data.** 8 × 8 images of handwritten digits that come with scikit-learn: nothing to download.
+# For other images change this one line to `data = load("fashion-mnist")` or `load("cifar10")`;
+# everything below adapts and takes many times as long. What the text says about results was written
+# for the digits.
+
+# %% role="experiment"
+data = load("digits")
+X_TRAIN = data.x_train.astype(float)
+COARSE = coarse(data.images().x_train)
+CLASSES = len(data.classes)
+LAYERS = X_TRAIN.shape[1], 32, CLASSES  # sizes of the network of parts 7 to 11
 
 # %% [markdown]
 # ## 1 The question

@@ -72,8 +72,9 @@ threadpool_limits(1)  # networks this small are fastest on one thread
 # for validation and keeps all others, more than a thousand, for the test. In the *clean* version
 # that is all. In the *noisy* one, 30 % of the training labels are replaced by random ones; the
 # labels of validation and test stay right. Real data have wrong labels too, and they make the gap
-# wide enough to be seen with twenty seeds in some seconds. For CIFAR-10 change this one line to
-# `load("cifar10")`; what the text says about results was written for the digits.
+# wide enough to be seen with twenty seeds in some seconds. For other images change this one line to
+# `load("fashion-mnist")` or `load("cifar10")`; what the text says about results was written for the
+# digits.
 
 # %% role="experiment"
 full = load("digits")

@@ -72,8 +72,8 @@ threadpool_limits(1)  # networks this small are fastest on one thread
 #
 # **The data.** 500 of the handwritten digits, and for 30 % of these 500 the label is drawn at
 # random. Such labels can only be learnt by heart. Validation and test labels stay as they are. For
-# CIFAR-10 change this one line to `load("cifar10")`; what the text says about results was written
-# for the digits.
+# other images change this one line to `load("fashion-mnist")` or `load("cifar10")`; what the text
+# says about results was written for the digits.
 
 # %% role="experiment"
 data = load("digits")
@@ -352,7 +352,8 @@ figure.axes[0].set_title("Regularized networks stay near their best")
 plt.show()
 
 shrunk = {
-    name: gains[name, "stopped"].mean / gains[name, "at_end"].mean for name in ("dropout", "L2")
+    name: gains[name, "stopped"].mean / (gains[name, "at_end"].mean or np.nan)
+    for name in ("dropout", "L2")
 }
 most = max(shrunk.values())
 for name, share in shrunk.items():

@@ -67,9 +67,8 @@ def test_the_built_in_earns_full_marks(exercise):
     """Where its convention is another one, it earns the remark of the Variant with that."""
     variants = {v.name: v.remark for v in misconceptions.variants_of(exercise.id)}
     convention = REMARKED.get(exercise.function)
-    seen = observe(
-        replace(exercise, forbidden=()), built_ins_for(exercise), expectations.public_seed
-    )
+    free = replace(exercise, forbidden=(), needs_autograd=True)
+    seen = observe(free, built_ins_for(exercise), expectations.public_seed)
     report = judge_exercise(exercise, seen, provider())
     assert_full_marks(report, variants[convention] if convention else "")
 

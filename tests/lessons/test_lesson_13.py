@@ -1,11 +1,19 @@
 """What lesson 13 says, and what `docs/lecture_errata.md` says about slide 108."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import scipy.stats
 
+from autograder.lessons.lesson import find_lesson
 from cs231n_lib.capstone.shared import ablate, ablation_table, report_page, separating_runs
 from cs231n_lib.data import digits
+from cs231n_lib.normalization import in_numpy as normalization
+from cs231n_lib.optim import in_numpy as optim
+from cs231n_lib.schedules.shared import cosine_restarts
+from cs231n_lib.search.shared import log_uniform
+from cs231n_lib.stand_ins import STAND_INS
 from cs231n_lib.train.trials import t_quantile
 
 
@@ -81,3 +89,55 @@ def test_a_report_has_one_page():
 def test_a_table_needs_rows_and_seeds(accuracy, why):
     with pytest.raises(ValueError, match=why):
         ablation_table(accuracy, 2.0)
+
+
+# ---------------------------------------------------------------------------- own, and theirs
+
+OWN = SimpleNamespace(
+    batchnorm_forward=normalization.batchnorm_forward,
+    batchnorm_backward=normalization.batchnorm_backward,
+    adam=optim.adam,
+    cosine_restarts=cosine_restarts,
+    log_uniform=log_uniform,
+)
+
+
+@pytest.fixture(scope="module")
+def lesson():
+    """Return the names that the lesson binds before its first training."""
+    space = {}
+    for cell in find_lesson("13").cells:
+        if cell.kind == "code" and cell.role != "check":
+            exec(compile(cell.solution, cell.id, "exec"), space)
+            if "RECIPE = " in cell.solution:
+                return space
+
+
+def test_own_functions_train_as_the_frameworks_do(lesson):
+    """Same seed: the first losses agree to rounding, and 30 steps do not tear them apart."""
+    functions = OWN, SimpleNamespace(**STAND_INS)
+    own, theirs = (
+        np.array(lesson["trained"](lesson["RECIPE"], 0, one, steps=30)[1].loss) for one in functions
+    )
+    assert len(own) == 30 and own[-1] < 0.7 * own[0]
+    np.testing.assert_allclose(own[:3], theirs[:3], rtol=1e-5)
+    np.testing.assert_allclose(own, theirs, rtol=1e-2)
+
+
+@pytest.mark.parametrize(
+    "name", ["batchnorm_forward", "batchnorm_backward", "adam", "cosine_restarts"]
+)
+def test_a_wrong_function_shows_in_the_first_losses(lesson, name):
+    """What the lesson tells whoever finds that the two runs part at once."""
+
+    def wrong(*args):
+        out = getattr(OWN, name)(*args)
+        return (1.2 * out[0], *out[1:]) if isinstance(out, tuple) else 1.2 * out
+
+    functions = SimpleNamespace(**{**vars(OWN), name: wrong})
+    right, other = (
+        np.array(lesson["trained"](lesson["RECIPE"], 0, one, steps=4)[1].loss)
+        for one in (OWN, functions)
+    )
+    parted = int(np.argmax(~np.isclose(right, other, rtol=1e-4)))
+    assert parted == (0 if name == "batchnorm_forward" else 1)

@@ -8,7 +8,9 @@ import pytest
 from autograder.lessons.lesson import SRC, all_lessons
 
 ROOT = Path(__file__).resolve().parents[2]
-LESSONS = [lesson for lesson in all_lessons() if lesson.number != "00"]  # a first look has no parts
+ALL = all_lessons()
+LESSONS = [lesson for lesson in ALL if lesson.number != "00"]  # a first look has no parts
+SWITCH = r"^(with needs\(.*\):\n    )?\w+ = load\(\"digits\"\)"
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
 
 
@@ -98,6 +100,30 @@ def test_the_minutes_of_the_parts_add_up(lesson):
     assert sum(minutes[:core]) == minutes[core]
     assert minutes[core] + sum(minutes[core + 1 : whole]) == minutes[whole]
     assert whole == len(rows) - 1
+
+
+def test_one_line_switches_a_lesson_to_other_images():
+    """It is in a cell that a student may change, and the prose above says how."""
+    switched = []
+    for lesson in ALL:
+        *before, place = _until_first(lesson.cells, SWITCH)
+        if place is None:
+            continue
+        switched.append(lesson.number)
+        assert place.role == "experiment", f"{lesson.name}: students cannot change this cell"
+        prose = [cell.solution for cell in before if cell.kind == "markdown"][-1]
+        for name in ("fashion-mnist", "cifar10"):
+            assert f'load("{name}")' in prose, f"{lesson.name} does not say how to load {name}"
+        assert "this one line" in prose or "the one line" in prose
+    assert switched[:11] == [f"{number:02}" for number in range(11)]
+
+
+def _until_first(cells, pattern):
+    """Return the cells up to the first piece of code that a pattern is found in, or None last."""
+    for k, cell in enumerate(cells):
+        if cell.kind == "code" and re.search(pattern, cell.solution, re.M):
+            return cells[: k + 1]
+    return [*cells, None]
 
 
 def test_every_entry_of_the_errata_names_tests_that_exist():

@@ -9,7 +9,9 @@ from cs231n_lib.data import (
     COLOUR,
     CROPS,
     PHOTOGRAPHS,
+    SOURCES,
     digits,
+    faces,
     load,
     photograph,
     photograph_patches,
@@ -67,9 +69,11 @@ def test_every_photograph_has_an_author_and_a_free_licence():
 
 def place(piece, image):
     """Return the places (top, left) at which a piece lies in an image."""
-    size = piece.shape[0]
-    views = np.lib.stride_tricks.sliding_window_view(image, (size, size, image.shape[2]))
-    return np.argwhere((views[:, :, 0] == piece).all(axis=(2, 3, 4)))
+    size = len(piece)
+    corners = (image[: -size + 1, : -size + 1] == piece[0, 0]).all(axis=2)
+    views = ((top, left, image[top : top + size, left : left + size])
+             for top, left in np.argwhere(corners))  # fmt: skip
+    return np.array([(top, left) for top, left, view in views if (view == piece).all()])
 
 
 @pytest.mark.parametrize(("along", "axis"), [("width", 1), ("height", 0)])
@@ -122,3 +126,72 @@ def test_grey_pieces():
 def test_pieces_that_cannot_be_cut(settings, message):
     with pytest.raises(ValueError, match=message):
         photograph_patches(**settings)
+
+
+# --------------------------------------------------------------------------- what a wheel brings
+
+
+def test_faces_are_scikit_images_and_tell_faces_from_others():
+    sets = faces(3)
+    x = np.concatenate([sets.x_train, sets.x_val, sets.x_test])
+    y = np.concatenate([sets.y_train, sets.y_val, sets.y_test])
+    order = np.random.default_rng(3).permutation(200)
+    np.testing.assert_allclose(x.reshape(-1, 25, 25), skimage.data.lfw_subset()[order], rtol=1e-6)
+    np.testing.assert_array_equal(y == sets.classes.index("face"), order < 100)
+    mean = [sets.x_train[sets.y_train == label].mean(axis=0) for label in (0, 1)]
+    nearest = [np.linalg.norm(sets.x_test - m, axis=1) for m in mean]
+    assert ((nearest[1] < nearest[0]) == sets.y_test).mean() > 0.6  # faces have one mean face
+
+
+def test_every_row_of_the_registry_is_a_data_set_with_its_source(monkeypatch, tmp_path, capsys):
+    monkeypatch.delenv("CS231N_DATA", raising=False)
+    for name, row in SOURCES.items():
+        source, licence, size, how_checked = row
+        assert source.startswith("http") and licence and how_checked
+        assert float(size.split()[0]) > 0 and size.split()[1] in ("kB", "MB")
+        assert load(name).name in (name, "digits")
+
+
+# --------------------------------------------------------------------------- near-duplicates
+
+
+def nearest(x, others):
+    """Return (N,) root mean squared differences from the most similar of the others."""
+    squares = (x**2).sum(axis=1)[:, None] - 2 * x @ others.T + (others**2).sum(axis=1)
+    return np.sqrt(np.maximum(squares.min(axis=1), 0) / x.shape[1])
+
+
+def test_no_digit_is_in_two_parts():
+    sets = digits()
+    parts = sets.x_train, sets.x_val, sets.x_test
+    for k, part in enumerate(parts):
+        for other in parts[k + 1 :]:
+            assert nearest(part, other).min() > 1e-3
+
+
+TWINS = 0.012  # pieces nearer than that show the same
+
+
+@pytest.mark.parametrize("along", ["width", "height"])
+@pytest.mark.parametrize("name", COLOUR)
+def test_no_piece_of_a_test_is_among_those_of_training(name, along):
+    sets = photograph_patches((name,), 16, (400, 1, 400), along)
+    assert nearest(sets.x_test, sets.x_train).min() > TWINS
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_mirror_images_lie_on_both_sides_of_a_split_of_what_mirrors_itself(seed):
+    """The edge of the retina is a circle: left and right mirror each other, top and bottom too."""
+    across, along_it = {}, {}
+    for along, mirrored in {"width": np.s_[..., ::-1], "height": np.s_[..., ::-1, :]}.items():
+        sets = photograph_patches(("retina",), 16, (1000, 1, 400), along, seed=seed).images()
+        train = sets.x_train.reshape(1000, -1)
+        across[along] = nearest(sets.x_test[mirrored].reshape(400, -1), train).min()
+        other = sets.x_test[..., ::-1, ::-1][mirrored]
+        along_it[along] = nearest(other.reshape(400, -1), train).min()
+    assert max(across.values()) < TWINS < min(along_it.values())
+
+
+def test_a_size_that_fits_no_texture_is_refused():
+    with pytest.raises(ValueError, match="size must be a whole number of at least 2, got 1"):
+        photograph_patches(size=1)

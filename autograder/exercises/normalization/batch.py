@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from autograder.checking.judge import same_dtype
+from autograder.checking.judge import keeps_types
 from autograder.checking.scenarios import refusal, refuses
 from autograder.exercises.normalization.shared import (
     EPS,
+    LARGE,
     MOMENTUM,
     PRECISION,
     Normalization,
@@ -42,6 +43,7 @@ IMAGES = replace(
 def forward_checks(norm, points):
     """Return the checks of a forward pass with running statistics."""
     features = norm.shape[1]
+    usual = norm.with_usual_eps(LARGE)
 
     def training(**options):
         return {**norm.options, **options}
@@ -49,24 +51,32 @@ def forward_checks(norm, points):
     def running_statistics(impl, rng):
         return shaped(train_three(impl, rng))
 
-    def train_three(impl, rng):
-        bn_param = training()
+    def train_three(impl, rng, norm=norm):
+        bn_param = dict(norm.options)
         for _ in range(3):
             norm.call(impl, norm.arrays(rng), bn_param)
         return bn_param
 
-    def given_statistics(impl, rng):
+    def in_test_mode(impl, rng, norm):
         arrays = norm.arrays(rng)
-        mean, var = rng.normal(size=features), rng.uniform(0.5, 2, features)
-        bn_param = training(mode="test", running_mean=mean, running_var=var)
+        mean = norm.scale * rng.normal(size=features)
+        var = norm.scale**2 * rng.uniform(0.5, 2, features)
+        statistics = {"running_mean": mean, "running_var": var}
+        bn_param = {**norm.options, "mode": "test", **statistics}
         out, _ = norm.call(impl, arrays, bn_param)
         return {"out": out, **running(bn_param)}
 
+    def given_statistics(impl, rng):
+        return in_test_mode(impl, rng, usual)
+
+    def another_eps_in_test(impl, rng):
+        return {"out": in_test_mode(impl, rng, norm)["out"]}
+
     def train_then_test(impl, rng):
-        bn_param = train_three(impl, rng)
-        x, gamma, beta = norm.arrays(rng)
+        bn_param = train_three(impl, rng, usual)
+        x, gamma, beta = usual.arrays(rng)
         bn_param["mode"] = "test"
-        out, _ = norm.call(impl, (x[:1], gamma, beta), bn_param)
+        out, _ = usual.call(impl, (x[:1], gamma, beta), bn_param)
         return {"out": out}
 
     def unknown_mode(impl, rng):
@@ -74,13 +84,15 @@ def forward_checks(norm, points):
         return refusal(lambda: norm.call(impl, arrays, training(mode="tests")))
 
     scenarios = {
-        "output of a training batch": (output(norm), None),
+        "output of a training batch": (output(usual), None),
+        "another eps, train mode": (output(norm), None),
+        "another eps, test mode": (another_eps_in_test, None),
         "a constant feature, default eps and momentum": (defaults(norm), None),
         "running statistics after three batches": (running_statistics, None),
         "test mode with given statistics": (given_statistics, None),
         "test mode after three training batches": (train_then_test, None),
         "float32 around a mean of 10,000": (large_mean(norm), None),
-        PRECISION: (types_and_inputs(norm), same_dtype),
+        PRECISION: (types_and_inputs(norm), keeps_types),
         "a mode that is neither train nor test": (unknown_mode, refuses),
     }
     return checks(scenarios, points)
@@ -110,7 +122,7 @@ print("mean", out.mean(axis=0), "and standard deviation", out.std(axis=0))
 FORWARD = exercise(
     "Batch normalization, forward",
     "batchnorm_forward",
-    forward_checks(ROWS, (3, 2, 3, 3, 1.5, 2, 1, 0.5)),
+    forward_checks(ROWS, (2.5, 0.75, 0.75, 1.5, 3, 3, 1.5, 1.5, 1, 0.5)),
     "11–13",
     small=SMALL_FORWARD,
     look=LOOK,
@@ -130,7 +142,7 @@ BACKWARD_ALT = exercise(
 SPATIAL_FORWARD = exercise(
     "Batch normalization for ConvNets, forward",
     "batchnorm_forward spatial_batchnorm_forward",
-    forward_checks(IMAGES, (1.5, 1, 1, 1, 1, 1, 1, 0.5)),
+    forward_checks(IMAGES, (1, 0.5, 0.5, 1, 1, 1, 0.5, 1, 1, 0.5)),
     "14",
 )
 SPATIAL_BACKWARD = exercise(

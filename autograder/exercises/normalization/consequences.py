@@ -2,54 +2,85 @@
 
 import numpy as np
 
+from autograder.checking.judge import keeps_types
 from autograder.checking.scenarios import afterwards, separation
 from autograder.checking.spec import Check
-from autograder.exercises.normalization.shared import EPS, MOMENTUM, exercise
+from autograder.exercises.normalization.shared import EPS, LARGE, MOMENTUM, exercise
 
 # ------------------------------------------------------------------ three consequences
 
 
-def _folded(impl, rng, **options):
-    W, b = rng.normal(size=(4, 6)), rng.normal(size=6)
+def _layers(rng, spread):
+    """Return an affine layer and the batch norm behind it, whose running deviation is `spread`."""
+    W, b = spread * rng.normal(size=(4, 6)), spread * rng.normal(size=6)
     gamma, beta = rng.uniform(0.5, 2, 6), rng.normal(size=6)
-    statistics = {"running_mean": rng.normal(size=6), "running_var": rng.uniform(0.5, 4, 6)}
-    bn_param = {"mode": "test", **statistics, **options}
-    W_folded, b_folded = impl.fold_batchnorm(W, b, gamma, beta, bn_param)
-    weights = {"W_folded": W_folded, **afterwards("W", [W])}
-    bias = {"b_folded": b_folded, **afterwards("b", [b])}
-    return weights, bias
+    mean, var = spread * rng.normal(size=6), spread**2 * rng.uniform(0.5, 4, 6)
+    return (W, b, gamma, beta), {"mode": "test", "running_mean": mean, "running_var": var}
 
 
-def _folded_weights(impl, rng):
-    return _folded(impl, rng, eps=EPS)[0]
+def _folded(*keys, spread=1.0, **options):
+    """Scenario: what is folded, with these options."""
 
-
-def _folded_bias(impl, rng):
-    return _folded(impl, rng, eps=EPS)[1]
-
-
-def _folded_default_eps(impl, rng):
-    weights, bias = _folded(impl, rng)
-    return weights | bias
-
-
-def _step(reg):
     def scenario(impl, rng):
-        W, dW = rng.normal(size=(2, 6, 4))
-        dW -= W * (W * dW).sum(axis=0) / (W**2).sum(axis=0)  # as under batch norm
-        rate = impl.effective_learning_rate(W, dW, 0.4, reg)
-        return {"rate": rate, **afterwards("W dW", [W, dW])}
+        layers, bn_param = _layers(rng, spread)
+        folded = impl.fold_batchnorm(*(a.copy() for a in layers), bn_param | options)
+        named = dict(zip(("W_folded", "b_folded"), folded, strict=True))
+        return {key: named[key] for key in keys}
 
     return scenario
+
+
+def _only_beta(impl, rng):
+    (W, b, gamma, beta), bn_param = _layers(rng, 1.0)
+    bn_param = bn_param | {"running_mean": b.copy(), "eps": EPS}
+    return {"b_folded": impl.fold_batchnorm(W, b, gamma, beta, bn_param)[1]}
+
+
+def _folded_inputs(impl, rng):
+    (W, b, gamma, beta), bn_param = _layers(rng, 1.0)
+    W_folded, b_folded = impl.fold_batchnorm(W, b, gamma, beta, bn_param | {"eps": EPS})
+    return {"W_folded": W_folded, "b_folded": b_folded, **afterwards("W b", [W, b])}
+
+
+def _step(reg, of_gradient=1.0, of_length=None):
+    """Scenario: a step with this gradient, from columns of any length or of this one."""
+
+    def scenario(impl, rng):
+        W, dW = _columns(rng)
+        lengths = np.sqrt((W**2).sum(axis=0)) if of_length else 1.0
+        W = W * (of_length or 1.0) / lengths
+        return {"rate": impl.effective_learning_rate(W, of_gradient * dW, 0.4, reg)}
+
+    return scenario
+
+
+def _columns(rng):
+    W, dW = rng.normal(size=(2, 6, 4))
+    dW -= W * (W * dW).sum(axis=0) / (W**2).sum(axis=0)  # as under batch norm
+    return W, dW
+
+
+def _step_inputs(impl, rng):
+    W, dW = _columns(rng)
+    rate = impl.effective_learning_rate(W, dW, 0.4, 0.3)
+    return {"rate": rate, **afterwards("W dW", [W, dW])}
 
 
 def _running_after(steps, momentum):
     def scenario(impl, rng):
-        running = rng.uniform(0.5, 2, 5) * (1 - momentum**steps)
-        debiased = impl.debias_running(running, momentum, steps)
-        return {"debiased": debiased, **afterwards("running", [running])}
+        return {"debiased": impl.debias_running(_biased(rng, steps, momentum), momentum, steps)}
 
     return scenario
+
+
+def _biased(rng, steps, momentum):
+    return rng.uniform(0.5, 2, 5) * (1 - momentum**steps)
+
+
+def _running_inputs(impl, rng):
+    running = _biased(rng, 4, MOMENTUM)
+    debiased = impl.debias_running(running, MOMENTUM, 4)
+    return {"debiased": debiased, **afterwards("running", [running])}
 
 
 # ------------------------------------------------------------------ kill the bug
@@ -124,9 +155,12 @@ FOLD = exercise(
     "Fold batch normalization into the layer before it",
     "fold_batchnorm",
     (
-        Check("folded weights", 1.5, _folded_weights),
-        Check("folded bias", 1.5, _folded_bias),
-        Check("the default eps", 1, _folded_default_eps),
+        Check("folded weights", 1, _folded("W_folded", spread=LARGE, eps=1e-5)),
+        Check("folded bias", 1, _folded("b_folded", spread=LARGE, eps=1e-5)),
+        Check("another eps", 0.5, _folded("W_folded", "b_folded", eps=EPS)),
+        Check("the default eps", 0.5, _folded("W_folded", "b_folded")),
+        Check("a layer whose bias is the running mean: beta is left", 0.5, _only_beta),
+        Check("W and b stay as they were", 0.5, _folded_inputs, keeps_types),
     ),
     "13",
 )
@@ -134,8 +168,11 @@ EFFECTIVE_RATE = exercise(
     "What L2 does under batch normalization",
     "effective_learning_rate",
     (
-        Check("one step without L2", 2, _step(reg=0.0)),
-        Check("one step with L2", 2, _step(reg=0.3)),
+        Check("no gradient, no L2", 0.75, _step(reg=0.0, of_gradient=0.0)),
+        Check("no gradient, no L2, columns of length one", 0.25, _step(0.0, 0.0, of_length=1.0)),
+        Check("one step without L2", 1, _step(reg=0.0)),
+        Check("one step with L2", 1.5, _step(reg=0.3)),
+        Check("W and dW stay as they were", 0.5, _step_inputs, keeps_types),
     ),
     "11, 70",
 )
@@ -144,7 +181,8 @@ DEBIAS = exercise(
     "debias_running",
     (
         Check("after one batch", 1, _running_after(1, MOMENTUM)),
-        Check("after four batches", 2, _running_after(4, MOMENTUM)),
+        Check("after four batches", 1.5, _running_after(4, MOMENTUM)),
+        Check("running stays as it was", 0.5, _running_inputs, keeps_types),
     ),
     "13, 46",
 )

@@ -2,8 +2,9 @@
 
 from types import MappingProxyType
 
-from autograder.checking.judge import same_dtype
+from autograder.checking.judge import keeps_types
 from autograder.exercises.normalization.shared import (
+    LARGE,
     PRECISION,
     Normalization,
     backward_checks,
@@ -49,17 +50,20 @@ def forward_checks(norm, one_mean, points, identities=MappingProxyType({})):
         identities: {title: what stands before the options} of further checks of the output.
     """
 
+    usual = norm.with_usual_eps(LARGE)
+
     def alone(impl, rng):
-        x, gamma, beta = norm.arrays(rng)
-        return {"out": norm.call(impl, (x[:1], gamma, beta))[0]}
+        x, gamma, beta = usual.arrays(rng)
+        return {"out": usual.call(impl, (x[:1], gamma, beta))[0]}
 
     scenarios = {
-        "output of a batch": (output(norm), None),
+        "output of a batch": (output(usual), None),
+        "another eps": (output(norm), None),
         f"{one_mean}, default eps": (defaults(norm), None),
         "an example alone gives what it gives in a batch": (alone, None),
-        **{title: (output(norm, extra), None) for title, extra in identities.items()},
+        **{title: (output(usual, extra), None) for title, extra in identities.items()},
         "float32 around a mean of 10,000": (large_mean(norm), None),
-        PRECISION: (types_and_inputs(norm), same_dtype),
+        PRECISION: (types_and_inputs(norm), keeps_types),
     }
     return checks(scenarios, points)
 
@@ -67,7 +71,7 @@ def forward_checks(norm, one_mean, points, identities=MappingProxyType({})):
 LAYER_FORWARD = exercise(
     "Layer normalization, forward",
     "layernorm_forward",
-    forward_checks(LAYER, "a constant example", (3, 2, 1.5, 1.5, 1)),
+    forward_checks(LAYER, "a constant example", (3, 1, 1, 1.5, 1, 1.5)),
     "15",
 )
 LAYER_BACKWARD = exercise(
@@ -79,7 +83,7 @@ LAYER_BACKWARD = exercise(
 INSTANCE_FORWARD = exercise(
     "Instance normalization, forward",
     "instancenorm_forward",
-    forward_checks(INSTANCE, "a constant channel of an image", (2, 1, 1, 1, 1)),
+    forward_checks(INSTANCE, "a constant channel of an image", (1.75, 0.75, 0.75, 1, 0.75, 1)),
     "16",
 )
 INSTANCE_BACKWARD = exercise(
@@ -94,7 +98,7 @@ GROUP_FORWARD = exercise(
     forward_checks(
         GROUP,
         "a constant group of channels",
-        (2.5, 1.5, 1, 1, 1, 1, 1),
+        (2, 0.75, 1.25, 1, 1, 1, 1, 1),
         {"G = 1: layer norm over all of an image": (1,), "G = C: instance norm": (C,)},
     ),
     "18",

@@ -1,6 +1,6 @@
 """Wrong backward passes of batch normalization, step by step and in one formula."""
 
-from autograder.misconceptions.records import wrong
+from autograder.misconceptions.records import fundamental, wrong
 
 SUMS = (
     (
@@ -14,6 +14,7 @@ SUMS = (
         "dgamma and dbeta summed over the features",
         "There are as many numbers in your dbeta as examples in the batch. "
         "How many beta are there, and which outputs does one of them reach?",
+        fundamental("sums of this shape collide with all that follows"),
         ("dbeta = dout.sum(axis=0)", "dbeta = dout.sum(axis=1)"),
         ("(dout * x_hat).sum(axis=0)", "(dout * x_hat).sum(axis=1)"),
     ),

@@ -1,17 +1,19 @@
 """Wrong answers about what follows from batch normalization: folding, rates, debiasing."""
 
-from autograder.misconceptions.records import wrong
+from autograder.misconceptions.records import SLIP, fundamental, wrong
 
 FOLD = wrong(
     "fold_batchnorm",
     (
         "no eps",
         "Test mode divides by the root of more than the running variance. What else is under it?",
+        SLIP,
         (' + bn_param.get("eps", 1e-5))', ")"),
     ),
     (
         "eps outside the root",
         "Read (BN.3) once more: what exactly is eps added to?",
+        SLIP,
         (
             'np.sqrt(bn_param["running_var"] + bn_param.get("eps", 1e-5))',
             '(np.sqrt(bn_param["running_var"]) + bn_param.get("eps", 1e-5))',
@@ -20,6 +22,7 @@ FOLD = wrong(
     (
         "eps hard-coded",
         "The caller may choose eps. Where does the function learn about it?",
+        SLIP,
         ('bn_param.get("eps", 1e-5)', "1e-5"),
     ),
     (
@@ -71,12 +74,14 @@ FOLD = wrong(
     (
         "rows of W scaled",
         "Column j of W makes feature j. Which axis of W belongs to the features?",
+        fundamental("the shapes collide in every call"),
         ("W_folded = W * scale", "W_folded = W * scale[:, None]"),
     ),
     (
         "W and b are changed",
         "After the call the caller's W is no longer what it was: a statement such as *= writes "
         "into it. The network may still want to train.",
+        SLIP,
         ("W_folded = W * scale", "W *= scale\n    W_folded = W"),
         (
             'b_folded = (b - bn_param["running_mean"]) * scale + beta',
@@ -134,6 +139,7 @@ EFFECTIVE_RATE = wrong(
     (
         "one rate for the whole of W",
         "Every feature is normalized on its own, so each column of W has a length of its own.",
+        fundamental("one number where there is one for each column"),
         ("(W**2).sum(axis=0)", "(W**2).sum()"),
         ("(dW**2).sum(axis=0)", "(dW**2).sum()"),
     ),
@@ -151,6 +157,7 @@ EFFECTIVE_RATE = wrong(
     (
         "W is changed",
         "After the call the caller's W has taken the step. Only the rate was asked for.",
+        SLIP,
         (
             "    return learning_rate",
             "    W -= learning_rate * (dW + 2 * reg * W)\n    return learning_rate",
@@ -203,6 +210,7 @@ DEBIAS = wrong(
         "running is changed",
         "After the call the caller's running statistic has been corrected too, and the next batch "
         "would go on from there. Make a new array.",
+        SLIP,
         (
             "return running / (1 - momentum**steps)",
             "running /= 1 - momentum**steps\n    return running",

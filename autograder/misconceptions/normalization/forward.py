@@ -1,6 +1,6 @@
 """Wrong forward passes of batch normalization."""
 
-from autograder.misconceptions.records import wrong
+from autograder.misconceptions.records import SLIP, wrong
 
 MU = "mu = x.mean(axis=0, dtype=float).astype(x.dtype)"
 VAR = "(x_mu**2).mean(axis=0, dtype=float).astype(x.dtype)"
@@ -11,12 +11,14 @@ FORWARD = wrong(
         "no eps",
         "A feature that is the same in the whole batch has variance 0. "
         "What do you divide by then, and what is in (BN.3) against it?",
+        SLIP,
         ("np.sqrt(var + eps)", "np.sqrt(var)"),
     ),
     (
         "eps outside the root",
         "Read (BN.3) once more: what exactly is eps added to? "
         "With an eps as small as usual nobody would notice; here eps is large.",
+        SLIP,
         ("np.sqrt(var + eps)", "(np.sqrt(var) + eps)"),
     ),
     (
@@ -29,6 +31,7 @@ FORWARD = wrong(
     (
         "test mode without eps",
         "In train mode your division is right. Does test mode divide by the same expression?",
+        SLIP,
         ("np.sqrt(var + eps)", 'np.sqrt(var + eps * (mode == "train"))'),
     ),
     (
@@ -117,6 +120,7 @@ FORWARD = wrong(
         "eps hard-coded",
         "The caller may choose eps, and your output does not care. "
         "Where does the function learn about it?",
+        SLIP,
         ('bn_param.get("eps", 1e-5)', "1e-5"),
     ),
     (

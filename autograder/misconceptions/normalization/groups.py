@@ -1,6 +1,6 @@
 """Wrong layer, instance and group normalization: the same slips in three kinds of statistics."""
 
-from autograder.misconceptions.records import wrong
+from autograder.misconceptions.records import SLIP, fundamental, wrong
 
 # ------------------------------------------------------------------ forward
 
@@ -22,18 +22,21 @@ def forward_slips(tag, x, axes, count, scaled, shifted):
             "no eps",
             "Numbers that are all the same have variance 0. "
             f"What do you divide by then, and what is in ({tag}.3) against it?",
+            SLIP,
             ("np.sqrt(var + eps)", "np.sqrt(var)"),
         ),
         (
             "eps outside the root",
             f"Read ({tag}.3) once more: what exactly is eps added to? "
             "With an eps as small as usual nobody would notice; here eps is large.",
+            SLIP,
             ("np.sqrt(var + eps)", "(np.sqrt(var) + eps)"),
         ),
         (
             "eps hard-coded",
             "The caller may choose eps, and your output does not care. "
             "Where does the function learn about it?",
+            SLIP,
             (f'{tag.lower()}_param.get("eps", 1e-5)', "1e-5"),
         ),
         (
@@ -88,6 +91,7 @@ def forward_slips(tag, x, axes, count, scaled, shifted):
             "the means lose their axis",
             "The shapes collide where the mean is subtracted. Print the shape of the mean: "
             "which axis is missing, and how can a reduction keep it?",
+            fundamental("the shapes collide in every call"),
             (
                 f"{x}.mean({axes}, keepdims=True, dtype=float).astype(x.dtype)",
                 f"{x}.mean({axes})",
@@ -114,12 +118,14 @@ def forward_slips(tag, x, axes, count, scaled, shifted):
             "x is changed",
             "After the call the caller's x is no longer what it was: a statement such as -= writes "
             "into it. Who else may still need x?",
+            SLIP,
             (f"x_mu = {x} - mu  #", f"{x} -= mu\n    x_mu = {x}  #"),
         ),
         (
             "out forced to float32",
             "float64 comes in and float32 goes out: half of the digits are lost. "
             "Where do you name a type, or make an array that has one of its own?",
+            SLIP,
             ("    return out,", "    out = out.astype(np.float32)\n    return out,"),
         ),
     )
@@ -200,6 +206,7 @@ INSTANCE_FORWARD = wrong(
         "gamma and beta not brought to the channels",
         "NumPy and PyTorch line up shapes from the right, so (C,) meets the width of the image. "
         "Which shape would meet the channels?",
+        fundamental("the shapes collide in every call"),
         ("gamma[:, None, None] * x_hat + beta[:, None, None]", "gamma * x_hat + beta"),
     ),
 )
