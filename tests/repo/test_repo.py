@@ -32,6 +32,7 @@ TOP_LEVEL = {
     *("autograder", "benchmarks", "cs231n_lib", "docs", "notebooks", "tests"),
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "Makefile"),
     *("pyproject.toml", "requirements.txt", "environment.yml", ".python-version"),
+    *("setup.py", "MANIFEST.in"),  # put the lessons into the wheel
     *(".ci", ".github", ".gitattributes", ".gitignore", ".pre-commit-config.yaml"),
 }
 
@@ -176,6 +177,7 @@ def test_every_import_is_a_declared_dependency():
     lines = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
     declared = {canonicalize_name(Requirement(line).name) for line in chain(*lines)}
     declared |= {"ipykernel", "ipywidgets", "jupyterlab", "notebook"}  # these are `jupyter`
+    declared |= {"setuptools"}  # builds the wheel, in an environment of its own
     providers = importlib.metadata.packages_distributions()
     undeclared = {
         name
