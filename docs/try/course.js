@@ -19,6 +19,9 @@
     "background:#1d2b3a;color:#fff";
   const line = document.createElement("span");
   bar.append(line);
+  const room = document.createElement("style"); // so that the bar hides no last line
+  room.textContent = ".jp-WindowedPanel-viewport { padding-bottom: 4rem }";
+  document.head.append(room);
 
   function say(text) {
     line.textContent = text;
