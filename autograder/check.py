@@ -15,6 +15,7 @@ import re
 import sys
 import threading
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from autograder import exercises, expectations
@@ -31,6 +32,12 @@ from autograder.learning.shelf import lessons, log_in
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("autograder", "cs231n_lib")
 PATIENCE = 5.0  # seconds: as long as a cell may take in grading
+IN_A_PAGE = sys.platform == "emscripten"  # Python in a browser: no threads, no PyTorch
+ELSEWHERE = (
+    "PyTorch is not here, and this half of the lesson needs it: open the notebook on Colab, on "
+    "Binder, or on a machine where the course is installed. What you wrote in NumPy is unaffected."
+)
+KEEP = "All of it is right. Keep a copy: the button below the notebook saves one."
 recorder = None  # set where submissions are graded: called with (exercise, functions) instead
 _provider = cache(expectations.default)
 _kinds: list[str] = []  # of the questions that were asked
@@ -62,6 +69,9 @@ def check(exercise_id: str, *functions) -> float:
     if recorder is not None:
         recorder(exercise, named)
         return 0.0
+    if exercise.framework == "torch" and not find_spec("torch"):
+        print(ELSEWHERE)
+        return 0.0
     report = run(exercise, named)
     show(report)
     _last.update(exercise=exercise, functions=named, report=report)
@@ -74,6 +84,7 @@ def check(exercise_id: str, *functions) -> float:
     for name in files_beside(named.values()):
         _say(f"{name} must be handed in with this notebook: your answer uses it.")
     _say(_score_so_far(exercise))
+    _say(KEEP if IN_A_PAGE and all(row.status == "passed" for row in report.rows) else "")
     return 0.0 if exercise.bonus else report.score  # nbgrader allows no value on 0 points
 
 
@@ -218,7 +229,8 @@ def _patience():
     )
     timer = threading.Timer(PATIENCE, lambda: print(text, file=out, flush=True))
     timer.daemon = True
-    timer.start()
+    with contextlib.suppress(RuntimeError):  # in a page there are no threads
+        timer.start()
     try:
         yield
     finally:
@@ -275,7 +287,10 @@ def _is_own(value, key):
 
 
 def _missing(shell, kind, error, trace, tb_offset=None):
-    """After a NameError, say which cell to run first: after a restart nothing is defined."""
+    """After a missing name, say which cell to run first; without PyTorch, where it is."""
+    if getattr(error, "name", None) == "torch" and not find_spec("torch"):
+        print(ELSEWHERE)
+        return
     shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
     written = {name for exercise in exercises.all_exercises() for name in exercise.functions}
     if getattr(error, "name", None) in written:
@@ -286,7 +301,7 @@ def _missing(shell, kind, error, trace, tb_offset=None):
 
 
 if _shell() is not None:
-    _shell().set_custom_exc((NameError,), _missing)
+    _shell().set_custom_exc((NameError, ModuleNotFoundError), _missing)
 
 
 def _named(exercise, functions):

@@ -1,0 +1,275 @@
+"""The lessons in a real browser: `make test-wasm` builds the page and names it in COURSE_PAGE."""
+
+import io
+import json
+import os
+import re
+import time
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+from site_server import served
+
+from autograder import exercises
+from autograder.grading.grader import Grader
+from autograder.lessons.build import solution_notebook, student_notebook
+from autograder.lessons.lesson import all_lessons
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = Path("/usr/bin/chromium")
+OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
+CELLS = "window.jupyterapp.shell.currentWidget.context.model.toJSON().cells"
+FIRST_HINT, DOWNLOAD, CHECK = 12.0, 35e6, 0.5  # seconds and bytes: the bars of a quiet machine
+PATIENT = 20  # times as long as a quiet machine: what a busy one may take
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif("COURSE_PAGE" not in os.environ, reason="`make test-wasm` builds the page"),
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}"),
+]
+
+
+@pytest.fixture(scope="module")
+def site():
+    with served(Path(os.environ["COURSE_PAGE"])) as (address, sent):
+        yield address, sent
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+class Opened:
+    """A lesson that is open in the browser: write into its cells, run them, read what they say."""
+
+    def __init__(self, browser, address, name, width=1440, **options):
+        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+        self.page, self.errors, self.elsewhere = context.new_page(), [], []
+        self.page.set_default_timeout(1000 * PATIENT * FIRST_HINT)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda r: r.url.startswith((address, "data:", "blob:"))
+                     or self.elsewhere.append(r.url))  # fmt: skip
+        self.page.goto(f"{address}/notebooks/index.html?path={name}.ipynb")
+        self._wait()
+
+    def reload(self):
+        self.page.reload()
+        self._wait()
+
+    def _wait(self):
+        self.page.wait_for_selector(".jp-Notebook .jp-CodeCell")
+        self.page.wait_for_function(
+            "window.jupyterapp?.shell?.currentWidget?.context?.sessionContext?.session?.kernel"
+        )
+
+    def cells(self):
+        return [nbformat.from_dict(cell) for cell in self.page.evaluate(CELLS)]
+
+    def first_code(self):
+        """Return the indices of the set-up and of the cell after it."""
+        return [i for i, cell in enumerate(self.cells()) if cell.cell_type == "code"][:2]
+
+    def index(self, grade_id):
+        found = (c.metadata.get("nbgrader", {}).get("grade_id") for c in self.cells())
+        return list(found).index(grade_id)
+
+    def write(self, index, source):
+        """Type `source` into a cell, in place of what stands there."""
+        self._choose(index)
+        self.page.evaluate(
+            "() => { const book = jupyterapp.shell.currentWidget.content;"
+            " book.mode = 'edit'; book.activeCell.editor.focus(); }"
+        )
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(source)
+        assert self.cells()[index].source.strip() == source.strip()
+
+    def run(self, index):
+        """Run a cell, wait until it is done, and return what it shows as text."""
+        self._choose(index)
+        self.page.evaluate(
+            "() => { const { model } = jupyterapp.shell.currentWidget.content.activeCell;"
+            " model.executionCount = null; jupyterapp.commands.execute('notebook:run-cell'); }"
+        )
+        self.page.wait_for_function(f"() => {CELLS}[{index}].execution_count !== null")
+        return "".join(
+            output.get("text", "") or output.get("data", {}).get("text/plain", "")
+            for output in self.cells()[index].outputs
+        )
+
+    def _choose(self, index):
+        self.page.evaluate(f"jupyterapp.shell.currentWidget.content.activeCellIndex = {index}")
+        self.page.evaluate(f"jupyterapp.shell.currentWidget.content.scrollToItem({index})")
+
+    def bar(self):
+        return self.page.locator("#course-bar").inner_text()
+
+
+def right_source(lesson, name):
+    """Return the solution of an exercise, as its cell says it."""
+    cells = solution_notebook(lesson).cells
+    wanted = f"{name.replace('.', '-')}-solution"
+    return next(c.source for c in cells if c.metadata.get("nbgrader", {}).get("grade_id") == wanted)
+
+
+LESSONS = {
+    "00_getting_started": (
+        "getting_started.unit_rows",
+        ("axis=1, keepdims=True", "axis=0, keepdims=True"),
+        "every column has length 1",
+    ),
+    "02_batch_normalization": (
+        "normalization.batchnorm_forward",
+        ("np.sqrt(var + eps)", "(np.sqrt(var) + eps)"),
+        "what exactly is eps added to",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_a_lesson_from_the_first_cell_to_a_mark(site, browser, name, tmp_path):
+    exercise, (old, new), hint = LESSONS[name]
+    lesson = next(one for one in all_lessons() if one.name == name)
+    right = right_source(lesson, exercise)
+    assert old in right
+    address, sent = site
+    sent.clear()
+    began = time.monotonic()
+    opened = Opened(browser, address, name)
+    task = opened.index(f"{exercise.replace('.', '-')}-solution")
+    check = opened.index(f"{exercise.replace('.', '-')}-check")
+    for index, cell in enumerate(opened.cells()[:task]):
+        if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("locked"):
+            opened.run(index)
+    opened.write(task, right.replace(old, new))
+    opened.run(task)
+    assert hint in (said := opened.run(check)), said
+    to_hint, downloaded = time.monotonic() - began, sum(size for _, size in sent)
+    wrong = right.replace(old, new)
+    opened.write(task, re.sub(r"(?m)^    return", "    again = True\n    return", wrong))
+    opened.run(task)
+    assert "smallest input on which right and yours part" in opened.run(check)
+    opened.write(task, right)
+    opened.run(task)
+    began = time.monotonic()
+    said = opened.run(check)
+    seconds = time.monotonic() - began
+    points = exercises.find(exercise).points
+    assert f"{points:g} of {points:g} points" in said and "Keep a copy" in said
+    megabytes = downloaded / 1e6
+    print(f"\n{name}: {to_hint:.1f} s to the hint, {megabytes:.1f} MB, a check {seconds:.2f} s")
+    assert to_hint < PATIENT * FIRST_HINT and downloaded < DOWNLOAD and seconds < PATIENT * CHECK
+
+    assert "No copy" in opened.bar()
+    with opened.page.expect_download() as download:
+        opened.page.get_by_role("button", name="Save a copy").click()
+    copy = tmp_path / f"{name}.ipynb"
+    download.value.save_as(copy)
+    assert download.value.suggested_filename == copy.name
+    opened.page.wait_for_function(
+        "() => document.querySelector('#course-bar').innerText.includes('Last copy')"
+    )
+    with Grader(student_notebook(lesson), name, b"a secret") as grader:
+        result = grader.grade(copy, "ada")
+    assert result.report(exercise).score == points
+    assert not opened.errors and not opened.elsewhere
+    opened.page.context.close()
+
+
+def whole_course():
+    """Return the packages with their answers, as a zip."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for package in ("autograder", "cs231n_lib"):
+            for path in sorted((ROOT / package).rglob("*.py")):
+                archive.write(path, path.relative_to(ROOT).as_posix())
+            for path in sorted((ROOT / package / "data").glob("*.npz")):
+                archive.write(path, path.relative_to(ROOT).as_posix())
+    return packed.getvalue()
+
+
+def test_the_checks_say_there_what_they_say_here(site, browser):
+    address, _ = site
+    page = browser.new_page()
+    page.goto(f"{address}/api/course.json")
+    page.add_script_tag(url=f"{address}/static/pyodide/pyodide.js")
+    packed = whole_course()
+    page.route("**/course.zip", lambda route: route.fulfill(body=packed))
+    everything = bool(os.environ.get("ALL"))
+    text = page.evaluate(
+        """async ([source, everything]) => {
+            const python = await loadPyodide({ indexURL: "/static/pyodide/" });
+            await python.loadPackage(["numpy", "cs231n-lecture7-kit"]);
+            const zip = await (await fetch("/course.zip")).arrayBuffer();
+            python.unpackArchive(zip, "zip", { extractDir: "/course" });
+            await python.runPythonAsync(source);
+            const said = everything ? "True" : "False";
+            return python.runPythonAsync(`import json\\njson.dumps(run(${said}))`);
+        }""",
+        [(Path(__file__).parent / "in_pyodide.py").read_text(encoding="utf-8"), everything],
+    )
+    found = json.loads(text)
+    assert len(found["references"]) > 60
+    assert [entry for entry in found["references"] if entry[1] != 1] == []
+    catalogue = found["catalogue"]
+    assert [entry for entry in catalogue if entry[2] >= 1] == []
+    unnamed = [entry for entry in catalogue if not entry[3]]
+    print(f"\n{len(found['references'])} references; {len(catalogue)} wrong, unnamed: {unnamed}")
+    assert len(unnamed) <= 0.01 * len(catalogue)
+    page.close()
+
+
+def test_a_second_visit_needs_no_network(site, browser):
+    address, _ = site
+    opened = Opened(browser, address, "00_getting_started")
+    opened.page.wait_for_function("navigator.serviceWorker.controller")
+    opened.reload()  # what came before the service worker did is kept now
+    opened.run(opened.first_code()[0])
+    opened.page.context.set_offline(True)
+    opened.reload()
+    setup, first = opened.first_code()
+    opened.run(setup)
+    assert "25 of 100 points" in opened.run(first)
+    opened.page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ("delete window.WebAssembly", "no WebAssembly"),
+        (
+            "const f = fetch; window.fetch = (u, o) => String(u).includes('course.json')"
+            ' ? Promise.resolve(new Response(\'{"build": "newer"}\')) : f(u, o)',
+            "older than the course",
+        ),
+        (
+            "const f = IDBObjectStore.prototype.put; IDBObjectStore.prototype.put = function () {"
+            " throw new DOMException('full', 'QuotaExceededError') }",
+            "storage is full",
+        ),
+    ],
+)
+def test_what_goes_wrong_is_one_clear_line(site, browser, before, said):
+    address, _ = site
+    page = browser.new_page()
+    page.add_init_script(before)
+    page.goto(f"{address}/notebooks/index.html?path=00_getting_started.ipynb")
+    bar = page.locator("#course-bar")
+    bar.wait_for()
+    page.wait_for_function(
+        f"() => document.querySelector('#course-bar').innerText.includes('{said}')"
+    )
+    page.close()
