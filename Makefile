@@ -131,6 +131,11 @@ test-wasm: .venv/try/ready  ## the lessons in a real browser (ALL=1: every known
 	    echo "test-wasm is skipped: $(VEHICLE), which holds a copy of Pyodide, is not to be had"; \
 	fi
 
+.PHONY: site
+site: $(READY)  ## build the site in site/, lessons without outputs (EXECUTE=1 runs them, once)
+	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[docs]"
+	$(PY) docs/site/build.py $(if $(EXECUTE),--execute)
+
 .PHONY: grader-quality
 grader-quality: $(READY)  ## measure how many wrong answers the checks catch and name
 	$(PY) -m autograder.quality.measure

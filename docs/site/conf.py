@@ -1,0 +1,29 @@
+"""Settings of Sphinx for the site; `build.py` gathers the pages and runs it."""
+
+import os
+
+project = "Training neural networks, part 2"
+author = "the course authors"
+extensions = ["myst_nb", "sphinx_design"]
+html_theme = "sphinx_book_theme"
+html_title = project
+html_static_path = ["static"]
+html_css_files = ["course.css"]
+html_theme_options = {
+    "repository_url": os.environ.get("COURSE_REPOSITORY", ""),
+    "use_repository_button": bool(os.environ.get("COURSE_REPOSITORY")),
+    "show_toc_level": 2,
+}
+html_copy_source = False
+exclude_patterns = ["jupyter_execute"]
+myst_enable_extensions = ["dollarmath", "amsmath"]
+myst_heading_anchors = 3
+# Notebooks are executed once and kept by their content: building again costs only what changed.
+nb_execution_mode = "cache" if os.environ.get("COURSE_EXECUTE") else "off"
+nb_execution_cache_path = os.environ.get("COURSE_NOTEBOOK_CACHE", "")
+nb_execution_timeout = 300
+nb_execution_raise_on_error = True  # a cell that fails fails the build
+suppress_warnings = [
+    "myst.xref_missing",  # the guides link files of the repository, which are no pages of the site
+    "myst.header",  # a lesson may begin a part below the level before it
+]
