@@ -71,7 +71,7 @@ def main() -> None:
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
-    done = subprocess.run([*command, str(PAGES), str(SITE)], env=environment, check=False)
+    done = subprocess.run([*command, str(PAGES), str(SITE)], env=environment, cwd=PAGES, check=False)
     sys.exit(done.returncode)
 
 
