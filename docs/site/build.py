@@ -30,7 +30,7 @@ from autograder.lessons.lesson import all_lessons
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
-PAGES, SITE = ROOT / "build" / "site", ROOT / "site"
+PAGES, HTML, SITE = ROOT / "build" / "site", ROOT / "build" / "html", ROOT / "site"
 GUIDES = {
     "learner": "Learning alone",
     "instructor": "The instructor's day",
@@ -71,7 +71,9 @@ def main() -> None:
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
-    done = subprocess.run([*command, str(PAGES), str(SITE)], env=environment, cwd=PAGES, check=False)
+    done = subprocess.run([*command, str(PAGES), str(HTML)], env=environment, check=False)
+    if not done.returncode:
+        shutil.copytree(HTML, SITE, dirs_exist_ok=True)  # beside site/try
     sys.exit(done.returncode)
 
 
