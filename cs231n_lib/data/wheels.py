@@ -90,6 +90,9 @@ def faces(seed=0):
     not contained here. Larger sets of faces are downloads of persons' names and pictures, or may
     not be passed on; this course has none.
 
+    Returns:
+        a `Split` of 120 training, 40 validation and 40 test examples, (625,) float32 from 0 to 1.
+
     >>> faces()
     faces: 120 train, 40 val, 40 test examples of shape (625,), 2 classes
     """

@@ -127,7 +127,8 @@ def engine(folder: Path, copies: int):
             for student, result in results.items():
                 expected = CLASS[student.partition("-")[0]][1]
                 assert result.score == expected, f"{student}: {result.score} of {expected}"
-                recorder.record(student, paths[student], result)
+            unwritten = recorder.record(results, paths)
+            assert not unwritten, unwritten
 
         yield once
 

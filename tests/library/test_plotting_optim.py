@@ -128,7 +128,7 @@ def test_an_animation_has_its_frames_moves_and_is_small():
         gif.seek(frame)
         pictures.append(np.array(gif.convert("L"), dtype=int))
     changes = [np.abs(b - a).max() for a, b in pairwise(pictures)]
-    assert min(changes) > 50
+    assert min(changes) > 25  # grey values: dots and lines move
     assert plt.get_fignums() == []
 
 
