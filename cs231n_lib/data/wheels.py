@@ -91,7 +91,7 @@ def faces(seed=0):
     not be passed on; this course has none.
 
     Returns:
-        a `Split` of 120 training, 40 validation and 40 test examples, (625,) float32 from 0 to 1.
+        a `Dataset` of 120 training, 40 validation and 40 test examples, (625,) float32 from 0 to 1.
 
     >>> faces()
     faces: 120 train, 40 val, 40 test examples of shape (625,), 2 classes
