@@ -44,7 +44,7 @@ RIGHT = """\
     return x / np.where(length > 0, length, 1)"""
 CLASS = {  # student: body of the function that they submit (None: no notebook), points
     "right": (RIGHT, FULL),
-    "wrong": ("    return x / (x**2).sum(axis=1, keepdims=True)", 0.0),
+    "wrong": ("    return x / (x**2).sum(axis=1, keepdims=True)", 25.0),
     "unwritten": ('    raise NotImplementedError("not written yet")', 0.0),
     "failing": ("    return x / nobody", 0.0),
     "ending": ("    import os\n    os._exit(1)", 0.0),

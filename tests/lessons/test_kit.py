@@ -289,9 +289,7 @@ def test_the_first_lesson_runs_in_the_kit(folder):
         json.dumps(sources),
     )
     assert "Here every column has length 1" in printed["before"]
-    assert (
-        "x after the call" in printed["before"]
-    )  # into which second_try writes
+    assert "x after the call" in printed["before"]  # into which second_try writes
     assert "this experiment waits for unit_rows" in printed["before"]
     assert "75 of 100 points" in printed["after"]  # a row of zeros became nan
     assert "0 / 0 is nan" in printed["after"]
