@@ -379,8 +379,8 @@ NEWTON = exercise(
         "[1.0, 3.0]]), 1.0)",
     ),
     look="""\
-hessian = np.array([[2.0, 1.0], [1.0, 3.0]])
-print(newton_step(np.ones(2), hessian @ np.ones(2), hessian))
+bowl = np.array([[2.0, 1.0], [1.0, 3.0]])
+print(newton_step(np.ones(2), bowl @ np.ones(2), bowl))
 # the minimum of the bowl, 0, in one step
 """,
 )

@@ -1,5 +1,6 @@
 """Laws of every lesson's text, by discovery: its parts, its points, its questions, its errata."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -140,3 +141,28 @@ def test_every_entry_of_the_errata_names_tests_that_exist():
             assert named, f"names no test: {entry.splitlines()[0]}"
             for name in named:
                 assert f"def {name}(" in tests, name
+
+
+def bound_in(program):
+    """Return the names that a program's own lines give a value, a function or a module."""
+    found = set()
+    for node in ast.parse(program).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+            continue
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        names = (n for n in ast.walk(node) if isinstance(n, ast.Name))
+        found |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    return found - {"_"}
+
+
+@every_lesson
+def test_a_look_binds_no_name_that_the_lesson_gives(lesson):
+    """What a lesson sets up and its exercises define must still be there for what comes after."""
+    given = {name for exercise in lesson.exercises for name in exercise.functions}
+    for cell in lesson.cells:
+        if cell.role in ("setup", "given"):
+            given |= bound_in(cell.solution)
+    taken = {e.id: bound_in(e.look) & given for e in lesson.exercises if e.look}
+    assert not {name: names for name, names in taken.items() if names}
