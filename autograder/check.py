@@ -340,7 +340,7 @@ class needs:
 
     The block runs until it meets a function that has not been written; then one line names what
     the experiment waits for, and the notebook goes on. So it does where a block builds on another
-    that waits, and does not find its names.
+    that waits, and does not find its names or results.
     """
 
     def __init__(self, *functions):
@@ -353,7 +353,7 @@ class needs:
     def __exit__(self, kind, error, trace):
         unwritten = kind is not None and (
             issubclass(kind, NotImplementedError)
-            or (issubclass(kind, NameError) and any(map(_is_stub, self._functions)))
+            or (issubclass(kind, NameError | LookupError) and any(map(_is_stub, self._functions)))
         )
         if not unwritten:
             return False
