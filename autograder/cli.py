@@ -382,6 +382,7 @@ def check(
 
         autograder check old-assignment
     """
+    from autograder.checking.report import total
     from autograder.course.errors import CourseError
     from autograder.grading.own_file import check_files
     from autograder.submissions.notebook import Unreadable
@@ -403,16 +404,12 @@ def check(
             f"{named} defines no function that an exercise asks for; `autograder list` names "
             f"them all.{why}"
         )
-    counted = [report for report in reports if not report.bonus]
-    earned, points = (sum(getattr(r, part) for r in counted) for part in ("score", "points"))
-    bonus = sum(report.score for report in reports if report.bonus)
+    came_to = total(reports)
     with answering(as_json) as answer:
         answer(
             {
                 "exercises": [report.public().to_dict() for report in reports],
-                "score": earned,
-                "points": points,
-                "bonus": bonus,
+                **asdict(came_to),
                 "problems": problems,
             }
         )
@@ -425,8 +422,7 @@ def check(
 
             for line in by_lesson(reports):
                 print(line)
-        said = f", and {bonus:g} bonus points" if bonus else ""
-        print(f"{earned:g} of {points:g} points{said}")
+        print(came_to)
     if any(report.score < report.points for report in reports):
         raise typer.Exit(FAILED)
 

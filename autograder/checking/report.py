@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 
@@ -127,6 +127,27 @@ class Report:
         table = f"<div>{head}</div><table>{HEADER}{body}</table>"
         more = f"<div>{html.escape(self.reading)}</div>" if self.reading else ""
         return f'<div style="{STYLE["box"]}">{table}{more}</div>'
+
+
+@dataclass(frozen=True)
+class Total:
+    """What several exercises come to; bonus stands outside of the maximum."""
+
+    score: float
+    points: float
+    bonus: float
+
+    def __str__(self) -> str:
+        """As a line ends: '71.5 of 80 points, and 2 bonus points'."""
+        said = f", and {self.bonus:g} bonus points" if self.bonus else ""
+        return f"{self.score:g} of {self.points:g} points{said}"
+
+
+def total(reports: Sequence[Report]) -> Total:
+    """Add up the points of several exercises."""
+    counted = [report for report in reports if not report.bonus]
+    score, points = (sum(getattr(r, part) for r in counted) for part in ("score", "points"))
+    return Total(score, points, sum(report.score for report in reports if report.bonus))
 
 
 MARK = {"passed": "✓", "partly": "◐", "failed": "✗"}

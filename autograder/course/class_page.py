@@ -17,8 +17,8 @@ from pathlib import Path
 import jinja2
 
 from autograder import exercises
-from autograder.bars import printable
 from autograder.course.items import Item, items
+from autograder.course.pages import environment
 from autograder.course.register import Register
 from autograder.course.summary import NOT_WRITTEN, number, score, understanding
 from autograder.grading.results import SubmissionResult, write_atomically
@@ -390,18 +390,6 @@ def _page(title, lead, charts, sections) -> str:
     return _template().render(title=title, lead=lead, charts=charts, sections=sections)
 
 
+@cache
 def _template() -> jinja2.Template:
     return environment().get_template("class.html")
-
-
-@cache
-def environment() -> jinja2.Environment:
-    """Our pages: whatever is put into one is escaped."""
-    pages = jinja2.Environment(
-        loader=jinja2.PackageLoader("autograder.course", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    pages.filters["printable"] = printable
-    return pages

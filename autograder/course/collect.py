@@ -30,6 +30,7 @@ import yaml
 
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course
+from autograder.course.pack import PACK
 from autograder.course.roster import Person, Roster
 from autograder.course.settings import in_utc
 from autograder.course.tables import read_sheet
@@ -39,7 +40,6 @@ from autograder.submissions.uploads import MAX_BYTES, MAX_FILES, TIMESTAMP, pars
 
 MAX_MEMBERS = 200_000  # of one zip
 MAX_TOTAL = 20_000_000_000  # bytes of one zip when unpacked
-PACK = "pack.json"  # what `autograder pack` puts beside a notebook
 GRADESCOPE = "submission_metadata.yml"
 CANVAS_NAME = re.compile(r"(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<user>\d+)_\d+_(?P<file>.+)")
 MOODLE_NAME = re.compile(r"(?P<name>[^_/]+)_(?P<user>\d+)_assignsubmission_file_/?(?P<file>.+)")

@@ -20,13 +20,13 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from autograder.bars import printable
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
 from autograder.course.cells import name_of, read_cells, source_of
 from autograder.course.folder import Course
 from autograder.course.markbook import Line, Question, marks
 from autograder.course.nbgrader_api import NbgraderCourse
+from autograder.course.pages import environment
 from autograder.course.roster import Roster, read_roster
 from autograder.course.safe_html import visible, with_formulas
 from autograder.course.summary import number
@@ -302,17 +302,9 @@ def _colours(style: str) -> str:
 
 @cache
 def _template() -> jinja2.Template:
-    """The page: whatever is put into it is escaped."""
-    pages = jinja2.Environment(
-        loader=jinja2.PackageLoader("autograder.course", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    """The page, with what it shows of code and prose."""
+    pages = environment(finalize=_shown, lstrip_blocks=True)
     pages.filters |= {
-        "printable": printable,
         "number": number,
         "code": _code,
         "markdown": _markdown,

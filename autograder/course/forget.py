@@ -8,7 +8,7 @@ from pathlib import Path
 
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course
-from autograder.course.nbgrader_api import NbgraderCourse, quiet
+from autograder.course.nbgrader_api import NbgraderCourse, asking
 from autograder.course.regrades import forget_requests
 from autograder.course.roster import Roster, read_roster, write_roster
 
@@ -55,10 +55,9 @@ def _forget(course: Course, student: str) -> Iterator[str]:
 
 
 def _from_gradebook(course: Course, student: str) -> Iterator[str]:
-    from nbgrader.api import Gradebook, MissingEntry
+    from nbgrader.api import MissingEntry
 
-    book = NbgraderCourse(course.root)
-    with quiet(), Gradebook(book.coursedir.db_url, book.coursedir.course_id) as gradebook:
+    with asking(), NbgraderCourse(course.root).gradebook() as gradebook:
         try:
             gradebook.remove_student(student)
         except MissingEntry:

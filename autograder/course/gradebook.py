@@ -70,7 +70,7 @@ class Recorder:
         self.late = AssignLatePenalties(config=book.config)
         self.late.init_plugin()
         with asking():
-            self.gradebook = Gradebook(self.coursedir.db_url, self.coursedir.course_id)
+            self.gradebook = book.gradebook()
             self.gradebook.db.remove()
             self.gradebook.db.configure(expire_on_commit=False)
             self.assignment, self.names = self._cells()

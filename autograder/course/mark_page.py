@@ -25,6 +25,7 @@ import jinja2
 from autograder.course.errors import CourseError
 from autograder.course.feedback import shorter
 from autograder.course.marking import LONGEST, Marking, MarkingError
+from autograder.course.pages import environment
 from autograder.course.rubrics import ROUNDS, Mark
 from autograder.course.safe_html import with_formulas
 
@@ -202,6 +203,4 @@ def _text(value: Any) -> str:
 
 @cache
 def _template() -> jinja2.Template:
-    loader = jinja2.PackageLoader("autograder.course", "templates")
-    pages = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    return pages.get_template("mark.html")
+    return environment(trim_blocks=False).get_template("mark.html")

@@ -182,12 +182,9 @@ class _Gradebook:
     """nbgrader's database, read in a few queries for a whole course."""
 
     def __init__(self, course: Course):
-        from nbgrader.api import Gradebook
-
         self.course = course
-        book = NbgraderCourse(course.root)
         with asking():
-            self.gradebook = Gradebook(book.coursedir.db_url, book.coursedir.course_id)
+            self.gradebook = NbgraderCourse(course.root).gradebook()
         self.db = self.gradebook.db
 
     def __enter__(self) -> _Gradebook:

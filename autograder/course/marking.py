@@ -161,7 +161,7 @@ class Marking:
             .where(api.Grade.auto_score.is_(None)),
             api.Grade,
         )
-        with quiet(), self._gradebook() as gradebook:
+        with quiet(), self.book.gradebook() as gradebook:
             rows = gradebook.db.execute(asked).all()
         return sorted((student, name) for student, name in rows if name in self.questions)
 
@@ -176,11 +176,6 @@ class Marking:
             .join(api.Assignment, work.assignment_id == api.Assignment.id)
             .where(api.Assignment.name == self.lesson)
         )
-
-    def _gradebook(self):
-        from nbgrader.api import Gradebook
-
-        return Gradebook(self.book.coursedir.db_url, self.book.coursedir.course_id)
 
     def _answers(self, student: str) -> dict[str, Any]:
         """The cells of a student's answers, as they lie there now."""
@@ -281,7 +276,7 @@ class Marking:
         if not marks:
             return
         points = self.questions[name].points
-        with quiet(), self._gradebook() as gradebook:
+        with quiet(), self.book.gradebook() as gradebook:
             for grade, student in rows(api.Grade, api.GradeCell):
                 if student in marks:
                     grade.manual_score = rubric.score(marks[student], points)

@@ -11,6 +11,7 @@ import sys
 import warnings
 from pathlib import Path
 
+from nbgrader.api import Gradebook
 from nbgrader.apps.api import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.exc import DatabaseError, OperationalError
@@ -37,6 +38,11 @@ class NbgraderCourse:
         config.CourseDirectory.db_url = self.coursedir.db_url
         self.api = NbGraderAPI(self.coursedir, config=config)
         self.limits = RunInSandbox(config=config).limits
+
+    def gradebook(self) -> Gradebook:
+        """Open the gradebook; use it in a `with`, or close it."""
+        with quiet():
+            return Gradebook(self.coursedir.db_url, self.coursedir.course_id)
 
     def template(self, lesson: str) -> Path:
         """Path of the released notebook, whether or not it exists."""

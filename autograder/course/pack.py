@@ -15,13 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.course.collect import PACK
 from autograder.course.errors import CourseError
 from autograder.lessons.lesson import ANSWER_HERE
+from autograder.submissions.code import bindings
 from autograder.submissions.notebook import MAX_FILE, Unreadable, read_regular
 from autograder.submissions.rebuild import role
 from autograder.submissions.uploads import modules_of
 
+PACK = "pack.json"  # what is put beside the notebook
 EPOCH = (1980, 1, 1, 0, 0, 0)  # one time for all members, so that the same work packs alike
 
 
@@ -76,7 +77,7 @@ def _missing(cells) -> list[str]:
     found = []
     for cell in cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
-        if role(cell) == "solution" and "NotImplementedError" in cell.source:
+        if role(cell) == "solution" and not all(bindings(cell.source).values()):
             found.append(name.removesuffix("-solution"))
         elif name.endswith("-question") and not _answered(cell):
             found.append(name.removesuffix("-question"))

@@ -9,10 +9,10 @@ from pathlib import Path
 import jinja2
 
 from autograder import exercises
-from autograder.course.class_page import environment
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course
 from autograder.course.mine import clusters, providers_of, read_answers, release_of
+from autograder.course.pages import environment
 from autograder.course.roster import read_roster
 from autograder.course.similarity import Class, Pair, Rates, Work, measured, normal, published_of
 from autograder.grading.results import write_atomically
