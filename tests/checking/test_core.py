@@ -680,6 +680,20 @@ def test_an_experiment_waits_for_the_names_of_one_that_waits(capsys):
         print(result_of_the_cell_before)  # noqa: F821
 
 
+def test_an_experiment_waits_for_the_results_of_one_that_waits(capsys):
+    """It may have begun a table, and have stopped before the entry that is asked for."""
+
+    def unwritten(x):
+        raise NotImplementedError
+
+    for begun, key in (({}, "SGD"), ([], 0)):
+        with needs(unwritten):
+            print(begun[key])
+        assert "waits for unwritten" in capsys.readouterr().out
+        with pytest.raises(LookupError), needs(len):
+            print(begun[key])
+
+
 def test_unknown_names_are_still_errors():
     with pytest.raises(NameError), needs():
         print(no_such_name)  # noqa: F821

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from typer.main import get_command
 
 import cs231n_lib
-from autograder.cli import app
+from autograder.cli import EXTRAS, app
 from autograder.lessons.lesson import all_lessons
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -186,6 +186,17 @@ def test_every_import_is_a_declared_dependency():
         if not declared & {canonicalize_name(p) for p in providers.get(name, [name])}
     }
     assert not undeclared, f"add to pyproject.toml and run `make lock`: {sorted(undeclared)}"
+
+
+def test_what_the_command_line_says_of_extras_is_what_they_bring():
+    """A module that is missing without an extra is named with that extra, and no other."""
+    providers = importlib.metadata.packages_distributions()
+    for extra, modules in EXTRAS.items():
+        asked = [Requirement(line) for line in PROJECT["optional-dependencies"][extra]]
+        brought = {canonicalize_name(r.name) for r in asked}.union(*(r.extras for r in asked))
+        for module in modules:
+            names = {canonicalize_name(name) for name in providers[module]}
+            assert brought & names, f"{module} does not come with [{extra}]"
 
 
 # ---------------------------------------------------------------------------------- commands

@@ -115,6 +115,13 @@ def test_a_mistake_is_named_there(installed, lessons):
     assert "eps" in done.stdout
 
 
+def test_a_learner_packs_what_is_handed_in(installed, lessons, tmp_path):
+    done = command(installed, "pack", lessons / f"{TWO[0]}.ipynb", "--output", tmp_path / "a.zip")
+    assert done.returncode == 0, done.stderr
+    assert "100 of 100 points" in done.stdout
+    assert (tmp_path / "a.zip").is_file()
+
+
 def test_what_was_worked_in_is_kept(installed, lessons):
     before = (lessons / f"{TWO[1]}.ipynb").read_bytes()
     done = command(installed, "lessons", lessons)
