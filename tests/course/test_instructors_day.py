@@ -124,6 +124,15 @@ def test_who_marks_must_be_among_those_who_do(day, capsys):
     assert "name yourself with --as" in capsys.readouterr().err
 
 
+def test_students_and_the_instructor_get_their_pages(day):
+    run("feedback", day, "2")
+    pages = {path.parts[-3] for path in (day / "feedback").rglob("*.html")}
+    assert pages == {"ada", "carl"}
+    run("report", day, "2")
+    text = (day / f"summary-{NAME}.html").read_text(encoding="utf-8")
+    assert "Ada Lovelace" in text and "have not handed in" in text  # zoe
+
+
 def test_canvas_gets_its_own_file_back(day, capsys):
     template = day.parent / "canvas.csv"
     run(
