@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -23,7 +22,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from classroom import NAME, added, content, solution, template, with_body
+from classroom import NAME, SECRET, hand_in, template, timeless
 
 from autograder.grading.batch import grade_batch
 from autograder.grading.cluster import (
@@ -37,7 +36,6 @@ from autograder.grading.grader import Grader
 from autograder.grading.log import Log
 from autograder.grading.results import Store
 
-SECRET = b"the secret of a course"
 STUDENTS = 8
 AFTER = 1  # results, before something goes wrong
 LATE = 30.0  # seconds, after which a chunk is given to another worker as well
@@ -47,31 +45,6 @@ HERE, THERE = "10.99.77.1", "10.99.77.2"  # the two ends of a cable that can be 
 
 class Impossible(Exception):
     """This machine cannot play a fault; the text says why."""
-
-
-def hand_in(folder: Path, count: int = STUDENTS) -> dict[str, Path]:
-    """Write right answers, wrong ones and files that are no notebook, each another one."""
-    paths = {}
-    for number in range(count):
-        student = f"student-{number:02}"
-        notebook = solution()
-        notebook.cells.append(added(f"'{student}'"))
-        if number % 3 == 1:
-            notebook = with_body(notebook, "batchnorm_forward", "return x, None")
-        path = folder / student / NAME / f"{NAME}.ipynb"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"no notebook" if number % 6 == 5 else content(notebook))
-        paths[student] = path
-    return paths
-
-
-def timeless(folder: Path) -> dict[str, dict]:
-    """What is kept in a folder, by student, without what a clock decided."""
-    kept = {}
-    for path in sorted(folder.glob("*.json")):
-        result = json.loads(path.read_text("utf-8"))
-        kept[path.stem] = result | {"seconds": 0, "observed": bool(result["observed"])}
-    return kept
 
 
 class Machines:
@@ -317,7 +290,7 @@ def main() -> None:
     chosen = parser.parse_args()
     failed = False
     with tempfile.TemporaryDirectory() as place:
-        paths = hand_in(Path(place) / "submitted")
+        paths = hand_in(Path(place) / "submitted", STUDENTS, broken=6)
         with Grader(template(), NAME, SECRET) as grader:
             grade_batch(grader, paths, Store(Path(place) / "serial"), jobs=1)
         expected = timeless(Path(place) / "serial")

@@ -6,7 +6,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
-from classroom import NAME, added, content, solution, template, with_body
+from classroom import NAME, SECRET, hand_in, template, timeless
 
 pytest.importorskip("dask.distributed", reason="the extra `cluster` is not installed")
 from autograder.grading.batch import grade_batch
@@ -22,33 +22,7 @@ from autograder.grading.grader import Grader
 from autograder.grading.log import Log
 from autograder.grading.results import Store, SubmissionResult
 
-SECRET = b"the secret of a course"
 COUNT = 6
-
-
-def hand_in(folder):
-    """Right and wrong answers and a file that is no notebook, each another one."""
-    paths = {}
-    for number in range(COUNT):
-        student = f"student-{number}"
-        notebook = solution()
-        notebook.cells.append(added(f"'{student}'"))
-        if number % 3 == 1:
-            notebook = with_body(notebook, "batchnorm_forward", "return x, None")
-        path = folder / "submitted" / student / NAME / f"{NAME}.ipynb"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content(notebook) if number % 3 != 2 else b"no notebook")
-        paths[student] = path
-    return paths
-
-
-def timeless(folder):
-    """What is kept in a folder, without what a clock decided."""
-    kept = {}
-    for path in sorted(folder.glob("*.json")):
-        result = json.loads(path.read_text("utf-8"))
-        kept[path.stem] = result | {"seconds": 0, "observed": bool(result["observed"])}
-    return kept
 
 
 def graded_on(connect, folder, paths, **options):
@@ -75,7 +49,7 @@ def test_the_store_that_a_worker_has_keeps_what_a_store_writes(tmp_path):
 
 @pytest.mark.slow
 def test_a_cluster_comes_to_the_results_of_one_machine_and_goes_on_from_them(tmp_path):
-    paths = hand_in(tmp_path)
+    paths = hand_in(tmp_path / "submitted", COUNT, broken=3)
     with Grader(template(), NAME, SECRET) as grader:
         grade_batch(grader, paths, Store(tmp_path / "serial"), jobs=1)
     with session("local", jobs=2) as connect:
@@ -162,7 +136,7 @@ def marked(future, worker=None, **options):
 
 def coordinated(play, folder, **options):
     """Grade with made-up workers; returns results, faults and how often each was written."""
-    client, paths = Workers(play), hand_in(folder)
+    client, paths = Workers(play), hand_in(folder / "submitted", COUNT, broken=3)
     grader = SimpleNamespace(
         template=None,
         assignment=NAME,

@@ -137,16 +137,21 @@ def test_a_parameter_that_joins_late_counts_its_own_steps(name, options):
     assert (w[1] != parameters()[1]).any()
 
 
+def hand_over(before, w, after, v):
+    """Give one optimizer the state of another, and its parameters v the values of w."""
+    after.load_state_dict(copy.deepcopy(before.state_dict()))
+    with torch.no_grad():
+        for new, old in zip(v, w, strict=True):
+            new.copy_(old)
+
+
 @every_kind
 def test_a_run_of_the_built_in_one_goes_on_from_its_state(name, options):
     theirs, expected = pair(name, options)[1]
     for seed in range(4):
         step(theirs, expected, seed)
     ours, w = pair(name, {})[0]
-    ours.load_state_dict(copy.deepcopy(theirs.state_dict()))
-    with torch.no_grad():
-        for after, before in zip(w, expected, strict=True):
-            after.copy_(before)
+    hand_over(theirs, expected, ours, w)
     for seed in range(4, 8):
         step(ours, w, seed)
         step(theirs, expected, seed)
@@ -350,10 +355,7 @@ def test_the_built_in_one_goes_on_from_our_state(name, options, late):
         for number, (parameter, gradient) in enumerate(zip(w, parameters(seed), strict=True)):
             parameter.grad = None if late and number == 1 else gradient.detach()
         ours.step()
-    theirs.load_state_dict(copy.deepcopy(ours.state_dict()))
-    with torch.no_grad():
-        for after, before in zip(expected, w, strict=True):
-            after.copy_(before)
+    hand_over(ours, w, theirs, expected)
     for seed in range(4, 8):
         step(ours, w, seed)
         step(theirs, expected, seed)
