@@ -21,7 +21,7 @@ from rich.console import Console
 
 from autograder.bars import GradingInterrupted, printable, stages
 from autograder.course.answering import AsJson, answering, students
-from autograder.course.commands import CourseFolder, LessonName
+from autograder.course.commands import FAILED, CourseFolder, LessonName
 from autograder.course.commands import app as instructors
 from autograder.course.commands_regrade import app as regrades
 from autograder.learner_commands import app as learners
@@ -51,7 +51,6 @@ EXTRAS = {
 }
 NOT_OWN = ("site-packages", "__pycache__", "setup.py")
 MOST_PROGRAMS = 100  # files below a folder that are taken together
-FAILED = 1  # exit status when the work was done and something in it is not right
 WRONG_INPUT = 2
 INTERRUPTED = 130
 PROJECT = "cs231n-lecture7-course"

@@ -21,7 +21,7 @@ app.add_typer(gradebook_app, name="gradebook")
 
 CourseFolder = Annotated[Path, typer.Argument(metavar="COURSE", help="The folder of the course.")]
 LessonName = Annotated[str, typer.Argument(metavar="LESSON", help="As 2, 02 or the full name.")]
-FAILED = 1
+FAILED = 1  # exit status when the work was done and something in it is not right
 
 
 def _complain(problems) -> None:

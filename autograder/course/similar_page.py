@@ -97,9 +97,7 @@ def similarity_html(
         count=len(works),
         threshold=threshold,
         rates=rates,
-        rows=[
-            [f"{row[0]:.0f}", *(f"{100 * part:.1f} %" for part in row[1:])] for row in rates.table()
-        ],
+        rows=[_row(*row) for row in rates.table()],
         copied=sorted(rates.copies),
         published=sum(map(len, published.values())),
         answers=answers,

@@ -442,7 +442,6 @@ HEAD = wrong(
 # ------------------------------------------------------------------ freezing
 
 NORM_HOOK = "part.frozen = part.register_forward_pre_hook(use_running_statistics)"
-IS_NORM = 'getattr(part, "running_mean", None) is not None'
 
 FREEZE = wrong(
     "freeze",

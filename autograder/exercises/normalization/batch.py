@@ -6,7 +6,6 @@ from autograder.checking.judge import keeps_types
 from autograder.checking.scenarios import refusal, refuses
 from autograder.exercises.normalization.shared import (
     EPS,
-    LARGE,
     MOMENTUM,
     PRECISION,
     Normalization,
@@ -43,7 +42,7 @@ IMAGES = replace(
 def forward_checks(norm, points):
     """Return the checks of a forward pass with running statistics."""
     features = norm.shape[1]
-    usual = norm.with_usual_eps(LARGE)
+    usual = norm.enlarged()
 
     def training(**options):
         return {**norm.options, **options}

@@ -4,7 +4,6 @@ from types import MappingProxyType
 
 from autograder.checking.judge import keeps_types
 from autograder.exercises.normalization.shared import (
-    LARGE,
     PRECISION,
     Normalization,
     backward_checks,
@@ -50,7 +49,7 @@ def forward_checks(norm, one_mean, points, identities=MappingProxyType({})):
         identities: {title: what stands before the options} of further checks of the output.
     """
 
-    usual = norm.with_usual_eps(LARGE)
+    usual = norm.enlarged()
 
     def alone(impl, rng):
         x, gamma, beta = usual.arrays(rng)

@@ -96,9 +96,9 @@ class Normalization:
             x = x * rng.uniform(0.5, 2, examples) + rng.normal(0, 4, examples)
         return self.scale * x, gamma.reshape(self.parameters), beta.reshape(self.parameters)
 
-    def with_usual_eps(self, scale=1.0):
-        """Return the same with the default of eps, given by the caller, and x so large."""
-        return replace(self, options={**self.options, "eps": 1e-5}, scale=scale)
+    def enlarged(self):
+        """Return the same with x so large that eps, which has its usual value, is negligible."""
+        return replace(self, options={**self.options, "eps": 1e-5}, scale=LARGE)
 
     def call(self, impl, arrays, options=None, extra=None):
         """Run the forward pass on copies of the arrays."""
