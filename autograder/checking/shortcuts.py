@@ -10,6 +10,7 @@ What slips through all of them stands in the documentation of security.
 """
 
 import contextlib
+import functools
 import re
 import sys
 import threading
@@ -69,7 +70,11 @@ def kernels(names: Iterable[str]) -> re.Pattern | None:
 
 
 def _block_kernels(stack, forbidden, differentiates):
-    """Have PyTorch ask before each of its functions, in threads that start now as well."""
+    """Have PyTorch ask before each of its functions, here and in threads that are started here.
+
+    Other threads of the process, and what they start in the meantime, are not asked: they are a
+    grader's own, and outlive this block.
+    """
     if forbidden is None and not differentiates:
         return
     from torch.overrides import TorchFunctionMode
@@ -83,10 +88,19 @@ def _block_kernels(stack, forbidden, differentiates):
                 _raiser(f"torch's {name}")()
             return function(*args, **(kwargs or {}))
 
-    def run_asking(thread):
-        with Asking():
-            run(thread)
+    def run_asking(run):
+        inside.add(threading.get_ident())
+        try:
+            with Asking():
+                run()
+        finally:
+            inside.discard(threading.get_ident())
 
-    run = threading.Thread.run
-    _set(stack, threading.Thread, "run", run_asking)
+    def start_asking(thread):
+        if threading.get_ident() in inside:
+            thread.run = functools.partial(run_asking, thread.run)
+        start(thread)
+
+    inside, start = {threading.get_ident()}, threading.Thread.start
+    _set(stack, threading.Thread, "start", start_asking)
     stack.enter_context(Asking())

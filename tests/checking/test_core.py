@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 import tracemalloc
 from dataclasses import replace
 
@@ -761,6 +762,52 @@ def test_a_blocked_name_raises_and_comes_back_even_after_an_error():
             torch.nn.functional.layer_norm(torch.ones(2), (2,))
         _ = 1 / 0
     assert torch.nn.functional.layer_norm is original
+
+
+def test_threads_that_are_started_in_a_block_are_asked_and_others_are_not():
+    """A grader's thread that begins while an answer is tried must not be refused for ever after."""
+    said = {}
+
+    def differentiate(name):
+        x = torch.ones(1, requires_grad=True)
+        try:
+            torch.autograd.grad((x * x).sum(), x)
+            said[name] = "differentiated"
+        except shortcuts.Forbidden:
+            said[name] = "refused"
+
+    def run(target, *arguments):
+        thread = threading.Thread(target=target, args=arguments)
+        thread.start()
+        thread.join()
+
+    class Own(threading.Thread):
+        def run(self):
+            differentiate("a thread with a run of its own")
+
+    def tried():
+        with shortcuts.blocked([], autograd=False):
+            started.set()
+            run(differentiate, "its thread")
+            run(run, differentiate, "a thread of its thread")
+            own = Own()
+            own.start()
+            own.join()
+            go_on.wait(60)
+
+    started, go_on = threading.Event(), threading.Event()
+    block = threading.Thread(target=tried)
+    block.start()
+    started.wait(60)
+    other = threading.Thread(target=lambda: (go_on.set(), block.join(), differentiate("another")))
+    other.start()
+    other.join(60)
+    assert said == {
+        "its thread": "refused",
+        "a thread of its thread": "refused",
+        "a thread with a run of its own": "refused",
+        "another": "differentiated",
+    }
 
 
 def test_names_that_do_not_exist_are_passed_over():
