@@ -1,6 +1,11 @@
 """Settings of Sphinx for the site; `build.py` gathers the pages and runs it."""
 
 import os
+import re
+
+from docutils.nodes import SkipNode
+
+from autograder.course.formulas import mathml
 
 project = "Training neural networks, part 2"
 author = "the course authors"
@@ -27,3 +32,27 @@ suppress_warnings = [
     "myst.xref_missing",  # the guides link files of the repository, which are no pages of the site
     "myst.header",  # a lesson may begin a part below the level before it
 ]
+
+
+def setup(app):
+    """Write formulas as MathML: a page then needs no script and no network to show them."""
+    app.add_html_math_renderer("mathml", (inline, None), (block, None))
+
+
+html_math_renderer = "mathml"
+TAG = re.compile(r"\\tag\{([^}]*)\}")
+
+
+def inline(translator, node):
+    """Write a formula of a sentence."""
+    translator.body.append(mathml(node.astext()))
+    raise SkipNode
+
+
+def block(translator, node):
+    """Write a formula of its own line, its tag beside it."""
+    tags = ", ".join(TAG.findall(node.astext()))
+    formula = mathml(TAG.sub("", node.astext()), "block")
+    shown = f'<span class="tag">({tags})</span>' if tags else ""
+    translator.body.append(f'<div class="formula">{formula}{shown}</div>')
+    raise SkipNode
