@@ -676,7 +676,7 @@ predicted(my_loss_far_from_zero, np.median(losses["raw, moved by 3"][:, 4]))
 figure = plotting.plot_lines(
     SHARES, losses, "length of the move / length of the weights", "loss (nats)", log_x=True
 )
-figure.suptitle("The further the data lie from zero, the less a move of the weights is forgiven")
+figure.suptitle("Far from zero, small moves cost much")
 plt.show()
 
 # %% [markdown]
@@ -724,7 +724,7 @@ for name, accuracy in accuracies.items():
           f"above 0.9 at {np.sum(middle > 0.9)} of {len(RATES)} rates")  # fmt: skip
 defeated = np.median(accuracies["raw, moved by 1"], axis=0).max()
 figure = plotting.plot_lines(RATES, accuracies, "learning rate", "validation accuracy", log_x=True)
-figure.suptitle("Data near zero can be learned at more rates")
+figure.suptitle("Near zero, more rates learn")
 plt.show()
 
 # %% [markdown]
