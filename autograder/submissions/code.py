@@ -12,15 +12,16 @@ import re
 import threading
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, lru_cache, wraps
+from typing import Any, TypeVar
 
 from autograder.checking.spec import Exercise
 from autograder.submissions.notebook import Step
 
 OWN_PACKAGES = ("autograder", "cs231n_lib")
+SHORT = 5_000  # characters of a cell whose reading is remembered
 MAX_READ = 400_000  # characters of all cells of one submission
 MAX_PARTS = 12  # of a dotted name, from its root
 MAX_NAMED = 10  # in one sentence
@@ -47,6 +48,20 @@ lock = threading.Lock()
 
 class TooDeep(Exception):
     """Python's parser gives up on this code."""
+
+
+Found = TypeVar("Found")
+
+
+def _remembered(reading: Callable[[str], Found]) -> Callable[[str], Found]:
+    """Read a short cell once: those of a lesson come again with every submission."""
+    kept = lru_cache(maxsize=4_000)(reading)
+
+    @wraps(reading)
+    def read(source):
+        return kept(source) if len(source) <= SHORT else reading(source)
+
+    return read
 
 
 def parsed(source: str) -> ast.Module:
@@ -89,7 +104,8 @@ def definitions(source: str) -> tuple[str, ...]:
     return tuple(node.name for node in parsed(source).body if isinstance(node, Definition))
 
 
-def bindings(source: str) -> dict[str, bool]:
+@_remembered
+def bindings(source: str) -> Mapping[str, bool]:
     """The names that a cell gives a value at its outermost level, and whether it is written.
 
     A function is not written when all it does is to raise NotImplementedError, or nothing.
@@ -232,6 +248,7 @@ def _covers(name: str, use: str) -> bool:
     return use == name or use.startswith(name + ".")
 
 
+@_remembered
 def names_of(source: str) -> Names:
     """Collect the dotted names of a cell, in time that grows with its length only.
 
@@ -263,11 +280,12 @@ def names_in(statements: Iterable[ast.stmt]) -> Names:
     return Names(*(tuple(dict.fromkeys(part)) for part in (imported, used, assigned)))
 
 
-def unbound(source: str) -> set[str]:
+@_remembered
+def unbound(source: str) -> frozenset[str]:
     """The names that the functions of a cell use without giving them a value anywhere.
 
-    >>> unbound("def f(x):\\n    y = x\\n    return helper(y)")
-    {'helper'}
+    >>> sorted(unbound("def f(x):\\n    y = x\\n    return helper(y)"))
+    ['helper']
     """
     used: set[str] = set()
     given: set[str] = set()
@@ -283,7 +301,7 @@ def unbound(source: str) -> set[str]:
         elif isinstance(node, ast.stmt):
             given.update(_bound(node))
         waiting += ast.iter_child_nodes(node)
-    return used - given
+    return frozenset(used - given)
 
 
 def parts_of(body: Iterable[ast.stmt], wanted: Iterable[str]) -> list[ast.stmt]:
