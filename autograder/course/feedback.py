@@ -128,7 +128,7 @@ class _Writer:
         self.heading = self.template.cells[0].source.partition("\n")[0].lstrip("# ")
 
     def write(self, student: str) -> Path:
-        """Write one page; ends the turn of the private inputs that it tells about."""
+        """Write one page; before, the turn of the private inputs that it tells about ends."""
         result, line = self.course.store(self.lesson).load(student), self.lines.get(student)
         if result is None or line is None:
             raise NoPage("there are no marks yet: run `autograder grade`")
@@ -142,12 +142,12 @@ class _Writer:
             )
         )
         own = read_cells(autograded / f"{self.lesson}.ipynb")
+        self.course.end_turn(self.lesson, result.turn)  # first: a page may outlive whoever writes
         path = folder / f"{self.lesson}.html"
         self._put(path, self.page(student, line, result, own).encode())
         for name in BESIDE:
             if (autograded / name).is_file():
                 self._put(folder / name, (autograded / name).read_bytes())
-        self.course.end_turn(self.lesson, result.turn)
         return path
 
     def _put(self, path: Path, content: bytes) -> None:

@@ -173,17 +173,18 @@ def _bound(node: ast.stmt) -> Iterator[str]:
                 waiting += ast.iter_child_nodes(part)
 
 
-def only_definitions(source: str, known: Iterable[str] = ()) -> str:
+def only_definitions(source: str, known: Iterable[str] = (), after: int = 0) -> str:
     """What of a cell is executed where not all of it is: what other cells may build on.
 
     These are its imports, functions, classes, and names for constants; also under `if`, `try`
-    and `with`. What binds a name in `known` is left out.
+    and `with`. What binds a name in `known` is left out, and what begins at line `after` or before.
 
     >>> only_definitions("import math\\nprint(math.pi)\\nN = 3\\ndef f(): return N")
     'import math\\nN = 3\\n\\ndef f():\\n    return N'
     """
     try:
-        kept = list(_defining(parsed(source).body, frozenset(known)))
+        body = [node for node in parsed(source).body if node.lineno > after]
+        kept = list(_defining(body, frozenset(known)))
         return ast.unparse(ast.Module(body=kept, type_ignores=[]))
     except (TooDeep, RecursionError):
         return ""
@@ -231,21 +232,42 @@ class Names:
     assigned: tuple[str, ...]  # attributes that were given another value
 
     def uses(self, names: Iterable[str], elsewhere: Sequence[tuple[str, str]] = ()) -> list[str]:
-        """Which of `names` the cell imports or uses, with what other cells imported."""
-        known: dict[str, set[str]] = {}
+        """Which of `names` the cell imports or uses, with what other cells imported.
+
+        In time that grows with the length of the code only, however it was made.
+        """
+        spelled = {part for use in self.used for part in _beginnings(use)}
+        imported = {part for _, meant in self.imported for part in _beginnings(meant)}
+        called: dict[str, set[str]] = {}  # what is imported: its names in the cells
+        below: dict[str, set[str]] = {}  # the same of whatever lies in it
         for name, meant in (*elsewhere, *self.imported):
-            known.setdefault(name, set()).add(meant)
-        found = {meant for _, meant in self.imported}
-        for use in self.used:
-            root, dot, rest = use.partition(".")
-            meanings = known.get(root, set()) | {root}
-            meanings |= {f"{module}.{root}" for module in known.get("*", ())}
-            found |= {meant + dot + rest for meant in meanings}
-        return [name for name in names if any(_covers(name, use) for use in found)]
+            called.setdefault(meant, set()).add(name)
+            for part in _beginnings(meant):
+                below.setdefault(part, set()).add(name)
+
+        def is_used(wanted: str) -> bool:
+            if wanted in imported or wanted in spelled:
+                return True
+            if any(name in spelled or name == "*" for name in below.get(wanted, ())):
+                return bool(spelled)
+            return any(
+                (rest if name == "*" else f"{name}.{rest}") in spelled
+                for start in _beginnings(wanted)
+                for rest in (wanted[len(start) + 1 :],)
+                for name in called.get(start, ())
+            )
+
+        return [name for name in names if is_used(name)]
 
 
-def _covers(name: str, use: str) -> bool:
-    return use == name or use.startswith(name + ".")
+def _beginnings(name: str) -> Iterator[str]:
+    """A dotted name and all that it lies in.
+
+    >>> list(_beginnings("np.linalg.norm"))
+    ['np', 'np.linalg', 'np.linalg.norm']
+    """
+    ends = (place for place, letter in enumerate(name) if letter == ".")
+    yield from (name[:end] for end in (*ends, len(name)))
 
 
 @_remembered
@@ -457,7 +479,7 @@ class Code:
             waiting += [(meant, names.used) for _, meant in names.imported]
         while waiting:
             meant, used = waiting.pop()
-            name = max((n for n in files if _covers(n, meant)), key=len, default="")
+            name = max((part for part in _beginnings(meant) if part in files), key=len, default="")
             if not name or (name, meant) in seen:
                 continue
             seen.add((name, meant))
