@@ -3,9 +3,10 @@
     PYTHONPATH=tests python tests/course/faults.py [SHARE]       of all steps, 1 by default
     PYTHONPATH=tests python tests/course/faults.py --signals 12  interruptions of the real command
 
-A step is a file that is made, written, renamed or removed, or a change of the gradebook. Each
-fault comes at one step of `autograder grade --feedback`, in a process of its own. Whatever it was:
-one clear line or none, a status that tells, and the same command again makes everything right.
+A step is a file of the course that is made, written, renamed or removed, or a change of the
+gradebook. Each fault comes at one step of `autograder grade --feedback`, in a process of its own;
+what was handed in is no notebook, so that nothing has to be executed. Whatever it was: clear lines
+or none, a status that tells, and the same command again makes everything right.
 """
 
 import builtins
@@ -29,6 +30,7 @@ from pathlib import Path
 from classroom import NAME, content, solution, template, write_lesson
 
 from autograder import cli
+from autograder.course import grade_class
 from autograder.course.folder import init
 from autograder.course.nbgrader_api import NbgraderCourse
 
@@ -87,8 +89,8 @@ class Ended:
 class _Steps:
     """Counts the steps of this process; at one of them, a fault comes."""
 
-    def __init__(self, kind: str, at: int):
-        self.kind, self.at, self.number = kind, at, 0
+    def __init__(self, root: Path, kind: str, at: int):
+        self.root, self.kind, self.at, self.number = str(root), kind, at, 0
 
     def step(self, what: str) -> None:
         """Count one, and fail when it is the one."""
@@ -112,18 +114,19 @@ class _Steps:
         from sqlalchemy.engine import Engine
 
         for owner, name in (
-            *((os, name) for name in ("replace", "fsync", "mkdir", "unlink", "rmdir", "chmod")),
+            *((os, name) for name in ("replace", "mkdir", "unlink", "rmdir", "chmod")),
             (tempfile, "mkstemp"),
         ):
             setattr(owner, name, self._counted(getattr(owner, name)))
         opened = builtins.open
 
         def open_(file, mode="r", *arguments, **options):
-            if set(mode) & set("wax+") and file != os.devnull:
-                self.step("file")
+            if set(mode) & set("wax+"):
+                self._touch(file)
             return opened(file, mode, *arguments, **options)
 
         builtins.open = io.open = open_
+
         def execute(connection, cursor, statement, *_):
             if not statement.lstrip().startswith(("SELECT", "PRAGMA")):
                 self.step("statement")
@@ -132,10 +135,14 @@ class _Steps:
 
     def _counted(self, function):
         def call(*arguments, **options):
-            self.step("file")
+            self._touch(options.get("dir") or arguments[0])
             return function(*arguments, **options)
 
         return call
+
+    def _touch(self, file) -> None:
+        if isinstance(file, str | Path) and str(file).startswith(self.root):
+            self.step("file")
 
 
 def run(root: Path, kind: str = "", at: int = 0) -> Ended:
@@ -145,7 +152,7 @@ def run(root: Path, kind: str = "", at: int = 0) -> Ended:
     with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as count:
         child = os.fork()
         if child == 0:
-            _live(root, _Steps(kind, at), said, count)
+            _live(root, _Steps(root, kind, at), said, count)
         _, status = os.waitpid(child, 0)
         said.seek(0)
         count.seek(0)
@@ -159,7 +166,7 @@ def _live(root: Path, steps: _Steps, said, count) -> None:
     try:
         os.dup2(said.fileno(), 2)
         sys.stdout, sys.stderr = out, said
-        cli.end_now = sys.exit
+        cli.end_now, grade_class._has_new = sys.exit, lambda *_: False
         steps.watch()
         command, lesson, *options = COMMAND
         cli.main([command, str(root), lesson, *options])
