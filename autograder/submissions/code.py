@@ -421,6 +421,8 @@ class Code:
         used = [name for names in own for name in names.uses(costs, imports)]
         others = (s for s in self.readable if s.role in ("module", "added"))
         used += [n for step in others for n in self._names[step.cell_id].uses(answers)]
+        if len(self._small_steps(exercise)) == 2:  # no gradient by hand needs both
+            used.append(f"complex steps of {exercise.functions[0]}")
         return list(dict.fromkeys(used))
 
     def answering(self, exercise: Exercise) -> list[Step]:
@@ -443,18 +445,21 @@ class Code:
 
         That cannot be told from honest work, and is for a person to decide.
         """
+        if why := self._small_steps(exercise):
+            yield f"{exercise.function} {' and '.join(why)}: is it the gradient, by hand?"
+
+    def _small_steps(self, exercise: Exercise) -> list[str]:
+        """What in a backward pass small steps of its forward pass are made of."""
         forward = exercise.functions[0]
         if all(check.forward is None for check in exercise.checks):
-            return
+            return []
         parts = self._parts(exercise)
         used = {part for name in names_in(parts).used for part in name.split(".")}
         nodes = (node for part in parts for node in ast.walk(part))
         values = (node.value for node in nodes if isinstance(node, ast.Constant))
         is_complex = used.intersection(COMPLEX) or any(type(value) is complex for value in values)
         why = [f"calls {forward}"] if forward in used else []
-        why += ["computes with complex numbers"] if is_complex else []
-        if why:
-            yield f"{exercise.function} {' and '.join(why)}: is it the gradient, by hand?"
+        return why + (["computes with complex numbers"] if is_complex else [])
 
     def undefined(self, exercise: Exercise) -> Iterator[str]:
         """What the answer to an exercise uses although nothing that is executed defines it."""
