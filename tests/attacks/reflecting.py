@@ -136,7 +136,6 @@ ATTACKS = (
         ),
         honest=NOT_WRITTEN_IN_TORCH,
         told="uses torch._C: look at what for",
-        slips="code in its own process can undo the asking; that is only told to the instructor",
     ),
     Attack(
         "the framework's own function in letters that look the same",

@@ -1,4 +1,4 @@
-"""Faults of the machine while a class is graded, at any step: a full disk, Ctrl-C, a kill.
+"""Faults of the machine at any step of grading: a full or a closed disk, Ctrl-C, a kill.
 
     PYTHONPATH=tests python tests/course/faults.py [SHARE]       of all steps, 1 by default
     PYTHONPATH=tests python tests/course/faults.py --signals 12  interruptions of the real command
@@ -35,7 +35,7 @@ from autograder.course.folder import init
 from autograder.course.nbgrader_api import NbgraderCourse
 
 STUDENTS = ("ada", "carl", "eve")
-KINDS = ("full disk", "Ctrl-C", "kill")
+KINDS = ("full disk", "no permission", "Ctrl-C", "kill")
 KILLED = -signal.SIGKILL
 MARKED = re.compile(r"^(\w+): the mark was written", re.MULTILINE)
 UNMARKED = re.compile(r"^(\w+): no mark was written", re.MULTILINE)
@@ -92,8 +92,8 @@ class _Steps:
     def __init__(self, root: Path, kind: str, at: int):
         self.root, self.kind, self.at, self.number = str(root), kind, at, 0
 
-    def step(self, what: str) -> None:
-        """Count one, and fail when it is the one."""
+    def step(self, file: str = "") -> None:
+        """Count one, and fail when it is the one; without a file it is of the gradebook."""
         self.number += 1
         if self.number != self.at:
             return
@@ -101,12 +101,14 @@ class _Steps:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.kind == "Ctrl-C":
             raise KeyboardInterrupt
-        if what == "statement":
+        is_full = self.kind == "full disk"
+        if not file:
             from sqlalchemy.exc import OperationalError
 
-            full = sqlite3.OperationalError("database or disk is full")
-            raise OperationalError("INSERT", {}, full)
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            said = "database or disk is full" if is_full else "attempt to write a readonly database"
+            raise OperationalError("INSERT", {}, sqlite3.OperationalError(said))
+        number = errno.ENOSPC if is_full else errno.EACCES
+        raise OSError(number, os.strerror(number), file)
 
     def watch(self) -> None:
         """Have every step counted, for good."""
@@ -129,7 +131,7 @@ class _Steps:
 
         def execute(connection, cursor, statement, *_):
             if not statement.lstrip().startswith(("SELECT", "PRAGMA")):
-                self.step("statement")
+                self.step()
 
         event.listen(Engine, "before_cursor_execute", execute)
 
@@ -142,7 +144,7 @@ class _Steps:
 
     def _touch(self, file) -> None:
         if isinstance(file, str | Path) and str(file).startswith(self.root):
-            self.step("file")
+            self.step(str(file))
 
 
 def run(root: Path, kind: str = "", at: int = 0) -> Ended:
