@@ -319,6 +319,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(kit.expectations, "record", lambda exercises, folder: folder.mkdir())
 
 
+@pytest.mark.slow
 def test_a_kit_replaces_itself_but_nothing_that_somebody_changed(tmp_path, quick):
     out = write_kit(tmp_path / "kit")
     (out / "autograder" / "__pycache__").mkdir()
@@ -342,6 +343,7 @@ def test_another_folder_is_never_replaced(tmp_path, quick, content):
     assert (tmp_path / "thesis").is_dir()
 
 
+@pytest.mark.slow
 def test_the_kit_is_a_package_that_pip_can_install(folder):
     import tomllib
 
