@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+from all_lessons import all_lessons
 
 from autograder.check import check
 from autograder.cli import main
@@ -16,7 +17,7 @@ from autograder.course.marks import Mark, set_mark, with_counted_bonus
 from autograder.course.nbgrader_api import NbgraderCourse
 from autograder.expectations import reference
 from autograder.lessons import build
-from autograder.lessons.lesson import all_lessons, find_lesson
+from autograder.lessons.lesson import find_lesson
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -15,6 +15,7 @@ from types import CodeType
 import nbformat
 import pytest
 import torch
+from all_lessons import all_lessons
 from nbgrader.validator import Validator
 from traitlets.config import Config
 
@@ -32,7 +33,7 @@ from autograder.lessons.source import (
     stub_source,
 )
 
-LESSONS = build.all_lessons()
+LESSONS = all_lessons()
 NAMES = [lesson.name for lesson in LESSONS]
 BUILTINS = set(vars(builtins))
 
