@@ -1,7 +1,8 @@
 """Faults of the machine at any step of grading: a full or a closed disk, Ctrl-C, a kill.
 
     PYTHONPATH=tests python tests/course/faults.py [SHARE]       of all steps, 1 by default
-    PYTHONPATH=tests python tests/course/faults.py --signals 12  interruptions of the real command
+    PYTHONPATH=tests python tests/course/faults.py --signals 12 8    interruptions of the real
+                                                                 command, within 8 seconds
 
 A step is a file of the course that is made, written, renamed or removed, or a change of the
 gradebook. Each fault comes at one step of `autograder grade --feedback`, in a process of its own;
@@ -235,11 +236,10 @@ def sweep(folder: Path, share: float = 1.0) -> dict[str, Counter]:
 # ----------------------------------------------------------------------- the real command
 
 
-def interrupt(folder: Path, times: int) -> Counter:
+def interrupt(folder: Path, times: int, longest: float) -> Counter:
     """Press Ctrl-C at random moments of the real command; returns how often it ended how."""
-    right = content(solution())
-    original, found = make(folder / "original", right), Counter()
-    generator, longest = random.Random(0), 8.0
+    original, found = make(folder / "original", content(solution())), Counter()
+    generator = random.Random(0)
     for number in range(times):
         root = folder / f"copy-{number}"
         shutil.copytree(original, root)
@@ -290,7 +290,8 @@ def main(arguments: list[str]) -> None:
     """Sweep, and print what came of it."""
     with tempfile.TemporaryDirectory(prefix="course-faults-") as name:
         if arguments[:1] == ["--signals"]:
-            print(f"Ctrl-C: {dict(interrupt(Path(name), int(arguments[1])))}")
+            found = interrupt(Path(name), int(arguments[1]), float(arguments[2]))
+            print(f"Ctrl-C: {dict(found)}")
             return
         for kind, found in sweep(Path(name), *map(float, arguments[:1])).items():
             print(f"{kind}: {sum(found.values())} steps, {dict(found)}")
