@@ -41,8 +41,8 @@ _ASSIGNED = re.compile(r"^([ \t]*[\w.,()][\w.,() \t]*=)[ \t]*[%!](?:.*\\\n)*.*$"
 _DEFINITION = re.compile(r"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)", re.MULTILINE)
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
-# CPython's parser, filters of warnings and redirected output each exist once in a process:
-# whoever parses a student's code or runs a reference quietly holds this.
+# CPython's parser, filters of warnings, redirected output and modules that are being imported each
+# exist once in a process: whoever parses a student's code or loads or runs a reference holds this.
 lock = threading.Lock()
 
 

