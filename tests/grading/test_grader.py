@@ -10,8 +10,8 @@ from classroom import added, cell, content, index, solution, template, with_body
 
 from autograder import exercises
 from autograder.checking.observe import Fault, Seen
-from autograder.grading import grader as trusted
 from autograder.grading import canary, own_file, results
+from autograder.grading import grader as trusted
 from autograder.grading.batch import grade_batch
 from autograder.grading.canary import Canaries, filled, right, wrong
 from autograder.grading.grader import Grader, graded_exercises
