@@ -26,7 +26,7 @@ from autograder.checking.observe import (
     observe_check,
     observe_wholly,
 )
-from autograder.checking.spec import Check, Exercise
+from autograder.checking.spec import Arrays, Check, Exercise
 
 RECORDINGS = Path(__file__).parent / "recordings"
 NUDGES = 3
@@ -211,16 +211,15 @@ def record(exercises, folder: Path, provider: live | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     provider = provider or live(public_seed)
     for exercise in exercises:
-        arrays, texts = {}, {"checks": [], "misconceptions": []}
+        arrays: Arrays = {}
+        checks, wrong = [], []
         for c, check in enumerate(exercise.checks):
             expected = provider.expected(exercise, check)
             _put(arrays, f"{c}/expected", _handed_out(expected.arrays))
             for v, (_, variant) in enumerate(expected.variants):
                 _put(arrays, f"{c}/variant{v}", _compared(variant))
             remarks = [remark for remark, _ in expected.variants]
-            texts["checks"].append(
-                {"dtypes": expected.dtypes, "noise": expected.noise, "remarks": remarks}
-            )
+            checks.append({"dtypes": expected.dtypes, "noise": expected.noise, "remarks": remarks})
         for m, known in enumerate(provider.misconceptions(exercise)):
             faults = {}
             for c, check in enumerate(exercise.checks):
@@ -228,7 +227,7 @@ def record(exercises, folder: Path, provider: live | None = None) -> None:
                 _put(arrays, f"{c}/misconception{m}", _compared(seen.arrays or {}))
                 if seen.fault:
                     faults[check.name] = [seen.fault.kind, seen.fault.text]
-            texts["misconceptions"].append(
+            wrong.append(
                 {"name": known.name, "hint": known.hint, "faults": faults, "wrong": known.wrong}
             )
         for s, values in enumerate(provider.small(exercise)):
@@ -236,10 +235,11 @@ def record(exercises, folder: Path, provider: live | None = None) -> None:
         for m, tried in enumerate(provider.wrong_small(exercise).values()):
             for s, values in enumerate(tried):
                 _put(arrays, f"small{s}/wrong{m}", dict(enumerate(values or ())))
-        texts["tags"] = provider.tags(exercise)
-        np.savez_compressed(folder / f"{exercise.grade_id}.npz", **arrays)
+        texts = {"checks": checks, "misconceptions": wrong, "tags": provider.tags(exercise)}
+        path = folder / f"{exercise.grade_id}.npz"
+        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # NumPy's `allow_pickle`
         text = json.dumps(texts, indent=1, sort_keys=True, ensure_ascii=False)
-        (folder / f"{exercise.grade_id}.json").write_text(text + "\n", encoding="utf-8")
+        path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
 
 
 def _handed_out(arrays):
@@ -335,7 +335,7 @@ class recorded:
                 f"no recording for {exercise.id} ({path.name} is missing in {self._folder}): "
                 "unpack the student kit again, or install the full course"
             )
-        groups = defaultdict(dict)
+        groups: defaultdict[str, Arrays] = defaultdict(dict)
         with np.load(path, allow_pickle=False) as archive:
             for name, array in archive.items():
                 prefix, _, key = name.rpartition("/")

@@ -76,7 +76,7 @@ def values_of(exercise: Exercise, functions: Mapping[str, Callable], program: st
     with undisturbed(exercise):
         namespace = {"np": np, **names}
         exec(compile(ast.Module(statements, []), "<small input>", "exec"), namespace)
-        value = eval(compile(ast.Expression(last.value), "<small input>", "eval"), namespace)
+        value = eval(compile(ast.unparse(last), "<small input>", "eval"), namespace)
         return tuple(_arrays(impl, value))
 
 

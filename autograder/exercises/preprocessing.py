@@ -66,26 +66,28 @@ def _one_validation_example(impl, rng):
     return {"x_val_out": impl.normalize(*split(rng, n_val=1, scale=LARGE))[1]}
 
 
+def _both(*outs):
+    return dict(zip(OUTPUTS, outs, strict=True))
+
+
 def _given_eps(impl, rng):
-    return dict(zip(OUTPUTS, impl.normalize(*split(rng), EPS), strict=True))
+    return _both(*impl.normalize(*split(rng), EPS))
 
 
 def _constant_feature(impl, rng):
     x_train, x_val = split(rng, scale=LARGE)
     x_train[:, 1] = x_val[:, 1] = 3.5  # its sums are exact, so its variance is exactly 0
     x_val[0, 1] = 3.75
-    return dict(zip(OUTPUTS, impl.normalize(x_train, x_val), strict=True))
+    return _both(*impl.normalize(x_train, x_val))
 
 
 def _far_from_zero(impl, rng):
     """Here the default eps is less than float32 can tell."""
     x_train, x_val = (1000 + x.astype(np.float32) for x in split(rng))
-    return dict(zip(OUTPUTS, impl.normalize(x_train, x_val), strict=True))
+    return _both(*impl.normalize(x_train, x_val))
 
 
-def _types_and_inputs(
-    function, *options, observed=lambda *out: dict(zip(OUTPUTS, out, strict=True))
-):
+def _types_and_inputs(function, *options, observed=_both):
     def scenario(impl, rng):
         x_train, x_val = split(rng)
         single = x_train.astype(np.float32), x_val.astype(np.float32)

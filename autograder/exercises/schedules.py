@@ -155,9 +155,9 @@ class Weights(np.ndarray):
 
 def live(w):
     """Return the array w as weights that share its memory; a tensor where torch is loaded."""
-    torch = sys.modules.get("torch")
-    if torch is None:
+    if sys.modules.get("torch") is None:
         return w.view(Weights)
+    import torch
 
     class Tensor(torch.Tensor):
         copy = torch.Tensor.clone

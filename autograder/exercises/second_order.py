@@ -83,15 +83,18 @@ def step_checks(name, points):
         return getattr(impl, name)(*args)
 
     def on_a_bowl(impl, rng):
-        H, w, minimum = convex(rng), *rng.normal(0, 2, (2, D))
+        H = convex(rng)
+        w, minimum = rng.normal(0, 2, (2, D))
         return {"next_w": step(impl, w, H @ (w - minimum), H)}
 
     def on_a_saddle(impl, rng):
-        H, w, centre = saddle(rng), *rng.normal(0, 2, (2, D))
+        H = saddle(rng)
+        w, centre = rng.normal(0, 2, (2, D))
         return {"next_w": step(impl, w, H @ (w - centre), H)}
 
     def damped(impl, rng):
-        H, w, dw = saddle(rng), *rng.normal(0, 2, (2, D))
+        H = saddle(rng)
+        w, dw = rng.normal(0, 2, (2, D))
         return {"next_w": step(impl, w, dw, H, DAMPING)}
 
     def types_and_inputs(impl, rng):
@@ -206,8 +209,8 @@ def _mislead(impl, rng):
 
 def _misleads(seen, expected):
     """Judge: the student's own direction, which is right, goes uphill after this pair."""
-    arrays = [seen.get(key, np.array(0)) for key in ("__s", "__y", "__dw")]
-    outcome = _outcome(*arrays, seen.get("__p"))
+    s, y, dw = (seen.get(key, np.array(0)) for key in ("__s", "__y", "__dw"))
+    outcome = _outcome(s, y, dw, seen.get("__p"))
     return failed(OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
 
 

@@ -29,7 +29,7 @@ def _spread(rng, n, d=5):
 
 def _balanced(rng, n, d=5):
     """Return (n, d) of as many 1 as −1 in every column: mean 0 and deviation 1, exactly."""
-    column = np.repeat(np.float32([-1, 1]), n // 2)
+    column = np.repeat(np.array([-1, 1], np.float32), n // 2)
     return np.stack([rng.permutation(column) for _ in range(d)], axis=1)
 
 
@@ -59,7 +59,7 @@ def _dead_feature(impl, rng):
 def _feature_types(impl, rng):
     """All features have one mean and the deviation 1; so has each example, as for the mean."""
     x_train = _balanced(rng, 8, 4) + np.float32(3)
-    x = np.stack([rng.permutation(np.float32([1, 2, 4, 5])) for _ in range(3)])
+    x = np.stack([rng.permutation(np.array([1, 2, 4, 5], np.float32)) for _ in range(3)])
     z = impl.standardize(x_train, x)
     return {"z": z, **afterwards("x_train x", (x_train, x))}
 

@@ -15,7 +15,7 @@ from autograder.checking.scenarios import (
     separation,
 )
 from autograder.checking.slopes import with_place
-from autograder.checking.spec import Check
+from autograder.checking.spec import Arrays, Check
 from autograder.exercises.normalization.shared import (
     EPS,
     FORBIDDEN,
@@ -192,7 +192,7 @@ def _backward_types_and_inputs(impl, rng):
     arrays = mixed_batch(rng)
     dout = rng.normal(size=(N, D))
     single = [a.astype(np.float32) for a in (*arrays, dout)]
-    observed = {}
+    observed: Arrays = {}
     for label, (*inputs, g) in {"": single, " of float64 dout": [*arrays, dout]}.items():
         _, cache = impl.decorrelated_batchnorm_forward(*inputs, training(group_size=K))
         returned = impl.decorrelated_batchnorm_backward(g, cache)
