@@ -164,7 +164,7 @@ def _write_project(folder, root, lessons):
     python = project["requires-python"]
     extras = project["optional-dependencies"]
     lines = [*project["dependencies"], *extras["grade"], *extras["torch"]]
-    wanted = {re.match(r"[\w.-]+", line)[0].lower(): line for line in lines}
+    wanted = {re.split(r"[^\w.-]", line)[0].lower(): line for line in lines}
     missing = [name for name in REQUIREMENTS if name not in wanted]
     if missing:
         raise KitError(f"pyproject.toml has no dependency {missing[0]}, which the kit needs")

@@ -626,7 +626,8 @@ class _Rebuild:
         return Step(cell.id, "solution", text, self._grade_id(position), self._answers(index))
 
     def _answers(self, index: int | None) -> tuple[str, ...]:
-        return tuple(map(self._grade_id, sorted(self.answers.get(index, ()))))
+        held = () if index is None else self.answers.get(index, ())
+        return tuple(map(self._grade_id, sorted(held)))
 
     def _added(
         self, indices: Iterable[int], executed: set[int]
