@@ -335,7 +335,9 @@ def read_array(content: bytes) -> np.ndarray:
 class Sandboxes(Protocol):
     """Where submissions run."""
 
-    tier: str
+    @property
+    def tier(self) -> str:
+        """A, B or C, to be recorded with every mark."""
 
     def process(self, limits: Limits) -> Process:
         """Return a process for one submission, to be used in a `with`."""
