@@ -18,7 +18,7 @@ from __future__ import annotations
 import ast
 import math
 import zlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -174,11 +174,11 @@ class Class:
         scores = self._scores(self.own[a.student], self.own[b.student], self.holders)
         for one in a.wrong & b.wrong:
             scores[one[0]] += WRONG * self.weight(len(self.wrong[one]))
-        return Pair((a.student, b.student), +scores, alike(a, b))
+        return Pair((a.student, b.student), _positive(scores), alike(a, b))
 
-    def _scores(self, a, b, holders) -> Counter[str]:
+    def _scores(self, a, b, holders) -> defaultdict[str, float]:
         """Score the functions of which two answers share at least half of what is their own."""
-        scores: Counter[str] = Counter()
+        scores: defaultdict[str, float] = defaultdict(float)
         for name in a.keys() & b.keys():
             shared = a[name] & b[name]
             if shared and len(shared) >= HALF * max(len(a[name]), len(b[name])):
@@ -195,7 +195,7 @@ class Class:
             for value in values
         }
         scores = self._scores(self.own[one.student], own, holders)
-        return Pair((one.student, copy.student), +scores, alike(one, copy)).score
+        return Pair((one.student, copy.student), _positive(scores), alike(one, copy)).score
 
     def as_published(self, work: Work) -> dict[str, str]:
         """Return {exercise id: source} for the answers that stand as they were published."""
@@ -208,6 +208,10 @@ class Class:
             if best and shares[best] >= PUBLISHED:
                 found[name] = best
         return found
+
+
+def _positive(scores: Mapping[str, float]) -> dict[str, float]:
+    return {name: score for name, score in scores.items() if score > 0}
 
 
 def alike(a: Work, b: Work) -> int:
