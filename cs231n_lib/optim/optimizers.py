@@ -61,8 +61,8 @@ class Optimizer(torch.optim.Optimizer):
     """
 
     built_in = "SGD"
-    options = ("lr", "weight_decay", "foreach")
-    state_names = ()
+    options: tuple[str, ...] = ("lr", "weight_decay", "foreach")
+    state_names: tuple[str, ...] = ()
     decoupled = False  # weight decay is part of the rule, not of the gradient
 
     def __init__(self, params, **settings):

@@ -313,7 +313,7 @@ def quiet_divergence():
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
-interruptions = []  # histories of runs that returned although they were interrupted
+interruptions: list[History] = []  # histories of runs that returned although they were interrupted
 
 
 def first_configs(net, learning_rate):
