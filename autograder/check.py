@@ -10,7 +10,6 @@ import contextlib
 import difflib
 import inspect
 import os
-import random
 import re
 import sys
 import threading
@@ -18,19 +17,19 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from autograder import exercises, expectations
-from autograder.checking import disputes
 from autograder.checking.attempts import Attempts, digest_of
 from autograder.checking.diagnose import judge_exercise
 from autograder.checking.ladder import READING, SMALLEST, Hint, Part, reading, smallest_difference
 from autograder.checking.observe import STUB_MESSAGE, observe
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
-from autograder.learning.history import History, read_history
-from autograder.learning.progress import progress_of
 from autograder.learning.shelf import lessons, log_in
+
+if TYPE_CHECKING:
+    from autograder.learning.history import History
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("autograder", "cs231n_lib")
@@ -157,6 +156,8 @@ def dispute(note: str = "", *checks: str) -> None:
     if unknown := [name for name in checks if name not in names]:
         print(f"There is no check {unknown[0]!r}; there are {', '.join(map(repr, names))}.")
         return
+    from autograder.checking import disputes
+
     seeds = {check.name: expectations.public_seed(exercise, check) for check in exercise.checks}
     data = disputes.content(report, functions, seeds, note, checks)
     path = disputes.write(data, Path.cwd())
@@ -176,6 +177,8 @@ def _rungs(exercise, functions, rung) -> Hint:
 def progress() -> None:
     """Show all lessons: what is done, what is misunderstood, what comes next, minutes left."""
     if recorder is None:
+        from autograder.learning.progress import progress_of
+
         show(progress_of(_history()))
 
 
@@ -195,6 +198,8 @@ def questions() -> None:
     """Ask about the function that passed its check last: at most two questions, never graded."""
     if recorder is not None:
         return
+    import random
+
     from autograder.learning.questions import ask_about
 
     latest = _attempts().latest(_last.exercise.id) if _last else None
@@ -211,7 +216,9 @@ def questions() -> None:
         print("Nobody is there to answer: run questions() in an open notebook.")
 
 
-def _history() -> History:
+def _history() -> "History":
+    from autograder.learning.history import History, read_history
+
     kept = _attempts()
     return read_history(kept.path) if kept.path else History(tuple(kept.entries))
 
