@@ -175,7 +175,7 @@ def test_a_digest_follows_the_code_and_not_its_place():
 def fresh(monkeypatch):
     kept = Attempts()
     monkeypatch.setattr(checks, "_attempts", lambda: kept)
-    monkeypatch.setattr(checks, "_last", {})
+    monkeypatch.setattr(checks, "_last", None)
 
 
 def test_check_and_hint_go_up_the_ladder(fresh, capsys):

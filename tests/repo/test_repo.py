@@ -320,6 +320,7 @@ def text_files():
         (r"\b(?:TO[D]O|FIX[M]E|X[X]X)\b", "a mark of unfinished work"),
         (r"/(?:work|Users|root|home/[a-z])/", "a path of somebody's machine"),
         (r"^(?:<{7} |>{7} )", "a mark of an unresolved merge"),
+        (r"#\s+type: ignore(?!\[[a-z-]+\]  # \S)|#\s+mypy:", "a type unchecked without a reason"),
     ],
 )
 def test_text_holds_no(pattern, meaning):
