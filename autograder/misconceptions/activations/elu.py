@@ -10,7 +10,7 @@ AT_ZERO = "both sides give 0 at 0"
 OVERFLOW = "may overflow where x > 0, and that is not used there"
 CACHE = "the cache is between the student's two functions; the backward exercise tries it"
 
-WRONG = (
+MISCONCEPTIONS = (
     *wrong(
         "elu_forward",
         (
@@ -207,7 +207,7 @@ def backward_in_parts(dout, cache):
     return dout * (x > 0) + dout * (out + alpha) * (x <= 0)
 
 
-RIGHT = (
+VARIANTS = (
     *right("elu_forward", "a mask", elu_forward=forward_by_mask),
     *right("elu_forward", "two clippings", elu_forward=forward_by_clipping),
     *right("elu_forward", "overflow that is not used", elu_forward=forward_through_infinity),

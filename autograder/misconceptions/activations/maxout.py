@@ -10,7 +10,7 @@ CACHE = "the cache is between the student's two functions; the backward exercise
 WINNER = "winner = pieces.argmax(axis=0)"
 WON = "won = np.stack([winner == k for k in range(len(w))])"
 
-WRONG = (
+MISCONCEPTIONS = (
     *wrong(
         "maxout_forward",
         (
@@ -216,7 +216,7 @@ def backward_by_loop(dout, cache):
     return dx, dw, db
 
 
-RIGHT = (
+VARIANTS = (
     *right("maxout_forward", "the best so far", maxout_forward=forward_by_loop),
     *right("maxout_forward", "einsum", maxout_forward=forward_by_einsum),
     *right("maxout_forward", "one wide layer", maxout_forward=forward_side_by_side),

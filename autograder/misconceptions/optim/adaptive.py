@@ -461,3 +461,4 @@ ADAMW = wrong(
         (GET_BETAS, "0.9, 0.999"),
     ),
 )  # fmt: skip
+MISCONCEPTIONS = (*ADAGRAD, *RMSPROP, *ADAM_UNCORRECTED, *ADAM, *ADAMW)

@@ -312,3 +312,4 @@ NESTEROV = wrong(
         ("v = momentum * old_v -", "v = old_v -"),
     ),
 )
+MISCONCEPTIONS = (*SGD, *MOMENTUM, *UNSCALED, *LOOKAHEAD, *NESTEROV)
