@@ -325,7 +325,7 @@ def report(
 ) -> None:
     """Show what a class understood, as a table and as a page for the browser.
 
-    Marks, the roster, feedback pages and what changed since the hand-in before stand in the page.
+    The page shows marks, the roster, feedback and what changed since the previous hand-in.
 
     **Examples**
 

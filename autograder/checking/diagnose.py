@@ -1,7 +1,7 @@
 """Name the misconception behind a wrong answer: the known one that shows the same numbers.
 
 A name needs evidence. It must explain most of the checks that are still unexplained, and must not
-stand against a check that was passed. Evidence is an observation that can tell: one in which the
+contradict a check that was passed. Evidence is an observation that can tell: one in which the
 known answer is clearly off, and more than a yes or no, unless that is all the known answer shows.
 Where a backward pass is right for the student's own forward pass, no other mistake is named.
 """

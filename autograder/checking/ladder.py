@@ -18,7 +18,7 @@ from autograder.checking.judge import EPS32
 from autograder.checking.observe import BadReturn, Implementation, plain_array, undisturbed
 from autograder.checking.spec import Exercise
 
-KNOWN, SMALLEST, READING = 2, 3, 4  # rungs; the first two stand in the table of `check`
+KNOWN, SMALLEST, READING = 2, 3, 4  # rungs; the table of `check` shows the first two
 RELATIVE = 1e-6  # within which values of a small input are the same
 TORCH_WORDS = {"np.array(": "torch.tensor(", "np.": "torch."}
 TAG = re.compile(r"\b([A-Z][A-Za-z]*)\.(\d+)\b")

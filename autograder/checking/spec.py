@@ -139,7 +139,7 @@ class Misconception:
 
     Usually `edits` of the reference, {function: ((old, new), ...)}, so that it reads as its
     difference; otherwise whole `functions`. Edits are written in NumPy and translated for PyTorch.
-    Those of one method of a class stand under "Class.method".
+    Those of one method of a class have the key "Class.method".
 
     `kind` is the price. A "slip" (a default, eps, a dtype, a shape, a key, a count off by one, an
     input that is changed) keeps at least 60 % of the points where there are three checks; a

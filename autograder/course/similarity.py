@@ -36,7 +36,7 @@ MOST_SHARING = 50  # submissions, beyond which a fingerprint makes no pair worth
 HALF = 0.5  # share of an answer's own fingerprints, below which it counts for nothing
 WRONG = 3.0  # shared fingerprints that one shared wrong output is worth
 ALIKE = 0.5  # share of the fingerprints of the shorter answer, in functions that are similar
-PUBLISHED = 0.9  # share of an answer's fingerprints that stand in one published solution
+PUBLISHED = 0.9  # fraction of an answer's fingerprints that are in one published solution
 HONEST_RATE = 0.005  # of honest pairs that the default threshold lets through
 CLASS, COPIES = 100, 60  # made-up students; planted copies of each kind
 
@@ -151,7 +151,7 @@ class Class:
                 self.wrong[one].append(work.student)
 
     def own_of(self, work: Work) -> dict[str, frozenset[int]]:
-        """The fingerprints of each answer that stand in nothing published or handed out."""
+        """The fingerprints of each answer that are in nothing published or handed out."""
         return {
             name: frozenset(v for v in fingerprints(text) if (name, v) not in self.ignored)
             for name, text in work.texts.items()
@@ -198,7 +198,7 @@ class Class:
         return Pair((one.student, copy.student), _positive(scores), alike(one, copy)).score
 
     def as_published(self, work: Work) -> dict[str, str]:
-        """Return {exercise id: source} for the answers that stand as they were published."""
+        """Return {exercise id: source} for the answers that are as they were published."""
         found = {}
         for name, text in work.texts.items():
             own = fingerprints(text)
@@ -246,7 +246,7 @@ class Rates:
     honest: np.ndarray  # sorted scores of all pairs
     copies: Mapping[int, np.ndarray]  # by how many functions were copied
     functions: int
-    identical: float  # share of answers of the honest class that stand as published
+    identical: float  # fraction of answers of the honest class that are as published
     threshold: float = field(init=False)
 
     def __post_init__(self):

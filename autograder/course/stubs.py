@@ -2,7 +2,7 @@
 
     edits = guessed_edits(reference, answer)   # (("np.sqrt(var + eps)", "np.sqrt(var)"),)
 
-An edit is the smallest piece of the reference that stands once in it, and what the answer has in
+An edit is the smallest piece of the reference that occurs once in it, and what the answer has in
 its place, in the reference's names. Where the two differ too much, the record holds the whole
 function. What came from a student is parsed here and never run.
 """
@@ -260,7 +260,7 @@ class _Comparison:
             yield self._edit(path)
 
     def _edit(self, path):
-        """Return the innermost piece of the reference that stands there once, and theirs."""
+        """Return the innermost piece of the reference that occurs there once, and theirs."""
         for a, b in reversed(path):
             old = self._segment(a)
             if old and self.text.count(old) == 1:

@@ -97,7 +97,7 @@ def _renewal(impl, rng):
 
 
 def _ties(impl, rng):
-    """A rise, and then the same score for ever."""
+    """A rise, and then the same score forever."""
     runs = []
     for p in rng.permutation([2, 3, 4]):
         rise = _peak(rng, int(rng.integers(2, 7)), 0)

@@ -73,7 +73,7 @@ class Fitting:
     """A stand-in for the fit of a linear classifier, that writes down what it is given.
 
     Each penalty has weights of its own. They do not depend on the features, so that what a check
-    asks does not hang on how well something was fitted.
+    asks does not depend on how well something was fitted.
     """
 
     def __init__(self, rng, d=4, classes=3):

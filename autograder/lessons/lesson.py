@@ -364,7 +364,7 @@ class _Expansion:
             self._append(cell, _guarded(cell, [exercise.function]))
 
     def _find(self, block):
-        """Return the exercise of a block, once what it builds on is known to stand above it."""
+        """Return the exercise of a block, once what it builds on is known to come before it."""
         name = block.options["exercise"]
         try:
             exercise = exercises.find(name)

@@ -22,7 +22,7 @@ def everywhere(function, scaled):
     lines = (
         (
             "all weights alike",
-            "All units compute the same and get the same gradient, for ever. What makes them "
+            "All units compute the same and get the same gradient, forever. What makes them "
             "different from each other?",
             (scaled, f"(1 + 0 * W){inner}"),
         ),

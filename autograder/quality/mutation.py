@@ -133,7 +133,7 @@ def _other_lists(node, values, kinds):
 
 
 def _alternatives(node, kinds):
-    """Yield what may stand in place of the expression `node`."""
+    """Yield what may replace the expression `node`."""
     if isinstance(node, ast.operator | ast.cmpop):
         if type(node) in OTHER:
             yield OTHER[type(node)]()

@@ -328,7 +328,7 @@ def _member(module: str | None, name: str) -> str:
 
 
 def _dotted(node: ast.AST) -> tuple[str, ast.AST]:
-    """The name that a chain of attributes spells, if it is one, and what the chain hangs on."""
+    """The dotted name that a chain of attributes spells, if any, and the node it starts from."""
     parts = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)

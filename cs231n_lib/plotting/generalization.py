@@ -11,7 +11,7 @@ def plot_stopping(steps, curves, flags, title=""):
 
     Args:
         steps: (T,) at which the accuracies were measured.
-        curves: dict label -> (T,) accuracies; flags stand on the first.
+        curves: dict label -> (T,) accuracies; flags mark the first.
         flags: dict label -> place in `steps`.
         title: what to take away.
 

@@ -67,7 +67,7 @@ SYMBOLS = {  # what goes along an edge, where it has a name
 def plot_computation_graph(x=(1.0, 2.0, 6.0), gamma=2.0, beta=1.0, dout=(1.0, 0.0, 0.0), eps=1e-5):
     """Draw batch normalization's computational graph for one feature of a small batch.
 
-    Above each edge stands the value that goes forward, below it in italics the gradient of
+    Above each edge is the value that goes forward, below it in italics the gradient of
     sum(dout · y) that comes back along this edge.
 
     Args:

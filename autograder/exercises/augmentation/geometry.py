@@ -128,7 +128,7 @@ affine_warp(x, both)[0, :, :, 0]""",
 )
 LOOK_WARP = """\
 # A quarter turn, clockwise: the first row becomes the last column. And a shift by one pixel to the
-# right, after which the first column stands twice.
+# right, after which the first column appears twice.
 x = np.arange(9.0).reshape(1, 3, 3, 1)
 for matrix in ([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0]], [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]):
     print(affine_warp(x, np.array([matrix]))[0, :, :, 0])

@@ -46,7 +46,7 @@ def forward_checks(norm, one_mean, points, identities=MappingProxyType({})):
         norm: what is tried.
         one_mean: words for numbers that share a mean.
         points: of the checks, in order.
-        identities: {title: what stands before the options} of further checks of the output.
+        identities: {title: the arguments before the options} of further checks of the output.
     """
 
     usual = norm.enlarged()

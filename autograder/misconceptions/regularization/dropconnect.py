@@ -110,7 +110,7 @@ FORWARD = (
             ("rng.random(", "np.random.default_rng().random("),
         ),
         (
-            "one seed for ever",
+            "one seed forever",
             "Every call takes the same weights away, whatever `rng` is: it is no noise any more.",
             SLIP,
             ("rng.random(", "np.random.default_rng(0).random("),
@@ -145,7 +145,7 @@ FORWARD = (
             ("generator=rng, ", ""),
         ),
         (
-            "one seed for ever",
+            "one seed forever",
             "Every call takes the same weights away, whatever `rng` is: it is no noise any more.",
             SLIP,
             ("generator=rng", "generator=torch.Generator().manual_seed(0)"),
@@ -395,7 +395,7 @@ INFERENCE = (
             ("rng.standard_normal(", "np.random.default_rng().standard_normal("),
         ),
         (
-            "one seed for ever",
+            "one seed forever",
             "Every call gives the same output, whatever `rng` is.",
             SLIP,
             ("rng.standard_normal(", "np.random.default_rng(0).standard_normal("),
@@ -418,7 +418,7 @@ INFERENCE = (
             ("generator=rng, ", ""),
         ),
         (
-            "one seed for ever",
+            "one seed forever",
             "Every call gives the same output, whatever `rng` is.",
             SLIP,
             ("generator=rng", "generator=torch.Generator().manual_seed(0)"),

@@ -63,9 +63,9 @@ def everywhere(function):
                 (SEED, "None"),
             ),
             (
-                "one seed for ever",
+                "one seed forever",
                 "Every call gives the same mask, whatever seed is asked for: the same units are "
-                "gone for ever.",
+                "gone forever.",
                 SLIP,
                 (SEED, "0"),
             ),

@@ -61,7 +61,7 @@ BOUNDARIES = wrong(
     ),
     (
         "u is not used",
-        "Every u gives the same boundaries: the regions are fixed for ever.",
+        "Every u gives the same boundaries: the regions are fixed forever.",
         without_u,
     ),
     (
@@ -97,7 +97,7 @@ LAST = f"last = a[1:] if {OVERLAP} else a[1:] - 1"
 AXIS = wrong(
     "pooling_regions",
     (
-        "regions fixed for ever",
+        "regions fixed forever",
         "Every call gives the same regions. Where does u come from?",
         ("rng.random()", "0.4"),
     ),

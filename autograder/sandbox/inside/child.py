@@ -105,7 +105,7 @@ class Inside:
         check.recorder = self.keep
 
     def answer(self, request: Mapping[str, Any]) -> dict:
-        """Do what one request says; its keys stand at the head of `sandbox.py`."""
+        """Do what one request says; its keys are listed at the top of `process.py`."""
         if request["do"] == "observe":
             return self._observe(request["check"], request["seed"])
         if request["do"] == "forward":
