@@ -224,20 +224,23 @@ class _InTorch:
         loss = torch.nn.functional.cross_entropy(self.net(self._tensor(x)), y)
         self.optimizer.zero_grad()
         loss.backward()
-        if torch.isfinite(loss):
+        value = loss.item()  # the one number that a step waits for
+        if math.isfinite(value):
             self.optimizer.step()
-        return loss.item()
+        return value
 
     def accuracy(self, x, y):
         import torch
 
-        right = 0
+        right = torch.zeros((), dtype=torch.int64, device=self.device)
         with torch.inference_mode():
             for start in range(0, len(x), EVALUATED):
                 part = slice(start, start + EVALUATED)
                 scores = self.net(self._tensor(x[part]))
-                right += (scores.argmax(dim=1).cpu().numpy() == y[part]).sum()
-        return float(right / len(x))
+                right += (
+                    scores.argmax(dim=1) == torch.as_tensor(y[part], device=self.device)
+                ).sum()
+        return right.item() / len(x)
 
     def state(self):
         import torch

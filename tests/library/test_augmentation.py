@@ -168,9 +168,32 @@ def test_bilinear_is_grid_sample_with_border_padding():
 def test_bilinear_works_block_by_block(monkeypatch):
     rng = np.random.default_rng(0)
     x, rows, columns = rng.normal(size=(5, 4, 6, 2)), *rng.uniform(0, 6, (2, 5, 3, 3))
-    whole = bilinear(x, rows, columns)
+    tensors = tensor(x), torch.from_numpy(rows), torch.from_numpy(columns)
+    whole = bilinear(x, rows, columns), bilinear_tensor(*tensors)
     monkeypatch.setattr("cs231n_lib.sampling.BLOCK", 10)
-    assert np.array_equal(bilinear(x, rows, columns), whole) and whole.std() > 0
+    assert np.array_equal(bilinear(x, rows, columns), whole[0]) and whole[0].std() > 0
+    assert torch.equal(bilinear_tensor(*tensors), whole[1])
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 3), (2, 1, 4, 1), (2, 3, 1, 2), (1, 1, 1, 1)])
+def test_bilinear_is_exact_at_the_centres_of_pixels(shape):
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    rows, columns = np.mgrid[: shape[1], : shape[2]].astype(float)
+    assert np.array_equal(bilinear(x, rows, columns), x)
+    places = torch.from_numpy(rows), torch.from_numpy(columns)
+    assert torch.equal(bilinear_tensor(tensor(x), *places), tensor(x))
+
+
+def test_bilinear_takes_a_place_that_is_no_number_to_a_value_that_is_none():
+    x, nowhere = np.ones((2, 3, 4, 1)), np.full((2, 1, 1), [[[0.5]], [[np.nan]]])
+    assert np.array_equal(np.isnan(bilinear(x, nowhere, nowhere)).ravel(), [False, True])
+
+
+def test_gradients_flow_through_bilinear_samples():
+    rng = np.random.default_rng(0)
+    x = tensor(rng.normal(size=(2, 3, 4, 1))).requires_grad_()
+    places = torch.from_numpy(rng.uniform(0.1, 1.9, (2, 2, 2, 3))).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x, p: bilinear_tensor(x, p[0], p[1]), (x, places))
 
 
 # ---------------------------------------------------------------------------------- flips, crops
