@@ -253,4 +253,4 @@ def elu_backward(dout, cache):
     array([ 0., 20.])
     """
     x, out, alpha = cache
-    return np.where(x > 0, dout, dout * (out + alpha))  # Act.10
+    return dout * np.where(x > 0, 1, out + alpha)  # Act.10

@@ -250,7 +250,7 @@ def elu_backward(dout, cache):
     tensor([ 0., 20.])
     """
     x, out, alpha = cache
-    return torch.where(x > 0, dout, dout * (out + alpha))  # Act.10
+    return dout * torch.where(x > 0, 1, out + alpha)  # Act.10
 
 
 # --------------------------------------------------------------------------- for autograd
