@@ -17,7 +17,7 @@ def compose(*steps):
     """Put several functions (x, rng) -> x into one, in this order.
 
     It goes to the workers of a `DataLoader` wherever its steps do: on macOS and Windows a lambda
-    or a function inside a function does not, a `functools.partial` does.
+    or a function inside a function does not, a function of a module does.
 
     Slides 85–86.
 

@@ -157,7 +157,7 @@ WRONG = (
             "float64 comes in and float32 goes out: half of the digits are lost. "
             "Where do you name a type, or make an array that has one of its own?",
             SLIP,
-            (DX, f"{DX}.astype(np.float32)"),
+            (DX, f"({DX}).astype(np.float32)"),
         ),
     ),
 )
