@@ -17,8 +17,9 @@ Layer, instance and group norm are one code too. An example is seen as (K, J, P)
 that share a mean, in each of them J scales, and P numbers under each scale. That is (1, D, 1) for
 layer norm, (C, 1, H·W) for instance norm and (G, C/G, H·W) for group norm.
 
-Results have the dtype of x. Do not write into x between the forward and the backward pass. A GPU
-waits for the many small steps; there, `torch.compile` of `in_torch` does this work.
+Results have the dtype of x. Do not write into x between the forward and the backward pass. On a
+GPU, which would wait for the many small steps, and under `torch.compile`, which puts steps together
+by itself, layer, instance and group norm take everything at once; for batch norm use `in_torch`.
 Images below about 8 × 8 are too small for it, and `in_numpy` is as fast.
 """
 
@@ -27,6 +28,7 @@ import math
 
 import numpy as np
 import torch
+from torch.compiler import is_compiling
 
 from cs231n_lib.errors import divisor, validated
 from cs231n_lib.normalization import (
@@ -342,10 +344,51 @@ def _some_rows(x):
 
 
 @torch.no_grad()
-@_short_buffer()
 def _forward_within(x, gamma, beta, parts, param):
-    lib = torch if isinstance(x, torch.Tensor) else np
     eps = param.get("eps", 1e-5)
+    at_once = isinstance(x, torch.Tensor) and (x.device.type != "cpu" or is_compiling())
+    return (_forward_of_all if at_once else _forward_in_blocks)(x, gamma, beta, parts, eps)
+
+
+@torch.no_grad()
+def _backward_within(dout, cache):
+    at_once = len(cache) == 3  # as `_forward_of_all` left it
+    return (_backward_of_all if at_once else _backward_in_blocks)(dout, cache)
+
+
+def _forward_of_all(x, gamma, beta, parts, eps):
+    seen = x.reshape(len(x), *parts)  # (N, K, J, P)
+    K, J, _ = parts
+    x_mu = seen - _mean(seen)  # LN.1, IN.1, GN.1
+    x_mu = x_mu - _mean(x_mu)  # again: takes out the rounding of a large mean
+    std = torch.sqrt(_mean(x_mu**2) + eps)  # (N, K, 1, 1) LN.2, IN.2, GN.2
+    x_hat = x_mu / std  # LN.3, IN.3, GN.3
+    out = gamma.reshape(K, J, 1) * x_hat + beta.reshape(K, J, 1)  # LN.4, IN.4, GN.4
+    return out.reshape(x.shape), (x_hat, gamma, std)
+
+
+def _backward_of_all(dout, cache):
+    x_hat, gamma, std = cache
+    _, K, J, P = x_hat.shape
+    scales = gamma.reshape(K, J, 1)
+    g = dout.reshape(x_hat.shape)  # (N, K, J, P)
+    sums = g.sum(3, keepdim=True)  # (N, K, J, 1)
+    products = (g * x_hat).sum(3, keepdim=True)
+    dbeta, dgamma = (s.sum(0).reshape(gamma.shape) for s in (sums, products))  # GN.5, GN.6
+    mean = (scales * sums).sum(2, keepdim=True) / (J * P)  # (N, K, 1, 1), of dx_hat
+    share = (scales * products).sum(2, keepdim=True) / (J * P)  # of dx_hat * x_hat
+    dx = (scales * g - mean - x_hat * share) / std  # GN.7, GN.8
+    return dx.reshape(dout.shape), dgamma, dbeta
+
+
+def _mean(a):
+    """Return the mean of each set of numbers, (N, K, 1, 1); the compiler wants P summed first."""
+    return a.sum(3, keepdim=True).sum(2, keepdim=True) / math.prod(a.shape[2:])
+
+
+@_short_buffer()
+def _forward_in_blocks(x, gamma, beta, parts, eps):
+    lib = torch if isinstance(x, torch.Tensor) else np
     K, J, _ = parts
     seen = x.reshape(len(x), *parts)  # (N, K, J, P)
     scales, shifts = gamma.reshape(K, J), beta.reshape(K, J)
@@ -379,9 +422,8 @@ def _scale_and_shift(x_mu, delta, inverse, scales, shifts):
     x_mu += shift[..., None]
 
 
-@torch.no_grad()
 @_short_buffer()
-def _backward_within(dout, cache):
+def _backward_in_blocks(dout, cache):
     seen, mu, delta, inverse, gamma = cache
     lib = torch if isinstance(dout, torch.Tensor) else np
     _, K, J, _ = seen.shape

@@ -71,6 +71,7 @@ EQUIVALENT = {
     },
     "augmentation.torch.pad_crop": {
         "padded = x.new_zeros((C, H + ...": MORE_ZEROS,
+        "padded = out.new_zeros((C, H + 2 * pad, W + 2 * pad))": SAME_SIZE,
         "r, s = torch.randint(2 * pad + 1, (2, N), generator=rng, device=rng.device)": NEW_ARRAY,
         "s, r = torch.randint(2 * pad + 1, (2, N), generator=rng, device=rng.device).tolist()": (
             EITHER
