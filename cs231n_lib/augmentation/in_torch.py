@@ -58,13 +58,11 @@ def pad_crop(x, pad, rng):
     torch.Size([1, 1, 2, 3])
     """
     N, C, H, W = x.shape
+    padded = x.new_zeros((N, C, H + 2 * pad, W + 2 * pad))
+    padded[:, :, pad : pad + H, pad : pad + W] = x
     r, s = torch.randint(2 * pad + 1, (2, N), generator=rng, device=rng.device).tolist()
-    out = torch.empty_like(x)
-    padded = x.new_zeros((C, H + 2 * pad, W + 2 * pad))
-    for n in range(N):
-        padded[:, pad : pad + H, pad : pad + W] = x[n]  # the zeros around it stay
-        out[n] = padded[:, r[n] : r[n] + H, s[n] : s[n] + W]  # Crop.1
-    return out
+    windows = [padded[n, :, r[n] : r[n] + H, s[n] : s[n] + W] for n in range(N)]  # Crop.1
+    return torch.stack(windows)
 
 
 @on_floats

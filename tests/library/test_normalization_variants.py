@@ -214,6 +214,15 @@ def test_the_settings_are_shown():
         assert repr(mine) == repr(other)
 
 
+def test_numpys_buffer_is_short_only_within():
+    before = np.getbufsize()
+    tuned.layernorm_forward(np.ones((2, 3)), np.ones(3), np.ones(3), {})
+    with pytest.raises(ZeroDivisionError), tuned._short_buffer():
+        assert np.getbufsize() < before
+        raise ZeroDivisionError
+    assert np.getbufsize() == before
+
+
 # ------------------------------------------------------------------ as compilers and GPUs get it
 
 AT_ONCE = {  # the shape of a batch, of the parameters, what the forward pass takes more, PyTorch's

@@ -183,7 +183,7 @@ PAD_CROP = (
             "Your image stands in the upper left corner of the larger one. Where should it stand, "
             "if there are as many zeros on every side?",
             [("padded[pad : pad + H, pad : pad + W]", "padded[:H, :W]")],
-            [("padded[:, pad : pad + H, pad : pad + W]", "padded[:, :H, :W]")],
+            [("padded[:, :, pad : pad + H, pad : pad + W]", "padded[:, :, :H, :W]")],
         ),
         (
             "ones around the image",
@@ -224,7 +224,7 @@ PAD_CROP = (
         (
             *IN_PLACE,
             [("out = np.empty_like(x)", "out = x")],
-            [("out = torch.empty_like(x)", "out = x")],
+            [("return torch.stack(windows)", "x[...] = torch.stack(windows)\n    return x")],
         ),
     ),
     *drawn_elsewhere("pad_crop", {PLACES: "np.random.randint(0, 2 * pad + 1, (2, N))"}),

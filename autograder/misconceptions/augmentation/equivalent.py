@@ -70,8 +70,7 @@ EQUIVALENT = {
         "flips = torch.rand(len(x), generator=rng) < p": ON_CPU,
     },
     "augmentation.torch.pad_crop": {
-        "padded = x.new_zeros((C, H + ...": MORE_ZEROS,
-        "padded = out.new_zeros((C, H + 2 * pad, W + 2 * pad))": SAME_SIZE,
+        "padded = x.new_zeros((N, C, H + ...": MORE_ZEROS,
         "r, s = torch.randint(2 * pad + 1, (2, N), generator=rng, device=rng.device)": NEW_ARRAY,
         "s, r = torch.randint(2 * pad + 1, (2, N), generator=rng, device=rng.device).tolist()": (
             EITHER
