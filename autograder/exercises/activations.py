@@ -268,12 +268,14 @@ def _maxout_ties(impl, rng):
 
 def _maxout_gradient_types(impl, rng):
     arrays, dout = maxout_layer(rng), rng.normal(size=(N, M))
-    single = dout.astype(np.float32)
-    _, cache = impl.maxout_forward(*(a.astype(np.float32) for a in arrays))
-    observed = dict(zip(("dx", "dw", "db"), impl.maxout_backward(single, cache), strict=True))
+    *single, single_dout = (a.astype(np.float32) for a in (*arrays, dout))
+    _, cache = impl.maxout_forward(*single)
+    gradients = impl.maxout_backward(single_dout, cache)
+    observed = dict(zip(("dx", "dw", "db"), gradients, strict=True))
+    observed |= afterwards("x w b dout", [*single, single_dout])
     _, cache = impl.maxout_forward(*arrays)
     double, *_ = impl.maxout_backward(dout, cache)
-    return {**observed, "dx of float64 dout": double, **afterwards("dout", [single])}
+    return observed | {"dx of float64 dout": double}
 
 
 # ------------------------------------------------------------------ the exercises
@@ -390,7 +392,7 @@ MAXOUT_BACKWARD = exercise(
         Check("dx", 0.5, _maxout_gradients("dx"), follow_through, _maxout_out),
         Check("pieces that are equally large", 0.5, _maxout_ties),
         Check(
-            "float32 and float64 alike, dout stays as it was",
+            "float32 and float64 alike, inputs stay as they were",
             0.5,
             _maxout_gradient_types,
             keeps_types,

@@ -17,7 +17,7 @@ import torch
 
 from cs231n_lib.errors import at_least, below, between, off
 
-PORTION = 2**18  # numbers of each list that are taken at a time on a CPU
+PORTION = 2**17  # numbers of each list that are taken at a time on a CPU
 
 
 def _betas(name, value, known=None):

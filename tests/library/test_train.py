@@ -1,5 +1,6 @@
 """The trainer learns what can be learned, repeats itself, and calls divergence by its name."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -201,6 +202,25 @@ def test_a_torch_model_is_tested_in_eval_mode():
     run_torch(model, steps=2)
     assert modes == [(True, True), (True, True), (False, False), (False, False)]
     assert not model.training
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32])
+def test_labels_may_be_any_whole_numbers(dtype):
+    data, rng = tiny_data(), np.random.default_rng
+    small = dataclasses.replace(data, y_train=data.y_train.astype(dtype),
+                                y_val=data.y_val.astype(dtype))  # fmt: skip
+    settings = {"steps": 3, "batch_size": 10, "learning_rate": 0.3}
+    for one in (data, small):
+        ours = fit(network(), one, rng=rng(0), **settings)
+        theirs = fit_torch(Linear64(), one, rng=rng(0), **settings)
+        np.testing.assert_allclose(theirs.loss, ours.loss, rtol=1e-4)
+        assert ours.loss == run(steps=3).loss
+
+
+@pytest.mark.parametrize("model", [torch.nn.Flatten(), Linear64().requires_grad_(False)])
+def test_a_model_with_nothing_to_learn_is_refused(model):
+    with pytest.raises(ValueError, match="must have parameters that require a gradient, got none"):
+        run_torch(model)
 
 
 def test_another_optimizer():
