@@ -13,7 +13,7 @@ import numpy as np
 from autograder.checking.judge import follow_through, keeps_types, matches
 from autograder.checking.scenarios import afterwards, failed, family, separation
 from autograder.checking.slopes import with_place
-from autograder.checking.spec import Check
+from autograder.checking.spec import KILLS_A_BUG, Check
 
 ALPHA = 0.3  # neither the lecture's slope nor PyTorch's
 LEAKY_ALPHA, ELU_ALPHA = 0.1, 1.0  # the usual ones
@@ -356,6 +356,15 @@ SEPARATING = exercise(
     "3–4",
     given=(slope_by_division,),
     bonus=True,
+    no_small=KILLS_A_BUG,
+    look="""\
+# The slopes on your input, twice: where do they part?
+x = slope_breaking_input()
+out, kept = leaky_relu_forward(x)
+print("yours:      ", leaky_relu_backward(np.ones_like(x), kept))
+with np.errstate(all="ignore"):
+    print("by division:", slope_by_division(np.ones_like(x), (out, x)))
+""",
 )
 MAXOUT_FORWARD = exercise(
     "Maxout, forward",

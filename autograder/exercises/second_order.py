@@ -9,7 +9,7 @@ import numpy as np
 
 from autograder.checking.judge import Verdict, keeps_types
 from autograder.checking.scenarios import afterwards, failed, family
-from autograder.checking.spec import Check
+from autograder.checking.spec import KILLS_A_BUG, Check
 
 DAMPING = 0.7
 D = 5
@@ -453,6 +453,12 @@ MISLEADING = exercise(
     (Check("after your pair the direction goes uphill", 4, _mislead, _misleads),),
     "61",
     given=(remember,),
+    no_small=KILLS_A_BUG,
+    look="""\
+# Along a direction that leads downhill the gradient is negative. Here it should be positive.
+s, y, dw = misleading_pair()
+print(lbfgs_direction(dw, s[None], y[None]) @ dw)
+""",
 )
 OUTPUT_GRADIENTS = exercise(
     "K-FAC: gradients with drawn labels (challenge)",
