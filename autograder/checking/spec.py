@@ -15,6 +15,16 @@ Arrays = dict[str, np.ndarray]
 MOST_SMALL = 8  # small inputs of an exercise
 KINDS = ("slip", "mistake")  # of a misconception
 
+# What students call functions of their own; no locked cell may give these names another meaning.
+COMMON_HELPERS = (
+    *("sigmoid", "relu", "softmax", "log_softmax", "one_hot", "cross_entropy", "accuracy", "loss"),
+    *("predict", "evaluate", "forward", "backward", "step", "update", "helper", "solve", "func"),
+    *("normalize_rows", "center", "centered", "standardized", "mean_var", "moments", "stats"),
+    *("to_rows", "from_rows", "to_images", "flatten", "unflatten", "group", "ungroup", "split"),
+    *("mask", "make_mask", "bernoulli", "clip", "pad", "crop", "flip", "rotate", "scale", "shift"),
+    *("norm", "distance", "dot", "ema", "moving_average", "bias_correct", "decay", "schedule"),
+)
+
 # Why an exercise has no small inputs.
 RANDOM = "what it returns is drawn at random"
 CALLBACK = "it works on functions or networks that it is given"

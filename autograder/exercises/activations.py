@@ -414,6 +414,10 @@ MAXOUT_BACKWARD = exercise(
         "_, cache = maxout_forward(np.array([[2.0], [-3.0]]), np.array([[[1.0]], "
         "[[-1.0]]]), np.array([[0.5], [1.0]]))\n"
         "maxout_backward(np.array([[3.0], [5.0]]), cache)",
+        """\
+_, cache = maxout_forward(np.array([[2.0]]), np.ones((2, 1, 1)), np.zeros((2, 1)))
+dx, dw, db = maxout_backward(np.array([[3.0]]), cache)
+dx, dw.sum(axis=0), db.sum(axis=0)""",
     ),
     look="""\
 _, cache = maxout_forward(np.array([[2.0]]), np.array([[[1.0]], [[-1.0]]]), np.zeros((2, 1)))

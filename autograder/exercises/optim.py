@@ -572,8 +572,8 @@ for _ in range(8):
 print(np.diff(way, axis=0))
 """
 LOOK_ADAM_UNCORRECTED = """\
-# One push, then none: with the momentum of the first mean the weight should roll on, and for large
-# and for small gradients alike.
+# One push, then none: with the momentum of the first mean the weight should roll on, for large and
+# for small gradients alike.
 w, config = np.zeros(2), {"learning_rate": 0.1, "beta1": 0.5, "beta2": 0.5}
 for g in (1.0, 0.0, 0.0, 0.0):
     w, config = adam_uncorrected(w, np.array([1000.0, 1.0]) * g, config)

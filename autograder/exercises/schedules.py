@@ -443,7 +443,7 @@ RESTARTS = exercise(
         "cosine_restarts(1, 1.0, 0.2, 4, 1)",
         "cosine_restarts(4, 1.0, 0.2, 4, 1)",
         "cosine_restarts(9, 1.0, 0.2, 4, 1)",
-        "cosine_restarts(5, 1.0, 0.2, 2, 2)",
+        "cosine_restarts(6, 1.0, 0.2, 2, 2)",
         "cosine_restarts(7, 1.0, 0.2, 2, 2)",
         "cosine_restarts(2.5, 1.0, 0.2, 4, 1)",
     ),

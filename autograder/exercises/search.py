@@ -356,6 +356,7 @@ SANITY_LOSS = exercise(
         "sanity_loss(np.zeros((1, 3)), np.array([0]))",
         "sanity_loss(np.array([[1.0, 0.0, -1.0]]), np.array([2]))",
         "sanity_loss(np.array([[1.0, 0.0, -1.0], [2.0, 0.0, 0.0]]), np.array([2, 0]))",
+        "sanity_loss(np.array([[1000.0, 0.0]]), np.array([1]))",
     ),
     look="""\
 print(sanity_loss(np.zeros((5, 10)), np.zeros(5, dtype=int)))  # 0, but for rounding: no preference

@@ -1,6 +1,7 @@
 """Hints that grow: the smallest input that parts right from theirs, where to read, what is kept."""
 
 import json
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -11,12 +12,21 @@ from providers import provider
 from autograder import check as checks
 from autograder import exercises, expectations, misconceptions
 from autograder.checking.attempts import Attempts, digest_of
+from autograder.checking.judge import follow_through, matches, verdict_on
 from autograder.checking.ladder import Hint, Part, reading, smallest_difference, tags_in
+from autograder.checking.observe import Implementation, observe_check
 from autograder.checking.report import Report, Row
+from autograder.checking.spec import KILLS_A_BUG
 from autograder.exercises import all_exercises
 
 FORWARD = exercises.find("normalization.batchnorm_forward")
-WITH_SMALL = [exercise for exercise in all_exercises() if exercise.small]
+ALL = all_exercises()
+WITH_SMALL = [exercise for exercise in ALL if exercise.small]
+NUMPY = [exercise for exercise in ALL if exercise.framework == "numpy"]
+SLOW_IN_TORCH = [
+    pytest.param(e, marks=pytest.mark.slow) if e.framework == "torch" and e.kind != "class" else e
+    for e in WITH_SMALL  # the programs of the two frameworks are the same
+]
 for_every_small = pytest.mark.parametrize("exercise", WITH_SMALL, ids=lambda e: e.id)
 
 
@@ -32,11 +42,31 @@ def known(exercise, name):
 # ---------------------------------------------------------------------------------- laws
 
 
-@pytest.mark.parametrize("exercise", all_exercises(), ids=lambda e: e.id)
-def test_every_exercise_has_small_inputs_or_says_why_not(exercise):
-    assert bool(exercise.small) != bool(exercise.no_small)
-    answers_with_an_input = any("__x" in _watched(check) for check in exercise.checks)
-    assert answers_with_an_input == (exercise.no_small == KILLS_A_BUG)
+def test_every_exercise_has_small_inputs_or_says_why_not():
+    assert [e.id for e in ALL if bool(e.small) == bool(e.no_small)] == []
+    told = [e.id for e in ALL if e.title.startswith("Kill the bug")]
+    assert told == [e.id for e in ALL if e.no_small == KILLS_A_BUG]
+
+
+def test_every_numpy_exercise_says_what_to_look_at():
+    assert [e.id for e in ALL if bool(e.look) != (e in NUMPY)] == []
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("exercise", NUMPY, ids=lambda e: e.id)
+def test_a_look_shows_what_the_answer_does(exercise, capsys):
+    """On the reference it prints something, and it waits for the answer."""
+    space = {"np": np} | {helper.__name__: helper for helper in exercise.given}
+    for other in NUMPY:
+        space |= expectations.reference(other)
+    exec(exercise.look, dict(space))
+    assert re.search(r"\w", capsys.readouterr().out)
+
+    def unwritten(*args, **settings):
+        raise NotImplementedError
+
+    with pytest.raises(NotImplementedError):
+        exec(exercise.look, space | {exercise.function: unwritten})
 
 
 @for_every_small
@@ -49,7 +79,7 @@ def test_the_reference_and_every_variant_agree_on_every_small_input(exercise):
         assert smallest_difference(exercise, functions, values, conventions) is None
 
 
-@for_every_small
+@pytest.mark.parametrize("exercise", SLOW_IN_TORCH, ids=lambda e: e.id)
 def test_small_inputs_part_known_wrong_answers_from_right(exercise):
     """Nine in ten of those whose values differ in double precision, by the checks' own judges."""
     values, conventions, parted, missed = right(exercise), provider().conventions(exercise), 0, []
@@ -73,7 +103,7 @@ def _shows_a_value(exercise, check, functions):
     impl = Implementation(functions, exercise, lambda array: array.astype(float))
     seen = observe_check(impl, exercise, check, expectations.public_seed(exercise, check))
     wrong = verdict_on(check, seen, exercise, provider()).wrong
-    return any(not key.endswith(AFTERWARDS) for key in wrong)
+    return any(not key.endswith(" after the call") for key in wrong)
 
 
 @for_every_small
@@ -218,7 +248,7 @@ def test_check_and_hint_go_up_the_ladder(fresh, capsys):
 
 
 def test_without_small_inputs_the_next_rung_is_where_to_read(fresh, capsys, monkeypatch):
-    exercise = replace(FORWARD, small=())
+    exercise = replace(FORWARD, small=(), no_small=KILLS_A_BUG)
     monkeypatch.setattr(exercises, "find", lambda name: exercise)
     checks.check(FORWARD.id, known(FORWARD, "no eps")["batchnorm_forward"])
     checks.hint()

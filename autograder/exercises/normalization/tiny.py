@@ -23,7 +23,7 @@ for x in (np.array([[1.0], [3.0]]), np.array([[2.0], [8.0]])):
     _ = batchnorm_forward(x, np.ones(1), np.zeros(1), options)
 options["running_mean"], options["running_var"]""",
     """\
-options = {"mode": "test", "running_mean": np.array([4.0]), "running_var": np.array([1.0])}
+options = {"mode": "test", "running_mean": np.array([3.0]), "running_var": np.array([1.0])}
 options["eps"] = 3.0
 out = batchnorm_forward(np.array([[1.0], [7.0]]), np.array([2.0]), np.array([1.0]), options)[0]
 out, options["running_mean"]""",
@@ -60,7 +60,7 @@ _, cache = batchnorm_forward(x, np.array([2.0, 1.0]), np.zeros(2), options)
 
 LOOK_BATCH_BACKWARD = """\
 # Whoever adds a number to a whole column of x changes nothing: each column of dx should sum to 0.
-# And dbeta should be the sums of the columns of dout: 2 and 3.
+# Whoever adds a number to a beta adds it to a whole column of out: dbeta should be 2 and 3.
 few, slopes = np.array([[1.0, 2.0], [3.0, 8.0], [8.0, 5.0]]), np.array([[2.0, 0], [0, 0], [0, 3]])
 _, kept = batchnorm_forward(few, np.ones(2), np.zeros(2), {"mode": "train"})
 dx, dgamma, dbeta = batchnorm_backward(slopes, kept)
@@ -141,7 +141,7 @@ fold_batchnorm(np.array([[6.0]]), np.array([5.0]), np.ones(1), np.zeros(1), opti
     """\
 options = {"running_mean": np.array([2.0, 0.0]), "running_var": np.array([9.0, 4.0])}
 W, b = np.array([[6.0, 1.0], [3.0, 2.0]]), np.array([5.0, 1.0])
-fold_batchnorm(W, b, np.array([3.0, 2.0]), np.array([1.0, 4.0]), options)""",
+fold_batchnorm(W, b, np.array([6.0, 2.0]), np.array([1.0, 4.0]), options)""",
     """\
 options = {"running_mean": np.zeros(1), "running_var": np.zeros(1)}
 fold_batchnorm(np.array([[1.0]]), np.zeros(1), np.ones(1), np.zeros(1), options)""",
@@ -197,7 +197,8 @@ LOOK_LAYER = """\
 # Two examples, the second a hundred times as large. Each row should have mean 0 and standard
 # deviation 1, and both rows should be the same.
 rows, _ = layernorm_forward(np.array([[1.0, 2, 6], [100, 200, 600]]), np.ones(3), np.zeros(3), {})
-print(rows, "mean", rows.mean(axis=1), "and standard deviation", rows.std(axis=1))
+print(rows)
+print("mean", rows.mean(axis=1), "and standard deviation", rows.std(axis=1))
 """
 LAYER_BACKWARD = (
     """\
@@ -303,8 +304,8 @@ LOOK_SEPARATING_GROUPS = """\
 # On your input the two should give clearly different outputs.
 x = separating_groups()
 ones = np.ones((1, x.shape[1], 1, 1), x.dtype)
-print("yours:  ", spatial_groupnorm_forward(x, ones, 0 * ones, 2, {})[0].ravel()[:6])
-print("swapped:", groupnorm_swapped(x, 2).ravel()[:6])
+print("yours:  ", spatial_groupnorm_forward(x, ones, 0 * ones, 2, {})[0][0, :, 0, 0])
+print("swapped:", groupnorm_swapped(x, 2)[0, :, 0, 0])
 """
 
 # ------------------------------------------------------------------ decorrelated

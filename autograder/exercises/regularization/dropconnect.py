@@ -548,6 +548,7 @@ CLOSED_FORM = exercise(
         "dropconnect_closed_form(np.ones((1, 2)), np.array([[1.0], [-1.0]]), np.array([0.0]), 0.5)",
         "dropconnect_closed_form(np.array([[2.0]]), np.array([[3.0]]), np.array([1.0]), 0.5)",
         "dropconnect_closed_form(np.array([[2.0]]), np.array([[-3.0]]), np.array([1.0]), 1.0)",
+        "dropconnect_closed_form(np.array([[0.0]]), np.array([[3.0]]), np.array([0.0]), 0.5)",
     ),
     look="""\
 x, w = np.ones((1, 2)), np.array([[1.0], [-1.0]])

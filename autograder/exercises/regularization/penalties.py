@@ -366,6 +366,7 @@ L1 = exercise(
         "l1_penalty(np.array([2.0]), 1.0)",
         "l1_penalty(np.array([3.0, -4.0]), 0.1)",
         "l1_penalty(np.array([[1.0, 0.25], [-2.0, 0.5]]), 0.5)",
+        "abs(l1_penalty(np.array([0.0]), 0.5)[1]) <= 0.5",
     ),
     look="""\
 penalty, dW = l1_penalty(np.array([3.0, -4.0, 0.001]), 0.1)
@@ -385,6 +386,7 @@ NET = exercise(
         "elastic_net_penalty(np.array([2.0]), 1.0, 0.0)",
         "elastic_net_penalty(np.array([2.0]), 1.0, 0.5)",
         "elastic_net_penalty(np.array([3.0, -4.0]), 0.1, 2.0)",
+        "abs(elastic_net_penalty(np.array([0.0]), 0.5, 2.0)[1]) <= 0.5",
     ),
     look="""\
 W = np.array([3.0, -4.0])
