@@ -444,7 +444,7 @@ for g in (4.0, -2.0, 1.0):
     w, config = {rule}(w, np.array([g]), config)
 w""",
         f"""\
-w, config = np.array([0.01, -0.02]), None
+w, config = np.array([0.001, -0.002]), None
 for g in (np.array([4.0, 30.0]), np.array([-2.0, 10.0])):
     w, config = {rule}(w, g, config)
 w""",
