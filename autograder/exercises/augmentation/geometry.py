@@ -132,8 +132,8 @@ affine_warp(x, quarter)[{plane}]""",
 x, both = np.arange(9.0).reshape({square}), np.array([[[0.0, -1, 1], [1, 0, 0]]])
 affine_warp(x, both)[{plane}]""",
         f"""\
-right, left = [[1.0, 0, 1], [0, 1, 0]], [[1.0, 0, -1], [0, 1, 0]]
-affine_warp(np.arange(8.0).reshape({rows}), np.array([right, left])).ravel()""",
+mirror, right = [[-1.0, 0, 0], [0, 1, 0]], [[1.0, 0, 1], [0, 1, 0]]
+affine_warp(np.arange(8.0).reshape({rows}), np.array([mirror, right])).ravel()""",
     )
 
 
