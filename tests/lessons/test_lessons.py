@@ -8,10 +8,11 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from all_lessons import all_lessons
 
 from autograder.checking.spec import COMMON_HELPERS
 from autograder.exercises import all_exercises
-from autograder.lessons.lesson import SRC, all_lessons
+from autograder.lessons.lesson import SRC
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = all_lessons()
