@@ -166,10 +166,11 @@ def dispute(note: str = "", *checks: str) -> None:
 
 def _rungs(exercise, functions, rung) -> Hint:
     """Return the rungs above the table, up to `rung`; without a small input the last one."""
-    right = _provider().small(exercise)
-    found = smallest_difference(exercise, functions, right) if rung >= SMALLEST else None
-    parts = [found] if found else []
-    if rung >= READING or not found:
+    parts = []
+    if rung >= SMALLEST:
+        right, others = _provider().small(exercise), _provider().conventions(exercise)
+        parts += filter(None, [smallest_difference(exercise, functions, right, others)])
+    if rung >= READING or not parts:
         parts.append(Part(reading(exercise, _provider().tags(exercise))))
     return Hint(tuple(parts))
 

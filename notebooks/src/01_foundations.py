@@ -217,7 +217,7 @@ def trained_with(pair, learning_rate, seeds=range(5)):
     return np.array(shares), np.array(accuracies)
 
 
-# %% role="experiment" uses="leaky_relu_forward leaky_relu_backward" claim="relu-units-die" of="dying" says="above" slide="4" alt="Bars, the fraction of lost units in five layers: with ReLU at rate 0.5 a quarter or more, with leaky ReLU none, with tanh at rate 1 more with every layer up to all of them."
+# %% role="experiment" uses="leaky_relu_forward leaky_relu_backward" claim="relu-units-die" of="dying" says="above" slide="4" alt="Bars, the fraction of lost units in five layers: with ReLU at rate 0.5 a quarter or more, with leaky ReLU none, with tanh at rate 1 more with every layer up to all of them." hide=true
 LEAKY = leaky_relu_forward, leaky_relu_backward
 runs = {
     "ReLU, rate 0.1": trained_with(RELU, 0.1),

@@ -750,7 +750,7 @@ for size in (2, 4, 16):
 # Now watch it: the same network from three weight scales, without L2 and with it.
 
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward effective_learning_rate" claim="l2-raises-the-effective-rate" of="effective['scale 3, L2'][-1] / effective['scale 3, no L2'][-1]" says="2 to 6" alt="Effective learning rate over 300 steps, logarithmic: from a small scale it falls at once, from a large one it stays four decades lower; with L2 each line ends above the one without."
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward effective_learning_rate" claim="l2-raises-the-effective-rate" of="effective['scale 3, L2'][-1] / effective['scale 3, no L2'][-1]" says="2 to 6" alt="Effective learning rate over 300 steps, logarithmic: from a small scale it falls at once, from a large one it stays four decades lower; with L2 each line ends above the one without." hide=true
 def watch_effective_rate(weight_scale, reg, steps=300, learning_rate=0.1):
     """Train; return the effective rate in hidden layer 2 (median) at each step, and the network."""
     net = deep_net(0, weight_scale, ways["batch norm"])

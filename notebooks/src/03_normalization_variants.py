@@ -806,7 +806,7 @@ for size, (pca, zca) in agree.items():
 # tolerates; the best would be $2/(\lambda_\text{max} + \lambda_\text{min})$, hardly more.
 
 
-# %% role="experiment" uses="decorrelated_batchnorm_forward" claim="whitening-makes-the-condition-one" of="np.log10(conditions['K = 1: batch norm'] / conditions['K = 32: all'])" says="2 to 6" slide="19" alt="Squared error above the best over 200 steps, logarithmic: centred features and batch norm fall slowly, groups of 4 and 16 faster, all features whitened together are there after one step."
+# %% role="experiment" uses="decorrelated_batchnorm_forward" claim="whitening-makes-the-condition-one" of="np.log10(conditions['K = 1: batch norm'] / conditions['K = 32: all'])" says="2 to 6" slide="19" alt="Squared error above the best over 200 steps, logarithmic: centred features and batch norm fall slowly, groups of 4 and 16 faster, all features whitened together are there after one step." hide=true
 def narrow_net(seed, pair=None, **param):
     """Return (affine, [normalization], ReLU) × 2, 32 wide, and an affine layer to the scores."""
     rng = np.random.default_rng(seed)

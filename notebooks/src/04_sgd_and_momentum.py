@@ -505,7 +505,7 @@ plt.show()
 # %% role="predict"
 my_factor_of_examples = None  # your prediction: a number
 
-# %% role="experiment" claim="variance-falls-like-one-over-b" of="slope" says="-1.05 to -0.95" slide="26" alt="Variance of the gradient against the batch size, both logarithmic: a line of slope -1; without repeated examples it bends down towards the size of the data."
+# %% role="experiment" claim="variance-falls-like-one-over-b" of="slope" says="-1.05 to -0.95" slide="26" alt="Variance of the gradient against the batch size, both logarithmic: a line of slope -1; without repeated examples it bends down towards the size of the data." hide=true
 net, rng = small_net(0), np.random.default_rng(0)
 single = []  # the gradient of every example, as one long row
 for i in range(len(X_FEW)):
@@ -673,7 +673,7 @@ plt.show()
 # that compares gradient descent and momentum *at equal α* compares two different step lengths. Do
 # it fairly:
 
-# %% role="experiment" uses="sgd sgd_momentum" alt="Three landscapes with equal axes, gradient descent against momentum: far apart at equal rate, close at equal effective rate, and momentum ahead with the best settings of each; losses below on one scale."
+# %% role="experiment" uses="sgd sgd_momentum" alt="Three landscapes with equal axes, gradient descent against momentum: far apart at equal rate, close at equal effective rate, and momentum ahead with the best settings of each; losses below on one scale." hide=true
 hill = plotting.ravine(20)
 fast = {"momentum": 0.9}
 at_equal_rate = {

@@ -459,7 +459,7 @@ print(luck)
 # %% role="predict"
 my_gain_noisy, my_gain_clean = None, None  # your predictions: percentage points
 
-# %% role="experiment" uses="ensemble_predict" claim="five-are-better-than-one" says="above" of="five" slide="65" alt="Test accuracies in two panels: on noisy data five networks beat one by five points and five short ones by more; on clean data the differences are below a point."
+# %% role="experiment" uses="ensemble_predict" claim="five-are-better-than-one" says="above" of="five" slide="65" alt="Test accuracies in two panels: on noisy data five networks beat one by five points and five short ones by more; on clean data the differences are below a point." hide=true
 M = 5
 
 

@@ -1,16 +1,22 @@
 """Laws of every lesson's text, by discovery: its parts, its points, its questions, its errata."""
 
 import ast
+import json
 import re
+import symtable
+import textwrap
 from pathlib import Path
 
 import pytest
 from all_lessons import all_lessons
 
+from autograder.checking.spec import COMMON_HELPERS
+from autograder.exercises import all_exercises
 from autograder.lessons.lesson import SRC
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = all_lessons()
+STUDENT = sorted((ROOT / "notebooks" / "student").glob("*.ipynb"))
 LESSONS = [lesson for lesson in ALL if lesson.number != "00"]  # a first look has no parts
 SWITCH = r"^(with needs\(.*\):\n    )?\w+ = load\(\"digits\"\)"
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
@@ -155,15 +161,50 @@ def bound_in(program):
             found |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
         names = (n for n in ast.walk(node) if isinstance(n, ast.Name))
         found |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+        found |= {n.name for n in ast.walk(node) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
     return found - {"_"}
 
 
+def read_in(program):
+    """Return the names that a program looks up in the notebook, inside of functions too."""
+    scopes, found = [symtable.symtable(program, "cell", "exec")], set()
+    for scope in scopes:
+        scopes += scope.get_children()
+        found |= {name.get_name() for name in scope.get_symbols() if name.is_global()}
+        if scope.get_type() == "module":
+            found |= {n.get_name() for n in scope.get_symbols() if n.is_referenced()}
+    return found
+
+
 @every_lesson
-def test_a_look_binds_no_name_that_the_lesson_gives(lesson):
-    """What a lesson sets up and its exercises define must still be there for what comes after."""
+def test_what_a_look_binds_is_used_by_nobody_else(lesson):
+    """What a lesson sets up, defines and computes must still be there for what comes after."""
+    looks = {e.look.strip(): bound_in(e.look) for e in lesson.exercises if e.look}
+    cells = [cell for cell in lesson.cells if cell.kind == "code"]
     given = {name for exercise in lesson.exercises for name in exercise.functions}
-    for cell in lesson.cells:
-        if cell.role in ("setup", "given"):
-            given |= bound_in(cell.solution)
-    taken = {e.id: bound_in(e.look) & given for e in lesson.exercises if e.look}
-    assert not {name: names for name, names in taken.items() if names}
+    given |= set().union(*(bound_in(c.solution) for c in cells if c.role in ("setup", "given")))
+    owner = {}
+    for cell in cells:
+        look = next((text for text in looks if textwrap.indent(text, "    ") in cell.solution), "")
+        if look:
+            assert not looks[look] & given
+            owner |= dict.fromkeys(looks[look], look)
+            continue
+        binds = bound_in(cell.solution)
+        lost = {name: owner[name] for name in (read_in(cell.solution) - binds) & owner.keys()}
+        assert not lost, f"a look has changed what {cell.solution[:60]!r} reads"
+        owner = {name: who for name, who in owner.items() if name not in binds}
+
+
+@pytest.mark.parametrize("path", STUDENT, ids=lambda path: path.stem)
+def test_no_locked_cell_binds_a_name_that_students_write(path):
+    """Neither one of an exercise of any lesson, nor one that people give their own helpers."""
+    taken = set(COMMON_HELPERS).union(*(exercise.functions for exercise in all_exercises()))
+    cells = json.loads(path.read_text("utf-8"))["cells"]
+    locked = [
+        "".join(cell["source"])
+        for cell in cells
+        if cell["cell_type"] == "code" and cell["metadata"].get("nbgrader", {}).get("locked")
+    ]
+    assert locked
+    assert not taken & set().union(*map(bound_in, locked))
