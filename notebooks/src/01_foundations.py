@@ -58,7 +58,7 @@ from cs231n_lib.data import load, photograph
 from cs231n_lib.gradcheck import check_gradients
 from cs231n_lib.layers.in_numpy import relu_backward, relu_forward
 from cs231n_lib.layers.network import Activation, Affine, Network
-from cs231n_lib.train import compare, fit, predicted
+from cs231n_lib.train import compare, fit, predicted, score_predictions
 
 threadpool_limits(1)  # arrays this small are fastest on one thread
 
@@ -530,9 +530,10 @@ print(halved)
 # $n_\text{in} s^2$, backward $n_\text{out} s^2$ (each input reaches fan-out many units); both are 1
 # only if the fans are equal. Glorot's $2/(n_\text{in} + n_\text{out})$ is a compromise.
 #
-# *Rubric.* (a) 1 point: both factors (0.5), small but not zero (0.5). (b) 2 points: saturation confirmed,
-# vanishing gradients not, with numbers (1), why they grow (0.5), explosion with ReLU (0.5). (c) 1
-# point: variances add (0.5), half of the mean square (0.5). (d) 1 point.
+# *Rubric.* (a) 1 point: both factors (0.5), small but not zero (0.5). (b) 2 points: saturation
+# confirmed, vanishing gradients not, with numbers (1), why they grow (0.5), explosion with ReLU
+# (0.5). (c) 1 point: variances add (0.5), half of the mean square (0.5). (d) 1 point: one
+# factor for each of the two fans.
 
 # %% [markdown]
 # ## 3 Data preprocessing (slides 6–7)
@@ -1682,6 +1683,9 @@ for a, b in ((normal, raw), (white, normal)):
 # Raw pixels start with a leap in the wrong direction and need more steps. Whitening is *not* better than
 # normalizing here: the two curves lie on each other. After 60 steps the accuracies do not differ
 # clearly any more; what the preparation buys is the way there.
+
+# %% role="experiment"
+score_predictions()
 
 # %% [markdown]
 # ## 9 What to take away

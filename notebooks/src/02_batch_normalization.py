@@ -63,7 +63,7 @@ from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.gradcheck import check_gradients, relative_error
 from cs231n_lib.layers.network import Affine, Conv, Network, Normalization, ReLU
-from cs231n_lib.train import compare, fit, predicted, timed
+from cs231n_lib.train import compare, fit, predicted, score_predictions, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread, and the race below is fair
 
@@ -709,8 +709,9 @@ for size in (2, 4, 16):
 # A batch of one has $\mu = x$ and $\sigma^2 = 0$, hence $\hat x = 0$ and $y = \beta$ whatever the
 # input: the same scores for every image. (PyTorch refuses.)
 #
-# *Rubric.* 2 points: two different consequences, each with its mechanism (1 each). 2 points: $y = \beta$
-# for one example (1) with the reason (1). 1 point: a fitting measured number.
+# *Rubric.* 1 point: one consequence with its mechanism. 1 point: a different second one with
+# its mechanism. 2 points: $y = \beta$ for one example (1) with the reason (1). 1 point: a
+# fitting measured number.
 
 # %% [markdown]
 # ## 9 The length of the weights
@@ -855,8 +856,9 @@ print(
 # $\alpha$), not the complexity of the function. In the picture the lines with L2 end above those
 # without.
 #
-# *Rubric.* (a) 1 point. (b) 2 points: longer because of the right angle (1), effective rate falls (1).
-# (c) 2 points: $\lambda$ controls the effective rate (1), with the evidence (1).
+# *Rubric.* (a) 1 point: nothing, because only the direction counts. (b) 2 points: longer
+# because of the right angle (1), effective rate falls (1). (c) 2 points: $\lambda$ controls the
+# effective rate (1), with the evidence (1).
 
 # %% [markdown]
 # ## 10 Statistics that start at zero
@@ -1325,7 +1327,11 @@ plt.show()
 # and writes all of them, and memory is slower than arithmetic. The built-in does several lines in one
 # go. `torch.compile` can fuse your lines in the same way; try it if you like (its first call takes
 # half a minute).
-#
+
+# %% role="experiment"
+score_predictions()
+
+# %% [markdown]
 # ## 13 What to take away
 #
 # * Batch norm standardizes each feature (each channel) over the batch, and the network learns the scale

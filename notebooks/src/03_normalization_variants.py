@@ -65,7 +65,7 @@ from cs231n_lib.data import load, photograph
 from cs231n_lib.gradcheck import check_gradients
 from cs231n_lib.layers.network import Affine, Conv, Flatten, Network, Normalization, ReLU
 from cs231n_lib.layers.recurrent import Recurrent
-from cs231n_lib.train import compare, fit, predicted, timed
+from cs231n_lib.train import compare, fit, predicted, score_predictions, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread, and the race below is fair
 
@@ -429,8 +429,9 @@ plt.show()
 # images become the same. (Any example with a reason counts.) (c) With P = 1 the mean is the number
 # itself, $x - \mu = 0$, so $\hat x = 0$ and $y = \beta_c$ for every image: nothing gets through.
 #
-# *Rubric.* (a) 2 points: both numbers (1), $\gamma, \beta$ are the same for all images (1). (b) 2
-# points, one for each example with its reason. (c) 1 point.
+# *Rubric.* (a) 2 points: both numbers (1), $\gamma, \beta$ are the same for all images (1). (b)
+# 2 points: a good example with its reason (1), a fatal one with its reason (1). (c) 1 point:
+# $\beta_c$ for every image.
 
 # %% [markdown]
 # ## 5 Group norm
@@ -676,8 +677,9 @@ for name in list(layers)[1:]:
 # four differ little.) (c) Rows give batch norm N = 2 numbers for a mean, after which only the sign of a difference
 # is left; images give it N·H·W numbers (32 in the ConvNet above), which is enough for statistics to work.
 #
-# *Rubric.* (a) 2 points, half for each. (b) 2 points: a choice with a reason from (a) (1), reasons against the
-# others with something measured (1). (c) 1 point: N against N·H·W numbers.
+# *Rubric.* (a) 2 points: batch norm (0.5), layer norm (0.5), instance norm (0.5), group norm
+# (0.5). (b) 2 points: a choice with a reason from (a) (1), reasons against the others with
+# something measured (1). (c) 1 point: N against N·H·W numbers.
 
 # %% [markdown]
 # ## 8 Decorrelated batch norm
@@ -1153,6 +1155,9 @@ fast, slow = seconds.values()
 predicted(my_time_ratio, slow / fast, "times as long")
 plotting.plot_timings(seconds)
 plt.show()
+
+# %% role="experiment"
+score_predictions()
 
 # %% [markdown]
 # ## 11 What to take away

@@ -61,7 +61,7 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, fit, predicted, timed
+from cs231n_lib.train import compare, fit, predicted, score_predictions, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread
 
@@ -489,8 +489,9 @@ plt.show()
 # $2^{-n}$: 0.5, 0.15, 0.025, 0.003, … as measured. Not a proof: the Hessian of a network is not such a
 # random matrix; at low loss its negative eigenvalues are few, and many are near zero.
 #
-# *Rubric.* (a) 2 points: 1 each. (b) 1.5 points: the set (0.5), two ways off it (0.5 each). (c) 1.5
-# points: all signs must agree (0.5), numbers (0.5), the reservation (0.5).
+# *Rubric.* (a) 2 points: the minimum attracts (1), the saddle is left, slowly (1). (b) 1.5
+# points: the set (0.5), one way off it (0.5), another way off it (0.5). (c) 1.5 points: all
+# signs must agree (0.5), numbers (0.5), the reservation (0.5).
 
 # %% [markdown]
 # ## 4 Gradients from mini-batches (beyond the core)
@@ -1048,8 +1049,9 @@ print("loss:", further)
 # (c) The ravine: the number of steps falls from about $7\kappa$ to about $7\sqrt\kappa$, with the
 # best rate of each. (Also accepted: swinging out of a shallow valley is, by luck.)
 #
-# *Rubric.* (a) 1.5 points: the sum (1), the numbers (0.5). (b) 1.5 points: own best rates (0.5),
-# seeds and interval (0.5), the own result (0.5). (c) 1 point.
+# *Rubric.* (a) 1.5 points: the sum (1), the numbers (0.5). (b) 1.5 points: own best rates
+# (0.5), seeds and interval (0.5), the own result (0.5). (c) 1 point: the ravine, or another
+# case with its reason.
 
 # %% [markdown]
 # ## 9 The same in PyTorch
@@ -1220,7 +1222,11 @@ predicted(my_time_ratio, yours / theirs, "times as long")
 # %% [markdown]
 # Your rule makes new arrays for every intermediate result; the built-in writes into the ones that
 # it has. The arithmetic is the same, the traffic to memory is not.
-#
+
+# %% role="experiment"
+score_predictions()
+
+# %% [markdown]
 # ## 10 What to take away
 #
 # * Gradient descent multiplies the error in each direction by $1 - \alpha h$. The steepest

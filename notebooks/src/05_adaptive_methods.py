@@ -62,7 +62,7 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, fit, predicted, sgd_update, timed
+from cs231n_lib.train import compare, fit, predicted, score_predictions, sgd_update, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread
 
@@ -904,7 +904,11 @@ plt.show()
 # Every line of your rule makes new tensors of a million numbers and goes over the memory once or
 # more. The default does the same work in place. The fused one goes over the memory once and does
 # all of it on the way. On the CPU you have to ask for it.
-#
+
+# %% role="experiment"
+score_predictions()
+
+# %% [markdown]
 # ## 12 What to take away
 #
 # * AdaGrad, RMSProp and Adam divide each weight's step by the size of its own gradients. That

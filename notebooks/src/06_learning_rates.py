@@ -61,7 +61,7 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import batches, load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, find_rate, fit, predicted
+from cs231n_lib.train import compare, find_rate, fit, predicted, score_predictions
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -190,9 +190,9 @@ for rate in (0.3, 5.0):
 # them all the time: a high rate covers the distance and cannot settle, a low one can settle and
 # does not get there. Start high, then decay.
 #
-# *Rubric.* (a) 3 points: 1 for the two low ones (steps too short), 1 for the high one (restless,
-# above), 1 for the very high one (chance, with a reason). (b) 1 point. (c) 2 points: 1 for "none
-# alone", 1 for "high first, then lower".
+# *Rubric.* (a) 3 points: 1 for the two low ones (steps too short), 1 for the high one
+# (restless, above), 1 for the very high one (chance, with a reason). (b) 1 point: two rates
+# that change places. (c) 2 points: 1 for "none alone", 1 for "high first, then lower".
 
 # %% [markdown]
 # ## 2 Step decay
@@ -597,7 +597,8 @@ for per in ("epoch", "batch"):
 # 5,000 steps are 166 drops: the rate is $10^{-166}$ of the first one. The loss falls for the first
 # 60 to 90 steps and is flat from there on, at a high value, however long one waits.
 #
-# *Rubric.* 1 point for (a), 1 for (b), 1 for the number of drops in (c), 1 for the flat curve.
+# *Rubric.* (a) 1 point: 150,000 and 300,000 steps. (b) 1 point: four times as many steps. (c) 2
+# points: the number of drops (1), the flat curve (1).
 
 # %% [markdown]
 # ## 7 Where to start: a rate finder, and a warm-up
@@ -798,8 +799,9 @@ for step in (CHANGE, CHANGE + 15, CHANGE + 100):
 # in the other form: about a hundred steps long the drop has hardly begun. The same words describe
 # two different runs.
 #
-# *Rubric.* (a) 2 points: 1 for the induction step, 1 for the equal weights. (b) 2 points: 1 for the
-# geometric series, 1 for the factor $1/f$. (c) 1 point.
+# *Rubric.* (a) 2 points: 1 for the induction step, 1 for the equal weights. (b) 2 points: 1 for
+# the geometric series, 1 for the factor $1/f$. (c) 1 point: the same words are two different
+# runs.
 
 # %% [markdown]
 # ## 10 The same in PyTorch
@@ -863,7 +865,11 @@ print(f"{'LinearLR':>28}: largest difference {difference:.1e}")
 # lowest rate of the cosine as a share.) One thing PyTorch's schedulers have beside the formula: a
 # state, which must be saved with the model (`scheduler.state_dict()`). A plain function of $t$
 # needs nothing but $t$.
-#
+
+# %% role="experiment"
+score_predictions()
+
+# %% [markdown]
 # ## What to take away
 #
 # * No constant rate is best all the time: high rates cover the distance, low ones settle. Start

@@ -58,7 +58,7 @@ from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.descent import descend, strong_wolfe
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, predicted, timed
+from cs231n_lib.train import compare, predicted, score_predictions, timed
 
 threadpool_limits(1)  # so that times say something
 
@@ -1289,8 +1289,13 @@ print(f"with dropout L-BFGS loses {lost:.2f} decades against Adam")
 # The second: mini-batches, Adam or SGD with momentum; a pass is too expensive for one step, and pairs
 # from noisy gradients mislead.
 #
-# *Rubric.* (a) 3 points: 1 for each advice with its number; an honest "cannot tell" counts fully. (b) 2
-# points: 1 each, with a reason.
+# *Rubric.* (a) 3 points: Adam as the default, with its number (1), SGD and momentum ahead by a
+# bit, with its number (1), L-BFGS for the full batch, with its number (1); an honest "cannot
+# tell" counts fully. (b) 2 points: the small problem with a reason (1), the large one with a
+# reason (1).
+
+# %% role="experiment"
+score_predictions()
 
 # %% [markdown]
 # ## 12 What to take away

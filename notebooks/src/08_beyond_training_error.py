@@ -63,7 +63,7 @@ from cs231n_lib import plotting
 from cs231n_lib.data import batches, load
 from cs231n_lib.layers.batched import Stack
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, predicted
+from cs231n_lib.train import compare, predicted, score_predictions
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -214,8 +214,9 @@ print("noisy:", gap)
 # Unchanged: more data for the same network only if it still fits them; averaging the predictions
 # of several networks, each trained to the end; averaging the weights at the end of a run.
 #
-# *Rubric.* (a) 1 point. (b) 2 points: 1 for memorized wrong labels, 1 for their neighbours. (c) 2
-# points, 1 for each way with a word on the training accuracy.
+# *Rubric.* (a) 1 point: 73 %. (b) 2 points: 1 for memorized wrong labels, 1 for their
+# neighbours. (c) 2 points: one way that lowers the training accuracy (1), one that leaves it
+# (1).
 
 # %% [markdown]
 # *You can stop here.*
@@ -419,8 +420,8 @@ print(luck)
 # 0.85 standard deviations above the truth, on average: the number is still too good, by less. And
 # the test set cannot be used for these models again. Choose by validation data, then ask once.
 #
-# *Rubric.* (a) 2 points, 1 for the formula. (b) 1 point. (c) 2 points: 1 for "still biased", 1 for
-# what to do.
+# *Rubric.* (a) 2 points: the formula (1), both numbers (1). (b) 1 point: about 0.936. (c) 2
+# points: 1 for "still biased", 1 for what to do.
 
 # %% [markdown]
 # *You can stop here.*
@@ -651,8 +652,8 @@ print("noisy:", honest)
 # wrong. (c) Nothing: the mean of equal predictions is the same prediction. A high rate after the
 # restart throws the weights out of where they are, so that the next member is another network.
 #
-# *Rubric.* (a) 2 points: convexity, the inequality. (b) 1 point for a right example. (c) 2 points,
-# 1 each.
+# *Rubric.* (a) 2 points: $-\log$ is convex (1), the inequality (1). (b) 1 point: a right
+# example. (c) 2 points: nothing (1), the next member is another network (1).
 
 # %% [markdown]
 # *You can stop here.*
@@ -830,8 +831,8 @@ print("clean:", paired(clean["uniform, 2nd half"], clean["the last weights"], ("
 # average, so the walk is pulled back each time. It may work (Lookahead is such a method), but the
 # average is no longer one of an undisturbed SGD run.
 #
-# *Rubric.* (a) 2 points, 1 for each start. (b) 1 point. (c) 2 points: 1 for "training has changed",
-# 1 for what it means for the average.
+# *Rubric.* (a) 2 points: from zero (1), from $c$ (1). (b) 1 point: 69 steps. (c) 2 points: 1
+# for "training has changed", 1 for what it means for the average.
 
 # %% [markdown]
 # *You can stop here.*
@@ -980,7 +981,11 @@ print(paired(fresh, of_average, ("refreshed statistics", "averaged ones")))
 # refreshed ones here, where the weights stay close together; nothing guarantees it, and a refresh
 # costs a pass over some batches. Mind what your tool does: `AveragedModel` copies the statistics of
 # training unless it is told otherwise, and leaves the refresh to you.
-#
+
+# %% role="experiment"
+score_predictions()
+
+# %% [markdown]
 # ## What to take away
 #
 # * The gap is there to be measured: training, validation, test, each for its own purpose.

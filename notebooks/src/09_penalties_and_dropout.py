@@ -63,7 +63,7 @@ from cs231n_lib.data import load
 from cs231n_lib.layers.batched import fit_many
 from cs231n_lib.layers.in_numpy import softmax_loss, svm_loss
 from cs231n_lib.layers.network import Affine, Network, Noise, ReLU
-from cs231n_lib.train import compare, predicted
+from cs231n_lib.train import compare, predicted, score_predictions
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -394,9 +394,10 @@ clean_gains = report({"none": Runs(clean), "dropout": with_dropout, "L2": with_l
 # data for both; convincing is an interval of the difference above 0. Or on clean data; or at another
 # size of the training set.
 #
-# *Rubric.* (a) 1 point. (b) 2 points: 1 for where the plain network loses, 1 for why the other one
-# has nothing to gain. (c) 2 points: 1 for an experiment that is fair to both, 1 for a result that
-# could have come out otherwise.
+# *Rubric.* (a) 1 point: the gain at the end beside the gain when both are stopped. (b) 2
+# points: 1 for where the plain network loses, 1 for why the other one has nothing to gain. (c)
+# 2 points: 1 for an experiment that is fair to both, 1 for a result that could have come out
+# otherwise.
 
 # %% [markdown]
 # You can stop here.
@@ -476,8 +477,9 @@ plt.show()
 # missed are what the picture measures. It does not refute the second, which is about why the
 # *average* is good; both are statements about the same networks.
 #
-# *Rubric.* (a) 2 points: 1 for the gradient to be right alone, 1 for L2 being blind to it. (b) 2
-# points: 1 for training (shared weights, one step a mask), 1 for test time. (c) 1 point.
+# *Rubric.* (a) 2 points: 1 for the gradient to be right alone, 1 for L2 being blind to it. (b)
+# 2 points: 1 for training (shared weights, one step a mask), 1 for test time. (c) 1 point:
+# supports the first, does not refute the second.
 
 # %% [markdown]
 # You can stop here.
@@ -618,8 +620,9 @@ plt.show()
 # with equal accuracy they lose different numbers of points when units are silenced: what dropout did
 # to them, L2 did not do.
 #
-# *Rubric.* (a) 2 points: 1 for $(1-p)/p$, 1 for the limits. (b) 1 point. (c) 2 points: 1 for "linear
-# and squares only", 1 for the evidence.
+# *Rubric.* (a) 2 points: 1 for $(1-p)/p$, 1 for the limits. (b) 1 point: large inputs, and
+# units of measurement that do not matter. (c) 2 points: 1 for "linear and squares only", 1 for
+# the evidence.
 
 # %% [markdown]
 # You can stop here; this is the end of the core.
@@ -743,8 +746,8 @@ for name, forward in (("inverted", dropout_forward), ("vanilla", vanilla_dropout
 # through the layer in train mode: the share of values that are not zero must be 0.8, and these
 # values 1/0.8.
 #
-# *Rubric.* (a) 1 point. (b) 1 point. (c) 2 points: 1 for the two that would not, 1 for the loss. (d)
-# 1 point.
+# *Rubric.* (a) 1 point: a fifth of the units, times 5. (b) 1 point: right in both. (c) 2
+# points: 1 for the two that would not, 1 for the loss. (d) 1 point: a test that could fail.
 
 # %% [markdown]
 # You can stop here.
@@ -944,7 +947,11 @@ adam_gap = float(left["Adam, your L2"][1] - left["Adam, your L2"][0])
 # SGD decays both weights by the same share, with your penalty as with its own argument. Under Adam
 # your penalty takes the same *amount* from both, so nearly nothing of the large one: the opposite of
 # what L2 is for. AdamW (lesson 05) takes the decay out of the gradient.
-#
+
+# %% role="experiment"
+score_predictions()
+
+# %% [markdown]
 # ## What to take away
 #
 # * A penalty decides between weights that the data cannot tell apart; without ½ here, with ½

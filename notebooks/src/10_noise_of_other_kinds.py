@@ -63,7 +63,7 @@ from cs231n_lib.data import load, photograph
 from cs231n_lib.layers.batched import fit_many
 from cs231n_lib.layers.in_numpy import softmax_loss
 from cs231n_lib.layers.network import Affine, Layer, Network, ReLU
-from cs231n_lib.train import compare, predicted
+from cs231n_lib.train import compare, predicted, score_predictions
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -449,8 +449,9 @@ print(sampled)
 # mask is what it was. In training the examples of a batch now make the same mistakes, so the noise no
 # longer averages out over the batch: the gradient is noisier.
 #
-# *Rubric.* (a) 1 point. (b) 1 point. (c) 1 point. (d) 2 points: 1 for "the same", 1 for the noise of
-# the gradient.
+# *Rubric.* (a) 1 point: 0 and 0.4. (b) 1 point: $|\mu|$ well above σ. (c) 1 point: more terms
+# are closer to a Gaussian, the mean network ignores the spread. (d) 2 points: 1 for "the same",
+# 1 for the noise of the gradient.
 
 # %% [markdown]
 # You can stop here.
@@ -523,7 +524,8 @@ predicted(my_number_of_sequences, len(sequences), "sequences")
 # and two rows have a mean length between 1 and 2; at 1 nothing is pooled, at 2 nothing is left to
 # chance.
 #
-# *Rubric.* 1 point each; (c) needs 11 and a reason.
+# *Rubric.* (a) 1 point: 5 of two and 6 of one. (b) 1 point: 462. (c) 1 point: 11, and a reason.
+# (d) 1 point: what would happen at 1 and at 2.
 
 # %% [markdown]
 # You can stop here.
@@ -740,7 +742,9 @@ unscaled.p = p
 # forward or backward: a quarter of the time here. In mode 'batch' only; with a draw for each example
 # nearly every branch is needed by somebody.
 #
-# *Rubric.* 1 point each.
+# *Rubric.* (a) 1 point: redundancy, as what may be missing is not relied upon. (b) 1 point: the
+# identity is left. (c) 1 point: $2^{24}$, and shared weights. (d) 1 point: later blocks work on
+# what early ones put out. (e) 1 point: the computation of a branch, with one draw a batch only.
 
 # %% [markdown]
 # You can stop here; this is the end of the core.
@@ -1102,8 +1106,12 @@ print(f"with {COUNTS[-1]} passes all are within {widest:.1f} points of their own
 # one over the mean of σ), and fractional pooling, which has no such pass at all. (c) The flip, crop
 # or colour change; the average of the scores over a fixed set of crops and flips (slide 89).
 #
-# *Rubric.* (a) 3 points, half a point a row, half for all complete. (b) 2 points: 1 for the exact
-# ones, 1 for a reason why batch norm is not. (c) 1 point.
+# *Rubric.* (a) 3 points: batch norm (0.5), dropout (0.5), DropConnect (0.5), fractional pooling
+# (0.5), stochastic depth (0.5), all of them complete (0.5). (b) 2 points: 1 for the exact ones,
+# 1 for a reason why batch norm is not. (c) 1 point: its draw, and the average over a fixed set.
+
+# %% role="experiment"
+score_predictions()
 
 # %% [markdown]
 # ## What to take away

@@ -61,7 +61,7 @@ from cs231n_lib.data import digits, photograph, photograph_patches
 from cs231n_lib.layers.batched import Stack
 from cs231n_lib.layers.network import Affine, Network, ReLU
 from cs231n_lib.sampling import bilinear
-from cs231n_lib.train import compare, predicted
+from cs231n_lib.train import compare, predicted, score_predictions
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -473,8 +473,9 @@ print("trained with flips:   ", after)
 # only a wall is left. (d) A test should give the same number when it is repeated; otherwise models
 # can be compared only with error bars, and one could draw until the number is good.
 #
-# *Rubric.* 1 point for (a); 2 for (b), one each; 1 for (c), with a share of about an eighth; 1 for
-# (d).
+# *Rubric.* (a) 1 point: 50. (b) 2 points: two for the square image (1), six for the wide one
+# (1). (c) 1 point: about an eighth, and both classes. (d) 1 point: the same number when it is
+# repeated.
 
 # %% [markdown]
 # **You can stop here.** Next: colours.
@@ -598,7 +599,9 @@ for scale in (1, 255):
 # offset along (1, 1, 1), and its factor changes the contrast, which offsets do not. It cannot
 # change the tint.
 #
-# *Rubric.* 2 points for (a): 1 for "an eigenvalue is a square", 1 for 255; 1 for each of the rest.
+# *Rubric.* (a) 2 points: 1 for "an eigenvalue is a square", 1 for the factor 255. (b) 1 point:
+# the root. (c) 1 point: light changes all pixels alike. (d) 1 point: `color_jitter`, which
+# cannot change the tint.
 
 # %% [markdown]
 # <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
@@ -725,7 +728,9 @@ else:
 # changes of tint. (e) Under a flip the label image is mirrored with the same draw; under jitter it
 # stays as it is.
 #
-# *Rubric.* 1 point for each part; another answer counts where its reason is right.
+# *Rubric.* (a) 1 point: satellite images. (b) 1 point: X-rays. (c) 1 point: road signs. (d) 1
+# point: birds. (e) 1 point: the same flip, and no jitter; another answer counts where its
+# reason is right.
 
 # %% [markdown]
 # **You can stop here.** Next: where it all goes.
@@ -937,8 +942,12 @@ print(f"of 80 draws, {repeated} are different with one generator, {fresh} by epo
 # another machine. (d) Save what the network sees, or a hash of it, for some examples over several
 # epochs, and count how many are different; or plot the same example from ten epochs side by side.
 #
-# *Rubric.* (a) 2 points: 1 for ten examples a worker with equal copies, 1 for the second epoch. 1
-# point for each of the rest.
+# *Rubric.* (a) 2 points: 1 for ten examples a worker with equal copies, 1 for the second epoch.
+# (b) 1 point: workers differ, epochs do not. (c) 1 point: the run cannot be repeated elsewhere.
+# (d) 1 point: a comparison of what the network sees in several epochs.
+
+# %% role="experiment"
+score_predictions()
 
 # %% [markdown]
 # ## What to take away

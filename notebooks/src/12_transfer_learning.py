@@ -52,7 +52,7 @@ from threadpoolctl import threadpool_limits
 from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import photograph_patches
-from cs231n_lib.train import compare, predicted
+from cs231n_lib.train import compare, predicted, score_predictions
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -830,9 +830,10 @@ print(stages)
 # by cross-validation over patients, since images of one patient are near-duplicates), never on
 # the test set.
 #
-# *Rubric.* (a) 4 points: 1 a cell, only with a number. (b) 2 points: 1 for neighbourhoods, 1 for
-# why higher stages depend on them more. (c) 2 points: 1 for random features and one more baseline,
-# 1 for validation data without the test set.
+# *Rubric.* (a) 4 points: little and similar, with a number (1), more and similar, with a number
+# (1), little and different, with a number (1), more and different, with a number (1). (b) 2
+# points: 1 for neighbourhoods, 1 for why higher stages depend on them more. (c) 2 points: 1 for
+# random features and one more baseline, 1 for validation data without the test set.
 
 # %% [markdown]
 # **You can stop here: this is the end of the core.**
@@ -919,6 +920,9 @@ if FULL_SIZE:
     print(f"accuracy of the probe: {np.mean(predictions == full.y_test[:2000]):.3f}")
 else:
     print("full size is switched off")
+
+# %% role="experiment"
+score_predictions()
 
 # %% [markdown]
 # ## What to take away

@@ -64,7 +64,7 @@ from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.layers.network import Affine, Network, Noise, Normalization, ReLU
 from cs231n_lib.stand_ins import STAND_INS, own_or_framework
-from cs231n_lib.train import fit, predicted, remembered
+from cs231n_lib.train import fit, predicted, remembered, score_predictions
 from cs231n_lib.train.trials import t_quantile
 
 threadpool_limits(1)  # networks this small are fastest on one thread
@@ -106,8 +106,8 @@ threadpool_limits(1)  # networks this small are fastest on one thread
 # random shifts: both keep the network from fitting the training images too closely; or batch norm
 # and a warm-up: both protect the first steps. (c) $2^5 = 32$ against $1 + 5 = 6$, times the seeds.
 #
-# *Rubric.* (a) 3 points: 1 for "near 0", 2 for why not both can go. (b) 1 point for any pair with
-# a reason. (c) 2 points, 1 each.
+# *Rubric.* (a) 3 points: 1 for "near 0", 2 for why not both can go. (b) 1 point: any pair with
+# a reason. (c) 2 points: 32 (1), 6 (1).
 
 # %% [markdown]
 # You can stop here.
@@ -465,8 +465,12 @@ print(page)
 # ahead of the network, so for these data I would use it. Two limits: 100 steps are too few for
 # shifts to pay off, and rate and weight decay were searched for the complete recipe alone."
 #
-# *Rubric.* 2 points for each of: a choice with its numbers; what did not show, not called useless;
-# the baseline, honestly; two real limits (1 each). Take off 1 where a number has no interval.
+# *Rubric.* 2 points: a choice (1), its numbers with their intervals (1). 2 points: what did not
+# show (1), without calling it useless (1). 2 points: the baseline (1), compared honestly (1). 2
+# points: one real limit (1), a second one (1).
+
+# %% role="experiment"
+score_predictions()
 
 # %% [markdown]
 # ## What to take away

@@ -143,6 +143,28 @@ def test_every_entry_of_the_errata_names_tests_that_exist():
                 assert f"def {name}(" in tests, name
 
 
+def test_every_entry_of_the_errata_names_claims_of_its_lesson_or_says_why_none():
+    """Nearly all name one: what a slide says loosely is measured in the lesson."""
+    text = (ROOT / "docs/lecture_errata.md").read_text("utf-8")
+    measured = 0
+    for lesson, section in zip(LESSONS, re.split(r"^## ", text, flags=re.M)[1:], strict=True):
+        claims = {cell.claim.id for cell in lesson.cells if cell.claim}
+        for entry in section.split("\n### ")[1:]:
+            said = re.search(r"^\*\*Claims?:\*\* (none: )?(.+?)\.\s*\Z", entry, re.M | re.S)
+            assert said, f"names no claim: {entry.splitlines()[0]}"
+            named = re.findall(r"`([\w-]+)`", said[2])
+            assert bool(named) != bool(said[1]) and set(named) <= claims, said[0]
+            measured += bool(named)
+    assert measured > 50
+
+
+@pytest.mark.parametrize("lesson", ALL, ids=lambda lesson: lesson.name)
+def test_the_last_cell_scores_the_predictions_of_a_lesson(lesson):
+    assert [cell for cell in lesson.cells if cell.kind == "code"][-1].student == (
+        "score_predictions()"
+    )
+
+
 def bound_in(program):
     """Return the names that a program's own lines give a value, a function or a module."""
     found = set()
