@@ -183,6 +183,6 @@ score_predictions()
 # * Read the table from the top; fix one thing; run the check again.
 # * A function gives back new arrays, of the type that came in, and leaves its input alone.
 # * Guess before you run.
-# * Before you hand in: *Kernel → Restart Kernel and Run All Cells…*, and look at every check once more.
+# * Before you hand in: *Kernel → Restart Kernel and Run All Cells…*, and look at every check again.
 #
 # Lesson 02 goes on with batch normalization, on the same digits.

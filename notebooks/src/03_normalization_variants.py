@@ -36,7 +36,7 @@
 # | 7 batches of 2 to 128 | a prediction, question 3 | 15 |
 # | **the core** | | **90** |
 # | 3 in a recurrent network | question 1 | 15 |
-# | 4 its way back | `instancenorm_backward` | 5 |
+# | 4 its backward pass | `instancenorm_backward` | 5 |
 # | 6 kill the bug | `separating_groups` | 10 |
 # | 8 decorrelated batch norm | `decorrelated_batchnorm_forward`, question 4 | 30 |
 # | 9 challenge | `decorrelated_batchnorm_backward` (bonus) | 15 |
@@ -54,7 +54,6 @@
 from dataclasses import replace
 from itertools import pairwise
 
-import matplotlib.pyplot as plt
 import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
@@ -105,7 +104,7 @@ my_number_of_means = None  # your prediction: a number
 block = np.zeros((32, 64, 8, 8))
 predicted(my_number_of_means, block.mean(axis=(1, 2, 3)).size)
 plotting.plot_normalization_axes()
-plt.show()
+plotting.show("Four layers, four answers: which numbers share a mean?")
 
 # %% [markdown]
 # This is the picture of slide 17. The dark numbers are those that move the output at the star; the
@@ -272,7 +271,7 @@ for name, seed in tqdm(jobs, "training", delay=2, leave=False):
 lengths = [8 * times for times in TIMES]
 plotting.plot_lines(lengths, by_length, "steps T of the test sequences (training: 16)",
                     "validation accuracy")  # fmt: skip
-plt.show()
+plotting.show("Batch norm falls behind where it has no statistics")
 for name, accuracy in by_length.items():
     print(f"{name}: T = 16: {np.mean(accuracy, axis=0)[1]:.3f}, "
           f"T = 64: {np.mean(accuracy, axis=0)[-1]:.3f}")  # fmt: skip
@@ -380,7 +379,7 @@ plotting.plot_photographs({
     "before": STYLES,
     "after": {name: 0.5 + 0.2 * x for name, x in zip(STYLES, normalized, strict=True)},
 })  # fmt: skip
-plt.show()
+plotting.show("Instance norm removes the light")
 apart = np.abs(batch - batch[0]).max(), np.abs(normalized - normalized[0]).max()
 print(f"The four differ by at most {apart[0]:.2f} before and {apart[1]:.3f} after instance norm.")
 batch_normalized, _ = per_feature_forward(batch, one, zero, {"mode": "train"})
@@ -412,7 +411,7 @@ for style_name, style in zip(names, photographs, strict=True):
     print(f"with its own statistics {style_name} changes by "
           f"{np.abs(out[names.index(style_name)] - style).max():.4f}")  # fmt: skip
 plotting.plot_photographs(dressed)
-plt.show()
+plotting.show("A photograph in the colours of another")
 
 # %% [markdown] role="question" id="instance-norm-loses" points=5
 # **Question 2 (5 points).** (a) Which two numbers of each channel does instance norm remove from an
@@ -438,7 +437,7 @@ plt.show()
 #
 # Layer norm throws all channels of an image into one pot, though one may be an edge detector and another
 # a patch of colour. Instance norm trusts a channel alone, with few pixels where the map is small. Group
-# norm (Wu & He 2018, arXiv:1803.08494; slide 18) stands between: the C channels form G groups of C/G
+# norm (Wu & He 2018, arXiv:1803.08494; slide 18) lies between: the C channels form G groups of C/G
 # **neighbours**, and each group of each image has a mean over its $M = C/G \cdot H \cdot W$ numbers.
 #
 # $$\mu_{ng} = \frac1M \sum_k x_{ngk} \quad \text{(GN.1)} \qquad
@@ -488,7 +487,7 @@ ours = {
     "instance norm": lambda x: instancenorm_forward(x, np.ones(6), np.zeros(6), {})[0],
 }
 plotting.plot_normalization_axes(ours)
-plt.show()
+plotting.show("The number of groups leads from layer norm to instance norm")
 
 # %% [markdown]
 # The same picture as in part 1, drawn with *your* functions. From left to right the dark group shrinks
@@ -578,7 +577,7 @@ by_size = accuracies(
 )  # fmt: skip
 predicted(my_accuracy_of_layer_norm, by_size["layer norm"][:, 0].mean())
 plotting.plot_batch_sizes(BATCH_SIZES, by_size)
-plt.show()
+plotting.show("Two examples are too few for batch norm, not for layer norm")
 rows = {
     size: paired(*(by_size[name][:, column] for name in ("layer norm", "batch norm")),
                  ("layer norm", "batch norm"))
@@ -644,7 +643,7 @@ on_images = accuracies(
     steps=150, learning_rate=0.05,
 )  # fmt: skip
 plotting.plot_batch_sizes(IMAGE_SIZES, on_images)
-plt.show()
+plotting.show("Images give batch norm pixels enough, even two of them")
 others = np.median([on_images[name][:, 0] for name in list(layers)[1:]])
 breakdown = others - np.median(on_images["batch norm"][:, 0])
 for name in list(layers)[1:]:
@@ -684,7 +683,7 @@ for name in list(layers)[1:]:
 # %% [markdown]
 # ## 8 Decorrelated batch norm
 #
-# The last of the variants (Huang et al. 2018, arXiv:1804.08450; slide 19) goes the other way: back to the
+# The last of the variants (Huang et al. 2018, arXiv:1804.08450; slide 19) goes in the opposite direction: back to the
 # batch, and more of it. Batch norm gives each feature variance 1 and leaves their *correlations* as
 # they are. Decorrelated batch norm removes those as well: it multiplies the centred batch by a
 # matrix $S$ such that the covariance of the result is the identity. That is called **whitening**.
@@ -727,7 +726,7 @@ for kind in ("PCA", "ZCA"):
         mu, S = whitening(hidden[start : start + 64, :2], kind)
         panels[f"{kind}, batch {number}"] = (hidden[:200, :2] - mu) @ S
 plotting.plot_whitening(panels)
-plt.show()
+plotting.show("PCA turns the cloud with every batch, ZCA leaves it")
 
 # %% [markdown]
 # The same 200 examples five times, whitened with the statistics of one batch or of the next (64 examples
@@ -843,11 +842,10 @@ for name, x in inputs.items():
     conditions[name] = lam[-1] / lam[0]
     print(f"{name:>18}: condition number {conditions[name]:7.3g}, "
           f"gap to the best after 10 steps {gaps[name][10]:.1e}")  # fmt: skip
-figure = plotting.plot_lines(
+plotting.plot_lines(
     np.arange(200), gaps, "step of gradient descent", "squared error above the best"
 )
-figure.suptitle("The larger the whitened groups, the easier the next layer's problem")
-plt.show()
+plotting.show("The larger the whitened groups, the easier the next layer's problem")
 
 # %% [markdown]
 # Batch norm helps little: the condition number stays above a thousand, because correlations are what
@@ -881,7 +879,7 @@ plt.show()
 # %% [markdown]
 # ## 9 Challenge: the way back through the eigenvectors
 #
-# *(Bonus.)* The backward pass goes through `eigh`. Whoever differentiates eigenvectors meets
+# *(Bonus.)* The backward pass goes through `eigh`. If you differentiate eigenvectors you meet
 # $1/(\lambda_i - \lambda_j)$: infinite where two eigenvalues are equal, though nothing special happens
 # to the *output* there. The way out: do not differentiate $U$ and $\lambda$, but the function
 # $\Sigma \mapsto S = (\Sigma + \varepsilon I)^{-1/2}$. In the axes of the eigenvectors its derivative is a
@@ -906,7 +904,7 @@ plt.show()
 #
 # * the whitening matrix, or the mean, treated as a constant;
 # * the symmetric part forgotten, or its half; a lost 2 or 1/N;
-# * a matrix product where the circle stands; the kernel used in the axes of $x$;
+# * a matrix product where the formula has a circle; the kernel used in the axes of $x$;
 # * U and its transpose exchanged; $\gamma$ forgotten.
 # </details>
 
@@ -941,7 +939,7 @@ for seed in tqdm(range(4), "training", delay=2, leave=False):
         )  # fmt: skip
         histories[name].append(history)
 plotting.plot_curves(histories)
-plt.show()
+plotting.show("Larger groups do not train faster here")
 final = {name: [run.val_accuracy[-1] for run in runs] for name, runs in histories.items()}
 faster = {
     name: paired(final[name], final["K = 1: batch norm"], (name, "batch norm"))
@@ -1061,7 +1059,7 @@ for name, normalization in torch_layers.items():
         evaluate_every=15, progress=False,
     )  # fmt: skip
 plotting.plot_curves(runs)
-plt.show()
+plotting.show("Your group norm trains as the built-in one does")
 difference = np.abs(np.array(runs["yours"].loss) - runs["built-in"].loss)
 print(f"loss, yours against built-in: differs by at most {difference.max():.1e} in 60 steps")
 
@@ -1154,7 +1152,7 @@ seconds[f"your PyTorch, {device}"] = timed(yours, 15)
 fast, slow = seconds.values()
 predicted(my_time_ratio, slow / fast, "times as long")
 plotting.plot_timings(seconds)
-plt.show()
+plotting.show("The same layer in one piece and in many")
 
 # %% role="experiment"
 score_predictions()

@@ -54,7 +54,6 @@ import math
 from dataclasses import replace
 from functools import cache
 
-import matplotlib.pyplot as plt
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -170,7 +169,7 @@ def paired(a, b, names):
 #
 # 1,000 steps of plain gradient descent with batches of 10, twenty seeds, both versions of the data.
 #
-# **Predict, then run.** On the noisy data: what is the *best* validation accuracy on the way, and
+# **Predict, then run.** On the noisy data: what is the *best* validation accuracy along the way, and
 # what is it at the end?
 
 # %% role="predict"
@@ -184,9 +183,8 @@ val = runs["noisy"]["val"]
 predicted(my_best_accuracy, np.median(val.max(axis=1)))
 predicted(my_last_accuracy, np.median(val[:, -1]))
 lines = {f"{name}: {part}": run[part] for name, run in runs.items() for part in ("train", "val")}
-figure = plotting.plot_lines(steps, lines, "step", "accuracy")
-figure.axes[0].set_title("Training goes on rising when validation has turned")
-plt.show()
+plotting.plot_lines(steps, lines, "step", "accuracy")
+plotting.show("Training goes on rising when validation has turned")
 gap = paired(val.max(axis=1), val[:, -1], ("the best validation accuracy", "the last one"))
 print("noisy:", gap)
 
@@ -297,7 +295,7 @@ places = {"at once": ended(first, 1)[0], "best kept": ended(first, 10)[1],
 flags = {f"{rule}: test {test[t]:.0%}": t for rule, t in places.items()}
 plotting.plot_stopping(steps, {"validation": first, "test": test}, flags,
                        "Wait, and hand over the best")  # fmt: skip
-plt.show()
+plotting.show("Four rules, four moments to stop")
 kept = paired(noisy["patience 10, best kept"], noisy["the end"], ("the best kept", "the end"))
 print(kept)
 
@@ -314,7 +312,7 @@ plotting.plot_results(
     {"noisy": "noisy, batches of 10:\nkeep the best", "clean": "clean:\ndo not stop at once",
      "noisy, batches of 50": "noisy, batches of 50:\neven at once beats the end"},
 )  # fmt: skip
-plt.show()
+plotting.show("Patience and keeping the best beat stopping at once")
 for name, group in rules.items():
     print(f"{name}: " + ", ".join(f"{rule} {r.mean():.1%}" for rule, r in group.items()))
 small = paired(rules["noisy"]["at once"], rules["noisy"]["the end"], ("at once", "the end"))
@@ -385,7 +383,7 @@ print(luck)
 # %% [markdown]
 # That is no fault of early stopping: it is what choosing does to the number by which one chose. So
 # the number for a report comes from examples that nothing was chosen by. The test set is asked
-# once, at the very end, and whoever asks it in every epoch has turned it into a second validation
+# once, at the very end, and if you ask it in every epoch you turn it into a second validation
 # set.
 #
 # Wire it: train, stop, select, report. The check passes doubles of PyTorch's objects that write
@@ -503,7 +501,7 @@ for name, noise in (("noisy", 0.3), ("clean", 0.0)):
           + ", ".join(f"{way} {a.mean():.1%}" for way, a in together[name].items()))  # fmt: skip
 plotting.plot_results(together, "test accuracy", {"noisy": "noisy: members disagree, five help",
                                                   "clean": "clean: they agree"})  # fmt: skip
-plt.show()
+plotting.show("Five are better than one, as far as they disagree")
 gains = {name: 100 * (ways[f"{M} together"] - ways["one"]) for name, ways in together.items()}
 predicted(my_gain_noisy, gains["noisy"].mean(), "percentage points")
 predicted(my_gain_clean, gains["clean"].mean(), "percentage points")
@@ -533,7 +531,7 @@ for way in ("scores averaged", "votes"):
 # * **Averaged scores** do not differ clearly from averaged probabilities, **votes** are a little
 #   worse, as the example of 0.9, 0.45 and 0.45 says.
 #
-# One more way to average, and it is no way: the *weights* of the five, independently started.
+# One more kind of average, and it does not work: the *weights* of the five, independently started.
 
 # %% role="experiment" uses="ensemble_predict" claim="averaged-weights-of-independent-runs-fail" says="below" of="merged" slide="65"
 _, _, group = ensembles(0.0)
@@ -612,7 +610,7 @@ def snapshots(noise):
 cycles = {name: snapshots(noise) for name, noise in (("noisy", 0.3), ("clean", 0.0))}
 plotting.plot_results(cycles, "test accuracy", {"noisy": "noisy: five are no better than the best",
                                                 "clean": "clean: no gain"})  # fmt: skip
-plt.show()
+plotting.show("Snapshots gain little over one decayed run")
 for name, ways in cycles.items():
     print(f"{name}: " + ", ".join(f"{way} {a.mean():.1%}" for way, a in ways.items()))
 null = paired(cycles["clean"]["5 snapshots"], cycles["clean"]["one decayed run"],
@@ -721,14 +719,14 @@ shown = {
 }
 plotting.plot_noise_ball(curvatures, np.array(path)[200:, 0], shown,
                          "SGD walks about, its averages stay at the centre")  # fmt: skip
-plt.show()
+plotting.show("An average lies nearer to the minimum than SGD does")
 print(f"mean loss of the last weights {risk(w):.4f}; "
       + ", ".join(f"{name} {risk(a[-1]):.4f}" for name, a in averages.items()))  # fmt: skip
 ratio = risk(averages["uniform, 2nd half"][-1]) / risk(w)
 
 # %% [markdown]
 # The average over the second half is a small part of the last weights' loss. The uniform mean over
-# *all* steps carries the way down from the start along; that is what `start_at` is for.
+# *all* steps carries along the descent from the start; that is what `start_at` is for.
 #
 # Now the network. Three averages are kept along the same run, at the constant rate, and never used
 # in training. The opponent is again what the same cost buys otherwise: the rate *decayed* to zero
@@ -769,7 +767,7 @@ def averaged(noise):
 polyak = {name: averaged(noise) for name, noise in (("noisy", 0.3), ("clean", 0.0))}
 plotting.plot_results(polyak, "test accuracy", {"noisy": "noisy: averaging is like decaying",
                                                 "clean": "clean: little to average"})  # fmt: skip
-plt.show()
+plotting.show("Averages beat the last weights where gradients are noisy")
 for name, ways in polyak.items():
     print(f"{name}: " + ", ".join(f"{way} {a.mean():.1%}" for way, a in ways.items()))
 noisy = polyak["noisy"]
@@ -820,7 +818,7 @@ print("clean:", paired(clean["uniform, 2nd half"], clean["the last weights"], ("
 # %% [markdown] role="question" id="average" points=5
 # **Question 4 (5 points).** (a) Weights that do not change, $w_n = c$: what is $m_n$ when it starts
 # at zero, and what when it starts at $c$? What happens if the second is "debiased"? (b) With
-# $\beta = 0.99$, after how many steps has a weight lost half of its share in the average? (c)
+# $\beta = 0.99$, after how many steps has a weight lost half of its influence on the average? (c)
 # Somebody trains *on* with the averaged weights after each epoch. What has become of their method?
 
 # %% [markdown] role="answer"
@@ -839,7 +837,7 @@ print("clean:", paired(clean["uniform, 2nd half"], clean["the last weights"], ("
 #
 # ## 9 The same in PyTorch
 #
-# Two of the functions again, on tensors. From here on their names stand for the PyTorch versions.
+# Two of the functions again, on tensors. From here on their names mean the PyTorch versions.
 
 # %% role="setup"
 import torch

@@ -20,7 +20,7 @@
 #
 # **Lesson 11 · CS231n 2018, lecture 7, slides 85–92 · core 90 minutes, all of it 130**
 #
-# A mirrored cat is a cat. Whoever knows that can tell a network, without a new formula for the
+# A mirrored cat is a cat. If you know that, you can tell a network, without a new formula for the
 # loss: show it the mirrored cat too, with the label "cat" (slides 85 and 86). Every augmentation is
 # such a statement: *this change does not change the answer*. Where the statement is true, the
 # network sees many more examples than you have. Where it is false, you teach it mistakes. You will
@@ -50,7 +50,6 @@
 # notebook goes on.
 
 # %% role="setup"
-import matplotlib.pyplot as plt
 import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm.auto import trange
@@ -216,7 +215,7 @@ plotting.plot_versions(
     "A mirrored cat is a cat; a mirrored 3 or 4 is nothing at all",
     broken=["digits, mirrored"],
 )
-plt.show()
+plotting.show("A mirrored cat is a cat, a mirrored 3 is no digit")
 
 # %% [markdown]
 # **Predict, then run.** By how many points of test accuracy do flips change the photographs' task,
@@ -248,7 +247,7 @@ print("Top to bottom:", upright)
 # But be careful with what one expects. Training pieces came from the left of each photograph and
 # test pieces from the right, and the right half of many a scene looks like the mirror image of its
 # left half: an iris, a saucer, a face. Is it the camera, or is it the split?
-# Cut the same photographs the other way, training pieces from the top and test pieces from the
+# Cut the same photographs along the other axis, training pieces from the top and test pieces from the
 # bottom:
 
 # %% role="experiment" uses="horizontal_flip" claim="the-split-decides-which-flip-helps" of="turned_split" says="above" slide="87"
@@ -323,7 +322,7 @@ print(of_digits)
 # is nothing new; what is new are black edges, which no test image has. And an 8 × 8 digit fills its
 # square: a shift by one pixel cuts a part of it off, and a fully connected network of this size has
 # no means to see that a shifted digit is the same pattern. A convolutional network on images of
-# 32 × 32 pixels, where four pixels of zeros are little and objects do stand at different places, is
+# 32 × 32 pixels, where four pixels of zeros are little and objects are at different places, is
 # another case; it is not measured here.
 #
 # **You can stop here.** Next: scales.
@@ -353,7 +352,7 @@ plotting.plot_pixel_centres(
     },
     "From four rows to eight: only where the edges stay do all new pixels have one size",
 )
-plt.show()
+plotting.show("Three rules for where a new pixel looks")
 
 # %% [markdown]
 # The bars mark the middle of each set: the second rule moves the image by a quarter of an old pixel
@@ -401,7 +400,7 @@ plt.show()
 
 # %% role="experiment" uses="ten_crop" alt="A photograph of a cup of coffee with five numbered squares: four corners and the centre, which overlap." hide=true
 plotting.plot_crop_places(coffee, 160, "Five of the ten crops; the others are their mirror images")
-plt.show()
+plotting.show("Five places of the ten crops")
 
 # %% [markdown]
 # <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
@@ -452,8 +451,8 @@ print("trained with flips:   ", after)
 # %% [markdown]
 # Averaging helps the network that has not seen mirrored pieces, by about as much as training with
 # flips did. After training with flips there is at most little left to gain: that network answers
-# nearly alike for both. The two are ways to the same points, not to twice as many, and the one at
-# test time costs twice the computation for ever.
+# nearly alike for both. The two gain the same points, not twice as many, and the one at
+# test time costs twice the computation with every use.
 #
 # Slide 89 has two uses of scale in one list. Ten crops at *one* scale are what ResNet's authors
 # compare models by; their best results use whole images at five scales and average the scores.
@@ -462,7 +461,7 @@ print("trained with flips:   ", after)
 # **Question 1 (5 points), slide 89.** (a) How many crops is an image looked at by, with five scales
 # and ten crops each? (b) An image is square. Of the ten crops of 224 pixels at $L = 224$, how many
 # are different? How many of a wide image with proportions 3 : 2? (c) A crop of 224 pixels at $L =
-# 640$ shows which share of a square image? Name a class for which this helps, and one for which it
+# 640$ shows which fraction of a square image? Name a class for which this helps, and one for which it
 # must hurt. (d) Why is the average of a *fixed* set reported, and not one of random crops?
 
 # %% [markdown] role="answer"
@@ -549,8 +548,8 @@ plotting.plot_color_components(
     some, training.mean(axis=(0, 1, 2)), eigenvalues, U,
     "The first component goes from dark to bright; the others are tints",
 )  # fmt: skip
-plt.show()
-print("shares of the variance:", np.sort(eigenvalues / eigenvalues.sum())[::-1].round(3))
+plotting.show("Colours vary most from dark to bright")
+print("fractions of the variance:", np.sort(eigenvalues / eigenvalues.sum())[::-1].round(3))
 
 # %% [markdown]
 # Steps 2 and 3: draw one number $\alpha_k$ for each component, with standard deviation $s$ (0.1 in
@@ -574,7 +573,7 @@ plotting.plot_versions(
     },
     "With the paper's s = 0.1 and values from 0 to 1 the offsets can hardly be seen",
 )
-plt.show()
+plotting.show("Jitter and color offsets change the light, not the thing")
 for scale in (1, 255):
     spread = 0.1 * color_components(scale * training)[0].max()
     print(
@@ -674,7 +673,7 @@ plotting.plot_versions(
     "Turn a 6 far enough, and it is a 9",
     broken=["digits, turned\nby 180 degrees"],
 )
-plt.show()
+plotting.show("Small maps keep the label, half a turn does not")
 
 # %% [markdown]
 # **Predict, then run.** The digits' accuracy is about 93 % without augmentation. How many points do
@@ -697,12 +696,12 @@ maps, mirrors, angles = on_digits.values()
 predicted(my_gain_by_maps, 100 * maps.mean, "points")
 predicted(my_loss_by_mirrors, -100 * mirrors.mean, "points")
 plotting.plot_gains(on_digits, "Digits: what keeps the label helps, what breaks it hurts")
-plt.show()
+plotting.show("Small maps help on digits, mirrors and large turns cost")
 
 # %% role="experiment" alt="Dots of 16 seeds and intervals for four augmentations of pieces of photographs: flips and jitter gain, upside down gains nothing, crops with zeros lose." hide=true
 if len(on_photographs) == 4:
     plotting.plot_gains(on_photographs, "Photographs: flips and jitter help, black edges do not")
-    plt.show()
+    plotting.show("Flips and jitter help on photographs")
 else:
     print("The photographs' figure comes when flips, crops and jitter are written.")
 
@@ -775,11 +774,10 @@ def score(x, y):
 curve = train_augmented(
     data, lambda x, rng: jittered(flipped(x, rng), rng), normalized, step, score, 40, BATCH, rng
 )
-figure = plotting.plot_lines(
+plotting.plot_lines(
     np.arange(1, 41), {"flips and jitter": curve[None]}, "epochs", "validation accuracy"
 )
-figure.axes[0].set_title("One network: it rises, and is restless", fontsize=11)
-plt.show()
+plotting.show("One network: it rises, and is restless")
 
 # %% [markdown]
 # **This is the end of the core.**
@@ -802,13 +800,13 @@ plotting.plot_versions(
     {"k from −0.5 to 0.5": lens_distortion(wall, strengths)},
     "A wall through a cushion (left) and a barrel (right)",
 )
-plt.show()
+plotting.show("One wall through five lenses")
 
 # %% [markdown]
 # ## 9 Mixing two images
 #
 # Beyond the lecture, *mixup* (Zhang et al. 2018) gives up the idea that an augmentation keeps the
-# label. It mixes two images, and their labels by the same share:
+# label. It mixes two images, and their labels in the same proportion:
 #
 # $$\hat x = \lambda x + (1 - \lambda)\,x_\pi, \quad \hat y = \lambda y + (1 - \lambda)\,y_\pi,
 #   \qquad \lambda \sim \mathrm{Beta}(\alpha, \alpha) \qquad \text{(Mix.1)}$$
@@ -819,12 +817,12 @@ plt.show()
 
 # %% role="exercise" exercise="augmentation.mixup"
 
-# %% role="experiment" uses="mixup" alt="Six mixtures of a cat and a cup of coffee, each with its share of cat." hide=true
+# %% role="experiment" uses="mixup" alt="Six mixtures of a cat and a cup of coffee, each with its fraction of cat." hide=true
 pair = np.stack([cat[10:110, 60:190], coffee[40:140, 40:170]] * 6)
 mixed, shares = mixup(pair, np.tile(np.eye(2), (6, 1)), 1.0, np.random.default_rng(5))
 plotting.plot_versions({"cat and coffee": mixed[:6]}, "What the network is to call a mixture")
-plt.show()
-print("shares of cat:", shares[:6, 0].round(2))
+plotting.show("Two images and their labels, mixed in one proportion")
+print("fractions of cat:", shares[:6, 0].round(2))
 
 # %% [markdown]
 # Whether it helps is not measured in this lesson.
@@ -832,7 +830,7 @@ print("shares of cat:", shares[:6, 0].round(2))
 # ## 10 The same in PyTorch
 #
 # Images are (N, C, H, W) there, and the generator is a `torch.Generator`. **From here on the names
-# of your functions stand for their PyTorch versions.** `bilinear_tensor` is the sampler for tensors.
+# of your functions mean their PyTorch versions.** `bilinear_tensor` is the sampler for tensors.
 
 # %% role="setup"
 import torch
@@ -851,7 +849,7 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 # %% role="exercise" exercise="augmentation.torch.affine_warp"
 
 # %% [markdown]
-# Your warp beside PyTorch's own, which takes the inverse map in units of half an image:
+# Your warp next to PyTorch's own, which takes the inverse map in units of half an image:
 
 # %% role="experiment" uses="affine_warp" hide=true
 images = torch.rand(8, 3, 32, 32, device=device)

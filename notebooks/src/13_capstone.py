@@ -47,7 +47,7 @@
 #         05_adaptive_methods.ipynb 06_learning_rates.ipynb
 #
 # (in a kit without that command: `python -m autograder.carry` and the same names). It runs the
-# checks once more and writes what passes them into one cell of this notebook, in your own words.
+# checks again and writes what passes them into one cell of this notebook, in your own words.
 # It names what is missing or loses points, and the framework's own version takes its place. Open
 # the notebook again afterwards. Without that step everything here runs with the framework's.
 
@@ -55,7 +55,6 @@
 import tempfile
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -318,7 +317,7 @@ fine = searched([(value / 3, value * 3) for value in middle], 6, trials_rng)
 best = max(coarse.tolist() + fine.tolist())
 predicted(my_best_rate, middle[0])
 plotting.plot_trials({"coarse": coarse, "fine": fine}, ("learning rate", "weight decay"))
-plt.show()
+plotting.show("Coarse, then finer around the best")
 print(f"best: rate {best[1]:.2g}, weight decay {best[2]:.2g}, validation accuracy {best[0]:.3f}")
 
 # %% [markdown]
@@ -362,7 +361,7 @@ accuracy = np.asarray(ablate(accuracy_of, RECIPE, SEEDS))
 table = np.asarray(ablation_table(accuracy, t_quantile(0.975, len(SEEDS) - 1)))
 predicted(my_loss_without_batch_norm, 100 * table[0, 0], "percentage points")
 plotting.plot_ablation(list(RECIPE), table, "What is lost without each ingredient")
-plt.show()
+plotting.show("An interval that holds 0 shows nothing")
 
 # %% role="experiment" uses="ablate ablation_table" claim="shifts-do-not-pay-in-100-steps" of="float(table[2, 0])" says="-0.15 to 0" slide="108"
 for name, (gain, low, high) in zip(RECIPE, table, strict=True):
@@ -415,7 +414,7 @@ for name, (gain, low, high) in zip(RECIPE, table, strict=True):
 # ### Exercise: `predictions`
 #
 # Up to here everything was about *your* data. The last five points are for classes of examples
-# whose labels you do not get. Any way is right that takes less than five seconds and gets 85 % of
+# whose labels you do not get. Anything is right that takes less than five seconds and gets 85 % of
 # them; `fit` and the layers are there. (These data are public, and labels could be looked up. It
 # is worth five points, and no pride.) Before you use a network, try the simplest thing that could
 # work. You need something to compare with anyway.

@@ -83,12 +83,27 @@ def test_a_lesson_keeps_to_its_limits(lesson):
     assert {what: n for what, n in found.items() if n > most[what]} == {}
 
 
-def test_every_figure_has_an_alternative_text():
+def figures():
+    """Return (number of the lesson, cell) for every cell that draws a picture of the library."""
     cells = [(one.number, cell) for one in all_lessons() for cell in one.cells]
-    figures = [(n, c) for n, c in cells if c.kind == "code" and "plotting.plot_" in c.solution]
-    drawn = [(n, c) for n, c in figures if c.role == "experiment"]
-    assert len(drawn) > 50
-    assert [(n, c.id) for n, c in drawn if not c.alt and "plt.show()" in c.solution] == []
+    drawn = [(n, c) for n, c in cells if c.role == "experiment"]
+    return [(n, c) for n, c in drawn if re.search(r"plotting\.plot_", c.solution)]
+
+
+def test_every_figure_has_an_alternative_text():
+    assert len(figures()) > 100
+    assert [(n, cell.id) for n, cell in figures() if not cell.alt] == []
+
+
+def test_every_figure_has_a_title_that_fits_and_is_no_other_figures():
+    titles = []
+    for number, cell in figures():
+        shown = re.findall(r"plotting\.show\(\"(.+)\"\)", cell.solution)
+        drawn = len(re.findall(r"plotting\.plot_", cell.solution))
+        assert len(shown) == drawn, f"lesson {number}: {cell.id}: plotting.show(title) shows it"
+        assert all(10 <= len(title) <= 80 for title in shown), (number, shown)
+        titles += shown
+    assert len(set(titles)) == len(titles)
 
 
 @every_lesson

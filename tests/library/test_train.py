@@ -410,7 +410,10 @@ def test_predictions(guess, measured, text, capsys):
     [
         ([], "You made no predictions in this lesson."),
         ([(None, 2.0)], "You made no predictions in this lesson."),
-        ([(0, 0.0)], "Your predictions: 1 of 1 within a quarter of what was measured (off by 0 %)."),
+        (
+            [(0, 0.0)],
+            "Your predictions: 1 of 1 within a quarter of what was measured (off by 0 %).",
+        ),
         (
             [(0.1, 0.0), (None, 1.0), (-5, -4.0), (3, 2)],
             "Your predictions: 1 of 3 within a quarter of what was measured "
