@@ -136,7 +136,7 @@ def plot_histograms(activations, xlabel="activation"):
 
     Args:
         activations: dict row -> dict column -> array of any shape. A column shares its x axis and
-            its bins; a panel names the mean and the standard deviation of its values.
+            its bins, a row its y axis; a panel names the mean and the standard deviation of its values.
 
     >>> row = {"layer 1": np.zeros(9), "layer 2": np.arange(9.0)}
     >>> figure = plot_histograms({"before": row, "after": row})
@@ -147,7 +147,7 @@ def plot_histograms(activations, xlabel="activation"):
     n_rows, columns = len(activations), list(next(iter(activations.values())))
     figure, axes = plt.subplots(
         n_rows, len(columns), figsize=(1.0 + 2.3 * len(columns), 0.6 + 1.7 * n_rows),
-        sharex="col", squeeze=False, layout="constrained",
+        sharex="col", sharey="row", squeeze=False, layout="constrained",
     )  # fmt: skip
     for k, (row, arrays) in enumerate(activations.items()):
         for ax, column in zip(axes[k], columns, strict=True):

@@ -1068,7 +1068,7 @@ print(*quiet.values(), sep="\n")
 # of their inputs stays still. Santurkar et al. (2018, arXiv:1805.11604) tested it by moving the
 # distributions on purpose: *after* each batch norm, they shift and stretch every feature at random,
 # differently at every step. If stillness were the point, this should do away with the benefit. Here
-# is their experiment in small, from weight scale 0.01, where the network without batch norm does not
+# is their experiment on a small scale, from weight scale 0.01, where the network without batch norm does not
 # learn: shifts of half a standard deviation and stretches of about a half, in all five layers.
 
 

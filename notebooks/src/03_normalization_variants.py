@@ -774,7 +774,7 @@ for size, (pca, zca) in agree.items():
 # $$r_S \leftarrow \rho\, r_S + (1 - \rho)\, S \quad \text{(DBN.8)}.$$
 #
 # (One may also average $\Sigma$ and take the inverse root at the end. The check accepts both.) Averaging
-# matrices makes sense for ZCA; the average of PCA's is rubbish. Why?
+# matrices makes sense for ZCA; the average of PCA's is meaningless. Why?
 #
 # A covariance of D features has $D (D+1)/2$ numbers, and the N examples of a batch must pay for all of
 # them. If that is too much, one whitens **groups** of K neighbouring features, each by itself. K = 1 is
@@ -850,7 +850,7 @@ plotting.show("The larger the whitened groups, the easier the next layer's probl
 # %% [markdown]
 # Batch norm helps little: the condition number stays above a thousand, because correlations are what
 # makes it. The larger the groups, the smaller it gets, and with all features whitened together it is 1:
-# gradient descent is there in **one** step. (The curve ends on a floor that the cell draws at
+# gradient descent arrives in **one** step. (The curve ends on a floor that the cell draws at
 # $10^{-9}$.) This is what whitening promises, and it holds.
 
 # %% [markdown] role="question" id="why-zca" points=5
@@ -877,11 +877,11 @@ plotting.show("The larger the whitened groups, the easier the next layer's probl
 # (0.5).
 
 # %% [markdown]
-# ## 9 Challenge: the way back through the eigenvectors
+# ## 9 Challenge: backward through the eigenvectors
 #
 # *(Bonus.)* The backward pass goes through `eigh`. If you differentiate eigenvectors you meet
 # $1/(\lambda_i - \lambda_j)$: infinite where two eigenvalues are equal, though nothing special happens
-# to the *output* there. The way out: do not differentiate $U$ and $\lambda$, but the function
+# to the *output* there. The remedy: do not differentiate $U$ and $\lambda$, but the function
 # $\Sigma \mapsto S = (\Sigma + \varepsilon I)^{-1/2}$. In the axes of the eigenvectors its derivative is a
 # multiplication, entry by entry, with the quotients
 #

@@ -218,8 +218,8 @@ plotting.show("Gradient descent: steps in proportion to the condition number")
 
 # %% [markdown]
 # The number of steps is proportional to the condition number: about $7 \kappa$ for six more decimal
-# digits. At $\kappa = 10^4$ that is 69,000 steps for a problem of two weights that one can solve by
-# looking at it. And the condition numbers of networks are not small, as part 3 will show.
+# digits. At $\kappa = 10^4$ that is 69,000 steps for a problem of two weights that one can solve at
+# a glance. And the condition numbers of networks are not small, as part 3 will show.
 
 # %% [markdown] role="question" id="steep-and-flat" points=5
 # **Question 1 (5 points).** Slide 21: *what if the loss changes quickly in one direction and slowly
@@ -568,8 +568,8 @@ plotting.show("The floor of the loss follows the rate")
 # ## 5 Momentum, twice
 #
 # All three troubles have something in common: gradient descent has no memory. In the ravine, each
-# step across undoes the one before, and each step along repeats it. If one could add up the steps
-# would see the first cancel and the second accumulate. Near a saddle there was speed, and it is
+# step across undoes the one before, and each step along repeats it. If one could add up the steps,
+# the first would cancel and the second accumulate. Near a saddle there was speed, and it is
 # forgotten. With noise, the average of many gradients would be better than any one of them.
 #
 # The idea in one picture: not a walker who looks at the slope at each step, but a ball, which has a
@@ -611,7 +611,7 @@ plotting.show("The floor of the loss follows the rate")
 # ### Are they the same?
 #
 # Slide 28 says that both give the same sequence of $x$. Do not believe it. Feed the same random
-# gradients to both, first at a constant rate, then with a rate that falls to a tenth half-way.
+# gradients to both, first at a constant rate, then with a rate that falls to a tenth halfway.
 
 
 # %% role="experiment" uses="sgd_momentum sgd_momentum_unscaled" claim="two-forms-of-momentum" of="constant / falling" says="0 to 1e-9" slide="28"
@@ -811,7 +811,7 @@ plotting.show("Nesterov asks for the gradient where the velocity leads")
 #
 # * a look-ahead in the wrong direction, by the whole velocity, or none at all;
 # * the step taken from the point ahead, so that the old velocity counts twice;
-# * the point ahead returned in place of the weights, or, rearranged, the other way round;
+# * the point ahead returned in place of the weights, or, rearranged, the reverse;
 # * the old velocity overwritten before it is used;
 # * the sign of the old velocity; a missing 1 in front of the new one;
 # * all that can go wrong with momentum, too.

@@ -489,10 +489,10 @@ print(cycles_gain)
 # A right schedule in the wrong place is wrong. The three rules:
 #
 # 1. **After the optimizer.** The optimizer takes a step at the present rate (Wire.1), *then* the
-#    scheduler moves on (Wire.2). The other way round the first rate is never used: with step decay
+#    scheduler moves on (Wire.2). In the opposite order the first rate is never used: with step decay
 #    the drops come one step early, with a warm-up or SGDR the plan is shifted for good.
 # 2. **Once a batch, or once an epoch, as its $t$ is meant.** A schedule that drops every 30 epochs
-#    drops every 30 batches when it is stepped per batch: it is through within the first epoch.
+#    drops every 30 batches when it is stepped per batch: it is over within the first epoch.
 # 3. **Keep the best, as a copy.** The rates get low in the end, and the last epoch is often good,
 #    but the best on the validation data may be another one (slide 64; more in lesson 08).
 #
@@ -861,7 +861,7 @@ print(f"{'LinearLR':>28}: largest difference {difference:.1e}")
 # %% [markdown]
 # Equal to the last digits; the small differences are the rounding of a thousand multiplications.
 # (`LambdaLR` multiplies the rate by what your function returns, so it gets the rate 1, and the
-# lowest rate of the cosine as a fraction.) One thing PyTorch's schedulers have beside the formula: a
+# lowest rate of the cosine as a fraction.) One thing PyTorch's schedulers have besides the formula: a
 # state, which must be saved with the model (`scheduler.state_dict()`). A plain function of $t$
 # needs nothing but $t$.
 

@@ -157,7 +157,7 @@ LAYERS = X_TRAIN.shape[1], 32, CLASSES  # sizes of the network of parts 7 to 11
 # %% [markdown]
 # <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
 #
-# * the point $w$ where the distance $w - w_0$ belongs, or the distance the wrong way round;
+# * the point $w$ where the distance $w - w_0$ belongs, or the distance with the wrong sign;
 # * the ½; the sign of the curvature term;
 # * only the diagonal of H; the product squared; a sum over the points in place of the parameters;
 # * the loss at $w_0$, or the slope, missing in one of the two.
@@ -809,7 +809,7 @@ print(f"on mini-batches {10 ** versus['L-BFGS, mini-batch', 'SGD'].mean:.0f} tim
 # %% [markdown]
 # Both halves of the slide's sentence show. On the full batch L-BFGS is slow at first, since a pass buys it
 # one step only, but then it gets *faster*, and ends below all others. On mini-batches the picture
-# is turned round: a quick start, and then nothing. As it comes, L-BFGS stays at a loss that plain SGD,
+# is reversed: a quick start, and then nothing. As it comes, L-BFGS stays at a loss that plain SGD,
 # with a tuned rate, has long left behind, and each of its steps costs at least twice as much. Pairs from
 # the *same* batch help somewhat, and are still no match for SGD.
 #
@@ -840,7 +840,7 @@ print(f"on mini-batches {10 ** versus['L-BFGS, mini-batch', 'SGD'].mean:.0f} tim
 # measured number (0.5).
 
 # %% [markdown]
-# ## 9 Bonus: two ways on
+# ## 9 Bonus: two further methods
 #
 # ### A step that no saddle attracts
 #
@@ -1267,7 +1267,7 @@ print(f"with dropout L-BFGS loses {lost:.2f} decades against Adam")
 #    difference is left. What helped was the decay: supported at this size. "More tuning": the range
 #    within 0.02 of the best is narrower by one point of the grid, which is a hint and no more.
 # 3. *L-BFGS for full batches, without noise.* With the same number of gradients it ends more than a
-#    decade below a tuned Adam; with dropout the order is turned round. Supported, the words in brackets
+#    decade below a tuned Adam; with dropout the order is reversed. Supported, the words in brackets
 #    above all. (That is the *training* loss. What it is worth on new data is another question, and
 #    begins in lesson 08.)
 
@@ -1283,7 +1283,7 @@ print(f"with dropout L-BFGS loses {lost:.2f} decades against Adam")
 # *SGD + momentum by a bit*: about +0.01 with an interval above 0 against Adam without decay, but no
 # clear difference from Adam with the same decay, so the decay is what helps; more tuning: its range of
 # good rates is narrower by one point of the grid, so this cannot tell. *L-BFGS for full batch*: supported, by a decade of training loss; with dropout
-# the advantage turns round, which is what the remark in brackets says. (b) The first: L-BFGS with all examples (the loss is
+# the advantage is reversed, which is what the remark in brackets says. (b) The first: L-BFGS with all examples (the loss is
 # one fixed function, a gradient is cheap, 2 · 10 · 2,000 numbers of memory); even Newton is possible.
 # The second: mini-batches, Adam or SGD with momentum; a pass is too expensive for one step, and pairs
 # from noisy gradients mislead.
