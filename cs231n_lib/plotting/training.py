@@ -136,7 +136,8 @@ def plot_histograms(activations, xlabel="activation"):
 
     Args:
         activations: dict row -> dict column -> array of any shape. A column shares its x axis and
-            its bins, a row its y axis; a panel names the mean and the standard deviation of its values.
+            its bins, a row its y axis; a panel names the mean and the standard deviation of its
+            values.
 
     >>> row = {"layer 1": np.zeros(9), "layer 2": np.arange(9.0)}
     >>> figure = plot_histograms({"before": row, "after": row})

@@ -293,9 +293,8 @@ first, test = runs["noisy"]["val"][0], runs["noisy"]["test"][0]
 places = {"at once": ended(first, 1)[0], "best kept": ended(first, 10)[1],
           "patience 10": ended(first, 10)[0], "the end": len(first) - 1}  # fmt: skip
 flags = {f"{rule}: test {test[t]:.0%}": t for rule, t in places.items()}
-plotting.plot_stopping(steps, {"validation": first, "test": test}, flags,
-                       "Wait, and hand over the best")  # fmt: skip
-plotting.show("Four rules, four moments to stop")
+plotting.plot_stopping(steps, {"validation": first, "test": test}, flags)
+plotting.show("Wait, and hand over the best")
 kept = paired(noisy["patience 10, best kept"], noisy["the end"], ("the best kept", "the end"))
 print(kept)
 
@@ -369,7 +368,7 @@ print(f"{len(scores)} scores; somebody's stops after {stops_without_renewal(scor
 #
 # ## 4 Validation, and the test set
 #
-# Who picks the best of fifty validation accuracies picks luck as well. The highest of many noisy
+# To pick the best of fifty validation accuracies is to pick luck as well. The highest of many noisy
 # numbers lies above the truth, the more so the noisier they are and the more of them there are.
 # Here is by how much: the highest validation accuracy of each run against the test accuracy of
 # the same weights.
@@ -526,7 +525,7 @@ for way in ("scores averaged", "votes"):
 # * **Not 2 %.** About 5 points on noisy data, a third of a point on clean ones. The size follows
 #   the *disagreement*: members that err in the same places correct nothing.
 # * **At equal cost**, five short runs beat one long one clearly on noisy data. Part of that might
-#   be early stopping in disguise, so look at *one* short run: it is hardly better than the long
+#   be early stopping, so look at *one* short run: it is hardly better than the long
 #   one. What wins is the ensemble. On clean data five short runs lose: there the steps were needed.
 # * **Averaged scores** do not differ clearly from averaged probabilities, **votes** are a little
 #   worse, as the example of 0.9, 0.45 and 0.45 says.
@@ -630,7 +629,7 @@ print("noisy:", honest)
 # the snapshots *seem* to win. They beat their own last member, which is the usual comparison, and
 # even the decayed run. But look at what wins there: the first cycles end before the wrong labels
 # are learnt. Their best member alone, chosen on validation data, is as good as all five. The gain
-# was early stopping in the clothes of an ensemble.
+# was early stopping in disguise.
 #
 # So here is a null and a trap, and both are worth more than a gain: compare an ensemble with what
 # the same cost buys *otherwise*, not with its weakest part. The papers of the slides report gains
@@ -661,7 +660,7 @@ print("noisy:", honest)
 # Slide 68: "instead of using actual parameter vector, keep a moving average of the parameter vector
 # and use that at test time (Polyak averaging)". At a constant rate SGD does not settle. It walks
 # about the minimum in a ball whose size is set by the rate and the noise (lesson 06). The weights
-# after any step lie somewhere in the ball; their *average* lies near its centre. Other than in
+# after any step lie somewhere in the ball; their *average* lies near its centre. Unlike in
 # part 5, all these weights are of one run, so that their units correspond.
 #
 # Polyak and Juditsky (1992) take the uniform mean of all weights. The slide's moving average
@@ -717,9 +716,8 @@ def risk(w):
 shown = {
     name: np.array(averages[name])[200:, 0] for name in ("moving average", "uniform, 2nd half")
 }
-plotting.plot_noise_ball(curvatures, np.array(path)[200:, 0], shown,
-                         "SGD walks about, its averages stay at the centre")  # fmt: skip
-plotting.show("An average lies nearer to the minimum than SGD does")
+plotting.plot_noise_ball(curvatures, np.array(path)[200:, 0], shown)
+plotting.show("SGD walks about, its averages stay at the centre")
 print(f"mean loss of the last weights {risk(w):.4f}; "
       + ", ".join(f"{name} {risk(a[-1]):.4f}" for name, a in averages.items()))  # fmt: skip
 ratio = risk(averages["uniform, 2nd half"][-1]) / risk(w)

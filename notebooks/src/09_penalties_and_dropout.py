@@ -183,7 +183,7 @@ plotting.show("It learns the digits first, then the wrong labels")
 # $$\frac{\partial}{\partial W} \, \lambda \sum W^2 = 2 \lambda W \quad \text{(Ridge.1)}$$
 #
 # The usual assignment has a ½ in front of the sum, to cancel the 2. The slide has none, and here
-# there is none; who compares values of $\lambda$ must know which.
+# there is none; if you compare values of $\lambda$, ask which it is.
 #
 # ### Exercise: `l2_penalty`
 
@@ -219,8 +219,8 @@ for k, hinge in zip(factors, hinge_losses, strict=True):
 
 # %% [markdown]
 # Once every margin is reached, the hinge loss does not care: infinitely many W have loss 0, and
-# among them the penalty prefers the smallest. Softmax is never content; it rewards larger weights for
-# ever, so there the penalty is what keeps them from growing. In both, $\lambda R(W)$ decides between
+# among them the penalty prefers the smallest. Softmax is never content; it rewards larger weights without
+# end, so there the penalty is what keeps them from growing. In both, $\lambda R(W)$ decides between
 # weights that the data cannot tell apart.
 #
 # You can stop here.
@@ -266,8 +266,8 @@ for k, hinge in zip(factors, hinge_losses, strict=True):
 # ## 4 Wire the pipeline
 #
 # Three things can go wrong when the parts come together, and none of them raises an error. The
-# penalty belongs to *weights*, of every layer, the last one included, not to biases. It belongs into
-# the loss *and* into the gradient. And the noise is on while the network trains and off while it is
+# penalty belongs to *weights*, of every layer, the last one included, not to biases. It belongs in
+# the loss *and* in the gradient. And the noise is on while the network trains and off while it is
 # tested, in every epoch anew.
 #
 # `train_regularized` gets any network that has the methods named below, such as those of this

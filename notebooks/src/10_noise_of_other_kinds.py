@@ -718,7 +718,7 @@ unscaled.p = p
 # %% [markdown]
 # This is the picture to remember. The plain network loses a large part of what it can do with half of
 # its blocks; the other one hardly notices. Compare lesson 09: dropout made *units* that can be missed,
-# stochastic depth makes *blocks* that can be missed. Who is absent at random cannot be relied upon.
+# stochastic depth makes *blocks* that can be missed. What is absent at random cannot be relied upon.
 # The gain with all blocks there is real too, among wrong labels (and a network left unscaled by
 # mistake pays for it, without an error message).
 
@@ -871,7 +871,7 @@ print(twelve)
 
 # %% [markdown]
 # With one draw at test time moving regions are clearly *worse* than fixed ones: the noise is still in.
-# The average over twelve makes good for all of that. Nothing in this lesson shows the second half of
+# The average over twelve makes up for all of that. Nothing in this lesson shows the second half of
 # the pattern as plainly: noise in training is only half of the method. **No clear gain over fixed
 # regions at this size**, though; the paper's networks are far larger, and they are slow.
 #

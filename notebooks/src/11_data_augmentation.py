@@ -56,7 +56,7 @@ from tqdm.auto import trange
 
 from autograder.check import check, needs
 from cs231n_lib import plotting
-from cs231n_lib.data import digits, photograph, photograph_patches
+from cs231n_lib.data import load, photograph, photograph_patches
 from cs231n_lib.layers.batched import Stack
 from cs231n_lib.layers.network import Affine, Network, ReLU
 from cs231n_lib.sampling import bilinear
@@ -145,14 +145,18 @@ def gain(a, b, names):
 
 def few_digits(seed, n=200):
     """Return n training digits, and 500 for the test, as one part of a task."""
-    data = digits().images()
     chosen = np.random.default_rng(seed).permutation(len(data.x_train))[:n]
-    x = channels_last(np.concatenate([data.x_val, data.x_test]))
-    y = np.concatenate([data.y_val, data.y_test])
+    x = channels_last(np.concatenate([data.x_val, data.x_test])[:500])
+    y = np.concatenate([data.y_val, data.y_test])[:500]
     return channels_last(data.x_train[chosen]), data.y_train[chosen], x, y
 
 
+# %% [markdown]
+# For other images than digits change this one line to `data = load("fashion-mnist").images()` or
+# `load("cifar10").images()`; what the text says about results was written for the digits.
+
 # %% role="experiment"
+data = load("digits").images()
 pieces = task_of([
     photograph_patches(per_class=(100, 1, 200), seed=seed).images() for seed in range(SEEDS)
 ])  # fmt: skip
@@ -202,9 +206,8 @@ def upside_down(x, rng):
 
 rng = np.random.default_rng(1)
 faces = np.stack([cat[10:110, 60:190]] * 5)
-drawn = digits().images()
-first = [np.flatnonzero(drawn.y_train == digit)[0] for digit in (3, 4, 6, 7, 9)]
-five_digits = channels_last(drawn.x_train[first])
+first = [np.flatnonzero(data.y_train == digit)[0] for digit in (3, 4, 6, 7, 9)]
+five_digits = channels_last(data.x_train[first])
 plotting.plot_versions(
     {
         "a cat, mirrored\nor not": horizontal_flip(faces, 0.5, rng),
@@ -212,10 +215,9 @@ plotting.plot_versions(
         "digits": five_digits,
         "digits, mirrored": horizontal_flip(five_digits, 1.0, rng),
     },
-    "A mirrored cat is a cat; a mirrored 3 or 4 is nothing at all",
     broken=["digits, mirrored"],
 )
-plotting.show("A mirrored cat is a cat, a mirrored 3 is no digit")
+plotting.show("A mirrored cat is a cat; a mirrored 3 or 4 is nothing at all")
 
 # %% [markdown]
 # **Predict, then run.** By how many points of test accuracy do flips change the photographs' task,
@@ -350,9 +352,8 @@ plotting.plot_pixel_centres(
         "row i looks at i·H/H'": new / 2,
         "outermost centres stay": np.linspace(0, 3, 8),
     },
-    "From four rows to eight: only where the edges stay do all new pixels have one size",
 )
-plotting.show("Three rules for where a new pixel looks")
+plotting.show("Only where the edges stay do all new pixels have one size")
 
 # %% [markdown]
 # The bars mark the middle of each set: the second rule moves the image by a quarter of an old pixel
@@ -399,8 +400,8 @@ plotting.show("Three rules for where a new pixel looks")
 # %% role="exercise" exercise="augmentation.ten_crop"
 
 # %% role="experiment" uses="ten_crop" alt="A photograph of a cup of coffee with five numbered squares: four corners and the centre, which overlap." hide=true
-plotting.plot_crop_places(coffee, 160, "Five of the ten crops; the others are their mirror images")
-plotting.show("Five places of the ten crops")
+plotting.plot_crop_places(coffee, 160)
+plotting.show("Five of the ten crops; the others are their mirror images")
 
 # %% [markdown]
 # <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
@@ -458,8 +459,8 @@ print("trained with flips:   ", after)
 # compare models by; their best results use whole images at five scales and average the scores.
 #
 # %% [markdown] role="question" id="fifty-crops" points=5
-# **Question 1 (5 points), slide 89.** (a) How many crops is an image looked at by, with five scales
-# and ten crops each? (b) An image is square. Of the ten crops of 224 pixels at $L = 224$, how many
+# **Question 1 (5 points), slide 89.** (a) With five scales and ten crops each, how many crops of an
+# image are looked at? (b) An image is square. Of the ten crops of 224 pixels at $L = 224$, how many
 # are different? How many of a wide image with proportions 3 : 2? (c) A crop of 224 pixels at $L =
 # 640$ shows which fraction of a square image? Name a class for which this helps, and one for which it
 # must hurt. (d) Why is the average of a *fixed* set reported, and not one of random crops?
@@ -536,7 +537,7 @@ print(jitter)
 # %% [markdown]
 # <details><summary><b>If your check fails</b>: where to look</summary>
 #
-# Centred first? Divided by the number of *pixels*? Each component a column of U, and beside its own
+# Centred first? Divided by the number of *pixels*? Each component a column of U, and paired with its own
 # eigenvalue?
 # </details>
 
@@ -545,10 +546,9 @@ training = pieces[0][0]
 eigenvalues, U = color_components(training)
 some = np.random.default_rng(0).permutation(training.reshape(-1, 3))[:1500]
 plotting.plot_color_components(
-    some, training.mean(axis=(0, 1, 2)), eigenvalues, U,
-    "The first component goes from dark to bright; the others are tints",
+    some, training.mean(axis=(0, 1, 2)), eigenvalues, U
 )  # fmt: skip
-plotting.show("Colours vary most from dark to bright")
+plotting.show("The first component goes from dark to bright; the others are tints")
 print("fractions of the variance:", np.sort(eigenvalues / eigenvalues.sum())[::-1].round(3))
 
 # %% [markdown]
@@ -571,9 +571,8 @@ plotting.plot_versions(
         "along components,\ns = 0.1": pca_color_offsets(cups, eigenvalues, U, 0.1, rng),
         "s = 2": pca_color_offsets(cups, eigenvalues, U, 2.0, rng),
     },
-    "With the paper's s = 0.1 and values from 0 to 1 the offsets can hardly be seen",
 )
-plotting.show("Jitter and color offsets change the light, not the thing")
+plotting.show("With the paper's s = 0.1 and values from 0 to 1 the offsets hardly show")
 for scale in (1, 255):
     spread = 0.1 * color_components(scale * training)[0].max()
     print(
@@ -626,8 +625,8 @@ for scale in (1, 255):
 # %% role="exercise" exercise="augmentation.affine_matrices"
 
 # %% [markdown]
-# To draw the new image, go through its pixels and ask *where each one came from*: the other way
-# round. The pixel at $z'$ shows what was at
+# To draw the new image, go through its pixels and ask *where each one came from*: in the
+# opposite direction. The pixel at $z'$ shows what was at
 #
 # $$A^{-1}(z' - t) \qquad \text{(Warp.2)}$$
 #
@@ -670,10 +669,9 @@ plotting.plot_versions(
         "digits": random_affine(five_digits, rng),
         "digits, turned\nby 180 degrees": affine_warp(five_digits, upended),
     },
-    "Turn a 6 far enough, and it is a 9",
     broken=["digits, turned\nby 180 degrees"],
 )
-plotting.show("Small maps keep the label, half a turn does not")
+plotting.show("Turn a 6 far enough, and it is a 9")
 
 # %% [markdown]
 # **Predict, then run.** The digits' accuracy is about 93 % without augmentation. How many points do
@@ -695,13 +693,13 @@ on_digits = {
 maps, mirrors, angles = on_digits.values()
 predicted(my_gain_by_maps, 100 * maps.mean, "points")
 predicted(my_loss_by_mirrors, -100 * mirrors.mean, "points")
-plotting.plot_gains(on_digits, "Digits: what keeps the label helps, what breaks it hurts")
-plotting.show("Small maps help on digits, mirrors and large turns cost")
+plotting.plot_gains(on_digits)
+plotting.show("Digits: what keeps the label helps, what breaks it hurts")
 
 # %% role="experiment" alt="Dots of 16 seeds and intervals for four augmentations of pieces of photographs: flips and jitter gain, upside down gains nothing, crops with zeros lose." hide=true
 if len(on_photographs) == 4:
-    plotting.plot_gains(on_photographs, "Photographs: flips and jitter help, black edges do not")
-    plotting.show("Flips and jitter help on photographs")
+    plotting.plot_gains(on_photographs)
+    plotting.show("Photographs: flips and jitter help, black edges do not")
 else:
     print("The photographs' figure comes when flips, crops and jitter are written.")
 
@@ -756,7 +754,7 @@ else:
 
 # %% role="experiment" uses="horizontal_flip color_jitter train_augmented" alt="Validation accuracy of one network over 40 epochs: it rises to about 0.8, with large steps up and down."
 one = photograph_patches(seed=0).images()
-data = (channels_last(one.x_train), one.y_train, channels_last(one.x_val), one.y_val)
+one_task = (channels_last(one.x_train), one.y_train, channels_last(one.x_val), one.y_val)
 rng = np.random.default_rng(0)
 net = Network([Affine(768, WIDTH, rng), ReLU(), Affine(WIDTH, 6, rng)])
 
@@ -772,7 +770,7 @@ def score(x, y):
 
 
 curve = train_augmented(
-    data, lambda x, rng: jittered(flipped(x, rng), rng), normalized, step, score, 40, BATCH, rng
+    one_task, lambda x, rng: jittered(flipped(x, rng), rng), normalized, step, score, 40, BATCH, rng
 )
 plotting.plot_lines(
     np.arange(1, 41), {"flips and jitter": curve[None]}, "epochs", "validation accuracy"
@@ -798,9 +796,8 @@ wall = np.stack([photograph("brick")[:90, :120, None] / 255] * 5)
 strengths = np.array([-0.5, -0.25, 0.0, 0.25, 0.5])
 plotting.plot_versions(
     {"k from −0.5 to 0.5": lens_distortion(wall, strengths)},
-    "A wall through a cushion (left) and a barrel (right)",
 )
-plotting.show("One wall through five lenses")
+plotting.show("A wall through a cushion (left) and a barrel (right)")
 
 # %% [markdown]
 # ## 9 Mixing two images
@@ -820,8 +817,8 @@ plotting.show("One wall through five lenses")
 # %% role="experiment" uses="mixup" alt="Six mixtures of a cat and a cup of coffee, each with its fraction of cat." hide=true
 pair = np.stack([cat[10:110, 60:190], coffee[40:140, 40:170]] * 6)
 mixed, shares = mixup(pair, np.tile(np.eye(2), (6, 1)), 1.0, np.random.default_rng(5))
-plotting.plot_versions({"cat and coffee": mixed[:6]}, "What the network is to call a mixture")
-plotting.show("Two images and their labels, mixed in one proportion")
+plotting.plot_versions({"cat and coffee": mixed[:6]})
+plotting.show("What the network is to call a mixture")
 print("fractions of cat:", shares[:6, 0].round(2))
 
 # %% [markdown]

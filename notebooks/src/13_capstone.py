@@ -360,8 +360,8 @@ def accuracy_of(recipe, seed):
 accuracy = np.asarray(ablate(accuracy_of, RECIPE, SEEDS))
 table = np.asarray(ablation_table(accuracy, t_quantile(0.975, len(SEEDS) - 1)))
 predicted(my_loss_without_batch_norm, 100 * table[0, 0], "percentage points")
-plotting.plot_ablation(list(RECIPE), table, "What is lost without each ingredient")
-plotting.show("An interval that holds 0 shows nothing")
+plotting.plot_ablation(list(RECIPE), table)
+plotting.show("What is lost without each ingredient")
 
 # %% role="experiment" uses="ablate ablation_table" claim="shifts-do-not-pay-in-100-steps" of="float(table[2, 0])" says="-0.15 to 0" slide="108"
 for name, (gain, low, high) in zip(RECIPE, table, strict=True):
