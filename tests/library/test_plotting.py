@@ -122,9 +122,9 @@ def test_axes_have_names(picture):
         if ax.get_label() == "<colorbar>":
             assert ax.get_xlabel() or ax.get_ylabel()
         elif ax.axison:
-            last_row = ax.get_subplotspec().is_last_row()
-            assert ax.get_xlabel() or not last_row
-            assert ax.get_ylabel() or ax.get_yticklabels()
+            place = ax.get_subplotspec()
+            assert ax.get_xlabel() or not place.is_last_row()
+            assert ax.get_ylabel() or ax.get_yticklabels() or not place.is_first_col()
 
 
 def test_the_legend_covers_no_data_and_all_is_inside_the_figure(picture):
