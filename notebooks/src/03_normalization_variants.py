@@ -643,7 +643,7 @@ on_images = accuracies(
     steps=150, learning_rate=0.05,
 )  # fmt: skip
 plotting.plot_batch_sizes(IMAGE_SIZES, on_images)
-plotting.show("Images give batch norm pixels enough, even two of them")
+plotting.show("Two images hold enough pixels for batch norm")
 others = np.median([on_images[name][:, 0] for name in list(layers)[1:]])
 breakdown = others - np.median(on_images["batch norm"][:, 0])
 for name in list(layers)[1:]:
