@@ -110,7 +110,7 @@ How a notebook is graded:
 * Executed are your functions, the cells that you added, and the checks, in the order in which they
   stand. Of a changed experiment or prediction only its imports, functions, classes and constants
   are. Nothing that a cell prints counts.
-* A function that you define twice counts as you wrote it last, before the check of the next exercise.
+* A function that you define twice counts as you wrote it last, before the next exercise's check.
 * Each cell has 5 seconds. Your own have 20 seconds together, the graded ones 40; a cell that takes
   too long is left out, and the next ones are run.
 * Files of your own, such as `helper.py`, must be handed in beside the notebook: at most 20, 1 MB in
