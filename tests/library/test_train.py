@@ -20,6 +20,7 @@ from cs231n_lib.train import (
     predicted,
     read_curve,
     remembered,
+    score_predictions,
     sgd_update,
     timed,
 )
@@ -402,10 +403,10 @@ def test_comparisons_that_mean_nothing_are_refused():
         compare(lambda seed: np.nan if seed == 2 else 0, float, [1, 2])
 
 
-def test_timed_counts_its_calls_and_reports_the_median(monkeypatch):
+def test_timed_counts_its_calls_and_reports_the_shortest(monkeypatch):
     calls, clock = [], iter([0, 50, 100, 101, 200, 207, 300, 303])
     monkeypatch.setattr("cs231n_lib.train.telling.time.perf_counter", lambda: next(clock))
-    assert timed(lambda: calls.append(1), repeats=3) == 3  # of 1, 7 and 3; 50 was the warm-up
+    assert timed(lambda: calls.append(1), repeats=3) == 1  # of 1, 7 and 3; 50 was the warm-up
     assert len(calls) == 4
 
 
@@ -422,6 +423,35 @@ def test_timed_counts_its_calls_and_reports_the_median(monkeypatch):
 def test_predictions(guess, measured, text, capsys):
     assert predicted(guess, measured, "s") is None
     assert capsys.readouterr().out == text + "\n"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "text"),
+    [
+        ([], "You made no predictions in this lesson."),
+        ([(None, 2.0)], "You made no predictions in this lesson."),
+        (
+            [(0, 0.0)],
+            "Your predictions: 1 of 1 within a quarter of what was measured (off by 0 %).",
+        ),
+        (
+            [(0.1, 0.0), (None, 1.0), (-5, -4.0), (3, 2)],
+            "Your predictions: 1 of 3 within a quarter of what was measured "
+            "(off by 25 %, 50 %, far); 1 not made.",
+        ),
+    ],
+)
+def test_predictions_are_scored_over_a_lesson(pairs, text, capsys):
+    assert score_predictions(dict(enumerate(pairs))) is None
+    assert capsys.readouterr().out == text + "\n"
+
+
+def test_a_prediction_that_is_made_again_counts_once(monkeypatch, capsys):
+    monkeypatch.setattr("cs231n_lib.train.telling._predictions", kept := {})
+    for guess in (3, 2):
+        predicted(guess, 2.0)
+    predicted(9, 8.0)
+    assert list(kept.values()) == [(2, 2.0), (9, 8.0)]
 
 
 def test_sgd_returns_new_weights():
