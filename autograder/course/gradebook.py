@@ -352,7 +352,7 @@ def text_of(notebook: NotebookNode) -> bytes:
 
 @dataclass(frozen=True)
 class _Recorded:
-    """The marks of one cell as they stand in the gradebook."""
+    """The marks of one cell as they are in the gradebook."""
 
     score: float | None
     by_hand: float | None

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from autograder.checking.spec import Exercise
 from autograder.submissions.notebook import Step
 
+T = TypeVar("T")
 OWN_PACKAGES = ("autograder", "cs231n_lib")
 SHORT = 5_000  # characters of a cell whose reading is remembered
 MAX_READ = 400_000  # characters of all cells of one submission
@@ -50,10 +51,7 @@ class TooDeep(Exception):
     """Python's parser gives up on this code."""
 
 
-Found = TypeVar("Found")
-
-
-def _remembered(reading: Callable[[str], Found]) -> Callable[[str], Found]:
+def _remembered(reading: Callable[[str], T]) -> Callable[[str], T]:
     """Read a short cell once: those of a lesson come again with every submission."""
     kept = lru_cache(maxsize=4_000)(reading)
 
@@ -198,7 +196,8 @@ def _defining(body: Iterable[ast.stmt], known: frozenset[str]) -> Iterator[ast.s
             if not any(isinstance(part, ast.Call) for part in ast.walk(node.test)):
                 yield node
         elif isinstance(node, ast.Try):
-            for branch in (node, *node.handlers):
+            branches: list[ast.Try | ast.ExceptHandler] = [node, *node.handlers]
+            for branch in branches:
                 branch.body = list(_defining(branch.body, known)) or [ast.Pass()]
             node.orelse, node.finalbody = [], []
             if node.handlers:
@@ -282,7 +281,9 @@ def names_of(source: str) -> Names:
 
 def names_in(statements: Iterable[ast.stmt]) -> Names:
     """Collect the dotted names of some statements."""
-    imported, used, assigned = [], [], []
+    imported: list[tuple[str, str]] = []
+    used: list[str] = []
+    assigned: list[str] = []
     waiting: deque[Any] = deque(statements)
     while waiting:
         node = waiting.popleft()
@@ -299,7 +300,11 @@ def names_in(statements: Iterable[ast.stmt]) -> Names:
             targets = (t for t in node.targets if isinstance(t, ast.Attribute))
             assigned += [name for name, _ in map(_dotted, targets) if name]
         waiting += ast.iter_child_nodes(node)
-    return Names(*(tuple(dict.fromkeys(part)) for part in (imported, used, assigned)))
+    return Names(_once(imported), _once(used), _once(assigned))
+
+
+def _once(parts: list[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(parts))
 
 
 @_remembered
@@ -360,7 +365,7 @@ def _member(module: str | None, name: str) -> str:
 
 
 def _dotted(node: ast.AST) -> tuple[str, ast.AST]:
-    """The name that a chain of attributes spells, if it is one, and what the chain hangs on."""
+    """The dotted name that a chain of attributes spells, if any, and the node it starts from."""
     parts = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
