@@ -268,8 +268,10 @@ class _Run:
         answer = reply = child.ask(request, own)
         for _ in range(MAX_ERRORS if step.role in WRITTEN else 0):
             line = reply.get("line")
-            rest = only_definitions(request["source"], after=line) if type(line) is int else ""
-            if not line or not rest:
+            if type(line) is not int or line <= 0:
+                break
+            rest = only_definitions(request["source"], after=line)
+            if not rest:
                 break
             request = {"do": "run", "source": rest}
             reply = child.ask(request, own)
