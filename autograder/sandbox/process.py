@@ -37,7 +37,7 @@ from autograder.checking.slopes import MEASURED, Probe
 from autograder.checking.spec import Check, Exercise
 from autograder.exercises import check_names
 from autograder.sandbox.inside import messages
-from autograder.submissions.code import WRITTEN, only_definitions
+from autograder.submissions.code import WRITTEN, definitions_below, only_definitions
 from autograder.submissions.notebook import (
     Step,
     Unreadable,
@@ -48,7 +48,6 @@ from autograder.submissions.notebook import (
 
 MAX_FAULT = 2_000  # characters
 MAX_STOPS = 3  # cells that may have to be stopped before the rest is given up
-MAX_ERRORS = 5  # in one cell, after each of which what it defines below is executed
 OWN = ("module", "added")  # roles of what students add to a lesson
 KILLED = signal.SIGKILL.name
 _HEADER = re.compile(
@@ -265,17 +264,12 @@ class _Run:
     def _ask(self, child: Process, step: Step, exercise: Exercise | None) -> dict:
         """Execute a step; below an error in it, what it defines."""
         request, own = self._request(step, exercise), step.role in OWN
-        answer = reply = child.ask(request, own)
-        for _ in range(MAX_ERRORS if step.role in WRITTEN else 0):
-            line = reply.get("line")
-            if type(line) is not int or line <= 0:
-                break
-            rest = only_definitions(request["source"], after=line)
-            if not rest:
-                break
-            request = {"do": "run", "source": rest}
-            reply = child.ask(request, own)
-        return answer
+        reply = child.ask(request, own)
+        line = reply.get("line")
+        if step.role in WRITTEN and type(line) is int and line > 0:
+            if rest := definitions_below(line, request["source"]):
+                child.ask({"do": "run", "source": rest}, own)
+        return reply
 
     def _request(self, step: Step, exercise: Exercise | None) -> dict[str, str]:
         if step.role == "module":

@@ -171,19 +171,40 @@ def _bound(node: ast.stmt) -> Iterator[str]:
                 waiting += ast.iter_child_nodes(part)
 
 
-def only_definitions(source: str, known: Iterable[str] = (), after: int = 0) -> str:
+def only_definitions(source: str, known: Iterable[str] = ()) -> str:
     """What of a cell is executed where not all of it is: what other cells may build on.
 
     These are its imports, functions, classes, and names for constants; also under `if`, `try`
-    and `with`. What binds a name in `known` is left out, and what begins at line `after` or before.
+    and `with`. What binds a name in `known` is left out.
 
     >>> only_definitions("import math\\nprint(math.pi)\\nN = 3\\ndef f(): return N")
     'import math\\nN = 3\\n\\ndef f():\\n    return N'
     """
+    return _unparsed(source, lambda body: list(_defining(body, frozenset(known))))
+
+
+def definitions_below(line: int, source: str) -> str:
+    """What a cell defines below the line at which an error ended it, each attempted by itself.
+
+    >>> print(definitions_below(1, "import a\\nslow()\\nimport b"))
     try:
-        body = [node for node in parsed(source).body if node.lineno > after]
-        kept = list(_defining(body, frozenset(known)))
-        return ast.unparse(ast.Module(body=kept, type_ignores=[]))
+        import b
+    except Exception:
+        pass
+    """
+
+    def below(body):
+        parts = _defining([node for node in body if node.lineno > line], frozenset())
+        failing = [ast.ExceptHandler(ast.Name("Exception", ast.Load()), None, [ast.Pass()])]
+        return [ast.Try([part], failing, [], []) for part in parts]
+
+    return _unparsed(source, below)
+
+
+def _unparsed(source: str, chosen: Callable[[list[ast.stmt]], list[ast.stmt]]) -> str:
+    """The text of what is chosen of a cell's statements; nothing where it is too deep."""
+    try:
+        return ast.unparse(ast.Module(body=chosen(parsed(source).body), type_ignores=[]))
     except (TooDeep, RecursionError):
         return ""
 

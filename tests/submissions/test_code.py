@@ -8,7 +8,15 @@ import pytest
 
 from autograder import exercises, misconceptions
 from autograder.submissions import code as looking
-from autograder.submissions.code import Code, TooDeep, bindings, names_of, only_definitions, parsed
+from autograder.submissions.code import (
+    Code,
+    TooDeep,
+    bindings,
+    definitions_below,
+    names_of,
+    only_definitions,
+    parsed,
+)
 from autograder.submissions.notebook import Step
 
 FOLD = exercises.find("normalization.fold_batchnorm")
@@ -251,14 +259,13 @@ def test_only_what_a_cell_defines_is_kept(source, kept):
     assert only_definitions(source).strip() == kept
 
 
-def test_below_a_line_it_is_what_begins_there():
-    source = "import a\nx = f(\n    3)\nimport b\n\ndef g():\n    return b"
-    below = "import b\n\ndef g():\n    return b"
-    assert [only_definitions(source, after=line).strip() for line in (1, 3, 9)] == [
-        below,
-        below,
-        "",
-    ]
+def test_below_a_line_each_definition_is_attempted_by_itself():
+    source = "import a\nx = f(\n    3)\nimport absent\n\ndef g():\n    return 3"
+    for line in (1, 3):
+        namespace = {}
+        exec(definitions_below(line, source), namespace)
+        assert namespace["g"]() == 3 and "a" not in namespace and "x" not in namespace
+    assert definitions_below(9, source) == ""
 
 
 def test_many_modules_and_many_names_cost_no_more_than_their_length():
