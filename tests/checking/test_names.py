@@ -191,6 +191,16 @@ def test_lists_stand_for_arrays():
     assert report.score == report.points
 
 
+def test_a_list_stands_for_a_tensor_and_a_number_for_one_without_axes():
+    finetune, penalty = map(
+        exercises.find, ("transfer.torch.finetune", "regularization.torch.l2_penalty")
+    )
+    listed = ("losses = torch.zeros(epochs)", "losses = [0.0] * epochs")
+    assert edited(finetune, listed).score == finetune.points
+    report = edited(penalty, ("return reg * ", "return reg * 1.0 * "))
+    assert report.score == penalty.points
+
+
 def test_a_list_with_rows_of_several_lengths_is_none():
     exercise = exercises.find("optim.separating_gradients")
     report = run(
