@@ -285,6 +285,12 @@ def _same(a, b, key, expected: Expected):
         return key not in a and key not in b
     if (a[key].dtype != b[key].dtype) and b[key].dtype != expected.dtypes[key]:
         return False
-    size = abs(b[key]).max(initial=0.0)
-    tolerance = expected.tolerance(key, a[key].dtype)
-    return agree(a[key], b[key], max(tolerance, SAME * size if size < float("inf") else 0.0))
+    ours, theirs = _without_infinities(a[key]), _without_infinities(b[key])
+    size = np.abs(theirs[np.isfinite(theirs)]).max(initial=0.0)
+    return agree(ours, theirs, max(expected.tolerance(key, a[key].dtype), SAME * size))
+
+
+def _without_infinities(array):
+    """Return an array whose infinities are NaN: which of the two comes first is an accident."""
+    finite = np.isfinite(array)
+    return array if finite.all() else np.where(finite, array, np.nan)

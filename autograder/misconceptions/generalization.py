@@ -139,6 +139,13 @@ EARLY = wrong(
         (GAIN, GAIN.replace("self.min_delta", "-self.min_delta")),
     ),
     (
+        "the least gain has the wrong sign for losses",
+        "Where low is good, you let a score pass as a gain that is *worse* than the best by up to "
+        "min_delta.",
+        SLIP,
+        (GAIN, "self.sign * score > self.sign * self.best + self.sign * self.min_delta"),
+    ),
+    (
         "the least gain is relative",
         "min_delta is a difference between two scores, in their unit. You take it as a share of "
         "the best one.",
@@ -247,6 +254,14 @@ ENSEMBLE = wrong(
         "the highest probability of any model",
         "You take the largest probability over the models, so that rows no longer sum to 1.",
         ("members.mean(axis=0)", "np.amax(members, axis=0)"),
+    ),
+    (
+        "the highest probabilities, scaled to sum to 1",
+        "You take the largest probability over the models and scale each row. A model that is sure "
+        "and wrong then decides alone: which mean does slide 65 ask for?",
+        ("probabilities = members.mean(axis=0)",
+         "probabilities = np.amax(members, axis=0)\n"
+         "    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)"),
     ),
     (
         "softmax over the examples",
@@ -480,6 +495,13 @@ POLYAK = wrong(
         (MOVING, "mean = average = (1 - beta) * mean + beta * w"),
     ),
     (
+        "beta and 1 − beta exchanged, debiased likewise",
+        "Your mean follows the newest weights nearly all the way. Which of the two, old mean or new "
+        "weights, gets the share β?",
+        grouped("beta and 1 − beta exchanged"),
+        ("    if n < 1:", "    beta = 1 - beta\n    if n < 1:"),
+    ),
+    (
         "never debiased",
         "Your first averages are far too small: a mean that starts at zero remembers the zero. "
         "Adam has the same problem, and divides by something.",
@@ -594,6 +616,13 @@ POLYAK = wrong(
         "The weights before the start are left out of your sum, but not out of your count.",
         SLIP,
         ("    mean = config.get", "    n = config['t']\n    mean = config.get"),
+    ),
+    (
+        "debiased by all calls after a late start",
+        "A mean that starts late has seen fewer weights than there were calls. Which number belongs "
+        "into the power of β?",
+        SLIP,
+        ("(1 - beta**n)", "(1 - beta ** config['t'])"),
     ),
     (
         "zeros before a late start",

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from autograder.misconceptions.records import SLIP, fundamental, right, wrong
+from autograder.misconceptions.records import SLIP, fundamental, grouped, right, wrong
 from cs231n_lib.search.shared import log_uniform
 
 # ------------------------------------------------------------------ wrong: sanity_loss
@@ -117,6 +117,23 @@ WRONG_LOG_UNIFORM = wrong(
             DRAW,
             "np.exp(rng.normal(math.log(low * high) / 2, math.log(high / low) / 4, size))"
             ".clip(low, high)",
+        ),
+    ),
+    (
+        "evenly spread roots",
+        "You spread the square roots of the values evenly, and so the large values get most of the "
+        "draws. Of which numbers should a factor of ten get equal shares?",
+        (DRAW, "rng.uniform(math.sqrt(low), math.sqrt(high), size) ** 2"),
+    ),
+    (
+        "whole powers of ten, and beyond the range",
+        "Your values are 0.01, 0.1, 1 and the like, and some lie outside of the range. Which of your "
+        "steps makes the exponent a whole number?",
+        grouped("whole powers of ten only"),
+        (
+            DRAW,
+            "10.0 ** rng.integers(int(math.floor(math.log10(low))),"
+            " int(math.ceil(math.log10(high))) + 1, size)",
         ),
     ),
     (

@@ -118,6 +118,12 @@ PROBE = wrong(
         ("if accuracy > best:", "if accuracy >= 0:"),
     ),
     (
+        "the last of equally good penalties",
+        "Of penalties that are equally good you take the last. Which comparison keeps the first?",
+        SLIP,
+        ("if accuracy > best:", "if accuracy >= best:"),
+    ),
+    (
         "the worst penalty",
         "You keep the penalty with the lowest validation accuracy. Look at the comparison and at "
         "what it starts from.",
@@ -475,6 +481,14 @@ FREEZE = wrong(
             "for parameter in (p for m in model.modules() if not hasattr(m, 'running_mean')"
             " for p in m.parameters(recurse=False)):",
         ),
+    ),
+    (
+        "eval mode alone",
+        "In eval mode the statistics stay until somebody calls train(), and the parameters learn as "
+        "before: the mode says nothing about gradients. What does?",
+        ("parameter.requires_grad_(False)", "pass"),
+        ("parameter.grad = None", "pass"),
+        (NORM_HOOK, "part.eval()"),
     ),
     (
         "only batch norms are frozen",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograder.checking.spec import Misconception
-from autograder.misconceptions.records import SLIP, fundamental, ids_of, right, wrong
+from autograder.misconceptions.records import SLIP, fundamental, grouped, ids_of, right, wrong
 
 LINEAR = "1 - l / L * (1 - p_last)"
 SHAPE = "(draws, *[1] * (x.ndim - 1))"
@@ -64,6 +64,13 @@ FORWARD = (
             "Where your branch is gone, nothing is left: no signal passes the block. What stays of "
             "a residual block without its branch?",
             (BLOCK, "return q * (x + branch), q"),
+        ),
+        (
+            "the identity is left out too, in training",
+            "Where your branch is gone, nothing is left: no signal passes the block. What stays of a "
+            "residual block without its branch?",
+            grouped("the identity is left out too"),
+            (BLOCK, "return (q * (x + branch) if depth_param.get('training', True) else x + q * branch), q"),
         ),
         (
             "keep and drop swapped",

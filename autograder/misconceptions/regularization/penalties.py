@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograder.misconceptions.records import SLIP, right, wrong
+from autograder.misconceptions.records import SLIP, grouped, right, wrong
 
 NUMPY, TORCH = {"framework": "numpy"}, {"framework": "torch"}
 
@@ -51,6 +51,20 @@ WRONG_L2 = wrong(
         "the mean of the squares",
         "Twice as many weights of the same size: should the penalty stay as it is?",
         (R2, "reg * np.mean(W**2)"),
+    ),
+    (
+        "the length, with its own gradient",
+        "For the weights 3 and 4 the slide's R(W) is 25, and yours 5.",
+        grouped("the length, not its square"),
+        (R2, "reg * np.sqrt(np.sum(W**2))"),
+        (D2, "reg * W / np.sqrt(np.sum(W**2))"),
+    ),
+    (
+        "the mean of the squares, with its own gradient",
+        "Twice as many weights of the same size: should the penalty stay as it is?",
+        grouped("the mean of the squares"),
+        (R2, "reg * np.sum(W**2) / W.reshape(-1).shape[0]"),
+        (D2, "2 * reg * W / W.reshape(-1).shape[0]"),
     ),
     (
         "divided by the number of rows",
