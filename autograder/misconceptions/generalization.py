@@ -259,9 +259,11 @@ ENSEMBLE = wrong(
         "the highest probabilities, scaled to sum to 1",
         "You take the largest probability over the models and scale each row. A model that is sure "
         "and wrong then decides alone: which mean does slide 65 ask for?",
-        ("probabilities = members.mean(axis=0)",
-         "probabilities = np.amax(members, axis=0)\n"
-         "    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)"),
+        (
+            "probabilities = members.mean(axis=0)",
+            "probabilities = np.amax(members, axis=0)\n"
+            "    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)",
+        ),
     ),
     (
         "softmax over the examples",
@@ -496,8 +498,8 @@ POLYAK = wrong(
     ),
     (
         "beta and 1 − beta exchanged, debiased likewise",
-        "Your mean follows the newest weights nearly all the way. Which of the two, old mean or new "
-        "weights, gets the share β?",
+        "Your mean follows the newest weights nearly all the way. Which of the two, old mean or "
+        "new weights, gets the share β?",
         grouped("beta and 1 − beta exchanged"),
         ("    if n < 1:", "    beta = 1 - beta\n    if n < 1:"),
     ),
@@ -619,8 +621,8 @@ POLYAK = wrong(
     ),
     (
         "debiased by all calls after a late start",
-        "A mean that starts late has seen fewer weights than there were calls. Which number belongs "
-        "into the power of β?",
+        "A mean that starts late has seen fewer weights than there were calls. Which number "
+        "belongs into the power of β?",
         SLIP,
         ("(1 - beta**n)", "(1 - beta ** config['t'])"),
     ),

@@ -43,8 +43,8 @@ STEP = wrong(
     ),
     (
         "a drop at the start of every interval",
-        "At t = 1 your rate has dropped already. With a drop every 4 steps, how many drops lie behind "
-        "steps 1, 2 and 3?",
+        "At t = 1 your rate has dropped already. With a drop every 4 steps, how many drops lie "
+        "behind steps 1, 2 and 3?",
         ("t // every", "-(-t // every)"),
     ),
     (
@@ -71,8 +71,8 @@ STEP = wrong(
     ),
     (
         "a share of the first rate at each drop",
-        "You subtract factor times the first rate at each drop, so that the rate goes below zero. A "
-        "drop leaves the share `factor` of what the rate is at that time.",
+        "You subtract factor times the first rate at each drop, so that the rate goes below zero. "
+        "A drop leaves the share `factor` of what the rate is at that time.",
         ("factor**drops", "(1 - factor * drops)"),
     ),
     (
@@ -153,15 +153,15 @@ INVERSE = wrong(
     ),
     (
         "k in place of the one",
-        "At t = 0 your rate is divided by k, and should be the first rate. Which term of the divisor "
-        "does not depend on k?",
+        "At t = 0 your rate is divided by k, and should be the first rate. Which term of the "
+        "divisor does not depend on k?",
         fundamental("no first rate, and k is nowhere a speed"),
         ("(1 + k * t)", "(k + t)"),
     ),
     (
         "a straight line",
-        "Your rate falls by the same amount in every step and goes below zero. The 1/t decay is close "
-        "to its tangent at the start only.",
+        "Your rate falls by the same amount in every step and goes below zero. The 1/t decay is "
+        "close to its tangent at the start only.",
         ("rate / (1 + k * t)", "rate * (1 - k * t)"),
     ),
     (

@@ -127,8 +127,8 @@ WRONG_LOG_UNIFORM = wrong(
     ),
     (
         "whole powers of ten, and beyond the range",
-        "Your values are 0.01, 0.1, 1 and the like, and some lie outside of the range. Which of your "
-        "steps makes the exponent a whole number?",
+        "Your values are 0.01, 0.1, 1 and the like, and some lie outside of the range. Which of "
+        "your steps makes the exponent a whole number?",
         grouped("whole powers of ten only"),
         (
             DRAW,

@@ -484,8 +484,8 @@ FREEZE = wrong(
     ),
     (
         "eval mode alone",
-        "In eval mode the statistics stay until somebody calls train(), and the parameters learn as "
-        "before: the mode says nothing about gradients. What does?",
+        "In eval mode the statistics stay until somebody calls train(), and the parameters learn "
+        "as before: the mode says nothing about gradients. What does?",
         ("parameter.requires_grad_(False)", "pass"),
         ("parameter.grad = None", "pass"),
         (NORM_HOOK, "part.eval()"),

@@ -69,8 +69,8 @@ JITTER = (
         ),
         (
             "a shift for each pixel",
-            "That is noise. A brighter image is brighter everywhere: how many shifts are drawn for an "
-            "image?",
+            "That is noise. A brighter image is brighter everywhere: how many shifts are drawn for "
+            "an image?",
             grouped("a draw for each pixel"),
             [(B, B.replace("(N, 1, 1, 1)", "x.shape"))],
             [("draw(brightness)",

@@ -159,8 +159,8 @@ PAD_CROP = (
         ),
         (
             "half of the places",
-            "Your windows begin in the upper left part only. With zeros on both sides, how many places "
-            "are there along one axis?",
+            "Your windows begin in the upper left part only. With zeros on both sides, how many "
+            "places are there along one axis?",
             SLIP,
             [(PLACES, "rng.integers(0, pad + 1, (2, N))")],
             [(PLACES_TORCH, PLACES_TORCH.replace("2 * pad + 1", "pad + 1"))],
@@ -371,8 +371,8 @@ TEN = wrong(
     ),
     (
         "the crops before the images",
-        "Your first axis counts the crops, and the second one the images. Which axis should say which "
-        "image it is?",
+        "Your first axis counts the crops, and the second one the images. Which axis should say "
+        "which image it is?",
         ("return np.concatenate([crops, crops[:, :, :, ::-1]], axis=1)",
          "return np.concatenate([crops, crops[:, :, :, ::-1]], axis=1).swapaxes(0, 1)"),
     ),

@@ -110,8 +110,8 @@ def forward_slips(tag, x, axes, count, scaled, shifted):
         ),
         (
             "scaled and shifted before the normalization",
-            f"Double gamma and beta: the output should double, and yours stays nearly as it is. What "
-            f"does ({tag}.3) make of a scale and a shift that were there before it?",
+            f"Double gamma and beta: the output should double, and yours stays nearly as it is. "
+            f"What does ({tag}.3) make of a scale and a shift that were there before it?",
             (affine, "out = x_hat"),
             ("    eps = ", f"    x = ({scaled} * x + {shifted}).astype(x.dtype)\n    eps = "),
         ),

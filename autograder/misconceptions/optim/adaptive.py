@@ -133,8 +133,8 @@ RMSPROP = wrong(
     ),
     (
         "the mean taken off: a variance",
-        "You divide by the spread of the gradients around their mean. A gradient that is always the "
-        "same then has no spread at all; slide 42 takes the squares as they are.",
+        "You divide by the spread of the gradients around their mean. A gradient that is always "
+        "the same then has no spread at all; slide 42 takes the squares as they are.",
         ("np.sqrt(cache)", 'np.sqrt(cache - config["mean"] ** 2)'),
         (
             "    cache = decay_rate",
@@ -309,14 +309,14 @@ def corrections(stored):
         ),
         (
             "one share corrects both means",
-            "Both means are freed of their start at zero by the same number. They forget at different "
-            "speeds: which share belongs to which?",
+            "Both means are freed of their start at zero by the same number. They forget at "
+            "different speeds: which share belongs to which?",
             (CORRECT_V, CORRECT_M),
         ),
         (
             "one share corrects both means, that of the squares",
-            "Both means are freed of their start at zero by the same number. They forget at different "
-            "speeds: which share belongs to which?",
+            "Both means are freed of their start at zero by the same number. They forget at "
+            "different speeds: which share belongs to which?",
             grouped("one share corrects both means"),
             (CORRECT_M, CORRECT_V),
         ),

@@ -67,10 +67,14 @@ FORWARD = (
         ),
         (
             "the identity is left out too, in training",
-            "Where your branch is gone, nothing is left: no signal passes the block. What stays of a "
-            "residual block without its branch?",
+            "Where your branch is gone, nothing is left: no signal passes the block. What stays of "
+            "a residual block without its branch?",
             grouped("the identity is left out too"),
-            (BLOCK, "return (q * (x + branch) if depth_param.get('training', True) else x + q * branch), q"),
+            (
+                BLOCK,
+                "return (q * (x + branch) if depth_param.get('training', True) else x + q * "
+                "branch), q",
+            ),
         ),
         (
             "keep and drop swapped",

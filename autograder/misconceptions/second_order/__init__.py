@@ -1,8 +1,10 @@
 """Wrong and other right answers of the family `second_order`."""
 
-from autograder.misconceptions.second_order import factored, newton, quasi_newton
+from autograder.misconceptions.records import where_torch_is
+from autograder.misconceptions.second_order import factored, newton, quasi_newton, variants
 from autograder.misconceptions.second_order.equivalent import EQUIVALENT
-from autograder.misconceptions.second_order.variants import VARIANTS
+
+classes = where_torch_is(f"{__name__}.classes")
 
 MISCONCEPTIONS = (
     *newton.MODEL,
@@ -14,5 +16,7 @@ MISCONCEPTIONS = (
     *factored.OUTPUT_GRADIENTS,
     *factored.FACTORS,
     *factored.DIRECTION,
+    *classes.MISCONCEPTIONS,
 )
+VARIANTS = (*variants.VARIANTS, *classes.VARIANTS)
 __all__ = ["EQUIVALENT", "MISCONCEPTIONS", "VARIANTS"]

@@ -109,12 +109,14 @@ UPDATE = (
         ),
         (
             "the two factors exchanged",
-            "M stands between a matrix and its transpose, and your update does not fulfil M_next @ y = s. "
-            "Which of the two stands on the left?",
+            "M stands between a matrix and its transpose, and your update does not fulfil M_next @ "
+            "y = s. Which of the two stands on the left?",
             ("My = M @ y", "Ms = M @ s"),
             ("np.outer(s, My)", "np.outer(y, Ms)"),
-            ("squares = rho * (1 + rho * (y @ My)) * np.outer(s, s)",
-             "squares = rho * np.outer(s, s) + rho**2 * (s @ Ms) * np.outer(y, y)"),
+            (
+                "squares = rho * (1 + rho * (y @ My)) * np.outer(s, s)",
+                "squares = rho * np.outer(s, s) + rho**2 * (s @ Ms) * np.outer(y, y)",
+            ),
         ),
         (
             "not symmetric",
