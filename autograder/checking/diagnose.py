@@ -8,6 +8,8 @@ Where a backward pass is right for the student's own forward pass, no other mist
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
@@ -81,7 +83,7 @@ def diagnose(
     Of the known answers that explain most of the checks still unexplained, the one that explains
     most of their observations is named; what it leaves over is explained by the next. Two mistakes
     in one function share its checks, so that neither explains most of them: both are named where
-    together they leave nothing over.
+    they fit together (`_by_two`).
     """
     open_ = {name: set(verdict.wrong) for name, verdict in verdicts.items() if not verdict.fraction}
     passed = {name for name, verdict in verdicts.items() if verdict.fraction == 1}
@@ -93,9 +95,9 @@ def diagnose(
         if not any(known.wrong[name] for name in passed)
     ]
     named, left = _by_majority(open_, candidates)
-    if left and (two := _by_two(open_, candidates)):
-        named, left = two, {}
     default = _another_default(exercise, seen, left, candidates, provider)
+    if left and not default:
+        named = _by_two(open_, candidates) or named
     return named | (dict.fromkeys(left, default) if default else {})
 
 
@@ -114,14 +116,58 @@ def _by_majority(open_, candidates):
 
 
 def _by_two(open_, candidates):
-    """Return {check name: known answer} where two answers explain each observation; else {}."""
-    named, left = {}, dict(open_)
-    for _ in range(2):
-        best = max(candidates, key=lambda candidate: candidate.fit(left), default=None)
-        for name in best.whole(left) if best else ():
-            named[name] = best.known
-            del left[name]
-    return {} if left else named
+    """Return {check name: known answer} of two that fit together, for what shows one of them alone.
+
+    What only one of the two gets wrong shows the very same; what both get wrong may show anything;
+    what neither gets wrong is right. Where several pairs fit equally well, the names are those that
+    all of these have.
+    """
+    telling = [candidate for candidate in candidates if candidate.evidence(open_)]
+    fitting = [
+        (fit, pair)
+        for pair in combinations(telling, 2)
+        if pair[0].group != pair[1].group and (fit := _fit_of_two(open_, *pair))
+    ]
+    best = max((fit for fit, _ in fitting), default=None)
+    return _in_common(open_, [pair for fit, pair in fitting if fit == best])
+
+
+def _in_common(open_, explanations):
+    """Return {check name: known answer} of the groups that every explanation names."""
+    groups = [{candidate.group for candidate in found} for found in explanations]
+    certain = set.intersection(*groups) if groups else set()
+    return {
+        name: candidate.known
+        for candidate in (explanations[0] if explanations else ())
+        if candidate.group in certain
+        for name, _ in candidate.evidence(open_)
+    }
+
+
+def _fit_of_two(open_, a, b):
+    """Return by what pairs are compared: what shows one of them alone; None where they do not fit.
+
+    Where the check was stopped, one of the two is stopped likewise, and the other does not show.
+    """
+    alone = 0
+    for one, other in ((a, b), (b, a)):
+        apart = {place for place in one.wrong if place not in other.wrong}
+        apart = {place for place in apart if not other.stops(place[0], open_)}
+        if not apart <= _places(open_) or apart & one.differing:
+            return None
+        shown = apart & one.evidence(open_)
+        if not shown:
+            return None
+        alone += len(shown)
+    explained = a.wrong | b.wrong
+    if any(place not in explained for place in _places(open_)):
+        return None
+    return alone, -len(a.wrong & b.wrong)
+
+
+def _places(open_):
+    """Return all that is wrong as (check name, observation)."""
+    return {(name, key) for name, wrong in open_.items() for key in wrong}
 
 
 def shows_same(exercise: Exercise, a: Mapping[str, Seen], b: Mapping[str, Seen], provider) -> bool:
@@ -199,17 +245,28 @@ class _Candidate:
         explained = wrong & self.explained[name]
         return 2 * len(explained) > len(wrong) or (explained and not self.different[name])
 
-    def whole(self, open_):
-        """Return the checks of which it shows all the same, and explains all that is wrong."""
-        return [
-            name
-            for name, wrong in open_.items()
-            if wrong <= self.explained[name] and not self.different[name]
-        ]
+    @property
+    def group(self):
+        """What it shares with its synonyms."""
+        return self.known.group or self.known.name
 
-    def fit(self, open_):
-        """Return by what candidates are compared as one of two: what is whole, and wrong at all."""
-        return len(self.whole(open_)), -sum(map(bool, self.known.wrong.values()))
+    @cached_property
+    def wrong(self):
+        """What it gets wrong, as (check name, observation)."""
+        return _places(self.known.wrong)
+
+    @cached_property
+    def differing(self):
+        """Where it shows something else."""
+        return _places(self.different)
+
+    def evidence(self, open_):
+        """Return what it explains of what is open."""
+        return _places(self.explained) & _places(open_)
+
+    def stops(self, name, open_):
+        """Say whether it explains that a check was stopped."""
+        return "fault" in open_.get(name, ()) and "fault" in self.explained[name]
 
     def silent(self, open_):
         """Return the checks in which it shows the same, too near to what is right to tell."""

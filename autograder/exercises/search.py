@@ -107,7 +107,7 @@ def fault_of_values(values, low, high, n):
     if np.ptp(shares) == 0:
         return EQUAL
     if deviation(shares) > allowed(n):
-        return Measured(_kind_of_crowd(values, low, high), _halves(shares))
+        return Measured(_kind_of_crowd(values, low, high), _largest_gap(shares))
     if _is_regular(shares):
         return FIXED
     return ORDERED if (np.diff(values) >= 0).all() else FINE
@@ -127,10 +127,15 @@ def _kind_of_crowd(values, low, high):
     return TOP_HEAVY if decades > 2 and np.mean(shares > 1 - 1 / decades) > 0.7 else CLUSTERED
 
 
-def _halves(shares):
-    """Say which share of the values lies below the middle of a logarithmic axis."""
-    below, bound = np.mean(shares < 0.5), allowed(shares.size)
-    return f"below the middle of a logarithmic axis: {below:.3f}, expected 0.5 ± {bound:.3f}"
+def _largest_gap(shares):
+    """Say up to where on a logarithmic axis too many values lie, or too few."""
+    ordered, n = np.sort(shares), shares.size
+    worst = np.abs(np.arange(1, n + 1) / n - ordered).argmax()
+    below, end = (worst + 1) / n, ordered[worst]
+    return (
+        f"in the first {end:.3f} of a logarithmic axis: {below:.3f} of the values, "
+        f"expected {end:.3f} ± {allowed(n):.3f}"
+    )
 
 
 def _is_regular(shares):
