@@ -109,10 +109,18 @@ def _by_majority(open_, candidates):
         silent = best.silent(left) if best else ()
         if best is None or 2 * len(best.checks(left)) <= len(left) - len(silent):
             break
+        if best.differing and _is_ambiguous(best, candidates, left):
+            break
         named |= dict.fromkeys(best.checks(left), best.known)
         for name in (*best.checks(left), *silent):
             del left[name]
     return named, left
+
+
+def _is_ambiguous(best, candidates, left):
+    """Say whether an answer of another group explains as much."""
+    rank = best.rank(left)
+    return any(c.rank(left) == rank and c.group != best.group for c in candidates)
 
 
 def _by_two(open_, candidates):
@@ -122,14 +130,14 @@ def _by_two(open_, candidates):
     what neither gets wrong is right. Where several pairs fit equally well, the names are those that
     all of these have.
     """
-    telling = [candidate for candidate in candidates if candidate.evidence(open_)]
-    fitting = [
-        (fit, pair)
-        for pair in combinations(telling, 2)
-        if pair[0].group != pair[1].group and (fit := _fit_of_two(open_, *pair))
+    fits = [
+        (fit, shown)
+        for pair in combinations(candidates, 2)
+        if pair[0].group != pair[1].group
+        for fit, shown in _fits_of_two(open_, *pair)
     ]
-    best = max((fit for fit, _ in fitting), default=None)
-    return _in_common(open_, [pair for fit, pair in fitting if fit == best])
+    best = max((fit for fit, _ in fits), default=None)
+    return _in_common(open_, [shown for fit, shown in fits if fit == best])
 
 
 def _in_common(open_, explanations):
@@ -144,25 +152,22 @@ def _in_common(open_, explanations):
     }
 
 
-def _fit_of_two(open_, a, b):
-    """Return by what pairs are compared: what shows one of them alone; None where they do not fit.
+def _fits_of_two(open_, a, b):
+    """Yield by what pairs are compared, and those of the two that something shows alone.
 
     Where the check was stopped, one of the two is stopped likewise, and the other does not show.
     """
-    alone = 0
+    places, alone = _places(open_), {}
+    if not places <= a.wrong | b.wrong:
+        return
     for one, other in ((a, b), (b, a)):
-        apart = {place for place in one.wrong if place not in other.wrong}
-        apart = {place for place in apart if not other.stops(place[0], open_)}
-        if not apart <= _places(open_) or apart & one.differing:
-            return None
-        shown = apart & one.evidence(open_)
-        if not shown:
-            return None
-        alone += len(shown)
-    explained = a.wrong | b.wrong
-    if any(place not in explained for place in _places(open_)):
-        return None
-    return alone, -len(a.wrong & b.wrong)
+        apart = {(n, key) for n, key in one.wrong - other.wrong if not other.stops(n, open_)}
+        if not apart <= places or apart & one.differing:
+            return
+        alone[one] = apart & one.evidence(open_)
+    shown = tuple(one for one in (a, b) if alone[one])
+    if len(shown) == 2 or any(one.shows_numbers(alone[one]) for one in shown):
+        yield (len(shown), sum(map(len, alone.values())), -len(a.wrong & b.wrong)), shown
 
 
 def _places(open_):
@@ -229,7 +234,7 @@ def _is_multiple(exercise, seen, open_, known, provider):
     return bool(np.abs(a - factor * b).max() < PROPORTIONAL * np.abs(a).max())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Candidate:
     """A known answer; by check the observations that it explains, and those that differ."""
 
@@ -263,6 +268,14 @@ class _Candidate:
     def evidence(self, open_):
         """Return what it explains of what is open."""
         return _places(self.explained) & _places(open_)
+
+    def shows_numbers(self, places):
+        """Say whether an observation of these is an array, which no other mistake shows by chance.
+
+        A single number may be a place in a list of outcomes.
+        """
+        found = ((self.known.seen[name].arrays or {}).get(key, 0) for name, key in places)
+        return any(map(np.ndim, found))
 
     def stops(self, name, open_):
         """Say whether it explains that a check was stopped."""

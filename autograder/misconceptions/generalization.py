@@ -623,6 +623,7 @@ POLYAK = wrong(
         "debiased by all calls after a late start",
         "A mean that starts late has seen fewer weights than there were calls. Which number "
         "belongs into the power of β?",
+        grouped("all weights count after a late start"),
         SLIP,
         ("(1 - beta**n)", "(1 - beta ** config['t'])"),
     ),
@@ -715,6 +716,7 @@ SELECT = wrong(
         "the best weights come back only after a stop",
         "When the stopper says stop, the best weights come back; a run that goes on to its last "
         "epoch keeps its last ones.",
+        grouped("last weights"),
         (BEST_BACK, ""),
         (
             "            break\n",
@@ -907,11 +909,13 @@ AVERAGE = wrong(
     (
         "the weights of training are scored",
         "Your score is that of the model as it was. When does the average come in?",
+        grouped("the weights of training"),
         ("    model.load_state_dict(average)\n", ""),
     ),
     (
         "scored after the weights are back",
         "When you take the score, the weights of training are back already.",
+        grouped("the weights of training"),
         ("    score = evaluate()\n", ""),
         (BACK, f"{BACK}    score = evaluate()\n"),
     ),

@@ -574,6 +574,7 @@ GROUPS = wrong(
         "rates reversed",
         "The part next to the image has the largest rate and the head the smallest. Which of them "
         "knows least about the new classes?",
+        grouped("larger below"),
         ("enumerate(reversed([part for part in parts if part]))",
          "enumerate([part for part in parts if part])"),
     ),
@@ -609,6 +610,7 @@ GROUPS = wrong(
     (
         "divided by the factor",
         "Your rates grow towards the image. The factor is below 1: is it to multiply or to divide?",
+        grouped("larger below"),
         ("factor**d", "factor**-d"),
     ),
     (

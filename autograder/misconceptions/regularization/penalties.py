@@ -438,12 +438,14 @@ WRONG_WIRED = wrong(
         "biases are penalized too",
         "A bias only shifts a unit; keeping it small buys nothing. What tells the weights from "
         "the other parameters?",
+        grouped("biases"),
         (WEIGHTS, "if True:"),
     ),
     (
         "biases shrink, but only in the gradient",
         "Your losses contain the weights' penalty alone, but the other parameters shrink as well. "
         "Gradient and loss must belong to each other.",
+        grouped("biases"),
         (
             ADDED,
             "loss = loss + R\n                dw = dw + penalty(w)[1]",
