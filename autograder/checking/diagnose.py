@@ -270,12 +270,9 @@ class _Candidate:
         return _places(self.explained) & _places(open_)
 
     def shows_numbers(self, places):
-        """Say whether an observation of these is an array, which no other mistake shows by chance.
-
-        A single number may be a place in a list of outcomes.
-        """
-        found = ((self.known.seen[name].arrays or {}).get(key, 0) for name, key in places)
-        return any(map(np.ndim, found))
+        """Say whether an observation of these is more than a place in a list of outcomes."""
+        found = ((self.known.seen[name].arrays or {}).get(key) for name, key in places)
+        return any(a is not None and (a.ndim or a.dtype.kind == "f") for a in found)
 
     def stops(self, name, open_):
         """Say whether it explains that a check was stopped."""

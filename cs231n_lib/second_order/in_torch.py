@@ -207,24 +207,33 @@ class LBFGS(torch.optim.Optimizer):
         """Change all parameters by one step; return the loss of `closure`.
 
         The closure computes the loss and its gradients anew; it is called once, before the step.
-        From the second step on there is a pair: the step made, and the change of the gradient along
-        it. One with y·s > 0 is remembered.
         """
         with torch.enable_grad():
             loss = closure()
-        group = self.param_groups[0]
+        group, as_vector = self.param_groups[0], torch.nn.utils.parameters_to_vector
         params, state = group["params"], self.state[group["params"][0]]
-        as_vector = torch.nn.utils.parameters_to_vector
         w, dw = as_vector(params), as_vector(p.grad for p in params)  # (D,)
-        S, Y = state.get("S", w.new_zeros(0, len(w))), state.get("Y", w.new_zeros(0, len(w)))
+        self.remember(state, w, dw, group["memory"])
+        next_w = w + group["lr"] * lbfgs_direction(dw, state["S"], state["Y"])
+        torch.nn.utils.vector_to_parameters(next_w, params)
+        return loss
+
+    def remember(self, state, w, dw, memory):
+        """Put the pair of the last step into `state`, if y·s > 0; keep the newest, oldest first.
+
+        Args:
+            state: dict, empty before the first step; afterwards it has S, Y (m, D) and what else
+                the next step has to know.
+            w, dw: (D,) where the parameters and their gradient are now.
+            memory: number of pairs to keep.
+        """
+        empty = w.new_zeros(0, len(w))
+        S, Y = state.get("S", empty), state.get("Y", empty)
         if "w" in state:
             s, y = w - state["w"], dw - state["dw"]  # (D,)
             if y @ s > 0:
-                S, Y = (torch.vstack(pair)[-group["memory"] :] for pair in ((S, s), (Y, y)))
+                S, Y = (torch.vstack(pair)[-memory:] for pair in ((S, s), (Y, y)))
         state.update(w=w, dw=dw, S=S, Y=Y)
-        next_w = w + group["lr"] * lbfgs_direction(dw, S, Y)
-        torch.nn.utils.vector_to_parameters(next_w, params)
-        return loss
 
 
 @validated(w="D", memory=whole(1), max_steps=whole(0), tolerance=at_least(0))

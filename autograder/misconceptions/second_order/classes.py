@@ -6,8 +6,8 @@ from autograder.misconceptions.records import SLIP, fundamental, grouped, right,
 from cs231n_lib.second_order.in_torch import lbfgs_direction
 
 PAIR = 's, y = w - state["w"], dw - state["dw"]'
-NEXT = 'next_w = w + group["lr"] * lbfgs_direction(dw, S, Y)'
-NEWEST = '(torch.vstack(pair)[-group["memory"] :] for pair in ((S, s), (Y, y)))'
+NEXT = 'next_w = w + group["lr"] * lbfgs_direction(dw, state["S"], state["Y"])'
+NEWEST = "(torch.vstack(pair)[-memory:] for pair in ((S, s), (Y, y)))"
 
 
 class EachParameterAlone(torch.optim.Optimizer):
@@ -59,13 +59,13 @@ class PairsInTheOptimizer(torch.optim.Optimizer):
         return loss
 
 
-STEP = wrong(
+REMEMBER = wrong(
     "LBFGS",
     (
         "nothing is remembered from step to step",
         "Every step of yours is a first step, against the gradient. Where does an optimizer keep "
         "what the next step has to know?",
-        ("state.update(w=w, dw=dw, S=S, Y=Y)", "pass"),
+        ("state.update(w=w, dw=dw, S=S, Y=Y)", "state.update(S=S, Y=Y)"),
     ),
     (
         "the step backwards",
@@ -92,26 +92,27 @@ STEP = wrong(
         "When the memory is full, you leave out the new pair. Which pairs say most about where "
         "you are?",
         SLIP,
-        (NEWEST, '(torch.vstack(pair)[: group["memory"]] for pair in ((S, s), (Y, y)))'),
+        (NEWEST, "(torch.vstack(pair)[:memory] for pair in ((S, s), (Y, y)))"),
     ),
     (
         "newest pair first",
         "`lbfgs_direction` takes the oldest pair first. In which order do you hand them over?",
-        (
-            NEWEST,
-            '(torch.vstack(pair)[: group["memory"]] for pair in ((s, S), (y, Y)))',
-        ),
+        (NEWEST, "(torch.vstack(pair)[:memory] for pair in ((s, S), (y, Y)))"),
     ),
+    edited="LBFGS.remember",
+)
+STEP = wrong(
+    "LBFGS",
     (
         "the newest pair is missing",
         "The direction of this step does not know the step before it. When does a pair enter the "
         "memory, and when is the memory asked?",
         (
-            "        state.update(w=w, dw=dw, S=S, Y=Y)\n",
-            '        old_S, old_Y = state.get("S", S[:0]), state.get("Y", Y[:0])\n'
-            "        state.update(w=w, dw=dw, S=S, Y=Y)\n",
+            '        self.remember(state, w, dw, group["memory"])\n',
+            '        S, Y = state.get("S", w[None][:0]), state.get("Y", w[None][:0])\n'
+            '        self.remember(state, w, dw, group["memory"])\n',
         ),
-        ("lbfgs_direction(dw, S, Y)", "lbfgs_direction(dw, old_S, old_Y)"),
+        ('lbfgs_direction(dw, state["S"], state["Y"])', "lbfgs_direction(dw, S, Y)"),
     ),
     (
         "uphill",
@@ -128,7 +129,7 @@ STEP = wrong(
     (
         "no learning rate",
         "You go the whole direction. By what is it to be multiplied?",
-        (NEXT, "next_w = w + lbfgs_direction(dw, S, Y)"),
+        (NEXT, NEXT.replace('group["lr"] * ', "")),
     ),
     (
         "the closure is called twice",
@@ -168,6 +169,7 @@ MISCONCEPTIONS = (
             PairsInTheOptimizer,
         ),
     ),
+    *REMEMBER,
     *STEP,
 )
 
@@ -234,6 +236,6 @@ VARIANTS = (
         "LBFGS",
         "the curvature first",
         ("if y @ s > 0:", "curvature = (s * y).sum()\n            if curvature.item() > 0:"),
-        edited="LBFGS.step",
+        edited="LBFGS.remember",
     ),
 )

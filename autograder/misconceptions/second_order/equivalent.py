@@ -19,10 +19,9 @@ EQUIVALENT = {
         "if alphas:": SAME_LENGTH,
     },
     "second_order.torch.LBFGS": {
-        "group = self.param_groups[-1]": "there is one group",
+        "group, as_vector = (self.param_groups[-1]...": "there is one group",
         "params, state = (group['params'], self.state[...])": "the state of any parameter will do",
-        "S, Y = (state.get('S', ....new_zeros(0, len(...))), state.get('Y', ....new_zeros(0, "
-        "len(...))))": SAME_SIZE,
+        "empty = ....new_zeros(0, len(...))": SAME_SIZE,
         "if y @ s >= 0:": "it is zero with probability zero",
     },
     "second_order.misleading_pair": {"...": "any input that misleads is a right answer"},
