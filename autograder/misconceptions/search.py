@@ -480,7 +480,16 @@ VARIANTS = (
     *right("log_uniform", "powers of ten", log_uniform=draw_powers_of_ten),
     *right("log_uniform", "one by one", log_uniform=draw_one_by_one),
     *right("log_uniform", "downwards from the high end", log_uniform=draw_downwards),
+    *right("log_uniform", "a list", (f"return {DRAW}", f"return ({DRAW}).tolist()")),
     *right("random_search", "trial by trial", random_search=search_trial_by_trial),
+    *right(
+        "random_search",
+        "rows in lists",
+        (
+            "return np.column_stack([results, settings])",
+            "return [[result, *setting] for result, setting in zip(results, settings)]",
+        ),
+    ),
     *right("random_search", "the best first", random_search=search_best_first),
     *right("random_search", "a stretched square", random_search=search_in_a_square),
     *right("refine", "on the logarithmic axis", refine=refine_on_the_log_axis),

@@ -1128,6 +1128,7 @@ VARIANTS = (
         ),
     ),
     *right("finetune", "a list of losses", finetune=finetune_with_a_list),
+    *right("finetune", "a list, returned", ("torch.zeros(epochs)", "[0.0] * epochs")),
     *right("finetune", "written out", finetune=finetune_with_log_softmax),
     *right(
         "finetune",

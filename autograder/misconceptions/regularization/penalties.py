@@ -660,6 +660,7 @@ def wired_by_index(net, batches, val, penalty, learning_rate, epochs):
 VARIANTS = (
     *right("l2_penalty", "a loop", l2_penalty=l2_by_loop, **NUMPY),
     *right("l2_penalty", "products", (R2, "reg * np.sum(W * W)"), (D2, "reg * (W + W)")),
+    *right("l2_penalty", "a number of Python's", (R2, "float(reg * np.sum(W**2))")),
     *right("l2_penalty", "a power", (R2, "np.sum(W**2.0) * reg"), (D2, "2.0 * W * reg")),
     *right("l2_penalty", "a dot product", (R2, "reg * (W.reshape(-1) @ W.reshape(-1))")),
     *right("l1_penalty", "by cases, −λ at zero", l1_penalty=l1_by_cases),
