@@ -1,7 +1,7 @@
 """Name the misconception behind a wrong answer: the known one that shows the same numbers.
 
 A name needs evidence. It must explain most of the checks that are still unexplained, and must not
-stand against a check that was passed. Evidence is an observation that can tell: one in which the
+contradict a check that was passed. Evidence is an observation that can tell: one in which the
 known answer is clearly off, and more than a yes or no, unless that is all the known answer shows.
 Where a backward pass is right for the student's own forward pass, no other mistake is named.
 """
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from typing import Protocol
 
 import numpy as np
 
@@ -27,6 +28,21 @@ ANOTHER_DEFAULT_HINT = (
     "callers who give none?"
 )
 CLEAR = 10  # tolerances that a known answer is off where it can be told from others
+
+
+class Known(Protocol):
+    """A known wrong answer: its name, its hint, what every check shows and finds wrong."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def hint(self) -> str: ...
+    @property
+    def seen(self) -> Mapping[str, Seen]: ...
+    @property
+    def wrong(self) -> Mapping[str, tuple[str, ...]]: ...
+    @property
+    def group(self) -> str: ...
 
 
 def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Report:
@@ -103,7 +119,8 @@ def diagnose(
 
 def _by_majority(open_, candidates):
     """Return {check name: known answer}, each for most of what was open, and what stays open."""
-    named, left = {}, dict(open_)
+    named: dict[str, Known] = {}
+    left = dict(open_)
     while left:
         best = max(candidates, key=lambda candidate: candidate.rank(left), default=None)
         silent = best.silent(left) if best else ()
@@ -238,7 +255,7 @@ def _is_multiple(exercise, seen, open_, known, provider):
 class _Candidate:
     """A known answer; by check the observations that it explains, and those that differ."""
 
-    known: object
+    known: Known
     explained: Mapping[str, set[str]]
     different: Mapping[str, set[str]]
 

@@ -8,7 +8,7 @@ import importlib
 
 import numpy as np
 
-from autograder.checking.spec import Check
+from autograder.checking.spec import CALLBACK, Check
 from autograder.exercises.second_order import exercise
 
 SHAPES = (5, 3), (2,)
@@ -135,5 +135,6 @@ OPTIMIZER = exercise(
     kind="class",
     needs_autograd=True,
     bonus=True,
+    no_small=CALLBACK,
 )
 EXERCISES = (OPTIMIZER,)

@@ -320,7 +320,7 @@ def test_to_skip_is_free_and_a_wrong_answer_shows_the_trace():
 def test_in_a_notebook_only_what_passed_is_asked_about(monkeypatch, capsys):
     kept = Attempts()
     monkeypatch.setattr(checks, "_attempts", lambda: kept)
-    monkeypatch.setattr(checks, "_last", {})
+    monkeypatch.setattr(checks, "_last", None)
     monkeypatch.setattr("builtins.input", lambda _: "")
     checks.questions()
     assert "Pass the check" in capsys.readouterr().out

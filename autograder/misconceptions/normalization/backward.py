@@ -260,3 +260,4 @@ BACKWARD_ALT = wrong(
     ),
     edited="batchnorm_forward",
 )
+MISCONCEPTIONS = (*BACKWARD, *BACKWARD_ALT)

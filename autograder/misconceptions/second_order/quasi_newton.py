@@ -303,3 +303,4 @@ MISLEADING = (
         edited="lbfgs_direction",
     ),
 )
+MISCONCEPTIONS = (*UPDATE, *DIRECTION, *MISLEADING)
