@@ -147,14 +147,14 @@ def _by_two(open_, candidates):
     what neither gets wrong is right. Where several pairs fit equally well, the names are those that
     all of these have.
     """
+    telling = [candidate for candidate in candidates if candidate.evidence(open_)]
     fits = [
-        (fit, shown)
-        for pair in combinations(candidates, 2)
-        if pair[0].group != pair[1].group
-        for fit, shown in _fits_of_two(open_, *pair)
+        (fit, pair)
+        for pair in combinations(telling, 2)
+        if pair[0].group != pair[1].group and (fit := _fit_of_two(open_, *pair))
     ]
     best = max((fit for fit, _ in fits), default=None)
-    return _in_common(open_, [shown for fit, shown in fits if fit == best])
+    return _in_common(open_, [pair for fit, pair in fits if fit == best])
 
 
 def _in_common(open_, explanations):
@@ -169,22 +169,21 @@ def _in_common(open_, explanations):
     }
 
 
-def _fits_of_two(open_, a, b):
-    """Yield by what pairs are compared, and those of the two that something shows alone.
+def _fit_of_two(open_, a, b):
+    """Return by what pairs are compared: what shows one of them alone; None where they do not fit.
 
     Where the check was stopped, one of the two is stopped likewise, and the other does not show.
     """
-    places, alone = _places(open_), {}
+    places, alone = _places(open_), 0
     if not places <= a.wrong | b.wrong:
-        return
+        return None
     for one, other in ((a, b), (b, a)):
         apart = {(n, key) for n, key in one.wrong - other.wrong if not other.stops(n, open_)}
-        if not apart <= places or apart & one.differing:
-            return
-        alone[one] = apart & one.evidence(open_)
-    shown = tuple(one for one in (a, b) if alone[one])
-    if len(shown) == 2 or any(one.shows_numbers(alone[one]) for one in shown):
-        yield (len(shown), sum(map(len, alone.values())), -len(a.wrong & b.wrong)), shown
+        shown = apart & one.evidence(open_)
+        if not shown or not apart <= places or apart & one.differing:
+            return None
+        alone += len(shown)
+    return alone, -len(a.wrong & b.wrong)
 
 
 def _places(open_):
@@ -285,11 +284,6 @@ class _Candidate:
     def evidence(self, open_):
         """Return what it explains of what is open."""
         return _places(self.explained) & _places(open_)
-
-    def shows_numbers(self, places):
-        """Say whether an observation of these is more than a place in a list of outcomes."""
-        found = ((self.known.seen[name].arrays or {}).get(key) for name, key in places)
-        return any(a is not None and (a.ndim or a.dtype.kind == "f") for a in found)
 
     def stops(self, name, open_):
         """Say whether it explains that a check was stopped."""

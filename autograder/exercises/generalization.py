@@ -686,10 +686,10 @@ POLYAK = exercise(
     "Polyak averaging",
     "polyak_average",
     (
-        Check("the uniform mean", 4.5, _uniform),
+        Check("the uniform mean", 5.5, _uniform),
         Check("a late start", 1, _late),
         Check("the exponential mean, from zero", 2.5, _from_zero),
-        Check("the exponential mean, from the weights", 3.5, _from_weights),
+        Check("the exponential mean, from the weights", 2.5, _from_weights),
         Check("without a config; w is left alone", 1.5, _defaults),
     ),
     "68",

@@ -86,7 +86,7 @@ MISCONCEPTIONS = (
             "the exponential of the output",
             "Your slope is alpha times e to the power of the *output*. Of which number is the "
             "exponential in (Act.9), and do you still have it?",
-            ("dout * (out + alpha)", "dout * alpha * np.exp(out)"),
+            ("out + alpha", "alpha * np.exp(out)"),
         ),
         (
             "the output as slope",
