@@ -34,12 +34,16 @@ NUDGES = 3
 
 @dataclass(frozen=True)
 class Known:
-    """A known wrong answer: its name, its hint, what every check shows and finds wrong."""
+    """A known wrong answer: its name, its hint, what every check shows and finds wrong.
+
+    Those of one `group` are synonyms; an empty group is a group of its own.
+    """
 
     name: str
     hint: str
     seen: dict[str, Seen]
     wrong: dict[str, tuple[str, ...]]
+    group: str = ""
 
 
 def public_seed(exercise: Exercise, check: Check) -> int:
@@ -207,7 +211,7 @@ def _run_misconceptions(exercise, seed_of, provider):
             check.name: verdict_on(check, seen[check.name], exercise, provider).wrong
             for check in exercise.checks
         }
-        known.append(Known(m.name, m.hint, seen, wrong))
+        known.append(Known(m.name, m.hint, seen, wrong, m.group))
     return tuple(known)
 
 
@@ -239,9 +243,8 @@ def record(exercises, folder: Path, provider: live | None = None) -> None:
                 _put(arrays, f"{c}/misconception{m}", _compared(seen.arrays or {}))
                 if seen.fault:
                     faults[check.name] = [seen.fault.kind, seen.fault.text]
-            wrong.append(
-                {"name": known.name, "hint": known.hint, "faults": faults, "wrong": known.wrong}
-            )
+            words = {"name": known.name, "hint": known.hint, "group": known.group}
+            wrong.append({**words, "faults": faults, "wrong": known.wrong})
         for s, values in enumerate(provider.small(exercise)):
             _put(arrays, f"small{s}", {str(i): value for i, value in enumerate(values)})
         for m, tried in enumerate(provider.wrong_small(exercise).values()):
@@ -314,6 +317,7 @@ class recorded:
                 entry["hint"],
                 self._seen(exercise, m, entry, arrays),
                 {name: tuple(keys) for name, keys in entry["wrong"].items()},
+                entry["group"],
             )
             for m, entry in enumerate(texts["misconceptions"])
         )

@@ -12,13 +12,13 @@
 #     lesson: "07"
 #     title: Second-order methods
 #     minutes_core: 90
-#     minutes_all: 175
+#     minutes_all: 185
 # ---
 
 # %% [markdown]
 # # Second-order methods
 #
-# **Lesson 07 · CS231n 2018, lecture 7, slides 53–62 · core 90 minutes, all of it 175**
+# **Lesson 07 · CS231n 2018, lecture 7, slides 53–62 · core 90 minutes, all of it 185**
 #
 # Every optimizer of the last lessons knows one thing about the loss: which way is down. It does not
 # know how far. A second-order method knows the curvature too, and can answer. You will write
@@ -37,9 +37,9 @@
 # | 7 kill the bug | `misleading_pair` | 5 |
 # | 8 full batch against mini-batch | a prediction, question 3 | 15 |
 # | 9 K-FAC, and a step for saddles (bonus) | `saddle_free_step`, three `kfac_…` functions | 20 |
-# | 10 the same in PyTorch | `newton_step`, `bfgs_update`, `lbfgs_direction` on tensors | 15 |
+# | 10 the same in PyTorch | `newton_step`, `bfgs_update`, `lbfgs_direction` on tensors; `LBFGS` (bonus) | 25 |
 # | 11 in practice | question 4 | 15 |
-# | **all of it** | | **175** |
+# | **all of it** | | **185** |
 #
 # 80 points come from the checks, 20 are given by hand for the four questions; the bonus exercises
 # come on top. Words and symbols are the same in all lessons (`docs/vocabulary.md`). Every experiment
@@ -1014,6 +1014,25 @@ print(f"PyTorch {torch.__version__} on {device}")
 #
 # * all those from above, and besides: `.clone()` forgotten before an in-place operation;
 # * `torch.eye(D)`, which is float32 on the CPU whatever came in.
+# </details>
+#
+# ### Exercise: `LBFGS`, an optimizer of networks (bonus)
+#
+# A network hands its loss to the optimizer as a *closure*, and L-BFGS sees all parameters as one long
+# vector: `torch.nn.utils.parameters_to_vector` and `vector_to_parameters` go to it and back. Between
+# two steps your optimizer keeps the pairs, the last place and the last gradient, in the state of the
+# first parameter, so that `state_dict()` saves them. A fixed length of the step, `lr` times the
+# direction, has to do: a line search would ask the closure several times.
+
+# %% role="exercise" exercise="second_order.torch.LBFGS"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
+#
+# * a direction for each parameter by itself;
+# * pairs whose y·s is not positive; pairs newest first, or more of them than `memory`;
+# * pairs in an attribute of the optimizer, which is not saved;
+# * a closure called without gradients, or twice.
 # </details>
 #
 # ### Against the built-in
