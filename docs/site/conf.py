@@ -4,6 +4,7 @@ import os
 import re
 
 from docutils.nodes import SkipNode
+from sphinx.util import logging
 
 from autograder.course.formulas import mathml
 
@@ -14,6 +15,7 @@ html_theme = "sphinx_book_theme"
 html_title = project
 html_static_path = ["static"]
 html_css_files = ["course.css"]
+html_js_files = ["predictions.js"]
 html_theme_options = {
     "repository_url": os.environ.get("COURSE_REPOSITORY", ""),
     "use_repository_button": bool(os.environ.get("COURSE_REPOSITORY")),
@@ -29,30 +31,39 @@ nb_execution_cache_path = os.environ.get("COURSE_NOTEBOOK_CACHE", "")
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True  # a cell that fails fails the build
 suppress_warnings = [
-    "myst.xref_missing",  # the guides link files of the repository, which are no pages of the site
     "myst.header",  # a lesson may begin a part below the level before it
 ]
 
 
 def setup(app):
     """Write formulas as MathML: a page then needs no script and no network to show them."""
-    app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    app.add_html_math_renderer = "mathml"
 
 
-html_math_renderer = "mathml"
 TAG = re.compile(r"\\tag\{([^}]*)\}")
 
 
 def inline(translator, node):
     """Write a formula of a sentence."""
-    translator.body.append(mathml(node.astext()))
+    translator.body.append(written(node, node.astext(), "inline"))
     raise SkipNode
 
 
 def block(translator, node):
-    """Write a formula of its own line, its tag beside it."""
+    """Write a formula of its own line, or several in columns, its tag beside it."""
     tags = ", ".join(TAG.findall(node.astext()))
-    formula = mathml(TAG.sub("", node.astext()), "block")
+    text = TAG.sub("", node.astext())
+    if "&" in text and not text.lstrip().startswith(r"\begin"):
+        text = rf"\begin{{split}}{text}\end{{split}}"
     shown = f'<span class="tag">({tags})</span>' if tags else ""
+    formula = written(node, text, "block")
     translator.body.append(f'<div class="formula">{formula}{shown}</div>')
     raise SkipNode
+
+
+def written(node, text, display):
+    """Return a formula as MathML; one that cannot be read fails the build."""
+    formula = mathml(text, display)
+    if not formula.startswith("<math"):
+        logging.getLogger(__name__).warning("this formula cannot be read: %s", text, location=node)
+    return formula
