@@ -237,9 +237,20 @@ def record(exercises, folder: Path, provider: live | None = None) -> None:
             for s, values in enumerate(tried):
                 _put(arrays, f"small{s}/wrong{m}", dict(enumerate(values or ())))
         texts["tags"] = provider.tags(exercise)
-        np.savez_compressed(folder / f"{exercise.grade_id}.npz", **arrays)
+        kept, texts["same"] = _once(arrays)
+        np.savez_compressed(folder / f"{exercise.grade_id}.npz", **kept)
         text = json.dumps(texts, indent=1, sort_keys=True, ensure_ascii=False)
         (folder / f"{exercise.grade_id}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _once(arrays):
+    """Return the arrays that repeat no earlier one, and {name: names of those that repeat it}."""
+    names = defaultdict(list)
+    for name, array in arrays.items():
+        content = np.asarray(array)
+        names[content.dtype.str, content.shape, content.tobytes()].append(name)
+    kept = {first: arrays[first] for first, *_ in names.values()}
+    return kept, {first: others for first, *others in names.values() if others}
 
 
 def _handed_out(arrays):
@@ -335,10 +346,11 @@ class recorded:
                 f"no recording for {exercise.id} ({path.name} is missing in {self._folder}): "
                 "unpack the student kit again, or install the full course"
             )
+        texts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         groups = defaultdict(dict)
         with np.load(path, allow_pickle=False) as archive:
-            for name, array in archive.items():
-                prefix, _, key = name.rpartition("/")
-                groups[prefix][key] = array
-        texts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            for first, array in archive.items():
+                for name in (first, *texts["same"].get(first, ())):
+                    prefix, _, key = name.rpartition("/")
+                    groups[prefix][key] = array
         return texts, groups

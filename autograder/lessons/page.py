@@ -8,7 +8,9 @@ import argparse
 import base64
 import hashlib
 import html
+import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +37,13 @@ IMPORTED = ("matplotlib", "numpy", "pillow", "threadpoolctl")  # by the NumPy ha
 KERNEL = ("ipython", "micropip", "sqlite3")  # by the kernel
 # Asked for by the kernel or by matplotlib, which do without: 6 MB that no lesson uses.
 LEFT_OUT = ("fonttools", "jedi", "matplotlib-pyodide", "pytz", "ssl")
+# Of the others no lesson uses fonts for PDF, rare fonts, samples, types, the test modules of NumPy,
+# and the colours of languages other than Python.
+SPARED = re.compile(
+    r"matplotlib/(mpl-data/(fonts/(afm|pdfcorefonts|ttf/(STIX|DejaVuSerif))|sample_data|images))"
+    r"|numpy/(f2py/|_core/\w*(_tests|_simd)\b)|pygments/lexers/(?!__init__|_mapping|python|special)"
+    r"|.*\.pyi$"
+)
 OURS = ("comm", "tqdm", "cs231n-lecture7-kit")  # not in Pyodide's release
 LITE = ("ipykernel", "piplite", "pyodide_kernel")  # of the kernel, which else installs each alone
 LITE_WHEELS = "share/jupyter/labextensions/@jupyterlite/pyodide-kernel-extension/static/pypi"
@@ -114,9 +123,7 @@ def wheel(name: str, version: str, files: Mapping[str, bytes], folder: Path) -> 
     lines.append(f"{stem}.dist-info/RECORD,,")
     inside[f"{stem}.dist-info/RECORD"] = "".join(f"{line}\n" for line in lines).encode()
     written = folder / f"{stem}-py3-none-any.whl"
-    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, data in inside.items():
-            archive.writestr(zipfile.ZipInfo(path, date_time=TIME), data, zipfile.ZIP_DEFLATED)
+    _write_archive(written, inside)
     return written
 
 
@@ -148,18 +155,38 @@ def _copy_runtime(folder, runtime, wheels, python=""):
         data = _read(runtime, package["file_name"])
         if hashlib.sha256(data).hexdigest() != package["sha256"]:
             raise PageError(f"{package['file_name']} of {runtime} is damaged: fetch it again")
-        (folder / package["file_name"]).write_bytes(data)
+        (folder / package["file_name"]).write_bytes(_spared(data))
     for path in wheels:
         shutil.copyfile(path, folder / path.name)
         packages[_entry(path)["name"]] = _entry(path)
     if python:
         _compile(folder, python)
-        for package in packages.values():
-            package["sha256"] = _sha256(folder / package["file_name"])
+    for package in packages.values():
+        package["sha256"] = _sha256(folder / package["file_name"])
     lock["packages"] = packages
     text = json.dumps(lock, sort_keys=True)
     (folder / "pyodide-lock.json").write_text(text, encoding="utf-8")
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _spared(data):
+    """Return an archive without the files that no lesson uses."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        files = {info.filename: archive.read(info) for info in archive.infolist()}
+    kept = {name: content for name, content in files.items() if not SPARED.match(name)}
+    if kept.keys() == files.keys():
+        return data
+    out = io.BytesIO()
+    _write_archive(out, kept)
+    return out.getvalue()
+
+
+def _write_archive(file, files):
+    """Write {name: bytes} as an archive: the same files, the same bytes."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in files.items():
+            info = zipfile.ZipInfo(name, date_time=TIME)
+            archive.writestr(info, content, zipfile.ZIP_DEFLATED)
 
 
 def _require_version(python, wanted):

@@ -103,6 +103,9 @@ def runtime(tmp_path):
     packages = {}
     for name in (*page.IMPORTED, *page.KERNEL, "six"):
         archive_of(folder / f"{name}.whl", name)
+        if name == "numpy":
+            with zipfile.ZipFile(folder / "numpy.whl", "a") as archive:
+                archive.writestr("numpy/f2py/rules.py", "")
         digest = page._sha256(folder / f"{name}.whl")
         depends = ["six", "fonttools"] if name == "matplotlib" else []
         packages[name] = {"file_name": f"{name}.whl", "sha256": digest, "depends": depends}
@@ -121,6 +124,8 @@ def test_the_runtime_is_what_the_lessons_need_and_our_wheels(runtime, tmp_path):
     lock = json.loads((tmp_path / "page" / "pyodide-lock.json").read_text())["packages"]
     assert "scipy" not in lock and "six" in lock
     assert lock["cs231n-lecture7-kit"]["imports"] == ["autograder", "cs231n_lib"]
+    with zipfile.ZipFile(tmp_path / "page" / "numpy.whl") as archive:
+        assert archive.namelist() == ["numpy.py"]
     present = {path.name for path in (tmp_path / "page").iterdir()}
     assert present == {*page.CORE, "pyodide-lock.json", *(e["file_name"] for e in lock.values())}
     other = page.wheel("cs231n-lecture7-kit", "0", {"a.py": b""}, tmp_path)
