@@ -37,12 +37,11 @@ IMPORTED = ("matplotlib", "numpy", "pillow", "threadpoolctl")  # by the NumPy ha
 KERNEL = ("ipython", "micropip", "sqlite3")  # by the kernel
 # Asked for by the kernel or by matplotlib, which do without: 6 MB that no lesson uses.
 LEFT_OUT = ("fonttools", "jedi", "matplotlib-pyodide", "pytz", "ssl")
-# Of the others no lesson uses fonts for PDF, rare fonts, samples, types, the test modules of NumPy,
-# and the colours of languages other than Python.
+# Of the others no lesson uses fonts for PDF, rare fonts, samples, types, and the colours of
+# languages other than Python.
 SPARED = re.compile(
     r"matplotlib/(mpl-data/(fonts/(afm|pdfcorefonts|ttf/(STIX|DejaVuSerif))|sample_data|images))"
-    r"|numpy/(f2py/|_core/\w*(_tests|_simd)\b)|pygments/lexers/(?!__init__|_mapping|python|special)"
-    r"|.*\.pyi$"
+    r"|numpy/f2py/|pygments/lexers/(?!__init__|_mapping|python|special)|.*\.pyi$"
 )
 OURS = ("comm", "tqdm", "cs231n-lecture7-kit")  # not in Pyodide's release
 LITE = ("ipykernel", "piplite", "pyodide_kernel")  # of the kernel, which else installs each alone

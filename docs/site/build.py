@@ -172,7 +172,7 @@ def doors(name: str, repository: str, hub: str = "") -> dict[str, str]:
 def mark_predictions(cells: list[dict]) -> None:
     """Tag the cells that ask for a prediction, and the first that says what it was compared with.
 
-    `predictions.js` then shows the second one's output when the reader taps.
+    `course.js` then shows the second one's output when the reader taps.
     """
     waiting: set[str] = set()
     for cell in cells:

@@ -15,11 +15,12 @@ html_theme = "sphinx_book_theme"
 html_title = project
 html_static_path = ["static"]
 html_css_files = ["course.css"]
-html_js_files = ["predictions.js"]
+html_js_files = ["course.js"]
 html_theme_options = {
     "repository_url": os.environ.get("COURSE_REPOSITORY", ""),
     "use_repository_button": bool(os.environ.get("COURSE_REPOSITORY")),
     "show_toc_level": 2,
+    "use_download_button": False,  # sources are not copied
 }
 html_copy_source = False
 exclude_patterns = ["jupyter_execute"]
@@ -37,9 +38,10 @@ suppress_warnings = [
 
 def setup(app):
     """Write formulas as MathML: a page then needs no script and no network to show them."""
-    app.add_html_math_renderer = "mathml"
+    app.add_html_math_renderer("mathml", (inline, None), (block, None))
 
 
+html_math_renderer = "mathml"
 TAG = re.compile(r"\\tag\{([^}]*)\}")
 
 

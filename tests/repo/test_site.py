@@ -100,7 +100,7 @@ def test_a_tap_shows_how_far_off_a_prediction_was():
     if CHROMIUM is None:
         pytest.skip("there is no Chromium here")
     playwright = pytest.importorskip("playwright.sync_api")
-    script = (site.HERE / "static" / "predictions.js").read_text("utf-8")
+    script = (site.HERE / "static" / "course.js").read_text("utf-8")
     style = (site.HERE / "static" / "course.css").read_text("utf-8")
     with playwright.sync_playwright() as started:
         options = ["--no-sandbox", "--disable-gpu"]
@@ -190,3 +190,4 @@ def test_a_failed_cell_a_broken_reference_and_an_odd_formula_fail_the_build(
     nbformat.write(book, pages / "index.ipynb")
     found = site.run_sphinx(pages, tmp_path / "html", execute=bool(cell))
     assert bool(found) == bool(status)
+    assert "<math" in (tmp_path / "html" / "index.html").read_text("utf-8") or status
