@@ -18,6 +18,8 @@ os.environ |= {
     "MPLBACKEND": "agg",
     "OMP_NUM_THREADS": "1",  # read when NumPy and PyTorch are imported, which is later
 }
+# Of all processes of a run: the first one makes it, the workers find it in their environment.
+os.makedirs(os.environ.setdefault("COURSE_TESTS_SHARED", f"{PRIVATE}/shared"), exist_ok=True)
 
 # The same examples in every run, and no verdict that depends on how busy the machine is.
 hypothesis.settings.register_profile("course", deadline=None, derandomize=True, database=None)

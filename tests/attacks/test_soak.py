@@ -10,6 +10,7 @@ import soak
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="counts file descriptors")
 
 
+@pytest.mark.slow
 def test_gradings_leave_nothing_behind():
     told = []
     states = soak.main(24, tell=told.append)

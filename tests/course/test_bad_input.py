@@ -102,6 +102,7 @@ def test_a_gradebook_that_is_none_or_of_another_version(made, refused, capsys):
 # --------------------------------------------------------------------------------- due dates
 
 
+@pytest.mark.slow
 def test_init_enters_due_dates_in_the_gradebook_once(made, src, capsys, monkeypatch):
     from nbgrader.api import Gradebook
 

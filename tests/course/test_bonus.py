@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import nbformat
 import pytest
+from all_lessons import all_lessons
 
 from autograder.check import check
 from autograder.cli import main
@@ -16,7 +17,7 @@ from autograder.course.marks import Mark, set_mark, with_counted_bonus
 from autograder.course.nbgrader_api import NbgraderCourse
 from autograder.expectations import reference
 from autograder.lessons import build
-from autograder.lessons.lesson import all_lessons, find_lesson
+from autograder.lessons.lesson import find_lesson
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -78,6 +79,7 @@ def test_who_has_everything_has_100_and_the_bonus(course):
         assert (submission.score, submission.max_score) == (100 + BONUS.points, 100)
 
 
+@pytest.mark.slow
 def test_what_was_recorded_is_left_alone_and_what_was_changed_is_put_right(course):
     root = course.with_name("again")
     shutil.copytree(course, root)
@@ -94,6 +96,7 @@ def test_what_was_recorded_is_left_alone_and_what_was_changed_is_put_right(cours
         assert (bob.manual_score, bob.extra_credit, bob.needs_manual_grade) == (3, 1, True)
 
 
+@pytest.mark.slow
 def test_an_old_release_counts_as_it_did_and_one_line_says_what_to_do(course, capsys):
     root = course.with_name("old")
     shutil.copytree(course, root)

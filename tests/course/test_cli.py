@@ -205,6 +205,7 @@ def test_a_folder_without_permission(run, tmp_path, monkeypatch):
     assert "No permission for" in one_line(run("init", tmp_path / "closed"))
 
 
+@pytest.mark.slow
 def test_a_file_in_the_way_and_a_full_disk(run, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     assert "Not a directory" in one_line(run("init", tmp_path / "file" / "course"))
@@ -216,6 +217,7 @@ def test_a_file_in_the_way_and_a_full_disk(run, tmp_path, monkeypatch):
     assert "No space left on device" in one_line(run("init", tmp_path / "course"))
 
 
+@pytest.mark.slow
 def test_broken_and_absent_files_to_check(run, tmp_path):
     assert "There is no file" in one_line(run("check", tmp_path / "absent.ipynb"))
     assert "is a folder without .py files: name a notebook" in one_line(run("check", tmp_path))
@@ -300,6 +302,7 @@ def test_report_shows_a_table_and_writes_a_page(run, made, tmp_path):
     assert "<th scope=" in (tmp_path / "page.html").read_text()
 
 
+@pytest.mark.slow
 def test_check_prints_tables_and_a_status_for_scripts(run, tmp_path, monkeypatch):
     path = tmp_path / "mine.py"
     path.write_text("import numpy as np\n\ndef fold_batchnorm(W, b, gamma, beta, bn_param): 1 / 0")

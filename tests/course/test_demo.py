@@ -77,6 +77,7 @@ def test_every_known_answer_that_can_be_pasted_runs_in_the_notebook(lesson):
                 compile(source, record.name, "exec")
 
 
+@pytest.mark.slow
 def test_the_demo_grades_a_class_and_says_where_to_look(src, tmp_path, monkeypatch, capsys):
     chosen = ("ada", "carl", "emmy", "jan", "leonhard")
     monkeypatch.setattr(demo, "CLASS", tuple(s for s in demo.CLASS if s.name in chosen))

@@ -145,6 +145,7 @@ def question_of(course, student, name=WHY):
     return next(one for one in line.questions if one.name == name)
 
 
+@pytest.mark.slow
 def test_equal_answers_have_one_mark_and_open_ones_none(course, marking):
     group = digest_of("Because $x$.")
     assert marking.groups[WHY][group].students == ("ada", "carl")

@@ -274,6 +274,7 @@ def test_due_dates_extensions_and_penalties_reach_what_is_unchanged(course):
     assert set(grade_class(opened, NAME).unchanged) == everyone
 
 
+@pytest.mark.slow
 def test_what_was_changed_after_it_was_graded_is_not_recorded(collected, monkeypatch):
     root = collected.with_name("changed")
     shutil.copytree(collected, root)
@@ -299,6 +300,7 @@ def test_an_older_gradebook_is_filled_again(collected, course):
     assert gradebook(copied) == gradebook(course)
 
 
+@pytest.mark.slow
 def test_faults_of_the_sandbox_and_other_file_names_are_told_and_no_mark(collected, monkeypatch):
     root = collected.with_name("faulty")
     shutil.copytree(collected, root)
@@ -353,11 +355,13 @@ def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_collecting_follows_no_link_and_waits_for_no_pipe(trapped):
     collected = trapped / "submitted" / "eve" / NAME
     assert names_in(collected) == [f"{NAME}.ipynb", "notes.txt", "timestamp.txt"]
 
 
+@pytest.mark.slow
 def test_traps_beside_a_notebook_reach_neither_autograded_nor_feedback(trapped):
     submitted = trapped / "submitted" / "eve" / NAME
     shutil.rmtree(submitted)
@@ -408,6 +412,7 @@ def nbgrader(root, *arguments):
     return done.stderr
 
 
+@pytest.mark.slow
 def test_nbgrader_autograde_gives_the_same_marks_and_comments(collected, course):
     root = collected.with_name("by-nbgrader")
     shutil.copytree(collected, root)
@@ -418,6 +423,7 @@ def test_nbgrader_autograde_gives_the_same_marks_and_comments(collected, course)
         assert files_of(root, student) == files_of(course, student)
 
 
+@pytest.mark.slow
 def test_manual_scores_and_late_penalties_are_those_of_nbgrader(course):
     roots = [course.with_name(name) for name in ("late-ours", "late-nbgraders")]
     for root in roots:
@@ -453,6 +459,7 @@ def test_a_course_of_another_make_is_recorded_by_nbgrader_itself(course, monkeyp
         assert recorder.can
 
 
+@pytest.mark.slow
 def test_a_transaction_is_written_whole_or_not_at_all(course, monkeypatch):
     root = course.with_name("torn")
     shutil.copytree(course, root)
@@ -480,6 +487,7 @@ def test_a_mark_that_somebody_changed_is_put_right_and_nothing_else_is_touched(c
         assert (after == time) == (student != "carl")
 
 
+@pytest.mark.slow
 def test_without_our_parts_the_value_of_check_is_partial_credit(collected):
     root = collected.with_name("plain")
     shutil.copytree(collected, root)

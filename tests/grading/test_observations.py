@@ -77,6 +77,7 @@ def marked_otherwise(monkeypatch):
     monkeypatch.setattr(trusted, "software", lambda: "another")
 
 
+@pytest.mark.slow
 def test_judging_again_gives_what_executing_again_gives(tmp_path, monkeypatch):
     path, store = write(tmp_path / "ada" / "a.ipynb", mistaken()), Store(tmp_path / "results")
     with Grader(template(), NAME, SECRET) as grader:

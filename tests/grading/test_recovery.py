@@ -65,6 +65,7 @@ def require_all_right(folder, graded, faults):
     assert set(times.values()) <= {1}, times
 
 
+@pytest.mark.slow
 def test_an_engine_that_is_killed_goes_on_where_it_was(tmp_path):
     hand_in(tmp_path)
     program = ENGINE.format(tests=str(Path(__file__).parents[1]), folder=str(tmp_path))
@@ -88,6 +89,7 @@ def test_an_engine_that_is_killed_goes_on_where_it_was(tmp_path):
     assert events(tmp_path)[-1] == "batch ended"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("victim", ["warm process", "child"])
 def test_what_is_killed_beside_the_engine_costs_nobody_a_mark(tmp_path, monkeypatch, victim):
     last_cells, warm = [], set()

@@ -15,6 +15,7 @@ from types import CodeType
 import nbformat
 import pytest
 import torch
+from all_lessons import all_lessons
 from nbgrader.validator import Validator
 from traitlets.config import Config
 
@@ -32,7 +33,7 @@ from autograder.lessons.source import (
     stub_source,
 )
 
-LESSONS = build.all_lessons()
+LESSONS = all_lessons()
 NAMES = [lesson.name for lesson in LESSONS]
 BUILTINS = set(vars(builtins))
 
@@ -273,6 +274,7 @@ def test_committed_notebooks_equal_a_fresh_build():
     build_all(check=True)
 
 
+@pytest.mark.slow
 def test_a_rebuild_writes_the_same_bytes_and_then_nothing(tmp_path):
     student, solution = tmp_path / "student", tmp_path / "solution"
     written = build_all(student=student, solution=solution)
@@ -528,16 +530,10 @@ def release(lessons, root):
     return {name: root / "release" / name / f"{name}.ipynb" for name in names}
 
 
-@pytest.mark.parametrize(
-    "lessons",
-    [
-        pytest.param(LESSONS[1:2], id="one"),
-        pytest.param(LESSONS, id="all", marks=pytest.mark.slow),
-    ],
-)
-def test_an_nbgrader_release_is_the_student_notebook(lessons, tmp_path):
-    released = release(lessons, tmp_path)
-    for lesson in lessons:
+@pytest.mark.slow
+def test_an_nbgrader_release_is_the_student_notebook(tmp_path):
+    released = release(LESSONS, tmp_path)
+    for lesson in LESSONS:
         given = nbformat.read(released[lesson.name], as_version=4)
         student = build.student_notebook(lesson)
         assert given.metadata == student.metadata

@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+import pytest
 
 from cs231n_lib.data import digits
 from cs231n_lib.layers.batched import fit_many
@@ -91,6 +92,7 @@ def two_layers(seed, kind):
     return Network([*first, *noise, Affine(WIDTH, WIDTH, rng), ReLU(), last])
 
 
+@pytest.mark.slow
 def test_dropconnect_helps_about_as_much_as_dropout():
     none, dropout, connections = (
         trained([two_layers(seed, kind) for seed in SEEDS])
@@ -117,6 +119,7 @@ class Regions(Layer):
         return np.zeros((len(dout), 1), dout.dtype)
 
 
+@pytest.mark.slow
 def test_one_draw_of_the_regions_is_not_enough():
     def net(seed, draws):
         rng = np.random.default_rng(seed)
@@ -187,6 +190,7 @@ class Deep:
         return 100 * np.mean([np.mean(s.argmax(axis=1) == y) for s in scores])
 
 
+@pytest.mark.slow
 def test_networks_trained_with_stochastic_depth_can_do_without_half_of_their_blocks():
     lost = {}
     for p_last in (1.0, 0.5):

@@ -49,6 +49,7 @@ def random_affine(x, rng, angle=10, stretch=0.1, shear=0.2, shift=0.7):
     return in_numpy.affine_warp(x, matrices.astype(x.dtype))
 
 
+@pytest.mark.slow
 def test_flips_and_jitter_help_on_photographs_and_black_edges_do_not(lesson):
     def jittered(x, rng):
         return in_numpy.color_jitter(x, 0.4, 0.2, rng)
@@ -62,6 +63,7 @@ def test_flips_and_jitter_help_on_photographs_and_black_edges_do_not(lesson):
     assert gains(lesson, task, cropped, without).mean() < 0
 
 
+@pytest.mark.slow
 def test_the_way_of_the_split_decides_which_flip_helps(lesson):
     """Pieces from the top for training, and from the bottom for the test."""
     sets = [
@@ -74,6 +76,7 @@ def test_the_way_of_the_split_decides_which_flip_helps(lesson):
     assert upside.mean() > 0 and upside.mean() > sideways.mean()
 
 
+@pytest.mark.slow
 def test_averaging_over_mirror_images_helps_a_network_that_was_trained_without(lesson):
     def over_both(net, x):
         crops = np.stack([x, x[:, :, ::-1]], axis=1)
@@ -91,6 +94,7 @@ def test_digits_have_no_mirror_images(lesson):
     assert gains(lesson, lesson["numerals"], flipped, lesson["without"][1]).mean() < -1
 
 
+@pytest.mark.slow
 def test_small_maps_help_on_digits_and_any_angle_ruins_them(lesson):
     def any_angle(x, rng):
         return random_affine(x, rng, angle=180)

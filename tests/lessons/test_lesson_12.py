@@ -54,10 +54,12 @@ def accuracies(kind, each):
     return np.array([accuracy(features[kind].astype(float), y, each, seed) for seed in range(5)])
 
 
+@pytest.mark.slow
 def test_five_examples_of_trained_features_beat_twenty_five_of_pixels():
     assert (accuracies("middle", 5) > accuracies("pixels", 25)).all()
 
 
+@pytest.mark.slow
 def test_a_middle_stage_is_better_than_the_top_for_textures():
     assert (accuracies("middle", 5) - accuracies("top", 5)).mean() > 0.05
     assert (accuracies("middle", 25) - accuracies("top", 25)).mean() > 0.02
@@ -88,6 +90,7 @@ def stage_accuracies(net_of, stage, seeds):
     )
 
 
+@pytest.mark.slow
 def test_on_permuted_digits_the_first_stage_is_best_and_the_top_hurts():
     seeds = range(12)
     top = stage_accuracies(lambda seed: pretrained_small_cnn(), "stage3", seeds)
@@ -109,6 +112,7 @@ def tuned_accuracy(net, each, seed):
         return float((net(x[test]).argmax(dim=1).numpy() == y[test]).mean())
 
 
+@pytest.mark.slow
 def test_on_permuted_digits_scratch_is_above_fine_tuning():
     pairs = [
         (

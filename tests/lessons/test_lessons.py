@@ -5,8 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
+from all_lessons import all_lessons
 
-from autograder.lessons.lesson import SRC, all_lessons
+from autograder.lessons.lesson import SRC
 
 ROOT = Path(__file__).resolve().parents[2]
 ALL = all_lessons()

@@ -7,8 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from autograder.lessons.lesson import all_lessons
+from all_lessons import all_lessons
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKED = ("torch", "scipy", "skimage", "sklearn")

@@ -72,11 +72,12 @@ def noise(*shape, seed=0):
 # ---------------------------------------------------------------------------------- torch.optim
 
 
+@pytest.mark.parametrize("steps", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_ten_thousand_steps_stay_within_rounding_of_the_built_in(name):
+def test_many_steps_stay_within_rounding_of_the_built_in(name, steps):
     """On a noisy quadratic, each on its own path: a difference feeds back through the gradient."""
     kind, options = BUILT_IN[name]
-    curvature, shocks = np.geomspace(0.05, 5, 4), noise(10_000, 4)
+    curvature, shocks = np.geomspace(0.05, 5, 4), noise(steps, 4)
     steppers, weights = [], []
     for module in (torch.optim, optimizers):
         parameter = torch.nn.Parameter(torch.ones(4, dtype=torch.float64))

@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from all_lessons import all_lessons
 
-from autograder.lessons.lesson import BuildError, Claim, all_lessons, read_lesson
+from autograder.lessons.lesson import BuildError, Claim, read_lesson
 from autograder.quality import claims
 from cs231n_lib.train import compare
 

@@ -11,6 +11,7 @@ def native():
     return machines.bits("native")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", [name for name in machines.PROFILES if name != "native"])
 def test_a_profile_rounds_differently(native, profile):
     found = machines.bits(profile)

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from all_lessons import all_lessons
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from typer.main import get_command
 
 import cs231n_lib
 from autograder.cli import EXTRAS, app
-from autograder.lessons.lesson import all_lessons
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -179,6 +179,7 @@ def test_so_many_graded_cells_that_end_the_process_end_the_run(monkeypatch):
     assert set(outcome.failed) == {FORWARD, BACKWARD} and not any(outcome.seen.values())
 
 
+@pytest.mark.slow
 def test_what_is_slow_is_executed_as_far_as_it_defines_something():
     limits = Limits(cell_seconds=2, own_seconds=3)
     slow = "import time\ntime.sleep(1.3)\ndef half(x):\n    return x / 2"
@@ -215,6 +216,7 @@ def test_a_process_without_a_warm_one_leaves_nothing_behind():
 SUICIDE = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
 
 
+@pytest.mark.slow
 def test_to_be_killed_is_an_accident_once(monkeypatch):
     outcome = run(steps_of(solution(), SUICIDE))
     assert outcome.stopped["more-0"].text in ("SIGKILL", "SIGSYS") and outcome.aborted is None
@@ -267,6 +269,7 @@ numpy.save = save
 """
 
 
+@pytest.mark.slow
 def test_results_that_are_not_as_agreed_are_faults_of_the_submission():
     outcome = run(steps_of(solution(), FORGED)[:6], places="fresh")
     seen = [one for part in outcome.seen.values() for one in part.values()]

@@ -94,6 +94,7 @@ def said(child, source):
 # ---------------------------------------------------------------------------- doing its work
 
 
+@pytest.mark.slow
 def test_nothing_shared_can_be_locked_or_watched(zygote):
     """Two children that see the same library cannot tell each other anything through its locks."""
     walled(zygote)
@@ -635,6 +636,7 @@ def leftovers(zygote):
     }
 
 
+@pytest.mark.slow
 def test_a_killed_zygote_is_nobodys_mark_starts_again_and_leaves_nothing(unfiltered):
     with unfiltered.process(LIMITS) as child:
         (warm_one,) = set(processes(unfiltered)) - {number_of(child)}
@@ -676,6 +678,7 @@ with Zygote(layers) as zygote, zygote.process(Limits()) as child:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_grader_leaves_no_process_and_its_folder_to_the_next(zygote):
     if zygote.tier == "B":
         pytest.skip("its processes end as those of tier C")
@@ -722,6 +725,7 @@ for folder in isolation._outermost(closed):
 somebody = 4321
 isolation.become(somebody)
 os.environ |= {"HOME": "/nonexistent", "USER": "somebody", "LOGNAME": "somebody", "TMPDIR": scratch}
+del os.environ["COURSE_TESTS_SHARED"]  # in a folder of root's
 import pytest
 sys.exit(pytest.main([*arguments, "--basetemp", f"{scratch}/tests"]))
 """
@@ -734,17 +738,11 @@ WALLS = (
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the tests above ran as an ordinary user already")
-@pytest.mark.parametrize(
-    "walls",
-    [
-        pytest.param("known_places or ends_a_child", id="some"),
-        pytest.param(WALLS, id="all", marks=pytest.mark.slow),
-    ],
-)
-def test_an_ordinary_user_is_as_safe(walls):
+@pytest.mark.slow
+def test_an_ordinary_user_is_as_safe():
     if not isolation.available().namespaces:
         pytest.skip("this root may not open the way to its Python for others")
-    arguments = [__file__, "-q", "-k", walls, "-p", "no:cacheprovider", "-p", "no:xdist"]
+    arguments = [__file__, "-q", "-k", WALLS, "-p", "no:cacheprovider", "-p", "no:xdist"]
     with tempfile.TemporaryDirectory() as scratch:
         os.chmod(scratch, 0o777)
         command = [sys.executable, "-c", AS_SOMEBODY, scratch, *arguments]

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from all_lessons import all_lessons
 from site_server import served
 
 from autograder import exercises
 from autograder.grading.grader import Grader
 from autograder.lessons.build import solution_notebook, student_notebook
-from autograder.lessons.lesson import all_lessons
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
