@@ -195,6 +195,8 @@ for rate in (0.3, 5.0):
 # alone", 1 for "high first, then lower".
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 2 Step decay
 #
 # Why does a high rate stop making progress? Each step follows the gradient of 16 examples: the
@@ -286,6 +288,8 @@ print(*over_constant.values(), sep="\n")
 # rates cover the distance, low ones collect.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 3 Smooth decays
 #
 # Slide 50 has two decays without stairs:
@@ -374,6 +378,8 @@ print(f"accuracy, exponential against step decay: {exponential_gain:+.4f} on ave
 # counts. (c) 1 point: no drop without noise.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 4 Kill the bug (beyond the core)
 #
 # The locked cell below is somebody's step decay. It goes through all steps and lowers the rate at
@@ -403,6 +409,8 @@ for u in (0, 10, t):
 # A test of a schedule that looks at the first drop only cannot see this. It is the usual shape of
 # such bugs: the first epochs are right, and the run dies slowly, hours later, from steps that are
 # too short.
+#
+# *You can stop here.*
 #
 # ## 5 Warm restarts
 #
@@ -485,6 +493,8 @@ print(cycles_gain)
 # ends of the cycles are different ones, at no further cost (slides 66 and 67).
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 6 Wire the pipeline
 #
 # A schedule that is right and stands in the wrong place is wrong. The three rules:
@@ -600,6 +610,8 @@ for per in ("epoch", "batch"):
 # *Rubric.* 1 point for (a), 1 for (b), 1 for the number of drops in (c), 1 for the flat curve.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 7 Where to start: a rate finder, and a warm-up
 #
 # A schedule begins with its first rate, and where does that come from? A search over runs (lesson
@@ -663,6 +675,8 @@ print(paired(*map(accuracies, warm.values()), names=tuple(warm)))
 # The rate 1 was too high for this network in part 1. With a warm-up it is more often usable,
 # though not for all seeds alike. Compare the two rows seed by seed; the interval says what it is
 # on average.
+#
+# *You can stop here.*
 #
 # ## 8 Adam with and without decay
 #
@@ -802,6 +816,8 @@ for step in (CHANGE, CHANGE + 15, CHANGE + 100):
 # geometric series, 1 for the factor $1/f$. (c) 1 point.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 10 The same in PyTorch
 #
 # A schedule has no framework, so there is nothing to write again. `LambdaLR` takes any function of
