@@ -2,7 +2,7 @@
 // And a repair of the theme: a button that shows words is called by them.
 "use strict";
 
-const MEASURED = /measured: (-?[\d.]+(?:e[-+]?\d+)?)/g;
+const MEASURED = /measured: (-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)/g;
 
 function measuredIn(output) {
   return [...output.textContent.matchAll(MEASURED)].map((found) => Number(found[1]));
