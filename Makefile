@@ -62,9 +62,10 @@ demo: $(READY)  ## grade a made-up class in demo-course/ and show what came out
 	$(PY) -m autograder demo
 
 .PHONY: test
-test: $(READY)  ## format, lint and tests: what must be green before a commit
+test: $(READY)  ## format, lint, types and tests: what must be green before a commit
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
+	@$(MAKE) --no-print-directory types
 	$(PY) -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 .PHONY: test-all
@@ -168,7 +169,7 @@ lint: $(READY)  ## show what ruff would say, without changing a file
 	$(PY) -m ruff check .
 
 .PHONY: types
-types: $(READY)  ## show what mypy says of autograder and cs231n_lib
+types: $(READY)  ## check the types of autograder and cs231n_lib
 	$(PY) -m mypy
 
 .PHONY: format

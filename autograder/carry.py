@@ -81,7 +81,7 @@ class Carried:
 def carry(target: str | Path, sources: Sequence[str | Path]) -> Carried:
     """Write the checked functions of earlier notebooks and .py files into a notebook.
 
-    The cell stands below the notebook's first code cell; one that is there already is replaced.
+    The cell comes after the notebook's first code cell; one that is there already is replaced.
     Exercises of the target itself are left out.
 
     Args:

@@ -10,24 +10,26 @@ import contextlib
 import difflib
 import inspect
 import os
-import random
 import re
 import sys
 import threading
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from autograder import exercises, expectations
-from autograder.checking import disputes
 from autograder.checking.attempts import Attempts, digest_of
 from autograder.checking.diagnose import judge_exercise
 from autograder.checking.ladder import READING, SMALLEST, Hint, Part, reading, smallest_difference
 from autograder.checking.observe import STUB_MESSAGE, observe
 from autograder.checking.report import Report
-from autograder.learning.history import History, read_history
-from autograder.learning.progress import progress_of
+from autograder.checking.spec import Exercise
 from autograder.learning.shelf import lessons, log_in
+
+if TYPE_CHECKING:
+    from autograder.learning.history import History
 
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("autograder", "cs231n_lib")
@@ -38,11 +40,20 @@ ELSEWHERE = (
     "Binder, or on a machine where the course is installed. What you wrote in NumPy is unaffected."
 )
 KEEP = "All of it is right. Keep a copy: the button below the notebook saves one."
-recorder = None  # set where submissions are graded: called with (exercise, functions) instead
+# Set where submissions are graded: called instead.
+recorder: Callable[[Exercise, Mapping[str, Callable]], None] | None = None
 _provider = cache(expectations.default)
 _kinds: list[str] = []  # of the questions that were asked
-_last = {}  # {"exercise", "functions", "report"} of the last check of this kernel
 DISPUTE = 'You think it is right? from autograder.check import dispute; dispute("because …")'
+
+
+class _Checked(NamedTuple):
+    exercise: Exercise
+    functions: Mapping[str, Callable]
+    report: Report
+
+
+_last: _Checked | None = None  # the last check of this kernel
 
 
 @cache
@@ -64,6 +75,7 @@ def check(exercise_id: str, *functions) -> float:
         TypeError: when the number of functions is wrong, or one of them is not a function (the
             last of some exercises: a class).
     """
+    global _last
     exercise = exercises.find(exercise_id)
     named = _named(exercise, functions)
     if recorder is not None:
@@ -74,7 +86,7 @@ def check(exercise_id: str, *functions) -> float:
         return 0.0
     report = run(exercise, named)
     show(report)
-    _last.update(exercise=exercise, functions=named, report=report)
+    _last = _Checked(exercise, named, report)
     rung = _attempts().note(report, digest_of(named))
     if all(row.message == STUB_MESSAGE for row in report.rows):
         _say(_never_ran(exercise))
@@ -115,13 +127,13 @@ def hint(exercise_id: str = "") -> None:
     To ask costs nothing. First come the smallest input on which right and yours part, and both
     values; then where to read.
     """
-    exercise = exercises.find(exercise_id) if exercise_id else _last.get("exercise")
-    if exercise is None or exercise is not _last.get("exercise"):
+    exercise = exercises.find(exercise_id) if exercise_id else _last and _last.exercise
+    if _last is None or exercise is not _last.exercise:
         print("Run the check of the exercise first; then hint() goes on from there.")
         return
-    rung = _attempts().climb(exercise.id)
+    rung = _attempts().climb(_last.exercise.id)
     if rung:
-        show(_rungs(exercise, _last["functions"], rung))
+        show(_rungs(_last.exercise, _last.functions, rung))
     else:
         print("All checks of this exercise passed: there is nothing to hint at.")
 
@@ -136,26 +148,29 @@ def dispute(note: str = "", *checks: str) -> None:
         note: why you think so, in your own words.
         checks: names of the checks that you mean; all that lost points when there is none.
     """
-    report = _last.get("report")
-    if report is None or report.score == report.points:
+    if _last is None or _last.report.score == _last.report.points:
         print("Run a check that fails first; then dispute() writes down what you think is right.")
         return
-    exercise, names = _last["exercise"], [row.check for row in report.rows]
+    exercise, functions, report = _last
+    names = [row.check for row in report.rows]
     if unknown := [name for name in checks if name not in names]:
         print(f"There is no check {unknown[0]!r}; there are {', '.join(map(repr, names))}.")
         return
+    from autograder.checking import disputes
+
     seeds = {check.name: expectations.public_seed(exercise, check) for check in exercise.checks}
-    data = disputes.content(report, _last["functions"], seeds, note, checks)
+    data = disputes.content(report, functions, seeds, note, checks)
     path = disputes.write(data, Path.cwd())
     print(f"wrote {path.name}: hand it in with this notebook, beside it.")
 
 
 def _rungs(exercise, functions, rung) -> Hint:
     """Return the rungs above the table, up to `rung`; without a small input the last one."""
-    right = _provider().small(exercise)
-    found = smallest_difference(exercise, functions, right) if rung >= SMALLEST else None
-    parts = [found] if found else []
-    if rung >= READING or not found:
+    parts: list[Part] = []
+    if rung >= SMALLEST:
+        right, others = _provider().small(exercise), _provider().conventions(exercise)
+        parts += filter(None, [smallest_difference(exercise, functions, right, others)])
+    if rung >= READING or not parts:
         parts.append(Part(reading(exercise, _provider().tags(exercise))))
     return Hint(tuple(parts))
 
@@ -163,6 +178,8 @@ def _rungs(exercise, functions, rung) -> Hint:
 def progress() -> None:
     """Show all lessons: what is done, what is misunderstood, what comes next, minutes left."""
     if recorder is None:
+        from autograder.learning.progress import progress_of
+
         show(progress_of(_history()))
 
 
@@ -182,14 +199,15 @@ def questions() -> None:
     """Ask about the function that passed its check last: at most two questions, never graded."""
     if recorder is not None:
         return
+    import random
+
     from autograder.learning.questions import ask_about
 
-    exercise = _last.get("exercise")
-    latest = _attempts().latest(exercise.id) if exercise else None
-    if latest is None or latest["score"] < latest["points"]:
+    latest = _attempts().latest(_last.exercise.id) if _last else None
+    if _last is None or latest is None or latest["score"] < latest["points"]:
         print("Pass the check of an exercise first; then questions() asks about your code.")
         return
-    functions = _last["functions"]
+    exercise, functions, _ = _last
     try:
         source = inspect.getsource(inspect.unwrap(functions[exercise.function]))
         ask_about(exercise, functions, source, random.Random(), _kinds, input, print)
@@ -199,7 +217,9 @@ def questions() -> None:
         print("Nobody is there to answer: run questions() in an open notebook.")
 
 
-def _history() -> History:
+def _history() -> "History":
+    from autograder.learning.history import History, read_history
+
     kept = _attempts()
     return read_history(kept.path) if kept.path else History(tuple(kept.entries))
 

@@ -326,7 +326,7 @@ def report(
 ) -> None:
     """Show what a class understood, as a table and as a page for the browser.
 
-    Marks, the roster, feedback pages and what changed since the hand-in before stand in the page.
+    The page shows marks, the roster, feedback and what changed since the previous hand-in.
 
     **Examples**
 
@@ -395,7 +395,8 @@ def check(
             found = check_files(together)
         except Unreadable as error:
             raise CourseError(f"{together[0]}: {error}") from None
-        reports, problems = [*reports, *found[0]], [*problems, *found[1]]
+        reports.extend(found[0])
+        problems.extend(found[1])
         _write_down(together[0], found[0])
     if not reports:
         why = "".join(f" {problem}" for problem in problems)
@@ -586,7 +587,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="replace")
     # jsonschema, which nbformat imports, would compile a grammar of international addresses for
     # more than a second, and no notebook has one to check; without the module it leaves that out.
-    sys.modules.setdefault("rfc3987_syntax", None)
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None is allowed
 
     from autograder.course.errors import CourseError
     from autograder.lessons.kit import KitError

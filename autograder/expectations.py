@@ -26,7 +26,7 @@ from autograder.checking.observe import (
     observe_check,
     observe_wholly,
 )
-from autograder.checking.spec import Check, Exercise
+from autograder.checking.spec import Arrays, Check, Exercise
 
 RECORDINGS = Path(__file__).parent / "recordings"
 NUDGES = 3
@@ -82,6 +82,7 @@ class live:
         self.misconceptions = cache(lambda exercise: _run_misconceptions(exercise, seed_of, self))
         self.small = cache(_run_small)
         self.wrong_small = cache(_run_wrong_small)
+        self.conventions = cache(_run_conventions)
         self.hints = cache(_hints)
         self.tags = cache(_tags)
 
@@ -150,17 +151,28 @@ def _run_wrong_small(exercise):
     """Return {name: what a known wrong answer makes of each small input}; None for an error."""
     from autograder import misconceptions
 
-    return {
-        record.name: tuple(_tried(exercise, record, program) for program in exercise.small)
-        for record in (misconceptions.of(exercise.id) if exercise.small else ())
-    }
+    records = misconceptions.of(exercise.id) if exercise.small else ()
+    return {record.name: _all_small(exercise, record) for record in records}
 
 
-def _tried(exercise, record, program):
+def _run_conventions(exercise):
+    """Return what each right answer of another convention makes of each small input."""
     from autograder import misconceptions
 
+    records = misconceptions.variants_of(exercise.id) if exercise.small else ()
+    return tuple(_all_small(exercise, record) for record in records if record.remark)
+
+
+def _all_small(exercise, record):
+    from autograder import misconceptions
+
+    functions = misconceptions.functions_of(record)
+    return tuple(_tried(exercise, functions, program) for program in exercise.small)
+
+
+def _tried(exercise, functions, program):
     try:
-        return tuple(values_of(exercise, misconceptions.functions_of(record), program))
+        return values_of(exercise, functions, program)
     except Exception:
         return None
 
@@ -211,16 +223,15 @@ def record(exercises, folder: Path, provider: live | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     provider = provider or live(public_seed)
     for exercise in exercises:
-        arrays, texts = {}, {"checks": [], "misconceptions": []}
+        arrays: Arrays = {}
+        checks, wrong = [], []
         for c, check in enumerate(exercise.checks):
             expected = provider.expected(exercise, check)
             _put(arrays, f"{c}/expected", _handed_out(expected.arrays))
             for v, (_, variant) in enumerate(expected.variants):
                 _put(arrays, f"{c}/variant{v}", _compared(variant))
             remarks = [remark for remark, _ in expected.variants]
-            texts["checks"].append(
-                {"dtypes": expected.dtypes, "noise": expected.noise, "remarks": remarks}
-            )
+            checks.append({"dtypes": expected.dtypes, "noise": expected.noise, "remarks": remarks})
         for m, known in enumerate(provider.misconceptions(exercise)):
             faults = {}
             for c, check in enumerate(exercise.checks):
@@ -228,7 +239,7 @@ def record(exercises, folder: Path, provider: live | None = None) -> None:
                 _put(arrays, f"{c}/misconception{m}", _compared(seen.arrays or {}))
                 if seen.fault:
                     faults[check.name] = [seen.fault.kind, seen.fault.text]
-            texts["misconceptions"].append(
+            wrong.append(
                 {"name": known.name, "hint": known.hint, "faults": faults, "wrong": known.wrong}
             )
         for s, values in enumerate(provider.small(exercise)):
@@ -236,11 +247,22 @@ def record(exercises, folder: Path, provider: live | None = None) -> None:
         for m, tried in enumerate(provider.wrong_small(exercise).values()):
             for s, values in enumerate(tried):
                 _put(arrays, f"small{s}/wrong{m}", dict(enumerate(values or ())))
-        texts["tags"] = provider.tags(exercise)
-        kept, texts["same"] = _once(arrays)
-        np.savez_compressed(folder / f"{exercise.grade_id}.npz", **kept)
+        conventions = provider.conventions(exercise)
+        for v, tried in enumerate(conventions):
+            for s, values in enumerate(tried):
+                _put(arrays, f"small{s}/convention{v}", dict(enumerate(values or ())))
+        kept, same = _once(arrays)
+        texts = {
+            "checks": checks,
+            "misconceptions": wrong,
+            "conventions": len(conventions),
+            "same": same,
+            "tags": provider.tags(exercise),
+        }
+        path = folder / f"{exercise.grade_id}.npz"
+        np.savez_compressed(path, **kept)  # type: ignore[arg-type]  # NumPy's `allow_pickle`
         text = json.dumps(texts, indent=1, sort_keys=True, ensure_ascii=False)
-        (folder / f"{exercise.grade_id}.json").write_text(text + "\n", encoding="utf-8")
+        path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
 
 
 def _once(arrays):
@@ -282,6 +304,7 @@ class recorded:
         self.misconceptions = cache(self._misconceptions)
         self.small = cache(self._small)
         self.wrong_small = cache(self._wrong_small)
+        self.conventions = cache(self._conventions)
         self.hints = cache(self._hints)
         self.tags = cache(self._tags)
 
@@ -317,14 +340,22 @@ class recorded:
         return {entry["name"]: entry["hint"] for entry in texts["misconceptions"]}
 
     def _wrong_small(self, exercise):
-        texts, arrays = self._load(exercise)
+        texts, _ = self._load(exercise)
         return {
-            entry["name"]: tuple(
-                _in_order(arrays[f"small{s}/wrong{m}"]) if f"small{s}/wrong{m}" in arrays else None
-                for s in range(len(exercise.small))
-            )
+            entry["name"]: self._all_small(exercise, f"wrong{m}")
             for m, entry in enumerate(texts["misconceptions"] if exercise.small else ())
         }
+
+    def _conventions(self, exercise):
+        texts, _ = self._load(exercise)
+        return tuple(
+            self._all_small(exercise, f"convention{v}") for v in range(texts["conventions"])
+        )
+
+    def _all_small(self, exercise, who):
+        _, arrays = self._load(exercise)
+        found = (arrays.get(f"small{s}/{who}") for s in range(len(exercise.small)))
+        return tuple(_in_order(entries) if entries else None for entries in found)
 
     def _tags(self, exercise):
         texts, _ = self._load(exercise)
@@ -347,7 +378,7 @@ class recorded:
                 "unpack the student kit again, or install the full course"
             )
         texts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        groups = defaultdict(dict)
+        groups: defaultdict[str, Arrays] = defaultdict(dict)
         with np.load(path, allow_pickle=False) as archive:
             for first, array in archive.items():
                 for name in (first, *texts["same"].get(first, ())):

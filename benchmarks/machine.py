@@ -22,11 +22,12 @@ torch.set_num_threads(1)
 
 
 def describe():
-    """Return one line: processor, versions, threads, GPU."""
+    """Return one line: processor, versions, threads, GPU, how busy the machine is."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU, so none measured"
     return (
         f"{_processor()}, 1 thread of {os.cpu_count()}; Python {platform.python_version()}, "
-        f"NumPy {np.__version__}, PyTorch {torch.__version__}; {gpu}"
+        f"NumPy {np.__version__}, PyTorch {torch.__version__}; {gpu}; load of the last minute "
+        f"{os.getloadavg()[0]:.1f}"
     )
 
 

@@ -4,7 +4,7 @@
 
 Each ratio is time / time of the function of `torch.nn.functional` with autograd, float32, one
 thread: the median of interleaved rounds, and its quartiles. Smaller is faster. `--compile` adds
-`torch.compile` of the readable PyTorch form, which takes half a minute to start. PyTorch has no
+`torch.compile` of a PyTorch form, which takes half a minute to start. PyTorch has no
 whitening; there the base is one put together from its own parts, forward only. Everything runs on
 the CPU; on a GPU nothing is measured here.
 """
@@ -125,13 +125,14 @@ def layer(problem, x, dout):
 
 
 def by_compiler(problem, x, gamma, beta, dout):
-    """Compile the readable formulas without their argument checks."""
+    """Compile the readable formulas, of group norm the tuned ones, without argument checks."""
     of_batches = problem.kind.endswith("batchnorm")
     torch.compiler.reset()  # only so many versions of one function are compiled
     names = ("batchnorm_forward", "batchnorm_backward_alt")
     if not of_batches:
         names = (f"{problem.kind}_forward", f"{problem.kind}_backward")
-    forward, backward = (inspect.unwrap(getattr(in_torch, name)) for name in names)
+    module = tuned if problem.extra else in_torch  # groups of channels need another view of x
+    forward, backward = (inspect.unwrap(getattr(module, name)) for name in names)
 
     @torch.compile
     def run(x, gamma, beta, dout):

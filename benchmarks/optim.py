@@ -67,7 +67,7 @@ def contestants(name, sizes, compiled=False):
         "PyTorch, readable": by_rule(getattr(in_torch, rule), sizes, tensors=True),
         "PyTorch, classes": by_class(getattr(optimizers, kind), settings, sizes),
     }
-    if compiled:
+    if compiled and sizes != MANY:  # 200 tensors take minutes to compile
         torch.compiler.reset()  # only so many versions of one function are compiled
         step = by_class(getattr(optimizers, kind), settings, sizes)
         steps["PyTorch, compiled"] = torch.compile(step)

@@ -24,7 +24,7 @@ What a parameter may be is written as one of these rules:
 import functools
 import inspect
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 
 import numpy as np
@@ -372,7 +372,7 @@ def off(name, value, known=None):
         raise ValueError(f"{name} must be off, got {value!r}; use PyTorch's own for that")
 
 
-NUMERIC = set()  # the rules for numbers: what they check becomes a number of Python
+NUMERIC: set[Callable] = set()  # the rules for numbers: what they check becomes a number of Python
 
 
 def generator(name, value, known=None):

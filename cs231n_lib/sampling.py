@@ -46,27 +46,33 @@ def _sample(x, rows, columns, out):
     """Write into `out` what a few images show; one colour after the other, by flat indices."""
     N, H, W, C = x.shape
     planes = np.ascontiguousarray(x.reshape(-1, C).T)  # (C, N·H·W)
-    rows, columns = rows.clip(0, H - 1), columns.clip(0, W - 1)
-    top, left = rows.astype(np.intp), columns.astype(np.intp)  # (N, h, w)
-    down, across = (rows - top).astype(x.dtype), (columns - left).astype(x.dtype)
-    corner = (np.arange(N) * (H * W))[:, None, None] + top * W + left
-    right, below = left < W - 1, (top < H - 1) * W  # steps to the neighbours; none at the edge
-    places = (corner, corner + right, corner + below, corner + below + right)
-    values = [np.empty(corner.shape, x.dtype) for _ in places]
+    top, down = _split(np, rows, H)  # (N, h, w)
+    left, across = _split(np, columns, W)
+    down, across = down.astype(x.dtype), across.astype(x.dtype)
+    first = (np.arange(N) * (H * W))[:, None, None]
+    corner = first + top.astype(np.intp) * W + left.astype(np.intp)
+    shares = (1 - down) * (1 - across), (1 - down) * across, down * (1 - across), down * across
+    value = np.empty(corner.shape, x.dtype)
     for plane, result in zip(planes, np.moveaxis(out, -1, 0), strict=True):
-        for place, value in zip(places, values, strict=True):
-            np.take(plane, place, out=value, mode="clip")
-        upper = _between(*values[:2], across)
-        lower = _between(*values[2:], across)
-        result[...] = _between(upper, lower, down)
+        total = np.zeros(corner.shape, x.dtype)
+        for step, share in zip(_steps(H, W), shares, strict=True):
+            np.take(plane[step:], corner, out=value, mode="clip")
+            value *= share
+            total += value
+        result[...] = total
 
 
-def _between(a, b, share):
-    """Return a + share·(b − a), in the memory of b."""
-    b -= a
-    b *= share
-    b += a
-    return b
+def _split(lib, places, size):
+    """Return the pixel before each place, and how far behind its centre the place is, 0 to 1."""
+    places = places.clip(0, size - 1)
+    before = lib.floor(places).clip(0, max(0, size - 2))  # one more pixel comes behind it
+    return before, places - before
+
+
+def _steps(H, W):
+    """Return how far the four neighbours of a place are from the first, as flat indices."""
+    right, below = min(1, W - 1), W * min(1, H - 1)  # an image of one row has no next one
+    return 0, right, below, below + right
 
 
 @validated(x="N C H W", rows="array", columns="array")
@@ -87,18 +93,26 @@ def bilinear_tensor(x, rows, columns):
     >>> bilinear_tensor(x, torch.tensor([[0.0, 0.5]]), torch.tensor([[0.25, 0.5]]))[0, 0]
     tensor([[0.2500, 1.5000]])
     """
+    import torch  # the NumPy half need not wait for it
+
+    N = len(x)
+    shape = np.broadcast_shapes((N, 1, 1), rows.shape, columns.shape)  # (N, h, w)
+    rows, columns = rows.expand(shape), columns.expand(shape)
+    own_cache = x.device.type == "cpu"  # a GPU would wait for the many small steps
+    step = max(1, BLOCK // (shape[1] * shape[2])) if own_cache else N
+    parts = [slice(start, start + step) for start in range(0, N, step)]
+    return torch.cat([_sample_tensor(torch, x[p], rows[p], columns[p]) for p in parts])
+
+
+def _sample_tensor(torch, x, rows, columns):
+    """Return what a few images show, all colours at once, (N, C, h, w)."""
     N, C, H, W = x.shape
-    shape = np.broadcast_shapes((N, 1, 1), rows.shape, columns.shape)
-    rows, columns = (at.expand(shape).reshape(N, 1, -1) for at in (rows, columns))  # (N, 1, hw)
-    rows, columns = rows.clip(0, H - 1), columns.clip(0, W - 1)
-    top, left = rows.floor(), columns.floor()
-    down, across = (rows - top).to(x.dtype), (columns - left).to(x.dtype)
-    top, left = top.long(), left.long()
-    bottom, right = (top + 1).clip(max=H - 1), (left + 1).clip(max=W - 1)
-
-    def at(row, column):
-        return x.flatten(2).gather(2, (row * W + column).expand(N, C, -1))  # (N, C, hw)
-
-    upper = at(top, left).lerp(at(top, right), across)
-    lower = at(bottom, left).lerp(at(bottom, right), across)
-    return upper.lerp(lower, down).reshape(N, C, *shape[1:])
+    planes = x.movedim(1, 0).reshape(C, -1)  # (C, N·H·W)
+    top, down = _split(torch, rows, H)  # (N, h, w)
+    left, across = _split(torch, columns, W)
+    down, across = down.to(x.dtype).reshape(-1), across.to(x.dtype).reshape(-1)
+    first = torch.arange(N, device=x.device)[:, None, None] * (H * W)
+    corner = (first + top.long() * W + left.long()).reshape(-1)
+    a, b, c, d = (planes.index_select(1, corner + step) for step in _steps(H, W))
+    out = a.lerp(b, across).lerp(c.lerp(d, across), down)  # (C, N·h·w)
+    return out.reshape(C, *rows.shape).movedim(0, 1)

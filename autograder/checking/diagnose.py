@@ -1,13 +1,14 @@
 """Name the misconception behind a wrong answer: the known one that shows the same numbers.
 
 A name needs evidence. It must explain most of the checks that are still unexplained, and must not
-stand against a check that was passed. Evidence is an observation that can tell: one in which the
+contradict a check that was passed. Evidence is an observation that can tell: one in which the
 known answer is clearly off, and more than a yes or no, unless that is all the known answer shows.
 Where a backward pass is right for the student's own forward pass, no other mistake is named.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -25,6 +26,19 @@ ANOTHER_DEFAULT_HINT = (
     "callers who give none?"
 )
 CLEAR = 10  # tolerances that a known answer is off where it can be told from others
+
+
+class Known(Protocol):
+    """A known wrong answer: its name, its hint, what every check shows and finds wrong."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def hint(self) -> str: ...
+    @property
+    def seen(self) -> Mapping[str, Seen]: ...
+    @property
+    def wrong(self) -> Mapping[str, tuple[str, ...]]: ...
 
 
 def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Report:
@@ -101,7 +115,8 @@ def diagnose(
 
 def _by_majority(open_, candidates):
     """Return {check name: known answer}, each for most of what was open, and what stays open."""
-    named, left = {}, dict(open_)
+    named: dict[str, Known] = {}
+    left = dict(open_)
     while left:
         best = max(candidates, key=lambda candidate: candidate.rank(left), default=None)
         silent = best.silent(left) if best else ()
@@ -118,7 +133,9 @@ def _by_two(open_, candidates):
     named, left = {}, dict(open_)
     for _ in range(2):
         best = max(candidates, key=lambda candidate: candidate.fit(left), default=None)
-        for name in best.whole(left) if best else ():
+        if best is None:
+            break
+        for name in best.whole(left):
             named[name] = best.known
             del left[name]
     return {} if left else named
@@ -187,7 +204,7 @@ def _is_multiple(exercise, seen, open_, known, provider):
 class _Candidate:
     """A known answer; by check the observations that it explains, and those that differ."""
 
-    known: object
+    known: Known
     explained: Mapping[str, set[str]]
     different: Mapping[str, set[str]]
 

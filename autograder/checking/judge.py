@@ -290,4 +290,4 @@ def verdict_on(check: Check, seen: Seen, exercise: Exercise, provider) -> Verdic
             kind = f"expected ValueError, got {kind.removeprefix('raised ')}"
         return Verdict(0, kind, seen.fault.text, wrong=("fault",))
     with np.errstate(all="ignore"):  # what was seen may hold NaN and infinity
-        return (check.judge or matches)(seen.arrays, provider.expected(exercise, check))
+        return (check.judge or matches)(seen.arrays or {}, provider.expected(exercise, check))

@@ -71,7 +71,8 @@ class Implementation:
         self._functions = functions
         self._exercise = exercise
         self._cast = cast
-        self.asked = {}  # settings that the scenario gives, and whether they were looked up
+        # Settings that the scenario gives, and whether they were looked up.
+        self.asked: dict[str, bool] = {}
         self._torch = importlib.import_module("torch") if exercise.framework == "torch" else None
 
     def __getattr__(self, name):
@@ -86,8 +87,8 @@ class Implementation:
             try:
                 result = function(*inner)
             except Exception as error:
-                with contextlib.suppress(Exception):  # an error may forbid to write on it
-                    error.called = _call_of(function, args)
+                with contextlib.suppress(Exception):  # what is passed in may fail to show itself
+                    vars(error)["called"] = _call_of(function, args)
                 raise
             for outer_arg, inner_arg in zip(args, inner, strict=True):
                 if isinstance(outer_arg, dict) and inner_arg is not outer_arg:
@@ -211,6 +212,8 @@ def for_points(check: Check) -> Check:
 
 def outs_of(impl: Implementation, exercise: Exercise, check: Check, points) -> list[np.ndarray]:
     """Return what a forward pass makes of each of `points`; nothing where it cannot."""
+    if check.forward is None:
+        return []
     with undisturbed(exercise), contextlib.suppress(Exception):
         return [check.forward(impl, *(array.copy() for array in point)) for point in points]
     return []
@@ -297,8 +300,9 @@ def known_kind(kind: str) -> str:
     ('raised ValueError', 'stopped')
     """
     error = getattr(builtins, kind.removeprefix("raised "), None)
-    raised = kind.startswith("raised ") and isinstance(error, type)
-    return kind if kind in KINDS or (raised and issubclass(error, BaseException)) else "stopped"
+    is_error = isinstance(error, type) and issubclass(error, BaseException)
+    raised = kind.startswith("raised ") and is_error
+    return kind if kind in KINDS or raised else "stopped"
 
 
 def _builtin_name(error):
@@ -331,7 +335,7 @@ def _where(error):
     text = f"{type(error).__name__}: {_text(error)}"
     own = [f for f in traceback.extract_tb(error.__traceback__) if _is_students(f.filename)]
     if own:
-        line = linecache.getline(own[-1].filename, own[-1].lineno).strip()
+        line = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
         text += f" (in {own[-1].name}, line {own[-1].lineno}: {line})"
     called = getattr(error, "called", "")
     return f"{text} (called with {called})" if called else text

@@ -131,7 +131,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Total:
-    """What several exercises come to; bonus stands outside of the maximum."""
+    """What several exercises come to; the maximum does not include bonus."""
 
     score: float
     points: float

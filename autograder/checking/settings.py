@@ -26,6 +26,10 @@ class Settings(dict):
     def _note(self, *keys):
         self._asked.update(dict.fromkeys(keys, True))
 
+    def __reduce__(self):
+        self._note(*dict.keys(self))
+        return dict, (dict(dict.items(self)),)
+
 
 def _of_one(method: Callable):
     def noting(self, key, *rest):
@@ -47,7 +51,6 @@ for _name in ("__getitem__", "__contains__", "get", "pop", "setdefault"):
     setattr(Settings, _name, _of_one(getattr(dict, _name)))
 for _name in ("__iter__", "__or__", "__ror__", "copy", "items", "keys", "values", "popitem"):
     setattr(Settings, _name, _of_all(getattr(dict, _name)))
-Settings.__reduce__ = _of_all(lambda self: (dict, (dict(dict.items(self)),)))
 
 
 def as_observations(asked: dict[str, bool]) -> dict[str, np.ndarray]:

@@ -15,6 +15,23 @@ Arrays = dict[str, np.ndarray]
 MOST_SMALL = 8  # small inputs of an exercise
 KINDS = ("slip", "mistake")  # of a misconception
 
+# What students call functions of their own; no locked cell may give these names another meaning.
+COMMON_HELPERS = (
+    *("sigmoid", "relu", "softmax", "log_softmax", "one_hot", "cross_entropy", "accuracy", "loss"),
+    *("predict", "evaluate", "forward", "backward", "step", "update", "helper", "solve", "func"),
+    *("normalize_rows", "center", "centered", "standardized", "mean_var", "moments", "stats"),
+    *("to_rows", "from_rows", "to_images", "flatten", "unflatten", "group", "ungroup", "split"),
+    *("mask", "make_mask", "bernoulli", "clip", "pad", "crop", "flip", "rotate", "scale", "shift"),
+    *("norm", "distance", "dot", "ema", "moving_average", "bias_correct", "decay", "schedule"),
+)
+
+# Why an exercise has no small inputs.
+RANDOM = "what it returns is drawn at random"
+CALLBACK = "it works on functions or networks that it is given"
+KILLS_A_BUG = "it answers with an input itself"
+FREE = "many different answers are right"
+NO_SMALL = (RANDOM, CALLBACK, KILLS_A_BUG, FREE)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -60,7 +77,7 @@ class Exercise:
 
     `small` are up to eight tiny public inputs, smallest first, each a little program that anyone
     can paste into a cell: its last line is the value. `hint()` shows the first that differs from
-    the reference's. None for what is random, takes a function, or is to kill a bug.
+    the reference's. Where there are none, `no_small` says why: one of NO_SMALL.
 
     `look` is a cell before the check: a few lines that use what was just written, with a comment
     that says what to see in the output; `in_torch` leaves it out. Small programs are written in
@@ -80,6 +97,7 @@ class Exercise:
     kind: str = "function"  # or "class"
     needs_autograd: bool = False
     small: tuple[str, ...] = ()
+    no_small: str = ""
     look: str = ""
 
     def __post_init__(self):
@@ -87,6 +105,11 @@ class Exercise:
             raise ValueError(
                 f"{self.id}: kind must be 'function' or 'class', with at most {MOST_SMALL} small "
                 f"inputs, got {self.kind!r} and {len(self.small)}"
+            )
+        if self.no_small and (self.small or self.no_small not in NO_SMALL):
+            raise ValueError(
+                f"{self.id}: no_small must be one of {NO_SMALL}, and empty where there are small "
+                f"inputs, got {self.no_small!r} and {len(self.small)} of them"
             )
 
     @property
@@ -139,7 +162,7 @@ class Misconception:
 
     Usually `edits` of the reference, {function: ((old, new), ...)}, so that it reads as its
     difference; otherwise whole `functions`. Edits are written in NumPy and translated for PyTorch.
-    Those of one method of a class stand under "Class.method".
+    Those of one method of a class have the key "Class.method".
 
     `kind` is the price. A "slip" (a default, eps, a dtype, a shape, a key, a count off by one, an
     input that is changed) keeps at least 60 % of the points where there are three checks; a

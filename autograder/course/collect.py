@@ -208,7 +208,8 @@ def _together(found: list[HandIn]) -> list[HandIn]:
 
 
 def _moodle(members: Members) -> tuple[list[HandIn], list[str]]:
-    grouped, names, strange = defaultdict(dict), {}, []
+    grouped: defaultdict[str, dict[str, zipfile.ZipInfo]] = defaultdict(dict)
+    names, strange = {}, []
     for path, info in members.items():
         match = MOODLE_NAME.fullmatch("/".join(PurePosixPath(path).parts[-2:]))
         match = match or MOODLE_NAME.fullmatch(PurePosixPath(path).name)
@@ -224,7 +225,8 @@ def _moodle(members: Members) -> tuple[list[HandIn], list[str]]:
 
 
 def _blackboard(members: Members) -> tuple[list[HandIn], list[str]]:
-    grouped, strange = defaultdict(dict), []
+    grouped: defaultdict[tuple[str, str], dict[str, zipfile.ZipInfo]] = defaultdict(dict)
+    strange = []
     for path, info in members.items():
         match = BLACKBOARD_NAME.fullmatch(PurePosixPath(path).name.removesuffix(".txt"))
         if match and not match["file"]:
@@ -241,7 +243,8 @@ def _blackboard(members: Members) -> tuple[list[HandIn], list[str]]:
 
 
 def _digits_time(text: str) -> datetime.datetime:
-    return datetime.datetime(*map(int, text.split("-")))
+    year, month, day, hour, minute, second = map(int, text.split("-"))
+    return datetime.datetime(year, month, day, hour, minute, second)
 
 
 def _gradescope(

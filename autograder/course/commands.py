@@ -467,13 +467,13 @@ def mine(
         print(f"no {least} students share a wrong answer without a name")
     for note in notes:
         print(printable(note), file=sys.stderr)
-    ready = [finding.stub for finding in findings if finding.is_ready]
+    ready = [finding.stub for finding in findings if finding.stub and finding.is_ready]
     if export is not None:
         write_atomically(export, exported(ready).encode())
         print(f"wrote {len(ready)} records to {export}")
     if accept is not None:
         chosen = findings[accept - 1] if 1 <= accept <= len(findings) else None
-        if chosen is None or not chosen.is_ready:
+        if chosen is None or chosen.stub is None or not chosen.is_ready:
             raise CourseError(f"There is no ready record number {accept}.")
         stub = replace(chosen.stub, name=name or chosen.stub.name, hint=hint or chosen.stub.hint)
         try:

@@ -253,7 +253,7 @@ def without_docstrings(source: str) -> str:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return source
-    lines = source.splitlines()
+    lines: list[str | None] = [*source.splitlines()]
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(
             node, clean=False
@@ -262,7 +262,7 @@ def without_docstrings(source: str) -> str:
             alone = len(node.body) > 1 and node.body[1].lineno > (text.end_lineno or 0)
             if alone and text.lineno > node.lineno:
                 first, last = text.lineno - 1, text.end_lineno or text.lineno
-                lines[first:last] = [None] * (last - first)  # type: ignore[list-item]
+                lines[first:last] = [None] * (last - first)
     return "\n".join(line for line in lines if line is not None).strip("\n")
 
 

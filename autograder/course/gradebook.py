@@ -294,7 +294,7 @@ class Recorder:
 
 @dataclass(frozen=True)
 class _Recorded:
-    """The marks of one cell as they stand in the gradebook."""
+    """The marks of one cell as they are in the gradebook."""
 
     score: float | None
     by_hand: float | None

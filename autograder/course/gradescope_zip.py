@@ -100,7 +100,7 @@ def _requirements() -> list[str]:
     extras = project["optional-dependencies"]
     lines = [*project["dependencies"], *extras["grade"], *extras["torch"]]
     left_out = {"jupyter", "nbgrader", "sqlalchemy"}
-    return [line for line in lines if re.match(r"[\w.-]+", line)[0].lower() not in left_out]
+    return [line for line in lines if re.split(r"[^\w.-]", line)[0].lower() not in left_out]
 
 
 def _pack(folder: Path, out: Path) -> None:

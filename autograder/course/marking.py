@@ -255,7 +255,9 @@ class Marking:
         rubric, marks = rubrics.questions[name], {}
         for digest in self.groups[name] if groups is None else groups:
             mark = rubric.marks.get(digest, {}).get(FIRST)
-            for student in self.groups[name][digest].students if mark else ():
+            if mark is None:
+                continue
+            for student in self.groups[name][digest].students:
                 if _digest(self._answers(student).get(name, {})) == digest:
                     marks[student] = mark
         try:

@@ -62,7 +62,8 @@ def marks_and_comments(
     """
     exercises = graded_exercises(notebook)
     solutions = {f"{exercise.grade_id}-solution": exercise for exercise in exercises.values()}
-    marks, comments = {}, {}
+    marks: dict[str, Mark] = {}
+    comments: dict[str, str | None] = {}
     for cell in notebook.cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id")
         if name in exercises:
@@ -71,7 +72,7 @@ def marks_and_comments(
             score, _ = utils.determine_grade(cell)
             marks[name] = Mark(score)
         if name in solutions:
-            comments[name] = comment_text(result.report(solutions[name].id).public())
+            comments[name] = comment_text(_report(result, solutions[name].id).public())
         elif utils.is_solution(cell) or utils.is_task(cell):
             untouched = cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
             comments[name] = "No response." if untouched and not utils.is_task(cell) else None
@@ -85,8 +86,16 @@ def mark_of(result: SubmissionResult, exercise: Exercise, cell: NotebookNode) ->
     """
     if exercise.id in result.unjudged:
         return Mark(None)
-    score = result.report(exercise.id).score
+    score = _report(result, exercise.id).score
     return Mark(0.0, extra=score) if exercise.bonus and not _points(cell) else Mark(score)
+
+
+def _report(result: SubmissionResult, exercise_id: str) -> Report:
+    """The report of an exercise that the graded notebook checks."""
+    report = result.report(exercise_id)
+    if report is None:
+        raise KeyError(f"{result.student} has no report of {exercise_id}: grade the lesson again")
+    return report
 
 
 def with_counted_bonus(template: NotebookNode) -> bool:
@@ -104,7 +113,7 @@ def _points(cell: NotebookNode) -> float:
 
 def report_outputs(result: SubmissionResult, exercise_id: str, cell_id: str) -> list:
     """Return the outputs of a check cell: its error if it had one, the report, the score."""
-    report = result.report(exercise_id).public()
+    report = _report(result, exercise_id).public()
     raised = [o for o in result.outputs.get(cell_id, ()) if o["output_type"] == "error"]
     data = {"text/plain": str(report), "text/html": report._repr_html_()}
     score = {"text/plain": repr(0.0 if report.bonus else report.score)}  # as `check` returns it

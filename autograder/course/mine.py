@@ -15,7 +15,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -156,12 +156,12 @@ def finding_of(
         sources: program texts of some of its answers.
     """
     exercise = cluster.exercise
-    read = [s for s in sources if definition(s, exercise.function) is not None]
-    if not read:
+    report = cluster.answers[0].report
+    stubs = {s: stub for s in sources if (stub := stub_of(exercise, s, report)) is not None}
+    if not stubs:
         return Finding(cluster, "")
-    stub_for = partial(stub_of, exercise, report=cluster.answers[0].report)
-    nearest = min(read, key=lambda source: (_size(stub_for(source)), source))
-    stub, found = stub_for(nearest), Finding(cluster, nearest)
+    nearest = min(stubs, key=lambda source: (_size(stubs[source]), source))
+    stub, found = stubs[nearest], Finding(cluster, nearest)
     whole = replace(stub, edits=(), function=program_of(nearest, exercise))
     for attempt in dict.fromkeys((stub, whole)):
         found = _tried(found, attempt, laboratory, provider)
@@ -274,7 +274,8 @@ def read_answers(course: Course, lesson: str) -> tuple[list[Answer], list[str]]:
     Raises `CourseError` when nobody is graded, or nothing was kept.
     """
     store = course.store(lesson)
-    results, answers, why = store.all(), [], defaultdict(list)
+    results, why = store.all(), defaultdict(list)
+    answers: list[Answer] = []
     if not results:
         raise CourseError(f"Nobody is graded: run `autograder grade {course.root} {lesson}` first.")
     for result in results:

@@ -126,11 +126,12 @@ class SubmissionExporter(NotebookExporter):
 
     def from_filename(self, filename, resources=None, **kw):
         """Rebuild what a student submitted; read as usual what we wrote ourselves."""
-        if not self.parent._sanitizing:
+        converter = self.parent
+        if converter is None or not converter._sanitizing:
             return super().from_filename(filename, resources=resources, **kw)
-        template = read_template(_template(self.parent.coursedir, resources["nbgrader"]))
+        template = read_template(_template(converter.coursedir, resources["nbgrader"]))
         upload = take(Path(filename))
-        self.parent.submitted = upload  # what is graded next
+        converter.submitted = upload  # what is graded next
         rebuilt = rebuild(template, upload.submission())
         folder, name = os.path.split(filename)
         resources["metadata"] = {"name": os.path.splitext(name)[0], "path": folder}
@@ -263,7 +264,13 @@ def _grader(
     limits: Limits,
     turn: int,
 ) -> Grader:
-    read = read_template(template)
-    places = {"hidden": [course.root], "log": course.log}
-    expected = course.expected(assignment)
-    return Grader(read, assignment, secret, limits, turn=turn, expected=expected, **places)
+    return Grader(
+        read_template(template),
+        assignment,
+        secret,
+        limits,
+        turn=turn,
+        expected=course.expected(assignment),
+        hidden=[course.root],
+        log=course.log,
+    )

@@ -73,7 +73,7 @@ def pack(notebook: Path, output: Path | None = None, modules: Sequence[Path] = (
 
 
 def _missing(cells) -> list[str]:
-    """Names of exercises and questions that stand as they were handed out."""
+    """Names of exercises and questions that are unchanged since they were handed out."""
     found = []
     for cell in cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id", "")

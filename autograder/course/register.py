@@ -90,7 +90,7 @@ def _feedback(course, lesson, students: Iterable[str], page: Path) -> dict[str, 
 
 
 def sections(notebook: Path) -> dict[str, str]:
-    """Return, by the grade id of its check, the heading under which an exercise stands."""
+    """Return, by the grade id of its check, the heading of the section that holds the exercise."""
     found, heading = {}, ""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         for cell in json.loads(notebook.read_text("utf-8"))["cells"]:

@@ -52,8 +52,8 @@ EXCUSED = "excused"
 class LateRule:
     """What a late hand-in costs. Without a rule, `course.toml` takes nothing off."""
 
-    days: int = 0  # a student's budget over all lessons
-    most_per_lesson: int = 1_000  # days of the budget that one lesson may take
+    days: float = 0  # a student's budget over all lessons
+    most_per_lesson: float = 1_000  # days of the budget that one lesson may take
     grace_minutes: float = 0
     penalty_per_day: float = 0.0  # fraction of the points earned, for a day the budget lacks
     closed_after_days: float | None = None

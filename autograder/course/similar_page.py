@@ -137,7 +137,7 @@ def side_by_side(a: str, b: str) -> list[list[tuple[str, bool]]]:
     """
     lines = [text.splitlines() for text in (a, b)]
     shapes = [[normal(line) for line in own] for own in lines]
-    matcher = difflib.SequenceMatcher(None, *shapes, autojunk=False)
+    matcher = difflib.SequenceMatcher(None, shapes[0], shapes[1], autojunk=False)
     marked: tuple[set[int], set[int]] = (set(), set())
     for i, j, size in matcher.get_matching_blocks():
         for side, start in enumerate((i, j)):

@@ -18,7 +18,7 @@ from __future__ import annotations
 import ast
 import math
 import zlib
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -36,7 +36,7 @@ MOST_SHARING = 50  # submissions, beyond which a fingerprint makes no pair worth
 HALF = 0.5  # share of an answer's own fingerprints, below which it counts for nothing
 WRONG = 3.0  # shared fingerprints that one shared wrong output is worth
 ALIKE = 0.5  # share of the fingerprints of the shorter answer, in functions that are similar
-PUBLISHED = 0.9  # share of an answer's fingerprints that stand in one published solution
+PUBLISHED = 0.9  # fraction of an answer's fingerprints that are in one published solution
 HONEST_RATE = 0.005  # of honest pairs that the default threshold lets through
 CLASS, COPIES = 100, 60  # made-up students; planted copies of each kind
 
@@ -151,7 +151,7 @@ class Class:
                 self.wrong[one].append(work.student)
 
     def own_of(self, work: Work) -> dict[str, frozenset[int]]:
-        """The fingerprints of each answer that stand in nothing published or handed out."""
+        """The fingerprints of each answer that are in nothing published or handed out."""
         return {
             name: frozenset(v for v in fingerprints(text) if (name, v) not in self.ignored)
             for name, text in work.texts.items()
@@ -174,11 +174,11 @@ class Class:
         scores = self._scores(self.own[a.student], self.own[b.student], self.holders)
         for one in a.wrong & b.wrong:
             scores[one[0]] += WRONG * self.weight(len(self.wrong[one]))
-        return Pair((a.student, b.student), +scores, alike(a, b))
+        return Pair((a.student, b.student), _positive(scores), alike(a, b))
 
-    def _scores(self, a, b, holders) -> Counter[str]:
+    def _scores(self, a, b, holders) -> defaultdict[str, float]:
         """Score the functions of which two answers share at least half of what is their own."""
-        scores: Counter[str] = Counter()
+        scores: defaultdict[str, float] = defaultdict(float)
         for name in a.keys() & b.keys():
             shared = a[name] & b[name]
             if shared and len(shared) >= HALF * max(len(a[name]), len(b[name])):
@@ -195,10 +195,10 @@ class Class:
             for value in values
         }
         scores = self._scores(self.own[one.student], own, holders)
-        return Pair((one.student, copy.student), +scores, alike(one, copy)).score
+        return Pair((one.student, copy.student), _positive(scores), alike(one, copy)).score
 
     def as_published(self, work: Work) -> dict[str, str]:
-        """Return {exercise id: source} for the answers that stand as they were published."""
+        """Return {exercise id: source} for the answers that are as they were published."""
         found = {}
         for name, text in work.texts.items():
             own = fingerprints(text)
@@ -208,6 +208,10 @@ class Class:
             if best and shares[best] >= PUBLISHED:
                 found[name] = best
         return found
+
+
+def _positive(scores: Mapping[str, float]) -> dict[str, float]:
+    return {name: score for name, score in scores.items() if score > 0}
 
 
 def alike(a: Work, b: Work) -> int:
@@ -242,7 +246,7 @@ class Rates:
     honest: np.ndarray  # sorted scores of all pairs
     copies: Mapping[int, np.ndarray]  # by how many functions were copied
     functions: int
-    identical: float  # share of answers of the honest class that stand as published
+    identical: float  # fraction of answers of the honest class that are as published
     threshold: float = field(init=False)
 
     def __post_init__(self):

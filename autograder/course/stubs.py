@@ -2,7 +2,7 @@
 
     edits = guessed_edits(reference, answer)   # (("np.sqrt(var + eps)", "np.sqrt(var)"),)
 
-An edit is the smallest piece of the reference that stands once in it, and what the answer has in
+An edit is the smallest piece of the reference that occurs once in it, and what the answer has in
 its place, in the reference's names. Where the two differ too much, the record holds the whole
 function. What came from a student is parsed here and never run.
 """
@@ -17,7 +17,7 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -202,8 +202,8 @@ class _Comparison:
             for a, b in zip(ours, theirs, strict=True):
                 yield from self._nodes(a, b, path)
             return
-        shapes = [[_shape(s) for s in body] for body in (ours, theirs)]
-        matcher = difflib.SequenceMatcher(None, *shapes, autojunk=False)
+        own, other = ([_shape(s) for s in body] for body in (ours, theirs))
+        matcher = difflib.SequenceMatcher(None, own, other, autojunk=False)
         for kind, i, i_end, j, j_end in matcher.get_opcodes():
             a, b = ours[i:i_end], theirs[j:j_end]
             if kind == "insert":
@@ -260,7 +260,7 @@ class _Comparison:
             yield self._edit(path)
 
     def _edit(self, path):
-        """Return the innermost piece of the reference that stands there once, and theirs."""
+        """Return the innermost piece of the reference that occurs there once, and theirs."""
         for a, b in reversed(path):
             old = self._segment(a)
             if old and self.text.count(old) == 1:
@@ -344,7 +344,7 @@ def accept(stub: Stub) -> Path:
     return path
 
 
-def exported(stubs: Mapping[str, Stub] | list[Stub]) -> str:
+def exported(stubs: Sequence[Stub]) -> str:
     """Return anonymous records as a Python file: edits and code, no names of people."""
     parts = ['"""Wrong answers that a class gave and nobody has named yet."""']
     for number, stub in enumerate(stubs, start=1):

@@ -84,7 +84,7 @@ def person(student: str, people: Roster) -> str:
 def table(
     results: Sequence[SubmissionResult], title: str = "", people: Roster | None = None
 ) -> Group:
-    """Return a class as a table: student, score, what was misunderstood; notes stand under it."""
+    """Return a class as a table: student, score, what was misunderstood; with notes below it."""
     people = people or Roster()
     shown = Table(title=Text(title) if title else None, show_lines=True)
     shown.add_column("student", overflow="fold", max_width=24)

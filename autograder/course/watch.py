@@ -31,7 +31,7 @@ def watch(
 
     Args:
         seconds: between two looks.
-        rounds: looks until it ends; for ever when None.
+        rounds: looks until it ends; forever when None.
     """
     before: dict[str, State] = {}
     done: dict[str, State] = {}

@@ -13,7 +13,7 @@ import numpy as np
 from autograder.checking.judge import follow_through, keeps_types, matches
 from autograder.checking.scenarios import afterwards, failed, family, separation
 from autograder.checking.slopes import with_place
-from autograder.checking.spec import Check
+from autograder.checking.spec import KILLS_A_BUG, Check
 
 ALPHA = 0.3  # neither the lecture's slope nor PyTorch's
 LEAKY_ALPHA, ELU_ALPHA = 0.1, 1.0  # the usual ones
@@ -268,12 +268,14 @@ def _maxout_ties(impl, rng):
 
 def _maxout_gradient_types(impl, rng):
     arrays, dout = maxout_layer(rng), rng.normal(size=(N, M))
-    single = dout.astype(np.float32)
-    _, cache = impl.maxout_forward(*(a.astype(np.float32) for a in arrays))
-    observed = dict(zip(("dx", "dw", "db"), impl.maxout_backward(single, cache), strict=True))
+    *single, single_dout = (a.astype(np.float32) for a in (*arrays, dout))
+    _, cache = impl.maxout_forward(*single)
+    gradients = impl.maxout_backward(single_dout, cache)
+    observed = dict(zip(("dx", "dw", "db"), gradients, strict=True))
+    observed |= afterwards("x w b dout", [*single, single_dout])
     _, cache = impl.maxout_forward(*arrays)
     double, *_ = impl.maxout_backward(dout, cache)
-    return {**observed, "dx of float64 dout": double, **afterwards("dout", [single])}
+    return observed | {"dx of float64 dout": double}
 
 
 # ------------------------------------------------------------------ the exercises
@@ -356,6 +358,15 @@ SEPARATING = exercise(
     "3–4",
     given=(slope_by_division,),
     bonus=True,
+    no_small=KILLS_A_BUG,
+    look="""\
+# The slopes on your input, twice: where do they part?
+x = slope_breaking_input()
+out, kept = leaky_relu_forward(x)
+print("yours:      ", leaky_relu_backward(np.ones_like(x), kept))
+with np.errstate(all="ignore"):
+    print("by division:", slope_by_division(np.ones_like(x), (out, x)))
+""",
 )
 MAXOUT_FORWARD = exercise(
     "Maxout, forward",
@@ -390,7 +401,7 @@ MAXOUT_BACKWARD = exercise(
         Check("dx", 0.5, _maxout_gradients("dx"), follow_through, _maxout_out),
         Check("pieces that are equally large", 0.5, _maxout_ties),
         Check(
-            "float32 and float64 alike, dout stays as it was",
+            "float32 and float64 alike, inputs stay as they were",
             0.5,
             _maxout_gradient_types,
             keeps_types,
@@ -405,6 +416,10 @@ MAXOUT_BACKWARD = exercise(
         "_, cache = maxout_forward(np.array([[2.0], [-3.0]]), np.array([[[1.0]], "
         "[[-1.0]]]), np.array([[0.5], [1.0]]))\n"
         "maxout_backward(np.array([[3.0], [5.0]]), cache)",
+        """\
+_, cache = maxout_forward(np.array([[2.0]]), np.ones((2, 1, 1)), np.zeros((2, 1)))
+dx, dw, db = maxout_backward(np.array([[3.0]]), cache)
+dx, dw.sum(axis=0), db.sum(axis=0)""",
     ),
     look="""\
 _, cache = maxout_forward(np.array([[2.0]]), np.array([[[1.0]], [[-1.0]]]), np.zeros((2, 1)))

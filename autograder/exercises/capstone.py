@@ -9,7 +9,7 @@ import numpy as np
 
 from autograder.checking.observe import BadReturn
 from autograder.checking.scenarios import afterwards, failed, family, separation
-from autograder.checking.spec import Check, Verdict
+from autograder.checking.spec import CALLBACK, FREE, KILLS_A_BUG, Check, Verdict
 
 INGREDIENTS = ("batch norm", "decay", "shifts", "weight decay", "ensemble")
 EXAMPLES = 200  # unlabelled, of the 250 test examples of the digits
@@ -350,6 +350,16 @@ ABLATE = exercise(
     ),
     "108",
     shared=True,
+    no_small=CALLBACK,
+    look="""\
+# Trainings that only tell what they are asked for. Everything first, then without each ingredient
+# in turn; the same two seeds every time.
+def told(recipe, seed):
+    print(recipe, "seed", seed)
+    return 0.5 + 0.1 * sum(recipe.values()) + 0.01 * seed
+
+print(ablate(told, {"depth": True, "tricks": True}, [0, 1]))
+""",
 )
 TABLE = exercise(
     "What each ingredient is worth",
@@ -362,6 +372,16 @@ TABLE = exercise(
     ),
     "108",
     shared=True,
+    small=(
+        "ablation_table(np.array([[0.9, 0.7], [0.8, 0.6]]), 2.0)",
+        "ablation_table(np.array([[0.9, 0.7], [0.8, 0.4]]), 2.0)",
+        "ablation_table(np.array([[0.9, 0.8, 0.7], [0.8, 0.6, 0.6], [0.9, 0.9, 0.8]]), 4.0)",
+    ),
+    look="""\
+# Two ingredients with the same mean gain, 0.1. The first gains 0.1 with every seed, so its interval
+# should have no width; the second gains 0, 0.1 or 0.2, and its interval should be wide.
+print(ablation_table(np.array([[0.9, 0.8, 0.7], [0.8, 0.7, 0.6], [0.9, 0.7, 0.5]]), 4.3).round(3))
+""",
 )
 SEPARATING = exercise(
     "Kill the bug: runs for the unpaired table",
@@ -380,6 +400,12 @@ SEPARATING = exercise(
     "108",
     given=(unpaired_table,),
     shared=True,
+    no_small=KILLS_A_BUG,
+    look="""\
+# Mean gain, low and high end: one of the two intervals should hold 0, and the other one not.
+print("paired:  ", ablation_table(separating_runs(), 2.776))
+print("unpaired:", unpaired_table(separating_runs(), 2.776))
+""",
 )
 REPORT = exercise(
     "A page that reports it",
@@ -393,6 +419,16 @@ REPORT = exercise(
     ),
     "108",
     shared=True,
+    no_small=FREE,
+    look="""\
+# A page on made-up results. Five headings in order, three digits everywhere, and "not clear" beside
+# the one ingredient whose interval holds 0.
+print(report_page({
+    "data": "made up", "recipe": ["Adam", "dropout"], "seeds": 5,
+    "test": 0.93, "validation": 0.95, "baseline": 0.9,
+    "ablation": {"Adam": (0.1, 0.05, 0.15), "dropout": (0.01, -0.02, 0.04)},
+}))
+""",
 )
 PREDICTIONS = exercise(
     "Predictions for unlabelled examples",
@@ -403,6 +439,12 @@ PREDICTIONS = exercise(
     ),
     "108",
     shared=True,
+    no_small=FREE,
+    look="""\
+# Two classes, 3 and 7, far apart. What you predict should be the one that each point lies near.
+points, classes = np.array([[0.0, 0.0], [0.2, 0.1], [5.0, 5.0], [5.1, 4.8]]), np.array([3, 3, 7, 7])
+print(predictions(points, classes, np.array([[0.1, 0.1], [4.9, 5.0], [5.2, 5.1]])))
+""",
 )
 
 EXERCISES = (ABLATE, TABLE, SEPARATING, REPORT, PREDICTIONS)

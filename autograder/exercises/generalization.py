@@ -11,7 +11,7 @@ import numpy as np
 
 from autograder.checking.observe import BadReturn
 from autograder.checking.scenarios import afterwards, family, separation
-from autograder.checking.spec import Check
+from autograder.checking.spec import CALLBACK, KILLS_A_BUG, Check
 
 NEVER = 99  # patience that no made-up run exhausts
 WIDE, TALL = 5, 3  # sizes of made-up weights
@@ -97,7 +97,7 @@ def _renewal(impl, rng):
 
 
 def _ties(impl, rng):
-    """A rise, and then the same score for ever."""
+    """A rise, and then the same score forever."""
     runs = []
     for p in rng.permutation([2, 3, 4]):
         rise = _peak(rng, int(rng.integers(2, 7)), 0)
@@ -582,7 +582,16 @@ EARLY_STOPPING = exercise(
         _updates("2", "0.5, 0.4, 0.6, 0.5, 0.5"),
         _updates("2", "0.5, 0.5, 0.5"),
         _updates('2, 0.0, "min"', "2.0, 1.0, 1.5, 1.2"),
-        _updates("2, 0.1", "0.50, 0.56, 0.62, 0.68"),
+        _updates("2, 0.1", "0.50, 0.56, 0.58, 0.65"),
+        """\
+class Weights(np.ndarray):  # an array that can do what a tensor can
+    clone, detach, cpu = np.ndarray.copy, lambda self: self, lambda self: self
+
+stopper, w = EarlyStopping(3), np.zeros(1).view(Weights)
+for score in (0.5, 0.7, 0.6):
+    w += 1
+    stopper.update(score, {"w": w})
+stopper.best, stopper.best_weights["w"]""",
     ),
     look="""\
 stopper, w = EarlyStopping(patience=2), np.zeros(1)
@@ -608,6 +617,15 @@ SEPARATING = exercise(
     "64",
     given=(stops_without_renewal,),
     shared=True,
+    no_small=KILLS_A_BUG,
+    look="""\
+# After how many of your scores each of the two stops (0: never).
+stopper, stops = EarlyStopping(3), []
+for score in separating_scores(3):
+    stops.append(stopper.update(score, {}))
+print("yours:          ", stops.index(True) + 1 if True in stops else 0)
+print("without renewal:", stops_without_renewal(separating_scores(3), 3))
+""",
 )
 ENSEMBLE = exercise(
     "Predict with an ensemble",
@@ -625,6 +643,7 @@ ENSEMBLE = exercise(
         "ensemble_predict(np.array([[[1.0, 0.0], [0.0, 2.0]]]))[0]",
         "ensemble_predict(np.array([[[4.0, 0.0]], [[0.0, 0.0]]]))[0]",
         "ensemble_predict(np.array([[[4.0, 0.0]], [[-1.0, 0.0]], [[-1.0, 0.0]]]))[1]",
+        "ensemble_predict(np.array([[[2.0, 0.0]], [[-1.5, 0.0]], [[-1.5, 0.0]]]))[1]",
         "ensemble_predict(np.array([[[1000.0, 0.0]]]))[0]",
     ),
     look="""\
@@ -644,6 +663,21 @@ SNAPSHOTS = exercise(
     ),
     "66–67",
     shared=True,
+    no_small=CALLBACK,
+    look="""\
+# A model of one number, which every step moves by the rate. Three cycles of steps at the rates 2
+# and 1 bring it to 3, 6 and 9; of two members the numbers should still be 6 and 9 at the end.
+number = {"w": np.zeros(1)}
+
+class Model:
+    def state_dict(self):
+        return number
+
+def move(rate):
+    number["w"] += rate
+
+print(snapshot_ensemble(Model(), move, lambda: None, lambda t: 2 - t, 2, 3, 2))
+""",
 )
 POLYAK = exercise(
     "Polyak averaging",
@@ -658,7 +692,7 @@ POLYAK = exercise(
     "68",
     small=(
         "polyak_average(np.array([2.0]))[0]",
-        _path_of('"kind": "uniform"', "1.0, 3.0"),
+        _path_of("", "1.0, 3.0"),
         _path_of('"kind": "uniform"', "1.0, 3.0, 8.0"),
         _path_of('"beta": 0.5', "1.0, 3.0"),
         _path_of('"beta": 0.5', "1.0, 3.0, 8.0"),
@@ -687,6 +721,20 @@ SELECT = exercise(
     ),
     "64",
     shared=True,
+    no_small=CALLBACK,
+    look="""\
+# A model, an optimizer and data that only tell what is done with them: two epochs of one batch. The
+# test data should be asked for once, at the very end.
+class Told:
+    def __getattr__(self, name):
+        return lambda *args: print(name, end=" ") or ({} if name == "state_dict" else self)
+
+def asked(part):
+    print(f"accuracy({part})", end=" ")
+    return 0.75
+
+print(train_and_select(Told(), Told(), [1], lambda batch: Told(), asked, EarlyStopping(5), 2))
+""",
 )
 AVERAGE = exercise(
     "Wire the pipeline: look at the average, and train on",
@@ -698,6 +746,23 @@ AVERAGE = exercise(
     ),
     "68",
     shared=True,
+    no_small=CALLBACK,
+    look="""\
+# A model of one number, 5, and the average 2. The score should be that of the average, for which
+# the statistics are collected again; afterwards the model should be back at 5.
+class Model:
+    w = 5.0
+
+    def state_dict(self):
+        return {"w": self.w}
+
+    def load_state_dict(self, state):
+        self.w = state["w"]
+
+model = Model()
+score = evaluate_average(model, {"w": 2.0}, lambda: print("collected at", model.w), lambda: model.w)
+print("score", score, "and afterwards", model.w)
+""",
 )
 
 EXERCISES = (

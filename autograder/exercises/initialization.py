@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from autograder.checking.scenarios import failed, family
-from autograder.checking.spec import Check, Verdict
+from autograder.checking.spec import RANDOM, Check, Verdict
 
 T = 25.0  # e^−T = 1.4·10⁻¹¹
 MEAN = 6.5  # standard errors
@@ -215,6 +215,15 @@ XAVIER = exercise(
         (4, 4, 3, 3),
     ),
     "5",
+    no_small=RANDOM,
+    look="""\
+# Inputs of variance 1 go through a layer with few and with many inputs, as many units each: what
+# comes out should have a variance of about 1 both times.
+for n in (50, 800):
+    rng = np.random.default_rng(0)
+    W = xavier_init(n, n, rng)
+    print(W.shape, "variance of what comes out:", (rng.normal(size=(1000, n)) @ W).var())
+""",
 )
 KAIMING = exercise(
     "Kaiming initialization",
@@ -222,6 +231,15 @@ KAIMING = exercise(
     checks("kaiming_init", {"kaiming": ("", UNIFORM_REMARK)}, (1, 1, 1, 1)),
     "5",
     bonus=True,
+    no_small=RANDOM,
+    look="""\
+# Through eight layers with ReLU, the mean square of the activations should stay about what it was.
+rng = np.random.default_rng(0)
+activations = rng.normal(size=(200, 400))
+for _ in range(8):
+    activations = np.maximum(0, activations @ kaiming_init(400, 400, rng))
+    print((activations**2).mean().round(2), end=" ")
+""",
 )
 
 EXERCISES = (XAVIER, KAIMING, XAVIER.in_torch(points=6), KAIMING.in_torch(points=2))

@@ -7,13 +7,14 @@ default nor a setting that is not looked at costs more than its own check. Gradi
 that epsilon does not show, but for the check that asks where epsilon goes.
 """
 
+import json
 from dataclasses import replace
 
 import numpy as np
 
 from autograder.checking.judge import Verdict, dtypes_alone, matches
 from autograder.checking.scenarios import family, separation
-from autograder.checking.spec import Check
+from autograder.checking.spec import KILLS_A_BUG, Check
 
 SHAPE, OTHER_SHAPE = (3, 5), (2,)  # of two parameters
 STEPS = 4
@@ -429,6 +430,178 @@ def _unfair_gradients(g):
     return 0 if ((np.abs(g) >= 1e-3) & (np.abs(g) <= 1e3)).all() else 2
 
 
+# ------------------------------------------------------------------ tiny inputs
+
+
+def small_steps(rule, settings):
+    """Return small inputs of a rule: a step, three steps, without a config, once more without."""
+    given = json.dumps(settings)
+    return (
+        f"{rule}(np.array([1.0]), np.array([4.0]), {given})[0]",
+        f"""\
+w, config = np.array([1.0]), {given}
+for g in (4.0, -2.0, 1.0):
+    w, config = {rule}(w, np.array([g]), config)
+w""",
+        f"""\
+w, config = np.array([0.001, -0.002]), None
+for g in (np.array([4.0, 30.0]), np.array([-2.0, 10.0])):
+    w, config = {rule}(w, g, config)
+w""",
+        f"""\
+_ = {rule}(np.array([1.0]), np.array([4.0]))
+{rule}(np.array([1.0]), np.array([-2.0]))[0]""",
+    )
+
+
+def small_falling_rate(rule, settings):
+    """Return a small input in which the rate falls after the first step."""
+    return f"""\
+w, config = {rule}(np.array([1.0]), np.array([4.0]), {json.dumps(settings)})
+config["learning_rate"] = 0.25
+{rule}(w, np.array([1.0]), config)[0]"""
+
+
+def small_adaptive_steps(rule, settings):
+    """Return small inputs of a rule that divides by the size of the gradients; two ask for eps."""
+    given = json.dumps({**settings, "epsilon": 1.0})
+    return (
+        *small_steps(rule, settings),
+        f"{rule}(np.array([1.0]), np.array([0.5]), {given})[0]",
+        f"{rule}(np.array([0.0, 0.0]), np.array([1e-8, 0.0]))[0]",
+    )
+
+
+SMALL_MOMENTUM = {"learning_rate": 0.5, "momentum": 0.75}
+SMALL_RMSPROP = {"learning_rate": 0.5, "decay_rate": 0.75}
+SMALL_ADAM = {"learning_rate": 0.5, "beta1": 0.5, "beta2": 0.75}
+SMALL_ADAMW = {**SMALL_ADAM, "weight_decay": 0.25}
+SMALL_LOOKAHEAD = (
+    """\
+config = {"learning_rate": 0.5, "momentum": 0.75}
+nesterov_lookahead(np.array([1.0]), lambda w: 4 * w, config)[0]""",
+    """\
+w, config = np.array([1.0]), {"learning_rate": 0.125, "momentum": 0.75}
+for _ in range(3):
+    w, config = nesterov_lookahead(w, lambda w: 4 * w, config)
+w""",
+    """\
+w, config = np.array([1.0, -2.0]), None
+for _ in range(2):
+    w, config = nesterov_lookahead(w, lambda w: 4 * w, config)
+w""",
+    """\
+_ = nesterov_lookahead(np.array([1.0]), lambda w: 4 * w)
+nesterov_lookahead(np.array([1.0]), lambda w: 4 * w)[0]""",
+    """\
+asked = []
+
+def gradient(w):
+    asked.append(w)
+    return 4 * w
+
+_ = nesterov_lookahead(np.array([1.0]), gradient, {"learning_rate": 0.5})
+len(asked)""",
+)
+LOOK_SGD = """\
+# The minimum of w² lies at 0, and the gradient there is 2w. From 1 and from -1 alike, each step at
+# rate 0.1 should take a fifth of the way.
+w, config = np.array([1.0, -1.0]), {"learning_rate": 0.1}
+for _ in range(3):
+    w, config = sgd(w, 2 * w, config)
+    print(w)
+"""
+LOOK_MOMENTUM = """\
+# One push with the gradient 1, then none: the weight should go on rolling in the same direction, by
+# half as much at every step.
+w, config = np.zeros(1), {"learning_rate": 0.1, "momentum": 0.5}
+for g in (1.0, 0.0, 0.0, 0.0):
+    w, config = sgd_momentum(w, np.array([g]), config)
+    print(w)
+"""
+LOOK_UNSCALED = """\
+# One push, then none, as above: the same way. What is kept differs: here it is a sum of gradients.
+w, config = np.zeros(1), {"learning_rate": 0.1, "momentum": 0.5}
+for g in (1.0, 0.0, 0.0, 0.0):
+    w, config = sgd_momentum_unscaled(w, np.array([g]), config)
+    print(w, "velocity", config["velocity"])
+"""
+LOOK_LOOKAHEAD = """\
+# A slope that is told where it is asked. At first there is no velocity, and the place is w itself;
+# later it should lie ahead of w, in the direction of the motion.
+w, config = np.array([1.0]), {"learning_rate": 0.1, "momentum": 0.5}
+for _ in range(3):
+    asked = []
+    before = w
+    w, config = nesterov_lookahead(w, lambda place: asked.append(place) or 2 * place, config)
+    print("at", before, "asked at", *asked, "went to", w)
+"""
+LOOK_NESTEROV = """\
+# One push, then none. The first step should be longer than that of plain momentum, 0.1, because it
+# counts the way ahead as well; then the weight should roll on, by half as much at every step.
+w, config = np.zeros(1), {"learning_rate": 0.1, "momentum": 0.5}
+for g in (1.0, 0.0, 0.0, 0.0):
+    w, config = nesterov(w, np.array([g]), config)
+    print(w)
+"""
+LOOK_CURVATURES = """\
+# How far from the minimum each direction of your bowl ends: near 0 with the look-ahead that you
+# wrote, far away with the one that looks the wrong way.
+h = separating_curvatures()
+for step in (nesterov_lookahead, backward_lookahead):
+    w, config = np.ones(len(h)), {"learning_rate": 0.1, "momentum": 0.9}
+    for _ in range(100):
+        w, config = step(w, lambda at: h * at, config)
+    print(step.__name__, abs(w))
+"""
+LOOK_ADAGRAD = """\
+# Two weights, one with gradients a thousand times as large. Both should move alike, and their steps
+# should become shorter although the gradients stay the same.
+w, config = np.zeros(2), {"learning_rate": 0.1}
+for _ in range(4):
+    w, config = adagrad(w, np.array([1000.0, 1.0]), config)
+    print(w)
+"""
+LOOK_RMSPROP = """\
+# Two weights, one with gradients a thousand times as large: both should move alike. AdaGrad's steps
+# became shorter for ever; these should settle, at about the learning rate.
+w, config, way = np.zeros(2), {"learning_rate": 0.1, "decay_rate": 0.5}, [np.zeros(2)]
+for _ in range(8):
+    w, config = rmsprop(w, np.array([1000.0, 1.0]), config)
+    way.append(w)
+print(np.diff(way, axis=0))
+"""
+LOOK_ADAM_UNCORRECTED = """\
+# One push, then none: with the momentum of the first mean the weight should roll on, for large and
+# for small gradients alike.
+w, config = np.zeros(2), {"learning_rate": 0.1, "beta1": 0.5, "beta2": 0.5}
+for g in (1.0, 0.0, 0.0, 0.0):
+    w, config = adam_uncorrected(w, np.array([1000.0, 1.0]) * g, config)
+    print(w)
+"""
+LOOK_ADAM = """\
+# However large a gradient is, as long as it stays the same every step should have one length; t
+# should count 1, 2, 3.
+w, config = np.zeros(2), {"learning_rate": 0.1}
+for _ in range(3):
+    w, config = adam(w, np.array([1000.0, -1.0]), config)
+    print(config["t"], w)
+"""
+LOOK_GRADIENTS = """\
+# Where Adam and its version without the correction end on your gradients, in learning rates.
+w, config, gradients = np.zeros(1), {"learning_rate": 0.01}, separating_gradients()
+for g in gradients:
+    w, config = adam(w, np.array([g]), config)
+print("yours:", w / 0.01, "without the correction:", uncorrected_path(gradients)[-1] / 0.01)
+"""
+LOOK_ADAMW = """\
+# No gradient at all: the weights should shrink by the same share at every step, here by 5 %.
+w, config = np.array([8.0, -1.0]), {"learning_rate": 0.1, "weight_decay": 0.5}
+for _ in range(3):
+    w, config = adamw(w, np.zeros(2), config)
+    print(w)
+"""
+
 # ------------------------------------------------------------------ the exercises
 
 FORBIDDEN = tuple(
@@ -486,18 +659,30 @@ SGD = exercise(
         (1.5, 1.5, 1.2, 1, 0.8),
     ),
     "20",
+    small=small_steps("sgd", {"learning_rate": 0.5}),
+    look=LOOK_SGD,
 )
 SGD_MOMENTUM = exercise(
     "Momentum, with the learning rate in the velocity",
     "sgd_momentum",
     momentum_checks("sgd_momentum", (2.5, 2.5, 3, 2, 2, 2)),
     "27–30",
+    small=(
+        *small_steps("sgd_momentum", SMALL_MOMENTUM),
+        small_falling_rate("sgd_momentum", SMALL_MOMENTUM),
+    ),
+    look=LOOK_MOMENTUM,
 )
 SGD_MOMENTUM_UNSCALED = exercise(
     "Momentum, with the learning rate in the step",
     "sgd_momentum_unscaled",
     momentum_checks("sgd_momentum_unscaled", (1.5, 2, 2, 1.5, 1.5, 1.5)),
     "27–28",
+    small=(
+        *small_steps("sgd_momentum_unscaled", SMALL_MOMENTUM),
+        small_falling_rate("sgd_momentum_unscaled", SMALL_MOMENTUM),
+    ),
+    look=LOOK_UNSCALED,
 )
 LOOKAHEAD = exercise(
     "Nesterov momentum, with the look-ahead",
@@ -514,6 +699,8 @@ LOOKAHEAD = exercise(
         (2, 2, 3, 3, 2, 2),
     ),
     "31–33",
+    small=SMALL_LOOKAHEAD,
+    look=LOOK_LOOKAHEAD,
 )
 NESTEROV = exercise(
     "Nesterov momentum, rearranged",
@@ -529,6 +716,8 @@ NESTEROV = exercise(
         (3, 3, 5, 2.5, 2.5),
     ),
     "34–35",
+    small=small_steps("nesterov", SMALL_MOMENTUM),
+    look=LOOK_NESTEROV,
 )
 CURVATURES = exercise(
     "Kill the bug: a bowl for a look-ahead that looks the wrong way",
@@ -545,6 +734,8 @@ CURVATURES = exercise(
         ),
     ),
     "31–33",
+    no_small=KILLS_A_BUG,
+    look=LOOK_CURVATURES,
     given=(backward_lookahead,),
 )
 ADAGRAD = exercise(
@@ -552,24 +743,32 @@ ADAGRAD = exercise(
     "adagrad",
     adaptive_checks("adagrad", {"learning_rate": RATE}, USUAL_RATE, (2, 2, 3, 1.5, 1.5, 2)),
     "37–41",
+    small=small_adaptive_steps("adagrad", {"learning_rate": 0.5}),
+    look=LOOK_ADAGRAD,
 )
 RMSPROP_EXERCISE = exercise(
     "RMSProp",
     "rmsprop",
     adaptive_checks("rmsprop", RMSPROP, USUAL_RMSPROP, (2, 2, 3, 1.5, 1.5, 2)),
     "42–43",
+    small=small_adaptive_steps("rmsprop", SMALL_RMSPROP),
+    look=LOOK_RMSPROP,
 )
 ADAM_UNCORRECTED = exercise(
     "Adam (almost)",
     "adam_uncorrected",
     adaptive_checks("adam_uncorrected", ADAM, USUAL_ADAM, (1.5, 1.5, 2, 1, 1.5, 1.5, 1)),
     "44–45",
+    small=small_adaptive_steps("adam_uncorrected", SMALL_ADAM),
+    look=LOOK_ADAM_UNCORRECTED,
 )
 ADAM_EXERCISE = exercise(
     "Adam",
     "adam",
     adaptive_checks("adam", ADAM, USUAL_ADAM, (3, 3, 4, 3, 3, 3, 3)),
     "46–47",
+    small=small_adaptive_steps("adam", SMALL_ADAM),
+    look=LOOK_ADAM,
 )
 GRADIENTS = exercise(
     "Kill the bug: gradients for an Adam without bias correction",
@@ -586,6 +785,8 @@ GRADIENTS = exercise(
         ),
     ),
     "45–46",
+    no_small=KILLS_A_BUG,
+    look=LOOK_GRADIENTS,
     given=(uncorrected_path,),
 )
 ADAMW_EXERCISE = exercise(
@@ -595,6 +796,8 @@ ADAMW_EXERCISE = exercise(
         "adamw", ADAMW, USUAL_ADAMW, (0.5, 0.5, 1, 0.5, 0.5, 0.5, 0.5), sizes=(1e-3, 1e3)
     ),
     "47",
+    small=small_adaptive_steps("adamw", SMALL_ADAMW),
+    look=LOOK_ADAMW,
     bonus=True,
 )
 

@@ -115,6 +115,47 @@ def optimizer_checks(name, settings, points):
     )
 
 
+def small_runs(name, *settings):
+    """Return small inputs of an optimizer, whose `settings` are program text."""
+    given = ", ".join(["lr=0.5", *settings])
+    return (
+        f"""\
+w = torch.nn.Parameter(torch.tensor([1.0]))
+w.grad = torch.tensor([4.0])
+{name}([w], {given}).step()
+w""",
+        f"""\
+w = torch.nn.Parameter(torch.tensor([1.0]))
+optimizer = {name}([w], {given})
+for g in (4.0, -2.0, 1.0):
+    w.grad = torch.tensor([g])
+    optimizer.step()
+w""",
+        f"""\
+a, b = (torch.nn.Parameter(torch.tensor([1.0])) for _ in range(2))
+optimizer = {name}([{{"params": [a], "lr": 0.5}}, {{"params": [b]}}], lr=0.125)
+for g in (4.0, -2.0):
+    a.grad, b.grad = torch.tensor([g]), torch.tensor([2 * g + 1])
+    optimizer.step()
+a, b""",
+        f"""\
+a, b = (torch.nn.Parameter(torch.tensor([1.0])) for _ in range(2))
+a.grad = torch.tensor([4.0])
+{name}([a, b], {given}).step()
+a, b""",
+        f"""\
+w, losses = torch.nn.Parameter(torch.tensor([1.0])), []
+groups = [{{"params": [w]}}, {{"params": [torch.nn.Parameter(torch.tensor([1.0]))]}}]
+
+def closure():
+    losses.append((w**2).sum())
+    losses[-1].backward()
+    return losses[-1]
+
+{name}(groups, lr=0.5).step(closure), w, len(losses)""",
+    )
+
+
 MOMENTUM = exercise(
     "Momentum as an optimizer",
     "sgd_momentum_unscaled Momentum",
@@ -123,6 +164,7 @@ MOMENTUM = exercise(
     in_torch=True,
     kind="class",
     needs_autograd=True,
+    small=small_runs("Momentum", "momentum=0.75"),
 )
 ADAM = exercise(
     "Adam as an optimizer",
@@ -134,5 +176,6 @@ ADAM = exercise(
     in_torch=True,
     kind="class",
     needs_autograd=True,
+    small=small_runs("Adam", "betas=(0.5, 0.75)"),
 )
 EXERCISES = (MOMENTUM, ADAM)

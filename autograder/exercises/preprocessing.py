@@ -12,7 +12,7 @@ import numpy as np
 
 from autograder.checking.judge import keeps_types
 from autograder.checking.scenarios import afterwards, family, separation
-from autograder.checking.spec import Check
+from autograder.checking.spec import KILLS_A_BUG, Check
 
 EPS = 0.3  # not the default, and large beside the smaller variances
 N, M, D = 13, 4, 6
@@ -66,26 +66,28 @@ def _one_validation_example(impl, rng):
     return {"x_val_out": impl.normalize(*split(rng, n_val=1, scale=LARGE))[1]}
 
 
+def _both(*outs):
+    return dict(zip(OUTPUTS, outs, strict=True))
+
+
 def _given_eps(impl, rng):
-    return dict(zip(OUTPUTS, impl.normalize(*split(rng), EPS), strict=True))
+    return _both(*impl.normalize(*split(rng), EPS))
 
 
 def _constant_feature(impl, rng):
     x_train, x_val = split(rng, scale=LARGE)
     x_train[:, 1] = x_val[:, 1] = 3.5  # its sums are exact, so its variance is exactly 0
     x_val[0, 1] = 3.75
-    return dict(zip(OUTPUTS, impl.normalize(x_train, x_val), strict=True))
+    return _both(*impl.normalize(x_train, x_val))
 
 
 def _far_from_zero(impl, rng):
     """Here the default eps is less than float32 can tell."""
     x_train, x_val = (1000 + x.astype(np.float32) for x in split(rng))
-    return dict(zip(OUTPUTS, impl.normalize(x_train, x_val), strict=True))
+    return _both(*impl.normalize(x_train, x_val))
 
 
-def _types_and_inputs(
-    function, *options, observed=lambda *out: dict(zip(OUTPUTS, out, strict=True))
-):
+def _types_and_inputs(function, *options, observed=_both):
     def scenario(impl, rng):
         x_train, x_val = split(rng)
         single = x_train.astype(np.float32), x_val.astype(np.float32)
@@ -258,6 +260,13 @@ SEPARATING = exercise(
     "6–7",
     given=(guarded_normalize,),
     bonus=True,
+    no_small=KILLS_A_BUG,
+    look="""\
+# The largest number that either makes of your features: which of the two is far from 0?
+x_train = separating_feature()
+print("yours:  ", abs(normalize(x_train, x_train)[0]).max())
+print("guarded:", abs(guarded_normalize(x_train, x_train)[0]).max())
+""",
 )
 PCA = exercise(
     "Principal components: the directions of largest variance",
@@ -276,6 +285,9 @@ PCA = exercise(
         "abs(pca(np.array([[1.0, 1.0], [2.0, 2.0], [6.0, 6.0]]), np.array([[4.0, 4.0]]), 1)[1])",
         "abs(pca(np.array([[0.0, 2.0], [6.0, 3.0], [0.0, 4.0], [6.0, 3.0]]), "
         "np.array([[1.0, 5.0]]), 2)[0])",
+        """\
+x = np.array([[1.0, 0.0, 2.0], [3.0, 5.0, 1.0], [0.0, 4.0, 4.0], [6.0, 1.0, 0.0]])
+abs(pca(x, x[:1], 1)[0])""",
     ),
     look="""\
 print(*pca(np.array([[1.0, 1.0], [2.0, 2.0], [6.0, 6.0]]), np.array([[3.0, 3.0]]), 1))
@@ -303,6 +315,20 @@ WHITEN = exercise(
 white, _ = whiten(np.array([[1.0, 1.0], [2.0, 3.0], [6.0, 5.0]]), np.zeros((1, 2)))
 print(white.T @ white / 3)  # nearly the identity
 """,
+    small=(
+        """\
+few = np.array([[1.0, 1.0], [-1.0, -1.0], [2.0, -2.0], [-2.0, 2.0]])
+out, _ = whiten(few, few[:1], 0.0)
+out @ out[:2].T""",
+        """\
+few = np.array([[1.0, 2.0], [3.0, 3.0], [0.0, 1.0]])
+out, new = whiten(few, np.array([[5.0, 1.0]]), 1.0)
+out @ out.T, new @ out.T""",
+        """\
+few = np.array([[0.01, 0.0], [0.0, 0.01], [-0.01, -0.01]])
+out, new = whiten(few, few[:1])
+out @ out.T, new @ out.T""",
+    ),
 )
 
 EXERCISES = (

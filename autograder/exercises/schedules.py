@@ -13,7 +13,7 @@ import numpy as np
 
 from autograder.checking.judge import matches
 from autograder.checking.scenarios import failed, family
-from autograder.checking.spec import Check, Verdict
+from autograder.checking.spec import CALLBACK, KILLS_A_BUG, Check, Verdict
 
 FEATURES, BATCHES, EPOCHS = 5, 3, 4  # of the loop's made-up training
 SEARCHED = 200  # steps among which "kill the bug" looks for an answer
@@ -155,9 +155,9 @@ class Weights(np.ndarray):
 
 def live(w):
     """Return the array w as weights that share its memory; a tensor where torch is loaded."""
-    torch = sys.modules.get("torch")
-    if torch is None:
+    if sys.modules.get("torch") is None:
         return w.view(Weights)
+    import torch
 
     class Tensor(torch.Tensor):
         copy = torch.Tensor.clone
@@ -416,6 +416,13 @@ SEPARATING = exercise(
     "50",
     given=(compounding_step_decay,),
     shared=True,
+    no_small=KILLS_A_BUG,
+    look="""\
+# The two rates at your step, with a drop to a half every 10 steps: they should differ.
+t = separating_step(0.5, 10)
+print("yours:      ", step_decay(t, 1.0, 0.5, 10))
+print("compounding:", compounding_step_decay(t, 1.0, 0.5, 10))
+""",
 )
 RESTARTS = exercise(
     "Cosine with warm restarts",
@@ -436,7 +443,7 @@ RESTARTS = exercise(
         "cosine_restarts(1, 1.0, 0.2, 4, 1)",
         "cosine_restarts(4, 1.0, 0.2, 4, 1)",
         "cosine_restarts(9, 1.0, 0.2, 4, 1)",
-        "cosine_restarts(5, 1.0, 0.2, 2, 2)",
+        "cosine_restarts(6, 1.0, 0.2, 2, 2)",
         "cosine_restarts(7, 1.0, 0.2, 2, 2)",
         "cosine_restarts(2.5, 1.0, 0.2, 4, 1)",
     ),
@@ -479,6 +486,25 @@ PIPELINE = exercise(
     ),
     "50–52, 64",
     shared=True,
+    no_small=CALLBACK,
+    look="""\
+# A model, an optimizer and a scheduler that only tell what is done with them: two epochs of two
+# batches, with the scheduler moved on after each epoch. The second epoch is the worse one.
+class Told:
+    def __init__(self, name):
+        self.name = name
+
+    def __getattr__(self, method):
+        return lambda *args: print(f"{self.name}.{method}", *args) or {"w": "as it is"}
+
+class Loss:
+    def backward(self):
+        print("loss.backward")
+
+scores = iter([0.8, 0.5])
+told = Told("model"), Told("optimizer"), Told("scheduler")
+print(train_with_schedule(*told, "epoch", [1, 2], lambda batch: Loss(), lambda: next(scores), 2))
+""",
 )
 
 EXERCISES = (STEP, EXPONENTIAL, INVERSE, SEPARATING, RESTARTS, WARMUP, PIPELINE)

@@ -14,7 +14,7 @@ import numpy as np
 
 from autograder.checking.judge import keeps_types
 from autograder.checking.scenarios import afterwards, failed, family
-from autograder.checking.spec import Check, Verdict
+from autograder.checking.spec import RANDOM, Check, Verdict
 
 FALSE_ALARM = 1e-10  # of one statistical bound
 SLACK = 1e-4  # relative: an end of a range may be rounded
@@ -356,6 +356,7 @@ SANITY_LOSS = exercise(
         "sanity_loss(np.zeros((1, 3)), np.array([0]))",
         "sanity_loss(np.array([[1.0, 0.0, -1.0]]), np.array([2]))",
         "sanity_loss(np.array([[1.0, 0.0, -1.0], [2.0, 0.0, 0.0]]), np.array([2, 0]))",
+        "sanity_loss(np.array([[1000.0, 0.0]]), np.array([1]))",
     ),
     look="""\
 print(sanity_loss(np.zeros((5, 10)), np.zeros(5, dtype=int)))  # 0, but for rounding: no preference
@@ -373,6 +374,12 @@ LOG_UNIFORM = exercise(
     ),
     "9",
     shared=True,
+    no_small=RANDOM,
+    look="""\
+# 6,000 numbers over six powers of ten: about 1,000 should lie in each.
+numbers = log_uniform(1e-3, 1e3, 6000, np.random.default_rng(0))
+print(np.histogram(np.log10(numbers), bins=6, range=(-3, 3))[0])
+""",
 )
 RANDOM_SEARCH = exercise(
     "Random search",
@@ -386,6 +393,14 @@ RANDOM_SEARCH = exercise(
     "9",
     shared=True,
     bonus=True,
+    no_small=RANDOM,
+    look="""\
+# The result of these trials is the product of the two numbers: the first column should be the
+# product of the others, and every trial should have a number of its own in each column.
+ranges = np.array([[1.0, 10.0], [1.0, 10.0]])
+trials = random_search(lambda a, b: a * b, ranges, 4, np.random.default_rng(0))
+print(trials.round(2))
+""",
 )  # fmt: skip
 REFINE = exercise(
     "From coarse to fine",

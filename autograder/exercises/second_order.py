@@ -9,7 +9,7 @@ import numpy as np
 
 from autograder.checking.judge import Verdict, keeps_types
 from autograder.checking.scenarios import afterwards, failed, family
-from autograder.checking.spec import Check
+from autograder.checking.spec import KILLS_A_BUG, Check
 
 DAMPING = 0.7
 D = 5
@@ -83,15 +83,18 @@ def step_checks(name, points):
         return getattr(impl, name)(*args)
 
     def on_a_bowl(impl, rng):
-        H, w, minimum = convex(rng), *rng.normal(0, 2, (2, D))
+        H = convex(rng)
+        w, minimum = rng.normal(0, 2, (2, D))
         return {"next_w": step(impl, w, H @ (w - minimum), H)}
 
     def on_a_saddle(impl, rng):
-        H, w, centre = saddle(rng), *rng.normal(0, 2, (2, D))
+        H = saddle(rng)
+        w, centre = rng.normal(0, 2, (2, D))
         return {"next_w": step(impl, w, H @ (w - centre), H)}
 
     def damped(impl, rng):
-        H, w, dw = saddle(rng), *rng.normal(0, 2, (2, D))
+        H = saddle(rng)
+        w, dw = rng.normal(0, 2, (2, D))
         return {"next_w": step(impl, w, dw, H, DAMPING)}
 
     def types_and_inputs(impl, rng):
@@ -206,8 +209,8 @@ def _mislead(impl, rng):
 
 def _misleads(seen, expected):
     """Judge: the student's own direction, which is right, goes uphill after this pair."""
-    arrays = [seen.get(key, np.array(0)) for key in ("__s", "__y", "__dw")]
-    outcome = _outcome(*arrays, seen.get("__p"))
+    s, y, dw = (seen.get(key, np.array(0)) for key in ("__s", "__y", "__dw"))
+    outcome = _outcome(s, y, dw, seen.get("__p"))
     return failed(OUTCOMES[outcome], "outcome") if outcome else Verdict(1)
 
 
@@ -395,6 +398,9 @@ SADDLE_FREE = exercise(
         "2.0], [2.0, -1.0]]))",
         "saddle_free_step(np.array([1.0, 0.0]), np.array([3.0, 4.0]), np.array([[1.0, "
         "2.0], [2.0, -1.0]]), 1.0)",
+        """\
+H = np.array([[2.0, 1.0, 0.0], [1.0, -1.0, 1.0], [0.0, 1.0, 3.0]])
+saddle_free_step(np.zeros(3), np.array([3.0, 4.0, 1.0]), H)""",
     ),
     look="""\
 print(saddle_free_step(np.ones(2), np.array([2.0, -2.0]), np.diag([2.0, -2.0])))
@@ -418,6 +424,7 @@ UPDATE = exercise(
         "np.array([2.0, 1.0]))",
         "bfgs_update(np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([1.0, 0.0]), "
         "np.array([-2.0, 1.0]))",
+        "bfgs_update(np.eye(2), np.array([1.0, 0.0]), np.array([0.0, 1.0]))",
     ),
     look="""\
 step, change = np.array([1.0, 0.0]), np.array([2.0, 1.0])
@@ -453,6 +460,12 @@ MISLEADING = exercise(
     (Check("after your pair the direction goes uphill", 4, _mislead, _misleads),),
     "61",
     given=(remember,),
+    no_small=KILLS_A_BUG,
+    look="""\
+# Along a direction that leads downhill the gradient is negative. Here it should be positive.
+s, y, dw = misleading_pair()
+print(lbfgs_direction(dw, s[None], y[None]) @ dw)
+""",
 )
 OUTPUT_GRADIENTS = exercise(
     "K-FAC: gradients with drawn labels (challenge)",
@@ -472,6 +485,7 @@ OUTPUT_GRADIENTS = exercise(
         "kfac_output_gradients(np.array([[1.0, 0.0, -1.0]]), np.array([0]), np.array([0.8]))",
         "kfac_output_gradients(np.array([[1.0, 0.0, -1.0], [0.0, 2.0, 0.0]]), np.array([2, "
         "0]), np.array([0.8, 0.05]))",
+        "kfac_output_gradients(np.array([[1000.0, 0.0]]), np.array([1]), np.array([0.7]))",
     ),
     look="""\
 print(*kfac_output_gradients(np.zeros((1, 4)), np.array([0]), np.array([0.6])))
@@ -514,7 +528,7 @@ LAYER_DIRECTION = exercise(
         "kfac_direction(np.array([[8.0]]), np.array([8.0]), np.array([[2.0, 0.5], [0.5, "
         "1.0]]), np.array([[4.0]]), 1.0)",
         "kfac_direction(np.array([[8.0, 1.0]]), np.array([8.0, 2.0]), np.array([[2.0, "
-        "0.5], [0.5, 1.0]]), np.array([[2.0, 1.0], [1.0, 3.0]]), 1.0)",
+        "0.5], [0.5, 1.0]]), np.array([[2.0, 1.0], [1.0, 3.0]]), 4.0)",
     ),
     look="""\
 print(*kfac_direction(np.array([[8.0]]), np.array([8.0]), np.diag([2.0, 1.0]), np.array([[4.0]])))

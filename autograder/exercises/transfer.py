@@ -13,7 +13,7 @@ import numpy as np
 
 from autograder.checking.judge import same_dtype
 from autograder.checking.scenarios import afterwards, family, separation
-from autograder.checking.spec import Check
+from autograder.checking.spec import CALLBACK, KILLS_A_BUG, Check
 
 CLASSES, CHANNELS, PIXELS = 4, 2, (6, 8)  # of the networks in the checks
 RATE = 0.1
@@ -29,7 +29,7 @@ def _spread(rng, n, d=5):
 
 def _balanced(rng, n, d=5):
     """Return (n, d) of as many 1 as −1 in every column: mean 0 and deviation 1, exactly."""
-    column = np.repeat(np.float32([-1, 1]), n // 2)
+    column = np.repeat(np.array([-1, 1], np.float32), n // 2)
     return np.stack([rng.permutation(column) for _ in range(d)], axis=1)
 
 
@@ -59,7 +59,7 @@ def _dead_feature(impl, rng):
 def _feature_types(impl, rng):
     """All features have one mean and the deviation 1; so has each example, as for the mean."""
     x_train = _balanced(rng, 8, 4) + np.float32(3)
-    x = np.stack([rng.permutation(np.float32([1, 2, 4, 5])) for _ in range(3)])
+    x = np.stack([rng.permutation(np.array([1, 2, 4, 5], np.float32)) for _ in range(3)])
     z = impl.standardize(x_train, x)
     return {"z": z, **afterwards("x_train x", (x_train, x))}
 
@@ -73,7 +73,7 @@ class Fitting:
     """A stand-in for the fit of a linear classifier, that writes down what it is given.
 
     Each penalty has weights of its own. They do not depend on the features, so that what a check
-    asks does not hang on how well something was fitted.
+    asks does not depend on how well something was fitted.
     """
 
     def __init__(self, rng, d=4, classes=3):
@@ -688,6 +688,7 @@ PROBE = exercise(
     ),
     "99–101",
     look=LOOK_PROBE,
+    no_small=CALLBACK,
 )
 SEPARATING = exercise(
     "Kill the bug: features for a standardize that looks at them alone",
@@ -705,6 +706,13 @@ SEPARATING = exercise(
     ),
     "99–101",
     given=(standardize_alone,),
+    no_small=KILLS_A_BUG,
+    look="""\
+# The same features, standardized by the training set and on their own: some sign should differ.
+x = separating_features(np.array([[0.0], [2.0]]))
+print("by the training set:", standardize(np.array([[0.0], [2.0]]), x).ravel())
+print("on their own:       ", standardize_alone(np.array([[0.0], [2.0]]), x).ravel())
+""",
 )
 MATRIX = exercise(
     "A table of experiments",
@@ -716,6 +724,7 @@ MATRIX = exercise(
     ),
     "102–104",
     look=LOOK_MATRIX,
+    no_small=CALLBACK,
 )
 FEATURES = on_modules(
     "Features of a stage",
@@ -729,6 +738,7 @@ FEATURES = on_modules(
         Check("no gradients recorded, no hook left", 1, _nothing_left_behind),
     ),
     "99–104",
+    no_small=CALLBACK,
 )
 CACHED = on_modules(
     "Features from a file (bonus)",
@@ -742,6 +752,7 @@ CACHED = on_modules(
     ),
     "99–101",
     bonus=True,
+    no_small=CALLBACK,
 )
 HEAD = on_modules(
     "A new head",
@@ -754,6 +765,7 @@ HEAD = on_modules(
         Check("the dtype of the old head", 1, _head_dtype),
     ),
     "99–101",
+    no_small=CALLBACK,
 )
 FREEZE = on_modules(
     "Freeze",
@@ -768,6 +780,7 @@ FREEZE = on_modules(
         Check("what is not frozen learns on", 1, _the_rest_learns),
     ),
     "100–101",
+    no_small=CALLBACK,
 )
 UNFREEZE = on_modules(
     "Unfreeze",
@@ -779,6 +792,7 @@ UNFREEZE = on_modules(
         Check("a network in train mode is in train mode all over", 1, _mode_after_thawing),
     ),
     "100–101",
+    no_small=CALLBACK,
 )
 GROUPS = on_modules(
     "A rate for every part",
@@ -789,6 +803,7 @@ GROUPS = on_modules(
         Check("a part without parameters is no step", 2, _rates_past_a_pool),
     ),
     "101",
+    no_small=CALLBACK,
 )
 FINETUNE = on_modules(
     "Wire the pipeline: fine-tuning",
@@ -801,6 +816,7 @@ FINETUNE = on_modules(
         Check("the mean loss of every epoch", 1.5, _epoch_losses),
     ),
     "100–104",
+    no_small=CALLBACK,
 )
 
 EXERCISES = (

@@ -12,7 +12,7 @@ from nbformat import NotebookNode
 
 from autograder.grading.grader import Grader, _short
 from autograder.grading.observations import NotKept
-from autograder.grading.results import Store, SubmissionResult
+from autograder.grading.results import Keeper, Store, SubmissionResult
 from autograder.sandbox.process import Infrastructure
 from autograder.submissions.uploads import Upload
 
@@ -122,7 +122,7 @@ class Block:
 class Batch:
     """How the submissions of a batch are graded, and whether the grader can still be trusted."""
 
-    def __init__(self, grader: Grader, store: Store, accept: str = "none", progress=None):
+    def __init__(self, grader: Grader, store: Keeper, accept: str = "none", progress=None):
         self.grader, self.store, self.accept = grader, store, accept
         self.progress = progress or (lambda student, result: None)
         self.distrust = ""  # why nothing that is executed gets a mark any more

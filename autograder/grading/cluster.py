@@ -5,7 +5,7 @@
 
 A worker is a trusted machine with the full package: it judges there, runs its own pair of answers
 with known marks, and its sandbox keeps a student's code out of Dask's process. Dask does the
-queueing; here stands what it cannot know: which workers may mark, that a late chunk is given to
+queueing; here is what it cannot know: which workers may mark, that a late chunk is given to
 another one as well, and that each submission is written once, by this process.
 """
 
@@ -24,12 +24,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from dask.distributed import Client, Future, LocalCluster, Security, WorkerPlugin, get_worker
 from nbformat import NotebookNode
 
 from autograder.grading.batch import BLOCK, Batch, Block
 from autograder.grading.grader import Grader, acceptable, software
+from autograder.grading.observations import Observations
 from autograder.grading.results import Store, SubmissionResult, with_observations
 from autograder.sandbox.inside import isolation
 from autograder.sandbox.process import Limits
@@ -91,7 +93,8 @@ class Marker(WorkerPlugin):
 
     def setup(self, worker) -> None:
         """Prepare to make the grader, which the first chunk does."""
-        self._lock, self._grader = threading.Lock(), None
+        self._lock = threading.Lock()
+        self._grader: Grader | None = None
         self._worker = worker
 
     def teardown(self, worker) -> None:
@@ -107,9 +110,9 @@ class Marker(WorkerPlugin):
         if returned.refused:
             return returned
         with self._lock:
-            self._grader = self._grader or _grader(job)
+            grader = self._grader = self._grader or _grader(job)
         carried, block = _Carried(), Block()
-        batch = Batch(self._grader, carried)
+        batch = Batch(grader, carried)
         for student, upload in chunk.items():
             batch.one(block, student, upload)
         batch.vouch(block)
@@ -125,7 +128,12 @@ class _Carried:
     def __init__(self):
         self.results: dict[str, tuple[bytes, bytes | None]] = {}
 
-    def save(self, result: SubmissionResult, observations=None) -> SubmissionResult:
+    def load(self, student: str) -> SubmissionResult | None:
+        return None
+
+    def save(
+        self, result: SubmissionResult, observations: Observations | None = None
+    ) -> SubmissionResult:
         result, content = with_observations(result, observations)
         self.results[result.student] = json.dumps(result.to_dict()).encode(), content
         return result
@@ -150,13 +158,13 @@ def _why_not(digest: str, tier: str) -> str:
 
 
 def _grader(job: Job) -> Grader:
-    options = {"hidden": job.hidden, "turn": job.turn}
-    return Grader(job.template, job.assignment, job.secret, job.limits, **options)
+    places = (job.template, job.assignment, job.secret, job.limits)
+    return Grader(*places, hidden=job.hidden, turn=job.turn)
 
 
 def _grade(name: str, chunk: Mapping[str, Upload]) -> Returned:
     """The task that Dask runs: the plugin of this name marks a chunk."""
-    return get_worker().plugins[name].grade(chunk)
+    return cast(Marker, get_worker().plugins[name]).grade(chunk)
 
 
 # ------------------------------------------------------------------------- the coordinator
@@ -280,7 +288,8 @@ class _Work:
         """Work through what is left on one connection; yields whenever a block is full."""
         self.left = [*(s for chunk in self.chunks for s in chunk.students), *self.left]
         self.chunks.clear()
-        self.client, self.marker, arrived = client, marker, queue.SimpleQueue()
+        self.client, self.marker = client, marker
+        arrived: queue.SimpleQueue[Future] = queue.SimpleQueue()
         with _or_lost():
             _within(ANSWER_SECONDS, client.register_plugin, marker)
         seen_worker = time.monotonic()

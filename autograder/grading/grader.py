@@ -39,7 +39,7 @@ from autograder.grading import expected as expecting
 from autograder.grading.canary import Canaries
 from autograder.grading.log import Log
 from autograder.grading.observations import NotKept, Observations, experiment
-from autograder.grading.results import Store, SubmissionResult
+from autograder.grading.results import Keeper, Store, SubmissionResult
 from autograder.lessons import kit
 from autograder.lessons.answers import ROOT, is_answer_file
 from autograder.sandbox import process
@@ -198,7 +198,7 @@ class Grader:
         """
         return self.mark(what, student, store, accept).result
 
-    def mark(self, what: Path | Upload, student: str, store: Store | None, accept: str) -> Marked:
+    def mark(self, what: Path | Upload, student: str, store: Keeper | None, accept: str) -> Marked:
         """Return what `grade` does, and how it came to it."""
         upload = what if isinstance(what, Upload) else take(what)
         kept = acceptable(store, student, accept)
@@ -245,7 +245,7 @@ class Grader:
         rebuilt = rebuild(self.template, upload.submission())
         judge = self._in_turn(before.turn)
         judge._require_same(observed, rebuilt)
-        outcome = replace(observed.outcome, outputs=before.outputs)
+        outcome = replace(observed.outcome, outputs=dict(before.outputs))
         result = judge._result(student, upload, rebuilt, Code(rebuilt.steps), outcome)
         result = replace(result, observed=before.observed)
         return self._keep(store, result, "remarked") if keep else result
@@ -356,13 +356,13 @@ class Grader:
     def _execute(self, steps: tuple[Step, ...], student: str) -> Outcome:
         """Execute a submission, and again when the sandbox itself failed."""
         places = (self.limits, self.sandboxes, probes(self.provider, self.seed_of))
-        arguments = (steps, self.exercises, self.seed_of, *places)
+        execute = partial(process.execute, steps, self.exercises, self.seed_of, *places)
         for _ in range(ATTEMPTS - 1):
             try:
-                return process.execute(*arguments)
+                return execute()
             except Infrastructure as error:
                 self.log.write("retried", student=student, why=str(error))
-        return process.execute(*arguments)
+        return execute()
 
     def _judge(self, code, outcome):
         reports, unjudged, problems = [], [], [*_stops(code.steps, outcome), *code.notes()]
@@ -395,7 +395,7 @@ class Grader:
         return tuple(reports), tuple(unjudged), problems
 
 
-def acceptable(store: Store | None, student: str, accept: str) -> SubmissionResult | None:
+def acceptable(store: Keeper | None, student: str, accept: str) -> SubmissionResult | None:
     """Return the kept result of a student, if it is one of those that count."""
     kept = store.load(student) if store and accept != "none" else None
     return kept if kept and (kept.complete or accept == "all") else None

@@ -65,10 +65,11 @@ def _checked(template, path: Path) -> tuple[list[Report], list[str]]:
 def results(template, reports: Sequence[Report], problems: Sequence[str], tier: str) -> dict:
     """Return what Gradescope shows: a test for each exercise of the lesson, bonus beside them."""
     by_id = {report.exercise_id: report.public() for report in reports}
-    tests = []
+    tests, scores = [], []
     for exercise in graded_exercises(template).values():
         report = by_id.get(exercise.id)
         score = report.score if report else 0.0
+        scores.append(score)
         tests.append(
             {
                 "name": f"{exercise.title}{' (bonus)' if exercise.bonus else ''}",
@@ -81,7 +82,7 @@ def results(template, reports: Sequence[Report], problems: Sequence[str], tier: 
         )
     said = [UNOFFICIAL] if tier == "C" else []
     return {
-        "score": round(sum(test["score"] for test in tests), 4),
+        "score": round(sum(scores), 4),
         "output": "\n".join([*said, *map(printable, problems)]),
         "visibility": "visible",
         "tests": tests,

@@ -102,9 +102,12 @@ class Observations:
                 for exercise, checks in self.experiments.items()
             },
         }
-        parts = {"facts": json.dumps(facts).encode(), "values": values.content()}
         file = io.BytesIO()
-        np.savez_compressed(file, **{n: np.frombuffer(p, np.uint8) for n, p in parts.items()})
+        np.savez_compressed(
+            file,
+            facts=np.frombuffer(json.dumps(facts).encode(), np.uint8),
+            values=np.frombuffer(values.content(), np.uint8),
+        )
         content = file.getvalue()
         return content if len(content) <= MAX_BYTES else b""
 
@@ -151,9 +154,9 @@ def _experiments(stored) -> dict[str, dict[str, Experiment]]:
 
 def stored(seen: Seen, values: Packed) -> dict:
     """Put what was seen among packed values, and return where it is, as plain data."""
-    if seen.arrays is None:
+    if seen.fault is not None:
         return {"fault": _listed(seen.fault)}
-    return {"arrays": {key: values.put(array) for key, array in seen.arrays.items()}}
+    return {"arrays": {key: values.put(array) for key, array in (seen.arrays or {}).items()}}
 
 
 def seen_from(entries: Mapping, values: bytes) -> Seen:

@@ -11,6 +11,7 @@ array([0., 1., 2.])
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -25,7 +26,7 @@ class Packed:
     def put(self, array: np.ndarray) -> list:
         """Add an array and return its entry: type, shape, order of its values, and offset."""
         is_turned = array.flags.f_contiguous and not array.flags.c_contiguous
-        order = "F" if is_turned else "C"
+        order: Literal["C", "F"] = "F" if is_turned else "C"
         entry = [array.dtype.str, list(array.shape), order, self._size]
         self._parts.append(array.tobytes(order))
         self._size += len(self._parts[-1])

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any, Protocol
 
 from autograder.checking.report import Report
 from autograder.grading.observations import NotKept, Observations
@@ -76,9 +77,26 @@ class SubmissionResult:
     def from_dict(cls, data: Mapping) -> SubmissionResult:
         """Rebuild a result from `to_dict`."""
         names = cls.__dataclass_fields__
-        values = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items()}
+        values: dict[str, Any] = {
+            key: tuple(v) if isinstance(v, list) else v for key, v in data.items()
+        }
         values["reports"] = tuple(Report.from_dict(report) for report in data["reports"])
         return cls(**{name: values[name] for name in names})
+
+
+class Keeper(Protocol):
+    """What grading asks of whoever keeps its results."""
+
+    def load(self, student: str) -> SubmissionResult | None:
+        """Return the kept result of a student, or None."""
+
+    def save(
+        self, result: SubmissionResult, observations: Observations | None = None
+    ) -> SubmissionResult:
+        """Keep a result, and what it was judged from; returns it with the digest of that."""
+
+    def remove(self, student: str) -> None:
+        """Forget a result."""
 
 
 class Store:

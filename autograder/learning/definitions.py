@@ -2,6 +2,7 @@
 
 import ast
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from autograder.learning.errors import LearnerError
@@ -49,8 +50,8 @@ def _is_constant(node: ast.stmt) -> bool:
     return isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
 
 
-def functions_in(source: str) -> dict[str, object]:
-    """Run a program of definitions and return what it defines."""
+def functions_in(source: str) -> dict[str, Callable]:
+    """Run a program of definitions and return the functions and classes that it defines."""
     namespace: dict[str, object] = {"__name__": "own"}
     exec(compile(source, "<own file>", "exec"), namespace)
-    return namespace
+    return {name: value for name, value in namespace.items() if callable(value)}

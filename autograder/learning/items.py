@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from autograder import exercises
+from autograder.checking.definition import definition_in
 from autograder.checking.ladder import in_words_of, shown
 from autograder.checking.spec import Exercise
 
@@ -140,7 +141,7 @@ def wrong_lines(right: Sequence[str], wrong: Sequence[str]) -> list[int]:
 
 def _body(source: str) -> list[str]:
     """Return the lines of a function without decorators, docstring and comments."""
-    function = ast.parse(source).body[0]
+    function = definition_in(ast.parse(source))
     function.decorator_list = []
     if ast.get_docstring(function) is not None:
         function.body = function.body[1:]

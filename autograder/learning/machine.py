@@ -27,7 +27,7 @@ class Finding:
 
 
 def look(folder: Path = Path()) -> list[Finding]:
-    """Return what a learner needs, in the order in which to mend it."""
+    """Return what a learner needs, in the order in which to fix it."""
     numpy = _package("numpy", "pip install numpy", needed=True)
     return [_python(), numpy, _jupyter(), *_torch(), *_data(), _folder(folder)]
 

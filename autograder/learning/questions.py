@@ -116,8 +116,8 @@ def _can_be_asked(arg) -> bool:
         return all(map(_can_be_asked, dict.values(arg)))
     if isinstance(arg, tuple | list):
         return all(map(_can_be_asked, arg))
-    if shape_of(arg) is not None:
-        return int(np.prod(shape_of(arg))) <= LARGEST
+    if (shape := shape_of(arg)) is not None:
+        return int(np.prod(shape)) <= LARGEST
     return isinstance(arg, int | float | str | bool | type(None) | np.generic)
 
 
@@ -180,8 +180,7 @@ def _trace_text(trace) -> str:
 def _shapes(mine: Own, rng: random.Random) -> Iterator[Question]:
     """Yield questions for the shape of each local array that the function makes."""
     for args in (resized(mine.calls[0]), mine.calls[0]):
-        trace = args and traced(mine.function, args)
-        if not trace:
+        if not args or not (trace := traced(mine.function, args)):
             continue
         sizes = sorted({size for shape in filter(None, trace.shapes.values()) for size in shape})
         for name, shape in trace.shapes.items():
@@ -289,7 +288,7 @@ def _values(mine: Own, rng: random.Random) -> Iterator[Question]:
     """Yield a question for a weight after two steps of a rule, where the head can do it."""
     if mine.text.parameters != ["w", "dw", "config"] or mine.exercise.framework != "numpy":
         return
-    keys = next((call[2] for call in mine.calls if len(call) == 3 and call[2]), {})
+    keys: dict = next((call[2] for call in mine.calls if len(call) == 3 and call[2]), {})
     config = {k: 0.5 for k, v in keys.items() if isinstance(v, float) and 1e-4 < v < 1}
     start, slopes = float(rng.randint(1, 4)), [float(rng.choice((-2, -1, 1, 2))) for _ in range(2)]
     found = _two_steps(mine.function, start, slopes, config)

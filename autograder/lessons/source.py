@@ -10,6 +10,7 @@ import textwrap
 import tokenize
 from collections.abc import Callable, Sequence
 
+from autograder.checking.definition import definition_in
 from autograder.checking.observe import STUB_MESSAGE
 from autograder.lessons.answers import imports_answers
 
@@ -59,7 +60,7 @@ def _split(function):
     method comes with the head of its class.
     """
     source = textwrap.dedent(inspect.getsource(function))
-    definition = ast.parse(source).body[0]
+    definition = definition_in(ast.parse(source))
     if ast.get_docstring(definition) is None or len(definition.body) < 2:
         raise ValueError(
             f"{function.__module__}.{function.__qualname__} needs a docstring and a body: its "
@@ -69,7 +70,7 @@ def _split(function):
     if isinstance(definition, ast.FunctionDef):
         return [_piece(lines, definition, definition.lineno, len(lines))]
     methods = [node for node in definition.body if isinstance(node, ast.FunctionDef)]
-    starts = [min(node.lineno for node in (m, *m.decorator_list)) for m in methods]
+    starts = [min([m.lineno, *(d.lineno for d in m.decorator_list)]) for m in methods]
     shown = [
         start + sum(map(_validates, m.decorator_list))
         for start, m in zip(starts, methods, strict=True)
@@ -121,7 +122,8 @@ def guarded(body: str, names: Sequence[str]) -> str:
         elif lines[-1]:  # one blank line is enough inside a block
             lines.append("")
     text = "\n".join(lines)
-    if _dump(ast.parse(text).body[0].body) != _dump(ast.parse(body).body):
+    blocks = [block.body for block in ast.parse(text).body if isinstance(block, ast.With)]
+    if list(map(_dump, blocks)) != [_dump(ast.parse(body).body)]:
         raise ValueError(
             "this cell changes its meaning when it is indented; "
             "do not continue a line inside a string with a backslash"

@@ -936,7 +936,7 @@ class StopsByHistory:
     def __init__(self, patience, min_delta=0.0, mode="max"):
         self.patience, self.min_delta = patience, min_delta
         self.sign = {"max": 1.0, "min": -1.0}[mode]
-        self.history = []
+        self.history, self.best = [], np.float64()
 
     def update(self, score, weights):
         """Take in a score."""

@@ -1,9 +1,14 @@
 """Wrong and other right answers of the family `initialization`."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from autograder.exercises.initialization import GLOROT, GLOROT_UNIFORM, UNIFORM_REMARK
 from autograder.misconceptions.records import right, wrong
+
+if TYPE_CHECKING:  # an answer finds these beside it
+    import torch
 
 DRAWN = "rng.standard_normal((fan_in, fan_out))"
 UNIFORM = "(2 * rng.random((fan_in, fan_out)) - 1)"
@@ -17,7 +22,7 @@ def everywhere(function, scaled):
     lines = (
         (
             "all weights alike",
-            "All units compute the same and get the same gradient, for ever. What makes them "
+            "All units compute the same and get the same gradient, forever. What makes them "
             "different from each other?",
             (scaled, f"(1 + 0 * W){inner}"),
         ),
@@ -226,7 +231,7 @@ def xavier_unit_by_unit(fan_in, fan_out, rng):
 
 def xavier_in_place(fan_in, fan_out, rng):
     """Fill an empty tensor."""
-    W = torch.empty(fan_in, fan_out, device=rng.device)  # noqa: F821
+    W = torch.empty(fan_in, fan_out, device=rng.device)
     return W.normal_(0, fan_in**-0.5, generator=rng)
 
 
@@ -244,7 +249,7 @@ def kaiming_unit_by_unit(fan_in, fan_out, rng):
 
 def kaiming_in_place(fan_in, fan_out, rng):
     """Fill an empty tensor."""
-    W = torch.empty(fan_in, fan_out, device=rng.device)  # noqa: F821
+    W = torch.empty(fan_in, fan_out, device=rng.device)
     return W.normal_(0, (2 / fan_in) ** 0.5, generator=rng)
 
 

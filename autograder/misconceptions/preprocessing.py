@@ -616,7 +616,9 @@ def constant_tenths():
 
 def constant_thirds():
     """Fractions that no binary number holds."""
-    return np.ones((2001, 6), dtype=np.float32) * np.float32([1 / 3, 2 / 3, 1 / 7, 0.9, 0.55, 1.3])
+    return np.ones((2001, 6), dtype=np.float32) * np.array(
+        [1 / 3, 2 / 3, 1 / 7, 0.9, 0.55, 1.3], np.float32
+    )
 
 
 def constant_noise():

@@ -1,6 +1,8 @@
 """How records are written: once for both frameworks, in lines that read as differences."""
 
 import importlib
+import pkgutil
+from collections.abc import Iterable
 from types import ModuleType, SimpleNamespace
 
 from autograder.checking.spec import Misconception, Variant
@@ -17,6 +19,18 @@ def where_torch_is(name: str) -> ModuleType | SimpleNamespace:
         if error.name != "torch":
             raise
         return SimpleNamespace(MISCONCEPTIONS=(), VARIANTS=())
+
+
+def collected(package: str, path: Iterable[str]):
+    """Return (MISCONCEPTIONS, VARIANTS, EQUIVALENT) of all modules in a family's folder."""
+    names = sorted(module.name for module in pkgutil.iter_modules(path))
+    modules = [where_torch_is(f"{package}.{name}") for name in names]
+    records = (
+        tuple(record for module in modules for record in getattr(module, kind, ()))
+        for kind in ("MISCONCEPTIONS", "VARIANTS")
+    )
+    tables = (getattr(module, "EQUIVALENT", {}) for module in modules)
+    return *records, {name: lines for table in tables for name, lines in table.items()}
 
 
 def fundamental(reason):

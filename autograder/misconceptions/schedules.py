@@ -2,8 +2,12 @@
 
 import copy
 import math
+from typing import TYPE_CHECKING
 
 from autograder.misconceptions.records import SLIP, fundamental, right, wrong
+
+if TYPE_CHECKING:  # an answer finds these beside it
+    from cs231n_lib.schedules.shared import cosine_restarts, step_decay
 
 # ------------------------------------------------------------------ decay
 
@@ -562,7 +566,7 @@ def restarts_by_recursion(t, high, low, period, multiple):
     """Leave a whole cycle to another call."""
     if t < period:
         return low + (high - low) * math.cos(math.pi * t / period / 2) ** 2
-    return cosine_restarts(t - period, high, low, period * multiple, multiple)  # noqa: F821
+    return cosine_restarts(t - period, high, low, period * multiple, multiple)
 
 
 def warmup_by_cases(t, rate, steps, share):
@@ -621,7 +625,7 @@ def separate_by_search(factor, every):
     from autograder.exercises.schedules import compounding_step_decay
 
     for t in range(200):
-        own = step_decay(t, 1.0, factor, every)  # noqa: F821
+        own = step_decay(t, 1.0, factor, every)
         if abs(own - compounding_step_decay(t, 1.0, factor, every)) > 0.1 * own:
             return t
     return None

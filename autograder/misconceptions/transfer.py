@@ -3,10 +3,15 @@
 import contextlib
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from autograder.misconceptions.records import SLIP, fundamental, grouped, right, wrong
+
+if TYPE_CHECKING:  # an answer finds these beside it
+    from cs231n_lib.transfer.in_numpy import standardize
+    from cs231n_lib.transfer.in_torch import extract_features, unfreeze
 
 with contextlib.suppress(ModuleNotFoundError):  # the NumPy answers of lesson 12 do without
     import torch
@@ -315,7 +320,7 @@ def keyed_by_shape(model, x, stage, pooled, folder):
     """A file's name from what things are called, not from what they hold."""
     path = Path(folder) / f"{type(model).__name__} {stage} {pooled} {tuple(x.shape)}.pt"
     if not path.exists():
-        torch.save(extract_features(model, x, stage, pooled), path)  # noqa: F821
+        torch.save(extract_features(model, x, stage, pooled), path)
     return torch.load(path)
 
 
@@ -324,7 +329,7 @@ def keyed_by_examples(model, x, stage, pooled, folder):
     content = hashlib.sha256(x.numpy().tobytes() + f"{stage} {pooled}".encode())
     path = Path(folder) / f"{content.hexdigest()}.pt"
     if not path.exists():
-        torch.save(extract_features(model, x, stage, pooled), path)  # noqa: F821
+        torch.save(extract_features(model, x, stage, pooled), path)
     return torch.load(path)
 
 
@@ -740,11 +745,11 @@ def standardize_with_numpys_functions(x_train, x):
 
 def probe_by_sorting(fit, x_train, y_train, x_val, y_val, x_test, penalties):
     """All fits first, then the best of them."""
-    fits = [fit(standardize(x_train, x_train), y_train, p) for p in penalties]  # noqa: F821
+    fits = [fit(standardize(x_train, x_train), y_train, p) for p in penalties]
 
     def classes(x, k):
         w, b = fits[k]
-        return np.argmax(standardize(x_train, x) @ w + b, axis=1)  # noqa: F821
+        return np.argmax(standardize(x_train, x) @ w + b, axis=1)
 
     right_ones = [int((classes(x_val, k) == y_val).sum()) for k in range(len(penalties))]
     k = right_ones.index(max(right_ones))
@@ -753,15 +758,15 @@ def probe_by_sorting(fit, x_train, y_train, x_val, y_val, x_test, penalties):
 
 def probe_with_a_second_fit(fit, x_train, y_train, x_val, y_val, x_test, penalties):
     """Remember only the penalty, and fit it again in the end."""
-    z = standardize(x_train, x_train)  # noqa: F821
+    z = standardize(x_train, x_train)
     errors = {}
     for penalty in penalties:
         w, b = fit(z, y_train, penalty)
-        scores = standardize(x_train, x_val) @ w + b  # noqa: F821
+        scores = standardize(x_train, x_val) @ w + b
         errors[penalty] = np.mean(scores.argmax(1) != y_val)
-    penalty = min(penalties, key=errors.get)
+    penalty = min(penalties, key=lambda penalty: errors[penalty])
     w, b = fit(z, y_train, penalty)
-    return (standardize(x_train, x_test) @ w + b).argmax(1), penalty  # noqa: F821
+    return (standardize(x_train, x_test) @ w + b).argmax(1), penalty
 
 
 def one_far_example(x_train):
@@ -773,7 +778,7 @@ def separating_by_search(x_train):
     """Move the features until the sides differ."""
     for shift in range(1, 50):
         x = x_train + float(shift)
-        own = standardize(x_train, x)  # noqa: F821
+        own = standardize(x_train, x)
         alone = (x - x.mean(axis=0)) / x.std(axis=0)
         if ((own > 0.5) & (alone < -0.5)).any():
             return x
@@ -828,7 +833,8 @@ def features_part_by_part(model, x, stage, pooled):
 
 def features_of_all_at_once(model, x, stage, pooled):
     """One forward pass, in inference mode; the network gets its mode back."""
-    kept, was = {}, model.training
+    kept: dict[str, torch.Tensor] = {}
+    was = model.training
     handle = dict(model.named_modules())[stage].register_forward_hook(
         lambda module, inputs, output: kept.update(out=output)
     )
@@ -864,7 +870,7 @@ def cached_with_torch_save(model, x, stage, pooled, folder):
     path = Path(folder) / (name + ".pt")
     if path.is_file():
         return torch.load(path, weights_only=True)
-    features = extract_features(model, x, stage, pooled)  # noqa: F821
+    features = extract_features(model, x, stage, pooled)
     torch.save(features, path)
     return features
 
@@ -876,7 +882,7 @@ def cached_by_comparing(model, x, stage, pooled, folder):
         kept = torch.load(path, weights_only=True)
         if all(torch.equal(kept["asked"][name], asked[name]) for name in asked):
             return kept["features"]
-    features = extract_features(model, x, stage, pooled)  # noqa: F821
+    features = extract_features(model, x, stage, pooled)
     number = len(list(Path(folder).iterdir()))
     torch.save(
         {"asked": asked, "features": features}, Path(folder) / f"{stage}_{pooled}_{number}.pt"
@@ -911,7 +917,7 @@ def freeze_by_shadowing_train(model):
     for part in model.modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm):
             part.eval()
-            part.train = lambda mode=True, part=part: part
+            vars(part)["train"] = lambda mode=True, part=part: part
     return model
 
 
@@ -1000,16 +1006,16 @@ def finetune_with_a_list(model, batches, optimizer, epochs, thaw):
     for epoch in range(epochs):
         for when, name in thaw.items():
             if when == epoch:
-                unfreeze(getattr(model, name))  # noqa: F821
+                unfreeze(getattr(model, name))
         model.train()
-        total = 0
+        losses = []
         for images, labels in batches:
             loss = nn.CrossEntropyLoss()(model(images), labels)
             loss.backward()
             optimizer.step()
             optimizer.zero_grad()
-            total += loss.detach()
-        history.append(total / len(batches))
+            losses.append(loss.detach())
+        history.append(torch.stack(losses).mean())
     model.eval()
     return torch.stack(history)
 
@@ -1021,7 +1027,7 @@ def finetune_with_log_softmax(model, batches, optimizer, epochs, thaw):
     for epoch in range(epochs):
         name = thaw.get(epoch)
         if name is not None:
-            unfreeze(model.get_submodule(name)).train()  # noqa: F821
+            unfreeze(model.get_submodule(name)).train()
         for k, (x, y) in enumerate(batches):
             model.zero_grad()
             log_p = torch.log_softmax(model(x), dim=1)
@@ -1119,5 +1125,3 @@ VARIANTS = (
         ("            loss = nn", "            optimizer.zero_grad()\n            loss = nn"),
     ),
 )
-
-EQUIVALENT = {}

@@ -73,7 +73,7 @@ def measure(lessons: Iterable[Lesson], profiles: Iterable[str], say=print) -> di
     """Return {lesson: {claim: {profile: what it came to}}}, measured in processes of their own."""
     results: dict[str, dict] = {}
     for lesson in lessons:
-        claims = {claim.id: {} for claim in claims_of(lesson)}
+        claims: dict[str, dict] = {claim.id: {} for claim in claims_of(lesson)}
         for profile in profiles if claims else ():
             start = time.monotonic()
             for name, found in _in_process(lesson, profile).items():

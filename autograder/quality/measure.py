@@ -114,7 +114,8 @@ def of_variants(
     answers = {"the reference": expectations.reference(exercise)}
     for variant in misconceptions.variants_of(exercise.id):
         answers[variant.name] = misconceptions.functions_of(variant)
-    losing, diagnosed = {}, {}
+    losing: dict[str, int] = {}
+    diagnosed: dict[str, int] = {}
     for number in range(seeds):
         seed_of = seeded(number)
         expected = expectations.live(seed_of)
@@ -186,7 +187,7 @@ def kinds_of_variables(exercise: Exercise) -> dict[str, object]:
     written = inspect.unwrap(reference[exercise.function])
     methods = vars(written).values() if exercise.kind == "class" else (written,)
     codes = {inspect.unwrap(m).__code__ for m in methods if inspect.isfunction(m)}
-    kinds = {}
+    kinds: dict[str, object] = {}
 
     def look(frame, event, argument):
         if event == "return" and frame.f_code in codes:

@@ -11,6 +11,8 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from autograder.checking.definition import definition_in
+
 OTHER = {
     ast.Add: ast.Sub,
     ast.Sub: ast.Add,
@@ -48,14 +50,14 @@ def mutants(text: str, kinds: Mapping[str, object]) -> list[Mutant]:
     ['return x']
     """
     tree = ast.parse(textwrap.dedent(text))
-    tree.body[0].decorator_list = []
+    first = definition_in(tree)
+    first.decorator_list = []
     for definition in ast.walk(tree):
         if isinstance(definition, WITH_DOCSTRING) and ast.get_docstring(definition) is not None:
             del definition.body[0]
-    methods = [node for node in tree.body[0].body if isinstance(node, ast.FunctionDef)]
-    whole = isinstance(tree.body[0], ast.ClassDef)
-    found = {}
-    for function in methods if whole else tree.body:
+    methods = [node for node in first.body if isinstance(node, ast.FunctionDef)]
+    found: dict[str, str] = {}
+    for function in methods if isinstance(first, ast.ClassDef) else [first]:
         found |= _mutants_of(tree, function, kinds)
     found.pop(ast.unparse(tree), None)
     return [Mutant(line, changed) for changed, line in found.items()]
@@ -63,7 +65,7 @@ def mutants(text: str, kinds: Mapping[str, object]) -> list[Mutant]:
 
 def _mutants_of(tree, function, kinds):
     """Return {program text: statement that differs} for the changes in one function of `tree`."""
-    found = {}
+    found: dict[str, str] = {}
     for statement in _statements(function):
         for parent, field, value in _changes(statement, kinds):
             with _changed(parent, field, value):
@@ -131,7 +133,7 @@ def _other_lists(node, values, kinds):
 
 
 def _alternatives(node, kinds):
-    """Yield what may stand in place of the expression `node`."""
+    """Yield what may replace the expression `node`."""
     if isinstance(node, ast.operator | ast.cmpop):
         if type(node) in OTHER:
             yield OTHER[type(node)]()

@@ -109,7 +109,8 @@ def _touch(a, b):
 
 def _names(statement):
     """Return the names that a statement may change, and those that it reads."""
-    writes, reads = set(), set()
+    writes: set[str] = set()
+    reads: set[str] = set()
     for node in ast.walk(statement):
         if isinstance(node, ast.Name):
             (writes if isinstance(node.ctx, ast.Store) else reads).add(node.id)
@@ -227,7 +228,7 @@ class _Steps(_Habit):
         return self._with_steps(node) if node.value is not None else node
 
     def _with_steps(self, node):
-        lines = []
+        lines: list[ast.stmt] = []
         parts = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
         for part in parts:
             for inner in ast.walk(part):

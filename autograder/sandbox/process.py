@@ -120,16 +120,16 @@ def execute(
     """Execute the steps of one submission: once for its outputs, and once to observe it.
 
     Code that has met the inputs of a scenario could remember them and print them in a later cell.
-    So what feedback shows comes from a process that is never given a seed, and from the one that
-    is come observations only. Where half the points are possible, a third one, which has seen
-    neither a seed nor a gradient, calls the forward pass as it was when it was marked.
+    So one process, which is never given a seed, produces the outputs that feedback shows; a second
+    one is given seeds and produces nothing but observations. Where half the points are possible, a
+    third one, which has seen neither a seed nor a gradient, runs the forward pass that was marked.
 
     A cell that overruns its time or ends the process is stopped, and everything is executed again
-    with no more of it than what it defines; if that has to be stopped too, without it. Of a check
-    cell, it is the exercise and what else calls its function. After more than three stops of
-    graded cells, or when their time is used up, what was not reached is not executed; cells that
-    the student added are all cut short instead. A process that was killed is once taken for an
-    accident.
+    with only the definitions of that cell; if it has to be stopped once more, without the cell. For
+    a check cell, the exercise is left out, and so is what else calls its function. After more than
+    three stops of graded cells, or when their time is used up, the remaining cells are not
+    executed; cells that the student added are reduced to their definitions instead. The first time
+    that a process is killed counts as an accident.
 
     Args:
         exercises: by grade id of their check cell.
@@ -335,16 +335,18 @@ def read_array(content: bytes) -> np.ndarray:
 class Sandboxes(Protocol):
     """Where submissions run."""
 
-    tier: str
+    @property
+    def tier(self) -> str:
+        """A, B or C, to be recorded with every mark."""
 
     def process(self, limits: Limits) -> Process:
         """Return a process for one submission, to be used in a `with`."""
 
     def begin(self) -> None:
-        """Have something stand ready soon."""
+        """Start preparing a process in the background."""
 
     def close(self) -> None:
-        """End what stands ready."""
+        """End the processes that are ready."""
 
 
 class Fresh:
@@ -363,7 +365,7 @@ class Fresh:
         return Process(limits)
 
     def begin(self) -> None:
-        """Do nothing: nothing stands ready."""
+        """Do nothing: no process is prepared."""
 
     close = begin
 

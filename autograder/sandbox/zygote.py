@@ -170,13 +170,19 @@ class Zygote:
             if slot in self._leases:
                 heapq.heappush(self._free, slot)
 
+    def _own_box(self) -> Path:
+        """The folder of what is running."""
+        if self._box is None:
+            raise Infrastructure("the sandboxes were closed")
+        return self._box
+
     def _group(self, slot: int, limits: Limits) -> cgroup.Group | None:
         """Return the control group of a slot, where there can be one."""
         if not cgroup.available():
             return None
         memory = limits.memory + limits.file + COPIED
         if (slot, memory) not in self._groups:
-            name = f"{self._box.name}-{slot}-{memory}"
+            name = f"{self._own_box().name}-{slot}-{memory}"
             self._groups[slot, memory] = cgroup.Group(name, memory, isolation.THREADS)
         return self._groups[slot, memory]
 
@@ -184,7 +190,7 @@ class Zygote:
         """Make the folder that a child may write to, unless it has one in memory."""
         if self.layers.namespaces:
             return None
-        folder = Path(tempfile.mkdtemp(dir=self._box / "children"))
+        folder = Path(tempfile.mkdtemp(dir=self._own_box() / "children"))
         if self.layers.slot_user:
             user = isolation.FIRST_USER + slot
             os.chown(folder, user, user)
@@ -290,6 +296,7 @@ class Process(process.Process):
         super().__init__(limits)
         self._zygote = zygote
         self._folder: Path | None = None
+        self._child: int | None = None
         self._handle = -1
 
     def __enter__(self) -> Process:
@@ -344,7 +351,9 @@ class Process(process.Process):
         while True:
             self._wait(deadline)
             if self._folder is not None:
-                self.connection.settimeout(min(self.connection.gettimeout(), LOOK_SECONDS))
+                self.connection.settimeout(
+                    min(self.connection.gettimeout() or LOOK_SECONDS, LOOK_SECONDS)
+                )
             try:
                 chunk = self.connection.recv(1 << 20)
             except TimeoutError:
@@ -362,7 +371,8 @@ class Process(process.Process):
     def _ended(self) -> Fault:
         if not _has_ended(self._handle, 2.0):
             return Fault("stopped: it closed the connection to the grader")
-        status, self._child = self._zygote._reap(self._warm, self._child), None
+        status = None if self._child is None else self._zygote._reap(self._warm, self._child)
+        self._child = None
         if status is None:
             raise Infrastructure("The warm process ended, and its children with it.")
         if self._group and self._group.kills() > self._kills:
@@ -458,9 +468,9 @@ def _remove(folder: Path) -> None:
     with contextlib.suppress(RecursionError):
         shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():  # too deep for Python, or closed by its owner
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        subprocess.run(["chmod", "-R", "u+rwX", "--", str(folder)], **quiet)
-        subprocess.run(["rm", "-rf", "--", str(folder)], **quiet)
+        for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
+            told = subprocess.DEVNULL
+            subprocess.run([*command, "--", str(folder)], stdout=told, stderr=told)
 
 
 def _is_larger(folder: Path, limit: int) -> bool:

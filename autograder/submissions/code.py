@@ -15,11 +15,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from autograder.checking.spec import Exercise
 from autograder.submissions.notebook import Step
 
+T = TypeVar("T")
 OWN_PACKAGES = ("autograder", "cs231n_lib")
 MAX_READ = 400_000  # characters of all cells of one submission
 MAX_PARTS = 12  # of a dotted name, from its root
@@ -181,7 +182,8 @@ def _defining(body: Iterable[ast.stmt], known: frozenset[str]) -> Iterator[ast.s
             if not any(isinstance(part, ast.Call) for part in ast.walk(node.test)):
                 yield node
         elif isinstance(node, ast.Try):
-            for branch in (node, *node.handlers):
+            branches: list[ast.Try | ast.ExceptHandler] = [node, *node.handlers]
+            for branch in branches:
                 branch.body = list(_defining(branch.body, known)) or [ast.Pass()]
             node.orelse, node.finalbody = [], []
             if node.handlers:
@@ -243,7 +245,9 @@ def names_of(source: str) -> Names:
 
 def names_in(statements: Iterable[ast.stmt]) -> Names:
     """Collect the dotted names of some statements."""
-    imported, used, assigned = [], [], []
+    imported: list[tuple[str, str]] = []
+    used: list[str] = []
+    assigned: list[str] = []
     waiting: deque[Any] = deque(statements)
     while waiting:
         node = waiting.popleft()
@@ -260,7 +264,11 @@ def names_in(statements: Iterable[ast.stmt]) -> Names:
             targets = (t for t in node.targets if isinstance(t, ast.Attribute))
             assigned += [name for name, _ in map(_dotted, targets) if name]
         waiting += ast.iter_child_nodes(node)
-    return Names(*(tuple(dict.fromkeys(part)) for part in (imported, used, assigned)))
+    return Names(_once(imported), _once(used), _once(assigned))
+
+
+def _once(parts: list[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(parts))
 
 
 def unbound(source: str) -> set[str]:
@@ -320,7 +328,7 @@ def _member(module: str | None, name: str) -> str:
 
 
 def _dotted(node: ast.AST) -> tuple[str, ast.AST]:
-    """The name that a chain of attributes spells, if it is one, and what the chain hangs on."""
+    """The dotted name that a chain of attributes spells, if any, and the node it starts from."""
     parts = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)

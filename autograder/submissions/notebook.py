@@ -153,7 +153,7 @@ def parse(content: bytes) -> Submission:
 def _decode(content: bytes, problems: list[str]) -> Any:
     if not content.strip():
         raise Unreadable("The file is empty.")
-    encoding = json.detect_encoding(content)
+    encoding: str = json.detect_encoding(content)
     if len(content) > MAX_PARSED:
         content = _without_outputs(content, encoding)
         problems.append("The file is very large; the outputs in it were left out.")

@@ -93,11 +93,11 @@ class _Rebuild:
         self.match: dict[int, int] = {}  # template index -> index of the submitted cell
         self.answers: dict[int, set[int]] = {}  # submitted cell -> positions it has functions for
         self.elsewhere: dict[int, int] = {}  # solution position -> the cell that stands in for it
-        self.near: dict[int, list[int]] = {}  # answer position -> texts that stand beside it
+        self.near: dict[int, list[int]] = {}  # answer position -> texts next to it
         self.ask: dict[int, str] = {}  # answer position -> where a person has to look
         self.changes: dict[int, str] = {}  # position of a changed cell -> what it defines
         self.idle: set[int] = set()  # submitted cells that are shown, but not executed
-        self.dropped: set[int] = set()  # submitted cells that stand elsewhere in the notebook
+        self.dropped: set[int] = set()  # submitted cells that appear elsewhere in the notebook
 
     def result(self) -> Rebuilt:
         if self.submitted and self._is_of_another_lesson():
@@ -387,7 +387,7 @@ class _Rebuild:
             if bound and not any(bound.values()) and bound.keys() <= names:
                 self.idle.add(index)
 
-    # ------------------------------------------------------- answers in words, by where they stand
+    # ------------------------------------------------------- answers in words, by their place
 
     def _match_answers(self) -> None:
         self.course_text = _letters(" ".join(cell.source for cell in self.template.cells))
@@ -454,7 +454,7 @@ class _Rebuild:
         return bool(cell.attachments or (words and words not in self.course_text))
 
     def _where_else(self, position: int) -> str:
-        """Say where the answer may stand, when it stands neither in its cell nor beside it."""
+        """Say where the answer may be, when it is neither in its cell nor next to it."""
         for neighbour in (position - 1, position + 1):
             index = self.match.get(neighbour)
             if index is not None and self.submitted[index].kind == "markdown":
@@ -506,7 +506,7 @@ class _Rebuild:
             )
 
     def _report_copies(self) -> None:
-        """Say that a copy of an answer stands where it does not count, such as after its check."""
+        """Say that a copy of an answer is where it does not count, such as after its check."""
         for position in self._positions("solution"):
             label = self._grade_id(position)
             copies = [i for i, c in enumerate(self.submitted) if c.grade_id == label]
@@ -538,7 +538,7 @@ class _Rebuild:
             yield from self._added(after.get(position, ()), executed)
 
     def _extras(self) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
-        """The student's own cells, by the position of the template's cell that they stand beside.
+        """The student's own cells, by the position of the template's cell that they are next to.
 
         They follow the cell that they followed; what stands before an answer that is put back
         where it belongs goes there with it.
@@ -626,7 +626,8 @@ class _Rebuild:
         return Step(cell.id, "solution", text, self._grade_id(position), self._answers(index))
 
     def _answers(self, index: int | None) -> tuple[str, ...]:
-        return tuple(map(self._grade_id, sorted(self.answers.get(index, ()))))
+        held = () if index is None else self.answers.get(index, ())
+        return tuple(map(self._grade_id, sorted(held)))
 
     def _added(
         self, indices: Iterable[int], executed: set[int]

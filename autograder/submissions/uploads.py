@@ -95,7 +95,8 @@ def modules_of(
     folder: Path, files: Iterable[str], own: int = OWN
 ) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
     """The Python files that a notebook may import, and why others are not executed."""
-    taken, refused, size = [], {}, 0
+    taken: list[tuple[str, str]] = []
+    refused, size = {}, 0
     for name in (name for name in files if name.endswith(".py")):
         if why := _no_module(name):
             refused[name] = why
@@ -138,7 +139,8 @@ def look_beside(folder: Path, ignored: Iterable[str] = IGNORED, own: int = OWN -
         return Beside(problems=(f"Nothing was copied, because {link} is a symbolic link.",))
     found = sorted(_walk(folder, tuple(ignored)), key=_first_what_counts)
     refused = {name: why for name, status in found if (why := _refusal(name, status))}
-    files, total = [], 0
+    files: list[str] = []
+    total = 0
     for name, status in found:
         if name in refused:
             continue
@@ -246,7 +248,7 @@ def parse_time(text: str) -> datetime.datetime:
     when, other = (dateutil.parser.parse(text, default=day, tzinfos=zones) for day in DAYS)
     if when != other:
         raise ValueError(f"{text!r} names no day")
-    return when if when.tzinfo is None else (when - when.utcoffset()).replace(tzinfo=None)
+    return when if when.tzinfo is None else when.astimezone(datetime.UTC).replace(tzinfo=None)
 
 
 def _named_zone(named, name: str | None, offset: int | None):

@@ -176,7 +176,8 @@ def maxout_forward(x, w, b):
     array([[2.],
            [3.]])
     """
-    pieces = x @ w + b[:, None]  # (K, N, M) Act.11
+    pieces = x @ w  # (K, N, M)
+    pieces += b[:, None]  # Act.11
     out = np.amax(pieces, axis=0)  # (N, M) Act.12
     return out, (x, w, pieces)
 
@@ -202,12 +203,15 @@ def maxout_backward(dout, cache):
     (array([-1.,  1.]), array([ 3., -2.]))
     """
     x, w, pieces = cache
-    winner = pieces.argmax(axis=0)  # (N, M): the first of equal pieces
-    won = np.stack([winner == k for k in range(len(w))])  # (K, N, M)
-    dpieces = dout * won  # (K, N, M) Act.13
-    dx = (dpieces @ w.transpose(0, 2, 1)).sum(axis=0)  # (N, D) Act.14
-    dw = x.T @ dpieces  # (K, D, M) Act.15
-    db = dpieces.sum(axis=1)  # (K, M) Act.16
+    best = np.amax(pieces, axis=0)  # (N, M)
+    left = dout.copy()  # (N, M): what the pieces so far have not taken
+    dx, dw, db = np.zeros_like(x), np.empty_like(w), np.empty_like(w[:, 0])
+    for k in range(len(w)):
+        dpiece = left * (pieces[k] == best)  # (N, M) Act.13
+        left -= dpiece
+        dx += dpiece @ w[k].T  # (N, D) Act.14
+        dw[k] = x.T @ dpiece  # (D, M) Act.15
+        db[k] = dpiece.sum(axis=0)  # (M,) Act.16
     return dx, dw, db
 
 
@@ -249,4 +253,4 @@ def elu_backward(dout, cache):
     array([ 0., 20.])
     """
     x, out, alpha = cache
-    return np.where(x > 0, dout, dout * (out + alpha))  # Act.10
+    return dout * np.where(x > 0, 1, out + alpha)  # Act.10

@@ -173,7 +173,8 @@ def maxout_forward(x, w, b):
     tensor([[2.],
             [3.]])
     """
-    pieces = x @ w + b[:, None]  # (K, N, M) Act.11
+    pieces = x @ w  # (K, N, M)
+    pieces += b[:, None]  # Act.11
     out = torch.amax(pieces, dim=0)  # (N, M) Act.12
     return out, (x, w, pieces)
 
@@ -199,12 +200,15 @@ def maxout_backward(dout, cache):
     (tensor([-1.,  1.]), tensor([ 3., -2.]))
     """
     x, w, pieces = cache
-    winner = pieces.argmax(dim=0)  # (N, M): the first of equal pieces
-    won = torch.stack([winner == k for k in range(len(w))])  # (K, N, M)
-    dpieces = dout * won  # (K, N, M) Act.13
-    dx = (dpieces @ w.permute(0, 2, 1)).sum(dim=0)  # (N, D) Act.14
-    dw = x.T @ dpieces  # (K, D, M) Act.15
-    db = dpieces.sum(dim=1)  # (K, M) Act.16
+    best = torch.amax(pieces, dim=0)  # (N, M)
+    left = dout.clone()  # (N, M): what the pieces so far have not taken
+    dx, dw, db = torch.zeros_like(x), torch.empty_like(w), torch.empty_like(w[:, 0])
+    for k in range(len(w)):
+        dpiece = left * (pieces[k] == best)  # (N, M) Act.13
+        left -= dpiece
+        dx += dpiece @ w[k].T  # (N, D) Act.14
+        dw[k] = x.T @ dpiece  # (D, M) Act.15
+        db[k] = dpiece.sum(dim=0)  # (M,) Act.16
     return dx, dw, db
 
 
@@ -246,7 +250,7 @@ def elu_backward(dout, cache):
     tensor([ 0., 20.])
     """
     x, out, alpha = cache
-    return torch.where(x > 0, dout, dout * (out + alpha))  # Act.10
+    return dout * torch.where(x > 0, 1, out + alpha)  # Act.10
 
 
 # --------------------------------------------------------------------------- for autograd

@@ -50,11 +50,13 @@ def pad_crop(x, pad, rng):
     (1, 2, 3, 1)
     """
     N, H, W, C = x.shape
-    padded = np.zeros((N, H + 2 * pad, W + 2 * pad, C), x.dtype)
-    padded[:, pad : pad + H, pad : pad + W] = x
     r, s = rng.integers(0, 2 * pad + 1, (2, N))
-    windows = [padded[n, r[n] : r[n] + H, s[n] : s[n] + W] for n in range(N)]  # Crop.1
-    return np.stack(windows)
+    out = np.empty_like(x)
+    padded = np.zeros((H + 2 * pad, W + 2 * pad, C), x.dtype)
+    for n in range(N):
+        padded[pad : pad + H, pad : pad + W] = x[n]  # the zeros around it stay
+        out[n] = padded[r[n] : r[n] + H, s[n] : s[n] + W]  # Crop.1
+    return out
 
 
 @on_floats

@@ -330,7 +330,7 @@ def affine_warp(x, matrices):
     >>> affine_warp(x, right).ravel()
     tensor([0., 0., 1.])
     """
-    N, H, W = len(x), *x.shape[2:]
+    N, _, H, W = x.shape
     inverse = torch.linalg.inv(matrices[:, :, :2])
     a, b, c, d = inverse.reshape(N, 4, 1, 1).transpose(0, 1)  # each (N, 1, 1)
     t_x, t_y = matrices[:, :, 2].T[:, :, None, None]  # each (N, 1, 1)
@@ -388,7 +388,7 @@ def cutout(x, size, rng, fill=0.0):
     >>> int(cutout(torch.ones(1, 1, 9, 9), 1, torch.Generator()).sum())
     80
     """
-    N, H, W = len(x), *x.shape[2:]
+    N, _, H, W = x.shape
     draws = [torch.randint(side, (N, 1), generator=rng, device=rng.device) for side in (H, W)]
     r, s = (draw.to(x.device) for draw in draws)
     rows = inside(r, size, torch.arange(H, device=x.device))[:, None, :, None]  # (N, 1, H, 1)

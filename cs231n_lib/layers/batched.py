@@ -102,8 +102,8 @@ def fit_many(
                 due = number == steps or (evaluate_every and number % evaluate_every == 0)
                 x, y = map(np.stack, zip(*(next(run.stream) for run in going), strict=True))
                 losses, _ = stack.loss_and_gradients(x, y)
-                for run, loss in zip(going, losses, strict=True):
-                    run.step(number, float(loss), rate, due)
+                for run, loss, own in zip(going, losses, stack.own, strict=True):
+                    run.step(number, float(loss), rate, due, *own)
                 ctrl_c.strike()
                 if not all(run.goes_on for run in going):
                     going = [run for run in going if run.goes_on]
@@ -127,8 +127,8 @@ def fit_many(
 class Stack(Network):
     """S networks of one architecture as one: x is (S, N, D), y (S, N), every parameter (S, ...).
 
-    From then on the parameters of the networks are views into the stacked ones, and so are their
-    gradients after `loss_and_gradients`.
+    From then on the parameters of the networks, and their gradients, are views into the stacked
+    ones; `own` has a pair ({name: parameter}, {name: gradient}) for each network.
 
     >>> nets = [Network([Affine(3, 2, np.random.default_rng(seed))]) for seed in range(4)]
     >>> stack = Stack(nets)
@@ -148,6 +148,7 @@ class Stack(Network):
         columns = zip(*(net.layers for net in self.nets), strict=True)
         super().__init__(list(map(_stacked, columns)), partial(_losses, self.nets))
         self.names = self.nets[0].names
+        self.own = [(net.params, net.grads) for net in self.nets]
 
     def loss_and_gradients(self, x, y):
         """The S losses (S,), and the gradients (S, ...) of the S networks by name."""
@@ -169,13 +170,13 @@ class _Run:
         self.configs = first_configs(net, learning_rate)
         self.history, self.goes_on = History(), True
 
-    def step(self, number, loss, rate, due):
+    def step(self, number, loss, rate, due, params, gradients):
         """Do, with the loss and the gradients of a batch, what `fit` does in a step."""
         net, history = self.net, self.history
         history.note(loss, rate)
         if not history.diverged:
             changed = None if self.constant else rate
-            update_parameters(net.params, net.grads, self.configs, self.update, changed)
+            update_parameters(params, gradients, self.configs, self.update, changed)
         self.goes_on = finish_step(
             number, net, history, net.accuracy, self.data, due, self.callbacks
         )
@@ -187,7 +188,7 @@ class _Affines(Layer):
     def __init__(self, layers):
         super().__init__()
         self.layers = layers
-        self.params = _shared_params(layers)
+        self.params, self.grads = _shared(layers)
 
     def forward(self, x):
         self.x = x
@@ -198,9 +199,9 @@ class _Affines(Layer):
 
     def backward(self, dout):
         x = self.x
-        self.grads["w"] = x.reshape(*x.shape[:2], -1).transpose(0, 2, 1) @ dout  # (S, D, M)
-        self.grads["b"] = dout.sum(axis=1)  # (S, M)
-        _share_grads(self.layers, self.grads)
+        rows = x.reshape(*x.shape[:2], -1)  # (S, N, D)
+        np.matmul(rows.transpose(0, 2, 1), dout, out=self.grads["w"])  # (S, D, M)
+        np.matmul(np.ones(x.shape[1], x.dtype), dout, out=self.grads["b"])  # (S, M), the sums
         return (dout @ self.params["w"].transpose(0, 2, 1)).reshape(x.shape)
 
 
@@ -210,7 +211,7 @@ class _Each(Layer):
     def __init__(self, layers):
         super().__init__()
         self.layers = layers
-        self.params = _shared_params(layers)
+        self.params, self.grads = _shared(layers)
 
     def forward(self, x):
         return np.stack([layer.forward(part) for layer, part in zip(self.layers, x, strict=True)])
@@ -218,9 +219,9 @@ class _Each(Layer):
     def backward(self, dout):
         parts = zip(self.layers, dout, strict=True)
         dx = np.stack([layer.backward(part) for layer, part in parts])
-        self.grads = {key: np.stack([layer.grads[key] for layer in self.layers])
-                      for key in self.params}  # fmt: skip
-        _share_grads(self.layers, self.grads)
+        for key, stacked in self.grads.items():  # the layers have made new ones
+            np.stack([layer.grads[key] for layer in self.layers], out=stacked)
+            _share(self.layers, "grads", key, stacked)
         return dx
 
 
@@ -233,9 +234,12 @@ def _stacked(layers):
     return special.get(kinds.pop(), _Each)(list(layers))
 
 
-def _shared_params(layers):
-    """Stack the parameters of the layers, and make those of each layer views into the stack."""
-    stacked = {}
+def _shared(layers):
+    """Stack the parameters of the layers; return them, and an empty stack for the gradients.
+
+    The parameters and the gradients of each layer become views into the stacks.
+    """
+    params, grads = {}, {}
     for key in layers[0].params:
         arrays = [layer.params[key] for layer in layers]
         shapes = {array.shape for array in arrays}
@@ -244,16 +248,16 @@ def _shared_params(layers):
                 f"the networks must have parameters of the same shapes, got {sorted(shapes)} for "
                 f"{key!r} in one place"
             )
-        stacked[key] = np.stack(arrays)
-        for layer, view in zip(layers, stacked[key], strict=True):
-            layer.params[key] = view
-    return stacked
+        params[key] = np.stack(arrays)
+        grads[key] = np.zeros_like(params[key])
+        _share(layers, "params", key, params[key])
+        _share(layers, "grads", key, grads[key])
+    return params, grads
 
 
-def _share_grads(layers, grads):
-    for key, stacked in grads.items():
-        for layer, view in zip(layers, stacked, strict=True):
-            layer.grads[key] = view
+def _share(layers, kind, key, stacked):
+    for layer, view in zip(layers, stacked, strict=True):
+        getattr(layer, kind)[key] = view
 
 
 def _losses(nets, scores, y):
@@ -268,17 +272,15 @@ def _losses(nets, scores, y):
 def _softmax_losses(scores, y):
     """`softmax_loss` for each network: losses (S,) and dscores (S, N, C)."""
     N = y.shape[1]
-    correct = y[:, :, None]
-    shifted = scores - scores.max(axis=2, keepdims=True)
-    log_right = np.take_along_axis(shifted, correct, axis=2)[:, :, 0]  # (S, N)
-    dscores = np.exp(shifted, out=shifted)
-    totals = dscores.sum(axis=2, keepdims=True)  # (S, N, 1)
-    losses = (np.log(totals[:, :, 0]) - log_right).mean(axis=1).astype(float)
-    dscores /= totals
-    right = np.take_along_axis(dscores, correct, axis=2)
-    np.put_along_axis(dscores, correct, right - 1, axis=2)
-    dscores /= N
-    return losses, dscores
+    rows, right = np.arange(y.size), y.reshape(-1)
+    shifted = scores - scores.max(axis=2, keepdims=True)  # (S, N, C)
+    probabilities = np.exp(shifted).reshape(y.size, -1)  # (S·N, C)
+    totals = probabilities.sum(axis=1, keepdims=True)
+    log_right = shifted.reshape(y.size, -1)[rows, right] - np.log(totals[:, 0])  # (S·N,)
+    dscores = probabilities
+    dscores /= totals * N
+    dscores[rows, right] -= 1 / N
+    return -log_right.reshape(y.shape).mean(axis=1, dtype=float), dscores.reshape(scores.shape)
 
 
 def _one_each(name, values, nets):

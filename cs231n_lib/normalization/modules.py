@@ -96,7 +96,7 @@ def _require_shape(layer, x, shapes, channels):
 class _BatchNorm(nn.modules.batchnorm._BatchNorm):
     """What batch normalization layers of any number of dimensions share: our forward pass."""
 
-    shapes = ()
+    shapes: tuple[str, ...] = ()
 
     def forward(self, x):
         """Normalize x by its batch statistics in training, by the running ones in evaluation."""

@@ -1,6 +1,6 @@
 """Optimizers in PyTorch: the functions of `in_numpy` on tensors, whatever their device and dtype.
 
-Drop-in classes for `torch.optim` stand in `optimizers`, a faster form of the rules in `tuned`.
+Drop-in classes for `torch.optim` are in `optimizers`, a faster form of the rules in `tuned`.
 
 Every rule is `(w, dw, config=None) -> next_w, config`. `config` holds the settings and the state;
 None takes all defaults. Give the returned one to the next step. `w` and `dw` are never changed.

@@ -17,7 +17,7 @@ import torch
 
 from cs231n_lib.errors import at_least, below, between, off
 
-PORTION = 2**18  # numbers of each list that are taken at a time on a CPU
+PORTION = 2**17  # numbers of each list that are taken at a time on a CPU
 
 
 def _betas(name, value, known=None):
@@ -61,8 +61,8 @@ class Optimizer(torch.optim.Optimizer):
     """
 
     built_in = "SGD"
-    options = ("lr", "weight_decay", "foreach")
-    state_names = ()
+    options: tuple[str, ...] = ("lr", "weight_decay", "foreach")
+    state_names: tuple[str, ...] = ()
     decoupled = False  # weight decay is part of the rule, not of the gradient
 
     def __init__(self, params, **settings):

@@ -21,7 +21,7 @@ import numpy as np
 from cs231n_lib.errors import alike, validated
 from cs231n_lib.optim import ADAGRAD, ADAM, ADAMW, MOMENTUM, RMSPROP, optim_options
 
-BLOCK = 2**18  # numbers of each array that are taken at a time
+BLOCK = 2**16  # numbers of each array that are taken at a time: Adam has five arrays, 1.3 MB
 ARRAYS = {"w": alike("w"), "dw": alike("w"), "out": alike("w")}
 
 

@@ -1,7 +1,8 @@
 """The lessons' pictures: each function draws one and returns its matplotlib Figure.
 
-Call `plt.show()` afterwards to see it. Lines differ in colour, marker and dash, so that they can be
-told apart in grey; where there are several seeds, a line is their median and its band their range.
+Call `show(title)` afterwards to see it. Lines differ in colour, marker and dash, so that they can
+be told apart in grey; where there are several seeds, a line is their median and its band their
+range.
 A module holds the pictures of a family of techniques; `training` those that all families need.
 """
 
@@ -49,6 +50,7 @@ from cs231n_lib.plotting.second_order import (
     plot_saddle_paths,
     plot_taylor_models,
 )
+from cs231n_lib.plotting.style import show
 from cs231n_lib.plotting.training import (
     plot_batch_sizes,
     plot_curves,
@@ -114,5 +116,6 @@ __all__ = [
     "plot_whitening",
     "ravine",
     "saddle",
+    "show",
     "two_valleys",
 ]

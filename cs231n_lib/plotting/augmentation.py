@@ -9,17 +9,16 @@ from cs231n_lib.plotting.style import plain, style
 BROKEN = "#cf222e"  # the frame of a version that has lost its label
 
 
-def plot_versions(rows, title, broken=()):
+def plot_versions(rows, broken=()):
     """Draw versions of images in a grid, a row for each way to make them.
 
     Args:
         rows: dict name -> images (K, H, W, C) of numbers from 0 to 1; C is 1 or 3.
-        title: what to take away.
         broken: names of rows whose versions do not deserve their label any more: framed in red,
             crossed out, and said so beside them.
 
     >>> images = np.random.default_rng(0).random((3, 4, 6, 3))
-    >>> figure = plot_versions({"as taken": images, "darker": images / 2}, "Two rows", ["darker"])
+    >>> figure = plot_versions({"as taken": images, "darker": images / 2}, ["darker"])
     >>> len(figure.axes)
     6
     >>> plt.close(figure)
@@ -31,7 +30,6 @@ def plot_versions(rows, title, broken=()):
         len(rows), columns, figsize=(1.9 + 1.25 * columns, 0.5 + height * len(rows)),
         squeeze=False, layout="constrained",
     )  # fmt: skip
-    figure.suptitle(title, fontsize=11)
     for line, (name, images) in zip(axes, rows.items(), strict=True):
         label = f"{name}\n(label lost)" if name in broken else name
         beside = {"transform": line[0].transAxes, "ha": "right", "va": "center", "fontsize": 9}
@@ -59,10 +57,10 @@ def _cross_out(ax, shape):
     ax.plot([-0.5, W - 0.5], [-0.5, H - 0.5], color=BROKEN, lw=1)
 
 
-def plot_crop_places(image, size, title):
+def plot_crop_places(image, size):
     """Draw where the five crops of `size` pixels lie in an image (H, W, C).
 
-    >>> figure = plot_crop_places(np.full((6, 9, 3), 0.5), 4, "Five places")
+    >>> figure = plot_crop_places(np.full((6, 9, 3), 0.5), 4)
     >>> len(figure.axes[0].patches)
     5
     >>> plt.close(figure)
@@ -81,19 +79,17 @@ def plot_crop_places(image, size, title):
             column + 0.12 * size, row + 0.16 * size, str(k + 1), color="w", fontsize=11,
             bbox={"fc": color, "ec": "w", "boxstyle": "circle"},
         )  # fmt: skip
-    ax.set_title(title, fontsize=11)
     return figure
 
 
-def plot_pixel_centres(before, after, title):
+def plot_pixel_centres(before, after):
     """Draw one row of pixels, and where the centres of a resized row lie in it.
 
     Args:
         before: number of old pixels.
         after: dict name -> positions (n,) of the new centres, in old pixels.
-        title: what to take away.
 
-    >>> figure = plot_pixel_centres(4, {"edges stay": np.arange(8) / 2 - 0.25}, "Half a pixel")
+    >>> figure = plot_pixel_centres(4, {"edges stay": np.arange(8) / 2 - 0.25})
     >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
     ['old centres', 'edges stay']
     >>> plt.close(figure)
@@ -112,21 +108,19 @@ def plot_pixel_centres(before, after, title):
     ax.set_yticks(-np.arange(len(rows)), list(rows))
     ax.set(xlabel="row of the old image (grey lines: edges of its pixels)", xlim=(-1.1, before))
     ax.set_ylim(-len(rows) + 0.4, 0.6)
-    ax.set_title(title, fontsize=11)
     return figure
 
 
-def plot_color_components(colors, mean, eigenvalues, U, title):
+def plot_color_components(colors, mean, eigenvalues, U):
     """Draw colours in the red-green and the red-blue plane, with their principal components.
 
     Args:
         colors: (M, 3) from 0 to 1; mean: (3,) their mean.
         eigenvalues: (3,); U: (3, 3), components in its columns.
-        title: what to take away.
 
     >>> colors = np.random.default_rng(0).random((50, 3))
     >>> mean = colors.mean(axis=0)
-    >>> figure = plot_color_components(colors, mean, np.array([1, 2, 3.0]), np.eye(3), "Axes")
+    >>> figure = plot_color_components(colors, mean, np.array([1, 2, 3.0]), np.eye(3))
     >>> len(figure.axes)
     2
     >>> plt.close(figure)
@@ -146,21 +140,19 @@ def plot_color_components(colors, mean, eigenvalues, U, title):
         ax.set(xlabel=names[i], ylabel=names[j], xlim=(-0.05, 1.05), ylim=(-0.05, 1.05))
         ax.set_aspect("equal")
     axes[0].legend(fontsize=8, loc="upper left", framealpha=0.9)
-    figure.suptitle(title, fontsize=11)
     return figure
 
 
-def plot_gains(comparisons, title, unit="points of test accuracy"):
-    """Draw paired differences, one row a way: a dot for each seed, the mean and its interval.
+def plot_gains(comparisons, unit="points of test accuracy"):
+    """Draw paired differences, one row each: a dot for each seed, the mean and its interval.
 
     Args:
         comparisons: dict name -> `Comparison` of fractions.
-        title: what to take away.
         unit: of a hundred times the differences.
 
     >>> from cs231n_lib.train import compare
     >>> gain = compare(lambda seed: 0.6 + seed / 50, lambda seed: 0.6, range(3))
-    >>> figure = plot_gains({"flips": gain}, "Flips help")
+    >>> figure = plot_gains({"flips": gain})
     >>> figure.axes[0].get_xlabel()
     'gain over no augmentation (points of test accuracy)'
     >>> plt.close(figure)
@@ -174,5 +166,4 @@ def plot_gains(comparisons, title, unit="points of test accuracy"):
         ax.plot(100 * gain.mean, -k, "o", color=style(0)[0], ms=7)
     ax.set_yticks(-np.arange(len(comparisons)), list(comparisons))
     ax.set(xlabel=f"gain over no augmentation ({unit})", ylim=(-len(comparisons) + 0.4, 0.6))
-    ax.set_title(title, fontsize=11)
     return figure

@@ -6,12 +6,12 @@ import numpy as np
 from cs231n_lib.plotting.style import plain, style
 
 
-def plot_ablation(names, table, title="What is lost without it"):
+def plot_ablation(names, table):
     """Draw the mean gain of each ingredient and its interval; hollow where it holds 0 (slide 108).
 
     Args:
         names: K ingredients, drawn from top to bottom.
-        table: (K, 3) mean gain, low and high end, shares of 1; drawn in percentage points.
+        table: (K, 3) mean gain, low and high end, fractions of 1; drawn in percentage points.
 
     >>> figure = plot_ablation(["Adam", "luck"], np.array([[0.1, 0.05, 0.15], [0, -0.1, 0.1]]))
     >>> [text.get_text() for text in figure.axes[0].get_yticklabels()]
@@ -28,6 +28,5 @@ def plot_ablation(names, table, title="What is lost without it"):
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.set_xlabel("gain in accuracy (percentage points); hollow: the interval holds 0")
-    ax.set_title(title)
     plain(ax)
     return figure

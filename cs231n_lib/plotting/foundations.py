@@ -9,7 +9,7 @@ from cs231n_lib.plotting.style import filled, legend, panels, plain, style
 
 
 def plot_activation_functions(x, functions):
-    """Draw activation functions, each with its slope, in a grid.
+    """Draw activation functions, each with its slope, in a grid, all on one scale.
 
     Args:
         x: (X,) increasing.
@@ -25,7 +25,7 @@ def plot_activation_functions(x, functions):
     rows = -(-len(functions) // columns)
     figure, axes = plt.subplots(
         rows, columns, figsize=(1.6 + 3.0 * columns, 0.4 + 2.4 * rows),
-        sharex=True, squeeze=False, layout="constrained",
+        sharex=True, sharey=True, squeeze=False, layout="constrained",
     )  # fmt: skip
     for ax in axes.flat[len(functions) :]:
         ax.remove()
@@ -43,11 +43,11 @@ def plot_activation_functions(x, functions):
     return figure
 
 
-def plot_unit_states(shares, ylabel="share of the units"):
-    """Draw shares of units, layer by layer, as bars; lines from the smallest to the largest seed.
+def plot_unit_states(shares, ylabel="fraction of the units"):
+    """Draw fractions of units by layer, as bars; lines from the smallest to the largest seed.
 
     Args:
-        shares: dict label -> (L,) or (seeds, L) shares from 0 to 1, of the units of each layer.
+        shares: dict label -> (L,) or (seeds, L) fractions from 0 to 1, of the units of each layer.
 
     >>> figure = plot_unit_states({"ReLU, dead": [0.0, 0.25]})
     >>> figure.axes[0].get_ylim()[0]

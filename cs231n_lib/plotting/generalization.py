@@ -6,16 +6,15 @@ import numpy as np
 from cs231n_lib.plotting.style import PANEL, legend, plain, style
 
 
-def plot_stopping(steps, curves, flags, title=""):
+def plot_stopping(steps, curves, flags):
     """Draw the accuracies of one run, and flags at the steps where rules would end it.
 
     Args:
         steps: (T,) at which the accuracies were measured.
-        curves: dict label -> (T,) accuracies; flags stand on the first.
+        curves: dict label -> (T,) accuracies; flags mark the first.
         flags: dict label -> place in `steps`.
-        title: what to take away.
 
-    >>> figure = plot_stopping([10, 20, 30], {"val": [0.5, 0.9, 0.8]}, {"best": 1}, "the second")
+    >>> figure = plot_stopping([10, 20, 30], {"val": [0.5, 0.9, 0.8]}, {"best": 1})
     >>> [text.get_text() for text in figure.axes[0].texts]
     ['best']
     >>> plt.close(figure)
@@ -38,7 +37,7 @@ def plot_stopping(steps, curves, flags, title=""):
         ax.annotate(
             label, (steps[place], top), (4, -2), textcoords="offset points", fontsize=9, va="top"
         )
-    ax.set(xlabel="step", ylabel="accuracy", title=title)
+    ax.set(xlabel="step", ylabel="accuracy")
     plain(ax)
     ax.legend(frameon=False, loc="lower right", fontsize=9)
     return figure
@@ -76,17 +75,16 @@ def plot_results(groups, xlabel, titles=None):
     return figure
 
 
-def plot_noise_ball(curvatures, path, averages, title=""):
+def plot_noise_ball(curvatures, path, averages):
     """Draw the steps of SGD around the minimum of a bowl, and where averages of them go.
 
     Args:
         curvatures: (2,) of the bowl, whose minimum is at zero.
         path: (T, 2) the weights after every step.
         averages: dict label -> (T, 2) the average of the weights so far.
-        title: what to take away.
 
     >>> path = np.random.default_rng(0).normal(size=(9, 2))
-    >>> figure = plot_noise_ball([1, 4], path, {"mean": path / 2}, "closer")
+    >>> figure = plot_noise_ball([1, 4], path, {"mean": path / 2})
     >>> figure.axes[0].get_aspect()
     1.0
     >>> plt.close(figure)
@@ -101,7 +99,7 @@ def plot_noise_ball(curvatures, path, averages, title=""):
         ax.plot(*points.T, color=color, ls=dash, lw=1)
         ax.plot(*points[-1], marker, color=color, ms=9, label=label)
     ax.plot(0, 0, "+", color="#c00000", ms=14, mew=2, label="the minimum")
-    ax.set(xlabel="w₁", ylabel="w₂", title=title, aspect="equal")
+    ax.set(xlabel="w₁", ylabel="w₂", aspect="equal")
     plain(ax)
     legend(figure, ax)
     return figure

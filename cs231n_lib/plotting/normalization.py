@@ -67,7 +67,7 @@ SYMBOLS = {  # what goes along an edge, where it has a name
 def plot_computation_graph(x=(1.0, 2.0, 6.0), gamma=2.0, beta=1.0, dout=(1.0, 0.0, 0.0), eps=1e-5):
     """Draw batch normalization's computational graph for one feature of a small batch.
 
-    Above each edge stands the value that goes forward, below it in italics the gradient of
+    Above each edge is the value that goes forward, below it in italics the gradient of
     sum(dout · y) that comes back along this edge.
 
     Args:
@@ -91,7 +91,7 @@ def plot_computation_graph(x=(1.0, 2.0, 6.0), gamma=2.0, beta=1.0, dout=(1.0, 0.
     total = sum(gradient for (start, _), (_, gradient) in edges.items() if start == "x")
     look = {"va": "top", "fontsize": 10}
     back = {"color": BACKWARD, "style": "italic"}
-    ax.text(-0.4, -0.8, f"both ways together: {_numbers(total)}", **look, **back)
+    ax.text(-0.4, -0.8, f"both paths together: {_numbers(total)}", **look, **back)
     ax.text(9.8, -0.8, "above an edge, or right of it: the value that goes forward", **look)
     text = "below an edge, or left of it: the gradient that comes back along it"
     ax.text(9.8, -1.25, text, **look, **back)

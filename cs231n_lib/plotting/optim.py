@@ -256,7 +256,7 @@ def plot_lookahead(landscape, w, v, rate, momentum):
     """Draw one step of momentum and one of Nesterov's from the same place and velocity.
 
     Args:
-        landscape: on which they stand; w: (2,) the place; v: (2,) the velocity.
+        landscape: the function they move on; w: (2,) the place; v: (2,) the velocity.
         rate, momentum: of both.
 
     >>> figure = plot_lookahead(ravine(6), (-2.0, 0.9), (1.6, -1.2), 0.12, 0.9)

@@ -89,6 +89,7 @@ def plot_trials(searches, names, ranges=None, result="validation accuracy"):
 
 
 def _draw_trials(ax, tables, ranges, shades):
+    ax.margins(0.12)  # no mark is cut off at the edge
     for (label, table), marker in zip(tables.items(), MARKERS, strict=False):
         look = {"cmap": "Greys", "norm": shades, "edgecolors": "black", "linewidths": 0.8}
         ax.scatter(table[:, 1], table[:, 2], 45, table[:, 0], marker=marker, label=label, **look)

@@ -17,6 +17,19 @@ FAINT = 0.2  # opacity of a band or a bar
 PANEL = (5.0, 3.4)  # inches
 
 
+def show(title):
+    """Give the present figure a title, which says what to take away, and show it.
+
+    >>> figure = plt.figure()
+    >>> show("Nothing")
+    >>> figure.get_suptitle()
+    'Nothing'
+    >>> plt.close(figure)
+    """
+    plt.gcf().suptitle(title)
+    plt.show()
+
+
 def sweep(x, results, xlabel, ylabel):
     """Draw results against settings x, a panel each or one; see `plot_scale_sweep`."""
     groups = results if isinstance(next(iter(results.values())), dict) else {ylabel: results}
@@ -131,12 +144,12 @@ def one_scale(axes):
 
 
 def legend(figure, axes):
-    """Put one legend for all panels to the right of them."""
+    """Put one legend for all panels to the right of them, half-way up: the title is above."""
     entries = {}
     for ax in np.ravel(axes):
         handles, labels = ax.get_legend_handles_labels()
         entries |= dict(zip(labels, handles, strict=True))
     figure.legend(
-        entries.values(), entries.keys(), loc="outside right upper", frameon=False, fontsize=9,
+        entries.values(), entries.keys(), loc="outside right center", frameon=False, fontsize=9,
         handlelength=3.5,
     )  # fmt: skip

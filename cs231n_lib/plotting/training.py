@@ -2,7 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from cs231n_lib.plotting.style import (
     filled,
@@ -136,7 +136,8 @@ def plot_histograms(activations, xlabel="activation"):
 
     Args:
         activations: dict row -> dict column -> array of any shape. A column shares its x axis and
-            its bins; a panel names the mean and the standard deviation of its values.
+            its bins, a row its y axis; a panel names the mean and the standard deviation of its
+            values.
 
     >>> row = {"layer 1": np.zeros(9), "layer 2": np.arange(9.0)}
     >>> figure = plot_histograms({"before": row, "after": row})
@@ -147,7 +148,7 @@ def plot_histograms(activations, xlabel="activation"):
     n_rows, columns = len(activations), list(next(iter(activations.values())))
     figure, axes = plt.subplots(
         n_rows, len(columns), figsize=(1.0 + 2.3 * len(columns), 0.6 + 1.7 * n_rows),
-        sharex="col", squeeze=False, layout="constrained",
+        sharex="col", sharey="row", squeeze=False, layout="constrained",
     )  # fmt: skip
     for k, (row, arrays) in enumerate(activations.items()):
         for ax, column in zip(axes[k], columns, strict=True):
@@ -168,7 +169,7 @@ def plot_histograms(activations, xlabel="activation"):
 
 
 def plot_timings(timings):
-    """Draw times as bars on a logarithmic axis, each with its ratio to the first of its group.
+    """Draw times as bars, each with its ratio to the first of its group.
 
     Args:
         timings: dict label -> seconds, or dict group -> such a dict.
@@ -182,7 +183,6 @@ def plot_timings(timings):
     labels = list(dict.fromkeys(label for group in groups.values() for label in group))
     n_bars = sum(map(len, groups.values()))
     figure, ax = plt.subplots(figsize=(7, 1.1 + 0.42 * n_bars), layout="constrained")
-    ax.set_xscale("log")
     position, ticks = 0.0, {}
     for name, group in groups.items():
         first = next(iter(group.values()))
@@ -197,12 +197,9 @@ def plot_timings(timings):
             position += 1
         position += 0.6
     milliseconds = [1e3 * seconds for group in groups.values() for seconds in group.values()]
-    ax.set_xlim(min(milliseconds) / 3, max(milliseconds) * 4)
+    ax.set_xlim(0, max(milliseconds) * 1.4)  # room for what is written beside the longest
     ax.set_yticks(list(ticks), ticks.values())
     ax.invert_yaxis()
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter("{x:g}")
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlabel("time of one call (ms, logarithmic)")
+    ax.set_xlabel("time of one call (ms)")
     plain(ax)
     return figure

@@ -12,7 +12,7 @@ def plot_neighbours(queries, rows):
     Args:
         queries: dict name -> image (H, W, 3).
         rows: dict way -> list with, for each query, a list of pairs (image, same class or not). The
-            ways stand side by side.
+            ways are side by side.
 
     >>> image = np.zeros((4, 4, 3))
     >>> figure = plot_neighbours({"cat": image}, {"pixels": [[(image, True), (image, False)]]})

@@ -21,7 +21,7 @@ from cs231n_lib.train.loop import (
     fit_torch,
     sgd_update,
 )
-from cs231n_lib.train.telling import predicted, timed
+from cs231n_lib.train.telling import predicted, score_predictions, timed
 from cs231n_lib.train.trials import Comparison, compare, find_rate, remembered
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "predicted",
     "read_curve",
     "remembered",
+    "score_predictions",
     "sgd_update",
     "softmax_regression",
     "timed",

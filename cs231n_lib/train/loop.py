@@ -147,7 +147,8 @@ def fit_torch(
         (all others): as for `fit`.
 
     Raises:
-        ValueError: as `fit`, and for a learning_rate that is not the optimizer's.
+        ValueError: as `fit`, for a learning_rate that is not the optimizer's, and for a model
+            without parameters that require a gradient.
 
     >>> import torch
     >>> from cs231n_lib.data import digits
@@ -195,6 +196,11 @@ class _InTorch:
         self.net, self.schedule = model, None
         if optimizer is None or schedule is not None:
             self.schedule = rate_function(learning_rate, schedule)
+        if not any(w.requires_grad for w in model.parameters()):
+            raise ValueError(
+                "the model must have parameters that require a gradient, got none; give it layers "
+                "with weights, or call model.requires_grad_()"
+            )
         first = next(model.parameters())
         self.dtype, self.device = first.dtype, first.device
         self.optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=self.schedule(0))
@@ -220,24 +226,24 @@ class _InTorch:
         if self.schedule is not None:
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-        y = torch.as_tensor(y, device=self.device)
-        loss = torch.nn.functional.cross_entropy(self.net(self._tensor(x)), y)
+        loss = torch.nn.functional.cross_entropy(self.net(self._tensor(x)), self._labels(y))
         self.optimizer.zero_grad()
         loss.backward()
-        if torch.isfinite(loss):
+        value = loss.item()  # the one number that a step waits for
+        if math.isfinite(value):
             self.optimizer.step()
-        return loss.item()
+        return value
 
     def accuracy(self, x, y):
         import torch
 
-        right = 0
+        right = torch.zeros((), dtype=torch.int64, device=self.device)
         with torch.inference_mode():
             for start in range(0, len(x), EVALUATED):
                 part = slice(start, start + EVALUATED)
                 scores = self.net(self._tensor(x[part]))
-                right += (scores.argmax(dim=1).cpu().numpy() == y[part]).sum()
-        return float(right / len(x))
+                right += (scores.argmax(dim=1) == self._labels(y[part])).sum()
+        return right.item() / len(x)
 
     def state(self):
         import torch
@@ -266,6 +272,12 @@ class _InTorch:
         import torch
 
         return torch.as_tensor(x, dtype=self.dtype, device=self.device)
+
+    def _labels(self, y):
+        import torch
+
+        y = torch.as_tensor(y, device=self.device)
+        return y if y.is_floating_point() else y.long()  # other whole numbers it does not take
 
 
 def _train(
@@ -313,7 +325,7 @@ def quiet_divergence():
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
-interruptions = []  # histories of runs that returned although they were interrupted
+interruptions: list[History] = []  # histories of runs that returned although they were interrupted
 
 
 def first_configs(net, learning_rate):

@@ -39,7 +39,7 @@ import numpy as np
 
 from autograder.check import check, needs
 from cs231n_lib.data import load
-from cs231n_lib.train import predicted
+from cs231n_lib.train import predicted, score_predictions
 
 # %% [markdown]
 # ## 1 The question
@@ -111,13 +111,13 @@ check("getting_started.unit_rows", second_try)
 # ## 4 Predict, then run
 #
 # Before most experiments you write down what you expect. Nobody grades it: a wrong guess is what
-# makes the result stick.
+# makes the result stick. The last cell of a lesson tells you how far off your guesses were.
 #
 # The data are 1797 real images of handwritten digits, 8 × 8 pixels each, that come with
 # scikit-learn, so nothing is downloaded. (For other images change the one line that loads them to
 # `load("fashion-mnist")` or `load("cifar10")`.) For each validation image the experiment takes the
 # training image with the nearest direction, by your `unit_rows`, and calls it by that image's name.
-# In which share of the cases is this the right digit? Guessing blindly gets 0.1.
+# For which fraction of them is this the right digit? Guessing blindly gets 0.1.
 
 # %% role="predict"
 my_guess = None  # a number from 0 to 1
@@ -165,19 +165,24 @@ else:
 # %% [markdown]
 # ## 6 The rules of grading
 #
-# * Executed are your functions, the cells that you added, and the checks. Of the experiments and
-#   predictions that you changed only imports, functions, classes and constants are.
-# * Each of these cells has 5 seconds, your own together 20. A cell that takes longer is left out, and
-#   the next ones are run.
+# * Executed are your functions, the cells that you added, and the checks, in the order in which they
+#   stand. Of a changed experiment or prediction only its imports, functions, classes and constants are.
+# * A function that you define twice counts as you wrote it last, before the check of the next exercise.
+# * Each cell has 5 seconds. Your own have 20 seconds together, the graded ones 40; a cell that takes
+#   too long is left out, and the next ones are run.
 # * Files of your own, such as `helper.py`, must be handed in beside the notebook: at most 20, 1 MB in all.
 # * Packages are those of the course. `!pip` and the like print a line and do nothing.
 # * There is no network and no GPU, and what a cell prints counts for nothing.
-#
+
+# %% role="experiment"
+score_predictions()
+
+# %% [markdown]
 # ## 7 To take away
 #
 # * Read the table from the top; fix one thing; run the check again.
 # * A function gives back new arrays, of the type that came in, and leaves its input alone.
 # * Guess before you run.
-# * Before you hand in: *Kernel → Restart Kernel and Run All Cells…*, and look at every check once more.
+# * Before you hand in: *Kernel → Restart Kernel and Run All Cells…*, and look at every check again.
 #
 # Lesson 02 goes on with batch normalization, on the same digits.

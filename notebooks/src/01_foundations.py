@@ -47,7 +47,6 @@
 # %% role="setup"
 from itertools import pairwise
 
-import matplotlib.pyplot as plt
 import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
@@ -58,7 +57,7 @@ from cs231n_lib.data import load, photograph
 from cs231n_lib.gradcheck import check_gradients
 from cs231n_lib.layers.in_numpy import relu_backward, relu_forward
 from cs231n_lib.layers.network import Activation, Affine, Network
-from cs231n_lib.train import compare, fit, predicted
+from cs231n_lib.train import compare, fit, predicted, score_predictions
 
 threadpool_limits(1)  # arrays this small are fastest on one thread
 
@@ -77,7 +76,7 @@ print(data)
 #
 # ### The question
 #
-# A network of affine layers alone is one affine layer, however deep. What stands between them must
+# A network of affine layers alone is one affine layer, however deep. What lies between them must
 # bend. Slides 3 and 4 show six ways to bend, and look like a catalogue. They are answers to one
 # question: *what comes back through the unit when the loss asks it to change?* In the backward
 # pass each of them multiplies the gradient by its slope, layer after layer. Where the slope is 0,
@@ -109,7 +108,7 @@ for name, function in SHOWN.items():
     curves[name] = function(x), slope
     print(f"{name}: largest slope {slope.max():.3g}, at x = −4 {slope[0]:.2g}")
 plotting.plot_activation_functions(x, curves)
-plt.show()
+plotting.show("What each bend lets back: its slope")
 
 # %% [markdown]
 # * **Sigmoid** and **tanh** are flat on both sides: a unit whose input is far from 0 is *saturated*.
@@ -159,7 +158,7 @@ plt.show()
 # through its backward pass.
 #
 # **Predict, then run.** With ReLU and the learning rate 0.1 the network reaches an accuracy of about
-# 0.96. At five times that rate, which share of the units of hidden layer 5 is dead at the end?
+# 0.96. At five times that rate, which fraction of the units of hidden layer 5 is dead at the end?
 
 # %% role="predict"
 my_dead_share = None  # your prediction: from 0 to 1
@@ -179,7 +178,7 @@ def net_with(pair, seed, depth=DEPTH):
 
 
 def lost_units(net):
-    """Return the share of units, layer by layer, that pass back less than 0.01 for every example."""
+    """Return the fraction of units, layer by layer, that pass back less than 0.01 for every example."""
     shares = []
     with np.errstate(all="ignore"):  # a run that diverged has infinite activations
         for name, out in net.activations(data.x_train).items():
@@ -204,7 +203,7 @@ RELU, TANH = (relu_forward, relu_backward), (tanh_forward, tanh_backward)
 
 
 def trained_with(pair, learning_rate, seeds=range(5)):
-    """Return the shares of lost units (seeds, L) and the final accuracies (seeds,)."""
+    """Return the fractions of lost units (seeds, L) and the final accuracies (seeds,)."""
     shares, accuracies = [], []
     for seed in tqdm(seeds, "training", delay=2, leave=False):
         net = net_with(pair, seed)
@@ -217,7 +216,7 @@ def trained_with(pair, learning_rate, seeds=range(5)):
     return np.array(shares), np.array(accuracies)
 
 
-# %% role="experiment" uses="leaky_relu_forward leaky_relu_backward" claim="relu-units-die" of="dying" says="above" slide="4" alt="Bars, the fraction of lost units in five layers: with ReLU at rate 0.5 a quarter or more, with leaky ReLU none, with tanh at rate 1 more with every layer up to all of them."
+# %% role="experiment" uses="leaky_relu_forward leaky_relu_backward" claim="relu-units-die" of="dying" says="above" slide="4" alt="Bars, the fraction of lost units in five layers: with ReLU at rate 0.5 a quarter or more, with leaky ReLU none, with tanh at rate 1 more with every layer up to all of them." hide=true
 LEAKY = leaky_relu_forward, leaky_relu_backward
 runs = {
     "ReLU, rate 0.1": trained_with(RELU, 0.1),
@@ -231,7 +230,7 @@ for name, (shares, accuracies) in runs.items():
     lost = ", ".join(f"{share:.2f}" for share in shares.mean(axis=0))
     print(f"{name}: accuracy {accuracies.mean():.2f}; lost in layers 1 to 5: {lost}")
 plotting.plot_unit_states({name: shares for name, (shares, _) in runs.items()})
-plt.show()
+plotting.show("A high rate kills ReLU units and saturates tanh; leaky ReLU loses none")
 
 lost = {name: shares[:, 0] for name, (shares, _) in runs.items()}  # in layer 1, a seed each
 dying = compare(
@@ -268,7 +267,7 @@ print(dying)
 # incoming weights and of its bias is exactly 0: a step of gradient descent does not move them, and after
 # the step the unit is as dead as before. Only a change of its *inputs* can make its input positive
 # again: the layers before it still get gradients through their other units, and when they move, the
-# dead unit may see positive numbers once more. (b) The slope of tanh is $1 - y^2$, tiny but not 0, so
+# dead unit may see positive numbers again. (b) The slope of tanh is $1 - y^2$, tiny but not 0, so
 # some gradient always comes back. With a slope below 0.01 it needs at least a hundred times as
 # many steps, and in float32 $1 - y^2$ is exactly 0 from |x| = 10. In the counts above, the
 # network with tanh at rate 1 has most units of its last layers saturated and does not get beyond
@@ -287,10 +286,10 @@ print(dying)
 #
 # ### The question
 #
-# All weights 0 would make all units alike forever, so they start at random: but how large? Slide 5
+# With all weights 0 all units would stay alike, so weights start at random: but how large? Slide 5
 # tells of three outcomes, too small, too big and just right. Here they are, in a network of ten hidden
-# layers with 100 units each, before any training. You follow two things: the activations on their way
-# forward, and the gradients of the loss with respect to them on their way back.
+# layers with 100 units each, before any training. You follow two things: the activations as they
+# go forward, and the gradients of the loss with respect to them as they come back.
 #
 # ### The idea in one picture
 #
@@ -383,8 +382,7 @@ def show_signals(nets, title):
     figure = plotting.plot_lines(numbers, panels, "hidden layer", "")
     for ax in figure.axes:
         ax.set(yscale="log", ylim=(1e-16, 1e9), xticks=numbers)
-    figure.suptitle(title)
-    plt.show()
+    plotting.show(title)
     for what, lines in panels.items():
         for name, values in lines.items():
             print(f"{what}, {name}: layer 1 {values[0]:.2g}, layer 10 {values[-1]:.2g}")
@@ -519,8 +517,8 @@ print(halved)
 
 # %% [markdown] role="answer"
 # *Model answer.* (a) The gradient of $W_5$ is (activations of layer 4)ᵀ times (gradient at the input of
-# the tanh of layer 5), and both are small: the activations have shrunk in four layers on their way
-# forward, the gradient in five on its way back, by about 0.1 each time. It is not zero, but steps
+# the tanh of layer 5), and both are small: the activations have shrunk in four layers going
+# forward, the gradient in five coming back, by about 0.1 each time. It is not zero, but steps
 # are so small that nothing is learned in any reasonable time. (b) They saturate: 78 % beyond ±0.99.
 # But gradients grow by a factor of about 2000 from layer 10 to layer 1: about a fifth of a hundred
 # units still has a slope that counts, and each of them sends its gradient back through weights of size 1.
@@ -532,9 +530,10 @@ print(halved)
 # $n_\text{in} s^2$, backward $n_\text{out} s^2$ (each input reaches fan-out many units); both are 1
 # only if the fans are equal. Glorot's $2/(n_\text{in} + n_\text{out})$ is a compromise.
 #
-# *Rubric.* (a) 1 point: both factors (0.5), small but not zero (0.5). (b) 2 points: saturation confirmed,
-# vanishing gradients not, with numbers (1), why they grow (0.5), explosion with ReLU (0.5). (c) 1
-# point: variances add (0.5), half of the mean square (0.5). (d) 1 point.
+# *Rubric.* (a) 1 point: both factors (0.5), small but not zero (0.5). (b) 2 points: saturation
+# confirmed, vanishing gradients not, with numbers (1), why they grow (0.5), explosion with ReLU
+# (0.5). (c) 1 point: variances add (0.5), half of the mean square (0.5). (d) 1 point: one
+# factor for each of the two fans.
 
 # %% [markdown]
 # *You can stop here.*
@@ -578,9 +577,8 @@ mean = points_train.mean(axis=0)  # (2,) of the training data
 centred = points_train - mean, points_val - mean
 clouds = {"raw": points_train, "centred": centred[0]}
 clouds_val = {"raw": points_val, "centred": centred[1]}
-figure = plotting.plot_point_clouds(clouds, clouds_val, ("a pixel", "the pixel to its right"))
-figure.suptitle("Subtracting the mean moves the cloud, and keeps its slant")
-plt.show()
+plotting.plot_point_clouds(clouds, clouds_val, ("a pixel", "the pixel to its right"))
+plotting.show("Subtracting the mean moves the cloud, and keeps its slant")
 
 # %% [markdown]
 # (Triangles are validation data.) The second step divides each feature by its spread.
@@ -614,12 +612,11 @@ plt.show()
 
 # %% role="experiment" uses="normalize" alt="The same cloud after division by the spreads: still slanted, now from about -2 to 2 on both axes."
 scaled = dict(zip(("train", "val"), normalize(points_train, points_val, 1e-5), strict=True))
-figure = plotting.plot_point_clouds(
+plotting.plot_point_clouds(
     {"centred and scaled": scaled["train"]}, {"centred and scaled": scaled["val"]},
     ("a pixel", "the pixel to its right"),
 )  # fmt: skip
-figure.suptitle("Spread 1 in each feature")
-plt.show()
+plotting.show("Spread 1 in each feature")
 
 # %% [markdown]
 # The cloud keeps its slant: each feature has mean 0 and spread 1 by itself, and the two still say nearly
@@ -630,7 +627,7 @@ plt.show()
 # A fair test needs *the same classifier* on both sides. We train a linear one on normalized digits.
 # Then we rewrite its weights for raw pixels: $\hat x$ is $x$ stretched and shifted, so there are weights
 # for $x$ that give exactly the same scores, and the same loss. Now move the weights in random
-# directions, by a share of their own length, on either side. We also move the raw data away from zero
+# directions, by a fraction of their own length, on either side. We also move the raw data away from zero
 # by 1 and by 3, as if the images were over-exposed; the rewritten classifier does not mind.
 #
 # **Predict, then run.** The loss is 0.098. With normalized data, moving the weights by a tenth of
@@ -677,11 +674,10 @@ for label, (x, weights, bias) in settings.items():
     print(f"{label:>14}: loss {start:.4f} at the start, "
           f"{np.median(losses[label][:, 4]):.3f} after a move by a tenth")  # fmt: skip
 predicted(my_loss_far_from_zero, np.median(losses["raw, moved by 3"][:, 4]))
-figure = plotting.plot_lines(
+plotting.plot_lines(
     SHARES, losses, "length of the move / length of the weights", "loss (nats)", log_x=True
 )
-figure.suptitle("Far from zero, small moves cost much")
-plt.show()
+plotting.show("Far from zero, small moves cost much")
 
 # %% [markdown]
 # One classifier, four coordinate systems. Slide 7 is right, and the picture says how much it matters:
@@ -727,9 +723,8 @@ for name, accuracy in accuracies.items():
     print(f"{name:>15}: at best {middle.max():.2f}, at rate {RATES[middle.argmax()]:.2g}; "
           f"above 0.9 at {np.sum(middle > 0.9)} of {len(RATES)} rates")  # fmt: skip
 defeated = np.median(accuracies["raw, moved by 1"], axis=0).max()
-figure = plotting.plot_lines(RATES, accuracies, "learning rate", "validation accuracy", log_x=True)
-figure.suptitle("Near zero, more rates learn")
-plt.show()
+plotting.plot_lines(RATES, accuracies, "learning rate", "validation accuracy", log_x=True)
+plotting.show("Near zero, more rates learn")
 
 # %% [markdown]
 # Normalized data are ahead at nearly every rate. Raw pixels between 0 and 1 come close to them at their
@@ -787,7 +782,7 @@ for name, values in by_group.items():
 # **Question 3 (5 points).** Three colleagues prepare the same data. Ann computes mean and spread
 # over all images and then splits them into training and validation sets. Bob normalizes each of the two
 # sets by its own statistics. Cem fits on the training set, saves $\mu$ and $\sigma$ beside the
-# weights, and uses them from then on. (a) What flows from where to where in Ann's way that should not, and
+# weights, and uses them from then on. (a) What flows from where to where in Ann's method that should not, and
 # how much would you expect it to change here? (b) Bob's validation accuracy is as good as Cem's.
 # Say what happens to the first image that Bob's app receives, and quote a number from above. (c) A year
 # later the cameras are replaced, and all images are brighter by 0.3. What does Cem's network see, and
@@ -801,7 +796,7 @@ for name, values in by_group.items():
 # receives zeros and answers the same for every image: accuracy as by guessing, about 0.1 (fourth line).
 # (c) Every feature is moved by $0.3/\sigma_j$, far from what the network was trained on, and it
 # will be wrong more often. Normalizing new images by new statistics *of the new camera* (from many
-# images of the usual mixture) brings them back; doing so for each small batch would be Bob's way again.
+# images of the usual mixture) brings them back; doing so for each small batch would be Bob's method again.
 # Better: collect labelled images and measure; retrain, or train with images of varied brightness. Any
 # answer with a reason counts.
 #
@@ -910,7 +905,7 @@ runs = {
     for letter, (_, d, how) in kinds.items()
 }
 plotting.plot_loss_curves(runs)
-plt.show()
+plotting.show("Five runs: what is wrong with each?")
 wanted = ("learning rate too low", "learning rate too high", "good", "gap", "plateau")
 if len(my_reading) == 5:
     right = sum(kinds[a][0] == kind for a, kind in zip(my_reading, wanted, strict=True))
@@ -957,7 +952,7 @@ print({kind: f"{count} of 5" for kind, count in right.items()})
 # $$\log v = \log \text{low} + u\,(\log \text{high} - \log \text{low}) \quad \text{(Search.1)}$$
 #
 # **Predict, then run.** 10,000 values are drawn from 0.00001 to 1, once evenly on the usual axis and once on
-# the logarithmic one. Which share of the *first* lies above 0.1?
+# the logarithmic one. Which fraction of the *first* lies above 0.1?
 
 # %% role="predict"
 my_share_above_a_tenth = None  # your prediction: a fraction
@@ -976,7 +971,7 @@ my_share_above_a_tenth = None  # your prediction: a fraction
 # </details>
 #
 # This check looks at random numbers, so it cannot compare yours with ours. It counts: each stretch of the
-# logarithmic axis must have its share of your values. A right answer fails it by bad luck less than once
+# logarithmic axis must have its part of your values. A right answer fails it by bad luck less than once
 # in 10⁹ times.
 
 # %% role="experiment" uses="log_uniform" claim="linear-draws-are-large" of="np.mean(draws['linear'] > 0.1)" says="0.88 to 0.92" slide="9" alt="Two histograms of log10 of the draws: the linear ones pile up below 0, nine tenths of them above -1; the log-uniform ones are level from -5 to 0."
@@ -985,12 +980,11 @@ draws = {"linear": rng.uniform(1e-5, 1, 10_000), "log-uniform": log_uniform(1e-5
 predicted(my_share_above_a_tenth, np.mean(draws["linear"] > 0.1))
 for name, values in draws.items():
     shares = [np.mean((values >= 10.0**p) & (values < 10.0 ** (p + 1))) for p in range(-5, 0)]
-    print(f"{name:>12}: shares of the powers of ten, from 0.00001 up: {np.round(shares, 3)}")
-figure = plotting.plot_histograms(
+    print(f"{name:>12}: fractions in each power of ten, from 0.00001 up: {np.round(shares, 3)}")
+plotting.plot_histograms(
     {name: {"drawn": np.log10(v)} for name, v in draws.items()}, "log10(value)"
 )
-figure.suptitle("Linear draws are nearly all in the last power of ten")
-plt.show()
+plotting.show("Linear draws are nearly all in the last power of ten")
 
 # %% [markdown]
 # ### Our own table of slide 9
@@ -1024,8 +1018,8 @@ results = [validation_accuracy(rate, reg, prepared) for rate, reg in settings]
 coarse = np.column_stack([results, settings])  # (24, 3)
 for number, (accuracy, learning_rate, reg) in enumerate(coarse):
     print(f"val_acc: {accuracy:.6f}, lr: {learning_rate:e}, reg: {reg:e}, ({number} / 24)")
-figure = plotting.plot_trials({"coarse": coarse}, NAMES, {"coarse": RANGES})
-plt.show()
+plotting.plot_trials({"coarse": coarse}, NAMES, {"coarse": RANGES})
+plotting.show("The learning rate decides: what is good lies at the right")
 
 # %% [markdown]
 # Read the table as one reads slide 9: where are the good rows, and what do they have in common?
@@ -1081,7 +1075,7 @@ print(versus)
 print(f"random is better for {np.sum(versus.differences > 0)} of 20 seeds, worse for "
       f"{np.sum(versus.differences < 0)}")  # fmt: skip
 plotting.plot_trials({way: {"trial": t[0]} for way, t in tables.items()}, NAMES)
-plt.show()
+plotting.show("Nine random trials try nine rates, a grid three")
 
 # %% [markdown]
 # The ticks at the edges of the two panels show the argument: three different learning rates against nine.
@@ -1115,7 +1109,7 @@ plt.show()
 #
 # ## 6 Optional: further than the core
 #
-# Everything here is a bonus, each section stands for itself, and each is about five minutes.
+# Everything here is a bonus. Each section can be read alone, and takes about five minutes.
 
 # %% [markdown]
 # ### Kill the bug: a slope by division
@@ -1193,7 +1187,7 @@ for seed in range(10):
 plotting.plot_lines(
     range(1, LAYERS + 1), {"your Kaiming": sizes}, "hidden layer", "root mean square of activations"
 )
-plt.show()
+plotting.show("Kaiming keeps the size through ten ReLU layers")
 
 # %% [markdown]
 # ### Kill the bug: a feature that never changes
@@ -1233,7 +1227,7 @@ for name, out in {"yours": normalize(x, x[:1]), "guarded": guarded_normalize(x, 
 #   z = (x - \mu)\, U_k \quad \text{(Pre.6)}$$
 #
 # $U_k$ are the $k$ columns with the largest $\lambda$: **principal component analysis**. `np.linalg.eigh`
-# returns $\lambda$ and $U$; look up in which order. An eigenvector may as well point the other way, so
+# returns $\lambda$ and $U$; look up in which order. An eigenvector may as well point in the opposite direction, so
 # the check ignores the signs of your columns.
 #
 # ### Exercise: `pca` (bonus)
@@ -1274,11 +1268,10 @@ steps = {
     "whitened": whiten(points_train, points_val, 1e-5),
 }
 new = ("decorrelated", "whitened")
-figure = plotting.plot_point_clouds(
+plotting.plot_point_clouds(
     {name: steps[name][0] for name in new}, {name: steps[name][1] for name in new}
 )
-figure.suptitle("Turned to its own axes; then all directions made equal")
-plt.show()
+plotting.show("Turned to its own axes; then all directions made equal")
 for name, (train, val) in steps.items():
     correlations = [np.corrcoef(x.T)[0, 1] for x in (train, val)]
     print(f"{name:>12}: variances {train.var(axis=0).round(4)}, correlation "
@@ -1305,7 +1298,7 @@ rows = {"patches": shown, "normalized": normalize(known, shown, 1e-5)[1]}
 for eps in (1e-2, 1e-4):
     rows[f"whitened, ε = {eps:g}"] = whiten(known, shown, eps)[1]
 plotting.plot_image_rows({name: x.reshape(-1, 8, 8) for name, x in rows.items()})
-plt.show()
+plotting.show("Whitening lifts edges, and with a small ε grain")
 
 eigenvalues = np.linalg.eigvalsh(np.cov(known.T))[::-1]
 print(
@@ -1364,7 +1357,7 @@ for depth in (1, 3, 6):
 # <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
 #
 # * one random number for all hyperparameters of a trial, or one setting for all trials;
-# * results beside the wrong settings, or in the wrong column;
+# * results paired with the wrong settings, or in the wrong column;
 # * a table that is lying on its side; only the winner returned.
 # </details>
 
@@ -1428,7 +1421,7 @@ fine = random_search(
 )  # fmt: skip
 ranges = {"coarse": RANGES, "fine": fine_ranges}
 plotting.plot_trials({"coarse": coarse, "fine": fine}, NAMES, ranges)
-plt.show()
+plotting.show("A fine search, beyond the border of the coarse one")
 for name, table in {"coarse": coarse, "fine": fine}.items():
     accuracy, learning_rate, reg = table[table[:, 0].argmax()]
     print(f"{name:>7}: best {accuracy:.3f} at learning rate {learning_rate:.2g} and L2 {reg:.2g}; "
@@ -1607,9 +1600,8 @@ for name, results in by_scale.items():
     good = learns_from[name] = SCALES[np.min(results, axis=0) > 0.8]
     span = f"from scale {good.min():.2g} to {good.max():.2g}" if good.size else "nowhere"
     print(f"{name}: above 0.8 with both seeds {span}")
-figure = plotting.plot_scale_sweep(SCALES, by_scale, ylabel="validation accuracy")
-figure.suptitle("With batch norm the scale of the initial weights hardly matters")
-plt.show()
+plotting.plot_scale_sweep(SCALES, by_scale, ylabel="validation accuracy")
+plotting.show("With batch norm the scale of the initial weights hardly matters")
 
 # %% [markdown]
 # Without normalization the network learns from the scales around Kaiming's 0.14 only. With
@@ -1683,7 +1675,7 @@ for name, (train, val) in ways.items():
     rate = min(attempts, key=lambda r: np.mean(attempts[r].loss[-10:]))
     histories[f"{name}, rate {rate:g}"] = [linear_run(s, dataset, rate) for s in range(1, 6)]
 plotting.plot_curves(histories)
-plt.show()
+plotting.show("Whitened digits train like normalized ones")
 finals = {name: [h.val_accuracy[-1] for h in runs] for name, runs in histories.items()}
 raw, normal, white = finals
 for a, b in ((normal, raw), (white, normal)):
@@ -1693,7 +1685,10 @@ for a, b in ((normal, raw), (white, normal)):
 # %% [markdown]
 # Raw pixels start with a leap in the wrong direction and need more steps. Whitening is *not* better than
 # normalizing here: the two curves lie on each other. After 60 steps the accuracies do not differ
-# clearly any more; what the preparation buys is the way there.
+# clearly any more; what the preparation buys is getting there sooner.
+
+# %% role="experiment"
+score_predictions()
 
 # %% [markdown]
 # ## 9 What to take away

@@ -63,7 +63,7 @@ from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.gradcheck import check_gradients, relative_error
 from cs231n_lib.layers.network import Affine, Conv, Network, Normalization, ReLU
-from cs231n_lib.train import compare, fit, predicted, timed
+from cs231n_lib.train import compare, fit, predicted, score_predictions, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread, and the race below is fair
 
@@ -82,7 +82,7 @@ print(data)
 #
 # Take a network of affine layers and ReLUs and follow the size of the activations through it. Every
 # layer multiplies by a weight matrix, so what comes out of layer $\ell$ is a product of $\ell$
-# factors. Slide 5 showed the two ways in which this ends: weights a little too small, and the
+# factors. Slide 5 showed how this ends, in one of two ways: weights a little too small, and the
 # activations die out; a little too large, and they blow up. The gradients run through the same
 # product in reverse and do the same. The answer there was to start with weights of just the right
 # size. But then training moves the weights, and nothing keeps the product near 1.
@@ -133,7 +133,7 @@ once, twice = (deep_net(0, s).activations(data.x_train[:500])["relu5"].std() for
 predicted(my_factor, twice / once)
 
 plotting.plot_scale_sweep(SCALES, spread_by_layer())
-plt.show()
+plotting.show("Five layers multiply a small mistake five times")
 
 # %% [markdown]
 # While the scale covers four decades, layer 1 covers four and layer 5 covers twenty. Numbers of
@@ -155,7 +155,7 @@ plt.show()
 
 # %% role="experiment" alt="The computation graph of batch norm for the batch 1, 2, 6 with its numbers forwards and its gradients backwards: x forks into the mean and the difference, the difference forks into the variance."
 plotting.plot_computation_graph()
-plt.show()
+plotting.show("x takes three paths to y, so three gradients come back")
 
 # %% [markdown]
 # One feature, a batch of three examples: $x = (1, 2, 6)$, $\gamma = 2$, $\beta = 1$. Follow the upright
@@ -178,17 +178,17 @@ plt.show()
 #   \qquad\qquad y_{ij} = \gamma_j \hat x_{ij} + \beta_j \quad \text{(BN.4)}$$
 #
 # At test time there may be a single example, and its prediction must not depend on its neighbours.
-# So the layer keeps running averages while it trains (slide 13). They start at zero and keep a share
+# So the layer keeps running averages while it trains (slide 13). They start at zero and keep a fraction
 # $\rho$, the momentum, of the old value:
 #
 # $$r_\mu \leftarrow \rho\, r_\mu + (1 - \rho)\, \mu \quad \text{(BN.5)} \qquad\qquad
 #   r_{\sigma^2} \leftarrow \rho\, r_{\sigma^2} + (1 - \rho)\, \sigma^2 \quad \text{(BN.6)}$$
 #
-# In test mode $r_\mu$ and $r_{\sigma^2}$ stand in (BN.3) for $\mu$ and $\sigma^2$, and nothing is
+# In test mode $r_\mu$ and $r_{\sigma^2}$ take the place of $\mu$ and $\sigma^2$ in (BN.3), and nothing is
 # updated.
 #
 # Two conventions differ elsewhere. The variance here is the *biased* one, divided by N. And
-# `momentum` is the share of the *old* value; in PyTorch it is the share of the new one.
+# `momentum` is the fraction of the *old* value that is kept; in PyTorch it is that of the new one.
 #
 # ### Exercise: `batchnorm_forward`
 #
@@ -225,8 +225,7 @@ panels = {"std without batch norm": spread_by_layer(), "std with batch norm": wi
 figure = plotting.plot_scale_sweep(SCALES, panels)
 for ax in figure.axes:
     ax.set(yscale="log", ylim=(1e-12, 1e9))
-figure.suptitle("With batch norm no layer knows the scale of the weights before it")
-plt.show()
+plotting.show("With batch norm no layer knows the scale of the weights before it")
 
 rows = {}
 for name, normalization in {"without": None, "with batch norm": forward_only}.items():
@@ -234,7 +233,7 @@ for name, normalization in {"without": None, "with batch norm": forward_only}.it
     before_relu = "affine" if normalization is None else "normalization"
     rows[name] = {f"layer {n}": outputs[f"{before_relu}{n}"] for n in (1, 2, 3, 4, 5)}
 plotting.plot_histograms(rows, xlabel="input of the ReLU")
-plt.show()
+plotting.show("Without batch norm the spread shrinks by layer, with it every layer starts anew")
 
 # %% [markdown]
 # The product is broken: layer 5 does not know what scale the weights of layers 1 to 4 have. (The
@@ -254,9 +253,9 @@ plt.show()
 #
 # 1. **A broadcast becomes a sum.** $\gamma_j$ was used in all N rows, so its gradient collects from
 #    all N rows.
-# 2. **A mean becomes a share.** $\mu_j$ is the mean of N numbers, so each of them gets one N-th of
+# 2. **A mean becomes a division.** $\mu_j$ is the mean of N numbers, so each of them gets one N-th of
 #    what arrives at $\mu_j$.
-# 3. **A fork becomes an addition.** Where a value went two ways, its gradient is the sum of what
+# 3. **A fork becomes an addition.** Where a value was used twice, its gradient is the sum of what
 #    comes back on both.
 #
 # On paper, in this order, with $s = \sqrt{\sigma^2 + \varepsilon}$:
@@ -272,7 +271,7 @@ plt.show()
 #
 # About one line for each gradient; do not simplify yet. The slanted numbers in the graph are the right
 # answer for its small example, where `dout` is (1, 0, 0). The checks of `dx` are staged: each sends a `dout` that leaves only
-# some of the ways open, so that the wrong one shows by itself. A backward pass that is right for
+# some of the paths open, so that the wrong one shows by itself. A backward pass that is right for
 # *your own* forward pass, though that one is wrong, earns half.
 
 # %% role="exercise" exercise="normalization.batchnorm_backward"
@@ -280,7 +279,7 @@ plt.show()
 # %% [markdown]
 # <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
 #
-# * the mean or the variance treated as a constant, so that a way back is missing;
+# * the mean or the variance treated as a constant, so that a path back is missing;
 # * a sum without its axis, or no sum where a value was broadcast;
 # * a lost N, 2 or −½; the derivative of $1/s$ taken with respect to $s$ instead of $\sigma^2$;
 # * $\gamma$ forgotten between $y$ and $\hat x$;
@@ -351,7 +350,7 @@ seconds = {
 }
 print(f"one formula takes {seconds['in one formula'] / seconds['along the graph']:.2f} × the time")
 plotting.plot_timings(seconds)
-plt.show()
+plotting.show("One formula does with fewer passes over memory")
 
 # %% [markdown] role="question" id="useless-bias" points=5
 # **Question 1 (5 points).** Each affine layer of our network has a bias $b$, and batch norm comes
@@ -472,9 +471,8 @@ for name, accuracy in by_scale.items():
     middle = np.median(accuracy, axis=0)
     good = learns_from[name] = SCALES[middle > 0.9 * middle.max()]
     print(f"{name}: within a tenth of its best from scale {good.min():.2g} to {good.max():.2g}")
-figure = plotting.plot_scale_sweep(SCALES, by_scale, ylabel="validation accuracy")
-figure.suptitle("Without batch norm only a narrow band of scales can be trained")
-plt.show()
+plotting.plot_scale_sweep(SCALES, by_scale, ylabel="validation accuracy")
+plotting.show("Without batch norm only a narrow band of scales can be trained")
 
 # %% [markdown]
 # Without batch norm there is a narrow band of scales from which the network learns, and chance
@@ -497,9 +495,8 @@ def accuracy_at_rate(seed, way, rate):
 
 
 by_rate = sweep(accuracy_at_rate, ways, RATES, seeds=range(5))
-figure = plotting.plot_lines(RATES, by_rate, "learning rate", "validation accuracy", log_x=True)
-figure.suptitle("Batch norm tolerates larger learning rates")
-plt.show()
+plotting.plot_lines(RATES, by_rate, "learning rate", "validation accuracy", log_x=True)
+plotting.show("Batch norm tolerates larger learning rates")
 
 at_best, highest = {}, {}
 for name, accuracy in by_rate.items():
@@ -543,9 +540,8 @@ def accuracy_at_batch_size(seed, way, batch_size):
 
 by_size = sweep(accuracy_at_batch_size, ways, BATCH_SIZES, seeds=range(5))
 predicted(my_accuracy_at_batch_size_2, by_size["batch norm"][:, 0].mean())
-figure = plotting.plot_batch_sizes(BATCH_SIZES, by_size)
-figure.suptitle("With two examples to a batch, batch norm learns next to nothing")
-plt.show()
+plotting.plot_batch_sizes(BATCH_SIZES, by_size)
+plotting.show("With two examples to a batch, batch norm learns next to nothing")
 by_column = {
     size: paired(*(by_size[name][:, column] for name in ("batch norm", "none")))
     for column, size in enumerate(BATCH_SIZES)
@@ -600,7 +596,7 @@ print(f"x:\n{x.round(2)}\nx_hat:\n{out.round(2)}\nlargest |dx|: {np.abs(dx).max(
 # <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
 #
 # * a `reshape` that mixes channels, because the axis of the channels was not the last one;
-# * the right way there and the wrong way back;
+# * the axes rearranged rightly going in and wrongly coming out;
 # * a loop over channels in which all of them share one `bn_param`;
 # * one mean per pixel place (N only), or per image and channel (H, W only: that is another layer,
 #   in lesson 03).
@@ -615,7 +611,7 @@ rows = {}
 for name, values in {"before": maps, "after": out}.items():
     rows[name] = {f"channel {c}": values[:, c] for c in range(4)}
 plotting.plot_histograms(rows, xlabel="feature map")
-plt.show()
+plotting.show("Each channel gets its own mean and spread removed")
 
 # %% [markdown]
 # Four filters over the images, stretched by ½, 1, 2 and 4 and moved by 1: afterwards all have mean
@@ -682,7 +678,7 @@ both = sweep(accuracy_in_both_modes, only_batch_norm, sizes, seeds=range(4))["ba
 plotting.plot_train_eval_gap(sizes, both[:, :, 1], both[:, :, 0], "batch size (examples)")
 plt.xscale("log", base=2)
 plt.xticks(sizes, sizes)
-plt.show()
+plotting.show("Fixed statistics beat those of a small batch")
 for column, size in enumerate(sizes):
     print(f"batch size {size}:", paired(*both[:, column].T, names=("test mode", "train mode")))
 
@@ -714,11 +710,12 @@ for size in (2, 4, 16):
 # user's input changes another user's output. (2) The statistics of a small batch are noisy, which
 # costs accuracy: see the printed differences of test mode and train mode at batch sizes 4 to 16. (Also accepted: a batch that is not a random sample, such as images of one class, has
 # other statistics than the training data, and what distinguishes the class is subtracted away.)
-# A batch of one has $\mu = x$ and $\sigma^2 = 0$, hence $\hat x = 0$ and $y = \beta$ whatever the
+# A batch of one has $\mu = x$ and $\sigma^2 = 0$, so $\hat x = 0$ and $y = \beta$ whatever the
 # input: the same scores for every image. (PyTorch refuses.)
 #
-# *Rubric.* 2 points: two different consequences, each with its mechanism (1 each). 2 points: $y = \beta$
-# for one example (1) with the reason (1). 1 point: a fitting measured number.
+# *Rubric.* 1 point: one consequence with its mechanism. 1 point: a different second one with
+# its mechanism. 2 points: $y = \beta$ for one example (1) with the reason (1). 1 point: a
+# fitting measured number.
 
 # %% [markdown]
 # *You can stop here.*
@@ -760,7 +757,7 @@ for size in (2, 4, 16):
 # Now watch it: the same network from three weight scales, without L2 and with it.
 
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward effective_learning_rate" claim="l2-raises-the-effective-rate" of="effective['scale 3, L2'][-1] / effective['scale 3, no L2'][-1]" says="2 to 6" alt="Effective learning rate over 300 steps, logarithmic: from a small scale it falls at once, from a large one it stays four decades lower; with L2 each line ends above the one without."
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward effective_learning_rate" claim="l2-raises-the-effective-rate" of="effective['scale 3, L2'][-1] / effective['scale 3, no L2'][-1]" says="2 to 6" alt="Effective learning rate over 300 steps, logarithmic: from a small scale it falls at once, from a large one it stays four decades lower; with L2 each line ends above the one without." hide=true
 def watch_effective_rate(weight_scale, reg, steps=300, learning_rate=0.1):
     """Train; return the effective rate in hidden layer 2 (median) at each step, and the network."""
     net = deep_net(0, weight_scale, ways["batch norm"])
@@ -787,9 +784,8 @@ for scale in (0.01, 0.18, 3.0):
         accuracy = net.accuracy(data.x_val, data.y_val)
         print(f"{label:>18}: effective rate {before:.2g}, after one step {first:.2g}, "
               f"at the end {last:.2g}; accuracy {accuracy:.3f}")  # fmt: skip
-figure = plotting.plot_lines(np.arange(301), effective, "step", "effective learning rate")
-figure.suptitle("Six runs at the rate 0.1, and their effective rates")
-plt.show()
+plotting.plot_lines(np.arange(301), effective, "step", "effective learning rate")
+plotting.show("Six runs at the rate 0.1, and their effective rates")
 
 # %% role="experiment" uses="batchnorm_forward batchnorm_backward effective_learning_rate" claim="the-gradient-is-at-right-angles" of="np.abs(cosines).max()" says="0 to 0.001"
 net, _ = trained(0, ways["batch norm"])
@@ -827,13 +823,12 @@ def accuracy_at_equal_effective_rate(seed, way, scale):
 
 rescaled = {"same effective rate": ways["batch norm"]}
 kept = sweep(accuracy_at_equal_effective_rate, rescaled, SCALES[1::2], seeds=range(3))
-figure = plotting.plot_scale_sweep(
+plotting.plot_scale_sweep(
     SCALES[1::2],
     {"same learning rate": by_scale["batch norm"][:, 1::2]} | kept,
     ylabel="validation accuracy",
 )
-figure.suptitle("At one effective rate the sag is gone")
-plt.show()
+plotting.show("At one effective rate the sag is gone")
 flat = kept["same effective rate"]
 print("At scale 10:", paired(flat[:, -1], by_scale["batch norm"][:, -1], names=(
     "same effective rate", "same learning rate",
@@ -857,7 +852,7 @@ print(
 # rates in your answer.
 
 # %% [markdown] role="answer"
-# *Model answer.* (a) Nothing: the output, hence the function, depends on the direction of $w$ only;
+# *Model answer.* (a) Nothing: the output, and so the function, depends on the direction of $w$ only;
 # shrinking $w$ does not change it. (b) The gradient is at right angles to $w$, so by Pythagoras each
 # step makes $w$ longer, and $\alpha/\lVert w\rVert^2$ falls: the training slows down by itself.
 # (c) L2 shrinks $w$ and so raises the effective rate; where the lengthening by the gradient and the
@@ -865,8 +860,9 @@ print(
 # $\alpha$), not the complexity of the function. In the picture the lines with L2 end above those
 # without.
 #
-# *Rubric.* (a) 1 point. (b) 2 points: longer because of the right angle (1), effective rate falls (1).
-# (c) 2 points: $\lambda$ controls the effective rate (1), with the evidence (1).
+# *Rubric.* (a) 1 point: nothing, because only the direction counts. (b) 2 points: longer
+# because of the right angle (1), effective rate falls (1). (c) 2 points: $\lambda$ controls the
+# effective rate (1), with the evidence (1).
 
 # %% [markdown]
 # *You can stop here.*
@@ -905,7 +901,7 @@ for momentum in (0.9, 0.99):
             corrected[kind][momentum].append(debias_running(bn_param[key], momentum, step)[0])
 population = {"mean": hidden[:, 0].mean(), "variance": hidden[:, 0].var()}
 plotting.plot_running_statistics(running, population, corrected)
-plt.show()
+plotting.show("Started at zero, running statistics need a correction")
 
 # %% role="experiment" uses="batchnorm_forward batchnorm_backward debias_running" claim="the-correction-decides-at-first" of="pays" says="above" slide="46" alt="Validation accuracy against the training steps before the test: uncorrected statistics are far below corrected ones up to some forty steps, then level."
 FEW = (1, 2, 3, 5, 10, 20, 40, 80)
@@ -928,7 +924,7 @@ plotting.plot_lines(
     "validation accuracy",
     log_x=True,
 )
-plt.show()
+plotting.show("The correction decides after few steps of training")
 pays = paired(few[:, 4, 1], few[:, 4, 0], names=("corrected", "uncorrected"))
 print("After 10 steps:", pays)
 
@@ -972,7 +968,7 @@ for size in (4, 16, 64):
 figure = plotting.plot_histograms({"train mode": columns}, xlabel="probability")
 for ax in figure.axes:
     ax.set_xlim(0, 1)
-plt.show()
+plotting.show("One image, random company: the smaller the batch, the noisier")
 
 # %% [markdown]
 # Does this noise regularize? To find out, everything but the noise must stay equal. So we train on
@@ -1038,7 +1034,7 @@ plotting.plot_batch_sizes(
     GROUPS, {"training": grouped[:, :, 0], "validation": grouped[:, :, 1]}, ylabel="accuracy"
 )
 plt.xlabel("examples that share a mean and a variance")
-plt.show()
+plotting.show("Noisy statistics keep training from fitting everything")
 quiet = {
     size: paired(grouped[:, column, 1], grouped[:, -1, 1], names=(f"groups of {size}", "all 192"))
     for column, size in enumerate(GROUPS[:-1])
@@ -1086,7 +1082,7 @@ print(*quiet.values(), sep="\n")
 # of their inputs stays still. Santurkar et al. (2018, arXiv:1805.11604) tested it by moving the
 # distributions on purpose: *after* each batch norm, they shift and stretch every feature at random,
 # differently at every step. If stillness were the point, this should do away with the benefit. Here
-# is their experiment in small, from weight scale 0.01, where the network without batch norm does not
+# is their experiment on a small scale, from weight scale 0.01, where the network without batch norm does not
 # learn: shifts of half a standard deviation and stretches of about a half, in all five layers.
 
 
@@ -1283,7 +1279,7 @@ for seed in tqdm(range(4), "training", delay=2, leave=False):
         )  # fmt: skip
         histories[name].append(history)
 plotting.plot_curves(histories)
-plt.show()
+plotting.show("Your layer trains as the built-in one does")
 
 difference = np.abs(np.array(histories["yours"][0].loss) - histories["built-in"][0].loss)
 print(f"loss, yours against built-in, seed 0: differs by at most {difference.max():.1e}")
@@ -1334,21 +1330,25 @@ for (name, shape), torch_pair in zip(SHAPES.items(), torch_pairs, strict=True):
     in_torch = {f"PyTorch's built-in, {device}": built_in, f"your PyTorch, {device}": yours}
     seconds[name] = in_torch | seconds[name]
 plotting.plot_timings(seconds)
-plt.show()
+plotting.show("What fewer passes over memory save")
 
 # %% [markdown]
 # Count how often your functions go over all N × D numbers: every line that makes an (N, D) array reads
 # and writes all of them, and memory is slower than arithmetic. The built-in does several lines in one
 # go. `torch.compile` can fuse your lines in the same way; try it if you like (its first call takes
 # half a minute).
-#
+
+# %% role="experiment"
+score_predictions()
+
+# %% [markdown]
 # ## 13 What to take away
 #
 # * Batch norm standardizes each feature (each channel) over the batch, and the network learns the scale
 #   and shift that it wants. Gradients flow through the mean and the variance; that is the whole point.
-# * It makes a network insensitive to the scale of its weights, and lets it stand larger learning
+# * It makes a network insensitive to the scale of its weights, and lets it tolerate larger learning
 #   rates: all of that was measured above. Not confirmed: that it works by keeping distributions still.
-# * The price: examples of a batch depend on each other. Hence two modes, running statistics, their
+# * The price: examples of a batch depend on each other. So there are two modes, running statistics, their
 #   start at zero, biased or not, and trouble with small batches. At N = 2 nothing gets through.
 # * Under batch norm the bias before it is useless, L2 is a learning-rate knob, and at test time the
 #   layer vanishes into the one before it.

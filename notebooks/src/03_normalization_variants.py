@@ -36,7 +36,7 @@
 # | 7 batches of 2 to 128 | a prediction, question 3 | 15 |
 # | **the core** | | **90** |
 # | 3 in a recurrent network | question 1 | 15 |
-# | 4 its way back | `instancenorm_backward` | 5 |
+# | 4 its backward pass | `instancenorm_backward` | 5 |
 # | 6 kill the bug | `separating_groups` | 10 |
 # | 8 decorrelated batch norm | `decorrelated_batchnorm_forward`, question 4 | 30 |
 # | 9 challenge | `decorrelated_batchnorm_backward` (bonus) | 15 |
@@ -54,7 +54,6 @@
 from dataclasses import replace
 from itertools import pairwise
 
-import matplotlib.pyplot as plt
 import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
@@ -65,7 +64,7 @@ from cs231n_lib.data import load, photograph
 from cs231n_lib.gradcheck import check_gradients
 from cs231n_lib.layers.network import Affine, Conv, Flatten, Network, Normalization, ReLU
 from cs231n_lib.layers.recurrent import Recurrent
-from cs231n_lib.train import compare, fit, predicted, timed
+from cs231n_lib.train import compare, fit, predicted, score_predictions, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread, and the race below is fair
 
@@ -105,7 +104,7 @@ my_number_of_means = None  # your prediction: a number
 block = np.zeros((32, 64, 8, 8))
 predicted(my_number_of_means, block.mean(axis=(1, 2, 3)).size)
 plotting.plot_normalization_axes()
-plt.show()
+plotting.show("Four layers, four answers: which numbers share a mean?")
 
 # %% [markdown]
 # This is the picture of slide 17. The dark numbers are those that move the output at the star; the
@@ -274,7 +273,7 @@ for name, seed in tqdm(jobs, "training", delay=2, leave=False):
 lengths = [8 * times for times in TIMES]
 plotting.plot_lines(lengths, by_length, "steps T of the test sequences (training: 16)",
                     "validation accuracy")  # fmt: skip
-plt.show()
+plotting.show("Batch norm falls behind where it has no statistics")
 for name, accuracy in by_length.items():
     print(f"{name}: T = 16: {np.mean(accuracy, axis=0)[1]:.3f}, "
           f"T = 64: {np.mean(accuracy, axis=0)[-1]:.3f}")  # fmt: skip
@@ -384,7 +383,7 @@ plotting.plot_photographs({
     "before": STYLES,
     "after": {name: 0.5 + 0.2 * x for name, x in zip(STYLES, normalized, strict=True)},
 })  # fmt: skip
-plt.show()
+plotting.show("Instance norm removes the light")
 apart = np.abs(batch - batch[0]).max(), np.abs(normalized - normalized[0]).max()
 print(f"The four differ by at most {apart[0]:.2f} before and {apart[1]:.3f} after instance norm.")
 batch_normalized, _ = per_feature_forward(batch, one, zero, {"mode": "train"})
@@ -416,7 +415,7 @@ for style_name, style in zip(names, photographs, strict=True):
     print(f"with its own statistics {style_name} changes by "
           f"{np.abs(out[names.index(style_name)] - style).max():.4f}")  # fmt: skip
 plotting.plot_photographs(dressed)
-plt.show()
+plotting.show("A photograph in the colours of another")
 
 # %% [markdown] role="question" id="instance-norm-loses" points=5
 # **Question 2 (5 points).** (a) Which two numbers of each channel does instance norm remove from an
@@ -433,8 +432,9 @@ plt.show()
 # images become the same. (Any example with a reason counts.) (c) With P = 1 the mean is the number
 # itself, $x - \mu = 0$, so $\hat x = 0$ and $y = \beta_c$ for every image: nothing gets through.
 #
-# *Rubric.* (a) 2 points: both numbers (1), $\gamma, \beta$ are the same for all images (1). (b) 2
-# points, one for each example with its reason. (c) 1 point.
+# *Rubric.* (a) 2 points: both numbers (1), $\gamma, \beta$ are the same for all images (1). (b)
+# 2 points: a good example with its reason (1), a fatal one with its reason (1). (c) 1 point:
+# $\beta_c$ for every image.
 
 # %% [markdown]
 # *You can stop here.*
@@ -443,7 +443,7 @@ plt.show()
 #
 # Layer norm throws all channels of an image into one pot, though one may be an edge detector and another
 # a patch of colour. Instance norm trusts a channel alone, with few pixels where the map is small. Group
-# norm (Wu & He 2018, arXiv:1803.08494; slide 18) stands between: the C channels form G groups of C/G
+# norm (Wu & He 2018, arXiv:1803.08494; slide 18) lies between: the C channels form G groups of C/G
 # **neighbours**, and each group of each image has a mean over its $M = C/G \cdot H \cdot W$ numbers.
 #
 # $$\mu_{ng} = \frac1M \sum_k x_{ngk} \quad \text{(GN.1)} \qquad
@@ -493,7 +493,7 @@ ours = {
     "instance norm": lambda x: instancenorm_forward(x, np.ones(6), np.zeros(6), {})[0],
 }
 plotting.plot_normalization_axes(ours)
-plt.show()
+plotting.show("The number of groups leads from layer norm to instance norm")
 
 # %% [markdown]
 # The same picture as in part 1, drawn with *your* functions. From left to right the dark group shrinks
@@ -587,7 +587,7 @@ by_size = accuracies(
 )  # fmt: skip
 predicted(my_accuracy_of_layer_norm, by_size["layer norm"][:, 0].mean())
 plotting.plot_batch_sizes(BATCH_SIZES, by_size)
-plt.show()
+plotting.show("Two examples are too few for batch norm, not for layer norm")
 rows = {
     size: paired(*(by_size[name][:, column] for name in ("layer norm", "batch norm")),
                  ("layer norm", "batch norm"))
@@ -653,7 +653,7 @@ on_images = accuracies(
     steps=150, learning_rate=0.05,
 )  # fmt: skip
 plotting.plot_batch_sizes(IMAGE_SIZES, on_images)
-plt.show()
+plotting.show("Two images hold enough pixels for batch norm")
 others = np.median([on_images[name][:, 0] for name in list(layers)[1:]])
 breakdown = others - np.median(on_images["batch norm"][:, 0])
 for name in list(layers)[1:]:
@@ -686,15 +686,16 @@ for name in list(layers)[1:]:
 # four differ little.) (c) Rows give batch norm N = 2 numbers for a mean, after which only the sign of a difference
 # is left; images give it N·H·W numbers (32 in the ConvNet above), which is enough for statistics to work.
 #
-# *Rubric.* (a) 2 points, half for each. (b) 2 points: a choice with a reason from (a) (1), reasons against the
-# others with something measured (1). (c) 1 point: N against N·H·W numbers.
+# *Rubric.* (a) 2 points: batch norm (0.5), layer norm (0.5), instance norm (0.5), group norm
+# (0.5). (b) 2 points: a choice with a reason from (a) (1), reasons against the others with
+# something measured (1). (c) 1 point: N against N·H·W numbers.
 
 # %% [markdown]
 # *You can stop here.*
 #
 # ## 8 Decorrelated batch norm
 #
-# The last of the variants (Huang et al. 2018, arXiv:1804.08450; slide 19) goes the other way: back to the
+# The last of the variants (Huang et al. 2018, arXiv:1804.08450; slide 19) goes in the opposite direction: back to the
 # batch, and more of it. Batch norm gives each feature variance 1 and leaves their *correlations* as
 # they are. Decorrelated batch norm removes those as well: it multiplies the centred batch by a
 # matrix $S$ such that the covariance of the result is the identity. That is called **whitening**.
@@ -737,7 +738,7 @@ for kind in ("PCA", "ZCA"):
         mu, S = whitening(hidden[start : start + 64, :2], kind)
         panels[f"{kind}, batch {number}"] = (hidden[:200, :2] - mu) @ S
 plotting.plot_whitening(panels)
-plt.show()
+plotting.show("PCA turns the cloud with every batch, ZCA leaves it")
 
 # %% [markdown]
 # The same 200 examples five times, whitened with the statistics of one batch or of the next (64 examples
@@ -785,7 +786,7 @@ for size, (pca, zca) in agree.items():
 # $$r_S \leftarrow \rho\, r_S + (1 - \rho)\, S \quad \text{(DBN.8)}.$$
 #
 # (One may also average $\Sigma$ and take the inverse root at the end. The check accepts both.) Averaging
-# matrices makes sense for ZCA; the average of PCA's is rubbish. Why?
+# matrices makes sense for ZCA; the average of PCA's is meaningless. Why?
 #
 # A covariance of D features has $D (D+1)/2$ numbers, and the N examples of a batch must pay for all of
 # them. If that is too much, one whitens **groups** of K neighbouring features, each by itself. K = 1 is
@@ -818,7 +819,7 @@ for size, (pca, zca) in agree.items():
 # tolerates; the best would be $2/(\lambda_\text{max} + \lambda_\text{min})$, hardly more.
 
 
-# %% role="experiment" uses="decorrelated_batchnorm_forward" claim="whitening-makes-the-condition-one" of="np.log10(conditions['K = 1: batch norm'] / conditions['K = 32: all'])" says="2 to 6" slide="19" alt="Squared error above the best over 200 steps, logarithmic: centred features and batch norm fall slowly, groups of 4 and 16 faster, all features whitened together are there after one step."
+# %% role="experiment" uses="decorrelated_batchnorm_forward" claim="whitening-makes-the-condition-one" of="np.log10(conditions['K = 1: batch norm'] / conditions['K = 32: all'])" says="2 to 6" slide="19" alt="Squared error above the best over 200 steps, logarithmic: centred features and batch norm fall slowly, groups of 4 and 16 faster, all features whitened together are there after one step." hide=true
 def narrow_net(seed, pair=None, **param):
     """Return (affine, [normalization], ReLU) × 2, 32 wide, and an affine layer to the scores."""
     rng = np.random.default_rng(seed)
@@ -853,16 +854,15 @@ for name, x in inputs.items():
     conditions[name] = lam[-1] / lam[0]
     print(f"{name:>18}: condition number {conditions[name]:7.3g}, "
           f"gap to the best after 10 steps {gaps[name][10]:.1e}")  # fmt: skip
-figure = plotting.plot_lines(
+plotting.plot_lines(
     np.arange(200), gaps, "step of gradient descent", "squared error above the best"
 )
-figure.suptitle("The larger the whitened groups, the easier the next layer's problem")
-plt.show()
+plotting.show("The larger the whitened groups, the easier the next layer's problem")
 
 # %% [markdown]
 # Batch norm helps little: the condition number stays above a thousand, because correlations are what
 # makes it. The larger the groups, the smaller it gets, and with all features whitened together it is 1:
-# gradient descent is there in **one** step. (The curve ends on a floor that the cell draws at
+# gradient descent arrives in **one** step. (The curve ends on a floor that the cell draws at
 # $10^{-9}$.) This is what whitening promises, and it holds.
 
 # %% [markdown] role="question" id="why-zca" points=5
@@ -891,11 +891,11 @@ plt.show()
 # %% [markdown]
 # *You can stop here.*
 #
-# ## 9 Challenge: the way back through the eigenvectors
+# ## 9 Challenge: backward through the eigenvectors
 #
-# *(Bonus.)* The backward pass goes through `eigh`. Whoever differentiates eigenvectors meets
+# *(Bonus.)* The backward pass goes through `eigh`. If you differentiate eigenvectors you meet
 # $1/(\lambda_i - \lambda_j)$: infinite where two eigenvalues are equal, though nothing special happens
-# to the *output* there. The way out: do not differentiate $U$ and $\lambda$, but the function
+# to the *output* there. The remedy: do not differentiate $U$ and $\lambda$, but the function
 # $\Sigma \mapsto S = (\Sigma + \varepsilon I)^{-1/2}$. In the axes of the eigenvectors its derivative is a
 # multiplication, entry by entry, with the quotients
 #
@@ -918,7 +918,7 @@ plt.show()
 #
 # * the whitening matrix, or the mean, treated as a constant;
 # * the symmetric part forgotten, or its half; a lost 2 or 1/N;
-# * a matrix product where the circle stands; the kernel used in the axes of $x$;
+# * a matrix product where the formula has a circle; the kernel used in the axes of $x$;
 # * U and its transpose exchanged; $\gamma$ forgotten.
 # </details>
 
@@ -953,7 +953,7 @@ for seed in tqdm(range(4), "training", delay=2, leave=False):
         )  # fmt: skip
         histories[name].append(history)
 plotting.plot_curves(histories)
-plt.show()
+plotting.show("Larger groups do not train faster here")
 final = {name: [run.val_accuracy[-1] for run in runs] for name, runs in histories.items()}
 faster = {
     name: paired(final[name], final["K = 1: batch norm"], (name, "batch norm"))
@@ -1075,7 +1075,7 @@ for name, normalization in torch_layers.items():
         evaluate_every=15, progress=False,
     )  # fmt: skip
 plotting.plot_curves(runs)
-plt.show()
+plotting.show("Your group norm trains as the built-in one does")
 difference = np.abs(np.array(runs["yours"].loss) - runs["built-in"].loss)
 print(f"loss, yours against built-in: differs by at most {difference.max():.1e} in 60 steps")
 
@@ -1168,7 +1168,10 @@ seconds[f"your PyTorch, {device}"] = timed(yours, 15)
 fast, slow = seconds.values()
 predicted(my_time_ratio, slow / fast, "times as long")
 plotting.plot_timings(seconds)
-plt.show()
+plotting.show("The same layer in one piece and in many")
+
+# %% role="experiment"
+score_predictions()
 
 # %% [markdown]
 # ## 11 What to take away

@@ -51,7 +51,6 @@
 # notebook goes on.
 
 # %% role="setup"
-import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from threadpoolctl import threadpool_limits
@@ -61,7 +60,7 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, fit, predicted, timed
+from cs231n_lib.train import compare, fit, predicted, score_predictions, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread
 
@@ -133,7 +132,7 @@ print(data)
 
 # %% role="setup" hide=true
 def descents(rule, condition, shares, steps=40):
-    """Return {title: (ravine, its ways)} for learning rates that are these shares of 1/κ."""
+    """Return {title: (ravine, its paths)} for learning rates that are these multiples of 1/κ."""
     hill = plotting.ravine(condition)
     races = {}
     for share in shares:
@@ -142,21 +141,21 @@ def descents(rule, condition, shares, steps=40):
     return races
 
 
-# %% role="experiment" uses="sgd" alt="Contours of a ravine with equal axes, three ways of gradient descent: at a small rate it drops to the floor and crawls along it, at a large one it zigzags between the walls, at 2.05 it leaves the picture; the losses below."
+# %% role="experiment" uses="sgd" alt="Contours of a ravine with equal axes, three paths of gradient descent: at a small rate it drops to the floor and crawls along it, at a large one it zigzags between the walls, at 2.05 it leaves the picture; the losses below."
 plotting.plot_trajectories(descents(sgd, 20, (0.5, 1.9, 2.05)))
-plt.show()
+plotting.show("No rate suits the steep and the flat direction at once")
 
 # %% [markdown]
 # The circle is the start and the star the minimum. On the left, the steep direction is done with
 # after a few steps and the flat one crawls. In the middle, the rate is nearly four times as large:
-# the way jumps from wall to wall, because the factor of the steep direction is $-0.9$, and that is
+# the path jumps from wall to wall, because the factor of the steep direction is $-0.9$, and that is
 # the price for a flat direction that is now four times as fast. On the right that factor is beyond
-# $-1$, and the way leaves the picture. **The steepest direction limits the rate, and the
+# $-1$, and the path leaves the picture. **The steepest direction limits the rate, and the
 # flattest one has to live with it.**
 #
 # Turn the knobs yourself. (Where widgets do not work, change the two numbers and run the cell again.)
 
-# %% role="experiment" uses="sgd" alt="The way of gradient descent over the contours of a ravine of condition number 50, with the loss below; two knobs change condition and rate."
+# %% role="experiment" uses="sgd" alt="The path of gradient descent over the contours of a ravine of condition number 50, with the loss below; two knobs change condition and rate."
 from ipywidgets import FloatLogSlider, FloatSlider, interact
 
 condition, share = 50, 1.5
@@ -164,7 +163,7 @@ condition, share = 50, 1.5
 
 def show(condition, share):
     plotting.plot_trajectories(descents(sgd, condition, (share,)))
-    plt.show()
+    plotting.show("Turn the knobs: the steep direction limits the rate")
 
 
 show(condition, share)  # without widgets, this is the picture
@@ -216,16 +215,13 @@ theory = [1, *(MILLION / np.log((k + 1) / (k - 1)) for k in CONDITIONS[1:])]
 off = np.abs(np.array(arrived["gradient descent"]) / np.ceil(theory) - 1).max()
 print(f"largest relative difference from theory: {off:.1%}")
 curves = {"measured": arrived["gradient descent"], "theory": theory}
-figure = plotting.plot_lines(
-    CONDITIONS, curves, "condition number κ", "steps to arrive", log_x=True
-)
-figure.suptitle("Gradient descent: steps in proportion to the condition number")
-plt.show()
+plotting.plot_lines(CONDITIONS, curves, "condition number κ", "steps to arrive", log_x=True)
+plotting.show("Gradient descent: steps in proportion to the condition number")
 
 # %% [markdown]
 # The number of steps is proportional to the condition number: about $7 \kappa$ for six more decimal
-# digits. At $\kappa = 10^4$ that is 69,000 steps for a problem of two weights that one can solve by
-# looking at it. And the condition numbers of networks are not small, as part 3 will show.
+# digits. At $\kappa = 10^4$ that is 69,000 steps for a problem of two weights that one can solve at
+# a glance. And the condition numbers of networks are not small, as part 3 will show.
 
 # %% [markdown] role="question" id="steep-and-flat" points=5
 # **Question 1 (5 points).** Slide 21: *what if the loss changes quickly in one direction and slowly
@@ -242,7 +238,7 @@ plt.show()
 # < 2$ from the flat one. Since $\kappa \ge 1$, the first implies the second. (c) The slower
 # direction decides, so the larger of $|1 - \alpha|$ and $|1 - \alpha\kappa|$ is to be made small.
 # With growing $\alpha$ the first falls and the second, once past $1/\kappa$, grows; the best is where
-# they are equal: $1 - \alpha = \alpha\kappa - 1$, hence $\alpha = 2/(\kappa+1)$.
+# they are equal: $1 - \alpha = \alpha\kappa - 1$, so $\alpha = 2/(\kappa+1)$.
 #
 # *Rubric.* (a) 2 points: both factors (1), zigzag and creeping assigned to them (1). (b) 1.5
 # points: the bound $2/\kappa$ (1), the steep direction implies the other (0.5). (c) 1.5 points:
@@ -257,7 +253,7 @@ plt.show()
 # zero, and slide 24 answers: gradient descent gets stuck. For a minimum that is the whole truth.
 # For a saddle, look closely.
 
-# %% role="experiment" uses="sgd" alt="Two landscapes with equal axes. In the one with two valleys each start ends in the valley it stands in; at the saddle the way on the axis stops, the two beside it slow down and leave towards a minimum."
+# %% role="experiment" uses="sgd" alt="Two landscapes with equal axes. In the one with two valleys each start ends in the valley it lies in; at the saddle the path on the axis stops, the two beside it slow down and leave towards a minimum."
 valleys, pass_between = plotting.two_valleys(), plotting.saddle()
 to_the_bottom = {
     f"from x = {start[0]}": valleys.path(sgd, 60, {"learning_rate": 0.1}, start=start)
@@ -270,18 +266,18 @@ near_the_axis = {
     for offset in (1e-2, 1e-5, 0.0)
 }
 plotting.plot_trajectories({"local minimum": (valleys, to_the_bottom)})
-plt.show()
+plotting.show("Each valley keeps its starts")
 plotting.plot_trajectories({"saddle": (pass_between, near_the_axis)})
-plt.show()
+plotting.show("Only a start on the axis stays at the saddle")
 
 # %% [markdown]
 # In the first picture, where one ends depends on where one begins: of the two valleys, gradient
-# descent takes the one in whose basin it stands, and stays. (The circle is the usual start.)
+# descent takes the one in whose basin it starts, and stays. (The circle is the usual start.)
 #
 # The saddle in the second is $f = \tfrac12 x^2 - \tfrac12 y^2 + \tfrac14 y^4$: curvature 1 along
 # $x$, curvature −1 along $y$, two minima at $y = \pm 1$. Started *exactly* on the $x$ axis,
-# gradient descent runs into the saddle and stays forever: the axis is the saddle's **stable
-# manifold**, the set of all points from which one gets there. Started a hair's breadth beside it,
+# gradient descent runs into the saddle and stays there: the axis is the saddle's **stable
+# manifold**, the set of all points from which one gets there. Started a hair's breadth off it,
 # it slows down near the saddle, and leaves. Near the saddle each step multiplies $y$ by $1 +
 # \alpha$, so what counts is how often one has to multiply until a hair has become one half.
 #
@@ -312,8 +308,10 @@ predicted(my_factor_of_leaving, by_offset[1e-8] / by_offset[1e-4], "times as man
 print(f"from 1e-12: {by_offset[1e-12]} steps; from 0: {steps_to_leave(sgd, 0.0, rate)}")
 formula = [np.log(0.5 / offset) / np.log(1.05) for offset in OFFSETS]
 curves = {"measured": leaving["gradient descent"], "multiplying by 1 + α": formula}
-plotting.plot_lines(OFFSETS, curves, "start beside the axis", "steps to leave", log_x=True)
-plt.show()
+plotting.plot_lines(
+    OFFSETS, curves, "distance of the start from the axis", "steps to leave", log_x=True
+)
+plotting.show("Twice as many zeros, twice as long at the saddle")
 
 # %% [markdown]
 # A million times nearer to the axis costs the same number of additional steps each time. From any
@@ -336,11 +334,11 @@ for n in sizes:
     all_positive.append((smallest > 0).mean())
 print(", ".join(f"n = {n}: {share:.4f}" for n, share in zip(sizes, all_positive, strict=True)))
 curves = {"symmetric, normal entries": all_positive, "independent signs: 2⁻ⁿ": 0.5**sizes}
-plotting.plot_lines(sizes, curves, "number of weights n", "share with a minimum")
-plt.show()
+plotting.plot_lines(sizes, curves, "number of weights n", "fraction with a minimum")
+plotting.show("Minima get rare as weights get many")
 
 # %% [markdown]
-# If the signs of the eigenvalues were independent, the share would halve with every further weight.
+# If the signs of the eigenvalues were independent, the fraction would halve with every further weight.
 # It falls faster still, because eigenvalues repel each other. With five weights it is less than one
 # in five thousand, and a network has millions. So in high dimension a place with zero gradient is
 # practically always a saddle, unless something pushes the eigenvalues up; and something does:
@@ -427,10 +425,10 @@ for steps in tqdm((0, 300, 3000), "training", delay=2, leave=False):
     print(f"after {steps:>4} steps, loss {losses[-1]:.3f}: {describe_curvature(values)}")
 figure = plotting.plot_lines(np.arange(610), spectra, "number of the eigenvalue", "curvature")
 figure.axes[0].set_yscale("symlog", linthresh=1e-4)
-plt.show()
+plotting.show("Most curvatures are near zero, some are negative")
 
 # %% [markdown]
-# Three things to see. There are negative eigenvalues all along the way, fewer and weaker as the loss
+# Three things to see. There are negative eigenvalues throughout, fewer and weaker as the loss
 # falls. A large part of the directions is flat: nothing happens there. And of the directions that
 # curve up, the largest curvature is more than a thousand times the median one: a ravine with far more
 # than two walls.
@@ -438,7 +436,7 @@ plt.show()
 # ### A saddle that you may have met (beyond the core)
 #
 # Start a network with all hidden units *equal*. Then their gradients are equal too, and they stay
-# equal forever: the network behaves as if it had one hidden unit. That set of weights is a stable
+# equal, whatever the number of steps: the network behaves as if it had one hidden unit. That set of weights is a stable
 # manifold, and what gradient descent finds on it is the best network with one hidden unit. Is that
 # a minimum?
 
@@ -464,9 +462,8 @@ for offset in (0.0, 1e-9, 1e-3):
     print(f"{label}: loss {from_equal[label][-1]:.3f}; afterwards by {np.ptp(units, 1).max():.2g}")
     if offset == 0:
         print("   curvature at its end:", describe_curvature(hessian_eigenvalues(net)))
-figure = plotting.plot_lines(np.arange(2000), from_equal, "step", "loss (nats)")
-figure.suptitle("Equal units stay equal; a hair's breadth is enough to leave")
-plt.show()
+plotting.plot_lines(np.arange(2000), from_equal, "step", "loss (nats)")
+plotting.show("Equal units stay equal; a hair's breadth is enough to leave")
 
 # %% [markdown]
 # With equal units the loss settles high above what eight units can do, and dozens of directions lead
@@ -478,7 +475,7 @@ plt.show()
 # point?* (a) Say for each of the two what gradient descent does, starting from a point near it that
 # is drawn at random. (b) Slide 24 says "gets stuck". For the saddle, name the set of starting
 # points for which this holds, and two things that, in practice, take one off it. (c) Why are
-# saddles the more common of the two in high dimension? Use your measured shares, and say what keeps
+# saddles the more common of the two in high dimension? Use your measured fractions, and say what keeps
 # this argument from being a proof for networks.
 
 # %% [markdown] role="answer"
@@ -489,12 +486,13 @@ plt.show()
 # logarithm of how near the start was to the stable manifold. (b) The stable manifold, such as the
 # $x$ axis, or equal hidden units; a random start (it is a set of measure zero), the noise of
 # mini-batches, rounding. (c) For a minimum *all* n eigenvalues must be positive. For random
-# symmetric matrices the share falls faster than
+# symmetric matrices the fraction falls faster than
 # $2^{-n}$: 0.5, 0.15, 0.025, 0.003, … as measured. Not a proof: the Hessian of a network is not such a
 # random matrix; at low loss its negative eigenvalues are few, and many are near zero.
 #
-# *Rubric.* (a) 2 points: 1 each. (b) 1.5 points: the set (0.5), two ways off it (0.5 each). (c) 1.5
-# points: all signs must agree (0.5), numbers (0.5), the reservation (0.5).
+# *Rubric.* (a) 2 points: the minimum attracts (1), the saddle is left, slowly (1). (b) 1.5
+# points: the set (0.5), one way off it (0.5), another way off it (0.5). (c) 1.5 points: all
+# signs must agree (0.5), numbers (0.5), the reservation (0.5).
 
 # %% [markdown]
 # *You can stop here.*
@@ -511,7 +509,7 @@ plt.show()
 # %% role="predict"
 my_factor_of_examples = None  # your prediction: a number
 
-# %% role="experiment" claim="variance-falls-like-one-over-b" of="slope" says="-1.05 to -0.95" slide="26" alt="Variance of the gradient against the batch size, both logarithmic: a line of slope -1; without repeated examples it bends down towards the size of the data."
+# %% role="experiment" claim="variance-falls-like-one-over-b" of="slope" says="-1.05 to -0.95" slide="26" alt="Variance of the gradient against the batch size, both logarithmic: a line of slope -1; without repeated examples it bends down towards the size of the data." hide=true
 net, rng = small_net(0), np.random.default_rng(0)
 single = []  # the gradient of every example, as one long row
 for i in range(len(X_FEW)):
@@ -532,7 +530,7 @@ predicted(my_factor_of_examples, 2 ** (-2 / slope), "times as many")
 print(f"slope of the variance on logarithmic axes: {slope:.2f}")
 noise["variance of one / B"] = ((single - full) ** 2).sum(axis=1).mean() / np.array(BATCHES)
 plotting.plot_lines(BATCHES, noise, "batch size B", "variance of the gradient", log_x=True)
-plt.show()
+plotting.show("Noise of half the size takes four times the examples")
 
 # %% [markdown]
 # On logarithmic axes the variance falls along a line of slope −1. If no example may come twice, as
@@ -567,7 +565,7 @@ for column, alpha in enumerate(RATES):
           f"formula {floor['formula'][column]:.3f}")  # fmt: skip
 figure = plotting.plot_lines(RATES, floor, "learning rate α", "levels off at", log_x=True)
 figure.axes[0].set_yscale("log")
-plt.show()
+plotting.show("The floor of the loss follows the rate")
 
 # %% [markdown]
 # So there is a conflict: a large rate gets near the minimum soon, a small one gets nearer in the
@@ -576,12 +574,12 @@ plt.show()
 # ## 5 Momentum, twice
 #
 # All three troubles have something in common: gradient descent has no memory. In the ravine, each
-# step across undoes the one before, and each step along repeats it. Whoever could add up the steps
-# would see the first cancel and the second accumulate. Near a saddle there was speed, and it is
+# step across undoes the one before, and each step along repeats it. If one could add up the steps,
+# the first would cancel and the second accumulate. Near a saddle there was speed, and it is
 # forgotten. With noise, the average of many gradients would be better than any one of them.
 #
 # The idea in one picture: not a walker who looks at the slope at each step, but a ball, which has a
-# **velocity** $v$, and on which the slope only pulls (Polyak 1964; slides 27–30). A share $\rho <
+# **velocity** $v$, and on which the slope only pulls (Polyak 1964; slides 27–30). A fraction $\rho <
 # 1$ of the velocity survives a step; $1 - \rho$ is friction. With the rate inside the velocity
 # (slide 28),
 #
@@ -619,7 +617,7 @@ plt.show()
 # ### Are they the same?
 #
 # Slide 28 says that both give the same sequence of $x$. Do not believe it. Feed the same random
-# gradients to both, first at a constant rate, then with a rate that falls to a tenth half-way.
+# gradients to both, first at a constant rate, then with a rate that falls to a tenth halfway.
 
 
 # %% role="experiment" uses="sgd_momentum sgd_momentum_unscaled" claim="two-forms-of-momentum" of="constant / falling" says="0 to 1e-9" slide="28"
@@ -667,7 +665,7 @@ for rho in (0.5, 0.9, 0.99):
         before = w[0]
 predicted(my_step_in_alphas, lengths["ρ = 0.9"][99], "α")
 plotting.plot_lines(np.arange(1, 301), lengths, "step", "length of the step (in α)")
-plt.show()
+plotting.show("At a steady gradient momentum takes 1/(1 − ρ) steps in one")
 
 # %% [markdown]
 # No mean, but a **sum** with weights $1, \rho, \rho^2, \dots$, which add up to $1/(1 - \rho)$.
@@ -679,7 +677,7 @@ plt.show()
 # that compares gradient descent and momentum *at equal α* compares two different step lengths. Do
 # it fairly:
 
-# %% role="experiment" uses="sgd sgd_momentum" alt="Three landscapes with equal axes, gradient descent against momentum: far apart at equal rate, close at equal effective rate, and momentum ahead with the best settings of each; losses below on one scale."
+# %% role="experiment" uses="sgd sgd_momentum" alt="Three landscapes with equal axes, gradient descent against momentum: far apart at equal rate, close at equal effective rate, and momentum ahead with the best settings of each; losses below on one scale." hide=true
 hill = plotting.ravine(20)
 fast = {"momentum": 0.9}
 at_equal_rate = {
@@ -701,9 +699,8 @@ each_at_its_best = {
 }
 races = {"equal α": at_equal_rate, "equal effective rate": at_equal_effective_rate}
 races |= {"each at its best": each_at_its_best}
-figure = plotting.plot_trajectories({title: (hill, ways) for title, ways in races.items()})
-figure.suptitle("At equal α momentum seems to win by far; fair is the panel on the right")
-plt.show()
+plotting.plot_trajectories({title: (hill, ways) for title, ways in races.items()})
+plotting.show("At equal α momentum seems to win by far; fair is the panel on the right")
 
 # %% [markdown]
 # At equal α (left) momentum seems to win by far. At equal effective rate (middle) hardly anything
@@ -787,13 +784,13 @@ print(
 # $$v_{t+1} = \rho \, v_t - \alpha \, \nabla f(x_t + \rho \, v_t) \quad \text{(Nesterov.1)}
 #   \qquad\qquad x_{t+1} = x_t + v_{t+1} \quad \text{(Nesterov.2)}$$
 #
-# The picture of slides 30 and 31, computed in a ravine: both balls stand at the same place with the
+# The picture of slides 30 and 31, computed in a ravine: both balls are at the same place with the
 # same velocity, which is about to carry them up the other side. The one that looks ahead sees that
 # in time.
 
 # %% role="experiment" alt="Two landscapes with equal axes, one step from the same place with the same velocity: momentum takes the gradient where it stands, Nesterov where the velocity will have carried it, and turns sooner."
 plotting.plot_lookahead(plotting.ravine(3), w=(-2.5, 1.0), v=(1.8, -1.6), rate=0.25, momentum=0.9)
-plt.show()
+plotting.show("Nesterov asks for the gradient where the velocity leads")
 
 # %% [markdown]
 # ### Exercise: `nesterov_lookahead`
@@ -822,7 +819,7 @@ plt.show()
 #
 # * a look-ahead in the wrong direction, by the whole velocity, or none at all;
 # * the step taken from the point ahead, so that the old velocity counts twice;
-# * the point ahead returned in place of the weights, or, rearranged, the other way round;
+# * the point ahead returned in place of the weights, or, rearranged, the reverse;
 # * the old velocity overwritten before it is used;
 # * the sign of the old velocity; a missing 1 in front of the new one;
 # * all that can go wrong with momentum, too.
@@ -874,21 +871,19 @@ for condition in CONDITIONS:
 measured["7·κ"], measured["7·√κ"] = MILLION / 2 * CONDITIONS, MILLION / 2 * np.sqrt(CONDITIONS)
 for name in ("gradient descent", "momentum", "Nesterov"):
     print(f"{name:>16}: {measured[name][4]:>5} steps at κ = 100, {measured[name][8]:>6} at 10⁴")
-figure = plotting.plot_lines(
-    CONDITIONS, measured, "condition number κ", "steps to arrive", log_x=True
-)
-figure.suptitle("What memory is worth: the root of the condition number")
-plt.show()
+plotting.plot_lines(CONDITIONS, measured, "condition number κ", "steps to arrive", log_x=True)
+plotting.show("What memory is worth: the root of the condition number")
 
 # %% [markdown]
 # This is the true gain: the condition number is replaced by its **square root**. With these
 # settings Nesterov's rule needs about two thirds more steps than momentum. In return it keeps a
-# promise of this kind on every loss whose curvatures lie between 1 and $\kappa$, quadratic or not,
-# which momentum with its settings does not.
+# promise of this kind on every loss whose curvatures lie between 1 and $\kappa$, quadratic or not.
+# Momentum with its settings does not: there is such a loss, not quadratic, on which it runs in a cycle
+# and never arrives (Lessard, Recht & Packard 2016, arXiv:1408.3595).
 #
 # ### And at the saddle
 
-# %% role="experiment" uses="sgd sgd_momentum nesterov_lookahead" claim="momentum-leaves-a-saddle-sooner" of="leaving['gradient descent'][2] / leaving['momentum'][2]" says="2 to 10" slide="29" alt="Steps to leave the saddle against the start beside the axis: gradient descent needs most, Nesterov and momentum several times fewer, gradient descent at the effective rate fewest."
+# %% role="experiment" uses="sgd sgd_momentum nesterov_lookahead" claim="momentum-leaves-a-saddle-sooner" of="leaving['gradient descent'][2] / leaving['momentum'][2]" says="2 to 10" slide="29" alt="Steps to leave the saddle against the distance of the start from the axis: gradient descent needs most, Nesterov and momentum several times fewer, gradient descent at the effective rate fewest."
 rules = {
     "gradient descent": (sgd, 0.05),
     "gradient descent, effective rate": (sgd, 0.5),
@@ -902,11 +897,13 @@ for name, (rule, rate) in rules.items():
     leaving[name] = [steps_to_leave(rule, offset, settings, looks) for offset in OFFSETS]
     stuck = steps_to_leave(rule, 0.0, settings, looks)
     print(f"{name:>32}: from 1e-8 {leaving[name][2]:>4} steps, from 0: {stuck}")
-plotting.plot_lines(OFFSETS, leaving, "start beside the axis", "steps to leave", log_x=True)
-plt.show()
+plotting.plot_lines(
+    OFFSETS, leaving, "distance of the start from the axis", "steps to leave", log_x=True
+)
+plotting.show("Momentum leaves a saddle several times sooner")
 
 # %% [markdown]
-# Momentum gets away from the saddle several times sooner than gradient descent at the same rate,
+# Momentum leaves the saddle several times sooner than gradient descent at the same rate,
 # and not as soon as gradient descent at momentum's effective rate. And started *on* the stable
 # manifold, all of them stay: what has no component across the axis cannot build up velocity across
 # it.
@@ -946,7 +943,7 @@ for name, rule in {"yours": nesterov_lookahead, "backward": backward_lookahead}.
         w, config = rule(w, lambda at: h * at, config)
         distances[name].append(np.maximum(np.abs(w).max(), 1e-16))
 plotting.plot_lines(np.arange(1, 101), distances, "step", "distance from the minimum")
-plt.show()
+plotting.show("Looking backward amplifies what looking ahead damps")
 
 # %% [markdown]
 # A look in the wrong direction turns the early warning into a late one: the rule feels the slope of
@@ -994,9 +991,8 @@ for title, name in {
 }.items():  # fmt: skip
     print(title)
     races[title] = race(places[name])
-figure = plotting.plot_trajectories(races)
-figure.suptitle("Each rule with its own best settings: memory pays in the ravine")
-plt.show()
+plotting.plot_trajectories(races)
+plotting.show("Each rule with its own best settings: memory pays in the ravine")
 display(plotting.animate_trajectories({name: races[name] for name in list(races)[:2]}, frames=30))
 
 # %% [markdown]
@@ -1018,9 +1014,8 @@ for seed in tqdm(SEEDS, "seeds", delay=2, leave=False):
     for name, rule in contenders.items():
         by_rate[name].append([final_loss(rule, rate, seed) for rate in RATES])
 by_rate = {name: np.array(losses) for name, losses in by_rate.items()}  # (seeds, rates)
-figure = plotting.plot_lines(RATES, by_rate, "learning rate", "loss, steps 81 to 100", log_x=True)
-figure.suptitle("Momentum's curve lies to the left, and its lowest point is lower")
-plt.show()
+plotting.plot_lines(RATES, by_rate, "learning rate", "loss, steps 81 to 100", log_x=True)
+plotting.show("Momentum's curve lies to the left, and its lowest point is lower")
 at_best = {}
 for name, losses in by_rate.items():
     best = np.median(losses, axis=0).argmin()
@@ -1060,8 +1055,9 @@ print("loss:", further)
 # (c) The ravine: the number of steps falls from about $7\kappa$ to about $7\sqrt\kappa$, with the
 # best rate of each. (Also accepted: swinging out of a shallow valley is, by luck.)
 #
-# *Rubric.* (a) 1.5 points: the sum (1), the numbers (0.5). (b) 1.5 points: own best rates (0.5),
-# seeds and interval (0.5), the own result (0.5). (c) 1 point.
+# *Rubric.* (a) 1.5 points: the sum (1), the numbers (0.5). (b) 1.5 points: own best rates
+# (0.5), seeds and interval (0.5), the own result (0.5). (c) 1 point: the ravine, or another
+# case with its reason.
 
 # %% [markdown]
 # *You can stop here.*
@@ -1234,7 +1230,11 @@ predicted(my_time_ratio, yours / theirs, "times as long")
 # %% [markdown]
 # Your rule makes new arrays for every intermediate result; the built-in writes into the ones that
 # it has. The arithmetic is the same, the traffic to memory is not.
-#
+
+# %% role="experiment"
+score_predictions()
+
+# %% [markdown]
 # ## 10 What to take away
 #
 # * Gradient descent multiplies the error in each direction by $1 - \alpha h$. The steepest
@@ -1257,4 +1257,6 @@ predicted(my_time_ratio, yours / theirs, "times as long")
 # iteration methods* · Nesterov 1983, *A method of solving a convex programming problem with
 # convergence rate O(1/k²)* · Sutskever, Martens, Dahl & Hinton 2013, *On the importance of
 # initialization and momentum in deep learning* · Dauphin et al. 2014, *Identifying and attacking
-# the saddle point problem in high-dimensional non-convex optimization*, arXiv:1406.2572.
+# the saddle point problem in high-dimensional non-convex optimization*, arXiv:1406.2572 · Lessard,
+# Recht & Packard 2016, *Analysis and Design of Optimization Algorithms via Integral Quadratic
+# Constraints*, arXiv:1408.3595.

@@ -52,7 +52,6 @@
 # notebook goes on.
 
 # %% role="setup"
-import matplotlib.pyplot as plt
 import numpy as np
 from IPython.display import display
 from threadpoolctl import threadpool_limits
@@ -62,7 +61,7 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, fit, predicted, sgd_update, timed
+from cs231n_lib.train import compare, fit, predicted, score_predictions, sgd_update, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread
 
@@ -82,13 +81,13 @@ print(data)
 # is $\frac12 (x^2 + 100\, y^2)$, and its condition number is 100. Gradient descent (`sgd_update`,
 # which the course gives you) takes the same rate for both weights.
 
-# %% role="experiment" claim="one-rate-is-a-compromise" of="abs(ways['rate 0.003'][-1][0])" says="3 to 4" slide="37" alt="Contours of a ravine with equal axes and two ways of gradient descent: the small rate stops short along the floor, the large one zigzags; the losses below."
+# %% role="experiment" claim="one-rate-is-a-compromise" of="abs(ways['rate 0.003'][-1][0])" says="3 to 4" slide="37" alt="Contours of a ravine with equal axes and two paths of gradient descent: the small rate stops short along the floor, the large one zigzags; the losses below."
 ravine = plotting.ravine(100)
 ways = {
     f"rate {rate}": ravine.path(sgd_update, 60, {"learning_rate": rate}) for rate in (0.003, 0.018)
 }
 plotting.plot_trajectories({"one rate for both weights": (ravine, ways)})
-plt.show()
+plotting.show("One rate for two curvatures is a compromise")
 for name, way in ways.items():
     print(f"{name}: after 60 steps at ({way[-1, 0]:.2f}, {way[-1, 1]:.2g})")
 
@@ -150,7 +149,7 @@ predicted(my_first_ratio, steep / flat, "times as far")
 #
 # Slide 38 asks what happens with AdaGrad in a ravine. Here is the answer, and beside it a second
 # one that the slide does not ask for: the *same* ravine, turned by 45°. Turning changes nothing
-# about how hard the problem is. Gradient descent does not even notice: its way is turned as well.
+# about how hard the problem is. Gradient descent does not even notice: its path is turned as well.
 # All methods get the best of 26 learning rates, tried one by one; first a look at one rate for
 # each.
 #
@@ -171,7 +170,7 @@ def best_loss(rule, landscape, steps=100):
     return max(np.nanmin(landscape.above(np.array(ends))), FLOOR)
 
 
-# %% role="experiment" uses="adagrad" alt="The ravine along the axes and turned by 45 degrees, equal axes: AdaGrad goes straight to the minimum in the first and follows gradient descent's way in the second; losses below on one scale."
+# %% role="experiment" uses="adagrad" alt="The ravine along the axes and turned by 45 degrees, equal axes: AdaGrad goes straight to the minimum in the first and follows gradient descent's path in the second; losses below on one scale."
 races = {}
 for degrees in (0, 45):
     ravine = plotting.ravine(100, degrees)
@@ -181,7 +180,7 @@ for degrees in (0, 45):
     }
     races[f"turned by {degrees}°"] = ravine, ways
 plotting.plot_trajectories(races)
-plt.show()
+plotting.show("AdaGrad undoes the ravine along the axes, not the turned one")
 
 # %% role="experiment" uses="adagrad" claim="turning-takes-the-advantage" of="ends['AdaGrad'][-1] / ends['SGD'][-1]" says="1.2 to 2.5" slide="38" alt="Loss after 100 steps against the angle of the ravine, logarithmic: SGD level, AdaGrad from the floor of the picture up, past SGD from 35 degrees on."
 ANGLES = np.arange(0, 46, 5)
@@ -190,11 +189,10 @@ for degrees in ANGLES:
     ravine = plotting.ravine(100, degrees)
     ends["SGD"].append(best_loss(sgd_update, ravine))
     ends["AdaGrad"].append(best_loss(adagrad, ravine))
-figure = plotting.plot_lines(
+plotting.plot_lines(
     ANGLES, ends, xlabel="angle of the ravine (degrees)", ylabel="loss after 100 steps"
 )
-figure.suptitle("AdaGrad's advantage goes as the ravine turns")
-plt.show()
+plotting.show("AdaGrad's advantage goes as the ravine turns")
 predicted(my_turned_ratio, ends["AdaGrad"][-1] / ends["SGD"][-1], "times the loss")
 
 # %% [markdown]
@@ -210,7 +208,7 @@ predicted(my_turned_ratio, ends["AdaGrad"][-1] / ends["SGD"][-1], "times the los
 # %% [markdown] role="question" id="steep-and-flat" points=7
 # **Question 1 (7 points; slide 38).** (a) What happens to AdaGrad's progress along a steep and
 # along a flat direction, if they lie along the axes? Show it from (AdaGrad.1) and (AdaGrad.2) for
-# the loss $\frac12(x^2 + \kappa\, y^2)$: how does the way of $y$ depend on $\kappa$? (b) Explain
+# the loss $\frac12(x^2 + \kappa\, y^2)$: how does the path of $y$ depend on $\kappa$? (b) Explain
 # with the gradient of the turned ravine why the advantage goes at 45°. (c) One could divide by a
 # whole matrix instead of by a number for each weight. Which one would undo the turning, and why
 # does nobody do it for a network of a million weights?
@@ -219,7 +217,7 @@ predicted(my_turned_ratio, ends["AdaGrad"][-1] / ends["SGD"][-1], "times the los
 # *Model answer.* (a) Progress in the steep direction is damped, in the flat one accelerated, until
 # both are alike. With loss $\frac12 \kappa y^2$ the gradient is $\kappa y$, so $\sqrt s = \kappa
 # \sqrt{\sum y^2}$ and the step is $\alpha\, y / \sqrt{\sum y^2}$: $\kappa$ cancels (but for ε). The
-# way of $y$ is that of $x$ if it starts at the same value, whatever $\kappa$ is. (b) With $H = R\,
+# path of $y$ is that of $x$ if it starts at the same value, whatever $\kappa$ is. (b) With $H = R\,
 # \mathrm{diag}(1, \kappa) R^\top$ and 45°, both diagonal entries of $H$ are $(1 + \kappa)/2$ and
 # the others $\pm(1 - \kappa)/2$; both components of the gradient contain the steep direction with
 # equal weight, so their sums of squares are nearly equal, and dividing by nearly equal numbers is
@@ -278,7 +276,7 @@ figure = plotting.plot_lines(
     MARKS, over_time, xlabel="step", ylabel="factor on the gradient", log_x=True
 )
 figure.axes[0].set_yscale("log")
-plt.show()
+plotting.show("With noise AdaGrad's step falls without end")
 slopes = {name: np.mean([slope(run) for run in runs]) for name, runs in over_time.items()}
 for name, value in slopes.items():
     print(f"{name}: slope over the last decade {value:.2f}")
@@ -287,7 +285,7 @@ for name, value in slopes.items():
 # Two straight lines, two answers. With mini-batches the factor falls with a slope close to −½ on
 # these axes, that is like $1/\sqrt t$: slow, but without end. With all examples it levels off, because
 # the gradients die out faster than their squares add up. Slide 41, "decays to zero", is right for
-# the way in which networks are trained, and not for every way.
+# training with mini-batches, and not in general.
 
 # %% [markdown] role="question" id="long-time" points=7
 # **Question 2 (7 points; slide 40).** (a) Mini-batch gradients near a minimum are noise with
@@ -306,7 +304,7 @@ for name, value in slopes.items():
 # geometrically, and a geometric series of squares has a finite sum. (c) Welcome in convex problems
 # with noise: such a rate falls slowly enough to reach any point and fast enough for the noise to
 # average out, and it needs no schedule. A nuisance in networks: the first steps, at a bad place
-# with large gradients, count forever, so the rate may be too small long before a good region is
+# with large gradients, are never forgotten, so the rate may be too small long before a good region is
 # reached; when the landscape changes, it cannot grow again.
 #
 # *Rubric.* (a) 2 points: 1 for $1/\sqrt t$, 1 for $\alpha/\sigma$. (b) 3 points: for proportional
@@ -319,7 +317,7 @@ for name, value in slopes.items():
 # ## 5 RMSProp: a mean that forgets
 #
 # The repair fits on a slide of a lecture that was never a paper (Tieleman & Hinton 2012, slide 42):
-# replace the sum by a running mean. A share $\rho$ of the old mean is kept, `decay_rate` in code:
+# replace the sum by a running mean. A fraction $\rho$ of the old mean is kept, `decay_rate` in code:
 #
 # $$s_{t+1} = \rho\, s_t + (1 - \rho)\, g_t^2 \quad \text{(RMSProp.1)} \qquad\qquad
 #   x_{t+1} = x_t - \alpha\, \frac{g_t}{\sqrt{s_{t+1}} + \varepsilon} \quad \text{(RMSProp.2)}$$
@@ -331,8 +329,8 @@ for name, value in slopes.items():
 # %% [markdown]
 # <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
 #
-# * the two shares exchanged, or on the wrong terms;
-# * a share for the old value only, so that the mean is a sum again;
+# * the two weights $\rho$ and $1 - \rho$ exchanged, or on the wrong terms;
+# * a weight for the old value only, so that the mean is a sum again;
 # * no root; $\varepsilon$ under the root;
 # * the mean not stored, or stored under another key than it is read from.
 # </details>
@@ -344,15 +342,15 @@ figure = plotting.plot_lines(
     MARKS, over_time, xlabel="step", ylabel="factor on the gradient", log_x=True
 )
 figure.axes[0].set_yscale("log")
-plt.show()
+plotting.show("AdaGrad cannot speed up, RMSProp cannot stop")
 for name, runs in over_time.items():
     print(f"{name}: factor at step 10,000: {np.mean([run[-1] for run in runs]):.2g}")
 
 # %% [markdown]
 # With noise RMSProp's factor stays where the noise puts it. Without noise it *rises* after some ten
 # steps: the gradients die out, and the mean forgets that they were ever large. It rises until the
-# weights swing to and fro by about $\alpha$ and keep their own gradients alive. They never come to
-# rest. AdaGrad cannot speed up, and RMSProp cannot stop. That is why RMSProp and Adam are used with
+# weights swing back and forth by about $\alpha$ and keep their own gradients alive. They never
+# settle. AdaGrad cannot speed up, and RMSProp cannot stop. That is why RMSProp and Adam are used with
 # a falling $\alpha$ (lesson 06).
 #
 # One more thing in this picture: RMSProp's very first factor is ten times that of AdaGrad. The mean
@@ -412,7 +410,7 @@ print(f"the longest step is number {almost.argmax() + 1}, {almost.max():.2f} lea
 plotting.plot_lines(
     np.arange(1, 51), {"Adam (almost)": almost}, xlabel="step", ylabel="length of the step (α)"
 )
-plt.show()
+plotting.show("Uncorrected steps are several times too long")
 
 # %% [markdown]
 # The first step is not the worst. It takes 50 steps to see what is going on, and a thousand for it
@@ -427,7 +425,7 @@ plt.show()
 # %% [markdown] role="answer"
 # *Model answer.* (a) $m_1 = (1 - \beta_1) g$ and $v_1 = (1 - \beta_2) g^2$, so the step is $\alpha
 # (1 - \beta_1)/\sqrt{1 - \beta_2} = 0.1/\sqrt{0.001}\, \alpha = 3.16\, \alpha$. The size of the
-# gradient cancels (as long as $\varepsilon$ is small beside $\sqrt{v_1}$); only the βs count. (b)
+# gradient cancels (as long as $\varepsilon$ is small compared with $\sqrt{v_1}$); only the βs count. (b)
 # $m_t = (1 - \beta_1^t) g$ and $v_t = (1 - \beta_2^t) g^2$, so the step is $\alpha (1 -
 # \beta_1^t)/\sqrt{1 - \beta_2^t}$. The numerator is full after some tens of steps, the denominator
 # after thousands: at first the numerator catches up faster than the denominator (up to 6.57 α at $t
@@ -480,7 +478,7 @@ panels = {
 figure = plotting.plot_lines(np.arange(1, 51), panels, xlabel="step", ylabel="")
 for ax in figure.axes:
     ax.set(yscale="linear", ylim=(0, 7))
-plt.show()
+plotting.show("The correction makes the rate mean the same in every step")
 for name, steps in panels["step (α), constant gradient"].items():
     print(f"{name}: first step {steps[0]:.2f} α, longest {steps.max():.2f} α")
 
@@ -510,14 +508,14 @@ for beta2 in (0.9, 0.99, 0.999):
     burst[f"β₂ = {beta2}"] = steps[-len(after) :]
     late = np.flatnonzero(burst[f"β₂ = {beta2}"] < 0.5)[-1] + 1
     print(f"β₂ = {beta2}: steps below α/2 until {late:,} steps after the burst")
-figure = plotting.plot_lines(
+plotting.plot_lines(
     after[::40], {k: v[::40] for k, v in burst.items()}, xlabel="steps after the burst",
     ylabel="length of the step (α)",
 )  # fmt: skip
-plt.show()
+plotting.show("A burst is remembered for 1/(1 − β₂) steps and more")
 
 # %% [markdown]
-# A mean with share β has a half-life of $\ln 2/(1 - \beta)$ steps, nearly: 7 for $\beta_1 = 0.9$,
+# A mean that keeps the fraction β has a half-life of $\ln 2/(1 - \beta)$ steps, nearly: 7 for $\beta_1 = 0.9$,
 # 693 for $\beta_2 = 0.999$. That the direction forgets fast is what one wants. That the size
 # forgets slowly has a price: one burst, and Adam with its defaults crawls for thousands of steps.
 # (AdaGrad would crawl without end.) Where gradients come in bursts, people clip them or take $\beta_2$
@@ -581,7 +579,7 @@ def settings(**also):
     return [{"learning_rate": r} | ({name: v} if name else {}) for v in values for r in rates]
 
 
-# %% role="experiment" uses="adagrad rmsprop adam" hide=true claim="memory-wins-when-turned" of="turned['AdaGrad'] / turned['momentum']" says="1 to 1e9" slide="48" alt="Three landscapes with equal axes, the ways of SGD, momentum, AdaGrad, RMSProp and Adam with their best settings: along the axes the adaptive methods go straight, turned they do not; losses below on one scale; then the same as an animation."
+# %% role="experiment" uses="adagrad rmsprop adam" hide=true claim="memory-wins-when-turned" of="turned['AdaGrad'] / turned['momentum']" says="1 to 1e9" slide="48" alt="Three landscapes with equal axes, the paths of SGD, momentum, AdaGrad, RMSProp and Adam with their best settings: along the axes the adaptive methods go straight, turned they do not; losses below on one scale; then the same as an animation."
 racers = {
     "SGD": (sgd_update, settings()),
     "momentum": (with_inertia, settings(momentum=(0.5, 0.7, 0.9))),
@@ -603,9 +601,8 @@ for place, hill in hills.items():
         f"{place}: loss at the end", ", ".join(f"{n} {v:.0e}" for n, v in at_the_end[place].items())
     )
 turned = at_the_end["turned ravine"]
-figure = plotting.plot_trajectories(races)
-figure.suptitle("Scaling every weight helps along the axes, and not across them")
-plt.show()
+plotting.plot_trajectories(races)
+plotting.show("Scaling every weight helps along the axes, and not across them")
 display(plotting.animate_trajectories(races, frames=30))
 
 # %% [markdown]
@@ -615,14 +612,14 @@ display(plotting.animate_trajectories(races, frames=30))
 #
 # ### Seven methods, one network
 #
-# Seven methods, one network: two hidden layers of 64 units on the digits, batches of 64. A race is
-# only fair if everybody has prepared with the same effort. Here every method tries seven learning
+# Two hidden layers of 64 units on the digits, batches of 64. A race is
+# fair only if all contestants were tuned with the same effort. Here every method tries seven learning
 # rates, a factor of √10 apart, around a value that is usual for it, each with two seeds. The best
 # one, by steps until the training loss (averaged over 20 steps) is below 0.1, goes into the race:
 # six other seeds. All other settings are the defaults. SGD, momentum and Nesterov are PyTorch's
 # own.
 #
-# **Predict, then run.** How many steps will Adam need, as a share of those of SGD?
+# **Predict, then run.** How many steps will Adam need, as a fraction of those of SGD?
 
 # %% role="predict"
 my_share = None  # your prediction: 0.5 means half as many
@@ -696,10 +693,10 @@ for name in ranked:
         f"{middle:4.0f} ({low:.0f} to {high:.0f}){np.mean(accuracy):16.3f} ± {np.std(accuracy):.3f}"
     )
 plotting.plot_ranking({name: needed[name] for name in ranked}, "steps to training loss 0.1")
-plt.show()
+plotting.show("Adam takes about half the steps of SGD")
 predicted(my_share, np.median(needed["Adam"]) / np.median(needed["SGD"]), "of the steps of SGD")
 plotting.plot_curves({name: runs[name] for name in ("SGD", "Nesterov", "AdaGrad", "Adam")})
-plt.show()
+plotting.show("Four of the seven at their best rates")
 
 # %% role="experiment" uses="adagrad rmsprop adam_uncorrected adam" claim="adam-is-ahead-of-sgd" of="steps_of['SGD']" says="above" slide="48"
 steps_of = {}
@@ -729,21 +726,23 @@ for pair in (("SGD", "Adam"), ("Nesterov", "Adam")):
 # * The ranking belongs to its target. In the curves, Adam at the rate that is best for *this*
 #   target grows restless later on, while Nesterov's loss goes on falling. A lower target would have
 #   chosen another rate.
+# * Slide 47's rates, 1e-3 and 5e-4, are safe, and slow here: with 1e-3 Adam needs more than twice
+#   the steps of its best rate, with 5e-4 still more.
 # * "Adam needs less tuning": three of its seven rates are within twice its best, as with Nesterov,
 #   and one of SGD's. That is a hint and no proof; the rates are a factor of three apart.
 #
 # ## 10 Beyond the lecture: decoupled weight decay (bonus)
 #
 # L2 (slide 70) adds $2 \lambda w$ to the gradient. In plain SGD that shrinks every weight by the
-# same share per step, and so it is called weight decay. In Adam it does not: the penalty goes
+# same fraction per step, and so it is called weight decay. In Adam it does not: the penalty goes
 # through $m$ and is divided by $\sqrt v$ with all the rest. A weight with large gradients is hardly
 # shrunk, one with small gradients a lot. AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) takes
-# the decay out of the gradient and shrinks beside the step:
+# the decay out of the gradient and shrinks the weights separately:
 #
 # $$x_{t+1} = x_t - \alpha\, \frac{\hat m_t}{\sqrt{\hat v_t} + \varepsilon} - \alpha \lambda\, x_t
 #   \quad \text{(AdamW.1)}$$
 #
-# In the gradient given to it there is no penalty any more. The share is $\alpha \lambda$, as in
+# In the gradient given to it there is no penalty any more. The fraction is $\alpha \lambda$, as in
 # PyTorch.
 #
 # ### Exercise: `adamw`
@@ -778,8 +777,8 @@ print("the weight with large gradients:", spared)
 
 # %% [markdown]
 # Both weights see gradients that are nothing but noise, one a hundred times as large as the other.
-# In Adam the penalty decides over the weight with small gradients and is lost beside the large
-# ones, which hardly shrinks at all. In AdamW both shrink by the same fraction, and the noise moves both
+# In Adam the penalty rules the weight with small gradients; beside large ones it is lost, and that
+# weight hardly shrinks. In AdamW both shrink by the same fraction, and the noise moves both
 # by the same amount.
 #
 # *You can stop here.*
@@ -914,19 +913,23 @@ ways = {
 seconds = {name: timed(step, 15) for name, step in ways.items()}
 predicted(my_time_ratio, seconds["yours"] / seconds["PyTorch's default"], "times as long")
 plotting.plot_timings(seconds)
-plt.show()
+plotting.show("The same arithmetic, in more or fewer passes over memory")
 
 # %% [markdown]
 # Every line of your rule makes new tensors of a million numbers and goes over the memory once or
 # more. The default does the same work in place. The fused one goes over the memory once and does
-# all of it on the way. On the CPU you have to ask for it.
-#
+# everything in that one pass. On the CPU you have to ask for it.
+
+# %% role="experiment"
+score_predictions()
+
+# %% [markdown]
 # ## 12 What to take away
 #
 # * AdaGrad, RMSProp and Adam divide each weight's step by the size of its own gradients. That
 #   undoes badly scaled weights, and it does not undo a ravine that lies across the axes.
 # * AdaGrad never forgets: with mini-batch noise its steps fall like $1/\sqrt t$, without noise they
-#   level off. RMSProp forgets and therefore never comes to rest by itself.
+#   level off. RMSProp forgets, and so never settles by itself.
 # * Adam is RMSProp with momentum, and with a correction for means that start at zero. Without it
 #   the first step is 3.16 α and the twelfth 6.57 α.
 # * $\beta_1 = 0.9$ remembers some 10 gradients, $\beta_2 = 0.999$ some 1,000: a single burst is

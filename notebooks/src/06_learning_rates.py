@@ -52,7 +52,6 @@ import copy
 import math
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm.auto import tqdm
@@ -61,7 +60,7 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import batches, load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, find_rate, fit, predicted
+from cs231n_lib.train import compare, find_rate, fit, predicted, score_predictions
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -149,7 +148,7 @@ constant, constant_losses = many(ways, seeds=range(3), steps=600)
 
 predicted(my_loss_at_rate_5, np.median(constant_losses["very high: 5"][:, -1]))
 plotting.plot_loss_by_rate(constant, highest=4)
-plt.show()
+plotting.show("Which rate is best depends on when you look")
 
 print("loss of all training data (median of three seeds) after")
 print(f"{'':>16} " + "".join(f"{step:>8}" for step in (60, 200, 600)))
@@ -170,7 +169,7 @@ for rate in (0.3, 5.0):
 # once. It does not go to infinity, though: it comes back to the loss of guessing and stays. The
 # last lines say why. Its first steps throw the weights so far that no hidden unit fires for any
 # example, and where a ReLU does not fire it passes no gradient. Divergence is not always a `nan`;
-# a loss that stands still near $\log 10$ may be one too.
+# a loss that stays near $\log 10$ may be one too.
 
 # %% [markdown] role="question" id="which-rate" points=6
 # **Question 1 (6 points), slide 49: which one of these learning rates is best to use?** (a) What
@@ -190,9 +189,9 @@ for rate in (0.3, 5.0):
 # them all the time: a high rate covers the distance and cannot settle, a low one can settle and
 # does not get there. Start high, then decay.
 #
-# *Rubric.* (a) 3 points: 1 for the two low ones (steps too short), 1 for the high one (restless,
-# above), 1 for the very high one (chance, with a reason). (b) 1 point. (c) 2 points: 1 for "none
-# alone", 1 for "high first, then lower".
+# *Rubric.* (a) 3 points: 1 for the two low ones (steps too short), 1 for the high one
+# (restless, above), 1 for the very high one (chance, with a reason). (b) 1 point: two rates
+# that change places. (c) 2 points: 1 for "none alone", 1 for "high first, then lower".
 
 # %% [markdown]
 # *You can stop here.*
@@ -251,7 +250,7 @@ after_drop = np.median(stairs_losses["step decay"][:, (DROP + 100) // EVERY - 1]
 predicted(my_loss_after_the_drop, after_drop)
 figure = plotting.plot_loss_and_rate(measured, stairs_losses, rates, marks=[DROP, 2 * DROP])
 figure.axes[0].set_ylim(0.4, 1.2)  # the first steps fall from further up
-plt.show()
+plotting.show("When the rate drops, the loss drops")
 
 print("mean loss of all training data in the 100 steps")
 heads = ("before 1st drop", "after it", "before 2nd drop", "after it", "at the end")
@@ -297,7 +296,7 @@ print(*over_constant.values(), sep="\n")
 # $$\alpha_t = \alpha_0 \, e^{-kt} \quad \text{(Decay.3)} \qquad\qquad
 #   \alpha_t = \frac{\alpha_0}{1 + kt} \quad \text{(Decay.4)}$$
 #
-# The exponential loses the same *share* in every step. The other one slows down: half is left at
+# The exponential loses the same *fraction* in every step. The other one slows down: half is left at
 # $t = 1/k$, a third at $2/k$, a quarter at $3/k$. It goes back to Robbins and Monro (1951), who
 # asked how steps must shrink for noise to average out *and* for no point to be out of reach:
 # $\sum_t \alpha_t^2$ finite, $\sum_t \alpha_t$ infinite. Only one of the two decays does both.
@@ -328,7 +327,7 @@ decays = {
     "1/t": lambda t: inverse_time_decay(t, FIRST, 99 / STEPS),
 }
 plotting.plot_schedules(decays, STEPS)
-plt.show()
+plotting.show("Three decays between the same rates reach differently far")
 for name, schedule in decays.items():
     reach = sum(map(schedule, range(STEPS)))
     print(f"{name:>12}: all rates together {reach:5.0f}, last rate {schedule(STEPS - 1):.4f}")
@@ -348,7 +347,7 @@ print(f"accuracy, exponential against step decay: {exponential_gain:+.4f} on ave
 
 # %% [markdown]
 # The three curves begin and end at the same rates, and that is all they have in common. The second
-# panel shows what "the same share in every step" means: a straight line on a logarithmic axis. The
+# panel shows what "the same fraction in every step" means: a straight line on a logarithmic axis. The
 # sum of all rates is, roughly, how far a run can go: step decay could travel 222 units, the
 # exponential 129, the 1/t decay 28. It spends its rate in the first few steps and ends with the
 # highest loss. That is no verdict on 1/t: with a smaller $k$ it ends at a higher rate and gets
@@ -467,7 +466,7 @@ predicted(my_rise_at_the_restart, np.median(rise))
 
 rates = {name: runs[0].rates for name, runs in cycles.items()}
 plotting.plot_loss_and_rate(np.arange(EVERY, LONG + 1, EVERY), cycles_losses, rates, marks=restarts)
-plt.show()
+plotting.show("A restart throws the loss up, and lets it settle again")
 for name, losses in cycles_losses.items():
     at = [losses[:, end // EVERY - 1].mean() for end in (CYCLE, 3 * CYCLE, LONG)]
     print(f"{name:>14}: loss after {CYCLE}, {3 * CYCLE} and {LONG} steps "
@@ -497,13 +496,13 @@ print(cycles_gain)
 #
 # ## 6 Wire the pipeline
 #
-# A schedule that is right and stands in the wrong place is wrong. The three rules:
+# A right schedule in the wrong place is wrong. The three rules:
 #
 # 1. **After the optimizer.** The optimizer takes a step at the present rate (Wire.1), *then* the
-#    scheduler moves on (Wire.2). The other way round the first rate is never used: with step decay
+#    scheduler moves on (Wire.2). In the opposite order the first rate is never used: with step decay
 #    the drops come one step early, with a warm-up or SGDR the plan is shifted for good.
 # 2. **Once a batch, or once an epoch, as its $t$ is meant.** A schedule that drops every 30 epochs
-#    drops every 30 batches when it is stepped per batch: it is through within the first epoch.
+#    drops every 30 batches when it is stepped per batch: it is over within the first epoch.
 # 3. **Keep the best, as a copy.** The rates get low in the end, and the last epoch is often good,
 #    but the best on the validation data may be another one (slide 64; more in lesson 08).
 #
@@ -607,7 +606,8 @@ for per in ("epoch", "batch"):
 # 5,000 steps are 166 drops: the rate is $10^{-166}$ of the first one. The loss falls for the first
 # 60 to 90 steps and is flat from there on, at a high value, however long one waits.
 #
-# *Rubric.* 1 point for (a), 1 for (b), 1 for the number of drops in (c), 1 for the flat curve.
+# *Rubric.* (a) 1 point: 150,000 and 300,000 steps. (b) 1 point: four times as many steps. (c) 2
+# points: the number of drops (1), the flat curve (1).
 
 # %% [markdown]
 # *You can stop here.*
@@ -640,7 +640,7 @@ chosen = np.median(turning) / 3
 print("lowest loss at the rates", ", ".join(f"{rate:.2f}" for rate in turning))
 print(f"a third of their median: {chosen:.2f}")
 plotting.plot_rate_finder({"five seeds": searches}, chosen)
-plt.show()
+plotting.show("Where the loss falls fast, rates are good")
 
 # %% [markdown]
 # The lowest smoothed loss comes at rates from 0.4 to 0.8, and a third of that is near what part 1
@@ -653,7 +653,7 @@ plt.show()
 # Beyond the lecture, and in nearly every recipe since: begin *low*, and rise to the first rate
 # within some steps (Goyal et al. 2017, arXiv:1706.02677). At the start the loss is at its most
 # curved and the statistics of Adam or of a batch norm are not yet worth much; a rate that is right
-# after a hundred steps can be too high for the first ten. With $s$ the share to begin with, and
+# after a hundred steps can be too high for the first ten. With $s$ the fraction of the rate to begin with, and
 # $T_w$ the length of the warm-up:
 #
 # $$\alpha_t = \alpha \, \bigl(s + (1 - s) \min(t / T_w, 1)\bigr) \quad \text{(Warm.1)}$$
@@ -781,7 +781,7 @@ steps = np.arange(CHANGE - 39, CHANGE + 101)
 losses = {name: np.array([loss for loss, _ in runs]) for name, runs in results.items()}
 figure = plotting.plot_lines(steps, losses, "step", "loss of all training data (nats)")
 figure.axes[0].axvline(CHANGE + 0.5, color="0.4", lw=1, ls=":")
-plt.show()
+plotting.show("After a drop one form of momentum runs on")
 for step in (CHANGE, CHANGE + 15, CHANGE + 100):
     k = step - steps[0]
     apart = [(a[k] - b[k]).norm() for (_, a), (_, b) in zip(*results.values(), strict=True)]
@@ -805,15 +805,16 @@ for step in (CHANGE, CHANGE + 15, CHANGE + 100):
 # %% [markdown] role="answer"
 # *Model answer.* (a) Both start at 0. If $u = -\alpha v$, then the next velocity is $\rho u -
 # \alpha g = -\alpha (\rho v + g)$, which is $-\alpha$ times the next $v$; and the steps $u$ and
-# $-\alpha v$ are equal, so the weights and hence the next gradients are too. (b) With $g = 0$ the
+# $-\alpha v$ are equal, so the weights and the next gradients are too. (b) With $g = 0$ the
 # velocity shrinks by $\rho$ in each step: the steps add up to $\rho / (1 - \rho)$ times the last
 # velocity. Slide 27: $f \alpha \, \rho / (1-\rho) \, v$. Slide 28: $\alpha \, \rho / (1-\rho) \,
 # v$, which is $1/f$ times as far. (c) With $\rho = 0.99$ that is 99 old steps, ten times as far as
 # in the other form: about a hundred steps long the drop has hardly begun. The same words describe
 # two different runs.
 #
-# *Rubric.* (a) 2 points: 1 for the induction step, 1 for the equal weights. (b) 2 points: 1 for the
-# geometric series, 1 for the factor $1/f$. (c) 1 point.
+# *Rubric.* (a) 2 points: 1 for the induction step, 1 for the equal weights. (b) 2 points: 1 for
+# the geometric series, 1 for the factor $1/f$. (c) 1 point: the same words are two different
+# runs.
 
 # %% [markdown]
 # *You can stop here.*
@@ -876,10 +877,14 @@ print(f"{'LinearLR':>28}: largest difference {difference:.1e}")
 # %% [markdown]
 # Equal to the last digits; the small differences are the rounding of a thousand multiplications.
 # (`LambdaLR` multiplies the rate by what your function returns, so it gets the rate 1, and the
-# lowest rate of the cosine as a share.) One thing PyTorch's schedulers have beside the formula: a
+# lowest rate of the cosine as a fraction.) One thing PyTorch's schedulers have besides the formula: a
 # state, which must be saved with the model (`scheduler.state_dict()`). A plain function of $t$
 # needs nothing but $t$.
-#
+
+# %% role="experiment"
+score_predictions()
+
+# %% [markdown]
 # ## What to take away
 #
 # * No constant rate is best all the time: high rates cover the distance, low ones settle. Start
@@ -889,7 +894,7 @@ print(f"{'LinearLR':>28}: largest difference {difference:.1e}")
 # * Step, exponential, 1/t, cosine: plain functions of the steps or epochs done so far. Begin and
 #   end at the same rate, and they still differ by how far a run gets.
 # * A restart throws the weights out and lets them settle again. What it buys are several good
-#   networks on the way, not a better last one.
+#   networks in one run, not a better last one.
 # * Scheduler after optimizer; per batch or per epoch, as its $t$ is meant; keep a deep copy of the
 #   best.
 # * SGD with momentum gains more from decay than Adam does, here.

@@ -58,12 +58,12 @@ from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.descent import descend, strong_wolfe
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, predicted, timed
+from cs231n_lib.train import compare, predicted, score_predictions, timed
 
 threadpool_limits(1)  # so that times say something
 
 # %% [markdown]
-# In this lesson all parameters of a network stand in *one* vector $w$ of D numbers, and the loss is
+# In this lesson all parameters of a network are in *one* vector $w$ of D numbers, and the loss is
 # one function of it: `f(w)` returns the loss and its gradient. Where the Hessian is formed, the
 # images are averaged down to 4 × 4 pixels, to keep D small.
 
@@ -157,7 +157,7 @@ LAYERS = X_TRAIN.shape[1], 32, CLASSES  # sizes of the network of parts 7 to 11
 # %% [markdown]
 # <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
 #
-# * the point $w$ where the distance $w - w_0$ belongs, or the distance the wrong way round;
+# * the point $w$ where the distance $w - w_0$ belongs, or the distance with the wrong sign;
 # * the ½; the sign of the curvature term;
 # * only the diagonal of H; the product squared; a sum over the points in place of the parameters;
 # * the loss at $w_0$, or the slope, missing in one of the two.
@@ -196,7 +196,7 @@ for name, values in models.items():
 
 distances = np.linspace(-1, 6, 71)
 plotting.plot_taylor_models(distances, *models_at(distances))
-plt.show()
+plotting.show("A line is off like δ², a parabola like δ³")
 
 # %% [markdown]
 # Near the point both models touch the loss. The right panel says how good they are: on logarithmic
@@ -297,8 +297,7 @@ sizes = {
 }
 plotting.plot_lines(range(STEPS + 1), sizes, "step", "largest element of the gradient")
 plt.yscale("log")
-plt.title("Newton: the number of right digits doubles")
-plt.show()
+plotting.show("Newton: the number of right digits doubles")
 print("Newton, step by step:", " ".join(f"{size:.0e}" for size in sizes["Newton"][:8]))
 w, steps = w0.copy(), 0
 while np.abs(f(w)[1]).max() > 1e-6 and steps < 20_000:
@@ -323,7 +322,7 @@ print(f"gradient descent: {np.abs(f(w)[1]).max():.0e} after {steps} steps")
 # unit of a parameter, say metres; $g$ has loss per metre. $w - g$ makes no sense: the rate carries
 # metre² per loss, and somebody has to choose it. $H$ has loss per metre², so $H^{-1} g$ is in metres
 # already. (b) In $v$ the gradient is $S^\top g$ and the Hessian $S^\top H S$, so
-# $v' = v - S^{-1} H^{-1} S^{-\top} S^\top g = v - S^{-1} H^{-1} g$, hence $S v' = w - H^{-1} g$: the
+# $v' = v - S^{-1} H^{-1} S^{-\top} S^\top g = v - S^{-1} H^{-1} g$, so $S v' = w - H^{-1} g$: the
 # same point. Gradient descent gives $S v' = w - \alpha S S^\top g$: another one unless
 # $S S^\top = I$. So Newton does not see the condition number. (c) The model holds only nearby: far away
 # or with small or negative curvature the step may be much too long, and one multiplies it by
@@ -385,7 +384,7 @@ pole = -np.diag(curvature)[1]
 curves = {f"curvature {h:.2g}".replace("-", "−"): way for h, way in
           zip(np.diag(curvature), (downhill_way / scale).T, strict=True)}  # fmt: skip
 plotting.plot_damped_step(dampings, curves, [pole])
-plt.show()
+plotting.show("Damping below the curvature makes the step worse")
 
 paths = {
     "gradient descent": path_of(lambda w, dw, H: w - 0.2 * dw),
@@ -394,7 +393,7 @@ paths = {
     "damping 1.5": path_of(lambda w, dw, H: newton_step(w, dw, H, 1.5)),
 }
 plotting.plot_saddle_paths(saddle_loss, paths, extent=(-1.3, 1.3, -1.3, 1.9))
-plt.show()
+plotting.show("Newton's step goes to the saddle")
 for name, path in paths.items():
     print(f"{name:>16}: ends at ({path[-1][0]:+.3f}, {path[-1][1]:+.3f}), "
           f"loss {saddle_loss(*path[-1]):+.4f}")  # fmt: skip
@@ -457,7 +456,7 @@ years = seconds[-1] * (1e8 / SIZES[-1]) ** 3 / (365 * 24 * 3600)
 predicted(my_years, years, "years")
 print(f"The Hessian of 10⁸ parameters: {8 * 1e8**2 / 1e15:.0f} PB in float64")
 plotting.plot_hessian_cost(SIZES, seconds)
-plt.show()
+plotting.show("A Newton step for a large network would take years")
 
 # %% [markdown] role="question" id="why-bad" points=5
 # **Question 2 (5 points), from slide 58.** Why is Newton's update bad for deep learning? (a) Give the
@@ -469,9 +468,9 @@ plt.show()
 # %% [markdown] role="answer"
 # *Model answer.* (a) $8 N^2$ bytes: 80 PB (40 PB in float32). The time: what was measured at N = 3,000
 # times $(10^8 / 3000)^3 \approx 3.7 \cdot 10^{13}$, which makes hundreds of thousands of years or more;
-# assuming that time grows like N³ all the way and memory has no influence. (b) A network's Hessian has
+# assuming that time grows like N³ throughout and memory has no influence. (b) A network's Hessian has
 # many negative eigenvalues, and Newton goes *up* along those, towards the next saddle. And with a
-# mini-batch g and H are noisy; the noise is multiplied by $H^{-1}$, hence by a large number just
+# mini-batch g and H are noisy; the noise is multiplied by $H^{-1}$, that is by a large number just
 # along the directions of small curvature, and a step to the minimum of *this batch's* model forgets
 # all other batches. (c) N numbers and N operations, no more than SGD. It loses all that is off the
 # diagonal: a ravine that is turned by 45° has a diagonal without any trace of the ravine.
@@ -505,7 +504,7 @@ plt.show()
 # Three remarks for your code:
 #
 # * Multiplied out, only products of a matrix with a vector and of two vectors remain: O(D²) work, as the
-#   slide says. With (BFGS.2) as it stands you would multiply matrices: O(D³). Both are right; the first
+#   slide says. With (BFGS.2) as written you would multiply matrices: O(D³). Both are right; the first
 #   one is the point of the method.
 # * What if $y^\top s \le 0$? Then the gradient has not grown along the step, as it does in a bowl: there
 #   is no positive curvature to learn from, and $\rho$ is negative or infinite. Leave M as it was.
@@ -545,7 +544,7 @@ for step in range(9):
 
 # %% [markdown]
 # D steps are enough to reach the minimum, and then M *is* the inverse Hessian, which nobody ever
-# computed. On the way the slope need not fall in every step.
+# computed. Until then the slope need not fall in every step.
 #
 # *You can stop here.*
 #
@@ -563,7 +562,7 @@ for step in range(9):
 # $\alpha_m = \rho_m s_m^\top g$. Then $M_{m-1} q$, which is the same task with one pair less. Then,
 # coming back with some $r$, $V_m^\top r + \alpha_m s_m = r + (\alpha_m - \beta) s_m$ with
 # $\beta = \rho_m y_m^\top r$. Unroll this recursion and you have *two loops*: one goes in, from the
-# newest pair to the oldest (LBFGS.1); the other comes out again (LBFGS.3). In the middle stands
+# newest pair to the oldest (LBFGS.1); the other comes out again (LBFGS.3). In the middle is
 # $M_0 q$, with
 #
 # $$M_0 = \gamma I, \quad \gamma = \frac{s_m^\top y_m}{y_m^\top y_m} \quad \text{(LBFGS.2)}$$
@@ -637,7 +636,7 @@ for name, direction, memory in (
     print(f"{name:>16}: loss after 60 steps {np.median(np.array(runs)[:, -1]):.2g} (median of 3)")
 figure = plotting.plot_lines(range(61), losses, "step", "training loss (nats)")
 figure.axes[0].set_yscale("log")
-plt.show()
+plotting.show("More memory pays: with 30 pairs the loss falls by decades")
 
 # %% [markdown]
 # A single pair is a large step from the gradient alone, and memory goes on paying: with 30 pairs the
@@ -672,7 +671,7 @@ print(f"without the pair: {dw @ lbfgs_direction(dw, nothing, nothing):+.3g}")
 
 # %% [markdown]
 # When does such a pair arise in practice? Where the loss is concave along the step, if the line search
-# was careless. And wherever $y$ is not what it should be, which is the next part.
+# was careless. And where $y$ is not what it should be, which is the next part.
 #
 # *You can stop here.*
 #
@@ -690,7 +689,7 @@ print(f"without the pair: {dw @ lbfgs_direction(dw, nothing, nothing):+.3g}")
 #   new batches from step to step.
 # * **SGD**, batches of 64 too, at rate 1, a large one for it.
 #
-# **Predict, then run.** Of the pairs of the second kind, what share has $y^\top s \le 0$? (With a line
+# **Predict, then run.** Of the pairs of the second kind, what fraction has $y^\top s \le 0$? (With a line
 # search on a fixed loss it would be none.)
 
 # %% role="predict"
@@ -798,7 +797,7 @@ figure = plotting.plot_lines(
     range(PASSES + 1), losses, "passes over the data", "training loss (nats)"
 )
 figure.axes[0].set_yscale("log")
-plt.show()
+plotting.show("L-BFGS shines on the full batch and suffers on mini-batches")
 
 # %% role="experiment" uses="lbfgs_direction" claim="lbfgs-shines-on-the-full-batch" of="versus['L-BFGS, full batch', 'SGD']" says="below" slide="61"
 end = {name: np.log10(np.array(values)[:, -1]) for name, values in losses.items()}
@@ -820,11 +819,11 @@ print(f"on mini-batches {10 ** versus['L-BFGS, mini-batch', 'SGD'].mean:.0f} tim
 # %% [markdown]
 # Both halves of the slide's sentence show. On the full batch L-BFGS is slow at first, since a pass buys it
 # one step only, but then it gets *faster*, and ends below all others. On mini-batches the picture
-# is turned round: a quick start, and then nothing. As it comes, L-BFGS stays at a loss that plain SGD,
+# is reversed: a quick start, and then nothing. As it comes, L-BFGS stays at a loss that plain SGD,
 # with a tuned rate, has long left behind, and each of its steps costs at least twice as much. Pairs from
 # the *same* batch help somewhat, and are still no match for SGD.
 #
-# Look at the share once more. Only a few pairs in a hundred have $y^\top s \le 0$, and those are left out.
+# Look at the fraction again. Only a few pairs in a hundred have $y^\top s \le 0$, and those are left out.
 # So the harm is done by the pairs that are *kept*: they pass the test, and are wrong. Why? That is the
 # question.
 
@@ -841,7 +840,7 @@ print(f"on mini-batches {10 ** versus['L-BFGS, mini-batch', 'SGD'].mean:.0f} tim
 # depend on $s$. So near the minimum, where steps are short, y is noise. (b) $\rho = 1/y^\top s$ is then
 # huge: M gets a huge eigenvalue along s, and the next steps are much too long along a direction in which
 # nothing was measured. A pair with $y^\top s \le 0$ is left out and does nothing. (c) M is used as
-# a factor of the next gradients, hence the noise in M is not added but multiplied; with m = 10 only ten
+# a factor of the next gradients, so the noise in M is not added but multiplied; with m = 10 only ten
 # pairs are there to average. And every step goes to the minimum of one batch's model, while the next
 # batch has another one. Evidence: mini-batch L-BFGS stays far above full batch and SGD after equal work
 # although only a few hundredths of its pairs are negative, so the pairs that are kept do the harm.
@@ -853,7 +852,7 @@ print(f"on mini-batches {10 ** versus['L-BFGS, mini-batch', 'SGD'].mean:.0f} tim
 # %% [markdown]
 # *You can stop here.*
 #
-# ## 9 Bonus: two ways on
+# ## 9 Bonus: two further methods
 #
 # ### A step that no saddle attracts
 #
@@ -872,7 +871,7 @@ paths = {
     "saddle-free": path_of(saddle_free_step),
 }
 plotting.plot_saddle_paths(saddle_loss, paths, extent=(-1.3, 1.3, -1.3, 1.9))
-plt.show()
+plotting.show("The saddle-free step leaves")
 
 f = loss_function(network(0, 16, 8, CLASSES), COARSE, data.y_train)
 w = flat(network(0, 16, 8, CLASSES).params)
@@ -978,7 +977,7 @@ for name, direction in {"L-BFGS": lbfgs_direction, "steepest descent": steepest}
     losses[name] = [[*run, *[run[-1]] * (31 - len(run))] for run in found]
 figure = plotting.plot_lines(range(31), losses, "step", "training loss (nats)")
 figure.axes[0].set_yscale("log")
-plt.show()
+plotting.show("K-FAC is ahead in steps")
 for name, values in losses.items():
     print(f"{name:>20}: loss after 30 steps {np.median(np.array(values)[:, -1]):.2g} (median of 3)")
 
@@ -1138,7 +1137,7 @@ figure = plotting.plot_lines(
     "best training loss (nats)",
 )
 figure.axes[0].set_yscale("log")
-plt.show()
+plotting.show("A closure that adds gradients up learns nothing")
 for name, runs in losses.items():
     ends = [run[-1] for run in runs]
     print(f"{name:>28}: {np.median(ends):.2g} (median), from {min(ends):.2g} to {max(ends):.2g}")
@@ -1199,7 +1198,7 @@ by_rate = {
     for name, way in ways.items()
 }
 plotting.plot_lines(RATES, by_rate, "learning rate", "validation accuracy", log_x=True)
-plt.show()
+plotting.show("Adam's default is good untouched, SGD has to be tuned")
 best = {}
 for name, accuracy in by_rate.items():
     middle = np.median(accuracy, axis=0)
@@ -1233,7 +1232,7 @@ for rival in ("Adam", "Adam, decay"):
 # ### "If you can afford to do full batch updates then try out L-BFGS (and don't forget to disable all sources of noise)"
 #
 # Both with all training images in every step and 60 evaluations of the gradient; Adam at the best of
-# four rates. Then once more with noise: dropout between the layers, drawn anew at every evaluation.
+# four rates. Then again with noise: dropout between the layers, drawn anew at every evaluation.
 
 
 # %% role="setup" hide=true
@@ -1284,7 +1283,7 @@ print(f"with dropout L-BFGS loses {lost:.2f} decades against Adam")
 #    difference is left. What helped was the decay: supported at this size. "More tuning": the range
 #    within 0.02 of the best is narrower by one point of the grid, which is a hint and no more.
 # 3. *L-BFGS for full batches, without noise.* With the same number of gradients it ends more than a
-#    decade below a tuned Adam; with dropout the order is turned round. Supported, the words in brackets
+#    decade below a tuned Adam; with dropout the order is reversed. Supported, the words in brackets
 #    above all. (That is the *training* loss. What it is worth on new data is another question, and
 #    begins in lesson 08.)
 
@@ -1300,13 +1299,18 @@ print(f"with dropout L-BFGS loses {lost:.2f} decades against Adam")
 # *SGD + momentum by a bit*: about +0.01 with an interval above 0 against Adam without decay, but no
 # clear difference from Adam with the same decay, so the decay is what helps; more tuning: its range of
 # good rates is narrower by one point of the grid, so this cannot tell. *L-BFGS for full batch*: supported, by a decade of training loss; with dropout
-# the advantage turns round, which is what the remark in brackets says. (b) The first: L-BFGS with all examples (the loss is
+# the advantage is reversed, which is what the remark in brackets says. (b) The first: L-BFGS with all examples (the loss is
 # one fixed function, a gradient is cheap, 2 · 10 · 2,000 numbers of memory); even Newton is possible.
 # The second: mini-batches, Adam or SGD with momentum; a pass is too expensive for one step, and pairs
 # from noisy gradients mislead.
 #
-# *Rubric.* (a) 3 points: 1 for each advice with its number; an honest "cannot tell" counts fully. (b) 2
-# points: 1 each, with a reason.
+# *Rubric.* (a) 3 points: Adam as the default, with its number (1), SGD and momentum ahead by a
+# bit, with its number (1), L-BFGS for the full batch, with its number (1); an honest "cannot
+# tell" counts fully. (b) 2 points: the small problem with a reason (1), the large one with a
+# reason (1).
+
+# %% role="experiment"
+score_predictions()
 
 # %% [markdown]
 # ## 12 What to take away

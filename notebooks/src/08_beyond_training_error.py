@@ -54,7 +54,6 @@ import math
 from dataclasses import replace
 from functools import cache
 
-import matplotlib.pyplot as plt
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -63,7 +62,7 @@ from cs231n_lib import plotting
 from cs231n_lib.data import batches, load
 from cs231n_lib.layers.batched import Stack
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, predicted
+from cs231n_lib.train import compare, predicted, score_predictions
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -170,7 +169,7 @@ def paired(a, b, names):
 #
 # 1,000 steps of plain gradient descent with batches of 10, twenty seeds, both versions of the data.
 #
-# **Predict, then run.** On the noisy data: what is the *best* validation accuracy on the way, and
+# **Predict, then run.** On the noisy data: what is the *best* validation accuracy along the way, and
 # what is it at the end?
 
 # %% role="predict"
@@ -184,9 +183,8 @@ val = runs["noisy"]["val"]
 predicted(my_best_accuracy, np.median(val.max(axis=1)))
 predicted(my_last_accuracy, np.median(val[:, -1]))
 lines = {f"{name}: {part}": run[part] for name, run in runs.items() for part in ("train", "val")}
-figure = plotting.plot_lines(steps, lines, "step", "accuracy")
-figure.axes[0].set_title("Training goes on rising when validation has turned")
-plt.show()
+plotting.plot_lines(steps, lines, "step", "accuracy")
+plotting.show("Training goes on rising when validation has turned")
 gap = paired(val.max(axis=1), val[:, -1], ("the best validation accuracy", "the last one"))
 print("noisy:", gap)
 
@@ -214,8 +212,9 @@ print("noisy:", gap)
 # Unchanged: more data for the same network only if it still fits them; averaging the predictions
 # of several networks, each trained to the end; averaging the weights at the end of a run.
 #
-# *Rubric.* (a) 1 point. (b) 2 points: 1 for memorized wrong labels, 1 for their neighbours. (c) 2
-# points, 1 for each way with a word on the training accuracy.
+# *Rubric.* (a) 1 point: 73 %. (b) 2 points: 1 for memorized wrong labels, 1 for their
+# neighbours. (c) 2 points: one way that lowers the training accuracy (1), one that leaves it
+# (1).
 
 # %% [markdown]
 # *You can stop here.*
@@ -294,9 +293,8 @@ first, test = runs["noisy"]["val"][0], runs["noisy"]["test"][0]
 places = {"at once": ended(first, 1)[0], "best kept": ended(first, 10)[1],
           "patience 10": ended(first, 10)[0], "the end": len(first) - 1}  # fmt: skip
 flags = {f"{rule}: test {test[t]:.0%}": t for rule, t in places.items()}
-plotting.plot_stopping(steps, {"validation": first, "test": test}, flags,
-                       "Wait, and hand over the best")  # fmt: skip
-plt.show()
+plotting.plot_stopping(steps, {"validation": first, "test": test}, flags)
+plotting.show("Wait, and hand over the best")
 kept = paired(noisy["patience 10, best kept"], noisy["the end"], ("the best kept", "the end"))
 print(kept)
 
@@ -313,7 +311,7 @@ plotting.plot_results(
     {"noisy": "noisy, batches of 10:\nkeep the best", "clean": "clean:\ndo not stop at once",
      "noisy, batches of 50": "noisy, batches of 50:\neven at once beats the end"},
 )  # fmt: skip
-plt.show()
+plotting.show("Patience and keeping the best beat stopping at once")
 for name, group in rules.items():
     print(f"{name}: " + ", ".join(f"{rule} {r.mean():.1%}" for rule, r in group.items()))
 small = paired(rules["noisy"]["at once"], rules["noisy"]["the end"], ("at once", "the end"))
@@ -372,7 +370,7 @@ print(f"{len(scores)} scores; somebody's stops after {stops_without_renewal(scor
 #
 # ## 4 Validation, and the test set
 #
-# Who picks the best of fifty validation accuracies picks luck as well. The highest of many noisy
+# To pick the best of fifty validation accuracies is to pick luck as well. The highest of many noisy
 # numbers lies above the truth, the more so the noisier they are and the more of them there are.
 # Here is by how much: the highest validation accuracy of each run against the test accuracy of
 # the same weights.
@@ -386,7 +384,7 @@ print(luck)
 # %% [markdown]
 # That is no fault of early stopping: it is what choosing does to the number by which one chose. So
 # the number for a report comes from examples that nothing was chosen by. The test set is asked
-# once, at the very end, and whoever asks it in every epoch has turned it into a second validation
+# once, at the very end, and if you ask it in every epoch you turn it into a second validation
 # set.
 #
 # Wire it: train, stop, select, report. The check passes doubles of PyTorch's objects that write
@@ -421,8 +419,8 @@ print(luck)
 # 0.85 standard deviations above the truth, on average: the number is still too good, by less. And
 # the test set cannot be used for these models again. Choose by validation data, then ask once.
 #
-# *Rubric.* (a) 2 points, 1 for the formula. (b) 1 point. (c) 2 points: 1 for "still biased", 1 for
-# what to do.
+# *Rubric.* (a) 2 points: the formula (1), both numbers (1). (b) 1 point: about 0.936. (c) 2
+# points: 1 for "still biased", 1 for what to do.
 
 # %% [markdown]
 # *You can stop here.*
@@ -461,7 +459,7 @@ print(luck)
 # %% role="predict"
 my_gain_noisy, my_gain_clean = None, None  # your predictions: percentage points
 
-# %% role="experiment" uses="ensemble_predict" claim="five-are-better-than-one" says="above" of="five" slide="65" alt="Test accuracies in two panels: on noisy data five networks beat one by five points and five short ones by more; on clean data the differences are below a point."
+# %% role="experiment" uses="ensemble_predict" claim="five-are-better-than-one" says="above" of="five" slide="65" alt="Test accuracies in two panels: on noisy data five networks beat one by five points and five short ones by more; on clean data the differences are below a point." hide=true
 M = 5
 
 
@@ -504,7 +502,7 @@ for name, noise in (("noisy", 0.3), ("clean", 0.0)):
           + ", ".join(f"{way} {a.mean():.1%}" for way, a in together[name].items()))  # fmt: skip
 plotting.plot_results(together, "test accuracy", {"noisy": "noisy: members disagree, five help",
                                                   "clean": "clean: they agree"})  # fmt: skip
-plt.show()
+plotting.show("Five are better than one, as far as they disagree")
 gains = {name: 100 * (ways[f"{M} together"] - ways["one"]) for name, ways in together.items()}
 predicted(my_gain_noisy, gains["noisy"].mean(), "percentage points")
 predicted(my_gain_clean, gains["clean"].mean(), "percentage points")
@@ -529,12 +527,12 @@ for way in ("scores averaged", "votes"):
 # * **Not 2 %.** About 5 points on noisy data, a third of a point on clean ones. The size follows
 #   the *disagreement*: members that err in the same places correct nothing.
 # * **At equal cost**, five short runs beat one long one clearly on noisy data. Part of that might
-#   be early stopping in disguise, so look at *one* short run: it is hardly better than the long
+#   be early stopping, so look at *one* short run: it is hardly better than the long
 #   one. What wins is the ensemble. On clean data five short runs lose: there the steps were needed.
 # * **Averaged scores** do not differ clearly from averaged probabilities, **votes** are a little
 #   worse, as the example of 0.9, 0.45 and 0.45 says.
 #
-# One more way to average, and it is no way: the *weights* of the five, independently started.
+# One more kind of average, and it does not work: the *weights* of the five, independently started.
 
 # %% role="experiment" uses="ensemble_predict" claim="averaged-weights-of-independent-runs-fail" says="below" of="merged" slide="65"
 _, _, group = ensembles(0.0)
@@ -613,7 +611,7 @@ def snapshots(noise):
 cycles = {name: snapshots(noise) for name, noise in (("noisy", 0.3), ("clean", 0.0))}
 plotting.plot_results(cycles, "test accuracy", {"noisy": "noisy: five are no better than the best",
                                                 "clean": "clean: no gain"})  # fmt: skip
-plt.show()
+plotting.show("Snapshots gain little over one decayed run")
 for name, ways in cycles.items():
     print(f"{name}: " + ", ".join(f"{way} {a.mean():.1%}" for way, a in ways.items()))
 null = paired(cycles["clean"]["5 snapshots"], cycles["clean"]["one decayed run"],
@@ -633,7 +631,7 @@ print("noisy:", honest)
 # the snapshots *seem* to win. They beat their own last member, which is the usual comparison, and
 # even the decayed run. But look at what wins there: the first cycles end before the wrong labels
 # are learnt. Their best member alone, chosen on validation data, is as good as all five. The gain
-# was early stopping in the clothes of an ensemble.
+# was early stopping in disguise.
 #
 # So here is a null and a trap, and both are worth more than a gain: compare an ensemble with what
 # the same cost buys *otherwise*, not with its weakest part. The papers of the slides report gains
@@ -653,8 +651,8 @@ print("noisy:", honest)
 # wrong. (c) Nothing: the mean of equal predictions is the same prediction. A high rate after the
 # restart throws the weights out of where they are, so that the next member is another network.
 #
-# *Rubric.* (a) 2 points: convexity, the inequality. (b) 1 point for a right example. (c) 2 points,
-# 1 each.
+# *Rubric.* (a) 2 points: $-\log$ is convex (1), the inequality (1). (b) 1 point: a right
+# example. (c) 2 points: nothing (1), the next member is another network (1).
 
 # %% [markdown]
 # *You can stop here.*
@@ -664,7 +662,7 @@ print("noisy:", honest)
 # Slide 68: "instead of using actual parameter vector, keep a moving average of the parameter vector
 # and use that at test time (Polyak averaging)". At a constant rate SGD does not settle. It walks
 # about the minimum in a ball whose size is set by the rate and the noise (lesson 06). The weights
-# after any step lie somewhere in the ball; their *average* lies near its centre. Other than in
+# after any step lie somewhere in the ball; their *average* lies near its centre. Unlike in
 # part 5, all these weights are of one run, so that their units correspond.
 #
 # Polyak and Juditsky (1992) take the uniform mean of all weights. The slide's moving average
@@ -720,16 +718,15 @@ def risk(w):
 shown = {
     name: np.array(averages[name])[200:, 0] for name in ("moving average", "uniform, 2nd half")
 }
-plotting.plot_noise_ball(curvatures, np.array(path)[200:, 0], shown,
-                         "SGD walks about, its averages stay at the centre")  # fmt: skip
-plt.show()
+plotting.plot_noise_ball(curvatures, np.array(path)[200:, 0], shown)
+plotting.show("SGD walks about, its averages stay at the centre")
 print(f"mean loss of the last weights {risk(w):.4f}; "
       + ", ".join(f"{name} {risk(a[-1]):.4f}" for name, a in averages.items()))  # fmt: skip
 ratio = risk(averages["uniform, 2nd half"][-1]) / risk(w)
 
 # %% [markdown]
 # The average over the second half is a small part of the last weights' loss. The uniform mean over
-# *all* steps carries the way down from the start along; that is what `start_at` is for.
+# *all* steps carries along the descent from the start; that is what `start_at` is for.
 #
 # Now the network. Three averages are kept along the same run, at the constant rate, and never used
 # in training. The opponent is again what the same cost buys otherwise: the rate *decayed* to zero
@@ -770,7 +767,7 @@ def averaged(noise):
 polyak = {name: averaged(noise) for name, noise in (("noisy", 0.3), ("clean", 0.0))}
 plotting.plot_results(polyak, "test accuracy", {"noisy": "noisy: averaging is like decaying",
                                                 "clean": "clean: little to average"})  # fmt: skip
-plt.show()
+plotting.show("Averages beat the last weights where gradients are noisy")
 for name, ways in polyak.items():
     print(f"{name}: " + ", ".join(f"{way} {a.mean():.1%}" for way, a in ways.items()))
 noisy = polyak["noisy"]
@@ -821,7 +818,7 @@ print("clean:", paired(clean["uniform, 2nd half"], clean["the last weights"], ("
 # %% [markdown] role="question" id="average" points=5
 # **Question 4 (5 points).** (a) Weights that do not change, $w_n = c$: what is $m_n$ when it starts
 # at zero, and what when it starts at $c$? What happens if the second is "debiased"? (b) With
-# $\beta = 0.99$, after how many steps has a weight lost half of its share in the average? (c)
+# $\beta = 0.99$, after how many steps has a weight lost half of its influence on the average? (c)
 # Somebody trains *on* with the averaged weights after each epoch. What has become of their method?
 
 # %% [markdown] role="answer"
@@ -832,15 +829,15 @@ print("clean:", paired(clean["uniform, 2nd half"], clean["the last weights"], ("
 # average, so the walk is pulled back each time. It may work (Lookahead is such a method), but the
 # average is no longer one of an undisturbed SGD run.
 #
-# *Rubric.* (a) 2 points, 1 for each start. (b) 1 point. (c) 2 points: 1 for "training has changed",
-# 1 for what it means for the average.
+# *Rubric.* (a) 2 points: from zero (1), from $c$ (1). (b) 1 point: 69 steps. (c) 2 points: 1
+# for "training has changed", 1 for what it means for the average.
 
 # %% [markdown]
 # *You can stop here.*
 #
 # ## 9 The same in PyTorch
 #
-# Two of the functions again, on tensors. From here on their names stand for the PyTorch versions.
+# Two of the functions again, on tensors. From here on their names mean the PyTorch versions.
 
 # %% role="setup"
 import torch
@@ -984,7 +981,11 @@ print(paired(fresh, of_average, ("refreshed statistics", "averaged ones")))
 # refreshed ones here, where the weights stay close together; nothing guarantees it, and a refresh
 # costs a pass over some batches. Mind what your tool does: `AveragedModel` copies the statistics of
 # training unless it is told otherwise, and leaves the refresh to you.
-#
+
+# %% role="experiment"
+score_predictions()
+
+# %% [markdown]
 # ## What to take away
 #
 # * The gap is there to be measured: training, validation, test, each for its own purpose.

@@ -53,7 +53,6 @@
 import itertools
 from dataclasses import replace
 
-import matplotlib.pyplot as plt
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -63,7 +62,7 @@ from cs231n_lib.data import load
 from cs231n_lib.layers.batched import fit_many
 from cs231n_lib.layers.in_numpy import softmax_loss, svm_loss
 from cs231n_lib.layers.network import Affine, Network, Noise, ReLU
-from cs231n_lib.train import compare, predicted
+from cs231n_lib.train import compare, predicted, score_predictions
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -89,7 +88,7 @@ WIDTH, BATCH, RATE, STEPS, EVERY, SEEDS = 64, 50, 0.3, 500, 25, range(20)
 
 
 def sample(seed, noise):
-    """Return 500 training examples with a share of random labels; the rest joins the test set."""
+    """Return 500 training examples, a fraction of them with random labels; the rest joins the test set."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data.x_train))
     few, rest = order[:500], order[500:3000]
@@ -161,9 +160,8 @@ predicted(my_accuracy_at_the_end, 100 * plain.at_end.mean(), "percent")
 by_heart = paired(plain.at_end, plain.test.max(axis=1), ("at the end", "at the best moment"))
 print(by_heart)
 print(f"training data, random labels and all: {plain.histories[0].train_accuracy[-1]:.2f} right")
-figure = plotting.plot_lines(steps, {"no regularization": plain.test}, "step", "test accuracy")
-figure.axes[0].set_title("It learns the digits first, then the wrong labels")
-plt.show()
+plotting.plot_lines(steps, {"no regularization": plain.test}, "step", "test accuracy")
+plotting.show("It learns the digits first, then the wrong labels")
 
 # %% [markdown]
 # Both kinds of examples are learnt, one after the other: first what many examples agree on, then
@@ -185,7 +183,7 @@ plt.show()
 # $$\frac{\partial}{\partial W} \, \lambda \sum W^2 = 2 \lambda W \quad \text{(Ridge.1)}$$
 #
 # The usual assignment has a ½ in front of the sum, to cancel the 2. The slide has none, and here
-# there is none; who compares values of $\lambda$ must know which.
+# there is none; if you compare values of $\lambda$, ask which it is.
 #
 # ### Exercise: `l2_penalty`
 
@@ -221,8 +219,8 @@ for k, hinge in zip(factors, hinge_losses, strict=True):
 
 # %% [markdown]
 # Once every margin is reached, the hinge loss does not care: infinitely many W have loss 0, and
-# among them the penalty prefers the smallest. Softmax is never content; it rewards larger weights for
-# ever, so there the penalty is what keeps them from growing. In both, $\lambda R(W)$ decides between
+# among them the penalty prefers the smallest. Softmax is never content; it rewards larger weights without
+# end, so there the penalty is what keeps them from growing. In both, $\lambda R(W)$ decides between
 # weights that the data cannot tell apart.
 #
 # You can stop here.
@@ -268,8 +266,8 @@ for k, hinge in zip(factors, hinge_losses, strict=True):
 # ## 4 Wire the pipeline
 #
 # Three things can go wrong when the parts come together, and none of them raises an error. The
-# penalty belongs to *weights*, of every layer, the last one included, not to biases. It belongs into
-# the loss *and* into the gradient. And the noise is on while the network trains and off while it is
+# penalty belongs to *weights*, of every layer, the last one included, not to biases. It belongs in
+# the loss *and* in the gradient. And the noise is on while the network trains and off while it is
 # tested, in every epoch anew.
 #
 # `train_regularized` gets any network that has the methods named below, such as those of this
@@ -310,8 +308,8 @@ print(f"the same network, noise left on by mistake: {net.accuracy(one.x_val, one
 #
 # ## 5 At the end, and stopped in time
 #
-# Twenty networks each way, on the data of part 1: without anything, with dropout ($p = 0.7$ after
-# both hidden layers), with L2 ($\lambda = 0.005$). And two ways to look at the result. *At the end*:
+# Twenty networks of each kind, on the data of part 1: without anything, with dropout ($p = 0.7$ after
+# both hidden layers), with L2 ($\lambda = 0.005$). And there are two moments to look at the result. *At the end*:
 # the accuracy after 500 steps. *Stopped*: the accuracy at the step that was best on the validation
 # data, which is lesson 08's early stopping, for all three alike.
 
@@ -347,9 +345,8 @@ small_weights = Runs(noisy, penalty=lambda W: l2_penalty(W, 5e-3))
 ways = {"none": plain, "dropout": dropped, "L2": small_weights}
 gains = report(ways)
 curves = {name: runs.test for name, runs in ways.items()}
-figure = plotting.plot_lines(steps, curves, "step", "test accuracy")
-figure.axes[0].set_title("Regularized networks stay near their best")
-plt.show()
+plotting.plot_lines(steps, curves, "step", "test accuracy")
+plotting.show("Regularized networks stay near their best")
 
 shrunk = {
     name: gains[name, "stopped"].mean / (gains[name, "at_end"].mean or np.nan)
@@ -364,7 +361,7 @@ for name, share in shrunk.items():
 # with a network that nobody would use. Most of what a regularizer does *at the end* of training,
 # stopping does for nothing; what is left is the part that stopping cannot do.
 #
-# And without random labels? The same three ways on the clean digits:
+# And without random labels? The same three kinds on the clean digits:
 
 # %% role="experiment" uses="l2_penalty dropout_forward dropout_backward" claim="dropout-on-clean-digits" of="clean_gains['dropout', 'at_end']" says="alike" slide="71"
 clean = [sample(seed, 0.0) for seed in SEEDS]
@@ -394,9 +391,10 @@ clean_gains = report({"none": Runs(clean), "dropout": with_dropout, "L2": with_l
 # data for both; convincing is an interval of the difference above 0. Or on clean data; or at another
 # size of the training set.
 #
-# *Rubric.* (a) 1 point. (b) 2 points: 1 for where the plain network loses, 1 for why the other one
-# has nothing to gain. (c) 2 points: 1 for an experiment that is fair to both, 1 for a result that
-# could have come out otherwise.
+# *Rubric.* (a) 1 point: the gain at the end beside the gain when both are stopped. (b) 2
+# points: 1 for where the plain network loses, 1 for why the other one has nothing to gain. (c)
+# 2 points: 1 for an experiment that is fair to both, 1 for a result that could have come out
+# otherwise.
 
 # %% [markdown]
 # You can stop here.
@@ -405,7 +403,7 @@ clean_gains = report({"none": Runs(clean), "dropout": with_dropout, "L2": with_l
 #
 # "How can this possibly be a good idea?" (slide 73). The slide's answer: it forces the network to
 # have a *redundant* representation, and prevents units from relying on each other. That can be
-# measured. Take the trained networks and silence a share of the hidden units for good, at random,
+# measured. Take the trained networks and silence a fraction of the hidden units for good, at random,
 # with no training afterwards. A network whose units rely on each other falls apart.
 #
 # **Predict, then run.** Without any regularization the test accuracy at the end is 80 %. What is
@@ -419,7 +417,7 @@ SHARES = (0, 0.25, 0.5, 0.75)
 
 
 def silenced(runs, share, repeats=4):
-    """Return the test accuracies (seeds,) with this share of the hidden units set to 0."""
+    """Return the test accuracies (seeds,) with this fraction of the hidden units set to 0."""
     results = []
     for seed, net, one in zip(SEEDS, runs.nets, runs.sets, strict=True):
         rng, accuracies = np.random.default_rng(seed), []
@@ -435,7 +433,7 @@ def silenced(runs, share, repeats=4):
     return np.array(results)
 
 
-# %% role="experiment" uses="l2_penalty dropout_forward dropout_backward" claim="redundancy" of="redundancy" says="above" slide="73" alt="Test accuracy against the share of silenced hidden units. All fall; dropout falls least at a quarter, the network without regularization loses a quarter of its accuracy at once."
+# %% role="experiment" uses="l2_penalty dropout_forward dropout_backward" claim="redundancy" of="redundancy" says="above" slide="73" alt="Test accuracy against the fraction of silenced hidden units. All fall; dropout falls least at a quarter, the network without regularization loses a quarter of its accuracy at once."
 gone = np.mean(dropping(np.random.default_rng(0)).forward(np.ones((1, 10_000))) == 0)
 squares, _ = l2_penalty(plain.nets[0].params["affine2.w"], 1.0)
 print(f"in every step of training with dropout {gone:.0%} of the units were gone")
@@ -448,9 +446,8 @@ lost = {name: 100 * (results[:, 0] - results[:, quarter]) for name, results in r
 print("points lost with a quarter of the units:", {k: round(v.mean(), 1) for k, v in lost.items()})
 redundancy = paired(lost["L2"], lost["dropout"], ("points lost with L2", "with dropout"))
 print(redundancy)
-figure = plotting.plot_lines(SHARES, rest, "share of the hidden units silenced", "test accuracy")
-figure.axes[0].set_title("Nearly equal accuracy, unequal redundancy")
-plt.show()
+plotting.plot_lines(SHARES, rest, "fraction of the hidden units silenced", "test accuracy")
+plotting.show("Nearly equal accuracy, unequal redundancy")
 
 # %% [markdown]
 # This is the picture to remember. L2 and dropout are nearly equally accurate with all units there.
@@ -472,12 +469,13 @@ plt.show()
 # weights; a pair of small weights that cancel is as cheap as any other. (b) In lesson 08 each member
 # is trained to the end by itself, and at test time their probabilities are averaged, at the cost of
 # all of them. Here each member (mask) gets a single step if any, all share their weights, and at
-# test time one forward pass with scaled units stands for the mean. (c) The first: units that can be
+# test time one forward pass with scaled units replaces the mean. (c) The first: units that can be
 # missed are what the picture measures. It does not refute the second, which is about why the
 # *average* is good; both are statements about the same networks.
 #
-# *Rubric.* (a) 2 points: 1 for the gradient to be right alone, 1 for L2 being blind to it. (b) 2
-# points: 1 for training (shared weights, one step a mask), 1 for test time. (c) 1 point.
+# *Rubric.* (a) 2 points: 1 for the gradient to be right alone, 1 for L2 being blind to it. (b)
+# 2 points: 1 for training (shared weights, one step a mask), 1 for test time. (c) 1 point:
+# supports the first, does not refute the second.
 
 # %% [markdown]
 # You can stop here.
@@ -557,7 +555,7 @@ for p in (0.5, 0.8):
 #   E \lVert y - (M \circ X) w \rVert^2 = \lVert r \rVert^2
 #   + p (1 - p) \sum_j (X^\top X)_{jj} \, w_j^2 \quad \text{(Squares.2)}$$
 #
-# The second term is an L2 penalty, weighted by how large each input is. Its gradient, beside that
+# The second term is an L2 penalty, weighted by how large each input is. Its gradient, next to that
 # of the residual:
 #
 # $$\frac{\partial}{\partial w_j} = -2 p \, (X^\top r)_j + 2 p (1 - p) \, (X^\top X)_{jj} \, w_j
@@ -599,8 +597,7 @@ figure = plotting.plot_lines(
     draws, averages, "random masks so far", "error averaged over them", True
 )
 figure.axes[0].axhline(exact, color="0.4", ls=":", lw=1.5)
-figure.axes[0].set_title("Random masks average to the formula (dotted)")
-plt.show()
+plotting.show("Random masks average to the formula (dotted)")
 
 # %% [markdown] role="question" id="penalty-in-disguise" points=5
 # **Question 3 (5 points).** (a) Inverted dropout divides what is kept by $p$. Put $w / p$ for $w$ in
@@ -618,8 +615,9 @@ plt.show()
 # with equal accuracy they lose different numbers of points when units are silenced: what dropout did
 # to them, L2 did not do.
 #
-# *Rubric.* (a) 2 points: 1 for $(1-p)/p$, 1 for the limits. (b) 1 point. (c) 2 points: 1 for "linear
-# and squares only", 1 for the evidence.
+# *Rubric.* (a) 2 points: 1 for $(1-p)/p$, 1 for the limits. (b) 1 point: large inputs, and
+# units of measurement that do not matter. (c) 2 points: 1 for "linear and squares only", 1 for
+# the evidence.
 
 # %% [markdown]
 # You can stop here; this is the end of the core.
@@ -725,11 +723,11 @@ for name, forward in (("inverted", dropout_forward), ("vanilla", vanilla_dropout
 
 # %% [markdown]
 # Both are consistent with themselves. The inverted form is the more common one because it leaves
-# the network at test time as it is: whoever uses it later need not know $p$.
+# the network at test time as it is: who uses it later need not know $p$.
 
 # %% [markdown] role="question" id="two-conventions" points=5
 # **Question 4 (5 points).** A colleague moves a network from this lesson to PyTorch and replaces
-# inverted dropout with keep probability 0.8 by `torch.nn.Dropout(0.8)`. (a) What share of the units
+# inverted dropout with keep probability 0.8 by `torch.nn.Dropout(0.8)`. (a) What fraction of the units
 # is there in training now, and by what are they multiplied? (b) Is the mean output right in
 # training? At test time? (c) Which of these would notice the mistake: a gradient check in train
 # mode with a fixed mask, a comparison of outputs in test mode, the training loss? (d) How would you
@@ -740,11 +738,11 @@ for name, forward in (("inverted", dropout_forward), ("vanilla", vanilla_dropout
 # (b) Yes, both: inverted dropout is consistent for any p. (c) The gradient check would not (the
 # gradient is right for the mask), nor the outputs in test mode (nothing happens there). The training
 # loss would be higher and noisier than before, if one compares. (d) Pass a large array of ones
-# through the layer in train mode: the share of values that are not zero must be 0.8, and these
+# through the layer in train mode: the fraction of values that are not zero must be 0.8, and these
 # values 1/0.8.
 #
-# *Rubric.* (a) 1 point. (b) 1 point. (c) 2 points: 1 for the two that would not, 1 for the loss. (d)
-# 1 point.
+# *Rubric.* (a) 1 point: a fifth of the units, times 5. (b) 1 point: right in both. (c) 2
+# points: 1 for the two that would not, 1 for the loss. (d) 1 point: a test that could fail.
 
 # %% [markdown]
 # You can stop here.
@@ -803,9 +801,8 @@ scaling = np.repeat(dropped.at_end[:, None], len(counts), axis=1)
 monte_carlo = 100 * float((averaged[:, -1] - scaling[:, -1]).mean())
 print(f"{max(counts)} masks against scaling: {monte_carlo:+.2f} points on average")
 lines = {"mean over masks": averaged, "scaled, one pass": scaling}
-figure = plotting.plot_lines(counts, lines, "masks averaged", "test accuracy", log_x=True)
-figure.axes[0].set_title("One scaled pass is as good as thirty random ones")
-plt.show()
+plotting.plot_lines(counts, lines, "masks averaged", "test accuracy", log_x=True)
+plotting.show("One scaled pass is as good as thirty random ones")
 
 # %% [markdown]
 # Averaging many masks buys nothing over one scaled pass here. This is the common pattern of slide 83:
@@ -851,7 +848,7 @@ print(f"PyTorch {torch.__version__} on {device}")
 #   device=x.device)`.
 # </details>
 #
-# A hand-written pair becomes an operation of autograd in a few lines, and stands where
+# A hand-written pair becomes an operation of autograd in a few lines, and goes where
 # `torch.nn.Dropout` would:
 
 
@@ -941,10 +938,14 @@ for name, (small, large) in left.items():
 adam_gap = float(left["Adam, your L2"][1] - left["Adam, your L2"][0])
 
 # %% [markdown]
-# SGD decays both weights by the same share, with your penalty as with its own argument. Under Adam
+# SGD decays both weights by the same fraction, with your penalty as with its own argument. Under Adam
 # your penalty takes the same *amount* from both, so nearly nothing of the large one: the opposite of
 # what L2 is for. AdamW (lesson 05) takes the decay out of the gradient.
-#
+
+# %% role="experiment"
+score_predictions()
+
+# %% [markdown]
 # ## What to take away
 #
 # * A penalty decides between weights that the data cannot tell apart; without ½ here, with ½

@@ -37,7 +37,7 @@
 # | **the core** | | **90** |
 # | 7 the Gaussian without a draw | `dropconnect_closed_form` (bonus) | 8 |
 # | 8 fractional pooling, the whole layer | `pooling_regions`, `fractional_max_pool_forward`, `fractional_max_pool_backward` (bonus) | 22 |
-# | 9 the same in PyTorch | six functions once more | 15 |
+# | 9 the same in PyTorch | six functions again | 15 |
 # | 10 one picture | question 4 | 10 |
 # | **all of it** | | **145** |
 #
@@ -53,7 +53,6 @@ import math
 from dataclasses import replace
 from statistics import NormalDist
 
-import matplotlib.pyplot as plt
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -63,7 +62,7 @@ from cs231n_lib.data import load, photograph
 from cs231n_lib.layers.batched import fit_many
 from cs231n_lib.layers.in_numpy import softmax_loss
 from cs231n_lib.layers.network import Affine, Layer, Network, ReLU
-from cs231n_lib.train import compare, predicted
+from cs231n_lib.train import compare, predicted, score_predictions
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -97,7 +96,7 @@ BATCH, SEEDS = 25, range(20)
 
 
 def sample(seed, noise=0.3):
-    """Return 500 training examples with a share of random labels; the rest joins the test set."""
+    """Return 500 training examples, a fraction of them with random labels; the rest joins the test set."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data.x_train))
     few, rest = order[:500], order[500:1000]
@@ -184,7 +183,7 @@ noisy = [sample(seed) for seed in SEEDS]
 #
 # ### Does it help?
 #
-# Two hidden layers of 48 ReLUs, 400 steps. The second one is trained in three ways: as it is, with DropConnect,
+# Two hidden layers of 48 ReLUs, 400 steps. The second one is trained in three versions: as it is, with DropConnect,
 # and with dropout on its inputs, $p = ½$ in both. (Dropout is DropConnect with the identity in the
 # place of $W$: each unit has one weight, to itself. So your functions can do it.) At test time both
 # use the mean weights, $p \, W$.
@@ -300,7 +299,7 @@ print(falling)
 # labels by heart, and there is nothing for noise to prevent. (Measured beforehand with a falling
 # rate, twenty seeds: $-7$ points for 200 steps, too few for a network with noise, and $+8$ for
 # 1,200, where the plain one has learnt them.) None of these is "the gain of DropConnect": each
-# belongs to one way to train.
+# belongs to one kind of training.
 #
 # You can stop here.
 #
@@ -310,7 +309,7 @@ print(falling)
 # of slide 83 is that of the *output*, and after the layer comes a ReLU: the mean of a ReLU is not
 # the ReLU of the mean.
 #
-# The paper's way out: before the ReLU, $u_{nm}$ is a sum of many independent terms, so it is nearly
+# The paper's solution: before the ReLU, $u_{nm}$ is a sum of many independent terms, so it is nearly
 # Gaussian. Its mean and variance over all masks need no drawing. A product $x_d W_d$ that is there
 # with probability $p$ has the mean $p \, x_d W_d$ and the variance $p (1 - p) \, x_d^2 W_d^2$, and for
 # independent terms both add up:
@@ -365,7 +364,7 @@ print(falling)
 # ### How good is the Gaussian?
 #
 # For few inputs all $2^n$ masks can be enumerated, so the exact mean is known. Here is the error of
-# three ways to stand for it, in units of $\sigma$, for units that lie around the bend of the ReLU.
+# three approximations of it, in units of $\sigma$, for units that lie around the bend of the ReLU.
 
 # %% role="setup"
 FAN_INS = (2, 4, 6, 8, 10, 12, 14)
@@ -402,8 +401,7 @@ figure = plotting.plot_lines(
     "rms error (σ)",
 )  # fmt: skip
 figure.axes[0].set_yscale("log")
-figure.axes[0].set_title("The Gaussian gets better with every input")
-plt.show()
+plotting.show("The Gaussian gets better with every input")
 middle = np.median(errors, axis=0)
 shrinks = float(middle[-1, 2] / middle[1, 2])
 stays = float(middle[-1, 0] / middle[1, 0])
@@ -428,7 +426,7 @@ sampled = paired(sampled_accuracy, accuracy["DropConnect"], ("30 samples", "the 
 print(sampled)
 
 # %% [markdown]
-# Hardly: the difference is a fraction of a point, whichever way the interval lies. The samples are the
+# Hardly: the difference is a fraction of a point, on whichever side the interval lies. The samples are the
 # better approximation of the average by far, and the next layer, which was trained on noisy inputs,
 # forgives the difference. **Not confirmed here: that sampling is worth its price.**
 
@@ -449,8 +447,9 @@ print(sampled)
 # mask is what it was. In training the examples of a batch now make the same mistakes, so the noise no
 # longer averages out over the batch: the gradient is noisier.
 #
-# *Rubric.* (a) 1 point. (b) 1 point. (c) 1 point. (d) 2 points: 1 for "the same", 1 for the noise of
-# the gradient.
+# *Rubric.* (a) 1 point: 0 and 0.4. (b) 1 point: $|\mu|$ well above σ. (c) 1 point: more terms
+# are closer to a Gaussian, the mean network ignores the spread. (d) 2 points: 1 for "the same",
+# 1 for the noise of the gradient.
 
 # %% [markdown]
 # You can stop here.
@@ -460,7 +459,7 @@ print(sampled)
 # Max pooling with stride 2 throws three of four numbers away, and always on the same grid.
 # *Fractional* max pooling (slide 95; Graham 2014) shrinks by a ratio $\alpha = N_{in} / N_{out}$
 # *between* 1 and 2, so that regions of one and of two rows must take turns, and in every pass they
-# take turns in another way. Let the boundaries be $a_0 = 0, a_1, \dots, a_{N_{out}} = N_{in}$. One
+# take turns differently. Let the boundaries be $a_0 = 0, a_1, \dots, a_{N_{out}} = N_{in}$. One
 # random number $u$ between 0 and 1 chooses them:
 #
 # $$a_i = \lceil \alpha (i + u) \rceil - \lceil \alpha u \rceil \quad \text{(FMP.1)}$$
@@ -500,8 +499,7 @@ draws = {
     for k in (1, 2, 3)
 }
 plotting.plot_pooling_regions(small, draws)
-plt.suptitle("16 rows, 11 regions: every draw cuts the picture elsewhere")
-plt.show()
+plotting.show("16 rows, 11 regions: every draw cuts the picture elsewhere")
 sequences = {tuple(pooling_boundaries(16, 11, u).tolist()) for u in np.arange(0.0005, 1, 0.001)}
 predicted(my_number_of_sequences, len(sequences), "sequences")
 
@@ -523,14 +521,15 @@ predicted(my_number_of_sequences, len(sequences), "sequences")
 # and two rows have a mean length between 1 and 2; at 1 nothing is pooled, at 2 nothing is left to
 # chance.
 #
-# *Rubric.* 1 point each; (c) needs 11 and a reason.
+# *Rubric.* (a) 1 point: 5 of two and 6 of one. (b) 1 point: 462. (c) 1 point: 11, and a reason.
+# (d) 1 point: what would happen at 1 and at 2.
 
 # %% [markdown]
 # You can stop here.
 #
 # ## 5 Blocks that come and go
 #
-# A residual network has blocks $y = x + f(x)$: a branch $f$ beside an identity. Leave the branch out,
+# A residual network has blocks $y = x + f(x)$: a branch $f$ in parallel with an identity. Leave the branch out,
 # and the block still passes something on. So *stochastic depth* (slide 96; Huang et al. 2016) leaves
 # out branches at random: while it trains, the network is now shorter, now longer; at test time it has
 # all its blocks. Early blocks are needed by all that follow, so they survive more often:
@@ -705,8 +704,8 @@ predicted(my_rest_with_depth, left["stochastic depth"][:, 2].mean(), "percent")
 half = paired(left["stochastic depth"][:, 2], left["none"][:, 2], ("stochastic depth", "none"))
 print("12 blocks removed:", half)
 figure = plotting.plot_lines(REMOVED, left, "blocks removed, of 24", "test accuracy (%)")
-figure.axes[0].set(title="Blocks that can be missed", xticks=REMOVED)
-plt.show()
+figure.axes[0].set_xticks(REMOVED)
+plotting.show("Blocks that can be missed")
 
 # %% role="experiment" uses="survival_probabilities stochastic_depth_forward stochastic_depth_backward" claim="all-of-the-blocks" of="whole" says="above" slide="96"
 whole = paired(left["stochastic depth"][:, 0], left["none"][:, 0], ("stochastic depth", "none"))
@@ -719,7 +718,7 @@ unscaled.p = p
 # %% [markdown]
 # This is the picture to remember. The plain network loses a large part of what it can do with half of
 # its blocks; the other one hardly notices. Compare lesson 09: dropout made *units* that can be missed,
-# stochastic depth makes *blocks* that can be missed. Who is absent at random cannot be relied upon.
+# stochastic depth makes *blocks* that can be missed. What is absent at random cannot be relied upon.
 # The gain with all blocks there is real too, among wrong labels (and a network left unscaled by
 # mistake pays for it, without an error message).
 
@@ -740,7 +739,9 @@ unscaled.p = p
 # forward or backward: a quarter of the time here. In mode 'batch' only; with a draw for each example
 # nearly every branch is needed by somebody.
 #
-# *Rubric.* 1 point each.
+# *Rubric.* (a) 1 point: redundancy, as what may be missing is not relied upon. (b) 1 point: the
+# identity is left. (c) 1 point: $2^{24}$, and shared weights. (d) 1 point: later blocks work on
+# what early ones put out. (e) 1 point: the computation of a branch, with one draw a batch only.
 
 # %% [markdown]
 # You can stop here; this is the end of the core.
@@ -805,7 +806,7 @@ for K in (10, 100, 1000, 10_000):
 # * the maximum found again by its value, anywhere in the image.
 # </details>
 #
-# Does it help? Digits pooled from 8 × 8 to 5 × 5 before a small network: with regions fixed for ever,
+# Does it help? Digits pooled from 8 × 8 to 5 × 5 before a small network: with regions that never change,
 # and with new ones in every batch. At test time one draw, or the mean over 12 (FMP.6).
 
 
@@ -872,7 +873,7 @@ print(twelve)
 
 # %% [markdown]
 # With one draw at test time moving regions are clearly *worse* than fixed ones: the noise is still in.
-# The average over twelve makes good for all of that. Nothing in this lesson shows the second half of
+# The average over twelve makes up for all of that. Nothing in this lesson shows the second half of
 # the pattern as plainly: noise in training is only half of the method. **No clear gain over fixed
 # regions at this size**, though; the paper's networks are far larger, and they are slow.
 #
@@ -958,7 +959,7 @@ print("stochastic depth:", judged(pair, lambda: (dict(param), same_generator()),
 # Five kinds of noise, five kinds of networks: yours with DropConnect, moving regions and stochastic
 # depth, and two from PyTorch's own parts, with dropout and with batch normalization. Leave the noise
 # *on* at test time, average the probabilities of more and more passes, and compare with the network's
-# own way at test time, which is one pass.
+# own test-time pass, which is one pass.
 
 # %% role="setup" hide=true
 from cs231n_lib.train import fit_torch
@@ -1066,8 +1067,7 @@ if "pool_nets" in globals():  # part 8 is a bonus
     moving = pool_nets["moving"]
     gaps["moving regions"] = numpy_gaps(moving, twelve_on_validation(moving))
 plotting.plot_averaged_passes(COUNTS, gaps)
-plt.suptitle("Averaging over the noise gives back what a single draw costs")
-plt.show()
+plotting.show("Averaging over the noise gives back what a single draw costs")
 single = {kind: values[:, 0].mean() for kind, values in gaps.items()}
 final = {kind: values[:, -1].mean() for kind, values in gaps.items()}
 for kind in gaps:
@@ -1106,8 +1106,12 @@ print(f"with {COUNTS[-1]} passes all are within {widest:.1f} points of their own
 # one over the mean of σ), and fractional pooling, which has no such pass at all. (c) The flip, crop
 # or colour change; the average of the scores over a fixed set of crops and flips (slide 89).
 #
-# *Rubric.* (a) 3 points, half a point a row, half for all complete. (b) 2 points: 1 for the exact
-# ones, 1 for a reason why batch norm is not. (c) 1 point.
+# *Rubric.* (a) 3 points: batch norm (0.5), dropout (0.5), DropConnect (0.5), fractional pooling
+# (0.5), stochastic depth (0.5), all of them complete (0.5). (b) 2 points: 1 for the exact ones,
+# 1 for a reason why batch norm is not. (c) 1 point: its draw, and the average over a fixed set.
+
+# %% role="experiment"
+score_predictions()
 
 # %% [markdown]
 # ## What to take away

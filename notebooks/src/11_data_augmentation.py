@@ -20,7 +20,7 @@
 #
 # **Lesson 11 · CS231n 2018, lecture 7, slides 85–92 · core 90 minutes, all of it 130**
 #
-# A mirrored cat is a cat. Whoever knows that can tell a network, without a new formula for the
+# A mirrored cat is a cat. If you know that, you can tell a network, without a new formula for the
 # loss: show it the mirrored cat too, with the label "cat" (slides 85 and 86). Every augmentation is
 # such a statement: *this change does not change the answer*. Where the statement is true, the
 # network sees many more examples than you have. Where it is false, you teach it mistakes. You will
@@ -50,18 +50,17 @@
 # notebook goes on.
 
 # %% role="setup"
-import matplotlib.pyplot as plt
 import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm.auto import trange
 
 from autograder.check import check, needs
 from cs231n_lib import plotting
-from cs231n_lib.data import digits, photograph, photograph_patches
+from cs231n_lib.data import load, photograph, photograph_patches
 from cs231n_lib.layers.batched import Stack
 from cs231n_lib.layers.network import Affine, Network, ReLU
 from cs231n_lib.sampling import bilinear
-from cs231n_lib.train import compare, predicted
+from cs231n_lib.train import compare, predicted, score_predictions
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -146,14 +145,18 @@ def gain(a, b, names):
 
 def few_digits(seed, n=200):
     """Return n training digits, and 500 for the test, as one part of a task."""
-    data = digits().images()
     chosen = np.random.default_rng(seed).permutation(len(data.x_train))[:n]
-    x = channels_last(np.concatenate([data.x_val, data.x_test]))
-    y = np.concatenate([data.y_val, data.y_test])
+    x = channels_last(np.concatenate([data.x_val, data.x_test])[:500])
+    y = np.concatenate([data.y_val, data.y_test])[:500]
     return channels_last(data.x_train[chosen]), data.y_train[chosen], x, y
 
 
+# %% [markdown]
+# For other images than digits change this one line to `data = load("fashion-mnist").images()` or
+# `load("cifar10").images()`; what the text says about results was written for the digits.
+
 # %% role="experiment"
+data = load("digits").images()
 pieces = task_of([
     photograph_patches(per_class=(100, 1, 200), seed=seed).images() for seed in range(SEEDS)
 ])  # fmt: skip
@@ -203,9 +206,8 @@ def upside_down(x, rng):
 
 rng = np.random.default_rng(1)
 faces = np.stack([cat[10:110, 60:190]] * 5)
-drawn = digits().images()
-first = [np.flatnonzero(drawn.y_train == digit)[0] for digit in (3, 4, 6, 7, 9)]
-five_digits = channels_last(drawn.x_train[first])
+first = [np.flatnonzero(data.y_train == digit)[0] for digit in (3, 4, 6, 7, 9)]
+five_digits = channels_last(data.x_train[first])
 plotting.plot_versions(
     {
         "a cat, mirrored\nor not": horizontal_flip(faces, 0.5, rng),
@@ -213,10 +215,9 @@ plotting.plot_versions(
         "digits": five_digits,
         "digits, mirrored": horizontal_flip(five_digits, 1.0, rng),
     },
-    "A mirrored cat is a cat; a mirrored 3 or 4 is nothing at all",
     broken=["digits, mirrored"],
 )
-plt.show()
+plotting.show("A mirrored cat is a cat; a mirrored 3 or 4 is nothing at all")
 
 # %% [markdown]
 # **Predict, then run.** By how many points of test accuracy do flips change the photographs' task,
@@ -248,7 +249,7 @@ print("Top to bottom:", upright)
 # But be careful with what one expects. Training pieces came from the left of each photograph and
 # test pieces from the right, and the right half of many a scene looks like the mirror image of its
 # left half: an iris, a saucer, a face. Is it the camera, or is it the split?
-# Cut the same photographs the other way, training pieces from the top and test pieces from the
+# Cut the same photographs along the other axis, training pieces from the top and test pieces from the
 # bottom:
 
 # %% role="experiment" uses="horizontal_flip" claim="the-split-decides-which-flip-helps" of="turned_split" says="above" slide="87"
@@ -323,7 +324,7 @@ print(of_digits)
 # is nothing new; what is new are black edges, which no test image has. And an 8 × 8 digit fills its
 # square: a shift by one pixel cuts a part of it off, and a fully connected network of this size has
 # no means to see that a shifted digit is the same pattern. A convolutional network on images of
-# 32 × 32 pixels, where four pixels of zeros are little and objects do stand at different places, is
+# 32 × 32 pixels, where four pixels of zeros are little and objects are at different places, is
 # another case; it is not measured here.
 #
 # **You can stop here.** Next: scales.
@@ -351,9 +352,8 @@ plotting.plot_pixel_centres(
         "row i looks at i·H/H'": new / 2,
         "outermost centres stay": np.linspace(0, 3, 8),
     },
-    "From four rows to eight: only where the edges stay do all new pixels have one size",
 )
-plt.show()
+plotting.show("Only where the edges stay do all new pixels have one size")
 
 # %% [markdown]
 # The bars mark the middle of each set: the second rule moves the image by a quarter of an old pixel
@@ -400,8 +400,8 @@ plt.show()
 # %% role="exercise" exercise="augmentation.ten_crop"
 
 # %% role="experiment" uses="ten_crop" alt="A photograph of a cup of coffee with five numbered squares: four corners and the centre, which overlap." hide=true
-plotting.plot_crop_places(coffee, 160, "Five of the ten crops; the others are their mirror images")
-plt.show()
+plotting.plot_crop_places(coffee, 160)
+plotting.show("Five of the ten crops; the others are their mirror images")
 
 # %% [markdown]
 # <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
@@ -452,17 +452,17 @@ print("trained with flips:   ", after)
 # %% [markdown]
 # Averaging helps the network that has not seen mirrored pieces, by about as much as training with
 # flips did. After training with flips there is at most little left to gain: that network answers
-# nearly alike for both. The two are ways to the same points, not to twice as many, and the one at
-# test time costs twice the computation for ever.
+# nearly alike for both. The two gain the same points, not twice as many, and the one at
+# test time costs twice the computation with every use.
 #
 # Slide 89 has two uses of scale in one list. Ten crops at *one* scale are what ResNet's authors
 # compare models by; their best results use whole images at five scales and average the scores.
 #
 # %% [markdown] role="question" id="fifty-crops" points=5
-# **Question 1 (5 points), slide 89.** (a) How many crops is an image looked at by, with five scales
-# and ten crops each? (b) An image is square. Of the ten crops of 224 pixels at $L = 224$, how many
+# **Question 1 (5 points), slide 89.** (a) With five scales and ten crops each, how many crops of an
+# image are looked at? (b) An image is square. Of the ten crops of 224 pixels at $L = 224$, how many
 # are different? How many of a wide image with proportions 3 : 2? (c) A crop of 224 pixels at $L =
-# 640$ shows which share of a square image? Name a class for which this helps, and one for which it
+# 640$ shows which fraction of a square image? Name a class for which this helps, and one for which it
 # must hurt. (d) Why is the average of a *fixed* set reported, and not one of random crops?
 
 # %% [markdown] role="answer"
@@ -473,8 +473,9 @@ print("trained with flips:   ", after)
 # only a wall is left. (d) A test should give the same number when it is repeated; otherwise models
 # can be compared only with error bars, and one could draw until the number is good.
 #
-# *Rubric.* 1 point for (a); 2 for (b), one each; 1 for (c), with a share of about an eighth; 1 for
-# (d).
+# *Rubric.* (a) 1 point: 50. (b) 2 points: two for the square image (1), six for the wide one
+# (1). (c) 1 point: about an eighth, and both classes. (d) 1 point: the same number when it is
+# repeated.
 
 # %% [markdown]
 # **You can stop here.** Next: colours.
@@ -536,7 +537,7 @@ print(jitter)
 # %% [markdown]
 # <details><summary><b>If your check fails</b>: where to look</summary>
 #
-# Centred first? Divided by the number of *pixels*? Each component a column of U, and beside its own
+# Centred first? Divided by the number of *pixels*? Each component a column of U, and paired with its own
 # eigenvalue?
 # </details>
 
@@ -545,11 +546,10 @@ training = pieces[0][0]
 eigenvalues, U = color_components(training)
 some = np.random.default_rng(0).permutation(training.reshape(-1, 3))[:1500]
 plotting.plot_color_components(
-    some, training.mean(axis=(0, 1, 2)), eigenvalues, U,
-    "The first component goes from dark to bright; the others are tints",
+    some, training.mean(axis=(0, 1, 2)), eigenvalues, U
 )  # fmt: skip
-plt.show()
-print("shares of the variance:", np.sort(eigenvalues / eigenvalues.sum())[::-1].round(3))
+plotting.show("The first component goes from dark to bright; the others are tints")
+print("fractions of the variance:", np.sort(eigenvalues / eigenvalues.sum())[::-1].round(3))
 
 # %% [markdown]
 # Steps 2 and 3: draw one number $\alpha_k$ for each component, with standard deviation $s$ (0.1 in
@@ -571,9 +571,8 @@ plotting.plot_versions(
         "along components,\ns = 0.1": pca_color_offsets(cups, eigenvalues, U, 0.1, rng),
         "s = 2": pca_color_offsets(cups, eigenvalues, U, 2.0, rng),
     },
-    "With the paper's s = 0.1 and values from 0 to 1 the offsets can hardly be seen",
 )
-plt.show()
+plotting.show("With the paper's s = 0.1 and values from 0 to 1 the offsets hardly show")
 for scale in (1, 255):
     spread = 0.1 * color_components(scale * training)[0].max()
     print(
@@ -598,7 +597,9 @@ for scale in (1, 255):
 # offset along (1, 1, 1), and its factor changes the contrast, which offsets do not. It cannot
 # change the tint.
 #
-# *Rubric.* 2 points for (a): 1 for "an eigenvalue is a square", 1 for 255; 1 for each of the rest.
+# *Rubric.* (a) 2 points: 1 for "an eigenvalue is a square", 1 for the factor 255. (b) 1 point:
+# the root. (c) 1 point: light changes all pixels alike. (d) 1 point: `color_jitter`, which
+# cannot change the tint.
 
 # %% [markdown]
 # <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
@@ -624,8 +625,8 @@ for scale in (1, 255):
 # %% role="exercise" exercise="augmentation.affine_matrices"
 
 # %% [markdown]
-# To draw the new image, go through its pixels and ask *where each one came from*: the other way
-# round. The pixel at $z'$ shows what was at
+# To draw the new image, go through its pixels and ask *where each one came from*: in the
+# opposite direction. The pixel at $z'$ shows what was at
 #
 # $$A^{-1}(z' - t) \qquad \text{(Warp.2)}$$
 #
@@ -668,10 +669,9 @@ plotting.plot_versions(
         "digits": random_affine(five_digits, rng),
         "digits, turned\nby 180 degrees": affine_warp(five_digits, upended),
     },
-    "Turn a 6 far enough, and it is a 9",
     broken=["digits, turned\nby 180 degrees"],
 )
-plt.show()
+plotting.show("Turn a 6 far enough, and it is a 9")
 
 # %% [markdown]
 # **Predict, then run.** The digits' accuracy is about 93 % without augmentation. How many points do
@@ -693,13 +693,13 @@ on_digits = {
 maps, mirrors, angles = on_digits.values()
 predicted(my_gain_by_maps, 100 * maps.mean, "points")
 predicted(my_loss_by_mirrors, -100 * mirrors.mean, "points")
-plotting.plot_gains(on_digits, "Digits: what keeps the label helps, what breaks it hurts")
-plt.show()
+plotting.plot_gains(on_digits)
+plotting.show("Digits: what keeps the label helps, what breaks it hurts")
 
 # %% role="experiment" alt="Dots of 16 seeds and intervals for four augmentations of pieces of photographs: flips and jitter gain, upside down gains nothing, crops with zeros lose." hide=true
 if len(on_photographs) == 4:
-    plotting.plot_gains(on_photographs, "Photographs: flips and jitter help, black edges do not")
-    plt.show()
+    plotting.plot_gains(on_photographs)
+    plotting.show("Photographs: flips and jitter help, black edges do not")
 else:
     print("The photographs' figure comes when flips, crops and jitter are written.")
 
@@ -725,7 +725,9 @@ else:
 # changes of tint. (e) Under a flip the label image is mirrored with the same draw; under jitter it
 # stays as it is.
 #
-# *Rubric.* 1 point for each part; another answer counts where its reason is right.
+# *Rubric.* (a) 1 point: satellite images. (b) 1 point: X-rays. (c) 1 point: road signs. (d) 1
+# point: birds. (e) 1 point: the same flip, and no jitter; another answer counts where its
+# reason is right.
 
 # %% [markdown]
 # **You can stop here.** Next: where it all goes.
@@ -752,7 +754,7 @@ else:
 
 # %% role="experiment" uses="horizontal_flip color_jitter train_augmented" alt="Validation accuracy of one network over 40 epochs: it rises to about 0.8, with large steps up and down."
 one = photograph_patches(seed=0).images()
-data = (channels_last(one.x_train), one.y_train, channels_last(one.x_val), one.y_val)
+one_task = (channels_last(one.x_train), one.y_train, channels_last(one.x_val), one.y_val)
 rng = np.random.default_rng(0)
 net = Network([Affine(768, WIDTH, rng), ReLU(), Affine(WIDTH, 6, rng)])
 
@@ -768,13 +770,12 @@ def score(x, y):
 
 
 curve = train_augmented(
-    data, lambda x, rng: jittered(flipped(x, rng), rng), normalized, step, score, 40, BATCH, rng
+    one_task, lambda x, rng: jittered(flipped(x, rng), rng), normalized, step, score, 40, BATCH, rng
 )
-figure = plotting.plot_lines(
+plotting.plot_lines(
     np.arange(1, 41), {"flips and jitter": curve[None]}, "epochs", "validation accuracy"
 )
-figure.axes[0].set_title("One network: it rises, and is restless", fontsize=11)
-plt.show()
+plotting.show("One network: it rises, and is restless")
 
 # %% [markdown]
 # **This is the end of the core.**
@@ -797,9 +798,8 @@ wall = np.stack([photograph("brick")[:90, :120, None] / 255] * 5)
 strengths = np.array([-0.5, -0.25, 0.0, 0.25, 0.5])
 plotting.plot_versions(
     {"k from −0.5 to 0.5": lens_distortion(wall, strengths)},
-    "A wall through a cushion (left) and a barrel (right)",
 )
-plt.show()
+plotting.show("A wall through a cushion (left) and a barrel (right)")
 
 # %% [markdown]
 # *You can stop here.*
@@ -807,7 +807,7 @@ plt.show()
 # ## 9 Mixing two images
 #
 # Beyond the lecture, *mixup* (Zhang et al. 2018) gives up the idea that an augmentation keeps the
-# label. It mixes two images, and their labels by the same share:
+# label. It mixes two images, and their labels in the same proportion:
 #
 # $$\hat x = \lambda x + (1 - \lambda)\,x_\pi, \quad \hat y = \lambda y + (1 - \lambda)\,y_\pi,
 #   \qquad \lambda \sim \mathrm{Beta}(\alpha, \alpha) \qquad \text{(Mix.1)}$$
@@ -818,12 +818,12 @@ plt.show()
 
 # %% role="exercise" exercise="augmentation.mixup"
 
-# %% role="experiment" uses="mixup" alt="Six mixtures of a cat and a cup of coffee, each with its share of cat." hide=true
+# %% role="experiment" uses="mixup" alt="Six mixtures of a cat and a cup of coffee, each with its fraction of cat." hide=true
 pair = np.stack([cat[10:110, 60:190], coffee[40:140, 40:170]] * 6)
 mixed, shares = mixup(pair, np.tile(np.eye(2), (6, 1)), 1.0, np.random.default_rng(5))
-plotting.plot_versions({"cat and coffee": mixed[:6]}, "What the network is to call a mixture")
-plt.show()
-print("shares of cat:", shares[:6, 0].round(2))
+plotting.plot_versions({"cat and coffee": mixed[:6]})
+plotting.show("What the network is to call a mixture")
+print("fractions of cat:", shares[:6, 0].round(2))
 
 # %% [markdown]
 # Whether it helps is not measured in this lesson.
@@ -833,7 +833,7 @@ print("shares of cat:", shares[:6, 0].round(2))
 # ## 10 The same in PyTorch
 #
 # Images are (N, C, H, W) there, and the generator is a `torch.Generator`. **From here on the names
-# of your functions stand for their PyTorch versions.** `bilinear_tensor` is the sampler for tensors.
+# of your functions mean their PyTorch versions.** `bilinear_tensor` is the sampler for tensors.
 
 # %% role="setup"
 import torch
@@ -852,7 +852,7 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 # %% role="exercise" exercise="augmentation.torch.affine_warp"
 
 # %% [markdown]
-# Your warp beside PyTorch's own, which takes the inverse map in units of half an image:
+# Your warp next to PyTorch's own, which takes the inverse map in units of half an image:
 
 # %% role="experiment" uses="affine_warp" hide=true
 images = torch.rand(8, 3, 32, 32, device=device)
@@ -945,8 +945,12 @@ print(f"of 80 draws, {repeated} are different with one generator, {fresh} by epo
 # another machine. (d) Save what the network sees, or a hash of it, for some examples over several
 # epochs, and count how many are different; or plot the same example from ten epochs side by side.
 #
-# *Rubric.* (a) 2 points: 1 for ten examples a worker with equal copies, 1 for the second epoch. 1
-# point for each of the rest.
+# *Rubric.* (a) 2 points: 1 for ten examples a worker with equal copies, 1 for the second epoch.
+# (b) 1 point: workers differ, epochs do not. (c) 1 point: the run cannot be repeated elsewhere.
+# (d) 1 point: a comparison of what the network sees in several epochs.
+
+# %% role="experiment"
+score_predictions()
 
 # %% [markdown]
 # ## What to take away

@@ -45,14 +45,13 @@
 # notebook goes on.
 
 # %% role="setup"
-import matplotlib.pyplot as plt
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import photograph_patches
-from cs231n_lib.train import compare, predicted
+from cs231n_lib.train import compare, predicted, score_predictions
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -131,8 +130,8 @@ def paired(a, b, names):
 # * `w` and `b` of the last penalty, used for the predictions of the best one.
 # </details>
 #
-# The rest of this lesson compares ways to learn, in several settings, over several seeds. The
-# comparison is fair only if all ways get the same examples for a seed.
+# The rest of this lesson compares methods, in several settings, over several seeds. The
+# comparison is fair only if all methods get the same examples for a seed.
 #
 # ### Exercise: `transfer_matrix`
 
@@ -141,9 +140,9 @@ def paired(a, b, names):
 # %% [markdown]
 # <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
 #
-# * the data are made anew for every way;
+# * the data are made anew for every method;
 # * the seed's place in the list is passed on, and not the seed;
-# * the axes are cells, ways, seeds, in this order.
+# * the axes are cells, methods, seeds, in this order.
 # </details>
 #
 # Now the first baseline: pixels. The fit of this part is least squares in closed form, because it
@@ -187,15 +186,14 @@ rows = {
     for k, name in enumerate(pieces.classes)
 }
 plotting.plot_image_rows(rows)
-plt.show()
+plotting.show("Six photographs, cut into pieces")
 
 pixel_accuracies = transfer_matrix([pixels_of(n) for n in EXAMPLES], [pixel_probe], range(5))
 predicted(my_accuracy_of_pixels, pixel_accuracies[-1].mean())
 curve = {"a linear probe on pixels": pixel_accuracies[:, 0].T}
 figure = plotting.plot_lines(EXAMPLES, curve, "training examples a class", "accuracy", log_x=True)
 figure.axes[0].axhline(1 / 6, color="0.5", ls=":")
-figure.axes[0].set_title("More pixels of the same kind help little")
-plt.show()
+plotting.show("More pixels of the same kind help little")
 
 # %% [markdown]
 # Fifty times as many examples, and a linear classifier on pixels is still wrong about every second
@@ -341,11 +339,11 @@ plotting.plot_neighbours(
         for kind in ("pixels", "trained, stage 3")
     },
 )
-plt.show()
+plotting.show("Trained features find the same photograph, pixels the same light")
 
 # %% [markdown]
 # A frame means: from the same photograph. Near in pixels is a piece with light and dark in the same
-# places. Near in features is a piece with the same texture, wherever its edges are (slide 98 shows
+# places. Near in features is a piece with the same texture, whatever the place of its edges (slide 98 shows
 # the same with whole photographs).
 
 # %% role="experiment" uses="extract_features standardize" alt="The pieces in the plane of the first two principal axes, marked by photograph: by pixels they are ordered by their light; at the top of the trained network those of the cat lie apart."
@@ -355,7 +353,7 @@ plotting.plot_feature_planes(
     photo_labels,
     TARGET,
 )
-plt.show()
+plotting.show("Two axes show the light, and little else")
 
 # %% [markdown]
 # Two axes out of hundreds show little, but one thing can be seen: at the top of the network the
@@ -373,10 +371,10 @@ maps = {
     if kind != "untrained network"
 }
 plotting.plot_feature_planes(maps, photo_labels, TARGET, axis="axis of the map")
-plt.show()
+plotting.show("On a map of trained features photographs keep together")
 
 # %% [markdown]
-# Believe who is beside whom, and nothing else: how far two patches lie from each other and how
+# Believe who is next to whom, and nothing else: how far two patches lie from each other and how
 # large they are means nothing in such a map, and another seed draws another one. What a probe can
 # use, in all axes together, is the next picture.
 
@@ -408,7 +406,7 @@ probes = transfer_matrix([drawn_examples(n) for n in FEW_AND_MORE], ways, list(r
 by_kind = dict(zip(kinds, probes.transpose(1, 2, 0), strict=True))  # kind: (seeds, sizes)
 predicted(my_accuracy_with_five_examples, by_kind["trained, stage 3"][:, 0].mean())
 plotting.plot_transfer_matrix(FEW_AND_MORE, {"six photographs": by_kind}, "untrained network")
-plt.show()
+plotting.show("A middle stage of the trained network serves best here")
 trained_gain = paired(
     by_kind["trained, stage 3"][:, 0],
     by_kind["untrained network"][:, 0],
@@ -509,7 +507,7 @@ for name, p in answers.items():
 #    They move with every batch in train mode. `bn.eval()` helps until the training loop calls
 #    `model.train()`, which reaches all of the network. So the mode has to be set *at each forward
 #    pass*: `part.register_forward_pre_hook(f)` calls `f(module, inputs)` just before a part
-#    computes, and the zoo has `use_running_statistics` for `f`. Other ways are right too.
+#    computes, and the zoo has `use_running_statistics` for `f`. Other solutions are right too.
 #
 # A part with `running_mean` that is not `None` is one that keeps statistics;
 # `model.modules()` goes through everything, to any depth.
@@ -569,7 +567,7 @@ for name, freezing in (("parameters only", parameters_only), ("your freeze", fre
     print(f"{name:>16}: the scores of the same 50 images move by {moved:.0%}")
 
 # %% [markdown]
-# Not a single weight has changed, and the network is another one. Whoever trains a head on top of
+# Not a single weight has changed, and the network is another one. If you train a head on top of
 # it is shooting at a moving target, and the network that is tested is not the one that was trained.
 
 # %% [markdown] role="question" id="frozen" points=6
@@ -651,7 +649,7 @@ for name, freezing in (("parameters only", parameters_only), ("your freeze", fre
 # same for all. For a linear classifier nothing has changed. For a convolution everything has:
 # neighbours are no neighbours any more.
 #
-# The ways, all on the same examples: random features (the same network untrained, a probe on its
+# The methods, all on the same examples: random features (the same network untrained, a probe on its
 # top stage), a probe on the top stage and one on the first, fine-tuning the upper part, fine-tuning
 # all, and the same network from scratch. Features of a stage keep their pixels here
 # (`pooled=False`).
@@ -762,7 +760,7 @@ similar, different = table.values()
 gain = different["probe, top stage"][:, 0] - different["random features"][:, 0]
 predicted(my_gain_on_permuted_digits, 100 * gain.mean(), "percentage points")
 plotting.plot_transfer_matrix(SIZES, table, "random features")
-plt.show()
+plotting.show("Similar data: transfer gains; different data: it can lose")
 for kind, ways in table.items():
     print(f"{kind}, {SIZES[0]} and {SIZES[1]} examples a class")
     for way, accuracies in ways.items():
@@ -830,9 +828,10 @@ print(stages)
 # by cross-validation over patients, since images of one patient are near-duplicates), never on
 # the test set.
 #
-# *Rubric.* (a) 4 points: 1 a cell, only with a number. (b) 2 points: 1 for neighbourhoods, 1 for
-# why higher stages depend on them more. (c) 2 points: 1 for random features and one more baseline,
-# 1 for validation data without the test set.
+# *Rubric.* (a) 4 points: little and similar, with a number (1), more and similar, with a number
+# (1), little and different, with a number (1), more and different, with a number (1). (b) 2
+# points: 1 for neighbourhoods, 1 for why higher stages depend on them more. (c) 2 points: 1 for
+# random features and one more baseline, 1 for validation data without the test set.
 
 # %% [markdown]
 # **You can stop here: this is the end of the core.**
@@ -921,6 +920,9 @@ if FULL_SIZE:
     print(f"accuracy of the probe: {np.mean(predictions == full.y_test[:2000]):.3f}")
 else:
     print("full size is switched off")
+
+# %% role="experiment"
+score_predictions()
 
 # %% [markdown]
 # ## What to take away

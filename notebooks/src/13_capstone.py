@@ -47,7 +47,7 @@
 #         05_adaptive_methods.ipynb 06_learning_rates.ipynb
 #
 # (in a kit without that command: `python -m autograder.carry` and the same names). It runs the
-# checks once more and writes what passes them into one cell of this notebook, in your own words.
+# checks again and writes what passes them into one cell of this notebook, in your own words.
 # It names what is missing or loses points, and the framework's own version takes its place. Open
 # the notebook again afterwards. Without that step everything here runs with the framework's.
 
@@ -55,7 +55,6 @@
 import tempfile
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -64,7 +63,7 @@ from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.layers.network import Affine, Network, Noise, Normalization, ReLU
 from cs231n_lib.stand_ins import STAND_INS, own_or_framework
-from cs231n_lib.train import fit, predicted, remembered
+from cs231n_lib.train import fit, predicted, remembered, score_predictions
 from cs231n_lib.train.trials import t_quantile
 
 threadpool_limits(1)  # networks this small are fastest on one thread
@@ -106,8 +105,8 @@ threadpool_limits(1)  # networks this small are fastest on one thread
 # random shifts: both keep the network from fitting the training images too closely; or batch norm
 # and a warm-up: both protect the first steps. (c) $2^5 = 32$ against $1 + 5 = 6$, times the seeds.
 #
-# *Rubric.* (a) 3 points: 1 for "near 0", 2 for why not both can go. (b) 1 point for any pair with
-# a reason. (c) 2 points, 1 each.
+# *Rubric.* (a) 3 points: 1 for "near 0", 2 for why not both can go. (b) 1 point: any pair with
+# a reason. (c) 2 points: 32 (1), 6 (1).
 
 # %% [markdown]
 # You can stop here.
@@ -318,7 +317,7 @@ fine = searched([(value / 3, value * 3) for value in middle], 6, trials_rng)
 best = max(coarse.tolist() + fine.tolist())
 predicted(my_best_rate, middle[0])
 plotting.plot_trials({"coarse": coarse, "fine": fine}, ("learning rate", "weight decay"))
-plt.show()
+plotting.show("Coarse, then finer around the best")
 print(f"best: rate {best[1]:.2g}, weight decay {best[2]:.2g}, validation accuracy {best[0]:.3f}")
 
 # %% [markdown]
@@ -361,8 +360,8 @@ def accuracy_of(recipe, seed):
 accuracy = np.asarray(ablate(accuracy_of, RECIPE, SEEDS))
 table = np.asarray(ablation_table(accuracy, t_quantile(0.975, len(SEEDS) - 1)))
 predicted(my_loss_without_batch_norm, 100 * table[0, 0], "percentage points")
-plotting.plot_ablation(list(RECIPE), table, "What is lost without each ingredient")
-plt.show()
+plotting.plot_ablation(list(RECIPE), table)
+plotting.show("What is lost without each ingredient")
 
 # %% role="experiment" uses="ablate ablation_table" claim="shifts-do-not-pay-in-100-steps" of="float(table[2, 0])" says="-0.15 to 0" slide="108"
 for name, (gain, low, high) in zip(RECIPE, table, strict=True):
@@ -415,7 +414,7 @@ for name, (gain, low, high) in zip(RECIPE, table, strict=True):
 # ### Exercise: `predictions`
 #
 # Up to here everything was about *your* data. The last five points are for classes of examples
-# whose labels you do not get. Any way is right that takes less than five seconds and gets 85 % of
+# whose labels you do not get. Anything is right that takes less than five seconds and gets 85 % of
 # them; `fit` and the layers are there. (These data are public, and labels could be looked up. It
 # is worth five points, and no pride.) Before you use a network, try the simplest thing that could
 # work. You need something to compare with anyway.
@@ -465,8 +464,12 @@ print(page)
 # ahead of the network, so for these data I would use it. Two limits: 100 steps are too few for
 # shifts to pay off, and rate and weight decay were searched for the complete recipe alone."
 #
-# *Rubric.* 2 points for each of: a choice with its numbers; what did not show, not called useless;
-# the baseline, honestly; two real limits (1 each). Take off 1 where a number has no interval.
+# *Rubric.* 2 points: a choice (1), its numbers with their intervals (1). 2 points: what did not
+# show (1), without calling it useless (1). 2 points: the baseline (1), compared honestly (1). 2
+# points: one real limit (1), a second one (1).
+
+# %% role="experiment"
+score_predictions()
 
 # %% [markdown]
 # ## What to take away

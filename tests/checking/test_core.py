@@ -773,7 +773,7 @@ def test_a_blocked_name_raises_and_comes_back_even_after_an_error():
 
 
 def test_threads_that_are_started_in_a_block_are_asked_and_others_are_not():
-    """A grader's thread that begins while an answer is tried must not be refused for ever after."""
+    """A grader's thread that begins while an answer is tried must not be refused forever after."""
     said = {}
 
     def differentiate(name):

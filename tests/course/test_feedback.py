@@ -1,4 +1,4 @@
-"""Feedback pages: what stands on them, what never does, and that nothing on them acts."""
+"""Feedback pages: what they show, what they never show, and that nothing on them acts."""
 
 import re
 from types import SimpleNamespace

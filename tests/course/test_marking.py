@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -29,16 +30,17 @@ HOSTILE = "<script>alarm()</script><img src=x onerror=alarm()>"
 
 
 def test_the_rubric_of_every_question_adds_up_to_its_points():
-    split = []
-    for one in written_answers():
+    answers = list(written_answers())
+    for one in answers:
         points = one["metadata"]["nbgrader"]["points"]
         model, rubric = split_answer(source_of(one))
         items = items_of(rubric, points)
         assert model and rubric
         assert sum(item.points for item in items) == points
-        assert len({item.key for item in items}) == len(items)
-        split.append(len(items) > 1)
-    assert len(split) >= 49 and sum(split) > 0.8 * len(split)
+        assert len({item.key for item in items}) == len(items) > 1
+        said = [re.sub(r"^\([a-h]\)", "", item.text).strip() for item in items]
+        assert all(said) and len(set(said)) == len(said), said  # each says what it is for
+    assert len(answers) >= 49
 
 
 @pytest.mark.parametrize(

@@ -327,7 +327,7 @@ def test_of_a_class_nothing_is_asked_and_the_reason_is_said():
 def test_in_a_notebook_only_what_passed_is_asked_about(monkeypatch, capsys):
     kept = Attempts()
     monkeypatch.setattr(checks, "_attempts", lambda: kept)
-    monkeypatch.setattr(checks, "_last", {})
+    monkeypatch.setattr(checks, "_last", None)
     monkeypatch.setattr("builtins.input", lambda _: "")
     checks.questions()
     assert "Pass the check" in capsys.readouterr().out

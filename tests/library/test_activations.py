@@ -140,14 +140,15 @@ def test_the_libraries_agree(known):
 @both
 @every_activation
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_large_numbers_neither_overflow_nor_lose_their_limits(impl, known, dtype):
+@pytest.mark.parametrize("size", [1, 1e35])
+def test_large_numbers_neither_overflow_nor_lose_their_limits(impl, known, dtype, size):
     x = np.array([-1e4, -200, -100, 100, 200, 1e4], dtype)  # warnings are errors
-    ones = np.ones_like(x)
-    out, dx = passes(impl, known, x, ones)
-    expected, slopes = oracle(known, x, ones)
+    dout = np.full_like(x, size)
+    out, dx = passes(impl, known, x, dout)
+    expected, slopes = oracle(known, x, dout)
     assert np.isfinite(out).all() and out.dtype == dx.dtype == dtype
     np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-30)
-    np.testing.assert_allclose(dx, slopes, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(dx, slopes, rtol=1e-6, atol=1e-7 * size)
 
 
 @both

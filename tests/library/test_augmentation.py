@@ -3,6 +3,8 @@
 Bounds of random quantities hold for every seed but one in 10⁹, and several seeds are tried.
 """
 
+import pickle
+
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -168,9 +170,34 @@ def test_bilinear_is_grid_sample_with_border_padding():
 def test_bilinear_works_block_by_block(monkeypatch):
     rng = np.random.default_rng(0)
     x, rows, columns = rng.normal(size=(5, 4, 6, 2)), *rng.uniform(0, 6, (2, 5, 3, 3))
-    whole = bilinear(x, rows, columns)
+    tensors = tensor(x), torch.from_numpy(rows), torch.from_numpy(columns)
+    whole = bilinear(x, rows, columns), bilinear_tensor(*tensors)
     monkeypatch.setattr("cs231n_lib.sampling.BLOCK", 10)
-    assert np.array_equal(bilinear(x, rows, columns), whole) and whole.std() > 0
+    assert np.array_equal(bilinear(x, rows, columns), whole[0]) and whole[0].std() > 0
+    assert torch.equal(bilinear_tensor(*tensors), whole[1])
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 3), (2, 1, 4, 1), (2, 3, 1, 2), (1, 1, 1, 1)])
+def test_bilinear_is_exact_at_the_centres_of_pixels(shape):
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    rows, columns = np.mgrid[: shape[1], : shape[2]].astype(float)
+    assert np.array_equal(bilinear(x, rows, columns), x)
+    places = torch.from_numpy(rows), torch.from_numpy(columns)
+    assert torch.equal(bilinear_tensor(tensor(x), *places), tensor(x))
+
+
+def test_bilinear_takes_a_place_that_is_no_number_to_a_value_that_is_none():
+    x, nowhere = np.ones((2, 3, 4, 1)), np.full((2, 1, 1), [[[0.5]], [[np.nan]]])
+    with np.errstate(invalid="ignore"):  # as whole numbers they are none either, NumPy says
+        out = bilinear(x, nowhere, nowhere)
+    assert np.array_equal(np.isnan(out).ravel(), [False, True])
+
+
+def test_gradients_flow_through_bilinear_samples():
+    rng = np.random.default_rng(0)
+    x = tensor(rng.normal(size=(2, 3, 4, 1))).requires_grad_()
+    places = torch.from_numpy(rng.uniform(0.1, 1.9, (2, 2, 2, 3))).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x, p: bilinear_tensor(x, p[0], p[1]), (x, places))
 
 
 # ---------------------------------------------------------------------------------- flips, crops
@@ -572,6 +599,17 @@ def test_steps_are_composed_in_order():
     x = photographs()
     assert np.array_equal(compose(flip, crop)(x, np.random.default_rng(0)), x[:, :3, :-4:-1])
     assert np.array_equal(compose(crop, flip)(x, np.random.default_rng(0)), x[:, :3, 2::-1])
+
+
+def test_a_pipeline_goes_to_workers_that_share_no_memory():
+    """They are sent the data set as bytes: on macOS and Windows, and from Python 3.14 on, Linux."""
+    here = AugmentedDataset(photographs(), np.arange(4), compose(noise, noise), seed=3)
+    there = pickle.loads(pickle.dumps(here))
+    assert np.array_equal(there[1, 2][0], here[1, 2][0])
+
+
+def noise(x, rng):
+    return x + 0.1 * rng.standard_normal(x.shape)
 
 
 def test_training_sees_new_versions_and_validation_none():

@@ -10,13 +10,17 @@ import importlib
 import inspect
 import pkgutil
 
+import numpy as np
 import pytest
 import torch
 from examples import recorded_calls, tree
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import cs231n_lib
+from cs231n_lib.data import digits
 from cs231n_lib.optim import optimizers
 from cs231n_lib.regularization import in_torch
+from cs231n_lib.train import fit_torch
 
 MODULES = ("in_torch", "modules", "tuned", "sampling")
 READS = {  # what has to look at values, with the reason
@@ -129,6 +133,30 @@ def test_states_of_optimizers_stay_on_the_device(name, foreach):
         optimizer.step()
     states = [entry for state in optimizer.state.values() for entry in state.values()]
     assert check_there(states, torch.float32)
+
+
+class Reads(TorchDispatchMode):
+    """Count the values that are read from the device, and give 1 for each of them."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        if function is torch.ops.aten._local_scalar_dense.default:
+            self.count += 1
+            return 1.0
+        return function(*args, **(kwargs or {}))
+
+
+def test_training_waits_for_one_number_a_step_and_one_an_accuracy():
+    model = torch.nn.Linear(64, 10, device="meta", dtype=torch.float64)
+    with Reads() as reads:
+        history = fit_torch(
+            model, digits(), steps=7, batch_size=20, learning_rate=0.1,
+            rng=np.random.default_rng(0), evaluate_every=4,
+        )  # fmt: skip
+    assert history.loss == [1.0] * 7 and history.steps == [4, 7]
+    assert reads.count == 7 + 2 * 2  # two measurements, each of training and validation
+    check_there([model, model.weight.grad], torch.float64)
 
 
 def test_exceptions_are_functions_that_exist():

@@ -1,5 +1,6 @@
 """The trainer learns what can be learned, repeats itself, and calls divergence by its name."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -19,6 +20,7 @@ from cs231n_lib.train import (
     predicted,
     read_curve,
     remembered,
+    score_predictions,
     sgd_update,
     timed,
 )
@@ -203,6 +205,25 @@ def test_a_torch_model_is_tested_in_eval_mode():
     assert not model.training
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32])
+def test_labels_may_be_any_whole_numbers(dtype):
+    data, rng = tiny_data(), np.random.default_rng
+    small = dataclasses.replace(data, y_train=data.y_train.astype(dtype),
+                                y_val=data.y_val.astype(dtype))  # fmt: skip
+    settings = {"steps": 3, "batch_size": 10, "learning_rate": 0.3}
+    for one in (data, small):
+        ours = fit(network(), one, rng=rng(0), **settings)
+        theirs = fit_torch(Linear64(), one, rng=rng(0), **settings)
+        np.testing.assert_allclose(theirs.loss, ours.loss, rtol=1e-4)
+        assert ours.loss == run(steps=3).loss
+
+
+@pytest.mark.parametrize("model", [torch.nn.Flatten(), Linear64().requires_grad_(False)])
+def test_a_model_with_nothing_to_learn_is_refused(model):
+    with pytest.raises(ValueError, match="must have parameters that require a gradient, got none"):
+        run_torch(model)
+
+
 def test_another_optimizer():
     model = Linear64()
     adam = torch.optim.Adam(model.parameters(), lr=0.01)
@@ -382,10 +403,10 @@ def test_comparisons_that_mean_nothing_are_refused():
         compare(lambda seed: np.nan if seed == 2 else 0, float, [1, 2])
 
 
-def test_timed_counts_its_calls_and_reports_the_median(monkeypatch):
+def test_timed_counts_its_calls_and_reports_the_shortest(monkeypatch):
     calls, clock = [], iter([0, 50, 100, 101, 200, 207, 300, 303])
     monkeypatch.setattr("cs231n_lib.train.telling.time.perf_counter", lambda: next(clock))
-    assert timed(lambda: calls.append(1), repeats=3) == 3  # of 1, 7 and 3; 50 was the warm-up
+    assert timed(lambda: calls.append(1), repeats=3) == 1  # of 1, 7 and 3; 50 was the warm-up
     assert len(calls) == 4
 
 
@@ -402,6 +423,35 @@ def test_timed_counts_its_calls_and_reports_the_median(monkeypatch):
 def test_predictions(guess, measured, text, capsys):
     assert predicted(guess, measured, "s") is None
     assert capsys.readouterr().out == text + "\n"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "text"),
+    [
+        ([], "You made no predictions in this lesson."),
+        ([(None, 2.0)], "You made no predictions in this lesson."),
+        (
+            [(0, 0.0)],
+            "Your predictions: 1 of 1 within a quarter of what was measured (off by 0 %).",
+        ),
+        (
+            [(0.1, 0.0), (None, 1.0), (-5, -4.0), (3, 2)],
+            "Your predictions: 1 of 3 within a quarter of what was measured "
+            "(off by 25 %, 50 %, far); 1 not made.",
+        ),
+    ],
+)
+def test_predictions_are_scored_over_a_lesson(pairs, text, capsys):
+    assert score_predictions(dict(enumerate(pairs))) is None
+    assert capsys.readouterr().out == text + "\n"
+
+
+def test_a_prediction_that_is_made_again_counts_once(monkeypatch, capsys):
+    monkeypatch.setattr("cs231n_lib.train.telling._predictions", kept := {})
+    for guess in (3, 2):
+        predicted(guess, 2.0)
+    predicted(9, 8.0)
+    assert list(kept.values()) == [(2, 2.0), (9, 8.0)]
 
 
 def test_sgd_returns_new_weights():

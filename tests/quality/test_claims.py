@@ -8,6 +8,7 @@ from all_lessons import all_lessons
 
 from autograder.lessons.lesson import BuildError, Claim, read_lesson
 from autograder.quality import claims
+from autograder.quality.machines import PROFILES
 from cs231n_lib.train import compare
 
 HEAD = """\
@@ -84,12 +85,14 @@ def test_results_keep_what_other_machines_came_to(tmp_path):
     assert "4 **does not hold**" in text and "not measured" in text
 
 
-def test_every_claim_of_the_lessons_was_measured_and_holds():
+def test_every_claim_of_the_lessons_was_measured_here_and_elsewhere_and_holds():
+    """Natively and under another profile at least; docs/results.md shows which."""
     results = claims.read()
     for found in all_lessons():
         for claim in claims.claims_of(found):
             by_profile = results.get(found.number, {}).get(claim.id, {})
-            assert by_profile, f"lesson {found.number}: run `make claims` for {claim.id}"
+            wanted = {"native"} < by_profile.keys() <= PROFILES.keys()
+            assert wanted, f"lesson {found.number}: `make claims` for {claim.id}"
             failing = [name for name, one in by_profile.items() if not one["holds"]]
             assert not failing, f"lesson {found.number}: {claim.id} does not hold under {failing}"
 

@@ -21,6 +21,7 @@ from typer.main import get_command
 
 import cs231n_lib
 from autograder.cli import EXTRAS, app
+from autograder.exercises import all_exercises
 
 ROOT = Path(__file__).resolve().parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -297,6 +298,17 @@ def test_make_says_which_python_it_found_and_what_to_do(tmp_path):
     assert not (tmp_path / ".venv").exists()
 
 
+def test_the_guide_to_a_new_exercise_names_files_that_every_family_has():
+    guide = read("CONTRIBUTING.md").partition("## Add an exercise\n")[2].partition("\n## ")[0]
+    paths = re.findall(r"`([a-z_0-9<>]+(?:/[\w<>]+)+(?:\.py)?)`", guide)
+    assert sum("<family>" in path for path in paths) >= 4
+    families = {exercise.family for exercise in all_exercises()}
+    for name in {path.replace("<family>", family) for path in paths for family in families}:
+        path = ROOT / name
+        either = (path, path.with_suffix(".py"), path.with_name("shared.py"))
+        assert any(place.exists() for place in either), name
+
+
 # ---------------------------------------------------------------------------------- files
 
 
@@ -320,6 +332,7 @@ def text_files():
         (r"\b(?:TO[D]O|FIX[M]E|X[X]X)\b", "a mark of unfinished work"),
         (r"/(?:work|Users|root|home/[a-z])/", "a path of somebody's machine"),
         (r"^(?:<{7} |>{7} )", "a mark of an unresolved merge"),
+        (r"#\s+type: ignore(?!\[[a-z-]+\]  # \S)|#\s+mypy:", "a type unchecked without a reason"),
     ],
 )
 def test_text_holds_no(pattern, meaning):

@@ -1,4 +1,4 @@
-"""The rooms of `autograder`: each imports only what stands below it, and no two in a circle."""
+"""The rooms of `autograder`: each imports only what is below it, and no two in a circle."""
 
 import ast
 from pathlib import Path
@@ -61,7 +61,7 @@ def imports_of(path):
 
 
 def allowed(importer, imported):
-    """Say whether one module may import another: its own room, or one that stands below."""
+    """Say whether one module may import another: its own room, or a lower one."""
     if imported == "autograder" or importer == imported:
         return True
     return ROOMS.index(room_of(importer)) <= ROOMS.index(room_of(imported))
@@ -88,7 +88,7 @@ def test_the_order_says_what_may_be_imported(importer, imported, fine):
 
 def test_rooms_import_only_what_stands_below():
     wrong = [
-        f"{path.relative_to(ROOT)} imports {imported}, which stands above it"
+        f"{path.relative_to(ROOT)} imports {imported}, which is above it"
         for name, path in modules()
         if name != "autograder"
         for imported in imports_of(path)

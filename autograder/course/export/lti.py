@@ -24,6 +24,7 @@ import json
 import stat
 import tomllib
 from pathlib import Path
+from typing import Final
 
 from autograder.course.errors import CourseError
 from autograder.course.export.marks import Exported, Marks
@@ -31,7 +32,7 @@ from autograder.course.folder import Course
 from autograder.course.markbook import Line
 from autograder.grading.results import write_atomically
 
-SCORE = "https://purl.imsglobal.org/spec/lti-ags/scope/score"
+SCORE: Final = "https://purl.imsglobal.org/spec/lti-ags/scope/score"
 NEEDED = ("client_id", "token_url", "private_key_file")
 
 
@@ -88,7 +89,8 @@ def _service(course: Course, marks: Marks, item: str):
     registration = Registration()
     registration.set_client_id(given["client_id"])
     registration.set_auth_token_url(given["token_url"])
-    registration.set_auth_audience(given.get("audience"))
+    if "audience" in given:
+        registration.set_auth_audience(given["audience"])
     registration.set_tool_private_key(given["private_key"])
     connector = ServiceConnector(registration)
     try:

@@ -150,7 +150,7 @@ _BLACKBOARD: Keys = (("id", ("Username",), str), ("sis", ("Student ID",), str))
 
 
 def _filled(marks: Marks, output: Path, template: Path, column: str, keys: Keys) -> Exported:
-    """Fill one column of a platform's own table; who has no mark keeps what stands there."""
+    """Fill one column of a platform's own table; who has no mark keeps the old value."""
     sheet = read_sheet(template)
     place = _column(sheet, column or marks.lesson)
     rows, filled = [], set()

@@ -21,5 +21,5 @@ EXERCISES = (
     in_torch(crops.FLIP, points=2),
     in_torch(crops.PAD_CROP, points=3),
     in_torch(colors.JITTER, points=3),
-    in_torch(geometry.WARP, points=4),
+    in_torch(geometry.WARP, points=4, small=geometry.SMALL_WARP_IN_TORCH),
 )

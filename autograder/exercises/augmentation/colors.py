@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograder.checking.spec import Check
+from autograder.checking.spec import RANDOM, Check
 from autograder.exercises.augmentation.shared import (
     RIGHT,
     SHAPE,
@@ -172,6 +172,7 @@ JITTER = exercise(
     ),
     "90",
     look=LOOK_JITTER,
+    no_small=RANDOM,
 )  # fmt: skip
 
 # ------------------------------------------------------------------ components
@@ -222,6 +223,27 @@ COMPONENTS = exercise(
     ),
     "91",
     look=LOOK_COMPONENTS,
+    small=(
+        """\
+x = np.array([0.0, 0.2, 0.4, 0.2, 0.8, 0.2]).reshape(1, 1, 3, 2)
+np.sort(color_components(x)[0])""",
+        """\
+x = np.array([0.0, 0.2, 0.4, 0.2, 0.8, 0.2]).reshape(1, 1, 3, 2)
+eigenvalues, U = color_components(x)
+U * eigenvalues @ U.T""",
+        """\
+x = np.array([0.0, 0.2, 0.4, 0.3, 0.8, 0.7]).reshape(1, 1, 3, 2)
+eigenvalues, U = color_components(x)
+U * eigenvalues @ U.T""",
+        """\
+x = np.array([0.0, 0.2, 0.4, 0.3, 0.8, 0.7, 1.0, 0.1, 0.5, 0.9, 0.2, 0.2]).reshape(2, 2, 1, 3)
+eigenvalues, U = color_components(x)
+U * eigenvalues @ U.T""",
+        """\
+x = np.array([0.0, 0.2, 0.4, 0.3, 0.8, 0.7, 1.0, 0.1, 0.5, 0.9, 0.2, 0.2]).reshape(2, 2, 1, 3)
+U = color_components(x)[1]
+U.T @ U""",
+    ),
 )
 
 # ------------------------------------------------------------------ offsets
@@ -348,4 +370,5 @@ OFFSETS = exercise(
     ),
     "91",
     look=LOOK_OFFSETS,
+    no_small=RANDOM,
 )  # fmt: skip

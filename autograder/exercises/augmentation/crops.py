@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograder.checking.scenarios import separation
-from autograder.checking.spec import Check
+from autograder.checking.spec import CALLBACK, KILLS_A_BUG, RANDOM, Check
 from autograder.exercises.augmentation.shared import (
     RIGHT,
     SHAPE,
@@ -77,6 +77,7 @@ FLIP = exercise(
     ),
     "87",
     look=LOOK_FLIP,
+    no_small=RANDOM,
 )
 
 # ------------------------------------------------------------------ pad and crop
@@ -200,6 +201,7 @@ PAD_CROP = exercise(
     ),
     "88",
     look=LOOK_PAD_CROP,
+    no_small=RANDOM,
 )  # fmt: skip
 
 # ------------------------------------------------------------------ resize
@@ -312,6 +314,13 @@ SEPARATING = exercise(
     ),
     "88–89",
     given=(corner_resize,),
+    no_small=KILLS_A_BUG,
+    look="""\
+# Your image is its own mirror image, so what comes out should be one as well. Which of the two is?
+image = separating_image()
+length = min(image.shape[1:3]) // 2
+print(resize_short_side(image, length)[0, 0, :, 0], corner_resize(image, length)[0, 0, :, 0])
+""",
 )
 
 # ------------------------------------------------------------------ ten crops
@@ -433,4 +442,5 @@ AVERAGE = exercise(
     ),
     "89",
     look=LOOK_AVERAGE,
+    no_small=CALLBACK,
 )

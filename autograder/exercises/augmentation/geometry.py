@@ -49,6 +49,7 @@ SMALL_MATRICES = (
     "affine_matrices(np.zeros(1), np.ones((1, 2)), np.array([0.5]), np.zeros((1, 2)))[0]",
     "affine_matrices(np.array([90.0]), np.array([[2.0, 1.0]]), np.zeros(1), np.zeros((1, 2)))[0]",
     "affine_matrices(np.array([90.0]), np.ones((1, 2)), np.array([0.5]), np.zeros((1, 2)))[0]",
+    "affine_matrices(np.array([90.0]), np.ones((1, 2)), np.zeros(1), np.array([[2.0, 3.0]]))[0]",
 )
 LOOK_MATRICES = """\
 # A quarter turn after a stretch of x by 2: (1, 0) goes down to (0, 2), and (0, 1) to (-1, 0). Those
@@ -116,19 +117,30 @@ def _general(rng, n):
     return _rotations(rng, n) @ np.array([[1.2, 0.5], [0.0, 0.7]])
 
 
-SMALL_WARP = (
-    "affine_warp(np.arange(4.0).reshape(1, 1, 4, 1), np.array([[[1.0, 0, 1], [0, 1, 0]]])).ravel()",
-    """x, mirror = np.arange(4.0).reshape(1, 1, 4, 1), np.array([[[-1.0, 0, 0], [0, 1, 0]]])
+def small_warps(row, rows, square, plane):
+    """Return small inputs; the first three are shapes of images, `plane` is where pixels are."""
+    return (
+        f"affine_warp(np.arange(4.0).reshape({row}), np.array([[[1.0, 0, 1], [0, 1, 0]]])).ravel()",
+        f"""\
+x, mirror = np.arange(4.0).reshape({row}), np.array([[[-1.0, 0, 0], [0, 1, 0]]])
 affine_warp(x, mirror).ravel()""",
-    "affine_warp(np.arange(5.0).reshape(1, 1, 5, 1), np.array([[[2.0, 0, 0], [0, 1, 0]]])).ravel()",
-    """x, quarter = np.arange(9.0).reshape(1, 3, 3, 1), np.array([[[0.0, -1, 0], [1, 0, 0]]])
-affine_warp(x, quarter)[0, :, :, 0]""",
-    """x, both = np.arange(9.0).reshape(1, 3, 3, 1), np.array([[[0.0, -1, 1], [1, 0, 0]]])
-affine_warp(x, both)[0, :, :, 0]""",
-)
+        f"affine_warp(np.arange(5.0).reshape({row}), np.array([[[2.0, 0, 0], [0, 1, 0]]])).ravel()",
+        f"""\
+x, quarter = np.arange(9.0).reshape({square}), np.array([[[0.0, -1, 0], [1, 0, 0]]])
+affine_warp(x, quarter)[{plane}]""",
+        f"""\
+x, both = np.arange(9.0).reshape({square}), np.array([[[0.0, -1, 1], [1, 0, 0]]])
+affine_warp(x, both)[{plane}]""",
+        f"""\
+mirror, right = [[-1.0, 0, 0], [0, 1, 0]], [[1.0, 0, 1], [0, 1, 0]]
+affine_warp(np.arange(8.0).reshape({rows}), np.array([mirror, right])).ravel()""",
+    )
+
+
+SMALL_WARP_IN_TORCH = small_warps("1, 1, 1, -1", "2, 1, 1, 4", "1, 1, 3, 3", "0, 0")
 LOOK_WARP = """\
 # A quarter turn, clockwise: the first row becomes the last column. And a shift by one pixel to the
-# right, after which the first column stands twice.
+# right, after which the first column appears twice.
 x = np.arange(9.0).reshape(1, 3, 3, 1)
 for matrix in ([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0]], [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]):
     print(affine_warp(x, np.array([matrix]))[0, :, :, 0])
@@ -150,7 +162,7 @@ WARP = exercise(
         ),
     ),
     "92",
-    small=SMALL_WARP,
+    small=small_warps("1, 1, -1, 1", "2, 1, 4, 1", "1, 3, 3, 1", "0, :, :, 0"),
     look=LOOK_WARP,
 )  # fmt: skip
 
@@ -170,6 +182,7 @@ SMALL_LENS = (
     "lens_distortion(np.arange(5.0).reshape(1, 1, 5, 1), np.array([-0.5])).ravel()",
     "lens_distortion(np.arange(5.0).reshape(1, 5, 1, 1), np.array([-0.5])).ravel()",
     "lens_distortion(np.arange(12.0).reshape(1, 3, 4, 1), np.array([-0.5]))[0, :, :, 0]",
+    "lens_distortion(np.arange(10.0).reshape(2, 1, 5, 1), np.array([-0.5, 0.0]))[:, 0, :, 0]",
 )
 LENS = exercise(
     "Lens distortion",
@@ -184,4 +197,10 @@ LENS = exercise(
     "92",
     bonus=True,
     small=SMALL_LENS,
+    look="""\
+# Numbers that grow from pixel to pixel. The middle should stay 12; a corner should show what was
+# nearer to the middle for k = -0.5, and itself for k = 0.
+for k in (0.0, -0.5):
+    print(lens_distortion(np.arange(25.0).reshape(1, 5, 5, 1), np.array([k]))[0, :, :, 0].round(1))
+""",
 )

@@ -7,7 +7,7 @@ score says where it has been.
 
 import numpy as np
 
-from autograder.checking.spec import Check
+from autograder.checking.spec import CALLBACK, RANDOM, Check
 from autograder.exercises.augmentation.shared import (
     RIGHT,
     a_generator,
@@ -225,6 +225,19 @@ PIPELINE = exercise(
         Check("the scores are returned, and the data stays as it was", 1, _returned),
     ),
     "85–86",
+    no_small=CALLBACK,
+    look="""\
+# A network that only tells what it is given: three images in batches of two, for two epochs. In
+# each epoch every label should come once, with new pixels; what is scored stays as it is.
+def told(x, y):
+    print("labels", y, "pixels", x.ravel().round(2))
+    return 0.5
+
+whites, numbers = np.ones((3, 1, 1, 1)), np.arange(3)
+darker, centred = lambda x, rng: x * rng.uniform(size=(len(x), 1, 1, 1)), lambda x: x - 0.5
+parts = whites, numbers, whites[:1], numbers[:1]
+print(train_augmented(parts, darker, centred, told, told, 2, 2, np.random.default_rng(0)))
+""",
 )  # fmt: skip
 
 # ------------------------------------------------------------------ mixup
@@ -355,4 +368,12 @@ MIXUP = exercise(
     ),
     "92",
     bonus=True,
+    no_small=RANDOM,
+    look="""\
+# A black and a white image, with the labels 0 and 1. Each mixed pixel should be as bright as its
+# mixed label says, and the rows of the labels should sum to 1.
+two = np.array([0.0, 1.0]).reshape(2, 1, 1, 1)
+x_mix, y_mix = mixup(two, np.eye(2), 1.0, np.random.default_rng(0))
+print("pixels", x_mix.ravel(), "labels", y_mix, sep="\\n")
+""",
 )

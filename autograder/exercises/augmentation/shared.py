@@ -90,11 +90,11 @@ def _moved(value, source, destination):
     return value
 
 
-def in_torch(numpy_exercise, points):
-    """Return the same exercise for PyTorch, where images are (N, C, H, W)."""
+def in_torch(numpy_exercise, points, small=()):
+    """Return the same exercise for PyTorch, where images are (N, C, H, W), and small inputs too."""
     changed = numpy_exercise.in_torch(points)
     checks = tuple(replace(check, scenario=_first(check.scenario)) for check in changed.checks)
-    return replace(changed, checks=checks, small=(), look="")
+    return replace(changed, checks=checks, small=small)
 
 
 def _first(scenario):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from autograder.checking.judge import keeps_types
 from autograder.checking.scenarios import refusal, refuses
+from autograder.exercises.normalization import tiny
 from autograder.exercises.normalization.shared import (
     EPS,
     MOMENTUM,
@@ -97,56 +98,43 @@ def forward_checks(norm, points):
     return checks(scenarios, points)
 
 
-SMALL_FORWARD = (
-    'batchnorm_forward(np.array([[1.0], [3.0]]), np.ones(1), np.zeros(1), {"mode": "train"})[0]',
-    """\
-x, gamma, beta = np.array([[1.0, 2.0], [3.0, 8.0]]), np.array([2.0, 1.0]), np.array([0.0, 5.0])
-batchnorm_forward(x, gamma, beta, {"mode": "train", "eps": 0.5})[0]""",
-    """\
-options = {"mode": "train", "momentum": 0.75}
-_ = batchnorm_forward(np.array([[1.0], [3.0]]), np.ones(1), np.zeros(1), options)
-options["running_mean"], options["running_var"]""",
-    """\
-options = {"mode": "test", "running_mean": np.array([4.0]), "running_var": np.array([9.0])}
-batchnorm_forward(np.array([[1.0], [7.0]]), np.array([2.0]), np.array([1.0]), options)[0]""",
-)
-LOOK = """\
-# Two features of very different size, three examples. After normalization each column should have
-# mean 0 and standard deviation 1, and both columns should look alike.
-x = np.array([[1.0, 100.0], [2.0, 300.0], [6.0, 200.0]])
-out, _ = batchnorm_forward(x, np.ones(2), np.zeros(2), {"mode": "train"})
-print(out)
-print("mean", out.mean(axis=0), "and standard deviation", out.std(axis=0))
-"""
 FORWARD = exercise(
     "Batch normalization, forward",
     "batchnorm_forward",
     forward_checks(ROWS, (2.5, 0.75, 0.75, 1.5, 3, 3, 1.5, 1.5, 1, 0.5)),
     "11–13",
-    small=SMALL_FORWARD,
-    look=LOOK,
+    small=tiny.BATCH,
+    look=tiny.LOOK_BATCH,
 )
 BACKWARD = exercise(
     "Batch normalization, backward",
     "batchnorm_forward batchnorm_backward",
     backward_checks(ROWS, (2, 2, 3, 2, 2, 2, 1)),
     "12",
+    small=tiny.batch_backward("batchnorm_backward"),
+    look=tiny.LOOK_BATCH_BACKWARD,
 )
 BACKWARD_ALT = exercise(
     "Batch normalization, backward in one formula",
     "batchnorm_forward batchnorm_backward_alt",
     backward_checks(ROWS_ALT, (1, 1, 1, 1, 1, 2, 1)),
     "12",
+    small=tiny.batch_backward("batchnorm_backward_alt"),
+    look=tiny.LOOK_BATCH_BACKWARD_ALT,
 )
 SPATIAL_FORWARD = exercise(
     "Batch normalization for ConvNets, forward",
     "batchnorm_forward spatial_batchnorm_forward",
     forward_checks(IMAGES, (1, 0.5, 0.5, 1, 1, 1, 0.5, 1, 1, 0.5)),
     "14",
+    small=tiny.IMAGES,
+    look=tiny.LOOK_IMAGES,
 )
 SPATIAL_BACKWARD = exercise(
     "Batch normalization for ConvNets, backward",
     "batchnorm_forward batchnorm_backward spatial_batchnorm_forward spatial_batchnorm_backward",
     backward_checks(IMAGES, (0.5, 0.5, 1, 1, 1, 1, 1)),
     "14",
+    small=tiny.IMAGES_BACKWARD,
+    look=tiny.LOOK_IMAGES_BACKWARD,
 )

@@ -4,7 +4,8 @@ import numpy as np
 
 from autograder.checking.judge import keeps_types
 from autograder.checking.scenarios import afterwards, separation
-from autograder.checking.spec import Check
+from autograder.checking.spec import KILLS_A_BUG, Check
+from autograder.exercises.normalization import tiny
 from autograder.exercises.normalization.shared import EPS, LARGE, MOMENTUM, exercise
 
 # ------------------------------------------------------------------ three consequences
@@ -150,6 +151,8 @@ SEPARATING = exercise(
     ),
     "12",
     given=(one_pass_batchnorm,),
+    no_small=KILLS_A_BUG,
+    look=tiny.LOOK_SEPARATING,
 )
 FOLD = exercise(
     "Fold batch normalization into the layer before it",
@@ -163,6 +166,8 @@ FOLD = exercise(
         Check("W and b stay as they were", 0.5, _folded_inputs, keeps_types),
     ),
     "13",
+    small=tiny.FOLD,
+    look=tiny.LOOK_FOLD,
 )
 EFFECTIVE_RATE = exercise(
     "What L2 does under batch normalization",
@@ -175,6 +180,8 @@ EFFECTIVE_RATE = exercise(
         Check("W and dW stay as they were", 0.5, _step_inputs, keeps_types),
     ),
     "11, 70",
+    small=tiny.RATE,
+    look=tiny.LOOK_RATE,
 )
 DEBIAS = exercise(
     "Running statistics that started at zero",
@@ -185,4 +192,6 @@ DEBIAS = exercise(
         Check("running stays as it was", 0.5, _running_inputs, keeps_types),
     ),
     "13, 46",
+    small=tiny.DEBIAS,
+    look=tiny.LOOK_DEBIAS,
 )

@@ -15,7 +15,8 @@ from autograder.checking.scenarios import (
     separation,
 )
 from autograder.checking.slopes import with_place
-from autograder.checking.spec import Check
+from autograder.checking.spec import KILLS_A_BUG, Arrays, Check
+from autograder.exercises.normalization import tiny
 from autograder.exercises.normalization.shared import (
     EPS,
     FORBIDDEN,
@@ -192,7 +193,7 @@ def _backward_types_and_inputs(impl, rng):
     arrays = mixed_batch(rng)
     dout = rng.normal(size=(N, D))
     single = [a.astype(np.float32) for a in (*arrays, dout)]
-    observed = {}
+    observed: Arrays = {}
     for label, (*inputs, g) in {"": single, " of float64 dout": [*arrays, dout]}.items():
         _, cache = impl.decorrelated_batchnorm_forward(*inputs, training(group_size=K))
         returned = impl.decorrelated_batchnorm_backward(g, cache)
@@ -319,6 +320,8 @@ SEPARATING_GROUPS = exercise(
     ),
     "18",
     given=(groupnorm_swapped,),
+    no_small=KILLS_A_BUG,
+    look=tiny.LOOK_SEPARATING_GROUPS,
 )
 FORWARD = exercise(
     "Decorrelated batch normalization, forward",
@@ -326,6 +329,8 @@ FORWARD = exercise(
     FORWARD_CHECKS,
     "19",
     given=(by_group, side_by_side),
+    small=tiny.DECORRELATED,
+    look=tiny.LOOK_DECORRELATED,
 )
 BACKWARD = exercise(
     "Challenge: decorrelated batch normalization, backward",
@@ -334,4 +339,6 @@ BACKWARD = exercise(
     "19",
     given=(zca_kernel,),
     bonus=True,
+    small=tiny.DECORRELATED_BACKWARD,
+    look=tiny.LOOK_DECORRELATED_BACKWARD,
 )

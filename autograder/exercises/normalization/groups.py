@@ -3,6 +3,7 @@
 from types import MappingProxyType
 
 from autograder.checking.judge import keeps_types
+from autograder.exercises.normalization import tiny
 from autograder.exercises.normalization.shared import (
     PRECISION,
     Normalization,
@@ -46,7 +47,7 @@ def forward_checks(norm, one_mean, points, identities=MappingProxyType({})):
         norm: what is tried.
         one_mean: words for numbers that share a mean.
         points: of the checks, in order.
-        identities: {title: what stands before the options} of further checks of the output.
+        identities: {title: the arguments before the options} of further checks of the output.
     """
 
     usual = norm.enlarged()
@@ -72,24 +73,32 @@ LAYER_FORWARD = exercise(
     "layernorm_forward",
     forward_checks(LAYER, "a constant example", (3, 1, 1, 1.5, 1, 1.5)),
     "15",
+    small=tiny.LAYER,
+    look=tiny.LOOK_LAYER,
 )
 LAYER_BACKWARD = exercise(
     "Layer normalization, backward",
     "layernorm_forward layernorm_backward",
     backward_checks(LAYER, (1, 1, 1, 1, 1, 2, 1)),
     "15",
+    small=tiny.LAYER_BACKWARD,
+    look=tiny.LOOK_LAYER_BACKWARD,
 )
 INSTANCE_FORWARD = exercise(
     "Instance normalization, forward",
     "instancenorm_forward",
     forward_checks(INSTANCE, "a constant channel of an image", (1.75, 0.75, 0.75, 1, 0.75, 1)),
     "16",
+    small=tiny.INSTANCE,
+    look=tiny.LOOK_INSTANCE,
 )
 INSTANCE_BACKWARD = exercise(
     "Instance normalization, backward",
     "instancenorm_forward instancenorm_backward",
     backward_checks(INSTANCE, (0.5, 0.5, 0.5, 0.5, 0.5, 1.5, 1)),
     "16",
+    small=tiny.INSTANCE_BACKWARD,
+    look=tiny.LOOK_INSTANCE_BACKWARD,
 )
 GROUP_FORWARD = exercise(
     "Group normalization, forward",
@@ -101,10 +110,14 @@ GROUP_FORWARD = exercise(
         {"G = 1: layer norm over all of an image": (1,), "G = C: instance norm": (C,)},
     ),
     "18",
+    small=tiny.GROUP,
+    look=tiny.LOOK_GROUP,
 )
 GROUP_BACKWARD = exercise(
     "Group normalization, backward",
     "spatial_groupnorm_forward spatial_groupnorm_backward",
     backward_checks(GROUP, (1, 1, 1, 1, 1, 2, 1)),
     "18",
+    small=tiny.GROUP_BACKWARD,
+    look=tiny.LOOK_GROUP_BACKWARD,
 )

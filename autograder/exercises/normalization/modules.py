@@ -3,6 +3,7 @@
 import numpy as np
 
 from autograder.checking.spec import Check
+from autograder.exercises.normalization import tiny
 from autograder.exercises.normalization.shared import EPS, MOMENTUM, batch, exercise
 
 ROWS = (7, 5)  # N, D
@@ -91,6 +92,7 @@ BATCH_NORM = exercise(
     in_torch=True,
     kind="class",
     needs_autograd=True,
+    small=tiny.LAYER_OF_ROWS,
 )
 
 
@@ -158,4 +160,5 @@ GROUP_NORM = exercise(
     in_torch=True,
     kind="class",
     needs_autograd=True,
+    small=tiny.LAYER_OF_GROUPS,
 )

@@ -4,7 +4,7 @@ Inputs are awkward on purpose: N ≠ D, H ≠ W, C ≠ G², eps large enough to 
 neither the default nor ½, gamma ≠ 1, features and examples of very different mean and spread.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -255,6 +255,8 @@ def backward_checks(norm, points):
         "dx, through the mean (the loss does not feel the variance)": along_path(offset, "dx"),
         "dx, every path at once": along_path(whole, "dx"),
     }
-    judged = {title: (part, follow_through, forward) for title, part in scenarios.items()}
+    judged: dict[str, tuple[Callable, ...]] = {
+        title: (part, follow_through, forward) for title, part in scenarios.items()
+    }
     judged["float32 and float64 alike, dout stays as it was"] = (precision, keeps_types)
     return checks(judged, points)

@@ -8,7 +8,7 @@ import numpy as np
 
 from autograder.checking.judge import same_dtype
 from autograder.checking.scenarios import afterwards
-from autograder.checking.spec import Check
+from autograder.checking.spec import RANDOM, Check
 from autograder.exercises.regularization.noise import CLOSE, PRECISION, precision, randomness_check
 from autograder.exercises.regularization.shared import exercise, outcome_check, share_bound
 
@@ -238,6 +238,7 @@ x, branch, rng = np.zeros((6, 2)), np.ones((6, 2)), np.random.default_rng(0)
 for param in ({"p": 0.5}, {"p": 0.5, "mode": "row"}, {"p": 0.5, "training": False}):
     print(param, stochastic_depth_forward(x, branch, param, rng)[0][:, 0])
 """,
+    no_small=RANDOM,
 )  # fmt: skip
 
 # ------------------------------------------------------------------ backward
@@ -349,6 +350,7 @@ out, cache = stochastic_depth_forward(x, branch, {"p": 0.5, "mode": "row"}, rng)
 dx, dbranch = stochastic_depth_backward(np.ones((6, 1)), cache)
 print(out.T, dx.T, dbranch.T)  # dx is 1 everywhere, dbranch where the branch was
 """,
+    no_small=RANDOM,
 )
 
 # ------------------------------------------------------------------ wire a network
@@ -491,6 +493,7 @@ blocks, rng = [lambda x: x + 1] * 3, np.random.default_rng(0)  # a whole block m
 for training in (True, True, False):
     print(stochastic_depth_network(np.ones((1, 1)), blocks, 0.5, training, "batch", rng))
 """,
+    no_small=RANDOM,
 )
 
 EXERCISES = (

@@ -11,7 +11,7 @@ import numpy as np
 
 from autograder.checking.judge import same_dtype
 from autograder.checking.scenarios import separation
-from autograder.checking.spec import Check
+from autograder.checking.spec import KILLS_A_BUG, RANDOM, Check
 from autograder.exercises.regularization.noise import PRECISION, near, precision, randomness_check
 from autograder.exercises.regularization.shared import (
     FALSE_ALARM,
@@ -187,6 +187,7 @@ x, b, rng = np.ones((4, 3)), np.zeros(2), np.random.default_rng(0)
 w = np.array([[1.0, 1.0], [10.0, 10.0], [100.0, 100.0]])
 print(dropconnect_forward(x, w, b, 0.5, rng)[0])  # the digits show which weights were there
 """,
+    no_small=RANDOM,
 )  # fmt: skip
 
 # ------------------------------------------------------------------ backward
@@ -316,6 +317,7 @@ out, cache = dropconnect_forward(x, w, np.zeros(1), 0.5, rng)
 dx, dw, db = dropconnect_backward(np.ones((1, 1)), cache)
 print(out, dx, dw.T, db)  # dx holds what is left of w; dw is 1 where a weight was there
 """,
+    no_small=RANDOM,
 )  # fmt: skip
 
 # ------------------------------------------------------------------ the Gaussian at test time
@@ -503,6 +505,7 @@ x, w, rng = np.ones((1, 2)), np.array([[1.0], [-1.0]]), np.random.default_rng(0)
 for K in (1, 10, 1000):
     print(K, dropconnect_inference(x, w, np.zeros(1), 0.5, K, rng))  # towards 0.28, not 0
 """,
+    no_small=RANDOM,
 )
 
 
@@ -545,6 +548,7 @@ CLOSED_FORM = exercise(
         "dropconnect_closed_form(np.ones((1, 2)), np.array([[1.0], [-1.0]]), np.array([0.0]), 0.5)",
         "dropconnect_closed_form(np.array([[2.0]]), np.array([[3.0]]), np.array([1.0]), 0.5)",
         "dropconnect_closed_form(np.array([[2.0]]), np.array([[-3.0]]), np.array([1.0]), 1.0)",
+        "dropconnect_closed_form(np.array([[0.0]]), np.array([[3.0]]), np.array([0.0]), 0.5)",
     ),
     look="""\
 x, w = np.ones((1, 2)), np.array([[1.0], [-1.0]])
@@ -617,6 +621,7 @@ w = separating_weights()
 moments = dropconnect_moments(np.ones((1, len(w))), w, np.zeros(1), 0.5)
 print("right:", moments[1], "theirs:", squared_sum_variance(np.ones((1, len(w))), w, 0.5))
 """,
+    no_small=KILLS_A_BUG,
 )
 
 EXERCISES = (

@@ -10,7 +10,7 @@ import numpy as np
 
 from autograder.checking.judge import same_dtype
 from autograder.checking.scenarios import afterwards, refusal, refuses, separation
-from autograder.checking.spec import Check
+from autograder.checking.spec import KILLS_A_BUG, RANDOM, Check
 from autograder.exercises.regularization.shared import (
     exercise,
     outcome_check,
@@ -515,6 +515,7 @@ out, cache = dropout_forward(np.ones((4, 8)), {"p": 0.75, "mode": "train", "seed
 print(out)  # zeros and one other number, no two rows alike
 print(dropout_forward(np.ones((4, 8)), {"p": 0.75, "mode": "test", "seed": 0})[0])  # all ones
 """,
+    no_small=RANDOM,
 )
 BACKWARD = exercise(
     "Inverted dropout, backward",
@@ -526,6 +527,7 @@ out, cache = dropout_forward(np.ones((2, 8)), {"p": 0.75, "mode": "train", "seed
 print(out)
 print(dropout_backward(np.ones((2, 8)), cache))  # zeros in the same places
 """,
+    no_small=RANDOM,
 )
 VANILLA_FORWARD = exercise(
     "Vanilla dropout, forward",
@@ -538,6 +540,7 @@ for mode in ("train", "test"):
     out, cache = vanilla_dropout_forward(np.ones((2, 8)), {"p": 0.75, "mode": mode, "seed": 0})
     print(out)  # zeros and ones in training, one number at test time
 """,
+    no_small=RANDOM,
 )
 VANILLA_BACKWARD = exercise(
     "Vanilla dropout, backward",
@@ -550,6 +553,7 @@ out, cache = vanilla_dropout_forward(np.ones((2, 8)), {"p": 0.75, "mode": "train
 print(out)
 print(vanilla_dropout_backward(np.ones((2, 8)), cache))  # zeros in the same places
 """,
+    no_small=RANDOM,
 )
 EXPECTATION = exercise(
     "The exact expectation over all masks",
@@ -568,6 +572,12 @@ x = np.array([1.0, 2.0])
 print(expectation_over_masks(lambda at: at.sum(), x, 0.5))  # a sum is on average half as large
 print(expectation_over_masks(lambda at: at.sum() ** 2, x, 1.0))  # with p = 1 nothing is dropped
 """,
+    small=(
+        "expectation_over_masks(lambda x: x.sum(), np.array([4.0]), 0.25)",
+        "expectation_over_masks(lambda x: x.sum() ** 2, np.array([3.0, 1.0]), 0.25)",
+        "expectation_over_masks(lambda x: x, np.array([3.0, 1.0]), 0.25)",
+        "expectation_over_masks(lambda x: np.exp(x.sum()), np.array([1.0, 2.0, 0.0]), 0.75)",
+    ),
 )
 SEPARATING = exercise(
     "Kill the bug: a neuron whose mean is not its scaled self",
@@ -585,6 +595,13 @@ SEPARATING = exercise(
     ),
     "75–80",
     given=(scaled_neuron,),
+    no_small=KILLS_A_BUG,
+    look="""\
+# The neuron's mean over all masks, and what scaling its inputs gives: they should be far apart.
+a = separating_products(0.5)
+print("mean:  ", expectation_over_masks(lambda a: max(0.0, a.sum()), a, 0.5))
+print("scaled:", scaled_neuron(a, 0.5))
+""",
 )
 
 EXERCISES = (

@@ -7,7 +7,7 @@ import numpy as np
 
 from autograder.checking.judge import Expected, matches, same_dtype
 from autograder.checking.scenarios import afterwards
-from autograder.checking.spec import Check, Verdict
+from autograder.checking.spec import CALLBACK, Check, Verdict
 from autograder.exercises.regularization.shared import exercise, outcome_check, type_of
 
 SHAPE = (3, 5)
@@ -366,6 +366,7 @@ L1 = exercise(
         "l1_penalty(np.array([2.0]), 1.0)",
         "l1_penalty(np.array([3.0, -4.0]), 0.1)",
         "l1_penalty(np.array([[1.0, 0.25], [-2.0, 0.5]]), 0.5)",
+        "abs(l1_penalty(np.array([0.0]), 0.5)[1]) <= 0.5",
     ),
     look="""\
 penalty, dW = l1_penalty(np.array([3.0, -4.0, 0.001]), 0.1)
@@ -385,6 +386,7 @@ NET = exercise(
         "elastic_net_penalty(np.array([2.0]), 1.0, 0.0)",
         "elastic_net_penalty(np.array([2.0]), 1.0, 0.5)",
         "elastic_net_penalty(np.array([3.0, -4.0]), 0.1, 2.0)",
+        "abs(elastic_net_penalty(np.array([0.0]), 0.5, 2.0)[1]) <= 0.5",
     ),
     look="""\
 W = np.array([3.0, -4.0])
@@ -457,6 +459,27 @@ WIRED = exercise(
         Check("accuracies of the validation data, after each epoch", 1, _accuracies),
     ),
     "70, 82–83",
+    no_small=CALLBACK,
+    look="""\
+# A network of one weight and one bias, whose data loss is 0 and whose gradients are 0: only the
+# penalty moves anything. The weight should shrink, the bias should stay.
+class Flat:
+    def __init__(self):
+        self.params = {"layer.w": np.ones((1, 1)), "layer.b": np.ones(1)}
+
+    def __getattr__(self, name):
+        return lambda *args: print(name, end=" ")
+
+    def loss_and_gradients(self, x, y):
+        return 0.0, {name: np.zeros_like(array) for name, array in self.params.items()}
+
+    def accuracy(self, x, y):
+        return 0.5
+
+net = Flat()
+print(train_regularized(net, [(0, 0)] * 3, (0, 0), lambda W: l2_penalty(W, 0.5), 0.1, 2))
+print(net.params)
+""",
 )
 
 EXERCISES = (L2, L1, NET, PROX, AS_L2, WIRED, L2.in_torch(points=2))

@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from autograder.checking.judge import same_dtype
-from autograder.checking.spec import Check
+from autograder.checking.spec import RANDOM, Check
 from autograder.exercises.regularization.noise import (
     CLOSE,
     PRECISION,
@@ -189,6 +189,7 @@ rng = np.random.default_rng(0)
 for param in ({}, {"kind": "random"}, {"overlapping": True}):
     print(param, *pooling_regions(7, 5, param, rng))  # first rows, last rows
 """,
+    no_small=RANDOM,
 )  # fmt: skip
 
 # ------------------------------------------------------------------ forward
@@ -356,6 +357,7 @@ x, rng = np.arange(25.0).reshape(1, 1, 5, 5), np.random.default_rng(0)
 for _ in range(2):  # the lower right corner of each region; the last one is 24
     print(fractional_max_pool_forward(x, {"height": 3, "width": 3}, rng)[0][0, 0])
 """,
+    no_small=RANDOM,
 )
 
 # ------------------------------------------------------------------ backward
@@ -468,6 +470,7 @@ param = {"height": 2, "width": 2, "overlapping": True}
 out, cache = fractional_max_pool_forward(x, param, rng)
 print(out[0, 0], fractional_max_pool_backward(np.ones((1, 1, 2, 2)), cache)[0, 0])  # sum 4
 """,
+    no_small=RANDOM,
 )  # fmt: skip
 
 EXERCISES = (BOUNDARIES, AXIS, FORWARD, BACKWARD)

@@ -1,8 +1,5 @@
-"""Wrong and other right answers of the family `activations`."""
+"""Wrong and other right answers of the family `activations`, from all modules here."""
 
-from autograder.misconceptions.activations import elu, leaky_relu, maxout, separating
+from autograder.misconceptions.records import collected
 
-MISCONCEPTIONS = (*leaky_relu.WRONG, *separating.WRONG, *maxout.WRONG, *elu.WRONG)
-VARIANTS = (*leaky_relu.RIGHT, *separating.RIGHT, *maxout.RIGHT, *elu.RIGHT)
-EQUIVALENT = leaky_relu.EQUIVALENT | separating.EQUIVALENT | maxout.EQUIVALENT | elu.EQUIVALENT
-__all__ = ["EQUIVALENT", "MISCONCEPTIONS", "VARIANTS"]
+MISCONCEPTIONS, VARIANTS, EQUIVALENT = collected(__name__, __path__)

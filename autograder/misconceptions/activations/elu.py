@@ -5,12 +5,12 @@ import numpy as np
 from autograder.misconceptions.records import SLIP, right, wrong
 
 OUT = "np.where(x > 0, x, alpha * np.expm1(x.clip(max=0)))"
-DX = "np.where(x > 0, dout, dout * (out + alpha))"
+DX = "dout * np.where(x > 0, 1, out + alpha)"
 AT_ZERO = "both sides give 0 at 0"
 OVERFLOW = "may overflow where x > 0, and that is not used there"
 CACHE = "the cache is between the student's two functions; the backward exercise tries it"
 
-WRONG = (
+MISCONCEPTIONS = (
     *wrong(
         "elu_forward",
         (
@@ -86,13 +86,13 @@ WRONG = (
             "the output as slope",
             "Far to the left the function is flat, but your slope there is −alpha. Differentiate "
             "alpha (e^x − 1) by hand: what becomes of the − 1?",
-            ("dout * (out + alpha)", "dout * out"),
+            ("out + alpha", "out"),
         ),
         (
             "alpha missing in the slope",
             "Your slope just left of 0 is 1. Differentiate alpha (e^x − 1) by hand: what stands "
             "in front of the exponential?",
-            ("dout * (out + alpha)", "dout * np.exp(x.clip(max=0))"),
+            ("out + alpha", "np.exp(x.clip(max=0))"),
         ),
         (
             "1 in place of alpha",
@@ -110,7 +110,7 @@ WRONG = (
             "the slope of the leaky ReLU",
             "Your negative side has the same slope everywhere. Is the function a straight line "
             "there?",
-            ("dout * (out + alpha)", "dout * alpha"),
+            ("out + alpha", "alpha + 0 * x"),
         ),
         (
             "the gradient passes unchanged",
@@ -157,7 +157,7 @@ WRONG = (
             "float64 comes in and float32 goes out: half of the digits are lost. "
             "Where do you name a type, or make an array that has one of its own?",
             SLIP,
-            (DX, f"{DX}.astype(np.float32)"),
+            (DX, f"({DX}).astype(np.float32)"),
         ),
     ),
 )
@@ -207,7 +207,7 @@ def backward_in_parts(dout, cache):
     return dout * (x > 0) + dout * (out + alpha) * (x <= 0)
 
 
-RIGHT = (
+VARIANTS = (
     *right("elu_forward", "a mask", elu_forward=forward_by_mask),
     *right("elu_forward", "two clippings", elu_forward=forward_by_clipping),
     *right("elu_forward", "overflow that is not used", elu_forward=forward_through_infinity),
@@ -231,8 +231,8 @@ EQUIVALENT = {
     },
     "activations.elu_backward": {
         "x, alpha, out = cache": "they are only added to each other",
-        "return np.where(x >= 0, dout, dout * (out + alpha))": "no check holds an x of exactly 0; "
+        "return dout * np.where(x >= 0, 1, out + alpha)": "no check holds an x of exactly 0; "
         "any slope from alpha to 1 would be right there",
-        "return np.where(out > 0, dout, dout * (out + alpha))": "out has the sign of x",
+        "return dout * np.where(out > 0, 1, out + alpha)": "out has the sign of x",
     },
 }

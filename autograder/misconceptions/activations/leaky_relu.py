@@ -9,7 +9,7 @@ OUT, DX = "np.maximum(alpha * x, x)", "np.where(x > 0, dout, alpha * dout)"
 ANY_SLOPE = "at 0 any slope between those of the two sides is right"
 CACHE = "the cache is between the student's two functions; the backward exercise tries it"
 
-WRONG = (
+MISCONCEPTIONS = (
     *wrong(
         "leaky_relu_forward",
         (
@@ -228,7 +228,7 @@ def backward_in_parts(dout, cache):
     return dout * (x > 0) + dout * (x <= 0) * alpha
 
 
-RIGHT = (
+VARIANTS = (
     *right("leaky_relu_forward", "a mask", leaky_relu_forward=forward_by_mask),
     *right("leaky_relu_forward", "two clippings", leaky_relu_forward=forward_by_clipping),
     *right("leaky_relu_forward", "|x|", leaky_relu_forward=forward_by_absolute_value),

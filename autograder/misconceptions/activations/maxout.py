@@ -4,13 +4,12 @@ import numpy as np
 
 from autograder.misconceptions.records import SLIP, right, wrong
 
-PIECES, OUT = "x @ w + b[:, None]", "np.amax(pieces, axis=0)"
-DPIECES, DX = "dout * won", "(dpieces @ w.transpose(0, 2, 1)).sum(axis=0)"
+BIAS, OUT = "pieces += b[:, None]", "np.amax(pieces, axis=0)"
+NO_BIAS = "pieces = x @ w"
+DPIECE, DX = "left * (pieces[k] == best)", "dx += dpiece @ w[k].T"
 CACHE = "the cache is between the student's two functions; the backward exercise tries it"
-WINNER = "winner = pieces.argmax(axis=0)"
-WON = "won = np.stack([winner == k for k in range(len(w))])"
 
-WRONG = (
+MISCONCEPTIONS = (
     *wrong(
         "maxout_forward",
         (
@@ -33,13 +32,13 @@ WRONG = (
         (
             "pieces without bias",
             "All of your pieces go through 0. What does b do to a piece?",
-            (PIECES, "x @ w"),
+            (BIAS, NO_BIAS),
         ),
         (
             "the bias added afterwards",
             "Each piece has a bias of its own, which may decide who is largest. "
             "When do yours come in?",
-            (PIECES, "x @ w"),
+            (BIAS, NO_BIAS),
             (OUT, "np.amax(pieces, axis=0) + np.amax(b, axis=0)"),
         ),
         (
@@ -85,59 +84,58 @@ WRONG = (
             "the full gradient to every tied piece",
             "Where two pieces are equally large, both of yours get the whole gradient, and more "
             "goes back than came in. How much may the shares add up to?",
-            (WINNER, "winner = np.amax(pieces, axis=0)"),
-            (WON, "won = pieces == winner"),
+            (DPIECE, "dout * (pieces[k] == best)"),
         ),
         (
             "the gradient to every piece",
             "Change a piece that is not the largest a little: does the output move? "
             "What is its gradient then?",
-            (DPIECES, "dout + 0 * pieces"),
+            (DPIECE, "dout.copy()"),
         ),
         (
             "the gradient split over all pieces",
             "Change a piece that is not the largest a little: does the output move? "
             "What is its gradient then?",
-            (DPIECES, "(dout + 0 * pieces) / len(w)"),
+            (DPIECE, "dout / len(w)"),
         ),
         (
             "the gradient to the smallest piece",
             "Which piece did the forward pass choose, and which one do you send the gradient to?",
-            ("pieces.argmax(axis=0)", "pieces.argmin(axis=0)"),
+            ("np.amax(", "np.amin("),
         ),
         (
             "always the first piece",
             "Which piece is the largest differs from example to example. Does your dw know?",
-            (WINNER, "winner = 0 * pieces.argmax(axis=0)"),
+            (DPIECE, "dout * (k == 0)"),
         ),
         (
             "the mask without the gradient",
             "Your gradients do not change when dout does. What does the chain rule do with the "
             "gradient that arrives?",
-            (DPIECES, "won + 0 * dout"),
+            ("left = dout.copy()", "left = 0 * dout + 1"),
         ),
         (
             "dx of one piece only",
             "x goes into every piece. What happens to gradients where paths meet?",
-            (f"dx = {DX}", "dx = (dpieces @ w.transpose(0, 2, 1))[0]"),
+            (DX, "dx = dpiece @ w[k].T"),
         ),
         (
             "dx averaged over the pieces",
             "x goes into every piece. What happens to gradients where paths meet: are they "
             "averaged?",
-            (f"dx = {DX}", "dx = (dpieces @ w.transpose(0, 2, 1)).mean(axis=0)"),
+            (DX, f"{DX} / len(w)"),
         ),
         (
             "db averaged over the batch",
             "The loss already says how the examples are weighted; it is inside dout. One bias "
             "reaches N outputs: what does the chain rule do with N paths?",
-            ("dpieces.sum(axis=1)", "dpieces.mean(axis=1)"),
+            ("dpiece.sum(axis=0)", "dpiece.mean(axis=0)"),
         ),
         (
             "dw averaged over the batch",
             "The loss already says how the examples are weighted; it is inside dout. One weight "
             "reaches N outputs: what does the chain rule do with N paths?",
-            ("dw = x.T @ dpieces", "dw = x.T @ dpieces / len(x)"),
+            ("dw[k] = x.T @ dpiece", "dw[k] = x.T @ dpiece / len(x)"),
         ),
         (
             "dout is changed",
@@ -151,7 +149,7 @@ WRONG = (
             "float64 comes in and float32 goes out: half of the digits are lost. "
             "Where do you name a type, or make an array that has one of its own?",
             SLIP,
-            (DX, f"{DX}.astype(np.float32)"),
+            ("return dx, dw, db", "return dx.astype(np.float32), dw, db"),
         ),
     ),
 )
@@ -216,7 +214,7 @@ def backward_by_loop(dout, cache):
     return dx, dw, db
 
 
-RIGHT = (
+VARIANTS = (
     *right("maxout_forward", "the best so far", maxout_forward=forward_by_loop),
     *right("maxout_forward", "einsum", maxout_forward=forward_by_einsum),
     *right("maxout_forward", "one wide layer", maxout_forward=forward_side_by_side),
@@ -237,6 +235,9 @@ RIGHT = (
 EQUIVALENT = {
     "activations.maxout_forward": {"return (out, (...": CACHE},
     "activations.maxout_backward": {
-        "won = [winner == k for k in range(len(w))]": "NumPy stacks a list of arrays by itself",
+        "dx, dw, db = (np.zeros_like(x), np.empty_like(w), np.empty_like(w[...": (
+            "only the shape is read, and all rows have the same"
+        ),
+        "for k in range(len(dw)):": "dw has as many pieces as w",
     },
 }

@@ -6,7 +6,7 @@ from autograder.misconceptions.records import right, wrong
 
 INPUT = "np.array([-1.0, 0.0, 2.0])"
 
-WRONG = wrong(
+MISCONCEPTIONS = wrong(
     "slope_breaking_input",
     (
         "positive numbers only",
@@ -56,7 +56,7 @@ def separate_by_relu():
     return np.maximum(np.random.default_rng(0).normal(size=100), 0)
 
 
-RIGHT = (
+VARIANTS = (
     *right(
         "slope_breaking_input", "an image that is black", slope_breaking_input=separate_by_zeros
     ),

@@ -1,20 +1,5 @@
-"""Wrong and other right answers of the family `augmentation`."""
+"""Wrong and other right answers of the family `augmentation`, from all modules here."""
 
-from autograder.misconceptions.augmentation import (
-    colors,
-    crops,
-    equivalent,
-    geometry,
-    pipeline,
-    variants,
-    variants_torch,
-)
+from autograder.misconceptions.records import collected
 
-MISCONCEPTIONS = (
-    *crops.MISCONCEPTIONS,
-    *colors.MISCONCEPTIONS,
-    *geometry.MISCONCEPTIONS,
-    *pipeline.MISCONCEPTIONS,
-)
-VARIANTS = (*variants.VARIANTS, *variants_torch.VARIANTS)
-EQUIVALENT = equivalent.EQUIVALENT
+MISCONCEPTIONS, VARIANTS, EQUIVALENT = collected(__name__, __path__)

@@ -182,8 +182,8 @@ PAD_CROP = (
             "zeros on two sides only",
             "Your image stands in the upper left corner of the larger one. Where should it stand, "
             "if there are as many zeros on every side?",
-            [("[:, pad : pad + H, pad : pad + W]", "[:, :H, :W]")],
-            [("[:, :, pad : pad + H, pad : pad + W]", "[:, :, :H, :W]")],
+            [("padded[pad : pad + H, pad : pad + W]", "padded[:H, :W]")],
+            [("padded[:, :, pad : pad + H, pad : pad + W]", "padded[:, :, :H, :W]")],
         ),
         (
             "ones around the image",
@@ -223,7 +223,7 @@ PAD_CROP = (
         "pad_crop",
         (
             *IN_PLACE,
-            [("return np.stack(windows)", "x[...] = np.stack(windows)\n    return x")],
+            [("out = np.empty_like(x)", "out = x")],
             [("return torch.stack(windows)", "x[...] = torch.stack(windows)\n    return x")],
         ),
     ),

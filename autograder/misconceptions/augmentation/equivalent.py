@@ -15,9 +15,8 @@ NEW_ARRAY = "a new array in place of the old one"
 EQUIVALENT = {
     "augmentation.horizontal_flip": {"flips = rng.random(len(x)) <= p": BORDER},
     "augmentation.pad_crop": {
-        "padded = np.zeros((N, H + ...": MORE_ZEROS,
+        "padded = np.zeros((H + ...": MORE_ZEROS,
         "s, r = rng.integers(0, 2 * pad + 1, (2, N))": EITHER,
-        "return windows": A_LIST,
     },
     "augmentation.resize_short_side": {
         "H_new, W_new = (L * side / min(H, W) for side in (H, W))": "a whole number all the same",

@@ -250,3 +250,4 @@ BACKWARD_ALT = wrong(
     ),
     edited="batchnorm_forward",
 )
+MISCONCEPTIONS = (*BACKWARD, *BACKWARD_ALT)

@@ -254,3 +254,4 @@ SEPARATING = wrong(
         ("10_000 + spread", "30 + spread"),
     ),
 )
+MISCONCEPTIONS = (*FOLD, *EFFECTIVE_RATE, *DEBIAS, *SEPARATING)

@@ -5,7 +5,7 @@ from autograder.misconceptions.records import SLIP, wrong
 MU = "mu = x.mean(axis=0, dtype=float).astype(x.dtype)"
 VAR = "(x_mu**2).mean(axis=0, dtype=float).astype(x.dtype)"
 
-FORWARD = wrong(
+MISCONCEPTIONS = wrong(
     "batchnorm_forward",
     (
         "no eps",

@@ -216,3 +216,4 @@ SPATIAL_BACKWARD = wrong(
         (DIMAGES, f"{DIMAGES}.astype(np.float32)"),
     ),
 )
+MISCONCEPTIONS = (*SPATIAL_FORWARD, *SPATIAL_BACKWARD)

@@ -135,6 +135,9 @@ MISCONCEPTIONS = (*IN_INIT, *IN_FORWARD, *OF_GROUPS)
 class OneDict(torch.nn.Module):
     """Keep one dict of options, and write into the buffers."""
 
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+
     def __init__(self, features, eps=1e-5, momentum=0.9):
         super().__init__()
         self.gamma = torch.nn.Parameter(torch.ones(features))
@@ -155,6 +158,9 @@ class OneDict(torch.nn.Module):
 
 class OwnFormula(torch.nn.Module):
     """Write the formula once more, in the operations that autograd knows."""
+
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
 
     def __init__(self, features, eps=1e-5, momentum=0.9):
         super().__init__()

@@ -242,7 +242,7 @@ def images_channel_by_channel(x, gamma, beta, bn_param):
     for key in keys:
         bn_param.setdefault(key, np.zeros_like(gamma))
     out, caches = np.zeros_like(x), []
-    parts = {key: [] for key in keys}
+    parts: dict[str, list] = {key: [] for key in keys}
     for c in range(C):
         own = {key: v[c : c + 1] if key in keys else v for key, v in bn_param.items()}
         rows = x[:, c].reshape(-1, 1)

@@ -138,7 +138,7 @@ RMSPROP = wrong(
     ),
     (
         "the new share forgotten",
-        "Let all gradients be 1 for ever: a mean of their squares is 1. Where does your cache end?",
+        "Let all gradients be 1 forever: a mean of their squares is 1. Where does your cache end?",
         (RMSPROP_UPDATE, "decay_rate * cache + dw**2"),
     ),
     (
@@ -222,12 +222,12 @@ def means(step_m, step_v, m, v, stored):
         ),
         (
             "new share of the gradient forgotten",
-            "Let all gradients be 1 for ever: their mean is 1. Where does your first mean end?",
+            "Let all gradients be 1 forever: their mean is 1. Where does your first mean end?",
             (step_m, "beta1 * m + dw  #"),
         ),
         (
             "new share of the square forgotten",
-            "Let all gradients be 1 for ever: the mean of their squares is 1. Where does your "
+            "Let all gradients be 1 forever: the mean of their squares is 1. Where does your "
             "second mean end?",
             (step_v, "beta2 * v + dw**2"),
         ),
@@ -461,3 +461,4 @@ ADAMW = wrong(
         (GET_BETAS, "0.9, 0.999"),
     ),
 )  # fmt: skip
+MISCONCEPTIONS = (*ADAGRAD, *RMSPROP, *ADAM_UNCORRECTED, *ADAM, *ADAMW)

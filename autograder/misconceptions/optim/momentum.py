@@ -79,7 +79,7 @@ MOMENTUM = wrong(
     ),
     (
         "dampened gradient",
-        "Let the gradient be 1 for ever: the velocity should become a sum, larger than one step of "
+        "Let the gradient be 1 forever: the velocity should become a sum, larger than one step of "
         "gradient descent, and yours a mean. By what is your gradient multiplied?",
         ("- learning_rate * dw", "- (1 - momentum) * learning_rate * dw"),
     ),
@@ -147,7 +147,7 @@ UNSCALED = wrong(
     ),
     (
         "dampened gradient",
-        "Let the gradient be 1 for ever: the velocity should become a sum, larger than one "
+        "Let the gradient be 1 forever: the velocity should become a sum, larger than one "
         "gradient, and yours a mean. By what is your gradient multiplied?",
         ("momentum * v + dw", "momentum * v + (1 - momentum) * dw"),
     ),
@@ -229,7 +229,7 @@ LOOKAHEAD = wrong(
     ),
     (
         "dampened gradient",
-        "Let the gradient be 1 for ever: the velocity should become a sum, larger than one step of "
+        "Let the gradient be 1 forever: the velocity should become a sum, larger than one step of "
         "gradient descent, and yours a mean. By what is your gradient multiplied?",
         ("- learning_rate * gradient", "- (1 - momentum) * learning_rate * gradient"),
     ),
@@ -302,7 +302,7 @@ NESTEROV = wrong(
     ),
     (
         "dampened gradient",
-        "Let the gradient be 1 for ever: the velocity should become a sum, larger than one step of "
+        "Let the gradient be 1 forever: the velocity should become a sum, larger than one step of "
         "gradient descent, and yours a mean. By what is your gradient multiplied?",
         ("- learning_rate * dw", "- (1 - momentum) * learning_rate * dw"),
     ),
@@ -312,3 +312,4 @@ NESTEROV = wrong(
         ("v = momentum * old_v -", "v = old_v -"),
     ),
 )
+MISCONCEPTIONS = (*SGD, *MOMENTUM, *UNSCALED, *LOOKAHEAD, *NESTEROV)

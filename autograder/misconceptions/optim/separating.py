@@ -59,3 +59,4 @@ GRADIENTS = wrong(
         ("np.ones(20)", "1e-3 * 1.8 ** np.arange(20.0)"),
     ),
 )
+MISCONCEPTIONS = (*CURVATURES, *GRADIENTS)

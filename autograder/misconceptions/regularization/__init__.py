@@ -1,16 +1,5 @@
-"""Wrong and other right answers of the family `regularization`, found by discovery.
+"""Wrong and other right answers of the family `regularization`, from all modules here."""
 
-A module here has tuples `MISCONCEPTIONS` and `VARIANTS`, and where needed a table `EQUIVALENT`.
-"""
+from autograder.misconceptions.records import collected
 
-import importlib
-import pkgutil
-
-_MODULES = [importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)]
-MISCONCEPTIONS = tuple(r for module in _MODULES for r in getattr(module, "MISCONCEPTIONS", ()))
-VARIANTS = tuple(r for module in _MODULES for r in getattr(module, "VARIANTS", ()))
-EQUIVALENT = {
-    function: lines
-    for module in _MODULES
-    for function, lines in getattr(module, "EQUIVALENT", {}).items()
-}
+MISCONCEPTIONS, VARIANTS, EQUIVALENT = collected(__name__, __path__)

@@ -1,9 +1,16 @@
 """Wrong and other right answers about stochastic depth."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from autograder.checking.spec import Misconception
 from autograder.misconceptions.records import SLIP, fundamental, ids_of, right, wrong
+
+if TYPE_CHECKING:  # an answer finds these beside it
+    import torch
+
+    from cs231n_lib.regularization.in_numpy import stochastic_depth_forward, survival_probabilities
 
 LINEAR = "1 - l / L * (1 - p_last)"
 SHAPE = "(draws, *[1] * (x.ndim - 1))"
@@ -236,17 +243,17 @@ BACKWARD = (
 
 def first_input(x, blocks, p_last, training, mode, rng):
     """Give every block the network's own input."""
-    kept_with = survival_probabilities(len(blocks), p_last).tolist()  # noqa: F821
+    kept_with = survival_probabilities(len(blocks), p_last).tolist()
     out = x
     for block, p in zip(blocks, kept_with, strict=True):
         param = {"p": p, "mode": mode, "training": training}
-        out, _ = stochastic_depth_forward(out, block(x), param, rng)  # noqa: F821
+        out, _ = stochastic_depth_forward(out, block(x), param, rng)
     return out
 
 
 def one_draw(x, blocks, p_last, training, mode, rng):
     """Ask one random number how deep the network is."""
-    kept_with = survival_probabilities(len(blocks), p_last).tolist()  # noqa: F821
+    kept_with = survival_probabilities(len(blocks), p_last).tolist()
     rows = len(x) if mode == "row" else 1
     u = rng.random((rows, *[1] * (x.ndim - 1)))
     for block, p in zip(blocks, kept_with, strict=True):
@@ -382,7 +389,7 @@ def torch_block_by_cases(x, branch, depth_param, rng):
         factor = p if late else 1.0
         return x + branch * factor, factor
     rows = x.shape[0] if mode == "row" else 1
-    kept = torch.bernoulli(torch.full((rows,), p, dtype=x.dtype), generator=rng)  # noqa: F821
+    kept = torch.bernoulli(torch.full((rows,), p, dtype=x.dtype), generator=rng)
     kept = kept.view(-1, *[1 for _ in x.shape[1:]])
     return x + branch * kept / (1.0 if late else p), kept / (1.0 if late else p)
 
@@ -392,13 +399,13 @@ def network_with_its_own_blocks(x, blocks, p_last, training, mode, rng):
     out = np.array(x)
     L = len(blocks)
     for l in range(1, L + 1):  # noqa: E741
-        p = float(survival_probabilities(L, p_last)[l - 1])  # noqa: F821
+        p = float(survival_probabilities(L, p_last)[l - 1])
         if training and mode == "batch":
             if rng.random() < p:
                 out = out + blocks[l - 1](out)
         else:
             param = {"p": p, "mode": mode, "training": training}
-            out = stochastic_depth_forward(out, blocks[l - 1](out), param, rng)[0]  # noqa: F821
+            out = stochastic_depth_forward(out, blocks[l - 1](out), param, rng)[0]
     return out
 
 

@@ -1,11 +1,17 @@
 """Wrong and other right answers about DropConnect and its Gaussian at test time."""
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from autograder.checking.spec import Misconception
 from autograder.misconceptions.records import SLIP, grouped, ids_of, right, wrong
+
+if TYPE_CHECKING:  # an answer finds these beside it
+    import torch
+
+    from cs231n_lib.regularization.in_numpy import dropconnect_moments
 
 SHAPE = "(*x.shape, w.shape[1])"
 DRAWN = "drawn < p"
@@ -104,7 +110,7 @@ FORWARD = (
             ("rng.random(", "np.random.default_rng().random("),
         ),
         (
-            "one seed for ever",
+            "one seed forever",
             "Every call takes the same weights away, whatever `rng` is: it is no noise any more.",
             SLIP,
             ("rng.random(", "np.random.default_rng(0).random("),
@@ -139,7 +145,7 @@ FORWARD = (
             ("generator=rng, ", ""),
         ),
         (
-            "one seed for ever",
+            "one seed forever",
             "Every call takes the same weights away, whatever `rng` is: it is no noise any more.",
             SLIP,
             ("generator=rng", "generator=torch.Generator().manual_seed(0)"),
@@ -389,7 +395,7 @@ INFERENCE = (
             ("rng.standard_normal(", "np.random.default_rng().standard_normal("),
         ),
         (
-            "one seed for ever",
+            "one seed forever",
             "Every call gives the same output, whatever `rng` is.",
             SLIP,
             ("rng.standard_normal(", "np.random.default_rng(0).standard_normal("),
@@ -412,7 +418,7 @@ INFERENCE = (
             ("generator=rng, ", ""),
         ),
         (
-            "one seed for ever",
+            "one seed forever",
             "Every call gives the same output, whatever `rng` is.",
             SLIP,
             ("generator=rng", "generator=torch.Generator().manual_seed(0)"),
@@ -543,15 +549,15 @@ def forward_by_output(x, w, b, p, rng):
 def torch_forward_by_bernoulli(x, w, b, p, rng):
     """Draw zeros and ones, and multiply matrices."""
     shape = (x.shape[0], *w.shape)
-    mask = torch.bernoulli(torch.full(shape, p, dtype=w.dtype), generator=rng)  # noqa: F821
-    return torch.bmm(x[:, None], mask * w)[:, 0] + b, (x, mask, mask * w)  # noqa: F821
+    mask = torch.bernoulli(torch.full(shape, p, dtype=w.dtype), generator=rng)
+    return torch.bmm(x[:, None], mask * w)[:, 0] + b, (x, mask, mask * w)
 
 
 def torch_forward_by_example(x, w, b, p, rng):
     """Go through the examples one by one."""
-    masks = [torch.rand(w.shape, generator=rng) < p for _ in x]  # noqa: F821
-    out = torch.stack([row @ (w * m) + b for row, m in zip(x, masks, strict=True)])  # noqa: F821
-    mask = torch.stack(masks)  # noqa: F821
+    masks = [torch.rand(w.shape, generator=rng) < p for _ in x]
+    out = torch.stack([row @ (w * m) + b for row, m in zip(x, masks, strict=True)])
+    mask = torch.stack(masks)
     return out, (x, mask, mask * w)
 
 
@@ -578,7 +584,7 @@ def moments_in_loops(x, w, b, p):
 
 def inference_in_a_loop(x, w, b, p, samples, rng):
     """Draw one sample after the other."""
-    mean, variance = dropconnect_moments(x, w, b, p)  # noqa: F821
+    mean, variance = dropconnect_moments(x, w, b, p)
     total = np.zeros_like(mean)
     for _ in range(samples):
         total += np.maximum(0, rng.normal(mean, np.sqrt(variance)).astype(mean.dtype))
@@ -587,7 +593,7 @@ def inference_in_a_loop(x, w, b, p, samples, rng):
 
 def inference_by_output(x, w, b, p, samples, rng):
     """Draw the samples of an output beside each other."""
-    mean, variance = dropconnect_moments(x, w, b, p)  # noqa: F821
+    mean, variance = dropconnect_moments(x, w, b, p)
     z = rng.standard_normal((*mean.shape, samples)).astype(mean.dtype)
     u = mean[..., None] + variance[..., None] ** 0.5 * z
     return (u * (u > 0)).mean(axis=-1)
@@ -595,17 +601,17 @@ def inference_by_output(x, w, b, p, samples, rng):
 
 def torch_inference_in_a_loop(x, w, b, p, samples, rng):
     """Draw one sample after the other."""
-    mean, variance = dropconnect_moments(x, w, b, p)  # noqa: F821
-    total = torch.zeros_like(mean)  # noqa: F821
+    mean, variance = dropconnect_moments(x, w, b, p)
+    total = torch.zeros_like(mean)
     for _ in range(samples):
-        z = torch.normal(0.0, 1.0, mean.shape, generator=rng, dtype=mean.dtype)  # noqa: F821
-        total += torch.relu(mean + variance.sqrt() * z)  # noqa: F821
+        z = torch.normal(0.0, 1.0, mean.shape, generator=rng, dtype=mean.dtype)
+        total += torch.relu(mean + variance.sqrt() * z)
     return total / samples
 
 
 def closed_form_in_loops(x, w, b, p):
     """Treat every output as a number, with the error function."""
-    mean, variance = dropconnect_moments(x, w, b, p)  # noqa: F821
+    mean, variance = dropconnect_moments(x, w, b, p)
     out = np.maximum(mean, 0)
     for place, (m, v) in np.ndenumerate(np.rec.fromarrays([mean, variance])):
         if v > 0:

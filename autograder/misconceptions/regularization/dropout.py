@@ -1,11 +1,17 @@
 """Wrong and other right answers about dropout and its expectation over masks."""
 
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from autograder.checking.spec import Misconception
 from autograder.misconceptions.records import SLIP, fundamental, ids_of, right, wrong
+
+if TYPE_CHECKING:  # an answer finds these beside it
+    import torch
+
+    from cs231n_lib.regularization import generator_of
 
 NUMPY, TORCH = {"framework": "numpy"}, {"framework": "torch"}
 KINDS = ("dropout", "vanilla_dropout")
@@ -57,9 +63,9 @@ def everywhere(function):
                 (SEED, "None"),
             ),
             (
-                "one seed for ever",
+                "one seed forever",
                 "Every call gives the same mask, whatever seed is asked for: the same units are "
-                "gone for ever.",
+                "gone forever.",
                 SLIP,
                 (SEED, "0"),
             ),
@@ -560,8 +566,8 @@ def dropout_by_zeros(x, dropout_param):
     if dropout_param["mode"] != "train":
         raise ValueError("the mode must be 'train' or 'test'")
     p = dropout_param["p"]
-    generator = generator_of(dropout_param["seed"], x.device)  # noqa: F821
-    dropped = torch.empty(x.shape).uniform_(generator=generator) >= p  # noqa: F821
+    generator = generator_of(dropout_param["seed"], x.device)
+    dropped = torch.empty(x.shape).uniform_(generator=generator) >= p
     return (x / p).masked_fill(dropped, 0), (dropped, p)
 
 
@@ -576,10 +582,10 @@ def dropout_by_coins(x, dropout_param):
     """Toss coins."""
     p, mode = dropout_param["p"], dropout_param["mode"]
     if mode == "train":
-        generator = generator_of(dropout_param["seed"], x.device)  # noqa: F821
-        coins = torch.bernoulli(torch.full_like(x, p), generator=generator) / p  # noqa: F821
+        generator = generator_of(dropout_param["seed"], x.device)
+        coins = torch.bernoulli(torch.full_like(x, p), generator=generator) / p
     elif mode == "test":
-        coins = torch.ones_like(x)  # noqa: F821
+        coins = torch.ones_like(x)
     else:
         raise ValueError(mode)
     return x * coins, coins

@@ -1,11 +1,15 @@
 """Wrong and other right answers about fractional max pooling."""
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from autograder.checking.spec import Misconception
 from autograder.misconceptions.records import SLIP, fundamental, ids_of, right, wrong
+
+if TYPE_CHECKING:  # an answer finds these beside it
+    from cs231n_lib.regularization.in_numpy import pooling_boundaries, pooling_regions
 
 # ------------------------------------------------------------------ boundaries
 
@@ -57,7 +61,7 @@ BOUNDARIES = wrong(
     ),
     (
         "u is not used",
-        "Every u gives the same boundaries: the regions are fixed for ever.",
+        "Every u gives the same boundaries: the regions are fixed forever.",
         without_u,
     ),
     (
@@ -93,7 +97,7 @@ LAST = f"last = a[1:] if {OVERLAP} else a[1:] - 1"
 AXIS = wrong(
     "pooling_regions",
     (
-        "regions fixed for ever",
+        "regions fixed forever",
         "Every call gives the same regions. Where does u come from?",
         ("rng.random()", "0.4"),
     ),
@@ -161,8 +165,8 @@ def per_channel(x, pool_param, rng):
     outs = []
     for c in range(x.shape[1]):
         channel = x[:, c : c + 1]
-        rows = pooling_regions(x.shape[2], pool_param["height"], pool_param, rng)  # noqa: F821
-        cols = pooling_regions(x.shape[3], pool_param["width"], pool_param, rng)  # noqa: F821
+        rows = pooling_regions(x.shape[2], pool_param["height"], pool_param, rng)
+        cols = pooling_regions(x.shape[3], pool_param["width"], pool_param, rng)
         bands = [channel[:, :, a : b + 1].max(axis=2) for a, b in zip(*rows, strict=True)]
         tall = np.stack(bands, axis=2)
         out = [tall[..., a : b + 1].max(axis=3) for a, b in zip(*cols, strict=True)]
@@ -174,8 +178,8 @@ def per_image(x, pool_param, rng):
     """Draw regions for every image."""
     outs = []
     for n in range(len(x)):
-        rows = pooling_regions(x.shape[2], pool_param["height"], pool_param, rng)  # noqa: F821
-        cols = pooling_regions(x.shape[3], pool_param["width"], pool_param, rng)  # noqa: F821
+        rows = pooling_regions(x.shape[2], pool_param["height"], pool_param, rng)
+        cols = pooling_regions(x.shape[3], pool_param["width"], pool_param, rng)
         bands = [x[n : n + 1, :, a : b + 1].max(axis=2) for a, b in zip(*rows, strict=True)]
         tall = np.stack(bands, axis=2)
         out = [tall[..., a : b + 1].max(axis=3) for a, b in zip(*cols, strict=True)]
@@ -188,8 +192,8 @@ def one_sequence(x, pool_param, rng):
     import copy
 
     twin = copy.deepcopy(rng)
-    rows = pooling_regions(x.shape[2], pool_param["height"], pool_param, rng)  # noqa: F821
-    cols = pooling_regions(x.shape[3], pool_param["width"], pool_param, twin)  # noqa: F821
+    rows = pooling_regions(x.shape[2], pool_param["height"], pool_param, rng)
+    cols = pooling_regions(x.shape[3], pool_param["width"], pool_param, twin)
     bands = [x[:, :, a : b + 1].max(axis=2) for a, b in zip(*rows, strict=True)]
     tall = np.stack(bands, axis=2)
     out = [tall[..., a : b + 1].max(axis=3) for a, b in zip(*cols, strict=True)]
@@ -349,7 +353,7 @@ def regions_in_a_loop(n_in, n_out, pool_param, rng):
         for step in steps:
             a.append(a[-1] + step)
     else:
-        a = list(pooling_boundaries(n_in, n_out, rng.uniform()))  # noqa: F821
+        a = list(pooling_boundaries(n_in, n_out, rng.uniform()))
     reach = 0 if pool_param.get("overlapping") else 1
     return np.array(a[:-1]), np.array([min(end - reach, n_in - 1) for end in a[1:]])
 
@@ -357,8 +361,8 @@ def regions_in_a_loop(n_in, n_out, pool_param, rng):
 def windows_in_loops(x, pool_param, rng):
     """Take the maximum of every region by itself."""
     height, width = pool_param["height"], pool_param["width"]
-    top, bottom = pooling_regions(x.shape[2], height, pool_param, rng)  # noqa: F821
-    left, right_ = pooling_regions(x.shape[3], width, pool_param, rng)  # noqa: F821
+    top, bottom = pooling_regions(x.shape[2], height, pool_param, rng)
+    left, right_ = pooling_regions(x.shape[3], width, pool_param, rng)
     out = np.empty((*x.shape[:2], height, width), x.dtype)
     for i in range(height):
         for j in range(width):

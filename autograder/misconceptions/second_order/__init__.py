@@ -1,18 +1,5 @@
-"""Wrong and other right answers of the family `second_order`."""
+"""Wrong and other right answers of the family `second_order`, from all modules here."""
 
-from autograder.misconceptions.second_order import factored, newton, quasi_newton
-from autograder.misconceptions.second_order.equivalent import EQUIVALENT
-from autograder.misconceptions.second_order.variants import VARIANTS
+from autograder.misconceptions.records import collected
 
-MISCONCEPTIONS = (
-    *newton.MODEL,
-    *newton.NEWTON,
-    *newton.SADDLE_FREE,
-    *quasi_newton.UPDATE,
-    *quasi_newton.DIRECTION,
-    *quasi_newton.MISLEADING,
-    *factored.OUTPUT_GRADIENTS,
-    *factored.FACTORS,
-    *factored.DIRECTION,
-)
-__all__ = ["EQUIVALENT", "MISCONCEPTIONS", "VARIANTS"]
+MISCONCEPTIONS, VARIANTS, EQUIVALENT = collected(__name__, __path__)

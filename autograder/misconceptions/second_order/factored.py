@@ -192,3 +192,4 @@ DIRECTION = wrong(
         ("A_damped = A + pi * root", "A_damped = A\n    A_damped += pi * root"),
     ),
 )
+MISCONCEPTIONS = (*OUTPUT_GRADIENTS, *FACTORS, *DIRECTION)

@@ -197,3 +197,4 @@ SADDLE_FREE = wrong(
         ("return w - step", "w -= step\n    return w"),
     ),
 )
+MISCONCEPTIONS = (*MODEL, *NEWTON, *SADDLE_FREE)

@@ -292,3 +292,4 @@ MISLEADING = (
         edited="lbfgs_direction",
     ),
 )
+MISCONCEPTIONS = (*UPDATE, *DIRECTION, *MISLEADING)

@@ -230,12 +230,8 @@ def gradients_by_search(scores, y, u):
 def factors_one_by_one(a, g):
     """Add up outer products of the examples."""
     N = len(a)
-    A, S = 0, 0
-    for n in range(N):
-        a_bar = np.append(a[n], np.ones(1, a.dtype))
-        A = A + np.outer(a_bar, a_bar) / N
-        S = S + np.outer(g[n], g[n]) / N
-    return A, S
+    a_bar = [np.append(row, np.ones(1, a.dtype)) for row in a]
+    return tuple(sum(np.outer(row, row) / N for row in rows) for rows in (a_bar, g))
 
 
 def factors_in_blocks(a, g):

@@ -125,8 +125,8 @@ def _places(memory: int, threads: int) -> list[tuple[Path, Files]]:
         "cpu.max": f"{PERIOD} {PERIOD}",
     }
     if "" in mounts and "" in own:
-        here = mounts[""] / own[""].lstrip("/")
-        for folder in (here, here.parent):
+        group = mounts[""] / own[""].lstrip("/")
+        for folder in (group, group.parent):
             with contextlib.suppress(OSError):
                 passed_on = (folder / "cgroup.subtree_control").read_text().split()
                 if {"memory", "pids"} <= set(passed_on) and os.access(folder, os.W_OK):

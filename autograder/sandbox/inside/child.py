@@ -105,7 +105,7 @@ class Inside:
         check.recorder = self.keep
 
     def answer(self, request: Mapping[str, Any]) -> dict:
-        """Do what one request says; its keys stand at the head of `sandbox.py`."""
+        """Do what one request says; its keys are listed at the top of `process.py`."""
         if request["do"] == "observe":
             return self._observe(request["check"], request["seed"])
         if request["do"] == "forward":
@@ -135,14 +135,18 @@ class Inside:
         return {"outputs": []}
 
     def _observe(self, name: str, seed: int) -> dict:
+        if self.exercise is None or self.implementation is None:
+            return {"fault": ["stopped", "nothing was handed over"]}
         check = next(check for check in self.exercise.checks if check.name == name)
         seen = observe_check(self.implementation, self.exercise, check, seed)
         if seen.fault is not None:
             return {"fault": [str(seen.fault.kind), str(seen.fault.text)[:MAX_FAULT]]}
-        return self._shown(seen.arrays)
+        return self._shown(seen.arrays or {})
 
     def _call_forward(self, exercise_id: str, name: str, points: list) -> dict:
         """Call the forward pass that was handed over as a check of a backward pass does."""
+        if self.exercise is None or self.implementation is None:
+            return self._shown({})
         exercise = exercises.find(exercise_id)
         check = next(check for check in exercise.checks if check.name == name)
         arrays = [[np.array(values) for values in point] for point in points]
@@ -204,13 +208,14 @@ class _Results(DisplayHook):
         pass
 
     def write_format_data(self, format_dict, md_dict=None):
-        self.shell.collect("execute_result", data=_printable(format_dict))
+        if self.shell is not None:
+            self.shell.collect("execute_result", data=_printable(format_dict))
 
 
 class _Displays(DisplayPublisher):
     """What a cell shows with `display`, figures included."""
 
-    def publish(self, data, metadata=None, **kwargs):
+    def publish(self, data, metadata=None, source=None, *, transient=None, update=False, **kwargs):
         self.shell.collect("display_data", data=_printable(data))
 
     def clear_output(self, wait=False):
@@ -220,6 +225,7 @@ class _Displays(DisplayPublisher):
 class _Shell(InteractiveShell):
     """IPython as a kernel has it; outputs go to `collect(kind, **content)`."""
 
+    collect: Callable[..., None]
     displayhook_class = Type(_Results)
     display_pub_class = Type(_Displays)
 
@@ -263,7 +269,7 @@ class _Shell(InteractiveShell):
 def _shell(collect: Callable[..., None]) -> _Shell:
     config = Config()
     config.HistoryManager.enabled = False
-    shell = _Shell.instance(config=config)
+    shell: _Shell = _Shell.instance(config=config)
     shell.collect = collect
     shell.enable_matplotlib("inline")
     return shell

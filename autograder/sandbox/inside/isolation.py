@@ -187,7 +187,12 @@ def _libraries_row(layers: Layers) -> tuple[str, bool, str]:
     name = "libraries readable for everybody"
     if not layers.slot_user:
         return name, True, "not needed"
-    closed = _tried(lambda: (become(FIRST_USER), os.listdir(os.path.dirname(os.__file__))))
+
+    def as_nobody():
+        become(FIRST_USER)
+        os.listdir(os.path.dirname(os.__file__))
+
+    closed = _tried(as_nobody)
     if closed and not layers.namespaces:
         closed += "; what is not imported at the start cannot be imported later"
     return name, not closed, closed or "imports work without namespaces too"
@@ -214,7 +219,12 @@ def _tried(action: Callable[[], object]) -> str:
 def _try_root(user_namespace: bool) -> None:
     """Do what `enter` does, with next to nothing in the root."""
     with tempfile.TemporaryDirectory() as folder:
-        why = _tried(lambda: (_own_namespaces(user_namespace), _fail_of(_tried_root, folder)))
+
+        def apart():
+            _own_namespaces(user_namespace)
+            _fail_of(_tried_root, folder)
+
+        why = _tried(apart)
     if why:
         raise OSError(why)
 
@@ -343,7 +353,7 @@ def _build_root(root: str, shown: Mapping[str, str], hidden: Iterable[str]) -> N
     """Fill `root` with what a child may see, read-only, and an empty folder at `PRIVATE`."""
     kernel.keep_mounts_private()
     kernel.mount_memory(root, 16 * 2**20, FILES)
-    for path, place in (shown | {f"/dev/{name}": f"/dev/{name}" for name in DEVICES}).items():
+    for path, place in {**shown, **{f"/dev/{name}": f"/dev/{name}" for name in DEVICES}}.items():
         _show(path, root + place)
     for path in hidden:
         if os.path.isdir(root + path):

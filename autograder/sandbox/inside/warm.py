@@ -34,11 +34,10 @@ from autograder import exercises
 from autograder.sandbox.inside import isolation, messages
 from autograder.sandbox.inside.child import Inside, import_from_here, requests
 
-try:
+with contextlib.suppress(ModuleNotFoundError):  # without the extra there are the NumPy halves
     import torch
-except ModuleNotFoundError:  # without the extra `torch` there are the NumPy halves
-    torch = None
 
+HAS_TORCH = "torch" in sys.modules
 SEED = 0  # of every child's global generators, so that the same code does the same again
 USE_OF_LIBRARIES = """
 import numpy as np, matplotlib.pyplot as plt
@@ -76,10 +75,10 @@ def main(arguments: Sequence[str]) -> None:
 
 def _warm_up(private: str, imports: str) -> Inside:
     """Import and use once what every submission uses; leave nothing of it behind but the memory."""
-    if torch:
+    if HAS_TORCH:
         torch.set_num_threads(1)
     inside = Inside(Path(private) / "results")
-    for source in (imports, USE_OF_LIBRARIES, *([USE_OF_TORCH] if torch else [])):
+    for source in (imports, USE_OF_LIBRARIES, *([USE_OF_TORCH] if HAS_TORCH else [])):
         inside.answer({"do": "run", "source": source})
     inside.shell.reset(new_session=True)
     sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
@@ -213,7 +212,7 @@ def _start_afresh() -> None:
     """Restart the random numbers, which a fork inherits."""
     random.seed(SEED)
     np.random.seed(SEED)
-    if torch:
+    if HAS_TORCH:
         torch.manual_seed(SEED)
 
 
