@@ -333,7 +333,7 @@ def stem_of(fault: Fault) -> str:
 def _where(error):
     """Say what was raised, and the innermost line of the student's own code that led there."""
     text = f"{type(error).__name__}: {_text(error)}"
-    own = [f for f in traceback.extract_tb(error.__traceback__) if _is_students(f.filename)]
+    own = [f for f in traceback.extract_tb(error.__traceback__) if is_students(f.filename)]
     if own:
         line = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
         text += f" (in {own[-1].name}, line {own[-1].lineno}: {line})"
@@ -348,5 +348,6 @@ def _text(error):
         return "its text cannot be shown"
 
 
-def _is_students(filename):
+def is_students(filename: str) -> bool:
+    """Whether code of this file name stands in a cell of a notebook."""
     return "ipykernel_" in filename or filename.startswith(("<ipython-input", "<cell"))

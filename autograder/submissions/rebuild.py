@@ -118,7 +118,7 @@ class _Rebuild:
             if step is not None and step.source.strip():
                 steps.append(step)
         metadata = copy.deepcopy(self.template.metadata)
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+        notebook = NotebookNode(cells=cells, metadata=metadata, nbformat=4, nbformat_minor=5)
         return Rebuilt(notebook, tuple(steps), tuple(self.problems))
 
     # ------------------------------------------------------- what the template's cells are called
@@ -595,7 +595,7 @@ class _Rebuild:
     def _beside_locked(self, position: int) -> tuple[NotebookNode, Step]:
         """What a changed locked cell defines besides, as a cell of the student's own."""
         index, text = self.match[position], self.changes[position]
-        cell = nbformat.v4.new_code_cell(text, id=f"student-{index}")
+        cell = _new_cell("code", text, f"student-{index}")
         return cell, Step(cell.id, "added", text, "", self._answers(index))
 
     def _fill(self, cell: NotebookNode, submitted: SubmittedCell, kind: str) -> None:
@@ -636,19 +636,26 @@ class _Rebuild:
             submitted = self.submitted[index]
             cell_id = f"student-{index}"
             if submitted.kind != "code":
-                make = getattr(nbformat.v4, f"new_{submitted.kind}_cell")
-                cell = make(submitted.source, id=cell_id)
+                cell = _new_cell(submitted.kind, submitted.source, cell_id)
                 if submitted.attachments and submitted.kind == "markdown":
                     cell.attachments = nbformat.from_dict(submitted.attachments)
                 yield cell, None
                 continue
-            cell = nbformat.v4.new_code_cell(submitted.source, id=cell_id)
+            cell = _new_cell("code", submitted.source, cell_id)
             if index in executed:
                 answers = self._answers(index)
                 yield cell, Step(cell_id, "added", _executed_part(submitted), "", answers)
             else:
                 cell.outputs = [nbformat.from_dict(output) for output in submitted.outputs]
                 yield cell, None
+
+
+def _new_cell(kind: str, source: str, cell_id: str) -> NotebookNode:
+    """A cell as nbformat makes it, which would also look it through: milliseconds for each."""
+    outputs = {"outputs": [], "execution_count": None} if kind == "code" else {}
+    return NotebookNode(
+        id=cell_id, cell_type=kind, metadata=NotebookNode(), source=source, **outputs
+    )
 
 
 def _executed_part(cell: SubmittedCell) -> str:

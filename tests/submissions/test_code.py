@@ -90,6 +90,12 @@ def test_a_gradient_by_small_steps_is_told_to_the_instructor(source, noted):
     assert code.shortcuts(BACKWARD) == []
 
 
+def test_a_complex_step_of_the_forward_pass_costs_the_exercise():
+    source = "def batchnorm_backward(d, c):\n    return batchnorm_forward(c + 1e-20j).imag"
+    code = Code([Step("a", "solution", source, f"{BACKWARD.grade_id}-solution")])
+    assert code.shortcuts(BACKWARD) == ["complex steps of batchnorm_forward"]
+
+
 @pytest.mark.slow
 def test_honest_answers_are_not_noted_and_cost_nothing():
     """The reference and every legitimate other way to write an exercise, from their sources."""
@@ -243,6 +249,25 @@ def test_what_a_cell_binds_and_whether_it_is_written(source, found):
 )
 def test_only_what_a_cell_defines_is_kept(source, kept):
     assert only_definitions(source).strip() == kept
+
+
+def test_below_a_line_it_is_what_begins_there():
+    source = "import a\nx = f(\n    3)\nimport b\n\ndef g():\n    return b"
+    below = "import b\n\ndef g():\n    return b"
+    assert [only_definitions(source, after=line).strip() for line in (1, 3, 9)] == [
+        below,
+        below,
+        "",
+    ]
+
+
+def test_many_modules_and_many_names_cost_no_more_than_their_length():
+    names = "\n".join(f"name_{i}.part" for i in range(6_000))
+    for made in ("from m{} import *", "import m{} as name_1", "import m{0} as name_{0}"):
+        source = "\n".join(made.format(i) for i in range(4_000)) + f"\n{names}"
+        start = time.process_time()
+        assert names_of(source).uses([NORM] * 60) == []
+        assert time.process_time() - start < 2
 
 
 def test_lines_of_ipython_cost_no_more_than_their_length():
