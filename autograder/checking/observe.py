@@ -149,9 +149,10 @@ class Implementation:
 
     def _array(self, label, value):
         is_torch = self._torch is not None
+        kind = np.ndarray if self._torch is None else self._torch.Tensor
         if isinstance(value, list if is_torch else list | tuple):
             value = self._of_list(label, value)
-        elif not isinstance(value, (self._torch.Tensor if is_torch else np.ndarray, *NUMBERS)):
+        elif not isinstance(value, (kind, *NUMBERS)):
             plain = "a number or an array" if self._exercise.shared else "a NumPy array"
             wanted = "a tensor" if is_torch else plain
             raise BadReturn(f"{label} must be {wanted}, got {type(value).__name__}")
