@@ -166,7 +166,7 @@ def dispute(note: str = "", *checks: str) -> None:
 
 def _rungs(exercise, functions, rung) -> Hint:
     """Return the rungs above the table, up to `rung`; without a small input the last one."""
-    parts = []
+    parts: list[Part] = []
     if rung >= SMALLEST:
         right, others = _provider().small(exercise), _provider().conventions(exercise)
         parts += filter(None, [smallest_difference(exercise, functions, right, others)])

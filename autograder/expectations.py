@@ -254,16 +254,28 @@ def record(exercises, folder: Path, provider: live | None = None) -> None:
         for v, tried in enumerate(conventions):
             for s, values in enumerate(tried):
                 _put(arrays, f"small{s}/convention{v}", dict(enumerate(values or ())))
+        kept, same = _once(arrays)
         texts = {
             "checks": checks,
             "misconceptions": wrong,
             "conventions": len(conventions),
+            "same": same,
             "tags": provider.tags(exercise),
         }
         path = folder / f"{exercise.grade_id}.npz"
-        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # NumPy's `allow_pickle`
+        np.savez_compressed(path, **kept)  # type: ignore[arg-type]  # NumPy's `allow_pickle`
         text = json.dumps(texts, indent=1, sort_keys=True, ensure_ascii=False)
         path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def _once(arrays):
+    """Return the arrays that repeat no earlier one, and {name: names of those that repeat it}."""
+    names = defaultdict(list)
+    for name, array in arrays.items():
+        content = np.asarray(array)
+        names[content.dtype.str, content.shape, content.tobytes()].append(name)
+    kept = {first: arrays[first] for first, *_ in names.values()}
+    return kept, {first: others for first, *others in names.values() if others}
 
 
 def _handed_out(arrays):
@@ -369,10 +381,11 @@ class recorded:
                 f"no recording for {exercise.id} ({path.name} is missing in {self._folder}): "
                 "unpack the student kit again, or install the full course"
             )
+        texts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         groups: defaultdict[str, Arrays] = defaultdict(dict)
         with np.load(path, allow_pickle=False) as archive:
-            for name, array in archive.items():
-                prefix, _, key = name.rpartition("/")
-                groups[prefix][key] = array
-        texts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            for first, array in archive.items():
+                for name in (first, *texts["same"].get(first, ())):
+                    prefix, _, key = name.rpartition("/")
+                    groups[prefix][key] = array
         return texts, groups

@@ -8,7 +8,8 @@ import time
 from cs231n_lib.errors import whole
 
 CLOSE, FAR = 0.25, 10  # errors of a prediction, in units of what was measured
-_predictions = {}  # of this notebook: the line that called -> (guess, measured)
+# Of this notebook: the line that called, and what was guessed and measured.
+_predictions: dict[object, tuple[float | None, float]] = {}
 
 
 def timed(function, repeats=5):

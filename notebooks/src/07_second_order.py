@@ -204,6 +204,8 @@ plotting.show("A line is off like δ², a parabola like δ³")
 # they leave out begins with the second and the third power of the distance. And the second model has
 # a lowest point, not far from the true one.
 #
+# *You can stop here.*
+#
 # ## 3 Newton's step
 #
 # Go there. Where is it? The gradient of $L_2$ at $w$ is $g + H (w - w_0)$; set it to zero (slide 56):
@@ -331,6 +333,8 @@ print(f"gradient descent: {np.abs(f(w)[1]).max():.0e} after {steps} steps")
 # the model is only local, or the curvature may be tiny or negative.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 4 At a saddle
 #
 # Setting the gradient of $L_2$ to zero finds a *critical* point, and nobody said that it is a minimum.
@@ -475,6 +479,8 @@ plotting.show("A Newton step for a large network would take years")
 # (c) 1 point: cost and loss, both.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 6 BFGS: learn the curvature from the steps
 #
 # Here is a way to know curvature without ever computing a second derivative. You made a step
@@ -539,6 +545,8 @@ for step in range(9):
 # %% [markdown]
 # D steps are enough to reach the minimum, and then M *is* the inverse Hessian, which nobody ever
 # computed. Until then the slope need not fall in every step.
+#
+# *You can stop here.*
 #
 # ## 7 L-BFGS: forget what is old
 #
@@ -664,6 +672,8 @@ print(f"without the pair: {dw @ lbfgs_direction(dw, nothing, nothing):+.3g}")
 # %% [markdown]
 # When does such a pair arise in practice? Where the loss is concave along the step, if the line search
 # was careless. And where $y$ is not what it should be, which is the next part.
+#
+# *You can stop here.*
 #
 # ## 8 Full batch against mini-batch
 #
@@ -840,6 +850,8 @@ print(f"on mini-batches {10 ** versus['L-BFGS, mini-batch', 'SGD'].mean:.0f} tim
 # measured number (0.5).
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 9 Bonus: two further methods
 #
 # ### A step that no saddle attracts
@@ -976,6 +988,8 @@ for name, values in losses.items():
 # labels there is no clear difference *in the loss here*, although the two matrices are not alike: after
 # these steps the network is sure of nearly all training labels, and the true ones then give a smaller
 # matrix. The damping, added to both, hides it.
+#
+# *You can stop here.*
 #
 # ## 10 The same in PyTorch
 #
@@ -1151,6 +1165,8 @@ for name, runs in losses.items():
 # Yours and the built-in run side by side, evaluation for evaluation. Where the gradients add up, the line
 # search is told the slopes of some other function; it finds no step that fits the losses it sees, and
 # the method hardly leaves its start. Nothing crashes. Keep this picture in mind for closures.
+#
+# *You can stop here.*
 #
 # ## 11 In practice
 #
