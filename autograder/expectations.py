@@ -34,12 +34,16 @@ NUDGES = 3
 
 @dataclass(frozen=True)
 class Known:
-    """A known wrong answer: its name, its hint, what every check shows and finds wrong."""
+    """A known wrong answer: its name, its hint, what every check shows and finds wrong.
+
+    Those of one `group` are synonyms; an empty group is a group of its own.
+    """
 
     name: str
     hint: str
     seen: dict[str, Seen]
     wrong: dict[str, tuple[str, ...]]
+    group: str = ""
 
 
 def public_seed(exercise: Exercise, check: Check) -> int:
@@ -207,7 +211,7 @@ def _run_misconceptions(exercise, seed_of, provider):
             check.name: verdict_on(check, seen[check.name], exercise, provider).wrong
             for check in exercise.checks
         }
-        known.append(Known(m.name, m.hint, seen, wrong))
+        known.append(Known(m.name, m.hint, seen, wrong, m.group))
     return tuple(known)
 
 
@@ -239,9 +243,8 @@ def record(exercises, folder: Path, provider: live | None = None) -> None:
                 _put(arrays, f"{c}/misconception{m}", _compared(seen.arrays or {}))
                 if seen.fault:
                     faults[check.name] = [seen.fault.kind, seen.fault.text]
-            wrong.append(
-                {"name": known.name, "hint": known.hint, "faults": faults, "wrong": known.wrong}
-            )
+            words = {"name": known.name, "hint": known.hint, "group": known.group}
+            wrong.append({**words, "faults": faults, "wrong": known.wrong})
         for s, values in enumerate(provider.small(exercise)):
             _put(arrays, f"small{s}", {str(i): value for i, value in enumerate(values)})
         for m, tried in enumerate(provider.wrong_small(exercise).values()):
@@ -251,16 +254,28 @@ def record(exercises, folder: Path, provider: live | None = None) -> None:
         for v, tried in enumerate(conventions):
             for s, values in enumerate(tried):
                 _put(arrays, f"small{s}/convention{v}", dict(enumerate(values or ())))
+        kept, same = _once(arrays)
         texts = {
             "checks": checks,
             "misconceptions": wrong,
             "conventions": len(conventions),
+            "same": same,
             "tags": provider.tags(exercise),
         }
         path = folder / f"{exercise.grade_id}.npz"
-        np.savez_compressed(path, **arrays)  # type: ignore[arg-type]  # NumPy's `allow_pickle`
+        np.savez_compressed(path, **kept)  # type: ignore[arg-type]  # NumPy's `allow_pickle`
         text = json.dumps(texts, indent=1, sort_keys=True, ensure_ascii=False)
         path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+
+
+def _once(arrays):
+    """Return the arrays that repeat no earlier one, and {name: names of those that repeat it}."""
+    names = defaultdict(list)
+    for name, array in arrays.items():
+        content = np.asarray(array)
+        names[content.dtype.str, content.shape, content.tobytes()].append(name)
+    kept = {first: arrays[first] for first, *_ in names.values()}
+    return kept, {first: others for first, *others in names.values() if others}
 
 
 def _handed_out(arrays):
@@ -314,6 +329,7 @@ class recorded:
                 entry["hint"],
                 self._seen(exercise, m, entry, arrays),
                 {name: tuple(keys) for name, keys in entry["wrong"].items()},
+                entry["group"],
             )
             for m, entry in enumerate(texts["misconceptions"])
         )
@@ -365,10 +381,11 @@ class recorded:
                 f"no recording for {exercise.id} ({path.name} is missing in {self._folder}): "
                 "unpack the student kit again, or install the full course"
             )
+        texts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         groups: defaultdict[str, Arrays] = defaultdict(dict)
         with np.load(path, allow_pickle=False) as archive:
-            for name, array in archive.items():
-                prefix, _, key = name.rpartition("/")
-                groups[prefix][key] = array
-        texts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            for first, array in archive.items():
+                for name in (first, *texts["same"].get(first, ())):
+                    prefix, _, key = name.rpartition("/")
+                    groups[prefix][key] = array
         return texts, groups

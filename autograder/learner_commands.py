@@ -78,6 +78,13 @@ def review(
     calendar: Annotated[
         Path | None, typer.Option(help="Write an .ics file of the next days, and ask nothing.")
     ] = None,
+    qr: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Write review.svg, a code for a phone: the page at ADDRESS with your boxes.",
+        ),
+    ] = "",
     merge: Annotated[
         list[str] | None,
         typer.Option("--merge", help="A link of the page, or another device's review.json."),
@@ -92,13 +99,15 @@ def review(
         autograder review my-lessons
 
         autograder review my-lessons --page review.html --calendar review.ics
+
+        autograder review my-lessons --qr https://example.org/review.html
     """
     import datetime
 
     from autograder import expectations
     from autograder.learning import review as boxes
     from autograder.learning.history import read_history
-    from autograder.learning.review_page import page_of
+    from autograder.learning.review_page import page_of, qr_of
     from autograder.learning.shelf import log_in
 
     log, now = log_in(_folder(folder)), datetime.datetime.now()
@@ -111,7 +120,11 @@ def review(
         if file is not None:
             file.write_text(text, encoding="utf-8", newline="")
             print(f"wrote {file}")
-    if page or calendar:
+    if qr:
+        code = Path("review.svg")
+        code.write_bytes(qr_of(qr, made.boxes))
+        print(f"wrote {code}")
+    if page or calendar or qr:
         _say("\n".join((*history.remarks, *made.remarks)))
         return
     try:

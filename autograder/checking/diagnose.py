@@ -8,6 +8,8 @@ Where a backward pass is right for the student's own forward pass, no other mist
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
 from typing import Protocol
 
 import numpy as np
@@ -39,6 +41,8 @@ class Known(Protocol):
     def seen(self) -> Mapping[str, Seen]: ...
     @property
     def wrong(self) -> Mapping[str, tuple[str, ...]]: ...
+    @property
+    def group(self) -> str: ...
 
 
 def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Report:
@@ -95,7 +99,7 @@ def diagnose(
     Of the known answers that explain most of the checks still unexplained, the one that explains
     most of their observations is named; what it leaves over is explained by the next. Two mistakes
     in one function share its checks, so that neither explains most of them: both are named where
-    together they leave nothing over.
+    they fit together (`_by_two`).
     """
     open_ = {name: set(verdict.wrong) for name, verdict in verdicts.items() if not verdict.fraction}
     passed = {name for name, verdict in verdicts.items() if verdict.fraction == 1}
@@ -107,9 +111,9 @@ def diagnose(
         if not any(known.wrong[name] for name in passed)
     ]
     named, left = _by_majority(open_, candidates)
-    if left and (two := _by_two(open_, candidates)):
-        named, left = two, {}
     default = _another_default(exercise, seen, left, candidates, provider)
+    if left and not default:
+        named = _by_two(open_, candidates) or named
     return named | (dict.fromkeys(left, default) if default else {})
 
 
@@ -122,23 +126,69 @@ def _by_majority(open_, candidates):
         silent = best.silent(left) if best else ()
         if best is None or 2 * len(best.checks(left)) <= len(left) - len(silent):
             break
+        if best.differing and _is_ambiguous(best, candidates, left):
+            break
         named |= dict.fromkeys(best.checks(left), best.known)
         for name in (*best.checks(left), *silent):
             del left[name]
     return named, left
 
 
+def _is_ambiguous(best, candidates, left):
+    """Say whether an answer of another group explains as much."""
+    rank = best.rank(left)
+    return any(c.rank(left) == rank and c.group != best.group for c in candidates)
+
+
 def _by_two(open_, candidates):
-    """Return {check name: known answer} where two answers explain each observation; else {}."""
-    named, left = {}, dict(open_)
-    for _ in range(2):
-        best = max(candidates, key=lambda candidate: candidate.fit(left), default=None)
-        if best is None:
-            break
-        for name in best.whole(left):
-            named[name] = best.known
-            del left[name]
-    return {} if left else named
+    """Return {check name: known answer} of two that fit together, for what shows one of them alone.
+
+    What only one of the two gets wrong shows the very same; what both get wrong may show anything;
+    what neither gets wrong is right. Where several pairs fit equally well, the names are those that
+    all of these have.
+    """
+    telling = [candidate for candidate in candidates if candidate.evidence(open_)]
+    fits = [
+        (fit, pair)
+        for pair in combinations(telling, 2)
+        if pair[0].group != pair[1].group and (fit := _fit_of_two(open_, *pair))
+    ]
+    best = max((fit for fit, _ in fits), default=None)
+    return _in_common(open_, [pair for fit, pair in fits if fit == best])
+
+
+def _in_common(open_, explanations):
+    """Return {check name: known answer} of the groups that every explanation names."""
+    groups = [{candidate.group for candidate in found} for found in explanations]
+    certain = set.intersection(*groups) if groups else set()
+    return {
+        name: candidate.known
+        for candidate in (explanations[0] if explanations else ())
+        if candidate.group in certain
+        for name, _ in candidate.evidence(open_)
+    }
+
+
+def _fit_of_two(open_, a, b):
+    """Return by what pairs are compared: what shows one of them alone; None where they do not fit.
+
+    Where the check was stopped, one of the two is stopped likewise, and the other does not show.
+    """
+    places, alone = _places(open_), 0
+    if not places <= a.wrong | b.wrong:
+        return None
+    for one, other in ((a, b), (b, a)):
+        apart = {(n, key) for n, key in one.wrong - other.wrong if not other.stops(n, open_)}
+        shown = apart & one.evidence(open_)
+        if not shown or not apart <= places or apart & one.differing:
+            return None
+        alone += len(shown)
+    return alone, -len(a.wrong & b.wrong)
+
+
+def _places(open_):
+    """Return all that is wrong as (check name, observation)."""
+    return {(name, key) for name, wrong in open_.items() for key in wrong}
 
 
 def shows_same(exercise: Exercise, a: Mapping[str, Seen], b: Mapping[str, Seen], provider) -> bool:
@@ -200,7 +250,7 @@ def _is_multiple(exercise, seen, open_, known, provider):
     return bool(np.abs(a - factor * b).max() < PROPORTIONAL * np.abs(a).max())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Candidate:
     """A known answer; by check the observations that it explains, and those that differ."""
 
@@ -216,17 +266,28 @@ class _Candidate:
         explained = wrong & self.explained[name]
         return 2 * len(explained) > len(wrong) or (explained and not self.different[name])
 
-    def whole(self, open_):
-        """Return the checks of which it shows all the same, and explains all that is wrong."""
-        return [
-            name
-            for name, wrong in open_.items()
-            if wrong <= self.explained[name] and not self.different[name]
-        ]
+    @property
+    def group(self):
+        """What it shares with its synonyms."""
+        return self.known.group or self.known.name
 
-    def fit(self, open_):
-        """Return by what candidates are compared as one of two: what is whole, and wrong at all."""
-        return len(self.whole(open_)), -sum(map(bool, self.known.wrong.values()))
+    @cached_property
+    def wrong(self):
+        """What it gets wrong, as (check name, observation)."""
+        return _places(self.known.wrong)
+
+    @cached_property
+    def differing(self):
+        """Where it shows something else."""
+        return _places(self.different)
+
+    def evidence(self, open_):
+        """Return what it explains of what is open."""
+        return _places(self.explained) & _places(open_)
+
+    def stops(self, name, open_):
+        """Say whether it explains that a check was stopped."""
+        return "fault" in open_.get(name, ()) and "fault" in self.explained[name]
 
     def silent(self, open_):
         """Return the checks in which it shows the same, too near to what is right to tell."""
@@ -302,6 +363,12 @@ def _same(a, b, key, expected: Expected):
         return key not in a and key not in b
     if (a[key].dtype != b[key].dtype) and b[key].dtype != expected.dtypes[key]:
         return False
-    size = abs(b[key]).max(initial=0.0)
-    tolerance = expected.tolerance(key, a[key].dtype)
-    return agree(a[key], b[key], max(tolerance, SAME * size if size < float("inf") else 0.0))
+    ours, theirs = _without_infinities(a[key]), _without_infinities(b[key])
+    size = np.abs(theirs[np.isfinite(theirs)]).max(initial=0.0)
+    return agree(ours, theirs, max(expected.tolerance(key, a[key].dtype), SAME * size))
+
+
+def _without_infinities(array):
+    """Return an array whose infinities are NaN: which of the two comes first is an accident."""
+    finite = np.isfinite(array)
+    return array if finite.all() else np.where(finite, array, np.nan)

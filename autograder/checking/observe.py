@@ -32,6 +32,7 @@ from autograder.checking.spec import Arrays, Check, Exercise
 OPAQUE = ("cache", "config", "groups", "model", "page", "snapshots", "stopper")
 MAX_VALUES = 1_000_000  # in one observation
 KINDS = STUB_MESSAGE, BAD_RETURN, SHORTCUT = "not written yet", "wrong return value", "shortcut"
+NUMBERS = (np.generic, float, int)  # that stand for arrays without axes
 SHOWN_TYPES = (type(None), str, int, float)  # of arguments that a message about a crash shows
 RAISE = dis.opmap["RAISE_VARARGS"]
 
@@ -147,27 +148,27 @@ class Implementation:
         return out[0] if len(returns) == 1 else out
 
     def _array(self, label, value):
-        if self._torch is None and isinstance(value, list | tuple):
-            value = _of_list(label, value)
-        kind = self._torch.Tensor if self._torch else (np.ndarray, np.generic, float, int)
-        if not isinstance(value, kind):
+        is_torch = self._torch is not None
+        kind = np.ndarray if self._torch is None else self._torch.Tensor
+        if isinstance(value, list if is_torch else list | tuple):
+            value = self._of_list(label, value)
+        elif not isinstance(value, (kind, *NUMBERS)):
             plain = "a number or an array" if self._exercise.shared else "a NumPy array"
-            wanted = "a tensor" if self._torch else plain
+            wanted = "a tensor" if is_torch else plain
             raise BadReturn(f"{label} must be {wanted}, got {type(value).__name__}")
         return plain_array(label, self._plain(value))
+
+    def _of_list(self, label, value):
+        """Return a list of numbers, or of such lists, as the array that it stands for."""
+        try:
+            return np.array([self._plain(entry) for entry in value])
+        except ValueError:
+            raise BadReturn(f"{label} must be an array; its rows are not equally long") from None
 
     def _plain(self, value):
         if self._torch is not None and isinstance(value, self._torch.Tensor):
             return value.detach().cpu().numpy()
         return value
-
-
-def _of_list(label, value):
-    """Return a list of numbers, or of such lists, as the array that it stands for."""
-    try:
-        return np.array(value)
-    except ValueError:
-        raise BadReturn(f"{label} must be an array; its rows are not equally long") from None
 
 
 def plain_array(label: str, value) -> np.ndarray:

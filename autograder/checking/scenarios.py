@@ -88,6 +88,17 @@ def separation(title, points, outcomes, *, find, own, unfair, outcome):
     return Check(title, points, separate, separates)
 
 
+class Measured(str):
+    """What is wrong, in words, with the `numbers` that say so, for the instant check alone."""
+
+    numbers: str
+
+    def __new__(cls, words: str, numbers: str):
+        self = super().__new__(cls, words)
+        self.numbers = numbers
+        return self
+
+
 def failed(message, key):
     """Return the verdict of a judge that found observation `key` wrong."""
-    return Verdict(0, message, wrong=(key,))
+    return Verdict(0, str(message), detail=getattr(message, "numbers", ""), wrong=(key,))

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from autograder.checking.scenarios import failed, family
+from autograder.checking.scenarios import Measured, failed, family
 from autograder.checking.spec import RANDOM, Check, Verdict
 
 T = 25.0  # e^−T = 1.4·10⁻¹¹
@@ -122,11 +122,17 @@ def spread_check(name, title, points, fans, rules):
         place = rule_of(W)
         if place >= 0 and NAMES[place] in rules:
             return Verdict(1, remark=rules[NAMES[place]][is_uniform(W)])
-        right = RULES[next(iter(rules))](*fans)
-        size = "large" if np.mean(W.astype(float) ** 2) > right else "small"
-        return failed(f"the spread of the weights is too {size}", "rule")
+        right, square = RULES[next(iter(rules))](*fans), np.mean(W.astype(float) ** 2)
+        said = f"the spread of the weights is too {'large' if square > right else 'small'}"
+        return failed(Measured(said, _compared(square, right, W.size)), "rule")
 
     return Check(title, points, scenario, judge)
+
+
+def _compared(square, right, n):
+    """Say what the deviation of n weights is, and within which bounds it should be."""
+    low, high = (math.sqrt(right * bound) for bound in chi_square_bounds(n))
+    return f"root mean square {math.sqrt(square):.3g}, expected {low:.3g} to {high:.3g}"
 
 
 def structure_check(name, points, fans):

@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 
 from autograder.checking.judge import keeps_types
-from autograder.checking.scenarios import afterwards, failed, family
+from autograder.checking.scenarios import Measured, afterwards, failed, family
 from autograder.checking.spec import RANDOM, Check, Verdict
 
 FALSE_ALARM = 1e-10  # of one statistical bound
@@ -73,6 +73,8 @@ ORDERED = "the values come in ascending order"
 PART = "a part of the range is never reached"
 TOP_HEAVY = "nearly all values lie in the highest factor of ten"
 CLUSTERED = "the values are not evenly spread on a logarithmic axis"
+ROOTS = "the square roots of the values are evenly spread, and not their logarithms"
+POWERS = "some values lie outside of the range, and all are whole powers of ten"
 FIXED = "the values lie at fixed places: nothing about them is random"
 WRONG_SHAPE = "the shape of the values must be `size`"
 NOT_FROM_RNG = "the same seed gives other values: they do not come from rng alone"
@@ -85,7 +87,7 @@ LAST = "the results must stand in the first column, not in the last"
 TOGETHER = "two hyperparameters rise and fall together"
 OUTCOMES = (
     *(FINE, WRONG_SHAPE, NOT_FINITE, NEGATIVE, OUTSIDE, EQUAL, ORDERED, PART),
-    *(TOP_HEAVY, CLUSTERED, FIXED, NOT_FROM_RNG, ALWAYS_SAME),
+    *(TOP_HEAVY, CLUSTERED, FIXED, NOT_FROM_RNG, ALWAYS_SAME, ROOTS, POWERS),
     *(TABLE_SHAPE, ONE_ROW, ROWS, RESULTS, LAST, TOGETHER),
 )
 
@@ -99,21 +101,41 @@ def fault_of_values(values, low, high, n):
     if values.min() < 0:
         return NEGATIVE
     if values.min() < low * (1 - SLACK) or values.max() > high * (1 + SLACK):
-        return OUTSIDE
+        reach = f"values from {values.min():.3g} to {values.max():.3g}, range {low:g} to {high:g}"
+        return Measured(POWERS if _are_powers_of_ten(values) else OUTSIDE, reach)
     shares = position(values.clip(low, high), low, high)
     if np.ptp(shares) == 0:
         return EQUAL
     if deviation(shares) > allowed(n):
-        return _kind_of_crowd(shares, decades=math.log10(high / low))
+        return Measured(_kind_of_crowd(values, low, high), _largest_gap(shares))
     if _is_regular(shares):
         return FIXED
     return ORDERED if (np.diff(values) >= 0).all() else FINE
 
 
-def _kind_of_crowd(shares, decades):
+def _are_powers_of_ten(values):
+    return bool(np.allclose(np.mod(np.log10(values) + 0.5, 1), 0.5)) if values.min() > 0 else False
+
+
+def _kind_of_crowd(values, low, high):
+    shares, decades = position(values.clip(low, high), low, high), math.log10(high / low)
     if shares.min() > 0.1 or shares.max() < 0.9:
         return PART
+    roots = (np.sqrt(values) - math.sqrt(low)) / (math.sqrt(high) - math.sqrt(low))
+    if decades > 2 and deviation(roots) < allowed(values.size):
+        return ROOTS
     return TOP_HEAVY if decades > 2 and np.mean(shares > 1 - 1 / decades) > 0.7 else CLUSTERED
+
+
+def _largest_gap(shares):
+    """Say up to where on a logarithmic axis too many values lie, or too few."""
+    ordered, n = np.sort(shares), shares.size
+    worst = np.abs(np.arange(1, n + 1) / n - ordered).argmax()
+    below, end = (worst + 1) / n, ordered[worst]
+    return (
+        f"in the first {end:.3f} of a logarithmic axis: {below:.3f} of the values, "
+        f"expected {end:.3f} ± {allowed(n):.3f}"
+    )
 
 
 def _is_regular(shares):
@@ -164,7 +186,7 @@ def _in_range(low, high):
 
     def fault(values):
         found = fault_of_values(values.ravel(), low, high, values.size)
-        return found if found in (NOT_FINITE, NEGATIVE, OUTSIDE) else FINE
+        return found if found in (NOT_FINITE, NEGATIVE, OUTSIDE, POWERS) else FINE
 
     return _values_between(low, high)[0], fault
 

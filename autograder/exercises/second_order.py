@@ -341,6 +341,7 @@ RETURNS = {
     "saddle_free_step": ("next_w",),
     "bfgs_update": ("M_next",),
     "lbfgs_direction": ("p",),
+    "LBFGS": ("optimizer",),
     "misleading_pair": ("s", "y", "dw"),
     "kfac_output_gradients": ("g", "g_drawn"),
     "kfac_factors": ("A", "S"),

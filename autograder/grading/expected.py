@@ -54,6 +54,7 @@ class Kept:
                 known["hint"],
                 {name: seen_from(one, self._values) for name, one in known["seen"].items()},
                 {name: tuple(keys) for name, keys in known["wrong"].items()},
+                known["group"],
             )
             for known in self._facts[exercise.id]["known"]
         )
@@ -106,6 +107,7 @@ def _facts_of(exercise: Exercise, provider, values: Packed) -> dict:
                 "hint": known.hint,
                 "seen": {name: stored(seen, values) for name, seen in known.seen.items()},
                 "wrong": known.wrong,
+                "group": known.group,
             }
             for known in provider.misconceptions(exercise)
         ],

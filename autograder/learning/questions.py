@@ -32,6 +32,10 @@ LARGEST = 2_000  # numbers in an argument
 MOST = 2  # questions at a time
 MOST_CALLS = 12
 SHAPE, READS, VALUE, WITHOUT = "shape", "which line reads", "value", "without this line"
+CLASSES = (
+    "Questions are about functions, and {} is a class: what a method does depends on the calls "
+    "before it, so that no key would be sure."
+)
 NOTHING, ERROR = "nothing that the caller sees", "an error"
 
 
@@ -396,6 +400,9 @@ def ask_about(
         source: a program that defines the function.
         before: kinds of the last questions; those asked now are added.
     """
+    if exercise.kind == "class":
+        tell(CLASSES.format(exercise.function))
+        return
     mine = own(exercise, functions, source)
     chosen = choose(candidates(mine, rng), rng, before) if mine else []
     if not chosen:

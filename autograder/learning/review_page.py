@@ -4,9 +4,12 @@ The script follows the same rules as `autograder.learning.review`; a browser tes
 together. What is answered stays in the browser, and a link carries it on.
 """
 
+import io
 import json
+from collections.abc import Mapping
 
-from autograder.learning.review import A_DAY, DAYS, Review, as_json
+from autograder.learning.errors import LearnerError
+from autograder.learning.review import A_DAY, DAYS, Box, Review, as_json, link_of
 
 
 def page_of(review: Review) -> str:
@@ -14,6 +17,26 @@ def page_of(review: Review) -> str:
     data = as_json(review).replace("<", "\\u003c")
     rules = json.dumps({"days": DAYS, "most": A_DAY})
     return PAGE.replace("@DATA@", data).replace("@RULES@", rules)
+
+
+def qr_of(address: str, boxes: Mapping[str, Box]) -> bytes:
+    """Return a QR code, as an SVG, of the link that opens the page at `address` with these boxes.
+
+    Needs the extra [qr]. Raises LearnerError when the boxes are more than a code can hold.
+    """
+    import segno
+
+    link = f"{address.partition('#')[0]}#{link_of(boxes)}"
+    try:
+        code = segno.make_qr(link, error="L")
+    except segno.DataOverflowError:
+        raise LearnerError(
+            f"A QR code holds about 20 mistakes, and these are {len(boxes)}: open the link below "
+            "the page instead, or --merge this review.json on the other device."
+        ) from None
+    out = io.BytesIO()
+    code.save(out, kind="svg", scale=4, light="#fff")  # readable where the page is dark too
+    return out.getvalue()
 
 
 PAGE = """<!doctype html>

@@ -8,7 +8,9 @@ import argparse
 import base64
 import hashlib
 import html
+import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +25,7 @@ from pathlib import Path
 from autograder import exercises, expectations
 from autograder.lessons.answers import ROOT
 from autograder.lessons.build import notebook_text, student_notebook
+from autograder.lessons.compiled import TIME
 from autograder.lessons.kit import copy_packages
 from autograder.lessons.lesson import all_lessons
 
@@ -32,33 +35,44 @@ PYODIDE = "https://cdn.jsdelivr.net/pyodide/v0.27.7/full"
 CORE = ("pyodide.js", "pyodide.mjs", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip")
 IMPORTED = ("matplotlib", "numpy", "pillow", "threadpoolctl")  # by the NumPy halves
 KERNEL = ("ipython", "micropip", "sqlite3")  # by the kernel
-LEFT_OUT = ("jedi", "ssl")  # the kernel asks for them and does without: 4 MB that nothing uses
+# Asked for by the kernel or by matplotlib, which do without: 6 MB that no lesson uses.
+LEFT_OUT = ("fonttools", "jedi", "matplotlib-pyodide", "pytz", "ssl")
+# Of the others no lesson uses fonts for PDF, rare fonts, samples, types, and the colours of
+# languages other than Python.
+SPARED = re.compile(
+    r"matplotlib/(mpl-data/(fonts/(afm|pdfcorefonts|ttf/(STIX|DejaVuSerif))|sample_data|images))"
+    r"|numpy/f2py/|pygments/lexers/(?!__init__|_mapping|python|special)|.*\.pyi$"
+)
 OURS = ("comm", "tqdm", "cs231n-lecture7-kit")  # not in Pyodide's release
+LITE = ("ipykernel", "piplite", "pyodide_kernel")  # of the kernel, which else installs each alone
+LITE_WHEELS = "share/jupyter/labextensions/@jupyterlite/pyodide-kernel-extension/static/pypi"
 SOURCES = ROOT / "docs" / "try"
 APP_MEGABYTES = 3  # JupyterLite itself, packed
-TIME = (1980, 1, 1, 0, 0, 0)  # of every file in the wheel: the same sources, the same bytes
 
 
 class PageError(ValueError):
     """The page cannot be built; says what is missing, and what to do."""
 
 
-def write_page(out: Path, runtime: str, wheels: Path, jupyter: Path) -> int:
+def write_page(out: Path, runtime: str, wheels: Path, jupyter: Path, python: str = "") -> int:
     """Write the page to the folder `out`, which is replaced; return its bytes.
 
     Args:
         runtime: a folder or an address that holds a release of Pyodide.
         wheels: a folder with the wheels of docs/try/in_the_page.txt.
         jupyter: the program `jupyter` of an environment with docs/try/requirements.txt.
+        python: a Python of Pyodide's version, which compiles all modules; "" for none, and the
+            browser does it at every opening.
 
-    Raises PageError when a file of the runtime or a wheel is not there.
+    Raises PageError when a file of the runtime or a wheel is not there, or `python` does not fit.
     """
     with tempfile.TemporaryDirectory(prefix="page-") as scratch:
         lite = Path(scratch)
         kit = _write_kit(lite / "kit")
         empty = [wheel(name, "0", {}, lite) for name in LEFT_OUT]
-        ours = [kit, *empty, *_found(wheels)]
-        build = _copy_runtime(lite / "static" / "pyodide", runtime, ours)
+        kernel = jupyter.parent.parent / LITE_WHEELS
+        ours = [kit, *empty, *_found(wheels, OURS[:-1]), *_found(kernel, LITE)]
+        build = _copy_runtime(lite / "static" / "pyodide", runtime, ours, python)
         lessons = all_lessons()
         (lite / "files").mkdir()
         for lesson in lessons:
@@ -105,7 +119,7 @@ def wheel(name: str, version: str, files: Mapping[str, bytes], folder: Path) -> 
     >>> wheel("a-kit", "1", {"a.py": b"x = 1"}, Path(tempfile.mkdtemp())).name
     'a_kit-1-py3-none-any.whl'
     """
-    stem = f"{name.replace('-', '_')}-{version}"
+    stem = f"{_file_name(name)}-{version}"
     about = {
         "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
@@ -115,9 +129,7 @@ def wheel(name: str, version: str, files: Mapping[str, bytes], folder: Path) -> 
     lines.append(f"{stem}.dist-info/RECORD,,")
     inside[f"{stem}.dist-info/RECORD"] = "".join(f"{line}\n" for line in lines).encode()
     written = folder / f"{stem}-py3-none-any.whl"
-    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, data in inside.items():
-            archive.writestr(zipfile.ZipInfo(path, date_time=TIME), data, zipfile.ZIP_DEFLATED)
+    _write_archive(written, inside)
     return written
 
 
@@ -125,22 +137,23 @@ def _record(data):
     return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
-def _found(wheels):
-    found = sorted(wheels.glob("*.whl"))
-    names = {path.name.partition("-")[0] for path in found}
-    for name in OURS[:-1]:
-        if name not in names:
+def _found(wheels, names):
+    found = {path.name.partition("-")[0]: path for path in sorted(wheels.glob("*.whl"))}
+    for name in names:
+        if name not in found:
             raise PageError(f"no wheel of {name} in {wheels}: run `make try`, which fetches it")
-    return found
+    return [found[name] for name in names]
 
 
 # ---------------------------------------------------------------------------------- the runtime
 
 
-def _copy_runtime(folder, runtime, wheels):
+def _copy_runtime(folder, runtime, wheels, python=""):
     """Copy what the lessons need of Pyodide, and our wheels; return a digest of all of it."""
     folder.mkdir(parents=True)
     lock = json.loads(_read(runtime, "pyodide-lock.json"))
+    if python:
+        _require_version(python, lock["info"]["python"])
     packages = {name: lock["packages"][name] for name in needed(lock["packages"])}
     for name in CORE:
         (folder / name).write_bytes(_read(runtime, name))
@@ -148,20 +161,64 @@ def _copy_runtime(folder, runtime, wheels):
         data = _read(runtime, package["file_name"])
         if hashlib.sha256(data).hexdigest() != package["sha256"]:
             raise PageError(f"{package['file_name']} of {runtime} is damaged: fetch it again")
-        (folder / package["file_name"]).write_bytes(data)
+        (folder / package["file_name"]).write_bytes(_spared(data))
     for path in wheels:
         shutil.copyfile(path, folder / path.name)
         packages[_entry(path)["name"]] = _entry(path)
+    if python:
+        _compile(folder, python)
+    for package in packages.values():
+        package["sha256"] = _sha256(folder / package["file_name"])
     lock["packages"] = packages
     text = json.dumps(lock, sort_keys=True)
     (folder / "pyodide-lock.json").write_text(text, encoding="utf-8")
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def _spared(data):
+    """Return an archive without the files that no lesson uses."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        files = {info.filename: archive.read(info) for info in archive.infolist()}
+    kept = {name: content for name, content in files.items() if not SPARED.match(name)}
+    if kept.keys() == files.keys():
+        return data
+    out = io.BytesIO()
+    _write_archive(out, kept)
+    return out.getvalue()
+
+
+def _write_archive(file, files):
+    """Write {name: bytes} as an archive: the same files, the same bytes."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in files.items():
+            info = zipfile.ZipInfo(name, date_time=TIME)
+            archive.writestr(info, content, zipfile.ZIP_DEFLATED)
+
+
+def _require_version(python, wanted):
+    """Raise where a Python is not of the minor version that the page's is."""
+    ask = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    found = subprocess.run(ask, capture_output=True, text=True, check=False).stdout.strip()
+    if found != wanted.rpartition(".")[0]:
+        raise PageError(
+            f"modules for Python {wanted} are compiled by that version, and {python} is "
+            f"{found or 'none'}: pass another one, or leave it out"
+        )
+
+
+def _compile(folder, python):
+    """Compile the modules of all archives in place; the kit keeps its text too."""
+    archives = sorted([*folder.glob("*.whl"), *folder.glob("*.zip")])
+    kit = [path for path in archives if path.name.startswith(_file_name(OURS[-1]))]
+    others = [path for path in archives if path not in kit]
+    script = Path(__file__).with_name("compiled.py")
+    subprocess.run([python, "-I", script, *others, "--with-sources", *kit], check=True)
+
+
 def needed(packages: Mapping[str, Mapping], roots: Iterable[str] = IMPORTED + KERNEL) -> list[str]:
     """Return the names of `roots` and of all they depend on, in a lock's entries, sorted.
 
-    Raises PageError when the lock has no such package.
+    What is left out does not count. Raises PageError when the lock has no such package.
 
     >>> needed({"a": {"depends": ["b"]}, "b": {"depends": []}, "c": {"depends": []}}, ["a"])
     ['a', 'b']
@@ -169,6 +226,8 @@ def needed(packages: Mapping[str, Mapping], roots: Iterable[str] = IMPORTED + KE
     found, open_ = set(), list(roots)
     while open_:
         name = open_.pop().replace("_", "-")
+        if name in LEFT_OUT:
+            continue
         if name not in packages:
             raise PageError(f"this release of Pyodide has no {name}; take the one of {PYODIDE}")
         if name not in found:
@@ -180,18 +239,26 @@ def needed(packages: Mapping[str, Mapping], roots: Iterable[str] = IMPORTED + KE
 def _entry(path):
     """Return a wheel's entry in the lock: the kernel loads it when a cell imports it."""
     name, version = path.name.split("-")[:2]
-    ours = name == "cs231n_lecture7_kit"
+    ours = name == _file_name(OURS[-1])
     return {
         "name": name.replace("_", "-"),
         "version": version,
         "file_name": path.name,
         "install_dir": "site",
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": _sha256(path),
         "package_type": "package",
         "imports": ["autograder", "cs231n_lib"] if ours else [name],
         "depends": [*IMPORTED, "tqdm"] if ours else [],
         "unvendored_tests": False,
     }
+
+
+def _file_name(name):
+    return name.replace("-", "_")
+
+
+def _sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _read(runtime, name):
@@ -214,7 +281,7 @@ def _settings():
     kernel = {
         "pyodideUrl": "./static/pyodide/pyodide.js",
         "disablePyPIFallback": True,
-        "loadPyodideOptions": {"packages": [*IMPORTED, *KERNEL, *LEFT_OUT, *OURS]},
+        "loadPyodideOptions": {"packages": [*IMPORTED, *KERNEL, *LITE, *LEFT_OUT, *OURS]},
     }
     return {
         "jupyter-lite-schema-version": 0,
@@ -264,9 +331,11 @@ if __name__ == "__main__":
     parser.add_argument("--runtime", default=PYODIDE)
     parser.add_argument("--wheels", type=Path, required=True)
     parser.add_argument("--jupyter", type=Path, required=True)
+    parser.add_argument("--python", default="", help="of Pyodide's version: compiles the modules")
     chosen = parser.parse_args()
     try:
-        size = write_page(chosen.out, chosen.runtime, chosen.wheels, chosen.jupyter.absolute())
+        jupyter = chosen.jupyter.absolute()
+        size = write_page(chosen.out, chosen.runtime, chosen.wheels, jupyter, chosen.python)
     except PageError as error:
         sys.exit(str(error))
     print(f"{chosen.out}: {size / 1e6:.0f} MB; serve it with any static web server")

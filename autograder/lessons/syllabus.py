@@ -575,6 +575,13 @@ SYLLABUS = (
         figure="plot_lines",
     ),
     Technique(
+        title="L-BFGS as an optimizer of networks",
+        slides="60–61",
+        family="second_order",
+        functions=("LBFGS",),
+        without_figure="the same steps as L-BFGS, in a network",
+    ),
+    Technique(
         title="a pair that leads L-BFGS uphill",
         slides="61",
         family="second_order",

@@ -139,6 +139,13 @@ EARLY = wrong(
         (GAIN, GAIN.replace("self.min_delta", "-self.min_delta")),
     ),
     (
+        "the least gain has the wrong sign for losses",
+        "Where low is good, you let a score pass as a gain that is *worse* than the best by up to "
+        "min_delta.",
+        SLIP,
+        (GAIN, "self.sign * score > self.sign * self.best + self.sign * self.min_delta"),
+    ),
+    (
         "the least gain is relative",
         "min_delta is a difference between two scores, in their unit. You take it as a share of "
         "the best one.",
@@ -247,6 +254,16 @@ ENSEMBLE = wrong(
         "the highest probability of any model",
         "You take the largest probability over the models, so that rows no longer sum to 1.",
         ("members.mean(axis=0)", "np.amax(members, axis=0)"),
+    ),
+    (
+        "the highest probabilities, scaled to sum to 1",
+        "You take the largest probability over the models and scale each row. A model that is sure "
+        "and wrong then decides alone: which mean does slide 65 ask for?",
+        (
+            "probabilities = members.mean(axis=0)",
+            "probabilities = np.amax(members, axis=0)\n"
+            "    probabilities = probabilities / probabilities.sum(axis=1, keepdims=True)",
+        ),
     ),
     (
         "softmax over the examples",
@@ -480,6 +497,13 @@ POLYAK = wrong(
         (MOVING, "mean = average = (1 - beta) * mean + beta * w"),
     ),
     (
+        "beta and 1 − beta exchanged, debiased likewise",
+        "Your mean follows the newest weights nearly all the way. Which of the two, old mean or "
+        "new weights, gets the share β?",
+        grouped("beta and 1 − beta exchanged"),
+        ("    if n < 1:", "    beta = 1 - beta\n    if n < 1:"),
+    ),
+    (
         "never debiased",
         "Your first averages are far too small: a mean that starts at zero remembers the zero. "
         "Adam has the same problem, and divides by something.",
@@ -596,6 +620,14 @@ POLYAK = wrong(
         ("    mean = config.get", "    n = config['t']\n    mean = config.get"),
     ),
     (
+        "debiased by all calls after a late start",
+        "A mean that starts late has seen fewer weights than there were calls. Which number "
+        "belongs into the power of β?",
+        grouped("all weights count after a late start"),
+        SLIP,
+        ("(1 - beta**n)", "(1 - beta ** config['t'])"),
+    ),
+    (
         "zeros before a late start",
         "Before the average starts there is one thing to use at test time: the weights themselves.",
         SLIP,
@@ -684,6 +716,7 @@ SELECT = wrong(
         "the best weights come back only after a stop",
         "When the stopper says stop, the best weights come back; a run that goes on to its last "
         "epoch keeps its last ones.",
+        grouped("last weights"),
         (BEST_BACK, ""),
         (
             "            break\n",
@@ -876,11 +909,13 @@ AVERAGE = wrong(
     (
         "the weights of training are scored",
         "Your score is that of the model as it was. When does the average come in?",
+        grouped("the weights of training"),
         ("    model.load_state_dict(average)\n", ""),
     ),
     (
         "scored after the weights are back",
         "When you take the score, the weights of training are back already.",
+        grouped("the weights of training"),
         ("    score = evaluate()\n", ""),
         (BACK, f"{BACK}    score = evaluate()\n"),
     ),

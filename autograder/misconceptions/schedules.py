@@ -46,6 +46,12 @@ STEP = wrong(
         ("t // every", "(t - 1) // every"),
     ),
     (
+        "a drop at the start of every interval",
+        "At t = 1 your rate has dropped already. With a drop every 4 steps, how many drops lie "
+        "behind steps 1, 2 and 3?",
+        ("t // every", "-(-t // every)"),
+    ),
+    (
         "a single drop",
         "Your rate drops once and then stays. How many drops lie behind step t?",
         ("t // every", "min(t // every, 1)"),
@@ -66,6 +72,12 @@ STEP = wrong(
         "Before the first drop your rate is zero. Two drops multiply the rate twice: which "
         "operation repeats a multiplication?",
         ("factor**drops", "(factor * drops)"),
+    ),
+    (
+        "a share of the first rate at each drop",
+        "You subtract factor times the first rate at each drop, so that the rate goes below zero. "
+        "A drop leaves the share `factor` of what the rate is at that time.",
+        ("factor**drops", "(1 - factor * drops)"),
     ),
     (
         "the same amount at each drop",
@@ -142,6 +154,19 @@ INVERSE = wrong(
         "At t = 0 you divide by zero. Which term of the divisor keeps it away from that?",
         fundamental("no first rate, and every later one is too large"),
         ("(1 + k * t)", "(k * t)"),
+    ),
+    (
+        "k in place of the one",
+        "At t = 0 your rate is divided by k, and should be the first rate. Which term of the "
+        "divisor does not depend on k?",
+        fundamental("no first rate, and k is nowhere a speed"),
+        ("(1 + k * t)", "(k + t)"),
+    ),
+    (
+        "a straight line",
+        "Your rate falls by the same amount in every step and goes below zero. The 1/t decay is "
+        "close to its tangent at the start only.",
+        ("rate / (1 + k * t)", "rate * (1 - k * t)"),
     ),
     (
         "precedence",

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from autograder.misconceptions.records import SLIP, fundamental, right, wrong
+from autograder.misconceptions.records import SLIP, fundamental, grouped, right, wrong
 from cs231n_lib.search.shared import log_uniform
 
 # ------------------------------------------------------------------ wrong: sanity_loss
@@ -117,6 +117,23 @@ WRONG_LOG_UNIFORM = wrong(
             DRAW,
             "np.exp(rng.normal(math.log(low * high) / 2, math.log(high / low) / 4, size))"
             ".clip(low, high)",
+        ),
+    ),
+    (
+        "evenly spread roots",
+        "You spread the square roots of the values evenly, and so the large values get most of the "
+        "draws. Of which numbers should a factor of ten get equal shares?",
+        (DRAW, "rng.uniform(math.sqrt(low), math.sqrt(high), size) ** 2"),
+    ),
+    (
+        "whole powers of ten, and beyond the range",
+        "Your values are 0.01, 0.1, 1 and the like, and some lie outside of the range. Which of "
+        "your steps makes the exponent a whole number?",
+        grouped("whole powers of ten only"),
+        (
+            DRAW,
+            "10.0 ** rng.integers(int(math.floor(math.log10(low))),"
+            " int(math.ceil(math.log10(high))) + 1, size)",
         ),
     ),
     (
@@ -463,7 +480,16 @@ VARIANTS = (
     *right("log_uniform", "powers of ten", log_uniform=draw_powers_of_ten),
     *right("log_uniform", "one by one", log_uniform=draw_one_by_one),
     *right("log_uniform", "downwards from the high end", log_uniform=draw_downwards),
+    *right("log_uniform", "a list", (f"return {DRAW}", f"return ({DRAW}).tolist()")),
     *right("random_search", "trial by trial", random_search=search_trial_by_trial),
+    *right(
+        "random_search",
+        "rows in lists",
+        (
+            "return np.column_stack([results, settings])",
+            "return [[result, *setting] for result, setting in zip(results, settings)]",
+        ),
+    ),
     *right("random_search", "the best first", random_search=search_best_first),
     *right("random_search", "a stretched square", random_search=search_in_a_square),
     *right("refine", "on the logarithmic axis", refine=refine_on_the_log_axis),

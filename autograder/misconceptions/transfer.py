@@ -123,6 +123,12 @@ PROBE = wrong(
         ("if accuracy > best:", "if accuracy >= 0:"),
     ),
     (
+        "the last of equally good penalties",
+        "Of penalties that are equally good you take the last. Which comparison keeps the first?",
+        SLIP,
+        ("if accuracy > best:", "if accuracy >= best:"),
+    ),
+    (
         "the worst penalty",
         "You keep the penalty with the lowest validation accuracy. Look at the comparison and at "
         "what it starts from.",
@@ -482,6 +488,14 @@ FREEZE = wrong(
         ),
     ),
     (
+        "eval mode alone",
+        "In eval mode the statistics stay until somebody calls train(), and the parameters learn "
+        "as before: the mode says nothing about gradients. What does?",
+        ("parameter.requires_grad_(False)", "pass"),
+        ("parameter.grad = None", "pass"),
+        (NORM_HOOK, "part.eval()"),
+    ),
+    (
         "only batch norms are frozen",
         "Batch norms stay as they are and the convolutions do not. Which parameters ask for a "
         "gradient?",
@@ -565,6 +579,7 @@ GROUPS = wrong(
         "rates reversed",
         "The part next to the image has the largest rate and the head the smallest. Which of them "
         "knows least about the new classes?",
+        grouped("larger below"),
         ("enumerate(reversed([part for part in parts if part]))",
          "enumerate([part for part in parts if part])"),
     ),
@@ -600,6 +615,7 @@ GROUPS = wrong(
     (
         "divided by the factor",
         "Your rates grow towards the image. The factor is below 1: is it to multiply or to divide?",
+        grouped("larger below"),
         ("factor**d", "factor**-d"),
     ),
     (
@@ -1118,6 +1134,7 @@ VARIANTS = (
         ),
     ),
     *right("finetune", "a list of losses", finetune=finetune_with_a_list),
+    *right("finetune", "a list, returned", ("torch.zeros(epochs)", "[0.0] * epochs")),
     *right("finetune", "written out", finetune=finetune_with_log_softmax),
     *right(
         "finetune",

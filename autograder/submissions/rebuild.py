@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -265,7 +265,7 @@ class _Rebuild:
                 known = bindings(self._released(position)) if is_locked else ()
                 yield position, only_definitions(self._source(index), known)
 
-    def _what_is_bound(self) -> dict[int, dict[str, bool]]:
+    def _what_is_bound(self) -> dict[int, Mapping[str, bool]]:
         """What the student's own code cells define, and what changed cells of the course do."""
         labels = set(map(self._grade_id, self._positions("solution")))
         own = [(i, c) for i, c in self._unclaimed() if c.kind == "code" or c.grade_id in labels]
@@ -652,7 +652,7 @@ class _Rebuild:
 
 def _new_cell(kind: str, source: str, cell_id: str) -> NotebookNode:
     """A cell as nbformat makes it, which would also look it through: milliseconds for each."""
-    outputs = {"outputs": [], "execution_count": None} if kind == "code" else {}
+    outputs: dict = {"outputs": [], "execution_count": None} if kind == "code" else {}
     return NotebookNode(
         id=cell_id, cell_type=kind, metadata=NotebookNode(), source=source, **outputs
     )

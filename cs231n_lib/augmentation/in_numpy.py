@@ -457,7 +457,7 @@ def separating_image():
     """Return an image that shows in which resize the pixels' corners stand for their centres.
 
     Returns:
-        x: (1, H, W, 1) floats from 0 to 1, at most 64 × 64 pixels, its own mirror image.
+        x: (1, H, W, 1) floats from 0 to 1, 8 to 64 rows and columns, its own mirror image.
 
     Slides 88–89.
     """

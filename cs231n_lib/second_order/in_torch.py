@@ -176,6 +176,66 @@ def lbfgs_direction(dw, S, Y):
     return -q  # LBFGS.4
 
 
+class LBFGS(torch.optim.Optimizer):
+    """An optimizer for networks, around `lbfgs_direction`, with steps of a given length.
+
+    Args:
+        params: parameters, which are one vector w together, in their order.
+        lr: learning rate: the step is lr times the direction.
+        memory: number of pairs to keep, the newest ones.
+
+    Slides 60–61. Liu & Nocedal 1989.
+
+    >>> w = torch.nn.Parameter(torch.tensor([3.0]))
+    >>> optimizer = LBFGS([w], lr=0.25)
+    >>> def closure():
+    ...     optimizer.zero_grad()
+    ...     loss = 2 * (w**2).sum()
+    ...     loss.backward()
+    ...     return loss
+    >>> for step in range(3):
+    ...     loss = optimizer.step(closure)
+    >>> loss.item(), w.data
+    (0.0, tensor([0.]))
+    """
+
+    def __init__(self, params, lr=1.0, memory=10):
+        super().__init__(params, {"lr": lr, "memory": memory})
+
+    @torch.no_grad()
+    def step(self, closure):
+        """Change all parameters by one step; return the loss of `closure`.
+
+        The closure computes the loss and its gradients anew; it is called once, before the step.
+        """
+        with torch.enable_grad():
+            loss = closure()
+        group, as_vector = self.param_groups[0], torch.nn.utils.parameters_to_vector
+        params, state = group["params"], self.state[group["params"][0]]
+        w, dw = as_vector(params), as_vector(p.grad for p in params)  # (D,)
+        self.remember(state, w, dw, group["memory"])
+        next_w = w + group["lr"] * lbfgs_direction(dw, state["S"], state["Y"])
+        torch.nn.utils.vector_to_parameters(next_w, params)
+        return loss
+
+    def remember(self, state, w, dw, memory):
+        """Put the pair of the last step into `state`, if y·s > 0; keep the newest, oldest first.
+
+        Args:
+            state: dict, empty before the first step; afterwards it has S, Y (m, D) and what else
+                the next step has to know.
+            w, dw: (D,) where the parameters and their gradient are now.
+            memory: number of pairs to keep.
+        """
+        empty = w.new_zeros(0, len(w))
+        S, Y = state.get("S", empty), state.get("Y", empty)
+        if "w" in state:
+            s, y = w - state["w"], dw - state["dw"]  # (D,)
+            if y @ s > 0:
+                S, Y = (torch.vstack(pair)[-memory:] for pair in ((S, s), (Y, y)))
+        state.update(w=w, dw=dw, S=S, Y=Y)
+
+
 @validated(w="D", memory=whole(1), max_steps=whole(0), tolerance=at_least(0))
 def lbfgs(f, w, memory=10, max_steps=200, tolerance=1e-6, line_search=None):
     """Minimize f by L-BFGS: pairs of positive curvature are kept, the oldest are forgotten.

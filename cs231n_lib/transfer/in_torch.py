@@ -212,7 +212,7 @@ def finetune(model, batches, optimizer, epochs, thaw):
         thaw: {epoch: name of the part to unfreeze before it}; the first epoch is 0.
 
     Returns:
-        losses (epochs,): the mean cross-entropy of each epoch's batches.
+        losses (epochs,): the mean cross-entropy of each epoch's batches, a tensor or a list.
 
     Raises:
         ValueError: for less than one epoch.

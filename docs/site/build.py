@@ -3,6 +3,9 @@
     python docs/site/build.py              # notebooks as they are, without outputs
     python docs/site/build.py --execute    # run every solution notebook that changed
 
+COURSE_REPOSITORY, an address of GitHub, is the one setting from which the links to Binder and Colab
+are made; COURSE_HUB, a JupyterHub with nbgitpuller, adds a third. Unset, they are left out.
+
 The landing page lets a reader break batch normalization: each choice is a line of a known wrong
 answer, and what the page then shows was computed here, by the course's own checks.
 """
@@ -10,6 +13,8 @@ answer, and what the page then shows was computed here, by the course's own chec
 from __future__ import annotations
 
 import argparse
+import ast
+import html
 import importlib
 import inspect
 import json
@@ -20,13 +25,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import numpy as np
+from finish import GALLERY, faults, fill_gallery
 
 from autograder import exercises, expectations, misconceptions
 from autograder.checking.diagnose import judge_exercise
 from autograder.checking.observe import observe
 from autograder.lessons.lesson import all_lessons
+from autograder.lessons.syllabus import SYLLABUS
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
@@ -44,6 +52,12 @@ FAMILIES = (
     *("activations", "initialization", "preprocessing", "search", "normalization", "optim"),
     *("schedules", "second_order", "generalization", "regularization", "augmentation", "transfer"),
 )
+GALLERY_PAGE = f"""# Figures
+
+Each is computed by a lesson; a click leads to the part that it belongs to.
+
+<div class="gallery">{GALLERY}</div>
+"""
 PARTS = {"in_numpy": "In NumPy", "in_torch": "In PyTorch", "shared": "In both"}
 BROKEN = exercises.find("normalization.batchnorm_forward")
 CHOSEN = (
@@ -60,21 +74,28 @@ CHOSEN = (
 
 
 def main() -> None:
-    """Gather, then build; the exit status is Sphinx's."""
+    """Gather, build, and look through what was built; anything broken fails the build."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--execute", action="store_true", help="run notebooks that changed")
     chosen = parser.parse_args()
     gather(PAGES)
+    if status := run_sphinx(PAGES, HTML, execute=chosen.execute):
+        sys.exit(status)
+    fill_gallery(HTML)
+    if found := faults(HTML, SITE):
+        sys.exit("\n".join(found))
+    shutil.copytree(HTML, SITE, dirs_exist_ok=True)  # beside site/try
+
+
+def run_sphinx(pages: Path, out: Path, execute: bool = False) -> int:
+    """Run Sphinx; every warning is an error, and the exit status says so."""
     environment = os.environ | {
-        "COURSE_EXECUTE": "1" if chosen.execute else "",
-        "COURSE_NOTEBOOK_CACHE": str(ROOT / "build" / "notebooks"),
+        "COURSE_EXECUTE": "1" if execute else "",
+        "COURSE_NOTEBOOK_CACHE": str(out.parent / "notebooks"),
         "OMP_NUM_THREADS": "1",
     }
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
-    done = subprocess.run([*command, str(PAGES), str(HTML)], env=environment, check=False)
-    if not done.returncode:
-        shutil.copytree(HTML, SITE, dirs_exist_ok=True)  # beside site/try
-    sys.exit(done.returncode)
+    return subprocess.run([*command, pages, out], env=environment, check=False).returncode
 
 
 def gather(pages: Path) -> None:
@@ -87,9 +108,11 @@ def gather(pages: Path) -> None:
         _write(pages / f"{name}.md", (ROOT / "docs" / f"{name}.md").read_text("utf-8"))
     lessons = [lesson.name for lesson in all_lessons()]
     for name in lessons:
-        _write(pages / "lessons" / f"{name}.ipynb", with_a_note(name))
+        _write(pages / "lessons" / f"{name}.ipynb", json.dumps(lesson_page(name)))
     for family in FAMILIES:
         _write(pages / "library" / f"{family}.md", library_page(family))
+    _write(pages / "syllabus.md", syllabus_page(lessons))
+    _write(pages / "gallery.md", GALLERY_PAGE)
     _write(pages / "index.md", landing(lessons))
 
 
@@ -98,45 +121,144 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def with_a_note(name: str) -> str:
-    """Return the solution notebook; its first cell says what a reader looks at."""
+# ---------------------------------------------------------------------------------- lessons
+
+
+def lesson_page(name: str) -> dict:
+    """Return the solution notebook as a page: where to write it oneself, and marked predictions."""
     notebook = json.loads((ROOT / "notebooks" / "solution" / f"{name}.ipynb").read_text("utf-8"))
     first = next(cell for cell in notebook["cells"] if cell["cell_type"] == "markdown")
-    text = "".join(first["source"])
-    heading, _, rest = text.partition("\n")
-    note = "*This page shows the solutions. To write them yourself, take the student's notebook.*"
-    first["source"] = f"{heading}\n\n{note}\n{rest}"
-    return json.dumps(notebook)
+    heading, _, rest = "".join(first["source"]).partition("\n")
+    first["source"] = f"{heading}\n\n{note(name)}\n{rest}"
+    mark_predictions(notebook["cells"])
+    return notebook
+
+
+def note(name: str) -> str:
+    """Say what a page shows, and where its exercises are written."""
+    links = doors(name, os.environ.get("COURSE_REPOSITORY", ""), os.environ.get("COURSE_HUB", ""))
+    if (SITE / "try").is_dir():
+        links = {"in this browser": f"../try/notebooks/index.html?path={name}.ipynb", **links}
+    places = [f'<a href="{html.escape(address)}">{words}</a>' for words, address in links.items()]
+    places.append("take the student's notebook")
+    return f"*This page shows the solutions.* To write them yourself: {', '.join(places)}."
+
+
+def doors(name: str, repository: str, hub: str = "") -> dict[str, str]:
+    """Return {place: address} of where a lesson's notebook opens; nothing without a repository.
+
+    Raises SystemExit for a repository that is not on GitHub.
+    """
+    if not repository:
+        return {}
+    found = re.fullmatch(r"https://github\.com/([\w.-]+/([\w.-]+?))(?:\.git)?/?", repository)
+    if not found:
+        raise SystemExit(
+            f"COURSE_REPOSITORY must be https://github.com/OWNER/NAME, got {repository!r}; "
+            "leave it unset for a site without links to Binder and Colab"
+        )
+    path, project = found.groups()
+    notebook = f"notebooks/student/{name}.ipynb"
+    links = {
+        "on Binder": f"https://mybinder.org/v2/gh/{path}/main?labpath={quote(notebook, safe='')}",
+        "on Colab": f"https://colab.research.google.com/github/{path}/blob/main/{notebook}",
+    }
+    if hub:
+        pulled = {"repo": found[0], "branch": "main", "urlpath": f"lab/tree/{project}/{notebook}"}
+        links["on your hub"] = f"{hub.rstrip('/')}/hub/user-redirect/git-pull?{urlencode(pulled)}"
+    return links
+
+
+def mark_predictions(cells: list[dict]) -> None:
+    """Tag the cells that ask for a prediction, and the first that says what it was compared with.
+
+    `course.js` then shows the second one's output when the reader taps.
+    """
+    waiting: set[str] = set()
+    for cell in cells:
+        source, course = "".join(cell["source"]), cell["metadata"].get("course", {})
+        if course.get("role") == "predict":
+            waiting |= names_bound(source)
+        elif cell["cell_type"] == "code" and (used := {n for n in waiting if n in source}):
+            cell["metadata"]["tags"] = ["measured"]
+            waiting -= used
+
+
+def names_bound(source: str) -> set[str]:
+    """Return the names that a program assigns.
+
+    >>> sorted(names_bound("a, b = None, None  # numbers"))
+    ['a', 'b']
+    """
+    nodes = ast.walk(ast.parse(source))
+    return {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+
+
+# ---------------------------------------------------------------------------------- library
 
 
 def library_page(family: str) -> str:
-    """Return the page of a family: each function with its docstring and its code."""
+    """Return the page of a family: its equations, and each function or class with its code."""
     title = family.replace("_", " ").capitalize()
-    lines = [f"# {title}"]
+    package = importlib.import_module(f"cs231n_lib.{family}")
+    lines = [f"# {title}", "", "```{eval-rst}", inspect.getdoc(package) or "", "```"]
     for part, words in PARTS.items():
         if not (ROOT / "cs231n_lib" / family / f"{part}.py").exists():
             continue
         module = importlib.import_module(f"cs231n_lib.{family}.{part}")
         lines += ["", f"## {words}", "", inspect.getdoc(module) or ""]
-        for name, function in public_functions(module):
-            lines += ["", f"### {name}", "", "```text", *_described(name, function), "```", ""]
-            source = inspect.getsource(inspect.unwrap(function)).rstrip()
+        for name, value in public_names(module):
+            lines += ["", f"### {name}", "", "```text", *_described(name, value), "```", ""]
+            source = inspect.getsource(inspect.unwrap(value)).rstrip()
             lines += ["````{dropdown} Its code", "```python", source, "```", "````"]
     return "\n".join(lines) + "\n"
 
 
-def public_functions(module) -> Iterator[tuple[str, Callable]]:
-    """Yield the public functions that a module defines; raises where one has no docstring."""
-    for name, value in vars(module).items():
-        own = getattr(value, "__module__", "") == module.__name__
-        if own and inspect.isfunction(value) and not name.startswith("_"):
-            if not inspect.getdoc(value):
-                raise SystemExit(f"{module.__name__}.{name} is public and has no docstring")
-            yield name, value
+def public_names(module) -> list[tuple[str, Callable]]:
+    """Return the public functions and classes that a module defines.
+
+    Raises SystemExit where one has no docstring, and names all of them.
+    """
+    found = [
+        (name, value)
+        for name, value in vars(module).items()
+        if getattr(value, "__module__", "") == module.__name__
+        and (inspect.isfunction(value) or inspect.isclass(value))
+        and not name.startswith("_")
+    ]
+    silent = [name for name, value in found if not inspect.getdoc(value)]
+    if silent:
+        raise SystemExit(f"{module.__name__}: public and without a docstring: {', '.join(silent)}")
+    return found
 
 
-def _described(name: str, function: Callable) -> list[str]:
-    return [f"{name}{inspect.signature(function)}", "", *inspect.getdoc(function).splitlines()]
+def _described(name: str, value: Callable) -> list[str]:
+    return [f"{name}{inspect.signature(value)}", "", *(inspect.getdoc(value) or "").splitlines()]
+
+
+def syllabus_page(lessons: list[str]) -> str:
+    """Return the table of every technique: its slides, its lesson, its functions, its exercises."""
+    pages = {name[:2]: f"[{name[:2]}](lessons/{name}.ipynb)" for name in lessons}
+    lines = [
+        "# Syllabus",
+        "",
+        "Every technique of the lecture, in its order, and where this course has it.",
+        "",
+        "| technique | slides | lesson | library | you write |",
+        "|---|---|---|---|---|",
+    ]
+    for row in SYLLABUS:
+        family = row.family.replace("_", " ")
+        shown = f"[{family}](library/{row.family}.md)" if row.family in FAMILIES else family
+        names = ", ".join(f"`{function}`" for function in row.functions)
+        written = ", ".join(f"`{exercise}`" for exercise in row.exercises) or "–"
+        library = f"{shown}: {names}" if names else "–"
+        lesson = pages.get(row.lesson, "–")
+        lines.append(f"| {row.title} | {row.slides or '–'} | {lesson} | {library} | {written} |")
+    return "\n".join(lines) + "\n"
+
+
+# ---------------------------------------------------------------------------------- landing
 
 
 def landing(lessons: list[str]) -> str:
@@ -145,7 +267,7 @@ def landing(lessons: list[str]) -> str:
     facts = json.dumps(list(broken()), ensure_ascii=False)
     trees = {
         "@LESSONS@": [f"lessons/{name}" for name in lessons],
-        "@GUIDES@": list(GUIDES),
+        "@GUIDES@": ["syllabus", "gallery", *GUIDES],
         "@LIBRARY@": [f"library/{family}" for family in FAMILIES],
     }
     for mark, names in trees.items():

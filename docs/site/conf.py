@@ -4,6 +4,7 @@ import os
 import re
 
 from docutils.nodes import SkipNode
+from sphinx.util import logging
 
 from autograder.course.formulas import mathml
 
@@ -14,10 +15,12 @@ html_theme = "sphinx_book_theme"
 html_title = project
 html_static_path = ["static"]
 html_css_files = ["course.css"]
+html_js_files = ["course.js"]
 html_theme_options = {
     "repository_url": os.environ.get("COURSE_REPOSITORY", ""),
     "use_repository_button": bool(os.environ.get("COURSE_REPOSITORY")),
     "show_toc_level": 2,
+    "use_download_button": False,  # sources are not copied
 }
 html_copy_source = False
 exclude_patterns = ["jupyter_execute"]
@@ -29,7 +32,6 @@ nb_execution_cache_path = os.environ.get("COURSE_NOTEBOOK_CACHE", "")
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True  # a cell that fails fails the build
 suppress_warnings = [
-    "myst.xref_missing",  # the guides link files of the repository, which are no pages of the site
     "myst.header",  # a lesson may begin a part below the level before it
 ]
 
@@ -45,14 +47,25 @@ TAG = re.compile(r"\\tag\{([^}]*)\}")
 
 def inline(translator, node):
     """Write a formula of a sentence."""
-    translator.body.append(mathml(node.astext()))
+    translator.body.append(written(node, node.astext(), "inline"))
     raise SkipNode
 
 
 def block(translator, node):
-    """Write a formula of its own line, its tag beside it."""
+    """Write a formula of its own line, or several in columns, its tag beside it."""
     tags = ", ".join(TAG.findall(node.astext()))
-    formula = mathml(TAG.sub("", node.astext()), "block")
+    text = TAG.sub("", node.astext())
+    if "&" in text and not text.lstrip().startswith(r"\begin"):
+        text = rf"\begin{{split}}{text}\end{{split}}"
     shown = f'<span class="tag">({tags})</span>' if tags else ""
+    formula = written(node, text, "block")
     translator.body.append(f'<div class="formula">{formula}{shown}</div>')
     raise SkipNode
+
+
+def written(node, text, display):
+    """Return a formula as MathML; one that cannot be read fails the build."""
+    formula = mathml(text, display)
+    if not formula.startswith("<math"):
+        logging.getLogger(__name__).warning("this formula cannot be read: %s", text, location=node)
+    return formula

@@ -280,6 +280,8 @@ print(dying)
 # points: both pairs of pieces (1), the price (0.5).
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 2 Weight initialization (slide 5)
 #
 # ### The question
@@ -534,6 +536,8 @@ print(halved)
 # factor for each of the two fans.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 3 Data preprocessing (slides 6–7)
 #
 # ### The question
@@ -803,6 +807,8 @@ for name, values in by_group.items():
 # %% [markdown]
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 4 Babysitting the learning (slide 8)
 #
 # A training run that fails costs hours, and most failures show in the first minute, if one looks. Three
@@ -1099,6 +1105,8 @@ plotting.show("Nine random trials try nine rates, a grid three")
 # 22 and none, and a sentence on luck. (c) 1 point: extend. (d) 1 point: too high, and the test set.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 6 Optional: further than the core
 #
 # Everything here is a bonus. Each section can be read alone, and takes about five minutes.
@@ -1427,6 +1435,8 @@ print(f"best of the fine trials within the coarse range: {inside[:, 0].max():.3f
 # finer search looks beyond it too; the last line says whether that paid.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 7 The same in PyTorch: activations and initialization
 #
 # From here on the names `leaky_relu_forward`, `xavier_init`, … are **defined again**, on tensors. To
@@ -1612,6 +1622,8 @@ plotting.show("With batch norm the scale of the initial weights hardly matters")
 # %% role="exercise" exercise="initialization.torch.kaiming_init"
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 8 The same in PyTorch: preprocessing
 #
 # `normalize`, and for the bonus `pca` and `whiten`, on tensors. **The names are used again**: after the cells below, `normalize`,

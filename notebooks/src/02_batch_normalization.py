@@ -243,6 +243,8 @@ plotting.show("Without batch norm the spread shrinks by layer, with it every lay
 # The printed ranges say more than the picture: at the smallest scale layer 1 falls short. Which
 # constant in your code is the reason? Compare it with the variance that arrives at layer 1 there.
 #
+# *You can stop here.*
+#
 # ## 4 The backward pass, twice
 #
 # You are given $g = \partial L / \partial y$, in code `dout`, and want the gradients of $x$, $\gamma$
@@ -370,6 +372,8 @@ plotting.show("One formula does with fewer passes over memory")
 # mean or is replaced by $\beta$.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 5 Kill the bug
 #
 # The variance needs two passes over the data: one for the mean, one for the squares. On paper
@@ -405,6 +409,8 @@ for name, values in {"exact": exact, "yours": own, "one pass": one_pass_batchnor
 # %% [markdown]
 # A batch norm that works on standardized test data and fails on raw sensor readings is an expensive
 # bug: nothing crashes, and the numbers look like numbers.
+#
+# *You can stop here.*
 #
 # ## 6 Does it train better?
 #
@@ -612,6 +618,8 @@ plotting.show("Each channel gets its own mean and spread removed")
 # 0 and standard deviation 1, and each keeps the *shape* of its distribution. Batch norm is affine for
 # each channel; it does not make anything Gaussian.
 #
+# *You can stop here.*
+#
 # ## 8 Test time
 #
 # ### A layer that disappears
@@ -710,6 +718,8 @@ for size in (2, 4, 16):
 # fitting measured number.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 9 The length of the weights
 #
 # Multiply one column $w$ of the weights before a batch norm by $c > 0$. The feature is multiplied by
@@ -855,6 +865,8 @@ print(
 # effective rate (1), with the evidence (1).
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 10 Statistics that start at zero
 #
 # The running statistics start at 0 (BN.5, BN.6), so at first they are too small. By how much? Put the
@@ -920,6 +932,8 @@ print("After 10 steps:", pays)
 # In the first dozens of steps the correction decides whether test mode works at all; after a hundred it
 # makes no difference, if $\rho = 0.9$. With $\rho = 0.99$ everything takes ten times as long. PyTorch
 # starts the running variance at 1 instead of 0, and corrects neither.
+#
+# *You can stop here.*
 #
 # ## 11 Noise in training, fixed statistics in testing
 #
@@ -1113,6 +1127,8 @@ print(still)
 # makes the loss smoother, so that a gradient is trustworthy over a longer step; that is not measured
 # here. The length of the weights sets its own learning rate (part 9: measured). The noise regularizes
 # (above: measured). These do not exclude each other.
+#
+# *You can stop here.*
 #
 # ## 12 The same in PyTorch
 #

@@ -218,6 +218,8 @@ for name, forward in {"batch norm": per_feature_forward, "layer norm": layernorm
 # %% [markdown]
 # For layer norm the company is nothing but rounding. There is no `mode`: your function has one branch.
 #
+# *You can stop here.*
+#
 # ## 3 In a recurrent network (beyond the core)
 #
 # A recurrent layer reads a sequence step by step and uses the same weights in every step:
@@ -316,6 +318,8 @@ print("T = 64:", run_on)
 # (1), consequence (0.5).
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 4 Instance norm
 #
 # Now images. Instance norm (Ulyanov, Vedaldi & Lempitsky 2017, arXiv:1701.02096; slide 16) takes a mean over
@@ -433,6 +437,8 @@ plotting.show("A photograph in the colours of another")
 # $\beta_c$ for every image.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 5 Group norm
 #
 # Layer norm throws all channels of an image into one pot, though one may be an edge detector and another
@@ -493,6 +499,8 @@ plotting.show("The number of groups leads from layer norm to instance norm")
 # The same picture as in part 1, drawn with *your* functions. From left to right the dark group shrinks
 # from all channels to one.
 #
+# *You can stop here.*
+#
 # ## 6 Kill the bug (beyond the core)
 #
 # The locked function below is a group norm without $\gamma$ and $\beta$. Its author tried it on images
@@ -527,6 +535,8 @@ print(f"{x.shape[1]} channels; mean of each channel of the first image after\n"
 # A test on a square case (as many groups as channels in a group, as many rows as columns, as many
 # examples as features) cannot see that two of its numbers are swapped. The checks in this course
 # avoid them, and so should your own.
+#
+# *You can stop here.*
 #
 # ## 7 Batches of 2 to 128
 #
@@ -681,6 +691,8 @@ for name in list(layers)[1:]:
 # something measured (1). (c) 1 point: N against N·H·W numbers.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 8 Decorrelated batch norm
 #
 # The last of the variants (Huang et al. 2018, arXiv:1804.08450; slide 19) goes in the opposite direction: back to the
@@ -877,6 +889,8 @@ plotting.show("The larger the whitened groups, the easier the next layer's probl
 # (0.5).
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 9 Challenge: backward through the eigenvectors
 #
 # *(Bonus.)* The backward pass goes through `eigh`. If you differentiate eigenvectors you meet
@@ -955,6 +969,8 @@ print(*faster.values(), sep="\n")
 # the small eigenvalues are mostly noise, which is blown up in training and gone in test mode;
 # and the learning rate is the same for all. Huang et al. find gains on much larger networks, with
 # groups, and with learning rates of their own.
+#
+# *You can stop here.*
 #
 # ## 10 The same in PyTorch
 #

@@ -110,6 +110,8 @@ print(data)
 # * only one value returned; `dw` changed in place.
 # </details>
 #
+# *You can stop here.*
+#
 # ## 2 A ravine: steep one way, flat the other
 #
 # Slide 21 asks: *what if the loss changes quickly in one direction and slowly in another?* Near a
@@ -243,6 +245,8 @@ plotting.show("Gradient descent: steps in proportion to the condition number")
 # balance of the two (1), result (0.5).
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 3 Where the gradient is zero
 #
 # Slide 23 asks: *what if the loss has a local minimum or a saddle point?* In both the gradient is
@@ -491,6 +495,8 @@ plotting.show("Equal units stay equal; a hair's breadth is enough to leave")
 # signs must agree (0.5), numbers (0.5), the reservation (0.5).
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 4 Gradients from mini-batches (beyond the core)
 #
 # Slide 26: the loss is a mean over N examples, and so is its gradient. A mini-batch takes the mean
@@ -768,6 +774,8 @@ print(
 # place (1), the right form (1). (c) 2 points: derivation (1.5), ρ (0.5).
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 6 Nesterov's momentum, twice
 #
 # The velocity will carry us to $x + \rho v$ in any case. So why ask for the slope *here*, when it is
@@ -900,6 +908,8 @@ plotting.show("Momentum leaves a saddle several times sooner")
 # manifold, all of them stay: what has no component across the axis cannot build up velocity across
 # it.
 #
+# *You can stop here.*
+#
 # ## 7 Kill the bug (beyond the core)
 #
 # The locked cell below has a rule like your `nesterov_lookahead`, with one mistake: it looks ahead
@@ -939,6 +949,8 @@ plotting.show("Looking backward amplifies what looking ahead damps")
 # A look in the wrong direction turns the early warning into a late one: the rule feels the slope of
 # where it came from, and is pushed the more the faster it is. Looking ahead damps the ball, looking
 # back drives it.
+#
+# *You can stop here.*
 #
 # ## 8 The race
 #
@@ -1048,6 +1060,8 @@ print("loss:", further)
 # case with its reason.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 9 The same in PyTorch
 #
 # From here on the names `sgd`, `sgd_momentum`, … are **defined again**, on tensors. To repeat an

@@ -143,6 +143,8 @@ predicted(my_first_ratio, steep / flat, "times as far")
 # What is left of the gradient is where it points in each coordinate, and later how it compares with
 # its own past.
 #
+# *You can stop here.*
+#
 # ## 3 Steep and flat (slide 38), and the ravine turned
 #
 # Slide 38 asks what happens with AdaGrad in a ravine. Here is the answer, and beside it a second
@@ -228,6 +230,8 @@ predicted(my_turned_ratio, ends["AdaGrad"][-1] / ends["SGD"][-1], "times the los
 # ($\sum g g^\top$, Hessian or its root), 1 for the cost or the memory.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 4 The step after a long time (slide 40; beyond the core)
 #
 # The sum $s$ only grows. So the factor on the gradient, $\alpha / \sqrt s$, only falls. The slide
@@ -308,6 +312,8 @@ for name, value in slopes.items():
 # points: 1 for convex or average out, 1 for never forgets or stops too early.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 5 RMSProp: a mean that forgets
 #
 # The repair fits on a slide of a lecture that was never a paper (Tieleman & Hinton 2012, slide 42):
@@ -349,6 +355,8 @@ for name, runs in over_time.items():
 #
 # One more thing in this picture: RMSProp's very first factor is ten times that of AdaGrad. The mean
 # started at zero, and after one step it holds a hundredth of what it should. Keep that in mind.
+#
+# *You can stop here.*
 #
 # ## 6 Adam, almost
 #
@@ -431,6 +439,8 @@ plotting.show("Uncorrected steps are several times too long")
 # and one of their consequences.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 7 Adam
 #
 # After $t$ steps of a constant gradient, $m_t$ is too small by the factor $1 - \beta_1^t$, and
@@ -511,6 +521,8 @@ plotting.show("A burst is remembered for 1/(1 − β₂) steps and more")
 # (AdaGrad would crawl without end.) Where gradients come in bursts, people clip them or take $\beta_2$
 # = 0.95 to 0.99.
 #
+# *You can stop here.*
+#
 # ## 8 Kill the bug (beyond the core)
 #
 # The locked cell below is Adam without correction, for a single weight that starts at 0 with
@@ -536,6 +548,8 @@ ends = [steps_in_rates(adam, gradients).sum(), -uncorrected_path(gradients)[-1] 
 print(f"{len(gradients)} gradients: Adam goes {ends[0]:.1f} α, without correction {ends[1]:.1f} α")
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 9 The race
 #
 # ### The lecture's picture (slides 36, 43 and 48)
@@ -766,6 +780,8 @@ print("the weight with large gradients:", spared)
 # In Adam the penalty rules the weight with small gradients; beside large ones it is lost, and that
 # weight hardly shrinks. In AdamW both shrink by the same fraction, and the noise moves both
 # by the same amount.
+#
+# *You can stop here.*
 #
 # ## 11 The same in PyTorch
 #

@@ -194,6 +194,8 @@ for rate in (0.3, 5.0):
 # that change places. (c) 2 points: 1 for "none alone", 1 for "high first, then lower".
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 2 Step decay
 #
 # Why does a high rate stop making progress? Each step follows the gradient of 16 examples: the
@@ -285,6 +287,8 @@ print(*over_constant.values(), sep="\n")
 # rates cover the distance, low ones collect.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 3 Smooth decays
 #
 # Slide 50 has two decays without stairs:
@@ -373,6 +377,8 @@ print(f"accuracy, exponential against step decay: {exponential_gain:+.4f} on ave
 # counts. (c) 1 point: no drop without noise.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 4 Kill the bug (beyond the core)
 #
 # The locked cell below is somebody's step decay. It goes through all steps and lowers the rate at
@@ -402,6 +408,8 @@ for u in (0, 10, t):
 # A test of a schedule that looks at the first drop only cannot see this. It is the usual shape of
 # such bugs: the first epochs are right, and the run dies slowly, hours later, from steps that are
 # too short.
+#
+# *You can stop here.*
 #
 # ## 5 Warm restarts
 #
@@ -484,6 +492,8 @@ print(cycles_gain)
 # ends of the cycles are different ones, at no further cost (slides 66 and 67).
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 6 Wire the pipeline
 #
 # A right schedule in the wrong place is wrong. The three rules:
@@ -600,6 +610,8 @@ for per in ("epoch", "batch"):
 # points: the number of drops (1), the flat curve (1).
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 7 Where to start: a rate finder, and a warm-up
 #
 # A schedule begins with its first rate, and where does that come from? A search over runs (lesson
@@ -663,6 +675,8 @@ print(paired(*map(accuracies, warm.values()), names=tuple(warm)))
 # The rate 1 was too high for this network in part 1. With a warm-up it is more often usable,
 # though not for all seeds alike. Compare the two rows seed by seed; the interval says what it is
 # on average.
+#
+# *You can stop here.*
 #
 # ## 8 Adam with and without decay
 #
@@ -803,6 +817,8 @@ for step in (CHANGE, CHANGE + 15, CHANGE + 100):
 # runs.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 10 The same in PyTorch
 #
 # A schedule has no framework, so there is nothing to write again. `LambdaLR` takes any function of

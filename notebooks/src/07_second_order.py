@@ -12,13 +12,13 @@
 #     lesson: "07"
 #     title: Second-order methods
 #     minutes_core: 90
-#     minutes_all: 175
+#     minutes_all: 185
 # ---
 
 # %% [markdown]
 # # Second-order methods
 #
-# **Lesson 07 · CS231n 2018, lecture 7, slides 53–62 · core 90 minutes, all of it 175**
+# **Lesson 07 · CS231n 2018, lecture 7, slides 53–62 · core 90 minutes, all of it 185**
 #
 # Every optimizer of the last lessons knows one thing about the loss: which way is down. It does not
 # know how far. A second-order method knows the curvature too, and can answer. You will write
@@ -37,9 +37,9 @@
 # | 7 kill the bug | `misleading_pair` | 5 |
 # | 8 full batch against mini-batch | a prediction, question 3 | 15 |
 # | 9 K-FAC, and a step for saddles (bonus) | `saddle_free_step`, three `kfac_…` functions | 20 |
-# | 10 the same in PyTorch | `newton_step`, `bfgs_update`, `lbfgs_direction` on tensors | 15 |
+# | 10 the same in PyTorch | `newton_step`, `bfgs_update`, `lbfgs_direction` on tensors; `LBFGS` (bonus) | 25 |
 # | 11 in practice | question 4 | 15 |
-# | **all of it** | | **175** |
+# | **all of it** | | **185** |
 #
 # 80 points come from the checks, 20 are given by hand for the four questions; the bonus exercises
 # come on top. Words and symbols are the same in all lessons (`docs/vocabulary.md`). Every experiment
@@ -204,6 +204,8 @@ plotting.show("A line is off like δ², a parabola like δ³")
 # they leave out begins with the second and the third power of the distance. And the second model has
 # a lowest point, not far from the true one.
 #
+# *You can stop here.*
+#
 # ## 3 Newton's step
 #
 # Go there. Where is it? The gradient of $L_2$ at $w$ is $g + H (w - w_0)$; set it to zero (slide 56):
@@ -331,6 +333,8 @@ print(f"gradient descent: {np.abs(f(w)[1]).max():.0e} after {steps} steps")
 # the model is only local, or the curvature may be tiny or negative.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 4 At a saddle
 #
 # Setting the gradient of $L_2$ to zero finds a *critical* point, and nobody said that it is a minimum.
@@ -475,6 +479,8 @@ plotting.show("A Newton step for a large network would take years")
 # (c) 1 point: cost and loss, both.
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 6 BFGS: learn the curvature from the steps
 #
 # Here is a way to know curvature without ever computing a second derivative. You made a step
@@ -539,6 +545,8 @@ for step in range(9):
 # %% [markdown]
 # D steps are enough to reach the minimum, and then M *is* the inverse Hessian, which nobody ever
 # computed. Until then the slope need not fall in every step.
+#
+# *You can stop here.*
 #
 # ## 7 L-BFGS: forget what is old
 #
@@ -664,6 +672,8 @@ print(f"without the pair: {dw @ lbfgs_direction(dw, nothing, nothing):+.3g}")
 # %% [markdown]
 # When does such a pair arise in practice? Where the loss is concave along the step, if the line search
 # was careless. And where $y$ is not what it should be, which is the next part.
+#
+# *You can stop here.*
 #
 # ## 8 Full batch against mini-batch
 #
@@ -840,6 +850,8 @@ print(f"on mini-batches {10 ** versus['L-BFGS, mini-batch', 'SGD'].mean:.0f} tim
 # measured number (0.5).
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 9 Bonus: two further methods
 #
 # ### A step that no saddle attracts
@@ -977,6 +989,8 @@ for name, values in losses.items():
 # these steps the network is sure of nearly all training labels, and the true ones then give a smaller
 # matrix. The damping, added to both, hides it.
 #
+# *You can stop here.*
+#
 # ## 10 The same in PyTorch
 #
 # From here on `newton_step`, `bfgs_update` and `lbfgs_direction` are **defined again**, on tensors. To
@@ -1014,6 +1028,25 @@ print(f"PyTorch {torch.__version__} on {device}")
 #
 # * all those from above, and besides: `.clone()` forgotten before an in-place operation;
 # * `torch.eye(D)`, which is float32 on the CPU whatever came in.
+# </details>
+#
+# ### Exercise: `LBFGS`, an optimizer of networks (bonus)
+#
+# A network hands its loss to the optimizer as a *closure*, and L-BFGS sees all parameters as one long
+# vector: `torch.nn.utils.parameters_to_vector` and `vector_to_parameters` go to it and back. Between
+# two steps your optimizer keeps the pairs, the last place and the last gradient, in the state of the
+# first parameter, so that `state_dict()` saves them. A fixed length of the step, `lr` times the
+# direction, has to do: a line search would ask the closure several times.
+
+# %% role="exercise" exercise="second_order.torch.LBFGS"
+
+# %% [markdown]
+# <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
+#
+# * a direction for each parameter by itself;
+# * pairs whose y·s is not positive; pairs newest first, or more of them than `memory`;
+# * pairs in an attribute of the optimizer, which is not saved;
+# * a closure called without gradients, or twice.
 # </details>
 #
 # ### Against the built-in
@@ -1132,6 +1165,8 @@ for name, runs in losses.items():
 # Yours and the built-in run side by side, evaluation for evaluation. Where the gradients add up, the line
 # search is told the slopes of some other function; it finds no step that fits the losses it sees, and
 # the method hardly leaves its start. Nothing crashes. Keep this picture in mind for closures.
+#
+# *You can stop here.*
 #
 # ## 11 In practice
 #

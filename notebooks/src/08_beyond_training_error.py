@@ -366,6 +366,8 @@ print(f"{len(scores)} scores; somebody's stops after {stops_without_renewal(scor
 # Such a bug costs no crash and no warning. It ends every long run at about the same time, and looks
 # like a network that has learnt all it can.
 #
+# *You can stop here.*
+#
 # ## 4 Validation, and the test set
 #
 # To pick the best of fifty validation accuracies is to pick luck as well. The highest of many noisy
@@ -875,6 +877,8 @@ for name, average in last.items():
     print(f"yours, {name}: {average.item():.4f}")
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 10 The wiring at work
 #
 # Your two loops on real networks, with a batch norm in the middle and noisy labels. First

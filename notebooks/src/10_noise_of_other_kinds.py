@@ -772,6 +772,8 @@ for K in (10, 100, 1000, 10_000):
 # A hundred times as many samples, a tenth of the error; the formula needs none. (It is right for the
 # Gaussian. For the masks it is as good as the Gaussian is, part 3.)
 #
+# *You can stop here.*
+#
 # ## 8 Fractional pooling, the whole layer
 #
 # First the regions of one axis, as a first and a last row each. `kind` chooses between the
@@ -874,6 +876,8 @@ print(twelve)
 # The average over twelve makes up for all of that. Nothing in this lesson shows the second half of
 # the pattern as plainly: noise in training is only half of the method. **No clear gain over fixed
 # regions at this size**, though; the paper's networks are far larger, and they are slow.
+#
+# *You can stop here.*
 #
 # ## 9 The same in PyTorch
 #

@@ -780,6 +780,8 @@ plotting.show("One network: it rises, and is restless")
 # %% [markdown]
 # **This is the end of the core.**
 #
+# *You can stop here.*
+#
 # ## 8 A lens
 #
 # "Lens distortions, … (go crazy)", says slide 92. A simple lens moves a place along its radius, the
@@ -800,6 +802,8 @@ plotting.plot_versions(
 plotting.show("A wall through a cushion (left) and a barrel (right)")
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 9 Mixing two images
 #
 # Beyond the lecture, *mixup* (Zhang et al. 2018) gives up the idea that an augmentation keeps the
@@ -823,6 +827,8 @@ print("fractions of cat:", shares[:6, 0].round(2))
 
 # %% [markdown]
 # Whether it helps is not measured in this lesson.
+#
+# *You can stop here.*
 #
 # ## 10 The same in PyTorch
 #
@@ -861,6 +867,8 @@ ours = affine_warp(images, torch.cat([turn, zero], 2))
 print(f"largest difference: {(ours - theirs).abs().max().item():.1e}")
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 11 Workers and their generators
 #
 # A `DataLoader` with several workers copies your data set into each of them. If a generator lives in

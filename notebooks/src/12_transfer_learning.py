@@ -860,6 +860,8 @@ with tempfile.TemporaryDirectory() as folder:
         print(f"{attempt} call: {time.perf_counter() - start:.2f} s")
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ## 6 It is the norm
 #
 # Detection and captioning (slides 105 and 106) start from a network that was trained on ImageNet;

@@ -74,7 +74,30 @@ def kronecker(dW, db, A, S, damping=0.0):
     return p[:-1], p[-1]
 
 
+class LBFGS(torch.optim.LBFGS):
+    """PyTorch's own without a line search, one evaluation a step.
+
+    Its first step is shortened to length 1 in the L1 norm at most; here it gets its whole length.
+    """
+
+    def __init__(self, params, lr=1.0, memory=10):
+        options = {"max_iter": 1, "history_size": memory, "tolerance_grad": 0}
+        super().__init__(params, lr, tolerance_change=0, **options)
+
+    def step(self, closure):
+        group = self.param_groups[0]
+        state = self.state[group["params"][0]]
+        is_first = "d" not in state
+        loss = super().step(closure)
+        if is_first:
+            with torch.no_grad():
+                self._add_grad(group["lr"] - state["t"], state["d"])
+            state["t"] = group["lr"]
+        return loss
+
+
 BUILT_INS = {
+    "LBFGS": LBFGS,
     "newton_step": newton,
     "saddle_free_step": saddle_free,
     "bfgs_update": bfgs,

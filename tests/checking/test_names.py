@@ -3,14 +3,16 @@
 import copy
 import math
 import pickle
+import re
 import sys
 
 import numpy as np
 import pytest
+from providers import provider
 
 from autograder import exercises, expectations, misconceptions
 from autograder.check import run
-from autograder.checking.diagnose import ANOTHER_DEFAULT
+from autograder.checking.diagnose import ANOTHER_DEFAULT, judge_exercise
 from autograder.checking.judge import told_apart
 from autograder.checking.settings import Settings
 
@@ -139,6 +141,25 @@ def test_a_crash_says_how_the_function_was_called():
     assert "config=None" not in str(report.public())
 
 
+OF_CHANCE = re.compile(r"share of .* kept|spread of|too (many|few)|evenly spread|outside of")
+DRAWN = ("initialization.xavier_init", "search.log_uniform", "regularization.dropout_forward")
+
+
+@pytest.mark.parametrize("exercise_id", (*DRAWN, "augmentation.horizontal_flip"))
+def test_what_is_wrong_with_chance_is_said_in_numbers_too(exercise_id):
+    """Share, spread or range with what was expected, to the learner alone."""
+    exercise = exercises.find(exercise_id)
+    told = [
+        row
+        for known in provider().misconceptions(exercise)
+        for row in judge_exercise(exercise, known.seen, provider()).rows
+        if OF_CHANCE.search(row.message)
+    ]
+    assert told
+    for row in told:
+        assert re.search(r"\d.*(expected|range) [\d.e-]+ (±|to) [\d.e-]+", row.detail), row
+
+
 # ---------------------------------------------------------------------------------- right answers
 
 
@@ -189,6 +210,16 @@ def test_lists_stand_for_arrays():
 
     report = run(exercise, reference | {"separating_gradients": separating_gradients})
     assert report.score == report.points
+
+
+def test_a_list_stands_for_a_tensor_and_a_number_for_one_without_axes():
+    finetune, penalty = map(
+        exercises.find, ("transfer.torch.finetune", "regularization.torch.l2_penalty")
+    )
+    listed = ("losses = torch.zeros(epochs)", "losses = [0.0] * epochs")
+    assert edited(finetune, listed).score == finetune.points
+    report = edited(penalty, ("reg * torch.sum(W**2)", "reg * torch.sum(W**2).item()"))
+    assert report.score == penalty.points
 
 
 def test_a_list_with_rows_of_several_lengths_is_none():

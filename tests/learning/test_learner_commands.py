@@ -4,6 +4,7 @@ import datetime
 import json
 
 import pytest
+import segno
 
 from autograder import cli
 from autograder.checking.observe import STUB_MESSAGE
@@ -12,9 +13,11 @@ from autograder.cli import main
 from autograder.exercises import find
 from autograder.grading import own_file
 from autograder.learning import machine
+from autograder.learning.errors import LearnerError
 from autograder.learning.history import read_history
 from autograder.learning.machine import look
-from autograder.learning.review import FILE, read_review
+from autograder.learning.review import FILE, Box, boxes_in, read_review
+from autograder.learning.review_page import qr_of
 from autograder.learning.shelf import LOG
 from autograder.misconceptions import reference_source
 
@@ -53,6 +56,25 @@ def worked(tmp_path):
 
 def reported(exercise, score):
     return Report(exercise.id, exercise.title, (Row("a check", exercise.points, score),))
+
+
+def test_a_qr_code_carries_the_boxes_of_a_review(run, worked, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = run("review", worked, "--qr", "https://example.org/review.html")
+    assert status == 0 and "wrote review.svg" in out
+    assert (tmp_path / "review.svg").read_bytes().startswith(b"<?xml")
+    few = read_review(worked / FILE).boxes
+    many = {f"{key}{i}": box for key, box in few.items() for i in range(60)}
+    with pytest.raises(LearnerError, match="these are 60"):
+        qr_of("https://example.org/review.html", many)
+
+
+def test_a_qr_code_holds_the_link_of_the_page(monkeypatch):
+    taken = []
+    monkeypatch.setattr("segno.make_qr", lambda text, **how: taken.append(text) or segno.make("x"))
+    boxes = {f"{FORWARD.id} | no eps": Box(2, "2026-11-28")}
+    qr_of("https://example.org/review.html#old", boxes)
+    assert taken[0].startswith("https://example.org/review.html#") and boxes_in(taken[0]) == boxes
 
 
 def test_an_old_assignment_says_what_is_already_right(run, tmp_path, monkeypatch):

@@ -317,6 +317,13 @@ def test_to_skip_is_free_and_a_wrong_answer_shows_the_trace():
     assert said("999").count("Not so. ") == MOST and "Lines that ran: 2, 3" in said("999")
 
 
+def test_of_a_class_nothing_is_asked_and_the_reason_is_said():
+    exercise = next(e for e in all_exercises() if e.kind == "class")
+    told = []
+    ask_about(exercise, {}, "", random.Random(0), [], pytest.fail, told.append)
+    assert len(told) == 1 and f"{exercise.function} is a class" in told[0]
+
+
 def test_in_a_notebook_only_what_passed_is_asked_about(monkeypatch, capsys):
     kept = Attempts()
     monkeypatch.setattr(checks, "_attempts", lambda: kept)

@@ -90,6 +90,18 @@ def test_a_lesson_keeps_to_its_limits(lesson):
     assert {what: n for what, n in found.items() if n > most[what]} == {}
 
 
+@every_lesson
+def test_a_part_with_something_to_write_ends_with_you_can_stop_here(lesson):
+    """A sitting is short; whoever has twenty minutes knows where to stop."""
+    _, *parts = re.split(r"^# ## ", text_of(lesson), flags=re.M)
+    endless = [
+        part.partition("\n")[0]
+        for part in parts[:-2]  # the last one is what to take away, and the one before leads to it
+        if re.search(r'role="(exercise|question)"', part) and "stop here" not in part.lower()
+    ]
+    assert endless == []
+
+
 def figures():
     """Return (number of the lesson, cell) for every cell that draws a picture of the library."""
     cells = [(one.number, cell) for one in all_lessons() for cell in one.cells]

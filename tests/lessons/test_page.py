@@ -1,8 +1,9 @@
 """The page without a browser: its wheel, its lock, and what Python in a page lacks."""
 
-import hashlib
 import importlib
+import inspect
 import json
+import platform
 import sys
 import threading
 import zipfile
@@ -13,6 +14,7 @@ import pytest
 from autograder import check as checks
 from autograder import exercises
 from autograder.lessons import page
+from autograder.lessons.compiled import forms
 
 UNIT_ROWS = exercises.find("getting_started.unit_rows")
 IN_TORCH = next(e for e in exercises.all_exercises() if e.framework == "torch")
@@ -87,21 +89,32 @@ def test_a_wheel_can_be_imported_and_is_the_same_every_time(tmp_path, monkeypatc
                    for name in archive.namelist())  # fmt: skip
 
 
+def archive_of(path, name):
+    """Write an archive with one small module."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{name.replace('-', '_')}.py", f"name = {name!r}\n")
+
+
 @pytest.fixture
 def runtime(tmp_path):
-    """A release of Pyodide in small: each file says its name."""
+    """A release of Pyodide in small: each archive has a module that says its name."""
     folder = tmp_path / "release"
     folder.mkdir()
     packages = {}
     for name in (*page.IMPORTED, *page.KERNEL, "six"):
-        (folder / f"{name}.whl").write_text(name)
-        digest = hashlib.sha256(name.encode()).hexdigest()
-        depends = ["six"] if name == "matplotlib" else []
+        archive_of(folder / f"{name}.whl", name)
+        if name == "numpy":
+            with zipfile.ZipFile(folder / "numpy.whl", "a") as archive:
+                archive.writestr("numpy/f2py/rules.py", "")
+        digest = page._sha256(folder / f"{name}.whl")
+        depends = ["six", "fonttools"] if name == "matplotlib" else []
         packages[name] = {"file_name": f"{name}.whl", "sha256": digest, "depends": depends}
     packages["scipy"] = {"file_name": "scipy.whl", "sha256": "", "depends": []}
     for name in page.CORE:
         (folder / name).write_text(name)
-    (folder / "pyodide-lock.json").write_text(json.dumps({"info": {}, "packages": packages}))
+    archive_of(folder / "python_stdlib.zip", "os")
+    lock = {"info": {"python": platform.python_version()}, "packages": packages}
+    (folder / "pyodide-lock.json").write_text(json.dumps(lock))
     return folder
 
 
@@ -111,10 +124,49 @@ def test_the_runtime_is_what_the_lessons_need_and_our_wheels(runtime, tmp_path):
     lock = json.loads((tmp_path / "page" / "pyodide-lock.json").read_text())["packages"]
     assert "scipy" not in lock and "six" in lock
     assert lock["cs231n-lecture7-kit"]["imports"] == ["autograder", "cs231n_lib"]
+    with zipfile.ZipFile(tmp_path / "page" / "numpy.whl") as archive:
+        assert archive.namelist() == ["numpy.py"]
     present = {path.name for path in (tmp_path / "page").iterdir()}
     assert present == {*page.CORE, "pyodide-lock.json", *(e["file_name"] for e in lock.values())}
     other = page.wheel("cs231n-lecture7-kit", "0", {"a.py": b""}, tmp_path)
     assert page._copy_runtime(tmp_path / "newer", str(runtime), [other]) != build
+
+
+def test_modules_are_compiled_once_and_the_kit_keeps_its_text(runtime, tmp_path, monkeypatch):
+    kit = page.wheel(
+        "cs231n-lecture7-kit", "0", {"a_kit.py": b"def f():\n    return 1\n"}, tmp_path
+    )
+    folder = tmp_path / "page"
+    page._copy_runtime(folder, str(runtime), [kit], sys.executable)
+    lock = json.loads((folder / "pyodide-lock.json").read_text())["packages"]
+    for entry in lock.values():
+        assert page._sha256(folder / entry["file_name"]) == entry["sha256"]
+    with zipfile.ZipFile(folder / "python_stdlib.zip") as archive:
+        assert archive.namelist() == ["os.pyc"]
+    monkeypatch.syspath_prepend(str(folder / "six.whl"))
+    monkeypatch.delitem(sys.modules, "six", raising=False)
+    assert importlib.import_module("six").name == "six"
+    del sys.modules["six"]
+    zipfile.ZipFile(folder / kit.name).extractall(tmp_path / "installed")
+    monkeypatch.syspath_prepend(str(tmp_path / "installed"))
+    module = importlib.import_module("a_kit")
+    assert "return 1" in inspect.getsource(module.f)
+    assert module.__cached__.endswith(".pyc") and len(list(tmp_path.rglob("a_kit*.pyc"))) == 1
+    del sys.modules["a_kit"]
+
+
+def test_a_python_of_another_version_compiles_nothing(runtime, tmp_path):
+    lock = json.loads((runtime / "pyodide-lock.json").read_text())
+    lock["info"]["python"] = "3.9.1"
+    (runtime / "pyodide-lock.json").write_text(json.dumps(lock))
+    with pytest.raises(page.PageError, match=r"Python 3\.9\.1 are compiled by that version"):
+        page._copy_runtime(tmp_path / "page", str(runtime), [], sys.executable)
+
+
+def test_what_is_no_module_stays_as_it_is():
+    assert list(forms("a.py", b"def (")) == [("a.py", b"def (")]
+    (twice,) = {tuple(forms("a.py", b"x = [1, 2]")) for _ in range(2)}
+    assert twice[0][0] == "a.pyc"
 
 
 def test_a_runtime_that_is_damaged_missing_or_another_one_is_named(runtime, tmp_path):
@@ -129,4 +181,4 @@ def test_a_runtime_that_is_damaged_missing_or_another_one_is_named(runtime, tmp_
 
 def test_a_wheel_that_was_not_fetched_is_named(tmp_path):
     with pytest.raises(page.PageError, match="comm"):
-        page._found(tmp_path)
+        page._found(tmp_path, ["comm"])

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -56,6 +58,38 @@ def installed(tmp_path_factory, wheel):
 def test_a_rebuild_gives_the_same_bytes(wheel, tmp_path):
     digests = {hashlib.sha256(path.read_bytes()).hexdigest() for path in (wheel, built(tmp_path))}
     assert len(digests) == 1
+
+
+SOURCES = ("autograder", "cs231n_lib", "notebooks")
+ABOUT = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
+BUILD_SDIST = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
+
+
+def sdist_of(folder, umask):
+    """Copy the sources to a new folder, with times and permissions of their own; build there."""
+    sources = folder / "sources"
+    sources.mkdir(parents=True)
+    for name in SOURCES:
+        shutil.copytree(ROOT / name, sources / name, copy_function=shutil.copyfile,
+                        ignore=shutil.ignore_patterns("__pycache__"))  # fmt: skip
+    for name in ABOUT:
+        shutil.copyfile(ROOT / name, sources / name)
+    done = command(sys.executable, "-c", BUILD_SDIST, folder, cwd=sources, umask=umask)
+    assert done.returncode == 0, done.stderr
+    (archive,) = folder.glob("*.tar.gz")
+    return archive
+
+
+def test_an_sdist_of_another_day_and_user_has_the_same_bytes_and_the_lessons(tmp_path):
+    pytest.importorskip("setuptools")
+    first = sdist_of(tmp_path / "first", 0o022)
+    assert first.read_bytes() == sdist_of(tmp_path / "second", 0o077).read_bytes()
+    with tarfile.open(first) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    for form in ("src", "student"):
+        lessons = (ROOT / "notebooks" / form).iterdir()
+        assert {f"notebooks/{form}/{path.name}" for path in lessons if path.is_file()} <= names
+    assert not [name for name in names if name.startswith(("tests", "notebooks/solution"))]
 
 
 def test_the_wheel_holds_the_lessons_and_is_small(wheel):

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from autograder.checking.scenarios import Measured
 from autograder.checking.spec import RANDOM, Check
 from autograder.exercises.augmentation.shared import (
     RIGHT,
@@ -77,10 +78,14 @@ def _spread_of(values, middle, reach, sayings):
     if _alike(values, 0):
         return sayings[-4]
     if np.abs(values - middle).max() > reach + CLOSE:
-        return sayings[-3]
+        seen = f"from {values.min():.3f} to {values.max():.3f}"
+        return Measured(sayings[-3], f"{seen}, range {middle - reach:g} to {middle + reach:g}")
     if (values >= middle).all() or (values <= middle).all():
         return sayings[-2]
-    return RIGHT if evenly_spread(values, middle - reach, middle + reach) else sayings[-1]
+    if evenly_spread(values, middle - reach, middle + reach):
+        return RIGHT
+    deviation = np.std(values)
+    return Measured(sayings[-1], f"deviation {deviation:.3f}, expected {reach / 3**0.5:.3f}")
 
 
 FACTORS = (

@@ -10,6 +10,7 @@ from autograder.exercises.augmentation.shared import (
     a_generator,
     by_chance,
     count_is_likely,
+    counted,
     exercise,
     generator_check,
     photographs,
@@ -55,7 +56,7 @@ def _which_flipped(arrays):
     if count in (0, n):
         return FLIPS[2]
     if not count_is_likely(count, n, P):
-        return FLIPS[3] if count > n * P else FLIPS[4]
+        return counted(FLIPS[3] if count > n * P else FLIPS[4], count, n, P)
     halves = changed[: n // 2].sum(), changed[n // 2 :].sum()
     return RIGHT if all(count_is_likely(half, n // 2, P) for half in halves) else FLIPS[5]
 

@@ -7,6 +7,7 @@ score says where it has been.
 
 import numpy as np
 
+from autograder.checking.scenarios import Measured
 from autograder.checking.spec import CALLBACK, RANDOM, Check
 from autograder.exercises.augmentation.shared import (
     RIGHT,
@@ -345,8 +346,12 @@ def _beta(share):
     variance_error = 6.5 * variance * np.sqrt((kurtosis - 1) / n)
     centred = share - 0.5
     if abs(centred.mean()) > mean_error:
-        return SHARES[4]
-    return RIGHT if abs((centred**2).mean() - variance) < variance_error else SHARES[5]
+        return Measured(SHARES[4], f"mean {share.mean():.3f}, expected 0.5 ± {mean_error:.3f}")
+    square = (centred**2).mean()
+    if abs(square - variance) < variance_error:
+        return RIGHT
+    expected = f"{variance:.3f} ± {variance_error:.3f}"
+    return Measured(SHARES[5], f"variance {square:.3f}, expected {expected}")
 
 
 def _mixup_types(dtype):

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from autograder.checking.judge import same_dtype
-from autograder.checking.scenarios import failed, family
+from autograder.checking.scenarios import Measured, failed, family
 from autograder.checking.spec import Check, Verdict
 
 RARE = 1e-10
@@ -142,7 +142,16 @@ def same_shape(arrays):
 
 def count_is_likely(count, n, p):
     """Return whether `count` of n independent draws of probability p is no wonder."""
-    return abs(count - n * p) <= n * math.sqrt(math.log(2 / RARE) / (2 * n))
+    return abs(count - n * p) <= _reach_of_count(n)
+
+
+def counted(said, count, n, p):
+    """Return what is said of a count that is no chance, with the numbers."""
+    return Measured(said, f"{count} of {n}, expected {n * p:.0f} ± {_reach_of_count(n):.0f}")
+
+
+def _reach_of_count(n):
+    return n * math.sqrt(math.log(2 / RARE) / (2 * n))
 
 
 def evenly_spread(values, low, high):

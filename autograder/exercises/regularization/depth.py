@@ -10,7 +10,12 @@ from autograder.checking.judge import same_dtype
 from autograder.checking.scenarios import afterwards
 from autograder.checking.spec import RANDOM, Check
 from autograder.exercises.regularization.noise import CLOSE, PRECISION, precision, randomness_check
-from autograder.exercises.regularization.shared import exercise, outcome_check, share_bound
+from autograder.exercises.regularization.shared import (
+    exercise,
+    outcome_check,
+    place_of_share,
+    share_bound,
+)
 
 P = 0.7
 SHAPE = (6, 4, 6)  # as many examples as columns: a mask along the wrong axis fits too
@@ -163,7 +168,8 @@ def _place_of_share(share, n):
     if share in (0, 1):
         return 4 - int(share)
     shares = {0: P, 2: 1 - P, 5: 0.5}
-    return next((place for place, s in shares.items() if abs(share - s) < share_bound(n)), 6)
+    near = (place for place, s in shares.items() if abs(share - s) < share_bound(n))
+    return place_of_share(next(near, 6), share, P, n)
 
 
 def _test_mode(scale):

@@ -14,6 +14,7 @@ from autograder.checking.spec import KILLS_A_BUG, RANDOM, Check
 from autograder.exercises.regularization.shared import (
     exercise,
     outcome_check,
+    place_of_share,
     share_bound,
     type_of,
 )
@@ -101,7 +102,8 @@ def _place_of_share(share, p, n):
         return 0
     shares = (1 - p, 0.5, below)
     nearest = min(range(3), key=lambda k: abs(share - shares[k]))
-    return nearest + 4 if abs(share - shares[nearest]) < share_bound(n) else 7
+    place = nearest + 4 if abs(share - shares[nearest]) < share_bound(n) else 7
+    return place_of_share(place, share, p, n)
 
 
 # ------------------------------------------------------------------ what is left of a kept unit

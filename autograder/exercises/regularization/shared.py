@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from autograder.checking.scenarios import failed, family
+from autograder.checking.scenarios import Measured, failed, family
 from autograder.checking.spec import Check, Verdict
 
 RETURNS = {
@@ -80,6 +80,27 @@ def share_bound(n):
     return math.sqrt(math.log(2 / FALSE_ALARM) / (2 * n))
 
 
+class Place(int):
+    """A place in a list of outcomes, with the `numbers` that say so, for the instant check."""
+
+    numbers: str
+
+    def __new__(cls, place: int, numbers: str):
+        self = super().__new__(cls, place)
+        self.numbers = numbers
+        return self
+
+
+def place_of_share(place, share, p, n):
+    """Return a place with the share that was kept of n, and the one that was expected."""
+    return Place(place, f"share {share:.3f}, expected {p:.3f} ± {share_bound(n):.3f}")
+
+
+def _said(outcomes, place):
+    """Return an outcome in words, with the numbers of its place where it has any."""
+    return Measured(outcomes[place], getattr(place, "numbers", ""))
+
+
 def outcome_check(name, points, outcomes, scenario, place, half=()):
     """Return the check of a random layer.
 
@@ -103,7 +124,7 @@ def outcome_check(name, points, outcomes, scenario, place, half=()):
         inputs = {k[1:]: a for k, a in own.items() if k.startswith("_") and not k.startswith("__")}
         raw = {k[2:]: array for k, array in seen.items() if k.startswith("__")}
         found = place(inputs, defaultdict(lambda: np.zeros(0), raw))
-        verdict = failed(outcomes[found], "outcome") if found else Verdict(1)
+        verdict = failed(_said(outcomes, found), "outcome") if found else Verdict(1)
         return replace(verdict, fraction=0.5) if found in half else verdict
 
     return Check(name, points, observed, judge)

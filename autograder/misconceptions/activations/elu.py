@@ -83,6 +83,12 @@ MISCONCEPTIONS = (
             ("out + alpha", "x + alpha"),
         ),
         (
+            "the exponential of the output",
+            "Your slope is alpha times e to the power of the *output*. Of which number is the "
+            "exponential in (Act.9), and do you still have it?",
+            ("out + alpha", "alpha * np.exp(out)"),
+        ),
+        (
             "the output as slope",
             "Far to the left the function is flat, but your slope there is −alpha. Differentiate "
             "alpha (e^x − 1) by hand: what becomes of the − 1?",

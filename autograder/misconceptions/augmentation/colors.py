@@ -9,7 +9,7 @@ from autograder.misconceptions.augmentation.shared import (
     drawn_elsewhere_in_torch,
     in_both,
 )
-from autograder.misconceptions.records import wrong
+from autograder.misconceptions.records import grouped, wrong
 
 # ------------------------------------------------------------------ jitter
 
@@ -66,6 +66,15 @@ JITTER = (
             "for an image?",
             [(C, C.replace("(N, 1, 1, 1)", "x.shape")), (B, B.replace("(N, 1, 1, 1)", "x.shape"))],
             [(DRAW_TORCH, DRAW_TORCH.replace("(len(x), 1, 1, 1)", "x.shape"))],
+        ),
+        (
+            "a shift for each pixel",
+            "That is noise. A brighter image is brighter everywhere: how many shifts are drawn for "
+            "an image?",
+            grouped("a draw for each pixel"),
+            [(B, B.replace("(N, 1, 1, 1)", "x.shape"))],
+            [("draw(brightness)",
+              "brightness * (2 * torch.rand(x.shape, generator=rng, dtype=x.dtype) - 1)")],
         ),
         (
             "the factor around 0",

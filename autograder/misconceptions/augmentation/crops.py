@@ -158,6 +158,14 @@ PAD_CROP = (
             [(PLACES_TORCH, PLACES_TORCH.replace("(2, N)", "(2, 1)") + ".repeat(1, N)")],
         ),
         (
+            "half of the places",
+            "Your windows begin in the upper left part only. With zeros on both sides, how many "
+            "places are there along one axis?",
+            SLIP,
+            [(PLACES, "rng.integers(0, pad + 1, (2, N))")],
+            [(PLACES_TORCH, PLACES_TORCH.replace("2 * pad + 1", "pad + 1"))],
+        ),
+        (
             "one number for rows and columns",
             "Your windows move along the diagonal only: as far to the right as they go down. How "
             "many numbers does a place need?",
@@ -360,6 +368,13 @@ TEN = wrong(
         "no mirror images",
         "Your last five crops are the first five again. What makes ten of five?",
         ("crops[:, :, :, ::-1]", "crops"),
+    ),
+    (
+        "the crops before the images",
+        "Your first axis counts the crops, and the second one the images. Which axis should say "
+        "which image it is?",
+        ("return np.concatenate([crops, crops[:, :, :, ::-1]], axis=1)",
+         "return np.concatenate([crops, crops[:, :, :, ::-1]], axis=1).swapaxes(0, 1)"),
     ),
     (
         "mirrored top to bottom",

@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograder.misconceptions.augmentation.shared import IN_PLACE, drawn_elsewhere
-from autograder.misconceptions.records import SLIP, wrong
+from autograder.misconceptions.records import SLIP, grouped, wrong
 
 # ------------------------------------------------------------------ wire the pipeline
 
@@ -186,6 +186,7 @@ MIXUP = wrong(
     (
         "each image with itself",
         "An image mixed with itself is the same image. Who is the partner?",
+        grouped("images are not mixed"),
         ("rng.permutation(len(x))", "np.arange(len(x))"),
     ),
     (

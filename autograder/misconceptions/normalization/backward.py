@@ -212,6 +212,16 @@ BACKWARD_ALT = wrong(
         (BRACKET, "(dout - dbeta - x_hat * dgamma)"),
     ),
     (
+        "N forgotten in the path of the mean",
+        "One x has only a small share in the mean of its feature. How small?",
+        (BRACKET, "(dout - dbeta - x_hat * dgamma / N)"),
+    ),
+    (
+        "N forgotten in the path of the variance",
+        "One x has only a small share in the variance of its feature. How small?",
+        (BRACKET, "(dout - dbeta / N - x_hat * dgamma)"),
+    ),
+    (
         "N - 1 in place of N",
         "The gradient must belong to the variance of your forward pass. By what is that divided?",
         ("N = dout.shape[0]", "N = dout.shape[0] - 1"),

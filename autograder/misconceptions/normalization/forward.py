@@ -52,6 +52,13 @@ MISCONCEPTIONS = wrong(
         ("(1 - momentum) * var", "(1 - momentum) * np.sqrt(var)"),
     ),
     (
+        "scaled and shifted before the normalization",
+        "Double gamma and beta: the output should double, and yours stays as it is. What does "
+        "(BN.3) make of a scale and a shift that were there before it?",
+        ("    mode = bn_param", "    x = (gamma * x + beta).astype(x.dtype)\n    mode = bn_param"),
+        ("gamma * x_hat + beta", "x_hat"),
+    ),
+    (
         "beta added before the scaling",
         "With gamma = 0 every output should be beta; yours is 0. In which order does (BN.4) "
         "scale and shift?",

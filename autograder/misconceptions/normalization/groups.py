@@ -109,6 +109,13 @@ def forward_slips(tag, x, axes, count, scaled, shifted):
             (affine, f"out = {shifted} * x_hat + {scaled}"),
         ),
         (
+            "scaled and shifted before the normalization",
+            f"Double gamma and beta: the output should double, and yours stays nearly as it is. "
+            f"What does ({tag}.3) make of a scale and a shift that were there before it?",
+            (affine, "out = x_hat"),
+            ("    eps = ", f"    x = ({scaled} * x + {shifted}).astype(x.dtype)\n    eps = "),
+        ),
+        (
             "beta added before the scaling",
             f"With gamma = 0 every output should be beta; yours is 0. In which order does ({tag}.4)"
             " scale and shift?",

@@ -1,7 +1,7 @@
 """Wrong answers of the rules that divide by the size of the gradients."""
 
 from autograder.misconceptions.optim.usual import ignored, usual
-from autograder.misconceptions.records import wrong
+from autograder.misconceptions.records import grouped, wrong
 
 UPHILL = (
     "the step goes uphill",
@@ -130,6 +130,17 @@ RMSPROP = wrong(
         "With a decay rate in the config your steps are right. Which one does the docstring "
         "promise to callers who give none?",
         ('config.get("decay_rate", 0.99)', 'config.get("decay_rate", 0.9)'),
+    ),
+    (
+        "the mean taken off: a variance",
+        "You divide by the spread of the gradients around their mean. A gradient that is always "
+        "the same then has no spread at all; slide 42 takes the squares as they are.",
+        ("np.sqrt(cache)", 'np.sqrt(cache - config["mean"] ** 2)'),
+        (
+            "    cache = decay_rate",
+            '    config["mean"] = decay_rate * config.get("mean", 0 * w) + (1 - decay_rate) * dw\n'
+            "    cache = decay_rate",
+        ),
     ),
     (
         "decay on the wrong term",
@@ -295,6 +306,19 @@ def corrections(stored):
             "only the first mean corrected",
             "Both means start at zero. Which one do you use as it is?",
             (f"v / {CORRECT_V}", "v"),
+        ),
+        (
+            "one share corrects both means",
+            "Both means are freed of their start at zero by the same number. They forget at "
+            "different speeds: which share belongs to which?",
+            (CORRECT_V, CORRECT_M),
+        ),
+        (
+            "one share corrects both means, that of the squares",
+            "Both means are freed of their start at zero by the same number. They forget at "
+            "different speeds: which share belongs to which?",
+            grouped("one share corrects both means"),
+            (CORRECT_M, CORRECT_V),
         ),
         (
             "only the second mean corrected",

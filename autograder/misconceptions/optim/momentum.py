@@ -98,6 +98,11 @@ MOMENTUM = wrong(
         ("next_w = w + v", "next_w = w + old_v"),
     ),
     (
+        "the velocity returned for the weights",
+        "What you return is how far w moves. From where does it move?",
+        ("next_w = w + v", "next_w = v"),
+    ),
+    (
         "momentum on the wrong side",
         "Momentum near 1 should keep nearly all of the velocity. How much of it does yours keep?",
         ("v = momentum * v -", "v = (1 - momentum) * v -"),
@@ -164,6 +169,11 @@ UNSCALED = wrong(
         "the new velocity or the step?",
         ("v = momentum * v + dw", "old_v = v\n    v = momentum * v + dw"),
         ("w - learning_rate * v", "w - learning_rate * old_v"),
+    ),
+    (
+        "the velocity returned for the weights",
+        "What you return is how far w moves. From where does it move?",
+        ("w - learning_rate * v", "-learning_rate * v"),
     ),
     (
         "momentum on the wrong side",
@@ -282,6 +292,11 @@ NESTEROV = wrong(
         "You leave the old look-ahead point and arrive at w itself. Where does the next gradient "
         "have to be taken?",
         ("(1 + momentum) * v", "v"),
+    ),
+    (
+        "the old velocity in place of the new one",
+        "You go ahead by the velocity of the step before. Where will the *next* gradient be taken?",
+        (STEP, "w - momentum * old_v + (1 + momentum) * old_v - learning_rate * dw"),
     ),
     (
         "the old look-ahead not left",

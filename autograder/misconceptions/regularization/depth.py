@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autograder.checking.spec import Misconception
-from autograder.misconceptions.records import SLIP, fundamental, ids_of, right, wrong
+from autograder.misconceptions.records import SLIP, fundamental, grouped, ids_of, right, wrong
 
 if TYPE_CHECKING:  # an answer finds these beside it
     import torch
@@ -71,6 +71,17 @@ FORWARD = (
             "Where your branch is gone, nothing is left: no signal passes the block. What stays of "
             "a residual block without its branch?",
             (BLOCK, "return q * (x + branch), q"),
+        ),
+        (
+            "the identity is left out too, in training",
+            "Where your branch is gone, nothing is left: no signal passes the block. What stays of "
+            "a residual block without its branch?",
+            grouped("the identity is left out too"),
+            (
+                BLOCK,
+                "return (q * (x + branch) if depth_param.get('training', True) else x + q * "
+                "branch), q",
+            ),
         ),
         (
             "keep and drop swapped",

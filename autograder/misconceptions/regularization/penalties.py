@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograder.misconceptions.records import SLIP, right, wrong
+from autograder.misconceptions.records import SLIP, grouped, right, wrong
 
 NUMPY, TORCH = {"framework": "numpy"}, {"framework": "torch"}
 
@@ -51,6 +51,20 @@ WRONG_L2 = wrong(
         "the mean of the squares",
         "Twice as many weights of the same size: should the penalty stay as it is?",
         (R2, "reg * np.mean(W**2)"),
+    ),
+    (
+        "the length, with its own gradient",
+        "For the weights 3 and 4 the slide's R(W) is 25, and yours 5.",
+        grouped("the length, not its square"),
+        (R2, "reg * np.sqrt(np.sum(W**2))"),
+        (D2, "reg * W / np.sqrt(np.sum(W**2))"),
+    ),
+    (
+        "the mean of the squares, with its own gradient",
+        "Twice as many weights of the same size: should the penalty stay as it is?",
+        grouped("the mean of the squares"),
+        (R2, "reg * np.sum(W**2) / W.reshape(-1).shape[0]"),
+        (D2, "2 * reg * W / W.reshape(-1).shape[0]"),
     ),
     (
         "divided by the number of rows",
@@ -424,12 +438,14 @@ WRONG_WIRED = wrong(
         "biases are penalized too",
         "A bias only shifts a unit; keeping it small buys nothing. What tells the weights from "
         "the other parameters?",
+        grouped("biases"),
         (WEIGHTS, "if True:"),
     ),
     (
         "biases shrink, but only in the gradient",
         "Your losses contain the weights' penalty alone, but the other parameters shrink as well. "
         "Gradient and loss must belong to each other.",
+        grouped("biases"),
         (
             ADDED,
             "loss = loss + R\n                dw = dw + penalty(w)[1]",
@@ -644,6 +660,7 @@ def wired_by_index(net, batches, val, penalty, learning_rate, epochs):
 VARIANTS = (
     *right("l2_penalty", "a loop", l2_penalty=l2_by_loop, **NUMPY),
     *right("l2_penalty", "products", (R2, "reg * np.sum(W * W)"), (D2, "reg * (W + W)")),
+    *right("l2_penalty", "a number of Python's", (R2, "float(reg * np.sum(W**2))")),
     *right("l2_penalty", "a power", (R2, "np.sum(W**2.0) * reg"), (D2, "2.0 * W * reg")),
     *right("l2_penalty", "a dot product", (R2, "reg * (W.reshape(-1) @ W.reshape(-1))")),
     *right("l1_penalty", "by cases, −λ at zero", l1_penalty=l1_by_cases),

@@ -18,6 +18,12 @@ EQUIVALENT = {
         "for (s, y), alpha in zip(pairs, reversed(alphas)...": SAME_LENGTH,
         "if alphas:": SAME_LENGTH,
     },
+    "second_order.torch.LBFGS": {
+        "group, as_vector = (self.param_groups[-1]...": "there is one group",
+        "params, state = (group['params'], self.state[...])": "the state of any parameter will do",
+        "empty = ....new_zeros(0, len(...))": SAME_SIZE,
+        "if y @ s >= 0:": "it is zero with probability zero",
+    },
     "second_order.misleading_pair": {"...": "any input that misleads is a right answer"},
     "second_order.kfac_output_gradients": {
         "below = p.cumsum(axis=1)[:, :-1] <= u[:, None]": "u meets a border with probability zero",

@@ -108,6 +108,17 @@ UPDATE = (
             ("(1 + rho * (y @ My))", "(1 + y @ My)"),
         ),
         (
+            "the two factors exchanged",
+            "M stands between a matrix and its transpose, and your update does not fulfil M_next @ "
+            "y = s. Which of the two stands on the left?",
+            ("My = M @ y", "Ms = M @ s"),
+            ("np.outer(s, My)", "np.outer(y, Ms)"),
+            (
+                "squares = rho * (1 + rho * (y @ My)) * np.outer(s, s)",
+                "squares = rho * np.outer(s, s) + rho**2 * (s @ Ms) * np.outer(y, y)",
+            ),
+        ),
+        (
             "not symmetric",
             "Compare your result with its transpose. M stands between two factors that mirror "
             "each other; do both act in yours?",

@@ -1,0 +1,140 @@
+"""The exercise of the family `second_order` whose answer is an optimizer of networks.
+
+The direction inside is judged where it is written: here it is about one vector of all parameters,
+the pairs, the memory, the closure and what is saved.
+"""
+
+import importlib
+
+import numpy as np
+
+from autograder.checking.spec import CALLBACK, Check
+from autograder.exercises.second_order import exercise
+
+SHAPES = (5, 3), (2,)
+D = 17  # of all parameters together
+RATE, MEMORY, STEPS = 0.6, 3, 5
+PATH = "parameters after each step"
+
+
+class Run:
+    """Two parameters, and a loss that ties them to each other.
+
+    The loss is Σ c (v² − valley)², with v = w + tie · Σ w over all parameters: with a valley its
+    curvature is negative near zero, and without one positive everywhere but at zero.
+    """
+
+    def __init__(self, impl, rng, start=1.0, valley=0.0):
+        self.torch, self.impl, self.valley = importlib.import_module("torch"), impl, valley
+        self.w = [
+            self.torch.nn.Parameter(impl.tensor(start * rng.uniform(0.5, 1.5, shape)))
+            for shape in SHAPES
+        ]
+        self.c = impl.tensor(rng.uniform(0.5, 2.0, D))
+        self.calls = 0
+
+    def loss(self):
+        """Return the loss of the parameters as they are."""
+        flat = self.torch.cat([w.reshape(-1) for w in self.w])
+        v = flat + 0.05 * flat.sum()
+        return 0.01 * (self.c * (v**2 - self.valley) ** 2).sum()
+
+    def steps(self, optimizer, count=STEPS, between=lambda step: None):
+        """Take some steps and return the parameters after each of them, (count, 17)."""
+
+        def closure():
+            optimizer.zero_grad()
+            loss = self.loss()
+            loss.backward()
+            self.calls += 1
+            return loss
+
+        path = []
+        for step in range(count):
+            self.returned = optimizer.step(closure)
+            path.append(self.now())
+            between(step)
+        return np.array(path)
+
+    def now(self):
+        """Return all parameters as one row of numbers."""
+        return np.concatenate([self.impl.array("a parameter", w).ravel() for w in self.w])
+
+
+def _first_step(impl, rng):
+    run = Run(impl, rng)
+    return {PATH: run.steps(impl.LBFGS(run.w, lr=RATE), count=1)}
+
+
+def _steps(impl, rng):
+    run = Run(impl, rng)
+    return {PATH: run.steps(impl.LBFGS(run.w, lr=RATE))}
+
+
+def _memory(impl, rng):
+    run = Run(impl, rng)
+    return {PATH: run.steps(impl.LBFGS(run.w, lr=RATE, memory=MEMORY), count=MEMORY + 4)}
+
+
+def _negative_curvature(impl, rng):
+    """Start where all curvatures are negative; after a few steps some pair is well behaved."""
+    run = Run(impl, rng, start=0.2, valley=2.0)
+    return {PATH: run.steps(impl.LBFGS(run.w, lr=RATE), count=3)}
+
+
+def _falling_rate(impl, rng):
+    """In the first two steps, so that nothing but the rate of the second counts."""
+    run = Run(impl, rng)
+    optimizer = impl.LBFGS(run.w, lr=RATE)
+
+    def lower(step):
+        for group in optimizer.param_groups:
+            group["lr"] /= 3
+
+    first, second = run.steps(optimizer, count=2, between=lower)
+    return {"length of the second step": np.linalg.norm(second - first)}
+
+
+def _closure(impl, rng):
+    run = Run(impl, rng)
+    before = impl.array("the loss", run.loss())
+    run.steps(impl.LBFGS(run.w), count=1)
+    return {
+        "loss that step returns, less the loss before it": impl.array(
+            "what step returns", run.returned
+        )
+        - before,
+        "calls of the closure": np.array(run.calls),
+    }
+
+
+def _saved(impl, rng):
+    """Training stops after some steps, and goes on with a new optimizer."""
+    run = Run(impl, rng)
+    before = impl.LBFGS(run.w, lr=RATE)
+    run.steps(before, count=3)
+    after = impl.LBFGS(run.w, lr=RATE)
+    after.load_state_dict(before.state_dict())
+    return {PATH: run.steps(after, count=2)}
+
+
+OPTIMIZER = exercise(
+    "L-BFGS as an optimizer",
+    "lbfgs_direction LBFGS",
+    (
+        Check("the first step goes against the gradient", 0.5, _first_step),
+        Check("five steps, all parameters as one vector", 1, _steps),
+        Check("a short memory", 0.5, _memory),
+        Check("pairs without positive curvature are left out", 0.5, _negative_curvature),
+        Check("the learning rate falls on the way", 0.5, _falling_rate),
+        Check("the closure is called once a step, and its loss returned", 0.5, _closure),
+        Check("saved, and loaded into a new optimizer", 0.5, _saved),
+    ),
+    "60–61",
+    in_torch=True,
+    kind="class",
+    needs_autograd=True,
+    bonus=True,
+    no_small=CALLBACK,
+)
+EXERCISES = (OPTIMIZER,)

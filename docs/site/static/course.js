@@ -1,0 +1,49 @@
+// Predict, then look: what an experiment measured waits until the reader has guessed, or taps.
+// And a repair of the theme: a button that shows words is called by them.
+"use strict";
+
+const MEASURED = /measured: (-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)/g;
+
+function measuredIn(output) {
+  return [...output.textContent.matchAll(MEASURED)].map((found) => Number(found[1]));
+}
+
+function distance(guess, measured) {
+  if (measured === 0) return `You predicted ${guess}; it is 0.`;
+  const off = Math.round((100 * (guess - measured)) / Math.abs(measured));
+  const words = off === 0 ? "exactly right" : `${Math.abs(off)} % too ${off > 0 ? "high" : "low"}`;
+  return `You predicted ${guess}; it is ${measured}: ${words}.`;
+}
+
+function wait(output) {
+  const values = measuredIn(output);
+  const form = document.createElement("form");
+  form.className = "prediction";
+  const fields = values.map((_, i) => {
+    const label = form.appendChild(document.createElement("label"));
+    label.textContent = values.length > 1 ? `Prediction ${i + 1} ` : "Your prediction ";
+    const field = label.appendChild(document.createElement("input"));
+    field.type = "number";
+    field.step = "any";
+    return field;
+  });
+  const button = form.appendChild(document.createElement("button"));
+  button.textContent = values.length ? "Tap, then see how far off" : "Think first, then tap to see";
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const said = document.createElement("p");
+    said.setAttribute("role", "status");
+    said.textContent = fields
+      .map((field, i) => (field.value === "" ? "" : distance(Number(field.value), values[i])))
+      .join(" ");
+    output.classList.remove("waits");
+    form.replaceWith(said);
+  });
+  output.classList.add("waits");
+  output.before(form);
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll(".tag_measured .cell_output").forEach(wait);
+  document.querySelectorAll(".search-button-field").forEach((b) => b.removeAttribute("aria-label"));
+});
