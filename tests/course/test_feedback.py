@@ -47,7 +47,7 @@ def page(questions, cells=(), reports=(), student="ada", name="", problems=(), *
         heading="Batch normalization",
         exercises=known,
         roster=Roster([Person(student, name)]),
-        _texts=lambda: {"why-question": "Why is $\\sigma^2$ biased?"},
+        texts={"why-question": "Why is $\\sigma^2$ biased?"},
     )
     for method in ("_sections", "_exercise", "_question"):
         setattr(writer, method, getattr(_Writer, method).__get__(writer))

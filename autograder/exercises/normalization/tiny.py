@@ -293,7 +293,7 @@ spatial_groupnorm_backward(dout, cache)""",
 LOOK_GROUP_BACKWARD = """\
 # The loss looks at one number of the first group of three channels. That group should feel it, with
 # gradients that sum to 0; the second group should feel nothing. dgamma has the shape of gamma.
-images, slopes = np.arange(6.0).reshape(1, 6, 1, 1) ** 2, np.zeros((1, 6, 1, 1))
+images, slopes = np.arange(6.0)[None, :, None, None] ** 2, np.zeros((1, 6, 1, 1))
 slopes[0, 0] = 1.0
 ones = np.ones((1, 6, 1, 1))
 _, kept = spatial_groupnorm_forward(images, ones, 0 * ones, 2, {})
