@@ -14,7 +14,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
 from autograder.checking.spec import Exercise
@@ -46,12 +46,18 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 lock = threading.Lock()
 
 
+CELLS = 512  # whose trees and names are kept: a class shares those of the course
+
+
 class TooDeep(Exception):
     """Python's parser gives up on this code."""
 
 
+@lru_cache(maxsize=CELLS)
 def parsed(source: str) -> ast.Module:
     """Parse a cell; lines that are IPython's and code that is not Python count as empty.
+
+    The tree is kept: it is to be read, not changed.
 
     Raises:
         TooDeep: when the parser cannot go as deep as the code does.
@@ -234,6 +240,7 @@ def _covers(name: str, use: str) -> bool:
     return use == name or use.startswith(name + ".")
 
 
+@lru_cache(maxsize=CELLS)
 def names_of(source: str) -> Names:
     """Collect the dotted names of a cell, in time that grows with its length only.
 
@@ -352,6 +359,7 @@ class Code:
         self.steps = steps
         self.unread: dict[str, str] = {}  # cell id: why it cannot be executed
         self._names: dict[str, Names] = {}  # by cell id
+        self._needed: dict[str, list[ast.stmt]] = {}  # by exercise id
         left = MAX_READ
         for step in (s for s in steps if s.role in ("given", *WRITTEN)):
             left -= len(step.source) if step.role != "module" else 0
@@ -402,9 +410,11 @@ class Code:
 
     def _parts(self, exercise: Exercise) -> list[ast.stmt]:
         """The statements of which the answer to an exercise consists; all, if none defines it."""
-        cells = (s for s in self.answering(exercise) if s.cell_id in self._names)
-        body = [statement for step in cells for statement in parsed(step.source).body]
-        return parts_of(body, [exercise.function]) or body
+        if exercise.id not in self._needed:
+            cells = (s for s in self.answering(exercise) if s.cell_id in self._names)
+            body = [statement for step in cells for statement in parsed(step.source).body]
+            self._needed[exercise.id] = parts_of(body, [exercise.function]) or body
+        return self._needed[exercise.id]
 
     def by_steps(self, exercise: Exercise) -> Iterator[str]:
         """Whether a backward pass may be made of small steps of the forward pass.
