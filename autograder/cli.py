@@ -259,11 +259,11 @@ def grade(
                 progress=tell,
             )
         settle(opened)
-        results = list(graded.results.values())
+        results = graded.results.values()  # each is read when it is needed: a class may be large
         answer(
             {
                 "lesson": name,
-                "students": students(results),
+                "students": students(results) if as_json else {},
                 "unchanged": graded.unchanged,
                 "faults": graded.faults,
                 "unread": graded.unread,
@@ -600,8 +600,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if isinstance(stream, io.TextIOWrapper):  # a terminal may have no letters such as ✓
             stream.reconfigure(errors="replace")
     # jsonschema, which nbformat imports, would compile a grammar of international addresses for
-    # more than a second, and no notebook has one to check; without the module it leaves that out.
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # None is allowed
+    # more than a second, and import a library of dates; no notebook has one of either to check,
+    # and without these modules it leaves that out.
+    for unneeded in ("rfc3987_syntax", "isoduration"):
+        sys.modules.setdefault(unneeded, None)  # type: ignore[arg-type]  # None is allowed
 
     from autograder.course.errors import CourseError
     from autograder.lessons.kit import KitError

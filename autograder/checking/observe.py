@@ -149,9 +149,10 @@ class Implementation:
 
     def _array(self, label, value):
         is_torch = self._torch is not None
+        kind = np.ndarray if self._torch is None else self._torch.Tensor
         if isinstance(value, list if is_torch else list | tuple):
             value = self._of_list(label, value)
-        elif not isinstance(value, (self._torch.Tensor if is_torch else np.ndarray, *NUMBERS)):
+        elif not isinstance(value, (kind, *NUMBERS)):
             plain = "a number or an array" if self._exercise.shared else "a NumPy array"
             wanted = "a tensor" if is_torch else plain
             raise BadReturn(f"{label} must be {wanted}, got {type(value).__name__}")
@@ -333,7 +334,7 @@ def stem_of(fault: Fault) -> str:
 def _where(error):
     """Say what was raised, and the innermost line of the student's own code that led there."""
     text = f"{type(error).__name__}: {_text(error)}"
-    own = [f for f in traceback.extract_tb(error.__traceback__) if _is_students(f.filename)]
+    own = [f for f in traceback.extract_tb(error.__traceback__) if is_students(f.filename)]
     if own:
         line = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
         text += f" (in {own[-1].name}, line {own[-1].lineno}: {line})"
@@ -348,5 +349,6 @@ def _text(error):
         return "its text cannot be shown"
 
 
-def _is_students(filename):
+def is_students(filename: str) -> bool:
+    """Whether code of this file name stands in a cell of a notebook."""
     return "ipykernel_" in filename or filename.startswith(("<ipython-input", "<cell"))

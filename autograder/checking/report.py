@@ -4,6 +4,7 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,12 @@ class Report:
     bonus: bool = False
     reading: str = ""  # where to read once more; graded feedback says it, a notebook on request
 
-    @property
+    @cached_property
     def score(self) -> float:
         """Points earned, never more than `points`."""
         return float(min(round(sum(row.earned for row in self.rows), 6), self.points))
 
-    @property
+    @cached_property
     def points(self) -> float:
         """Points to be had."""
         return float(round(sum(row.points for row in self.rows), 6))
@@ -74,6 +75,10 @@ class Report:
 
         Code that has met private inputs chooses what it raises; so all errors are one word.
         """
+        return self._public
+
+    @cached_property
+    def _public(self) -> "Report":
         rows = (
             replace(r, detail="", message=_RAISED.sub(_in_one_word, r.message)) for r in self.rows
         )

@@ -91,6 +91,8 @@ def separation(title, points, outcomes, *, find, own, unfair, outcome):
 class Measured(str):
     """What is wrong, in words, with the `numbers` that say so, for the instant check alone."""
 
+    numbers: str
+
     def __new__(cls, words: str, numbers: str):
         self = super().__new__(cls, words)
         self.numbers = numbers

@@ -123,12 +123,13 @@ class _Writer:
         self.book = NbgraderCourse(course.root)
         self.template = read_template(self.book.template(lesson))
         self.exercises = graded_exercises(self.template)
+        self.texts = question_texts(self.template)
         self.lines = {line.student: line for line in marks(course) if line.lesson == lesson}
         self.roster: Roster = read_roster(course)
         self.heading = self.template.cells[0].source.partition("\n")[0].lstrip("# ")
 
     def write(self, student: str) -> Path:
-        """Write one page; ends the turn of the private inputs that it tells about."""
+        """Write one page; before, the turn of the private inputs that it tells about ends."""
         result, line = self.course.store(self.lesson).load(student), self.lines.get(student)
         if result is None or line is None:
             raise NoPage("there are no marks yet: run `autograder grade`")
@@ -142,12 +143,12 @@ class _Writer:
             )
         )
         own = read_cells(autograded / f"{self.lesson}.ipynb")
+        self.course.end_turn(self.lesson, result.turn)  # first: a page may outlive whoever writes
         path = folder / f"{self.lesson}.html"
         self._put(path, self.page(student, line, result, own).encode())
         for name in BESIDE:
             if (autograded / name).is_file():
                 self._put(folder / name, (autograded / name).read_bytes())
-        self.course.end_turn(self.lesson, result.turn)
         return path
 
     def _put(self, path: Path, content: bytes) -> None:
@@ -198,12 +199,9 @@ class _Writer:
             question.name,
             question.title[:1].upper() + question.title[1:],
             question,
-            text=self._texts().get(question.name, ""),
+            text=self.texts.get(question.name, ""),
             answer="" if answer == ANSWER_HERE else shorter(answer),
         )
-
-    def _texts(self) -> dict[str, str]:
-        return question_texts(self.template)
 
 
 def question_texts(template: NotebookNode) -> dict[str, str]:
@@ -241,6 +239,7 @@ def late(line: Line) -> str:
     return f"{words[:1].upper()}{words[1:]}." if words else ""
 
 
+@lru_cache(maxsize=1_000)
 def without_docstrings(source: str) -> str:
     '''Return code without the docstrings that it was handed out with; broken code as it is.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import nbformat
 from nbformat import NotebookNode
@@ -137,6 +138,7 @@ def comment_text(report: Report) -> str:
     return "\n".join(lines)
 
 
+@lru_cache(maxsize=10_000)
 def escape_markdown(text: str) -> str:
     """Return text that Markdown and HTML show as it is, on one line.
 

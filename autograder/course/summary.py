@@ -6,7 +6,7 @@ characters, which could move the cursor of a terminal, are replaced.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Group
 from rich.table import Table
@@ -82,7 +82,7 @@ def person(student: str, people: Roster) -> str:
 
 
 def table(
-    results: Sequence[SubmissionResult], title: str = "", people: Roster | None = None
+    results: Iterable[SubmissionResult], title: str = "", people: Roster | None = None
 ) -> Group:
     """Return a class as a table: student, score, what was misunderstood; with notes below it."""
     people = people or Roster()

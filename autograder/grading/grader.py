@@ -440,9 +440,14 @@ def given_cells(template: NotebookNode) -> list[str]:
 
 def graded_exercises(template: NotebookNode) -> dict[str, Exercise]:
     """The exercises that a notebook checks, by the grade id of their check cell, in its order."""
-    known = {f"{exercise.grade_id}-check": exercise for exercise in exercises.all_exercises()}
+    known = _by_check()
     checks = (cell.metadata.nbgrader.grade_id for cell in template.cells if role(cell) == "check")
     return {grade_id: known[grade_id] for grade_id in checks if grade_id in known}
+
+
+@cache
+def _by_check() -> dict[str, Exercise]:
+    return {f"{exercise.grade_id}-check": exercise for exercise in exercises.all_exercises()}
 
 
 def _observed(exercise: Exercise, outcome: Outcome) -> bool:

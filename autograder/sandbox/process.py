@@ -37,7 +37,7 @@ from autograder.checking.slopes import MEASURED, Probe
 from autograder.checking.spec import Check, Exercise
 from autograder.exercises import check_names
 from autograder.sandbox.inside import messages
-from autograder.submissions.code import only_definitions
+from autograder.submissions.code import WRITTEN, definitions_below, only_definitions
 from autograder.submissions.notebook import (
     Step,
     Unreadable,
@@ -129,7 +129,8 @@ def execute(
     a check cell, the exercise is left out, and so is what else calls its function. After more than
     three stops of graded cells, or when their time is used up, the remaining cells are not
     executed; cells that the student added are reduced to their definitions instead. The first time
-    that a process is killed counts as an accident.
+    that a process is killed counts as an accident. Where an error ends a cell that the student
+    wrote, its definitions below are executed all the same: it may be this machine that differs.
 
     Args:
         exercises: by grade id of their check cell.
@@ -179,7 +180,7 @@ class _Run:
                     if observing and exercise is not None:
                         self._observe(child, step, exercise)
                     else:
-                        reply = child.ask(self._request(step, exercise), own=step.role in OWN)
+                        reply = self._ask(child, step, exercise)
                         if not observing:
                             outputs = clean_outputs(reply.get("outputs"))
                             self.outcome.outputs[step.cell_id] = outputs
@@ -220,7 +221,7 @@ class _Run:
                 if step.cell_id in self.left_out:
                     continue
                 marked = self.exercises.get(step.grade_id) if step.role == "check" else None
-                reply = child.ask(self._request(step, marked), own=step.role in OWN)
+                reply = self._ask(child, step, marked)
                 asked = waiting.pop(marked.id, ()) if marked else ()
                 for exercise, check, probe in asked if reply.get("kept") is True else ():
                     points = [[array.tolist() for array in point] for point in probe.points]
@@ -259,6 +260,16 @@ class _Run:
         """Execute only what cells define, or nothing where that was too much."""
         for cell_id in cells:
             (self.left_out if cell_id in self.outcome.cut else self.outcome.cut).add(cell_id)
+
+    def _ask(self, child: Process, step: Step, exercise: Exercise | None) -> dict:
+        """Execute a step; below an error in it, what it defines."""
+        request, own = self._request(step, exercise), step.role in OWN
+        reply = child.ask(request, own)
+        line = reply.get("line")
+        has_ended = step.role in WRITTEN and type(line) is int and line > 0
+        if rest := definitions_below(line, request["source"]) if has_ended else "":
+            child.ask({"do": "run", "source": rest}, own)
+        return reply
 
     def _request(self, step: Step, exercise: Exercise | None) -> dict[str, str]:
         if step.role == "module":

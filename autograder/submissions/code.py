@@ -12,9 +12,9 @@ import re
 import threading
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, wraps
 from typing import Any, TypeVar
 
 from autograder.checking.spec import Exercise
@@ -22,6 +22,7 @@ from autograder.submissions.notebook import Step
 
 T = TypeVar("T")
 OWN_PACKAGES = ("autograder", "cs231n_lib")
+SHORT = 5_000  # characters of a cell whose reading is remembered
 MAX_READ = 400_000  # characters of all cells of one submission
 MAX_PARTS = 12  # of a dotted name, from its root
 MAX_NAMED = 10  # in one sentence
@@ -41,23 +42,28 @@ _ASSIGNED = re.compile(r"^([ \t]*[\w.,()][\w.,() \t]*=)[ \t]*[%!](?:.*\\\n)*.*$"
 _DEFINITION = re.compile(r"^[ \t]*(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)", re.MULTILINE)
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
-# CPython's parser, filters of warnings and redirected output each exist once in a process:
-# whoever parses a student's code or runs a reference quietly holds this.
+# CPython's parser, filters of warnings, redirected output and modules that are being imported each
+# exist once in a process: whoever parses a student's code or loads or runs a reference holds this.
 lock = threading.Lock()
-
-
-CELLS = 512  # whose trees and names are kept: a class shares those of the course
 
 
 class TooDeep(Exception):
     """Python's parser gives up on this code."""
 
 
-@lru_cache(maxsize=CELLS)
+def _remembered(reading: Callable[[str], T]) -> Callable[[str], T]:
+    """Read a short cell once: those of a lesson come again with every submission."""
+    kept = lru_cache(maxsize=4_000)(reading)
+
+    @wraps(reading)
+    def read(source):
+        return kept(source) if len(source) <= SHORT else reading(source)
+
+    return read
+
+
 def parsed(source: str) -> ast.Module:
     """Parse a cell; lines that are IPython's and code that is not Python count as empty.
-
-    The tree is kept: it is to be read, not changed.
 
     Raises:
         TooDeep: when the parser cannot go as deep as the code does.
@@ -96,7 +102,8 @@ def definitions(source: str) -> tuple[str, ...]:
     return tuple(node.name for node in parsed(source).body if isinstance(node, Definition))
 
 
-def bindings(source: str) -> dict[str, bool]:
+@_remembered
+def bindings(source: str) -> Mapping[str, bool]:
     """The names that a cell gives a value at its outermost level, and whether it is written.
 
     A function is not written when all it does is to raise NotImplementedError, or nothing.
@@ -173,9 +180,31 @@ def only_definitions(source: str, known: Iterable[str] = ()) -> str:
     >>> only_definitions("import math\\nprint(math.pi)\\nN = 3\\ndef f(): return N")
     'import math\\nN = 3\\n\\ndef f():\\n    return N'
     """
+    return _unparsed(source, lambda body: list(_defining(body, frozenset(known))))
+
+
+def definitions_below(line: int, source: str) -> str:
+    """What a cell defines below the line at which an error ended it, each attempted by itself.
+
+    >>> print(definitions_below(1, "import a\\nslow()\\nimport b"))
     try:
-        kept = list(_defining(parsed(source).body, frozenset(known)))
-        return ast.unparse(ast.Module(body=kept, type_ignores=[]))
+        import b
+    except Exception:
+        pass
+    """
+
+    def below(body):
+        parts = _defining([node for node in body if node.lineno > line], frozenset())
+        failing = [ast.ExceptHandler(ast.Name("Exception", ast.Load()), None, [ast.Pass()])]
+        return [ast.Try([part], failing, [], []) for part in parts]
+
+    return _unparsed(source, below)
+
+
+def _unparsed(source: str, chosen: Callable[[list[ast.stmt]], list[ast.stmt]]) -> str:
+    """The text of what is chosen of a cell's statements; nothing where it is too deep."""
+    try:
+        return ast.unparse(ast.Module(body=chosen(parsed(source).body), type_ignores=[]))
     except (TooDeep, RecursionError):
         return ""
 
@@ -223,24 +252,45 @@ class Names:
     assigned: tuple[str, ...]  # attributes that were given another value
 
     def uses(self, names: Iterable[str], elsewhere: Sequence[tuple[str, str]] = ()) -> list[str]:
-        """Which of `names` the cell imports or uses, with what other cells imported."""
-        known: dict[str, set[str]] = {}
+        """Which of `names` the cell imports or uses, with what other cells imported.
+
+        In time that grows with the length of the code only, however it was made.
+        """
+        spelled = {part for use in self.used for part in _beginnings(use)}
+        imported = {part for _, meant in self.imported for part in _beginnings(meant)}
+        called: dict[str, set[str]] = {}  # what is imported: its names in the cells
+        below: dict[str, set[str]] = {}  # the same of whatever lies in it
         for name, meant in (*elsewhere, *self.imported):
-            known.setdefault(name, set()).add(meant)
-        found = {meant for _, meant in self.imported}
-        for use in self.used:
-            root, dot, rest = use.partition(".")
-            meanings = known.get(root, set()) | {root}
-            meanings |= {f"{module}.{root}" for module in known.get("*", ())}
-            found |= {meant + dot + rest for meant in meanings}
-        return [name for name in names if any(_covers(name, use) for use in found)]
+            called.setdefault(meant, set()).add(name)
+            for part in _beginnings(meant):
+                below.setdefault(part, set()).add(name)
+
+        def is_used(wanted: str) -> bool:
+            if wanted in imported or wanted in spelled:
+                return True
+            if any(name in spelled or name == "*" for name in below.get(wanted, ())):
+                return bool(spelled)
+            return any(
+                (rest if name == "*" else f"{name}.{rest}") in spelled
+                for start in _beginnings(wanted)
+                for rest in (wanted[len(start) + 1 :],)
+                for name in called.get(start, ())
+            )
+
+        return [name for name in names if is_used(name)]
 
 
-def _covers(name: str, use: str) -> bool:
-    return use == name or use.startswith(name + ".")
+def _beginnings(name: str) -> Iterator[str]:
+    """A dotted name and all that it lies in.
+
+    >>> list(_beginnings("np.linalg.norm"))
+    ['np', 'np.linalg', 'np.linalg.norm']
+    """
+    ends = (place for place, letter in enumerate(name) if letter == ".")
+    yield from (name[:end] for end in (*ends, len(name)))
 
 
-@lru_cache(maxsize=CELLS)
+@_remembered
 def names_of(source: str) -> Names:
     """Collect the dotted names of a cell, in time that grows with its length only.
 
@@ -278,11 +328,12 @@ def _once(parts: list[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(parts))
 
 
-def unbound(source: str) -> set[str]:
+@_remembered
+def unbound(source: str) -> frozenset[str]:
     """The names that the functions of a cell use without giving them a value anywhere.
 
-    >>> unbound("def f(x):\\n    y = x\\n    return helper(y)")
-    {'helper'}
+    >>> sorted(unbound("def f(x):\\n    y = x\\n    return helper(y)"))
+    ['helper']
     """
     used: set[str] = set()
     given: set[str] = set()
@@ -298,7 +349,7 @@ def unbound(source: str) -> set[str]:
         elif isinstance(node, ast.stmt):
             given.update(_bound(node))
         waiting += ast.iter_child_nodes(node)
-    return used - given
+    return frozenset(used - given)
 
 
 def parts_of(body: Iterable[ast.stmt], wanted: Iterable[str]) -> list[ast.stmt]:
@@ -397,6 +448,8 @@ class Code:
         used = [name for names in own for name in names.uses(costs, imports)]
         others = (s for s in self.readable if s.role in ("module", "added"))
         used += [n for step in others for n in self._names[step.cell_id].uses(answers)]
+        if len(self._small_steps(exercise)) == 2:  # no gradient by hand needs both
+            used.append(f"complex steps of {exercise.functions[0]}")
         return list(dict.fromkeys(used))
 
     def answering(self, exercise: Exercise) -> list[Step]:
@@ -421,18 +474,21 @@ class Code:
 
         That cannot be told from honest work, and is for a person to decide.
         """
+        if why := self._small_steps(exercise):
+            yield f"{exercise.function} {' and '.join(why)}: is it the gradient, by hand?"
+
+    def _small_steps(self, exercise: Exercise) -> list[str]:
+        """What in a backward pass small steps of its forward pass are made of."""
         forward = exercise.functions[0]
         if all(check.forward is None for check in exercise.checks):
-            return
+            return []
         parts = self._parts(exercise)
         used = {part for name in names_in(parts).used for part in name.split(".")}
         nodes = (node for part in parts for node in ast.walk(part))
         values = (node.value for node in nodes if isinstance(node, ast.Constant))
         is_complex = used.intersection(COMPLEX) or any(type(value) is complex for value in values)
         why = [f"calls {forward}"] if forward in used else []
-        why += ["computes with complex numbers"] if is_complex else []
-        if why:
-            yield f"{exercise.function} {' and '.join(why)}: is it the gradient, by hand?"
+        return why + (["computes with complex numbers"] if is_complex else [])
 
     def undefined(self, exercise: Exercise) -> Iterator[str]:
         """What the answer to an exercise uses although nothing that is executed defines it."""
@@ -457,7 +513,7 @@ class Code:
             waiting += [(meant, names.used) for _, meant in names.imported]
         while waiting:
             meant, used = waiting.pop()
-            name = max((n for n in files if _covers(n, meant)), key=len, default="")
+            name = max((part for part in _beginnings(meant) if part in files), key=len, default="")
             if not name or (name, meant) in seen:
                 continue
             seen.add((name, meant))

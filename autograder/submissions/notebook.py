@@ -13,6 +13,7 @@ import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,13 @@ MAX_OUTPUTS = 40  # pieces of output of one cell
 MAX_TEXT = 20_000  # characters of one piece of output
 MAX_IMAGE = 1_000_000  # characters of one base64 image
 
+MERGE = ("<<<<<<<", ">>>>>>>")  # what git writes around two versions
 IMAGES = ("image/png", "image/jpeg")
 NOT_EXECUTED = ("experiment", "predict")  # roles of code cells that the course made
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*\Z")
+_PASTED = re.compile(  # a picture in the midst of the text, as Colab writes it
+    r"!\[([^\]\n]{0,200})\]\(data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/=\s]*)\)"
+)
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]]', re.DOTALL)
 _OUTPUTS = re.compile(rb'"outputs"\s*:\s*\[')
 
@@ -167,6 +172,8 @@ def _decode(content: bytes, problems: list[str]) -> Any:
         document = json.loads(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
+        if all(mark in text for mark in MERGE):
+            place += f"; a merge left both sides in it, between {' and '.join(MERGE)}"
         raise Unreadable(f"The file is not a notebook: it is not JSON ({place}).") from None
     except (ValueError, RecursionError):
         raise Unreadable(
@@ -242,6 +249,9 @@ def _cell(raw: dict, problems: list[str]) -> SubmittedCell:
     metadata = _dict(raw.get("metadata"))
     marks = _dict(metadata.get("nbgrader"))
     source = clean_text(raw.get("source", raw.get("input", "")))
+    pictures = _attachments(raw.get("attachments"))
+    if raw.get("cell_type") == "markdown":
+        source = _PASTED.sub(partial(_as_attachment, pictures), source)
     if len(source) > MAX_SOURCE:
         problems.append(f"A cell has {len(source)} characters; it was cut after {MAX_SOURCE}.")
         source = source[:MAX_SOURCE]
@@ -256,7 +266,7 @@ def _cell(raw: dict, problems: list[str]) -> SubmittedCell:
         flags={key: marks[key] for key in ("grade", "solution", "points") if key in marks},
         shown=_dict(metadata.get("course")).get("role") in NOT_EXECUTED,
         outputs=tuple(clean_outputs(raw.get("outputs"))),
-        attachments=_attachments(raw.get("attachments")),
+        attachments=pictures,
     )
 
 
@@ -268,6 +278,16 @@ def _attachments(raw: Any) -> dict[str, dict]:
         if images:
             kept[clean_text(name)] = images
     return kept
+
+
+def _as_attachment(pictures: dict[str, dict], found: re.Match) -> str:
+    """Put a picture that stands in the text beside it, as Jupyter does; return what names it."""
+    image = _images({found[2]: found[3]})
+    if not image or len(pictures) >= MAX_OUTPUTS:
+        return f"![{found[1]}](left-out)"
+    name = f"pasted-{len(pictures)}"
+    pictures[name] = image
+    return f"![{found[1]}](attachment:{name})"
 
 
 def clean_outputs(raw: Any) -> list[dict]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -119,7 +119,7 @@ class _Rebuild:
             if step is not None and step.source.strip():
                 steps.append(step)
         metadata = copy.deepcopy(self.template.metadata)
-        notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
+        notebook = NotebookNode(cells=cells, metadata=metadata, nbformat=4, nbformat_minor=5)
         return Rebuilt(notebook, tuple(steps), tuple(self.problems))
 
     # ------------------------------------------------------- what the template's cells are called
@@ -266,7 +266,7 @@ class _Rebuild:
                 known = bindings(self._released(position)) if is_locked else ()
                 yield position, only_definitions(self._source(index), known)
 
-    def _what_is_bound(self) -> dict[int, dict[str, bool]]:
+    def _what_is_bound(self) -> dict[int, Mapping[str, bool]]:
         """What the student's own code cells define, and what changed cells of the course do."""
         labels = set(map(self._grade_id, self._positions("solution")))
         own = [(i, c) for i, c in self._unclaimed() if c.kind == "code" or c.grade_id in labels]
@@ -596,7 +596,7 @@ class _Rebuild:
     def _beside_locked(self, position: int) -> tuple[NotebookNode, Step]:
         """What a changed locked cell defines besides, as a cell of the student's own."""
         index, text = self.match[position], self.changes[position]
-        cell = nbformat.v4.new_code_cell(text, id=f"student-{index}")
+        cell = _new_cell("code", text, f"student-{index}")
         return cell, Step(cell.id, "added", text, "", self._answers(index))
 
     def _fill(self, cell: NotebookNode, submitted: SubmittedCell, kind: str) -> None:
@@ -637,19 +637,26 @@ class _Rebuild:
             submitted = self.submitted[index]
             cell_id = f"student-{index}"
             if submitted.kind != "code":
-                make = getattr(nbformat.v4, f"new_{submitted.kind}_cell")
-                cell = make(submitted.source, id=cell_id)
+                cell = _new_cell(submitted.kind, submitted.source, cell_id)
                 if submitted.attachments and submitted.kind == "markdown":
                     cell.attachments = nbformat.from_dict(submitted.attachments)
                 yield cell, None
                 continue
-            cell = nbformat.v4.new_code_cell(submitted.source, id=cell_id)
+            cell = _new_cell("code", submitted.source, cell_id)
             if index in executed:
                 answers = self._answers(index)
                 yield cell, Step(cell_id, "added", _executed_part(submitted), "", answers)
             else:
                 cell.outputs = [nbformat.from_dict(output) for output in submitted.outputs]
                 yield cell, None
+
+
+def _new_cell(kind: str, source: str, cell_id: str) -> NotebookNode:
+    """A cell as nbformat makes it, which would also look it through: milliseconds for each."""
+    outputs: dict = {"outputs": [], "execution_count": None} if kind == "code" else {}
+    return NotebookNode(
+        id=cell_id, cell_type=kind, metadata=NotebookNode(), source=source, **outputs
+    )
 
 
 def _executed_part(cell: SubmittedCell) -> str:

@@ -1,7 +1,8 @@
 """What an attack on the grader is, and the honest submission that every attack starts from.
 
-The records stand in `forging.py` (marks), `leaking.py` (secrets and the reader's browser),
-`harming.py` (the machine and other people) and `uploads.py` (the file that is handed in).
+The records stand in `forging.py` (marks), `reflecting.py` (the same through Python itself),
+`protocol.py` (what goes between a child and the judge), `leaking.py` (secrets and the reader's
+browser), `harming.py` (the machine and other people) and `uploads.py` (the file that is handed in).
 `test_attacks.py` walks over all of them.
 """
 

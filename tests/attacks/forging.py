@@ -420,7 +420,7 @@ for folder in ("<course>", "../../..", ".."):
         "another forward pass for half the points of its gradient",
         "own",
         cells={"batchnorm_backward": ANOTHER_FORWARD},
-        honest={"batchnorm_backward": 0},
+        honest={"batchnorm_backward": 1},  # the kind of numbers is right, and dout stays as it was
         own_goal=True,  # what builds on the forward pass loses its points
     ),
     Attack(

@@ -12,6 +12,7 @@ import harming
 import leaking
 import protocol
 import pytest
+import reflecting
 import uploads
 from corpus import NOTHING, ROWS, SOLVED, TIERS, UNSOLVED
 from world import (
@@ -28,9 +29,8 @@ from world import (
 
 from autograder.sandbox.inside import isolation
 
-ATTACKS = tuple(
-    attack for module in (forging, protocol, leaking, harming, uploads) for attack in module.ATTACKS
-)
+MODULES = (forging, reflecting, protocol, leaking, harming, uploads)
+ATTACKS = tuple(attack for module in MODULES for attack in module.ATTACKS)
 REFERENCE = (corpus.ROOT / "cs231n_lib" / "normalization" / "in_numpy.py").read_text("utf-8")
 numbers = itertools.count()
 

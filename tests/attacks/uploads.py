@@ -94,6 +94,14 @@ def locked_cells_changed(notebook: dict) -> None:
             cell["source"] = "100.0"
 
 
+def no_numbers(notebook: dict) -> None:
+    """Put numbers where they stand that JSON does not have, or that no float can hold."""
+    for number, cell in enumerate(notebook["cells"]):
+        cell["execution_count"] = (float("nan"), float("inf"), 10**400)[number % 3]
+        cell["metadata"].get("nbgrader", {})["points"] = float("nan")
+    notebook["metadata"]["kernelspec"] = float("-inf")
+
+
 def odd_names(notebook: dict) -> None:
     """Use letters that not every encoding has, in code and in text."""
     find(notebook, "fold_batchnorm-solution")["source"] += "\nσ_ñandú = '你好 🎉 \u202e'\n"
@@ -196,6 +204,7 @@ ATTACKS = (
     Attack("flipped flags", "flags", mangle=flipped, told="labels of the cell"),
     Attack("more cells than anybody writes", "file", mangle=many_cells, told="only the first"),
     Attack("things that are no cells", "file", mangle=strange_parts, told="no cells at all"),
+    Attack("numbers that are none", "flags", mangle=no_numbers, told="labels of the cell"),
     Attack("letters of the world", "file", mangle=odd_names),
     Attack("a byte order mark", "file", upload=as_bytes(lambda c: b"\xef\xbb\xbf" + c)),
     Attack(

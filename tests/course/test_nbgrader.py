@@ -149,10 +149,14 @@ def circumstances(root):
 
 
 def files_of(root, student):
-    """Names, modes and contents below an autograded folder."""
+    """Names, modes and contents below an autograded folder; of a notebook, what nbformat reads."""
     folder = root / "autograded" / student / NAME
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [(p.relative_to(folder), p.stat().st_mode & 0o777, p.read_bytes()) for p in paths]
+    return [(p.relative_to(folder), p.stat().st_mode & 0o777, _contents(p)) for p in paths]
+
+
+def _contents(path):
+    return nbformat.read(path, as_version=4) if path.suffix == ".ipynb" else path.read_bytes()
 
 
 def autograded(root, student):

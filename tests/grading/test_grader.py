@@ -10,16 +10,17 @@ from classroom import added, cell, content, index, solution, template, with_body
 
 from autograder import exercises
 from autograder.checking.observe import Fault, Seen
+from autograder.grading import canary, own_file, results
 from autograder.grading import grader as trusted
-from autograder.grading import own_file, results
 from autograder.grading.batch import grade_batch
 from autograder.grading.canary import Canaries, filled, right, wrong
-from autograder.grading.grader import Grader
+from autograder.grading.grader import Grader, graded_exercises
 from autograder.grading.log import Log
 from autograder.grading.own_file import check_file
 from autograder.grading.results import Store, SubmissionResult
 from autograder.sandbox import process
 from autograder.sandbox.process import Infrastructure, Limits, Outcome
+from autograder.submissions.code import lock
 from autograder.submissions.notebook import Unreadable
 
 SECRET = b"the secret of a course"
@@ -597,3 +598,12 @@ def test_files_in_torch_are_checked_in_torch():
     steps = [trusted.Step("a", "added", "import torch\ndef batchnorm_forward(): pass")]
     found = [e.id for e in exercises.all_exercises() if own_file._defines(steps, e)]
     assert found == ["normalization.torch.batchnorm_forward"]
+
+
+def test_the_known_answers_are_loaded_while_nobody_else_loads_a_library(monkeypatch):
+    held = []
+    monkeypatch.setattr(canary, "filled", lambda *parts: held.append(lock.locked()))
+    released = template()
+    pair = Canaries(released, graded_exercises(released), lambda notebook: (), lambda *a, **b: None)
+    pair.require()
+    assert held == [True, True]

@@ -6,9 +6,12 @@ themselves: a new one is tested by being written here.
 """
 
 import copy
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import jupytext
+import nbformat
 from classroom import solution, template
 
 FORWARD, BACKWARD, FOLD = "batchnorm_forward", "batchnorm_backward", "fold_batchnorm"
@@ -439,6 +442,148 @@ def timed_cell(cells, folder):
 def imports_of_another_front_end(cells, folder):
     """A cell of Colab's, which fails here."""
     cells.insert(1, code("from google.colab import drive\ndrive.mount('/content/drive')"))
+
+
+@situation(told="No module named 'google")
+def helper_below_lines_of_another_front_end(cells, folder):
+    """A cell begins with what only Colab has; what it defines below is defined."""
+    lines = "from google.colab import drive\ndrive.mount('/content')\nfrom absent import thing"
+    cells.insert(1, code(f"%%time\n{lines}\nimport numpy as np\n\n\n{HELPER}"))
+    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+
+
+@situation(told="EOFError")
+def helper_below_questions_at_the_keyboard(cells, folder):
+    """A cell asks its reader for something; nobody sits there when it is graded."""
+    cells.insert(1, code(f"name = input('Who are you? ')\nN = int(input())\n\n\n{HELPER}"))
+    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+
+
+@situation(told="AttributeError")
+def helper_below_a_question_to_the_kernel(cells, folder):
+    """A cell asks where it runs, and for parts of a kernel that are not there."""
+    lines = "where = str(get_ipython())\nget_ipython().run_line_magic('matplotlib', 'inline')\n"
+    lines += "if 'google.colab' in where:\n    raise SystemExit\nget_ipython().kernel.comm_manager"
+    cells.insert(1, code(f"{lines}\n\n\n{HELPER}"))
+    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+
+
+@situation(told="AssertionError")
+def own_test_that_fails_below_a_wrapped_answer(cells, folder):
+    """What stands above an error is not executed again: the function keeps what it became."""
+    find(cells, f"{FOLD}-solution")["source"] = (
+        f"def {FOLD}(W, b, *more):\n    return W, b\n\n\nold = {FOLD}\n"
+        + solved(f"{FOLD}-solution").replace(f"def {FOLD}", "def right")
+        + f"\n\n\n{FOLD} = (lambda inner: lambda *arguments: right(*arguments))(old)"
+        + f"\nassert {FOLD} is old, 'my own test'\nimport math"
+    )
+
+
+@situation(quiet=True)
+def captured_cell_and_cells_of_other_languages(cells, folder):
+    """%%capture above the function, and cells that are not for this Python."""
+    cell = find(cells, f"{FORWARD}-solution")
+    cell["source"] = f"%%capture kept\n{cell['source']}"
+    cells[2:2] = [
+        code("%%python3\nimport sys\nprint(sys.version)"),
+        code("%%html\n<b>done</b>"),
+        code("%%javascript\nalert(1)"),
+        code("%%latex\n$x$"),
+    ]
+
+
+@situation(quiet=True)
+def await_at_the_top_level(cells, folder):
+    """Jupyter awaits what a cell awaits."""
+    cell = find(cells, f"{FORWARD}-solution")
+    cell["source"] = f"import asyncio\n\nawait asyncio.sleep(0)\n\n\n{cell['source']}"
+    cells.insert(2, code("async def slowly():\n    return 3\n\n\nprint(await slowly())"))
+
+
+@situation(quiet=True)
+def settings_of_ones_own(cells, folder):
+    """A first cell that sets everything that can be set."""
+    lines = (
+        *("import os, random, sys, warnings, logging", "import matplotlib", "import torch"),
+        *("os.chdir('/')", "os.environ['CUDA_VISIBLE_DEVICES'] = ''", "random.seed(1)"),
+        *("torch.set_default_dtype(torch.float64)", "torch.set_grad_enabled(False)"),
+        *("torch.set_printoptions(precision=2)", "np.set_printoptions(precision=2)"),
+        *("np.seterr(all='raise')", "warnings.simplefilter('error')", "np.random.seed(0)"),
+        *("logging.basicConfig(level=logging.DEBUG)", "matplotlib.use('Agg')", "list = sum = 0"),
+        *("sys.setrecursionlimit(10_000)", "matplotlib.rcParams['figure.dpi'] = 300"),
+    )
+    cells.insert(2, code("\n".join(lines)))
+
+
+@situation()
+def progress_bars_and_widgets(cells, folder):
+    """Bars and sliders that only a browser shows."""
+    bars = "from tqdm.notebook import tqdm, trange\n\nfor _ in tqdm(range(3)):\n    pass"
+    sliders = "import ipywidgets as widgets\n\nwidgets.interact(lambda x: x, x=10)"
+    cells[2:2] = [code(f"{bars}\n\n\n{HELPER}"), code(sliders)]
+    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+
+
+@situation(quiet=True)
+def file_run_by_a_magic(cells, folder):
+    """A file beside the notebook is run, not imported."""
+    (folder / "helper.py").write_text(f"import numpy as np\n\n\n{HELPER}\n")
+    source = with_helper(solved(f"{FORWARD}-solution"))
+    find(cells, f"{FORWARD}-solution")["source"] = f"%run helper.py\n\n\n{source}"
+
+
+@situation(quiet=True)
+def helper_under_a_main_guard(cells, folder):
+    """Code from a script, with the guard that scripts have."""
+    indented = HELPER.replace("\n", "\n    ")
+    cells.insert(2, code(f"if __name__ == '__main__':\n    {indented}\n    print(my_std(1, 2))"))
+    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+
+
+# ------------------------------------------------------------------- how editors write it
+
+
+@situation(quiet=True)
+def lines_of_windows_tabs_and_form_feeds(cells, folder):
+    """An editor of Windows: other ends of lines, tabs, form feeds, letters with two codes."""
+    for cell in cells:
+        cell["source"] = cell["source"].replace("\n", "\r\n")
+    cell = find(cells, f"{FORWARD}-solution")
+    source = solved(f"{FORWARD}-solution").replace("    ", "\t").replace("eps", "\N{MICRO SIGN}")
+    source = source.replace('"\N{MICRO SIGN}"', '"eps"')
+    cell["source"] = source.replace("\n", "\r\n") + "\r\n\f\r\nlast = 1\r\n"
+
+
+@situation()
+def marks_of_editors_in_every_cell(cells, folder):
+    """PyCharm's marks above each cell, and metadata of VS Code and Colab."""
+    for cell in cells:
+        is_text = cell["cell_type"] == "markdown"
+        cell["source"] = ("#%% md\n" if is_text else "#%%\n") + cell["source"]
+        cell["metadata"] |= {
+            "pycharm": {"name": "#%%\n"},
+            "vscode": {"languageId": "python"},
+            "colab": {"base_uri": "https://localhost:8080/"},
+            "collapsed": False,
+        }
+
+
+@situation(quiet=True)
+def there_and_back_through_a_script(cells, folder):
+    """jupytext turned the notebook into a script and back: ids are lost."""
+    notebook = nbformat.from_dict(
+        {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    )
+    script = jupytext.writes(notebook, fmt="py:percent")
+    cells[:] = json.loads(json.dumps(jupytext.reads(script, fmt="py:percent").cells))
+
+
+@situation(quiet=True)
+def picture_pasted_into_an_answer(cells, folder):
+    """Colab writes a pasted picture into the text: the words below it are not cut off."""
+    picture = "iVBORw0KGgo" * 20_000
+    answer = find(cells, "why-1-question")
+    answer["source"] = f"![image.png](data:image/png;base64,{picture})\n\n{WORDS}"
 
 
 # ------------------------------------------------------------------------ slow and large

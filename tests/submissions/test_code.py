@@ -8,7 +8,15 @@ import pytest
 
 from autograder import exercises, misconceptions
 from autograder.submissions import code as looking
-from autograder.submissions.code import Code, TooDeep, bindings, names_of, only_definitions, parsed
+from autograder.submissions.code import (
+    Code,
+    TooDeep,
+    bindings,
+    definitions_below,
+    names_of,
+    only_definitions,
+    parsed,
+)
 from autograder.submissions.notebook import Step
 
 FOLD = exercises.find("normalization.fold_batchnorm")
@@ -90,6 +98,12 @@ def test_a_gradient_by_small_steps_is_told_to_the_instructor(source, noted):
     assert code.shortcuts(BACKWARD) == []
 
 
+def test_a_complex_step_of_the_forward_pass_costs_the_exercise():
+    source = "def batchnorm_backward(d, c):\n    return batchnorm_forward(c + 1e-20j).imag"
+    code = Code([Step("a", "solution", source, f"{BACKWARD.grade_id}-solution")])
+    assert code.shortcuts(BACKWARD) == ["complex steps of batchnorm_forward"]
+
+
 @pytest.mark.slow
 def test_honest_answers_are_not_noted_and_cost_nothing():
     """The reference and every legitimate other way to write an exercise, from their sources."""
@@ -149,7 +163,7 @@ def test_parsing_in_threads_while_garbage_is_collected():
     gc.callbacks.append(collected)
     try:
         with ThreadPoolExecutor(4) as pool:
-            trees = list(pool.map(parsed, [f"{source}\n# {i}" for i in range(12)]))
+            trees = list(pool.map(parsed, [source] * 12))
     finally:
         gc.callbacks.remove(collected)
     assert {len(tree.body) for tree in trees} == {2_000}
@@ -165,10 +179,10 @@ def test_a_parser_that_fails_otherwise_is_asked_again(monkeypatch):
         return real(source)
 
     monkeypatch.setattr(looking.ast, "parse", parse)
-    assert len(parsed("x = 1  # parsed again").body) == 1
+    assert len(parsed("x = 1").body) == 1
     monkeypatch.setattr(looking.ast, "parse", _fail)
     with pytest.raises(TooDeep):
-        parsed("x = 2")
+        parsed("x = 1")
 
 
 def _fail(source):
@@ -243,6 +257,24 @@ def test_what_a_cell_binds_and_whether_it_is_written(source, found):
 )
 def test_only_what_a_cell_defines_is_kept(source, kept):
     assert only_definitions(source).strip() == kept
+
+
+def test_below_a_line_each_definition_is_attempted_by_itself():
+    source = "import a\nx = f(\n    3)\nimport absent\n\ndef g():\n    return 3"
+    for line in (1, 3):
+        namespace = {}
+        exec(definitions_below(line, source), namespace)
+        assert namespace["g"]() == 3 and "a" not in namespace and "x" not in namespace
+    assert definitions_below(9, source) == ""
+
+
+def test_many_modules_and_many_names_cost_no_more_than_their_length():
+    names = "\n".join(f"name_{i}.part" for i in range(6_000))
+    for made in ("from m{} import *", "import m{} as name_1", "import m{0} as name_{0}"):
+        source = "\n".join(made.format(i) for i in range(4_000)) + f"\n{names}"
+        start = time.process_time()
+        assert names_of(source).uses([NORM] * 60) == []
+        assert time.process_time() - start < 2
 
 
 def test_lines_of_ipython_cost_no_more_than_their_length():

@@ -92,6 +92,24 @@ def test_one_damaged_byte_damages_one_letter():
     assert "no text" in result.problems[0]
 
 
+def test_both_sides_of_a_merge_are_told_by_name():
+    lines = json.dumps({"cells": []}, indent=1).replace("[]", "\n<<<<<<< HEAD\n[]\n>>>>>>> mine\n")
+    (said,) = parse(lines.encode()).problems
+    assert "a merge left both sides in it, between <<<<<<< and >>>>>>>" in said
+
+
+def test_a_picture_in_the_text_becomes_an_attachment_and_no_word_is_cut():
+    pasted = f"![a](data:image/png;base64,{'QUFB' * 40_000}) and ![b](data:image/svg+xml;base64,AA)"
+    raw = {"cell_type": "markdown", "metadata": {}, "source": f"{pasted} The words."}
+    large = {**raw, "source": pasted.replace("QUFB" * 40_000, "A" * 1_100_000)}
+    submission = parse(json.dumps({"cells": [raw, large]}).encode())
+    one, other = submission.cells
+    assert one.source.startswith("![a](attachment:pasted-0) and ") and one.source.endswith("words.")
+    assert one.attachments == {"pasted-0": {"image/png": "QUFB" * 40_000}}
+    assert other.source.startswith("![a](left-out)") and not other.attachments
+    assert submission.problems == ()
+
+
 def test_format_3_is_read():
     old = {
         "nbformat": 3,

@@ -83,6 +83,8 @@ def share_bound(n):
 class Place(int):
     """A place in a list of outcomes, with the `numbers` that say so, for the instant check."""
 
+    numbers: str
+
     def __new__(cls, place: int, numbers: str):
         self = super().__new__(cls, place)
         self.numbers = numbers

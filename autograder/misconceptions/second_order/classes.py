@@ -17,7 +17,7 @@ class EachParameterAlone(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "memory": memory})
 
     @torch.no_grad()
-    def step(self, closure):
+    def step(self, closure=None):
         with torch.enable_grad():
             loss = closure()
         group = self.param_groups[0]
@@ -42,7 +42,7 @@ class PairsInTheOptimizer(torch.optim.Optimizer):
         self.S, self.Y, self.last = [], [], None
 
     @torch.no_grad()
-    def step(self, closure):
+    def step(self, closure=None):
         with torch.enable_grad():
             loss = closure()
         group = self.param_groups[0]
@@ -180,7 +180,7 @@ class PairsInLists(torch.optim.Optimizer):
     def __init__(self, params, lr=1.0, memory=10):
         super().__init__(params, dict(lr=lr, memory=memory))
 
-    def step(self, closure):
+    def step(self, closure=None):
         loss = closure()
         group = self.param_groups[0]
         params, lr = group["params"], group["lr"]
@@ -212,7 +212,7 @@ class StepRemembered(torch.optim.Optimizer):
         self.first = self.param_groups[0]["params"][0]
 
     @torch.no_grad()
-    def step(self, closure):
+    def step(self, closure=None):
         loss = torch.enable_grad()(closure)()
         group, state = self.param_groups[0], self.state[self.first]
         g = torch.nn.utils.parameters_to_vector([p.grad for p in group["params"]])

@@ -26,7 +26,7 @@ from traitlets import Type
 from traitlets.config import Config
 
 from autograder import check, exercises
-from autograder.checking.observe import Implementation, observe_check, outs_of
+from autograder.checking.observe import Implementation, is_students, observe_check, outs_of
 from autograder.checking.spec import Exercise
 from autograder.sandbox.inside import messages
 
@@ -37,10 +37,12 @@ MAX_OUTPUT = 2_000_000  # characters of one cell, pictures included
 MAX_PIECES = 1_000
 MAX_FAULT = 2_000  # characters
 NOT_RUN = (  # magics that start programs or look for another front end
-    *("!", "bash", "cmd", "conda", "mamba", "micromamba", "pip", "perl", "ruby", "script", "sh"),
-    *("sx", "system", "uv", "connect_info", "gui", "notebook", "quickref", "reset"),
+    *("!", "bash", "cmd", "conda", "mamba", "micromamba", "pip", "perl", "pypy", "python"),
+    *("python2", "python3", "ruby", "script", "sh", "sx", "system", "uv"),
+    *("connect_info", "gui", "notebook", "quickref", "reset"),
 )
 RUNS_CODE = ("prun", "run", "time", "timeit")  # magics whose errors are the code's own
+TIMED = "<timed exec>"  # what IPython calls the text below %%time
 SHOWN = ("text/plain", "image/png", "image/jpeg")  # of a rich output
 
 
@@ -117,9 +119,13 @@ class Inside:
         if self.awaited:
             self.shell.user_ns["check"] = self.check  # a student's variable may have this name
         sys.stdout, sys.stderr = self.streams
-        self.shell.run_cell(request["source"], store_history=True)
+        result = self.shell.run_cell(request["source"], store_history=True)
         self.awaited = ""
-        return {"outputs": self.outputs.pieces(), "kept": self.implementation is not None}
+        return {
+            "outputs": self.outputs.pieces(),
+            "kept": self.implementation is not None,
+            "line": line_of(getattr(result, "error_in_exec", None)),
+        }
 
     def keep(self, exercise: Exercise, functions: Mapping[str, Callable]) -> None:
         """Take the place of `check()`: only the template's check cell of an exercise counts."""
@@ -159,6 +165,20 @@ class Inside:
         for number, array in enumerate(arrays.values()):
             np.save(self.results / f"{number}.npy", np.asarray(array), allow_pickle=False)
         return {"arrays": list(arrays)}
+
+
+def line_of(error: BaseException | None) -> int:
+    """Return the line of a cell at which an error ended it; 0 where none did.
+
+    The text below %%time is counted from its own first line.
+    """
+    trace, line = getattr(error, "__traceback__", None), 0
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        is_cell = is_students(code.co_filename) or code.co_filename == TIMED
+        line += trace.tb_lineno if is_cell and code.co_name == "<module>" else 0
+        trace = trace.tb_next
+    return line
 
 
 class Outputs:
