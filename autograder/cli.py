@@ -322,6 +322,9 @@ def report(
         bool,
         typer.Option("--disputes", help="List the checks that students think are wrong, only."),
     ] = False,
+    notebook: Annotated[
+        bool, typer.Option("--notebook", help="Write a lesson's report as a notebook, only.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what a class understood, as a table and as a page for the browser.
@@ -335,7 +338,10 @@ def report(
         autograder report my-course                # all lessons on one page
 
         autograder report my-course --disputes
+
+        autograder report my-course 2 --notebook     # to go on from in Jupyter
     """
+    from autograder.course.errors import CourseError
     from autograder.course.folder import find_name, open_course
     from autograder.course.reporting import list_disputes, report_course, report_lesson
 
@@ -347,6 +353,14 @@ def report(
             answer({"lesson": name, "disputes": lines})
             for line in lines:
                 print(printable(line))
+        elif notebook:
+            from autograder.course.report_notebook import write_notebook
+
+            if not name:
+                raise CourseError("--notebook holds one lesson: name it after the course.")
+            page = write_notebook(opened, name, output)
+            answer({"lesson": name, "page": str(page)})
+            print(f"wrote {page}")
         elif name:
             results, shown, page = report_lesson(opened, name, output)
             answer({"lesson": name, "students": students(results), "page": str(page)})

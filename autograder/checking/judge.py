@@ -10,6 +10,7 @@ other orders of summation stays below half of that, a one-pass variance is off b
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -41,8 +42,11 @@ class Expected:
         that is, an answer may compute in it: a step counted in a tensor is float32.
         """
         eps = max(_eps(self.dtypes[key]), min(_eps(dtype), EPS32), self.coarsest)
-        largest = np.abs(self.arrays[key]).max(initial=0.0)
-        return NOISE_FACTOR * max(self.noise[key] * eps / EPS32, FLOOR * eps * largest)
+        return NOISE_FACTOR * max(self.noise[key] * eps / EPS32, FLOOR * eps * self._largest[key])
+
+    @cached_property
+    def _largest(self) -> dict[str, float]:
+        return {key: np.abs(array).max(initial=0.0) for key, array in self.arrays.items()}
 
 
 def _eps(dtype):

@@ -13,14 +13,17 @@ and what is too large are left out and said.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import io
 import json
+import lzma
 import re
 import shutil
 import stat
 import zipfile
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -39,7 +42,18 @@ from autograder.submissions.notebook import MAX_FILE
 from autograder.submissions.uploads import MAX_BYTES, MAX_FILES, TIMESTAMP, parse_time
 
 MAX_MEMBERS = 200_000  # of one zip
+MAX_NAME = 200  # bytes of a file's name
 MAX_TOTAL = 20_000_000_000  # bytes of one zip when unpacked
+# What reading a zip that is damaged, or made in a way that is not known here, may raise.
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 GRADESCOPE = "submission_metadata.yml"
 CANVAS_NAME = re.compile(r"(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<user>\d+)_\d+_(?P<file>.+)")
 MOODLE_NAME = re.compile(r"(?P<name>[^_/]+)_(?P<user>\d+)_assignsubmission_file_/?(?P<file>.+)")
@@ -87,13 +101,14 @@ def collect(
         lesson: full name of the assignment.
         times: a CSV with times of submission, by a column of the roster, or Moodle's worksheet.
 
-    Raises `CourseError` when a file is no zip; nothing of it is collected then.
+    Raises `CourseError` when one of the files is no zip; nothing is collected then.
     """
     known = read_times(times, roster) if times else {}
     done = Collected()
-    for archive in archives:
-        with _opened(Path(archive)) as zipped:
-            platform, found = read_archive(zipped, Path(archive).name, done.problems)
+    with contextlib.ExitStack() as stack:
+        opened = [(stack.enter_context(_opened(path)), path.name) for path in map(Path, archives)]
+        read = [(one, *read_archive(one, name, done.problems)) for one, name in opened]
+        for zipped, platform, found in read:
             by_student = _matched(found, roster, platform, done)
             for student, hand_ins in sorted(by_student.items()):
                 timed = [replace(one, when=one.when or known.get(student)) for one in hand_ins]
@@ -107,16 +122,16 @@ def _opened(path: Path) -> zipfile.ZipFile:
         zipped = zipfile.ZipFile(path)
     except FileNotFoundError:
         raise CourseError(f"There is no file {path}.") from None
-    except (zipfile.BadZipFile, IsADirectoryError, EOFError, ValueError):
+    except (zipfile.BadZipFile, IsADirectoryError, EOFError, ValueError, RuntimeError):
         raise CourseError(
-            f"{path} is no zip, or a damaged one: download it again. Nothing of it was collected."
+            f"{path} is no zip, or a damaged one: download it again. Nothing was collected."
         ) from None
     size = sum(info.file_size for info in zipped.infolist())
     if len(zipped.infolist()) > MAX_MEMBERS or size > MAX_TOTAL:
         zipped.close()
         raise CourseError(
             f"{path} holds {len(zipped.infolist())} files of {size} bytes, too much for a class: "
-            "nothing of it was collected."
+            "nothing was collected."
         )
     return zipped
 
@@ -161,6 +176,8 @@ def _refused(info: zipfile.ZipInfo) -> str:
         return "its path leads out of its folder"
     if stat.S_ISLNK(info.external_attr >> 16):
         return "it is a symbolic link"
+    if not 0 < len(path.name.encode("utf-8", "replace")) <= MAX_NAME:
+        return f"its name is empty or has more than {MAX_NAME} bytes"
     if info.flag_bits & 1:
         return "it is encrypted"
     most = MAX_FILE if path.suffix == ".ipynb" else MAX_BYTES
@@ -253,7 +270,7 @@ def _gradescope(
     try:
         told = yaml.load(zipped.read(metadata), Loader=_SymbolLoader)
         entries = {str(name): entry for name, entry in told.items() if isinstance(entry, dict)}
-    except (yaml.YAMLError, AttributeError, UnicodeDecodeError, ValueError):
+    except (yaml.YAMLError, AttributeError, *DAMAGED):
         raise CourseError(f"{metadata} is damaged: export the submissions again.") from None
     root = str(PurePosixPath(metadata).parent)
     for name, entry in entries.items():
@@ -263,7 +280,9 @@ def _gradescope(
             for path, info in members.items()
             if path.startswith(folder)
         }
-        submitters = entry.get(":submitters") or []
+        listed = entry.get(":submitters")
+        listed = listed if isinstance(listed, list) else []
+        submitters = [person for person in listed if isinstance(person, dict)]
         if not files or not submitters:
             problems.append(f"{name} has {'no file' if submitters else 'nobody who submitted it'}")
         for person in submitters if files else ():
@@ -294,13 +313,22 @@ def _matched(
     for one in found:
         person = match(one, roster)
         if person is None:
-            tried = ", ".join(f"{key} {value!r}" for key, value in one.keys if value)
-            done.problems.append(
-                f"{platform}: {one.who!r} is not in the roster (looked for {tried}): not collected"
-            )
+            done.problems.append(f"{platform}: {one.who!r} {_unmatched(one, roster)}")
         else:
             by_student[person.id].append(one)
     return by_student
+
+
+def _unmatched(one: HandIn, roster: Roster) -> str:
+    """Why nobody is the student of a hand-in, as the end of a sentence."""
+    tried = ", ".join(f"{key} {value!r}" for key, value in one.keys if value)
+    several = next(
+        (found for key, value in one.keys if len(found := roster.all(key, value)) > 1), []
+    )
+    if several:
+        ids = ", ".join(person.id for person in several)
+        return f"may be each of {ids} (looked for {tried}): not collected"
+    return f"is not in the roster (looked for {tried}): not collected"
 
 
 def match(one: HandIn, roster: Roster) -> Person | None:
@@ -343,7 +371,7 @@ def _contents(zipped: zipfile.ZipFile, one: HandIn, lesson: str) -> dict[str, by
     """The files of a hand-in, the lesson's notebook under its name; a zip in it is opened once."""
     try:
         files = {name: zipped.read(info) for name, info in [*one.files.items()][:MAX_FILES]}
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, ValueError) as error:
+    except DAMAGED as error:
         raise Unusable(f"the zip is damaged at this hand-in ({error}): not collected") from None
     for name in [name for name in files if name.lower().endswith(".zip")]:
         files |= _inner(files.pop(name), name)
@@ -369,7 +397,7 @@ def _inner(content: bytes, name: str) -> dict[str, bytes]:
             if sum(info.file_size for info in infos) > MAX_FILE + MAX_BYTES:
                 raise Unusable(f"{name} unpacks to too much: not collected")
             return {info.filename: inner.read(info) for info in infos[:MAX_FILES]}
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, RuntimeError):
+    except DAMAGED:
         raise Unusable(f"{name} is a damaged zip: not collected") from None
 
 

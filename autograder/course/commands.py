@@ -338,8 +338,6 @@ def mark(
 
         autograder mark my-course 2 --graders ada,carl --as carl
     """
-    import getpass
-
     from autograder.course.errors import CourseError
     from autograder.course.folder import find_name, open_course
     from autograder.course.mark_page import MarkServer
@@ -347,9 +345,7 @@ def mark(
 
     opened = open_course(course)
     everyone = [name.strip() for name in graders.split(",") if name.strip()]
-    marking = Marking(
-        opened, find_name(lesson, opened.lessons()), grader or getpass.getuser(), everyone
-    )
+    marking = Marking(opened, find_name(lesson, opened.lessons()), grader or _user(), everyone)
     dealt = marking.file.read().graders
     if dealt and marking.grader not in dealt:
         raise CourseError(
@@ -366,6 +362,17 @@ def mark(
             server.serve_forever()
         except KeyboardInterrupt:
             print("Everything is saved.")
+
+
+def _user() -> str:
+    import getpass
+
+    from autograder.course.errors import CourseError
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        raise CourseError("This machine has no name for you: give one with --as.") from None
 
 
 @app.command()

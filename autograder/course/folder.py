@@ -100,7 +100,12 @@ class Course:
     def turn(self, lesson: str) -> int:
         """Number of times that private inputs of a lesson were replaced after feedback."""
         path = self._turn(lesson)
-        return int(path.read_text("utf-8")) if path.is_file() else 0
+        try:
+            return int(path.read_bytes())
+        except FileNotFoundError:
+            return 0
+        except ValueError:
+            raise CourseError(f"{path} holds no number: put back a copy of it.") from None
 
     def end_turn(self, lesson: str, turn: int) -> None:
         """Draw other private inputs from now on: feedback on work of this turn was shown."""

@@ -9,6 +9,7 @@ can change: nothing but the digest is believed.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import zipfile
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.course.errors import CourseError
+from autograder.grading.results import write_atomically
 from autograder.lessons.lesson import ANSWER_HERE
 from autograder.submissions.code import bindings
 from autograder.submissions.notebook import MAX_FILE, Unreadable, read_regular
@@ -43,13 +45,20 @@ def pack(notebook: Path, output: Path | None = None, modules: Sequence[Path] = (
         output: the zip; beside the notebook by default.
         modules: Python files that the notebook imports.
 
-    Raises `CourseError` when the notebook cannot be read.
+    Raises `CourseError` when the notebook cannot be read, a module does not lie beside it, or the
+    zip would be written over one of them.
     """
     import nbformat
 
+    target = output or notebook.with_suffix(".zip")
+    if target.resolve() in [path.resolve() for path in (notebook, *modules)]:
+        raise CourseError(f"{target} is what you hand in: name another file for the zip.")
+    for path in modules:
+        if path.resolve().parent != notebook.resolve().parent:
+            raise CourseError(f"{path} lies in another folder: put it beside {notebook.name}.")
     try:
         content = read_regular(notebook, MAX_FILE, 1)
-        cells = nbformat.reads(content.decode("utf-8"), as_version=4).cells
+        missing = _missing(nbformat.reads(content.decode("utf-8"), as_version=4).cells)
     except (Unreadable, OSError) as error:
         raise CourseError(f"{notebook}: {error}") from None
     except Exception:
@@ -60,16 +69,17 @@ def pack(notebook: Path, output: Path | None = None, modules: Sequence[Path] = (
         raise CourseError(" ".join(refused))
     digest = hashlib.sha256(content).hexdigest()
     told = {"notebook": notebook.name, "sha256": digest, "beside": list(names)}
-    target = output or notebook.with_suffix(".zip")
     members = {
         notebook.name: content,
         **{name: text.encode() for name, text in texts},
         PACK: json.dumps(told, indent=2).encode(),
     }
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as zipped:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as zipped:
         for name, data in members.items():
             zipped.writestr(zipfile.ZipInfo(name, EPOCH), data, zipfile.ZIP_DEFLATED)
-    return Packed(target, digest, tuple(_missing(cells)), names)
+    write_atomically(target, made.getvalue())
+    return Packed(target, digest, tuple(missing), names)
 
 
 def _missing(cells) -> list[str]:

@@ -145,13 +145,20 @@ def _path(course: Course):
 def _read(course: Course) -> list[Request]:
     try:
         lines = _path(course).read_text("utf-8").splitlines()
-        return [Request(**json.loads(line)) for line in lines]
+        return [_request(line) for line in lines]
     except FileNotFoundError:
         return []
     except (ValueError, TypeError) as error:
         raise CourseError(
             f"{_path(course)} is damaged ({error}): put back a copy of it, or move it away."
         ) from None
+
+
+def _request(line: str) -> Request:
+    found = Request(**json.loads(line))
+    if not isinstance(found.number, int):
+        raise TypeError(f"{found.number!r} is no number of a request")
+    return found
 
 
 @contextlib.contextmanager

@@ -66,13 +66,17 @@ class Roster:
         return self.people.get(student, Person(student))
 
     def find(self, key: str, value: str) -> Person | None:
-        """The only student whose `key` is `value`, without regard to case; None otherwise.
+        """The only student whose `key` is `value`, as `all` finds them; None otherwise."""
+        found = self.all(key, value)
+        return found[0] if len(found) == 1 else None
+
+    def all(self, key: str, value: str) -> list[Person]:
+        """Every student whose `key` is `value`, without regard to case.
 
         `key` is a column; "name" is found in either order of its words.
         """
         wanted = _words(value) if key == "name" else value.strip().lower()
-        found = [person for person in self if wanted and _value(person, key) == wanted]
-        return found[0] if len(found) == 1 else None
+        return [person for person in self if wanted and _value(person, key) == wanted]
 
 
 def _value(person: Person, key: str) -> str:
@@ -85,7 +89,10 @@ def _words(name: str) -> str:
 
 
 def read_roster(course: Course) -> Roster:
-    """Return the class; an empty one when there is no roster."""
+    """Return the class; an empty one when there is no roster.
+
+    Raises `CourseError` where an id stands there twice or can be no folder.
+    """
     path = course.root / FILE
     if not path.exists():
         return Roster()
@@ -93,17 +100,51 @@ def read_roster(course: Course) -> Roster:
     place = {name: sheet.column(name) for name in COLUMNS}
     if place["id"] is None:
         raise CourseError(f"{path} has no column id: make it with `autograder roster import`.")
-    return Roster(
+    people = [
         Person(**{name: row[at].strip() for name, at in place.items() if at is not None})
         for row in sheet.rows
-        if row[place["id"]].strip()
-    )
+    ]
+    for person in people:
+        if person.id in ("", ".", "..") or "/" in person.id:
+            called = person.name or person.email or "a student"
+            raise CourseError(f"{path}: the id {person.id!r} of {called} can be no folder's name.")
+    _once(path, people)
+    return Roster(people)
+
+
+def _once(path: Path, people: Iterable[Person]) -> None:
+    """Raise `CourseError` where two students have one id."""
+    twice = [name for name, count in Counter(p.id for p in people).items() if count > 1]
+    if twice:
+        raise CourseError(
+            f"{path}: {len(twice)} ids stand there more than once ({', '.join(twice[:3])}): "
+            "nothing was done. Give each student one row."
+        )
 
 
 def write_roster(course: Course, roster: Roster) -> Path:
-    """Write `roster.csv` and return its path."""
-    rows = [[getattr(person, name) for name in COLUMNS] for person in roster]
-    return write_table(course.root / FILE, [COLUMNS, *rows])
+    """Write `roster.csv` and return its path; columns that an instructor added are kept."""
+    path = course.root / FILE
+    headings, added = _added(path)
+    nothing = [""] * len(headings)
+    rows = [
+        [*(getattr(person, name) for name in COLUMNS), *added.get(person.id, nothing)]
+        for person in roster
+    ]
+    return write_table(path, [(*COLUMNS, *headings), *rows])
+
+
+def _added(path: Path) -> tuple[list[str], dict[str, list[str]]]:
+    """The headings of columns that are not ours, and what stands below them by student."""
+    if not path.exists():
+        return [], {}
+    sheet = read_sheet(path)
+    who, ours = sheet.column("id"), {sheet.column(name) for name in COLUMNS}
+    places = [at for at in range(len(sheet.heading)) if at not in ours]
+    if who is None or not places:
+        return [], {}
+    found = {row[who].strip(): [row[at] for at in places] for row in sheet.rows}
+    return [sheet.heading[at] for at in places], found
 
 
 # ------------------------------------------------------------------------------------- import
@@ -126,16 +167,12 @@ def import_people(old: Roster, path: Path) -> Imported:
 
     Who is there already, by id, number or address, keeps the id, and so the folder.
 
-    Raises `CourseError` when the file has the columns of no platform that is known.
+    Raises `CourseError` when the file has the columns of no platform that is known, or two rows
+    for one student.
     """
     sheet = read_sheet(path)
     platform, people, problems = _people(sheet)
-    twice = [name for name, count in Counter(p.id for p in people).items() if count > 1]
-    if twice:
-        raise CourseError(
-            f"{path}: {len(twice)} ids stand there more than once ({', '.join(twice[:3])}): "
-            "nothing was imported. Give each student one row."
-        )
+    _once(path, people)
     known = dict(old.people)
     added, changed, seen = [], [], set()
     for person in people:
@@ -145,6 +182,8 @@ def import_people(old: Roster, path: Path) -> Imported:
             added.append(person.id)
             seen.add(person.id)
             continue
+        if before.id in seen:
+            raise CourseError(f"{path}: two rows are of {before.id}: nothing was imported.")
         given = {name: value for name, value in asdict(person).items() if value}
         after = replace(before, **{**given, "id": before.id})
         seen.add(before.id)
@@ -171,7 +210,7 @@ def _people(sheet: Sheet) -> tuple[str, list[Person], list[str]]:
                 person = read(lambda *names, row=row: _field(sheet, row, *names))
                 if person is None:
                     continue
-                if not person.id:
+                if not folder_name(person.id):
                     problems.append(f"line {number} has neither a login nor an address: left out")
                     continue
                 people.append(person)

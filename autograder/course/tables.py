@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from autograder.grading.results import write_atomically
 MAX_BYTES = 50_000_000
 MAX_FIELD = 1_000_000  # characters
 SEPARATORS = ",;\t"
+MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
+QUOTED = re.compile(r'"[^"]*"')
+FOR_EXCEL = re.compile(r"sep=[,;\t]\r?\n", re.IGNORECASE)  # a first line that names the separator
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,9 @@ def _plain(heading: str) -> str:
 def read_sheet(path: Path) -> Sheet:
     """Read a table; raises `CourseError` when the file is none.
 
-    The separator is the one of comma, semicolon and tab that the first line has most of.
+    The separator is the one of comma, semicolon and tab that the heading has most of, outside
+    quotes. A row with more fields than the heading, and a quote that is never closed, are refused:
+    what follows would be read wrongly.
     """
     path = Path(path)
     try:
@@ -48,37 +54,45 @@ def read_sheet(path: Path) -> Sheet:
         raise CourseError(f"There is no file {path}.") from None
     if len(content) > MAX_BYTES:
         raise CourseError(f"{path} has more than {MAX_BYTES} bytes: it is no list of a class.")
-    text, encoding = _decoded(content)
+    text, encoding = _decoded(content, path)
+    text = FOR_EXCEL.sub("", text, count=1) if FOR_EXCEL.match(text) else text
+    heading = next((line for line in QUOTED.sub("quoted", text).splitlines() if line.strip()), "")
     if "\0" in text or not text.strip():
-        raise CourseError(f"{path} is no CSV file: export it again as CSV.")
-    first = next(line for line in text.splitlines() if line.strip())
-    separator = max(SEPARATORS, key=first.count)
-    csv.field_size_limit(MAX_FIELD)
+        raise CourseError(f"{path} is no CSV file: export it again as CSV, in UTF-8.")
+    separator = max(SEPARATORS, key=heading.count)
     try:
-        lines = [
-            tuple(row) for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        ]
-    except csv.Error as error:
+        first, *rows = _rows(text, separator, path)
+    except (csv.Error, ValueError) as error:
         raise CourseError(f"{path} is no CSV file: {error}.") from None
-    lines = [line for line in lines if any(field.strip() for field in line)]
-    heading, *rows = lines
-    width = len(heading)
-    filled = (tuple((*row, *[""] * (width - len(row)))) for row in rows)
-    return Sheet(path, tuple(map(str.strip, heading)), tuple(filled), separator, encoding)
+    return Sheet(path, tuple(map(str.strip, first)), tuple(rows), separator, encoding)
 
 
-def _decoded(content: bytes) -> tuple[str, str]:
+def _decoded(content: bytes, path: Path) -> tuple[str, str]:
     """UTF-8 with or without its mark, UTF-16 with it, and what Excel wrote in the West."""
-    marks = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
-    for mark, encoding in marks.items():
-        if content.startswith(mark):
-            return content.decode(encoding, "replace"), encoding
-    for encoding in ("utf-8", "cp1252"):
+    marked = [encoding for mark, encoding in MARKS.items() if content.startswith(mark)]
+    for encoding in marked or ("utf-8", "cp1252", "latin-1"):
         try:
             return content.decode(encoding), encoding
         except UnicodeDecodeError:
             continue
-    return content.decode("latin-1"), "latin-1"
+    raise CourseError(f"{path} begins as {marked[0]} and goes on otherwise: export it again.")
+
+
+def _rows(text: str, separator: str, path: Path) -> Iterator[tuple[str, ...]]:
+    """The rows that hold something, each at least as wide as the first."""
+    csv.field_size_limit(MAX_FIELD)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    width = 0
+    for row in reader:
+        if not any(map(str.strip, row)):
+            continue
+        width = width or len(row)
+        if len(row) > width:
+            raise CourseError(
+                f"{path}, line {reader.line_num}: {len(row)} fields under a heading of {width}. "
+                f"Put a field that holds {separator!r} in quotes."
+            )
+        yield (*row, *[""] * (width - len(row)))
 
 
 def table_text(rows: Iterable[Sequence[object]], separator: str = ",") -> str:

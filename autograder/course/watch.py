@@ -36,9 +36,10 @@ def watch(
     before: dict[str, State] = {}
     done: dict[str, State] = {}
     for number in count():
-        now = {who: state(path) for who, path in _notebooks(course, lesson).items()}
+        found = {who: state(path) for who, path in _notebooks(course, lesson).items()}
+        now = {who: files for who, files in found.items() if files}
         resting = [
-            who for who, found in now.items() if before.get(who) == found and done.get(who) != found
+            who for who, files in now.items() if before.get(who) == files and done.get(who) != files
         ]
         if resting:
             try:
@@ -57,12 +58,15 @@ def _notebooks(course: Course, lesson: str) -> dict[str, Path]:
 
 
 def state(notebook: Path) -> State:
-    """Return what tells whether the files of a hand-in are still being written."""
-    found = []
-    for path in sorted(notebook.parent.iterdir()):
-        facts = path.lstat()
-        found.append((path.name, facts.st_mtime_ns, facts.st_size))
-    return tuple(found)
+    """Return what tells whether the files of a hand-in are still being written.
+
+    Nothing where they are removed at this moment.
+    """
+    try:
+        facts = [(path.name, path.lstat()) for path in sorted(notebook.parent.iterdir())]
+    except OSError:
+        return ()
+    return tuple((name, one.st_mtime_ns, one.st_size) for name, one in facts)
 
 
 def _graded(course: Course, lesson: str, students: list[str], jobs: int) -> Iterator[str]:

@@ -10,6 +10,7 @@ array([0., 1., 2.])
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -41,5 +42,5 @@ def taken(content: bytes, entry: Sequence) -> np.ndarray:
     """Return a copy of the array with this entry; raises `ValueError` where it is not there."""
     dtype, shape, order, offset = entry
     kind = np.dtype(dtype)
-    values = np.frombuffer(content, kind, int(np.prod(shape)), offset)
+    values = np.frombuffer(content, kind, math.prod(shape), offset)
     return values.reshape(shape, order=order).copy(order)

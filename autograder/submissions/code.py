@@ -410,6 +410,7 @@ class Code:
         self.steps = steps
         self.unread: dict[str, str] = {}  # cell id: why it cannot be executed
         self._names: dict[str, Names] = {}  # by cell id
+        self._needed: dict[str, list[ast.stmt]] = {}  # by exercise id
         left = MAX_READ
         for step in (s for s in steps if s.role in ("given", *WRITTEN)):
             left -= len(step.source) if step.role != "module" else 0
@@ -462,9 +463,11 @@ class Code:
 
     def _parts(self, exercise: Exercise) -> list[ast.stmt]:
         """The statements of which the answer to an exercise consists; all, if none defines it."""
-        cells = (s for s in self.answering(exercise) if s.cell_id in self._names)
-        body = [statement for step in cells for statement in parsed(step.source).body]
-        return parts_of(body, [exercise.function]) or body
+        if exercise.id not in self._needed:
+            cells = (s for s in self.answering(exercise) if s.cell_id in self._names)
+            body = [statement for step in cells for statement in parsed(step.source).body]
+            self._needed[exercise.id] = parts_of(body, [exercise.function]) or body
+        return self._needed[exercise.id]
 
     def by_steps(self, exercise: Exercise) -> Iterator[str]:
         """Whether a backward pass may be made of small steps of the forward pass.

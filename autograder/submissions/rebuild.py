@@ -16,6 +16,7 @@ import copy
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import nbformat
@@ -669,6 +670,7 @@ def _is_foreign(source: str, label: str) -> bool:
     return numpy and not torch if "-torch-" in label else torch and not numpy
 
 
+@lru_cache(maxsize=256)  # the course's own text is asked for with every submission
 def _letters(text: str) -> str:
     """Text without what editors change: spaces, marks, the case of letters."""
     return re.sub(r"\W+|_", "", text).lower()

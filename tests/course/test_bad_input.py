@@ -1,13 +1,17 @@
 """What instructors' files may be: one clear line for each fault, status not 0, nothing lost."""
 
+import json
+import socket
 import sqlite3
 import zipfile
 
 import pytest
-from classroom import NAME, write_lesson
+from classroom import NAME, content, template, write_lesson
 
 from autograder.cli import main
+from autograder.course.errors import CourseError
 from autograder.course.folder import init
+from autograder.course.pack import pack
 
 KEPT = ("of another version",)
 DUE = f"[lessons.{NAME}]\ndue = 2026-10-01T12:00:00+02:00\n"
@@ -65,12 +69,59 @@ def test_zips_that_are_none_or_are_cut_off(made, refused, tmp_path):
         (b"\x00\x01\x02", "no CSV"),
         (b"a,b\n1,2\n", "columns"),
         (b"id,name\nada,Ada\nada,Ada Two\n", "more than once"),
+        (b'id,name\nada,"Ada\nzoe,Zoe\n', "end of data"),
+        (b"id,name,email\nada,Lovelace, Ada,ada@example.org\n", "line 2: 4 fields"),
+        ("id,name\nada,Ada\n".encode("utf-16-le"), "no CSV"),
+        ("\ufeffid,name\nada,Ada\n".encode("utf-32-le"), "no CSV"),
+        (b"\xef\xbb\xbfid,name\nada,\xc5da\n", "goes on otherwise"),
+        (b"\xff\xfei\x00d", "goes on otherwise"),
+        (b"PK\x03\x04\x14\x00\x06\x00", "no CSV"),
+        (b"<!DOCTYPE html>\n<title>Sign in</title>\n", "no list of students"),
+        (b'"id\nof the student",name\nada,Ada\n', "columns"),
     ],
 )
 def test_rosters_that_are_none_or_have_a_student_twice(made, refused, tmp_path, content, said):
     path = tmp_path / "roster.csv"
     path.write_bytes(content)
     assert said in refused("roster", "import", made.root, path)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("id,name\nada,Ada\nada,Ada Two\n", "more than once"),
+        ("id,name\n,Ada\n", "the id '' of Ada"),
+        ("id,name\n../../zoe,Zoe\n", "no folder's name"),
+        ("name,email\nAda,ada@example.org\n", "no column id"),
+    ],
+)
+def test_a_roster_that_was_edited_wrongly_is_not_written_over(made, refused, tmp_path, text, said):
+    (made.root / "roster.csv").write_text(text)
+    (path := tmp_path / "more.csv").write_text("id\nemmy\n")
+    assert said in refused("roster", "import", made.root, path)
+    assert said in refused("roster", "show", made.root)
+
+
+def test_two_rows_for_one_student_of_the_roster(made, refused, tmp_path):
+    (made.root / "roster.csv").write_text("id,email,sis\nada,ada@example.org,s-1\n")
+    path = tmp_path / "more.csv"
+    path.write_text("id,email,sis\nzoe,ada@example.org,\nemmy,,s-1\n")
+    assert "two rows are of ada" in refused("roster", "import", made.root, path)
+
+
+def test_of_several_zips_none_is_collected_where_one_is_damaged(made, refused, tmp_path):
+    (made.root / "roster.csv").write_text("id,canvas\nada,1\n")
+    good, bad = tmp_path / "good.zip", tmp_path / "bad.zip"
+    with zipfile.ZipFile(good, "w") as archive:
+        archive.writestr(f"ada_LATE_1_2_{NAME}.ipynb", "{}")
+    bad.write_bytes(good.read_bytes()[:-9])
+    assert "bad.zip" in refused("collect", made.root, "2", good, bad)
+    bad.write_bytes(good.read_bytes().replace(b"PK\x01\x02\x14\x03\x14", b"PK\x01\x02\x14\x03\xff"))
+    assert "Nothing was collected" in refused("collect", made.root, "2", good, bad)
+    (times := tmp_path / "times.csv").write_text("id,time\nada,soon\n")
+    assert "'soon' is no time" in refused("collect", made.root, "2", good, "--times", times)
+    times.write_text("who,when\nada,2026-10-01\n")
+    assert "needs a column time" in refused("collect", made.root, "2", good, "--times", times)
 
 
 def test_settings_in_another_encoding(made, refused):
@@ -97,6 +148,62 @@ def test_a_gradebook_that_is_none_or_of_another_version(made, refused, capsys):
     with sqlite3.connect(path) as database:
         assert database.execute("SELECT version_num FROM alembic_version").fetchall() == [KEPT]
     database.close()
+
+
+def test_files_of_ours_that_are_damaged(made, refused):
+    path = made.private / "regrades.jsonl"
+    for text in ('{"number": 1', "[1]\n", '{"number": 1, "of": "another version"}\n', "\n"):
+        path.write_text(text)
+        assert "regrades.jsonl is damaged" in refused("regrade", "list", made.root)
+    asked = dict.fromkeys(("lesson", "student", "question", "reason", "asked"), "")
+    path.write_text(json.dumps({"number": "one", **asked}) + "\n")
+    assert "'one' is no number" in refused("regrade", "list", made.root)
+    turn = made.private / "turns" / NAME
+    turn.parent.mkdir(exist_ok=True)
+    turn.write_text("two")
+    with pytest.raises(CourseError, match="holds no number"):
+        made.turn(NAME)
+
+
+def test_marking_without_marks_a_name_or_a_port(made, refused, monkeypatch):
+    def unknown():
+        raise KeyError("uid not found")
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert "autograder: " in refused("mark", made.root, "2", "--as", "carl", "--port", port)
+    monkeypatch.setattr("getpass.getuser", unknown)
+    assert "--as" in refused("mark", made.root, "2")
+
+
+# -------------------------------------------------------------------------------- what is packed
+
+
+def test_what_is_packed_is_never_written_over(tmp_path):
+    notebook, module = tmp_path / f"{NAME}.ipynb", tmp_path / "helper.py"
+    notebook.write_bytes(content(template()))
+    module.write_text("x = 1\n")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    (other := elsewhere / "helper.py").write_text("x = 2\n")
+    before = files(tmp_path)
+    for target in (notebook, module):
+        with pytest.raises(CourseError, match="is what you hand in"):
+            pack(notebook, target, [module])
+    with pytest.raises(CourseError, match="in another folder"):
+        pack(notebook, None, [other])
+    assert files(tmp_path) == before
+    assert pack(notebook, None, [module]).beside == ("helper.py",)
+
+
+@pytest.mark.parametrize("marks", ["none", ["none"], None])
+def test_a_notebook_whose_marks_are_none(tmp_path, marks):
+    notebook = tmp_path / f"{NAME}.ipynb"
+    made = json.loads(content(template()))
+    made["cells"][0]["metadata"] = {"nbgrader": marks}
+    notebook.write_text(json.dumps(made))
+    with pytest.raises(CourseError, match="is no notebook"):
+        pack(notebook)
+    assert files(tmp_path).keys() == {notebook}
 
 
 # --------------------------------------------------------------------------------- due dates

@@ -124,6 +124,7 @@ def test_a_score_by_hand_is_left_alone(by_hand, extra, needed):
     grade = SimpleNamespace(auto_score=None, manual_score=by_hand, extra_credit=None)
     set_mark(grade, Mark(0.0, extra=4.0))
     assert (grade.auto_score, grade.extra_credit, grade.needs_manual_grade) == (0.0, extra, needed)
+    assert grade.manual_score == by_hand
 
 
 def test_check_returns_what_nbgrader_can_take(capsys):

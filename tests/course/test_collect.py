@@ -242,3 +242,49 @@ def test_a_packed_upload_is_opened_and_its_digest_compared(course):
     assert read(course, "ada") == b"mine"
     assert "not what was packed" in done.problems[0]
     assert not (course.root / "submitted" / "ada" / LESSON / "pack.json").exists()
+
+
+def test_one_of_two_students_of_a_name_is_not_guessed(course):
+    archive = zipped(
+        course.root.parent / "m.zip",
+        {f"Ada Lovelace_99_assignsubmission_file_/{NOTEBOOK}": b"{}"},
+    )
+    roster = Roster([Person("ada", "Ada Lovelace"), Person("ada2", "Lovelace, Ada")])
+    done = collect(course, LESSON, [archive], roster)
+    assert done.students == {}
+    assert "may be each of ada, ada2" in done.problems[0]
+
+
+def test_a_damaged_member_costs_its_student_only(course):
+    archive = course.root.parent / "c.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as written:
+        written.writestr(f"ada_101_1_{LESSON}.ipynb", "a" * 1000)
+        written.writestr(f"zoe_102_2_{LESSON}.ipynb", b"zoe")
+    name = f"ada_101_1_{LESSON}.ipynb".encode()
+    data = archive.read_bytes()
+    at = data.index(name) + len(name)
+    archive.write_bytes(data[:at] + b"\xff\xff" + data[at + 2 :])
+    done = collect(course, LESSON, [archive], ROSTER)
+    assert done.students == {"zoe": "new"}
+    assert "damaged" in done.problems[0]
+
+
+def test_a_file_whose_name_no_folder_holds_is_left_out(course):
+    done = collected(course, CANVAS | {f"lovelaceada_101_9005_{'x' * 300}.py": b"x = 1"})
+    assert done.students == {"ada": "new", "zoe": "new"}
+    assert "name" in done.problems[0]
+
+
+@pytest.mark.parametrize("submitters", ["3", "ada", "[ada, 3]", "{:name: Ada}", "[" * 2000])
+def test_gradescope_metadata_of_another_form(course, submitters):
+    members = {
+        "e/submission_metadata.yml": f"submission_31:\n  :submitters: {submitters}\n",
+        f"e/submission_31/{NOTEBOOK}": b"ada",
+    }
+    try:
+        done = collected(course, members)
+    except CourseError as error:
+        assert "damaged" in str(error)
+    else:
+        assert done.students == {}
+        assert "nobody" in done.problems[0]

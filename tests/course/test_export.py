@@ -173,3 +173,33 @@ def test_gradescopes_results_add_up(tmp_path):
     assert told["output"] == "1 d 1 h late: 10 % off"
     assert sum(test["score"] for test in told["tests"]) == pytest.approx(10)
     assert {"name", "score", "max_score", "status", "visibility"} <= told["tests"][0].keys()
+
+
+def template(tmp_path, text):
+    path = tmp_path / "exported.csv"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "said"),
+    [
+        ("Student,ID,Lesson 9 (77)\nAda,101,\n", "", "no column is clearly"),
+        (f"Student,ID,{LESSON} (1),{LESSON} (2)\nAda,101,,\n", "", "no column is clearly"),
+        ("Student,ID,Lesson 2\nAda,101,\n", "ID", "says who a row is"),
+        ("Student,ID,Lesson 2\nLovelace, Ada,101,\n", "Lesson 2", "line 2: 4 fields"),
+        ('Student,ID,Lesson 2\n"Ada,101,\n', "Lesson 2", "no CSV"),
+        ("", "", "no CSV"),
+    ],
+)
+def test_templates_with_other_columns_are_refused(tmp_path, text, column, said):
+    with pytest.raises(CourseError, match=said):
+        sheets.write_canvas(MARKS, tmp_path / "out", template(tmp_path, text), column)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mark_that_stands_in_no_row_is_a_problem(tmp_path):
+    made = template(tmp_path, f"Student,ID,{LESSON} (1)\nAda,101,\n")
+    done = sheets.write_canvas(MARKS, tmp_path / "out", made)
+    assert done.problems == 1
+    assert "zoe" in done.notes[-1]

@@ -10,7 +10,7 @@ import pytest
 from classroom import content, template
 
 from autograder.course.errors import CourseError
-from autograder.course.gradescope_zip import write_zip
+from autograder.course.gradescope_zip import SETUP, write_zip
 from autograder.grading.harness import results
 from autograder.lessons import build
 from autograder.lessons.answers import is_answer_file
@@ -92,3 +92,44 @@ def test_the_harness_marks_work_without_its_checks_and_an_empty_notebook(contain
     ]
     assert graded(container, content(without_checks))["score"] == most > 0
     assert graded(container, content(build.student_notebook(lesson)))["score"] == 0
+
+
+STUBS = {
+    "apt-get": 'echo "apt-get $*" >> "$CALLS"',
+    "python3": """case "$1" in
+    -m) mkdir -p "$3/bin" && cp "$STUBS/pip" "$3/bin/pip" ;;
+    -c) exit "$OLD" ;;
+esac""",
+    "pip": 'echo "pip $*" >> "$CALLS"',
+}
+
+
+@pytest.mark.parametrize("old", [0, 1])
+def test_setup_makes_the_environment_that_run_autograder_uses(tmp_path, old):
+    """setup.sh with programs that only write down how they are called: nothing is downloaded."""
+    source, stubs, calls = (tmp_path / name for name in ("autograder/source", "stubs", "calls"))
+    for folder in (source, stubs):
+        folder.mkdir(parents=True)
+    for name, text in STUBS.items():
+        (stubs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (stubs / name).chmod(0o755)
+    (source / "setup.sh").write_text(SETUP)
+    surroundings = {"PATH": f"{stubs}:{os.defpath}", "CALLS": str(calls), "STUBS": str(stubs)}
+    done = subprocess.run(
+        ["bash", source / "setup.sh"],
+        env=surroundings | {"OLD": str(old)},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    told = calls.read_text().splitlines()
+    assert told[:2] == ["apt-get update", "apt-get install -y python3 python3-venv"]
+    if old:
+        assert done.returncode == 1
+        assert "Ubuntu 24.04" in done.stderr
+        assert len(told) == 2
+    else:
+        assert done.returncode == 0, done.stderr
+        assert told[2].startswith("pip install ")
+        assert told[2].endswith(f"-r {source / 'requirements.txt'}")
+        assert (source.parent / "venv" / "bin" / "pip").exists()

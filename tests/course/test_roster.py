@@ -117,3 +117,35 @@ def test_a_name_is_found_in_either_order_and_never_by_halves():
     assert roster.find("name", "Ada") is None
     assert roster.find("name", "Ada Byron") is None  # two of them
     assert roster.find("email", "") is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "id;name\nada;Lovelace, Ada\n".encode("utf-8-sig"),
+        'id\tname\nada\t"Lovelace, Ada"\n'.encode("utf-16"),
+        b"sep=;\r\nid;name\r\nada;Lovelace, Ada\r\n",
+        b'id,name,"a; b; c; d"\nada,"Lovelace, Ada",\n',
+        b'\n \n"id","name"\r"ada","Lovelace, Ada"\r',
+        b"id,name\nada,Lovelace Ada\n,,,,\n",
+    ],
+)
+def test_any_separator_encoding_and_end_of_line(tmp_path, content):
+    path = tmp_path / "list.csv"
+    path.write_bytes(content)
+    (person,) = import_people(Roster(), path).roster
+    assert (person.id, person.name.replace(",", "")) == ("ada", "Lovelace Ada")
+
+
+def test_an_import_keeps_columns_that_an_instructor_added(tmp_path):
+    course = Course(tmp_path)
+    (tmp_path / "roster.csv").write_text("id,tutor,name\nada,Carl,Ada\nzoe,Emmy,Zoe\n")
+    people = [one for one in read_roster(course) if one.id != "zoe"]
+    text = write_roster(course, Roster([*people, Person("bob")])).read_text("utf-8")
+    assert [line.rpartition(",")[2] for line in text.splitlines()] == ["tutor", "Carl", ""]
+
+
+def test_a_login_of_which_no_folder_can_be_made_is_told(tmp_path):
+    found = imported(tmp_path, "id,name\n@@@,Ada\n...,Zoe\nemmy,Emmy\n")
+    assert found.added == ("emmy",)
+    assert len(found.problems) == 2

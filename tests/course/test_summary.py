@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import nbformat
 import numpy as np
 import pytest
 from rich.console import Console
@@ -14,9 +15,11 @@ from scipy import stats
 from autograder import exercises
 from autograder.checking.report import Report, Row
 from autograder.course.class_page import course_html, summary_html, write_summary
+from autograder.course.errors import CourseError
 from autograder.course.folder import Course
 from autograder.course.items import LEAST, correlation, items
 from autograder.course.register import Register, remember, sections
+from autograder.course.report_notebook import write_notebook
 from autograder.course.roster import Person, Roster
 from autograder.course.summary import printable, score, table, understanding
 from autograder.grading.results import SubmissionResult
@@ -245,3 +248,29 @@ def test_a_class_of_nobody_is_no_failure(tmp_path):
 def test_printable_keeps_letters_of_every_language():
     assert printable("Zoë Ünal 李") == "Zoë Ünal 李"
     assert printable("a\tb\nc\x9b") == "a\ufffdb\ufffdc\ufffd"
+
+
+def test_the_report_as_a_notebook_runs_as_it_is_written(tmp_path, monkeypatch, capsys):
+    course = Course(tmp_path / "course")
+    course.store("02").folder.mkdir(parents=True)
+    course.config.write_text("")
+    with pytest.raises(CourseError, match="Nobody is graded"):
+        write_notebook(course, "02")
+    for one in CLASS:
+        course.store("02").save(one)
+    with pytest.raises(CourseError, match=r"end in \.ipynb"):
+        write_notebook(course, "02", tmp_path / "report.html")
+    path = write_notebook(course, "02", tmp_path / "elsewhere" / "report.ipynb")
+    made = nbformat.read(path, as_version=4)
+    nbformat.validate(made)
+    monkeypatch.chdir(path.parent)
+    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
+    names = {}
+    for cell in made.cells:
+        if cell.cell_type == "code":
+            exec(cell.source, names)
+    out = capsys.readouterr().out
+    assert out.startswith("4 students")
+    assert "    1  no eps" in out
+    assert names["held"] == {"no eps": 1, "gamma is missing": 1}
+    assert FOLD.title in out

@@ -73,3 +73,16 @@ def test_a_lesson_that_another_one_grades_is_tried_again(course, monkeypatch):
     lines = watched(made)
     assert "graded already" in lines[0]
     assert calls == [["ada"]]
+
+
+def test_a_hand_in_that_is_taken_away_ends_nothing(course, monkeypatch):
+    made, calls = course
+    hand_in(made, "ada", "1")
+    hand_in(made, "zoe", "1")
+    gone = made.root / "submitted" / "zoe" / NAME / f"{NAME}.ipynb"
+    found = watching._notebooks(made, NAME)
+    gone.unlink()
+    gone.parent.rmdir()
+    monkeypatch.setattr(watching, "_notebooks", lambda course, lesson: found)
+    assert len(watched(made)) == 1
+    assert calls == [["ada"]]

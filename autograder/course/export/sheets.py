@@ -153,6 +153,8 @@ def _filled(marks: Marks, output: Path, template: Path, column: str, keys: Keys)
     """Fill one column of a platform's own table; who has no mark keeps the old value."""
     sheet = read_sheet(template)
     place = _column(sheet, column or marks.lesson)
+    if place in [sheet.column(*headings) for _, headings, _ in keys]:
+        raise CourseError(f"{sheet.heading[place]!r} says who a row is: name another --column.")
     rows, filled = [], set()
     for row in sheet.rows:
         person = _person(sheet, row, marks.roster, keys)
@@ -170,7 +172,7 @@ def _filled(marks: Marks, output: Path, template: Path, column: str, keys: Keys)
     if path.resolve() == template.resolve():
         raise CourseError(f"{path} is the template: name another folder with --output.")
     target = write_table(path, [sheet.heading, *rows], sheet.separator, sheet.encoding)
-    return Exported((target,), tuple(notes))
+    return Exported((target,), tuple(notes), len(lost))
 
 
 def _person(sheet: Sheet, row: Sequence[str], roster: Roster, keys: Keys) -> Person | None:
