@@ -266,8 +266,9 @@ class _Run:
         request, own = self._request(step, exercise), step.role in OWN
         reply = child.ask(request, own)
         line = reply.get("line")
-        has_ended = step.role in WRITTEN and type(line) is int and line > 0
-        if rest := definitions_below(line, request["source"]) if has_ended else "":
+        if step.role not in WRITTEN or type(line) is not int or line <= 0:
+            return reply
+        if rest := definitions_below(line, request["source"]):
             child.ask({"do": "run", "source": rest}, own)
         return reply
 
