@@ -168,13 +168,13 @@ def _run_conventions(exercise):
 
 
 def _all_small(exercise, record):
+    return tuple(_tried(exercise, record, program) for program in exercise.small)
+
+
+def _tried(exercise, record, program):
     from autograder import misconceptions
 
-    functions = misconceptions.functions_of(record)
-    return tuple(_tried(exercise, functions, program) for program in exercise.small)
-
-
-def _tried(exercise, functions, program):
+    functions = misconceptions.functions_of(record)  # one may remember an earlier program
     try:
         return values_of(exercise, functions, program)
     except Exception:

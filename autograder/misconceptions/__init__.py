@@ -85,14 +85,29 @@ def equivalent_of(exercise_id: str) -> dict[str, str]:
     return {in_words_of(exercise, line): why for line, why in lines.items()}
 
 
-@cache
 def functions_of(record: Misconception | Variant):
     """Return {name: function}: the reference with the record's edits and functions in place.
+
+    They are made once; anew for each who asks where a function keeps something between calls.
 
     Raises:
         ValueError: when an edit does not apply exactly once.
     """
+    functions = _made_once(record)
+    return _made(record) if any(map(_remembers, functions.values())) else functions
+
+
+def _made(record):
     return assembled(exercises.find(record.exercise), texts_of(record), label=record.name)
+
+
+_made_once = cache(_made)
+
+
+def _remembers(function):
+    """Say whether a default argument is a container, which every call shares."""
+    defaults = getattr(function, "__defaults__", None) or ()
+    return any(isinstance(value, dict | list | set) for value in defaults)
 
 
 def texts_of(record: Misconception | Variant) -> dict[str, str]:

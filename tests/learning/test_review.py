@@ -64,11 +64,12 @@ def reviewed(provider, number, now=NOW):
 
 def keys_are_right(exercise, record, provider):
     """Hold every key against the reference and the wrong answer, run anew."""
-    right, wrong = expectations.reference(exercise), misconceptions.functions_of(record)
+    right = expectations.reference(exercise)
     programs = {in_words_of(exercise, program): program for program in exercise.small}
     forms = items_for(exercise.id, record.name, provider, passed=True)
     for item in (item for item in forms if item["code"]):
         program = programs[item["code"]]
+        wrong = misconceptions.functions_of(record)  # anew: one may remember its calls
         keys = [shown(values_of(exercise, f, program), module.DIGITS) for f in (right, wrong)]
         picked = [item["choices"][i] for i in item["right"]]
         assert picked == [keys[item["form"] == "which is wrong"]]
