@@ -10,12 +10,12 @@ import hmac
 import importlib
 import json
 from collections import defaultdict
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from autograder.checking.diagnose import Known
 from autograder.checking.judge import EPS32, Expected, verdict_on
 from autograder.checking.ladder import tags_in, values_of
 from autograder.checking.observe import (
@@ -30,20 +30,6 @@ from autograder.checking.spec import Arrays, Check, Exercise
 
 RECORDINGS = Path(__file__).parent / "recordings"
 NUDGES = 3
-
-
-@dataclass(frozen=True)
-class Known:
-    """A known wrong answer: its name, its hint, what every check shows and finds wrong.
-
-    Those of one `group` are synonyms; an empty group is a group of its own.
-    """
-
-    name: str
-    hint: str
-    seen: dict[str, Seen]
-    wrong: dict[str, tuple[str, ...]]
-    group: str = ""
 
 
 def public_seed(exercise: Exercise, check: Check) -> int:

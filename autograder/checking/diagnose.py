@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import Protocol
 
 import numpy as np
 
@@ -30,19 +29,18 @@ ANOTHER_DEFAULT_HINT = (
 CLEAR = 10  # tolerances that a known answer is off where it can be told from others
 
 
-class Known(Protocol):
-    """A known wrong answer: its name, its hint, what every check shows and finds wrong."""
+@dataclass(frozen=True)
+class Known:
+    """A known wrong answer: its name, its hint, what every check shows and finds wrong.
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def hint(self) -> str: ...
-    @property
-    def seen(self) -> Mapping[str, Seen]: ...
-    @property
-    def wrong(self) -> Mapping[str, tuple[str, ...]]: ...
-    @property
-    def group(self) -> str: ...
+    Those of one `group` are synonyms; an empty group is a group of its own.
+    """
+
+    name: str
+    hint: str
+    seen: dict[str, Seen]
+    wrong: dict[str, tuple[str, ...]]
+    group: str = ""
 
 
 def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Report:

@@ -88,15 +88,19 @@ def separation(title, points, outcomes, *, find, own, unfair, outcome):
     return Check(title, points, separate, separates)
 
 
-class Measured(str):
-    """What is wrong, in words, with the `numbers` that say so, for the instant check alone."""
+class WithNumbers:
+    """A finding with the `numbers` that say so, for the instant check alone."""
 
     numbers: str
 
-    def __new__(cls, words: str, numbers: str):
-        self = super().__new__(cls, words)
+    def __new__(cls, finding, numbers: str):
+        self = super().__new__(cls, finding)  # type: ignore[call-arg]  # of str or int
         self.numbers = numbers
         return self
+
+
+class Measured(WithNumbers, str):
+    """What is wrong, in words."""
 
 
 def failed(message, key):

@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from autograder.checking.diagnose import Known
 from autograder.checking.judge import Expected
 from autograder.checking.spec import Check, Exercise
-from autograder.expectations import Known
 from autograder.grading.observations import seen_from, stored
 from autograder.grading.pack import Packed, taken
 from autograder.grading.results import write_atomically

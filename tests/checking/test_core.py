@@ -18,7 +18,7 @@ from autograder import check as checks
 from autograder import exercises, expectations, misconceptions
 from autograder.check import check, needs, run
 from autograder.checking import shortcuts
-from autograder.checking.diagnose import diagnose, judge_exercise
+from autograder.checking.diagnose import Known, diagnose, judge_exercise
 from autograder.checking.judge import (
     EPS32,
     Expected,
@@ -41,7 +41,6 @@ from autograder.checking.observe import (
 )
 from autograder.checking.report import Report, Row
 from autograder.checking.spec import Check, Exercise, Verdict
-from autograder.expectations import Known
 from cs231n_lib.normalization import in_numpy
 
 EXERCISES = exercises.all_exercises()
@@ -563,13 +562,19 @@ def test_the_same_fault_is_recognised_but_not_an_empty_stub():
 # ---------------------------------------------------------------------------------- provider
 
 
+def content(arrays, left_out="_"):
+    """What arrays hold, without the working material of judges."""
+    kept = {key: a for key, a in arrays.items() if not key.startswith(left_out)}
+    return {key: (a.dtype, a.shape, a.tobytes()) for key, a in kept.items()}
+
+
 def shown(known):
-    """What a verdict on a known wrong answer rests on; the working material of judges stays."""
-    return {
-        name: seen.fault
-        or {k: (a.dtype, a.tobytes()) for k, a in seen.arrays.items() if not k.startswith("_")}
-        for name, seen in known.seen.items()
-    }
+    """What a verdict on a known wrong answer rests on."""
+    return {name: seen.fault or content(seen.arrays) for name, seen in known.seen.items()}
+
+
+def with_its_words(known):
+    return known.name, known.hint, known.wrong, known.group
 
 
 @pytest.mark.parametrize("one", EXERCISES, ids=lambda e: e.id)
@@ -579,12 +584,15 @@ def test_recorded_answers_as_live_does(one, tmp_path):
     for mine, theirs in zip(
         provider().misconceptions(one), recorded.misconceptions(one), strict=True
     ):
-        assert (mine.name, mine.hint, mine.wrong) == (theirs.name, theirs.hint, theirs.wrong)
+        assert with_its_words(mine) == with_its_words(theirs)
         assert shown(mine) == shown(theirs)
     for check_ in one.checks:
         mine, theirs = provider().expected(one, check_), recorded.expected(one, check_)
         assert (mine.dtypes, mine.noise) == (theirs.dtypes, theirs.noise)
-        assert [remark for remark, _ in mine.variants] == [remark for remark, _ in theirs.variants]
+        assert content(mine.arrays, "__") == content(theirs.arrays, "__")
+        assert [(remark, content(arrays)) for remark, arrays in mine.variants] == [
+            (remark, content(arrays)) for remark, arrays in theirs.variants
+        ]
     variant = misconceptions.functions_of(misconceptions.variants_of(one.id)[0])
     answers = [known.seen for known in provider().misconceptions(one)[:2]]
     for seen in (*answers, observe(one, variant, expectations.public_seed)):
@@ -593,8 +601,8 @@ def test_recorded_answers_as_live_does(one, tmp_path):
 
 def test_recording_twice_gives_the_same_bytes(tmp_path):
     few = EXERCISES[:3]
-    for folder in ("once", "twice"):
-        expectations.record(few, tmp_path / folder, provider())
+    expectations.record(few, tmp_path / "once", provider())
+    expectations.record(few, tmp_path / "twice")  # computed afresh
     names = sorted(path.name for path in (tmp_path / "once").iterdir())
     assert len(names) == 2 * len(few)
     for name in names:

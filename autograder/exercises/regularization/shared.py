@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from autograder.checking.scenarios import Measured, failed, family
+from autograder.checking.scenarios import Measured, WithNumbers, failed, family
 from autograder.checking.spec import Check, Verdict
 
 RETURNS = {
@@ -80,15 +80,8 @@ def share_bound(n):
     return math.sqrt(math.log(2 / FALSE_ALARM) / (2 * n))
 
 
-class Place(int):
-    """A place in a list of outcomes, with the `numbers` that say so, for the instant check."""
-
-    numbers: str
-
-    def __new__(cls, place: int, numbers: str):
-        self = super().__new__(cls, place)
-        self.numbers = numbers
-        return self
+class Place(WithNumbers, int):
+    """A place in a list of outcomes."""
 
 
 def place_of_share(place, share, p, n):

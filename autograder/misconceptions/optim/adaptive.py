@@ -1,5 +1,6 @@
 """Wrong answers of the rules that divide by the size of the gradients."""
 
+from autograder.checking.diagnose import ANOTHER_DEFAULT
 from autograder.misconceptions.optim.usual import ignored, usual
 from autograder.misconceptions.records import grouped, wrong
 
@@ -195,6 +196,7 @@ def means(step_m, step_v, m, v, stored):
             "other default betas",
             "With betas in the config your steps are right. Which ones does the docstring promise "
             "to callers who give none?",
+            grouped(ANOTHER_DEFAULT),
             (GET_BETAS, 'config.get("beta1", 0.9), config.get("beta2", 0.99)'),
         ),
         (
