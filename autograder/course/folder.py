@@ -30,7 +30,7 @@ from autograder.course.errors import CourseError, nearest
 from autograder.course.settings import read_settings
 from autograder.grading.log import Log
 from autograder.grading.observations import NotKept, Observations
-from autograder.grading.results import Store, write_atomically
+from autograder.grading.results import Store, SubmissionResult, write_atomically
 from autograder.lessons.build import nbgrader_source, notebook_text
 from autograder.lessons.lesson import SRC, Lesson, find_lesson
 
@@ -78,6 +78,12 @@ class Course:
     def store(self, lesson: str) -> Store:
         """The kept results of one lesson."""
         return Store(self.private / "results" / lesson)
+
+    def results(self, lesson: str) -> list[SubmissionResult]:
+        """The kept results of one lesson; raises `CourseError` when nobody is graded."""
+        if found := self.store(lesson).all():
+            return found
+        raise CourseError(f"Nobody is graded: run `autograder grade {self.root} {lesson}` first.")
 
     def expected(self, lesson: str) -> Path:
         """What the checks of one lesson expect, kept between one grading and the next."""

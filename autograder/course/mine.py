@@ -274,10 +274,8 @@ def read_answers(course: Course, lesson: str) -> tuple[list[Answer], list[str]]:
     Raises `CourseError` when nobody is graded, or nothing was kept.
     """
     store = course.store(lesson)
-    results, why = store.all(), defaultdict(list)
+    results, why = course.results(lesson), defaultdict(list)
     answers: list[Answer] = []
-    if not results:
-        raise CourseError(f"Nobody is graded: run `autograder grade {course.root} {lesson}` first.")
     for result in results:
         try:
             observed = store.observations(result)

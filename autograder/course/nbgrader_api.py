@@ -71,10 +71,10 @@ class NbgraderCourse:
         step = self.coursedir.autograded_directory
         path = Path(self.coursedir.format_path(step, student, lesson)) / f"{lesson}.ipynb"
         try:
-            _, is_ours, rest = (content := path.read_bytes()).rpartition(LAST_LINE)
-            return json.loads(b"{" + rest if is_ours else content)["metadata"]["autograder"][
-                "result"
-            ]
+            content = path.read_bytes()
+            _, is_ours, rest = content.rpartition(LAST_LINE)
+            notebook = json.loads(b"{" + rest if is_ours else content)
+            return notebook["metadata"]["autograder"]["result"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -95,8 +95,7 @@ def write_notebook(course: Course, lesson: str, output: Path | None = None) -> P
     path = (output or course.root / f"summary-{lesson}.ipynb").resolve()
     if path.suffix != ".ipynb":
         raise CourseError(f"{path} is no name of a notebook: let it end in .ipynb.")
-    if not course.store(lesson).all():
-        raise CourseError(f"Nobody is graded: run `autograder grade {course.root} {lesson}` first.")
+    course.results(lesson)  # raises when there is nothing to read
     place = os.path.relpath(course.root, path.parent)
     write_atomically(path, nbformat.writes(report_notebook(lesson, place)).encode())
     return path

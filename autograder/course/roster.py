@@ -91,7 +91,7 @@ def _words(name: str) -> str:
 def read_roster(course: Course) -> Roster:
     """Return the class; an empty one when there is no roster.
 
-    Raises `CourseError` where an id stands there twice or can be no folder.
+    Raises `CourseError` where two students have one id, or an id can be no folder's name.
     """
     path = course.root / FILE
     if not path.exists():
@@ -117,7 +117,7 @@ def _once(path: Path, people: Iterable[Person]) -> None:
     twice = [name for name, count in Counter(p.id for p in people).items() if count > 1]
     if twice:
         raise CourseError(
-            f"{path}: {len(twice)} ids stand there more than once ({', '.join(twice[:3])}): "
+            f"{path}: {len(twice)} ids occur more than once ({', '.join(twice[:3])}): "
             "nothing was done. Give each student one row."
         )
 
@@ -135,7 +135,7 @@ def write_roster(course: Course, roster: Roster) -> Path:
 
 
 def _added(path: Path) -> tuple[list[str], dict[str, list[str]]]:
-    """The headings of columns that are not ours, and what stands below them by student."""
+    """The headings of columns that are not ours, and each student's fields in them."""
     if not path.exists():
         return [], {}
     sheet = read_sheet(path)

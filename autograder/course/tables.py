@@ -17,7 +17,7 @@ MAX_FIELD = 1_000_000  # characters
 SEPARATORS = ",;\t"
 MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 QUOTED = re.compile(r'"[^"]*"')
-FOR_EXCEL = re.compile(r"sep=[,;\t]\r?\n", re.IGNORECASE)  # a first line that names the separator
+FOR_EXCEL = re.compile(r"\Asep=[,;\t]\r?\n", re.IGNORECASE)  # a first line that names the separator
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,19 @@ def read_sheet(path: Path) -> Sheet:
     if len(content) > MAX_BYTES:
         raise CourseError(f"{path} has more than {MAX_BYTES} bytes: it is no list of a class.")
     text, encoding = _decoded(content, path)
-    text = FOR_EXCEL.sub("", text, count=1) if FOR_EXCEL.match(text) else text
-    heading = next((line for line in QUOTED.sub("quoted", text).splitlines() if line.strip()), "")
+    text = FOR_EXCEL.sub("", text)
+    top = next((line for line in QUOTED.sub("quoted", text).splitlines() if line.strip()), "")
     if "\0" in text or not text.strip():
         raise CourseError(f"{path} is no CSV file: export it again as CSV, in UTF-8.")
-    separator = max(SEPARATORS, key=heading.count)
+    separator = max(SEPARATORS, key=top.count)
     try:
-        first, *rows = _rows(text, separator, path)
-    except (csv.Error, ValueError) as error:
+        rows = [*_rows(text, separator, path)]
+    except csv.Error as error:
         raise CourseError(f"{path} is no CSV file: {error}.") from None
-    return Sheet(path, tuple(map(str.strip, first)), tuple(rows), separator, encoding)
+    if not rows:
+        raise CourseError(f"{path} is no CSV file: all its fields are empty.")
+    heading, *students = rows
+    return Sheet(path, tuple(map(str.strip, heading)), tuple(students), separator, encoding)
 
 
 def _decoded(content: bytes, path: Path) -> tuple[str, str]:

@@ -468,9 +468,9 @@ def _remove(folder: Path) -> None:
     with contextlib.suppress(RecursionError):
         shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():  # too deep for Python, or closed by its owner
+        nowhere = subprocess.DEVNULL
         for command in (["chmod", "-R", "u+rwX"], ["rm", "-rf"]):
-            told = subprocess.DEVNULL
-            subprocess.run([*command, "--", str(folder)], stdout=told, stderr=told)
+            subprocess.run([*command, "--", str(folder)], stdout=nowhere, stderr=nowhere)
 
 
 def _is_larger(folder: Path, limit: int) -> bool:

@@ -171,8 +171,7 @@ def _live(root: Path, steps: _Steps, said, count) -> None:
         sys.stdout, sys.stderr = out, said
         cli.end_now, grade_class._has_new = sys.exit, lambda *_: False
         steps.watch()
-        command, lesson, *options = COMMAND
-        cli.main([command, str(root), lesson, *options])
+        cli.main(_arguments(root))
         status = 0
     except SystemExit as left:
         status = left.code or 0
@@ -256,8 +255,7 @@ def interrupt(folder: Path, times: int, longest: float) -> Counter:
             for mark in after[student]
             if mark[0].endswith("-check")
         ), after
-    command = [sys.executable, "-m", "autograder", COMMAND[0], str(root), *COMMAND[1:]]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(_program(root), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     total = sum(cell["metadata"]["nbgrader"].get("points", 0) for cell in _checks())
     for student, found_marks in marks(root).items():
@@ -270,18 +268,27 @@ def _checks():
     return [cell for cell in template().cells if cell.source.startswith("check(")]
 
 
+def _program(root: Path) -> list[str]:
+    """The command as a shell starts it."""
+    return [sys.executable, "-m", "autograder", *_arguments(root)]
+
+
+def _arguments(root: Path) -> list[str]:
+    command, *rest = COMMAND
+    return [command, str(root), *rest]
+
+
 def _interrupted(root: Path, seconds: float) -> Ended:
     """Run the command and interrupt it after some seconds."""
-    command = [sys.executable, "-m", "autograder", COMMAND[0], str(root), *COMMAND[1:]]
     program = "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     program += "os.execv(sys.argv[1], sys.argv[1:])"
     with subprocess.Popen(
-        [sys.executable, "-c", program, *command],
+        [sys.executable, "-c", program, *_program(root)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     ) as running:
-        time.sleep(0.3 + seconds)  # Python itself is told by its own traceback before it is up
+        time.sleep(0.3 + seconds)  # earlier, Python itself would show a traceback
         running.send_signal(signal.SIGINT)
         _, said = running.communicate()
     return Ended(running.returncode, said, 0)

@@ -67,6 +67,7 @@ def test_zips_that_are_none_or_are_cut_off(made, refused, tmp_path):
     [
         (b"", "no CSV"),
         (b"\x00\x01\x02", "no CSV"),
+        (b",,\n,,\n", "all its fields are empty"),
         (b"a,b\n1,2\n", "columns"),
         (b"id,name\nada,Ada\nada,Ada Two\n", "more than once"),
         (b'id,name\nada,"Ada\nzoe,Zoe\n', "end of data"),
@@ -116,7 +117,9 @@ def test_of_several_zips_none_is_collected_where_one_is_damaged(made, refused, t
         archive.writestr(f"ada_LATE_1_2_{NAME}.ipynb", "{}")
     bad.write_bytes(good.read_bytes()[:-9])
     assert "bad.zip" in refused("collect", made.root, "2", good, bad)
-    bad.write_bytes(good.read_bytes().replace(b"PK\x01\x02\x14\x03\x14", b"PK\x01\x02\x14\x03\xff"))
+    unknown = bytearray(good.read_bytes())
+    unknown[unknown.index(b"PK\x01\x02") + 6] = 0xFF  # the version that it takes to unpack it
+    bad.write_bytes(unknown)
     assert "Nothing was collected" in refused("collect", made.root, "2", good, bad)
     (times := tmp_path / "times.csv").write_text("id,time\nada,soon\n")
     assert "'soon' is no time" in refused("collect", made.root, "2", good, "--times", times)

@@ -4,7 +4,6 @@ import contextlib
 import resource
 import shutil
 import sqlite3
-import sys
 import threading
 
 import faults
@@ -12,8 +11,6 @@ import pytest
 
 from autograder.cli import main
 from autograder.course import grade_class, nbgrader_api
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks")
 
 
 @pytest.fixture(scope="module")

@@ -97,6 +97,12 @@ def with_helper(source: str) -> str:
     return source.replace("np.sqrt(var + eps)", "my_std(var, eps)")
 
 
+def use_helper(cells: list, above: str = "") -> None:
+    """Answer the forward pass with the helper, below some lines that bring it."""
+    source = with_helper(solved(f"{FORWARD}-solution"))
+    find(cells, f"{FORWARD}-solution")["source"] = above + source
+
+
 # ------------------------------------------------------------------------ nothing is wrong
 
 
@@ -328,7 +334,7 @@ def answer_split_in_two_cells(cells, folder):
 def helper_in_an_experiment_cell(cells, folder):
     """Shared case 7: a helper is defined in a cell of the course that is not executed."""
     experiment(cells)["source"] += f"\n\n{HELPER}"
-    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+    use_helper(cells)
 
 
 @situation(quiet=True)
@@ -347,15 +353,14 @@ def import_and_constant_in_an_experiment_cell(cells, folder):
 def import_in_the_locked_setup_cell(cells, folder):
     """An editor that knows no locks: an import was added to the setup."""
     find(cells, "setup")["source"] += f"\nfrom math import prod as product\n\n\n{HELPER}"
-    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+    use_helper(cells)
 
 
 @situation(quiet=True)
 def helper_in_a_file_beside_the_notebook(cells, folder):
     """A module is handed in with the notebook."""
     (folder / "helper.py").write_text(f"import numpy as np\n\n\n{HELPER}\n")
-    source = with_helper(solved(f"{FORWARD}-solution"))
-    find(cells, f"{FORWARD}-solution")["source"] = f"from helper import my_std\n\n\n{source}"
+    use_helper(cells, above="from helper import my_std\n\n\n")
 
 
 @situation(quiet=True)
@@ -387,14 +392,14 @@ def file_named_like_a_library(cells, folder):
 @situation(earned={FORWARD: 0.5 / 16, FOLD: 1.0}, told="uses my_std, which no cell")
 def helper_that_was_not_handed_in(cells, folder):
     """A helper that exists only in the student's own session: the reason is told, by name."""
-    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+    use_helper(cells)
 
 
 @situation(earned={FORWARD: 0.5 / 16, FOLD: 1.0}, told="No module named 'my_own_tools' (line 1)")
 def helper_in_another_notebook(cells, folder):
     """The module that is imported was not handed in: the error is told with its line."""
     cells.insert(1, code("from my_own_tools import my_std"))
-    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+    use_helper(cells)
 
 
 # -------------------------------------------------------------------- what Jupyter can do
@@ -449,14 +454,14 @@ def helper_below_lines_of_another_front_end(cells, folder):
     """A cell begins with what only Colab has; what it defines below is defined."""
     lines = "from google.colab import drive\ndrive.mount('/content')\nfrom absent import thing"
     cells.insert(1, code(f"%%time\n{lines}\nimport numpy as np\n\n\n{HELPER}"))
-    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+    use_helper(cells)
 
 
 @situation(told="EOFError")
 def helper_below_questions_at_the_keyboard(cells, folder):
     """A cell asks its reader for something; nobody sits there when it is graded."""
     cells.insert(1, code(f"name = input('Who are you? ')\nN = int(input())\n\n\n{HELPER}"))
-    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+    use_helper(cells)
 
 
 @situation(told="AttributeError")
@@ -465,7 +470,7 @@ def helper_below_a_question_to_the_kernel(cells, folder):
     lines = "where = str(get_ipython())\nget_ipython().run_line_magic('matplotlib', 'inline')\n"
     lines += "if 'google.colab' in where:\n    raise SystemExit\nget_ipython().kernel.comm_manager"
     cells.insert(1, code(f"{lines}\n\n\n{HELPER}"))
-    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+    use_helper(cells)
 
 
 @situation(told="AssertionError")
@@ -521,15 +526,14 @@ def progress_bars_and_widgets(cells, folder):
     bars = "from tqdm.notebook import tqdm, trange\n\nfor _ in tqdm(range(3)):\n    pass"
     sliders = "import ipywidgets as widgets\n\nwidgets.interact(lambda x: x, x=10)"
     cells[2:2] = [code(f"{bars}\n\n\n{HELPER}"), code(sliders)]
-    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+    use_helper(cells)
 
 
 @situation(quiet=True)
 def file_run_by_a_magic(cells, folder):
     """A file beside the notebook is run, not imported."""
     (folder / "helper.py").write_text(f"import numpy as np\n\n\n{HELPER}\n")
-    source = with_helper(solved(f"{FORWARD}-solution"))
-    find(cells, f"{FORWARD}-solution")["source"] = f"%run helper.py\n\n\n{source}"
+    use_helper(cells, above="%run helper.py\n\n\n")
 
 
 @situation(quiet=True)
@@ -537,7 +541,7 @@ def helper_under_a_main_guard(cells, folder):
     """Code from a script, with the guard that scripts have."""
     indented = HELPER.replace("\n", "\n    ")
     cells.insert(2, code(f"if __name__ == '__main__':\n    {indented}\n    print(my_std(1, 2))"))
-    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+    use_helper(cells)
 
 
 # ------------------------------------------------------------------- how editors write it
@@ -600,7 +604,7 @@ def two_slow_cells_of_ones_own(cells, folder):
 def helper_in_a_slow_cell(cells, folder):
     """A helper and a training run stand in one cell."""
     cells.insert(2, code(f"{HELPER}\n\nimport time\ntime.sleep(6)"))
-    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+    use_helper(cells)
 
 
 @situation(told="longer than 5 seconds", slow=True)
@@ -619,14 +623,14 @@ def five_endless_cells_of_ones_own(cells, folder):
 def eight_cells_that_are_slow_in_all(cells, folder):
     """Each stays below its own limit, all of them together do not; a helper comes last."""
     cells[2:2] = [*[code("import time\ntime.sleep(4)")] * 8, code(HELPER)]
-    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+    use_helper(cells)
 
 
 @situation(told="it ended the Python process")
 def own_cell_that_ends_the_process(cells, folder):
     """An experiment of the student's own crashes Python."""
     cells.insert(2, code(f"{HELPER}\n\nimport os\nos._exit(1)"))
-    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+    use_helper(cells)
 
 
 @situation(told="outputs in it were left out", slow=True)
@@ -640,7 +644,7 @@ def large_outputs(cells, folder):
 def five_thousand_cells_before_the_work(cells, folder):
     """The work comes after thousands of cells."""
     cells[1:1] = [code("1 + 1")] * 4_999 + [code(HELPER)]
-    find(cells, f"{FORWARD}-solution")["source"] = with_helper(solved(f"{FORWARD}-solution"))
+    use_helper(cells)
 
 
 # --------------------------------------------------------------------- not this notebook
