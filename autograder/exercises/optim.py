@@ -511,21 +511,32 @@ for _ in range(3):
     w, config = sgd(w, 2 * w, config)
     print(w)
 """
-LOOK_MOMENTUM = """\
+
+
+def look_at_one_push(rule, comment, shown="w"):
+    """Return a look at four steps of a rule, of which only the first has a gradient."""
+    return f"""\
+{comment}
+w, config = np.zeros(1), {{"learning_rate": 0.1, "momentum": 0.5}}
+for g in (1.0, 0.0, 0.0, 0.0):
+    w, config = {rule}(w, np.array([g]), config)
+    print({shown})
+"""
+
+
+LOOK_MOMENTUM = look_at_one_push(
+    "sgd_momentum",
+    """\
 # One push with the gradient 1, then none: the weight should go on rolling in the same direction, by
-# half as much at every step.
-w, config = np.zeros(1), {"learning_rate": 0.1, "momentum": 0.5}
-for g in (1.0, 0.0, 0.0, 0.0):
-    w, config = sgd_momentum(w, np.array([g]), config)
-    print(w)
-"""
-LOOK_UNSCALED = """\
-# One push, then none, as above: the same way. What is kept differs: here it is a sum of gradients.
-w, config = np.zeros(1), {"learning_rate": 0.1, "momentum": 0.5}
-for g in (1.0, 0.0, 0.0, 0.0):
-    w, config = sgd_momentum_unscaled(w, np.array([g]), config)
-    print(w, "velocity", config["velocity"])
-"""
+# half as much at every step.""",
+)
+LOOK_UNSCALED = look_at_one_push(
+    "sgd_momentum_unscaled",
+    """\
+# One push, then none, as above: the weight should take the same path. What is kept differs: here it
+# is a sum of gradients.""",
+    shown='w, "velocity", config["velocity"]',
+)
 LOOK_LOOKAHEAD = """\
 # A slope that is told where it is asked. At first there is no velocity, and the place is w itself;
 # later it should lie ahead of w, in the direction of the motion.
@@ -536,14 +547,12 @@ for _ in range(3):
     w, config = nesterov_lookahead(w, lambda place: asked.append(place) or 2 * place, config)
     print("at", before, "asked at", *asked, "went to", w)
 """
-LOOK_NESTEROV = """\
+LOOK_NESTEROV = look_at_one_push(
+    "nesterov",
+    """\
 # One push, then none. The first step should be longer than that of plain momentum, 0.1, because it
-# counts the way ahead as well; then the weight should roll on, by half as much at every step.
-w, config = np.zeros(1), {"learning_rate": 0.1, "momentum": 0.5}
-for g in (1.0, 0.0, 0.0, 0.0):
-    w, config = nesterov(w, np.array([g]), config)
-    print(w)
-"""
+# counts the way ahead as well; then the weight should roll on, by half as much at every step.""",
+)
 LOOK_CURVATURES = """\
 # How far from the minimum each direction of your bowl ends: near 0 with the look-ahead that you
 # wrote, far away with the one that looks the wrong way.
@@ -564,7 +573,7 @@ for _ in range(4):
 """
 LOOK_RMSPROP = """\
 # Two weights, one with gradients a thousand times as large: both should move alike. AdaGrad's steps
-# became shorter for ever; these should settle, at about the learning rate.
+# became shorter forever; these should settle, at about the learning rate.
 w, config, way = np.zeros(2), {"learning_rate": 0.1, "decay_rate": 0.5}, [np.zeros(2)]
 for _ in range(8):
     w, config = rmsprop(w, np.array([1000.0, 1.0]), config)

@@ -25,15 +25,19 @@ class Run:
         self.w = [self.torch.nn.Parameter(impl.tensor(array)) for array in arrays]
 
     def steps(self, optimizer, count=STEPS, between=lambda step: None):
-        """Take some steps and return the parameters after each of them, (count, 15 + 2)."""
+        """Take some steps and return the parameters after each of them, (count, 17)."""
         path = []
         for step in range(count):
-            for w in self.w:
-                w.grad = self.impl.tensor(LARGE * self.rng.normal(size=tuple(w.shape)))
-            optimizer.step()
+            self.step(optimizer)
             path.append(self.now())
             between(step)
         return np.array(path)
+
+    def step(self, optimizer):
+        """Take a step with random gradients."""
+        for w in self.w:
+            w.grad = self.impl.tensor(LARGE * self.rng.normal(size=tuple(w.shape)))
+        optimizer.step()
 
     def now(self):
         """Return all parameters as one row of numbers."""

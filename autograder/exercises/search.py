@@ -114,7 +114,7 @@ def fault_of_values(values, low, high, n):
 
 
 def _are_powers_of_ten(values):
-    return bool(np.allclose(np.mod(np.log10(values) + 0.5, 1), 0.5)) if values.min() > 0 else False
+    return bool(values.min() > 0 and np.allclose(np.mod(np.log10(values) + 0.5, 1), 0.5))
 
 
 def _kind_of_crowd(values, low, high):

@@ -9,18 +9,18 @@ import importlib
 import numpy as np
 
 from autograder.checking.spec import CALLBACK, Check
+from autograder.exercises.optimizers import PATH, Run
 from autograder.exercises.second_order import exercise
 
 SHAPES = (5, 3), (2,)
 D = 17  # of all parameters together
 RATE, MEMORY, STEPS = 0.6, 3, 5
-PATH = "parameters after each step"
 
 
-class Run:
+class TiedRun(Run):
     """Two parameters, and a loss that ties them to each other.
 
-    The loss is Σ c (v² − valley)², with v = w + tie · Σ w over all parameters: with a valley its
+    The loss is Σ c (v² − valley)², with v = w + 0.05 Σ w over all parameters: with a valley its
     curvature is negative near zero, and without one positive everywhere but at zero.
     """
 
@@ -39,8 +39,8 @@ class Run:
         v = flat + 0.05 * flat.sum()
         return 0.01 * (self.c * (v**2 - self.valley) ** 2).sum()
 
-    def steps(self, optimizer, count=STEPS, between=lambda step: None):
-        """Take some steps and return the parameters after each of them, (count, 17)."""
+    def step(self, optimizer):
+        """Take a step with a closure, and keep what it returns."""
 
         def closure():
             optimizer.zero_grad()
@@ -49,42 +49,33 @@ class Run:
             self.calls += 1
             return loss
 
-        path = []
-        for step in range(count):
-            self.returned = optimizer.step(closure)
-            path.append(self.now())
-            between(step)
-        return np.array(path)
-
-    def now(self):
-        """Return all parameters as one row of numbers."""
-        return np.concatenate([self.impl.array("a parameter", w).ravel() for w in self.w])
+        self.returned = optimizer.step(closure)
 
 
 def _first_step(impl, rng):
-    run = Run(impl, rng)
+    run = TiedRun(impl, rng)
     return {PATH: run.steps(impl.LBFGS(run.w, lr=RATE), count=1)}
 
 
 def _steps(impl, rng):
-    run = Run(impl, rng)
-    return {PATH: run.steps(impl.LBFGS(run.w, lr=RATE))}
+    run = TiedRun(impl, rng)
+    return {PATH: run.steps(impl.LBFGS(run.w, lr=RATE), STEPS)}
 
 
 def _memory(impl, rng):
-    run = Run(impl, rng)
+    run = TiedRun(impl, rng)
     return {PATH: run.steps(impl.LBFGS(run.w, lr=RATE, memory=MEMORY), count=MEMORY + 4)}
 
 
 def _negative_curvature(impl, rng):
     """Start where all curvatures are negative; after a few steps some pair is well behaved."""
-    run = Run(impl, rng, start=0.2, valley=2.0)
+    run = TiedRun(impl, rng, start=0.2, valley=2.0)
     return {PATH: run.steps(impl.LBFGS(run.w, lr=RATE), count=3)}
 
 
 def _falling_rate(impl, rng):
     """In the first two steps, so that nothing but the rate of the second counts."""
-    run = Run(impl, rng)
+    run = TiedRun(impl, rng)
     optimizer = impl.LBFGS(run.w, lr=RATE)
 
     def lower(step):
@@ -96,21 +87,19 @@ def _falling_rate(impl, rng):
 
 
 def _closure(impl, rng):
-    run = Run(impl, rng)
+    run = TiedRun(impl, rng)
     before = impl.array("the loss", run.loss())
     run.steps(impl.LBFGS(run.w), count=1)
+    returned = impl.array("what step returns", run.returned)
     return {
-        "loss that step returns, less the loss before it": impl.array(
-            "what step returns", run.returned
-        )
-        - before,
+        "loss that step returns, less the loss before it": returned - before,
         "calls of the closure": np.array(run.calls),
     }
 
 
 def _saved(impl, rng):
     """Training stops after some steps, and goes on with a new optimizer."""
-    run = Run(impl, rng)
+    run = TiedRun(impl, rng)
     before = impl.LBFGS(run.w, lr=RATE)
     run.steps(before, count=3)
     after = impl.LBFGS(run.w, lr=RATE)

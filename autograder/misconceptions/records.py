@@ -18,7 +18,7 @@ def where_torch_is(name: str) -> ModuleType | SimpleNamespace:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        return SimpleNamespace(MISCONCEPTIONS=(), VARIANTS=())
+        return SimpleNamespace()
 
 
 def collected(package: str, path: Iterable[str]):

@@ -121,7 +121,7 @@ STEP = wrong(
         (NEXT, NEXT.replace("w + ", "w - ")),
     ),
     (
-        "one learning rate for ever",
+        "one learning rate forever",
         "A scheduler changes the rate of the group on the way. Whose rate do you use?",
         SLIP,
         ('w + group["lr"]', 'w + self.defaults["lr"]'),
