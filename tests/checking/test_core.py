@@ -600,7 +600,7 @@ def test_recorded_answers_as_live_does(one, tmp_path):
 
 
 def test_recording_twice_gives_the_same_bytes(tmp_path):
-    few = EXERCISES[:3]
+    few = EXERCISES[::60]
     expectations.record(few, tmp_path / "once", provider())
     expectations.record(few, tmp_path / "twice")  # computed afresh
     names = sorted(path.name for path in (tmp_path / "once").iterdir())
