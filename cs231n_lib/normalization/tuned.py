@@ -39,7 +39,7 @@ from cs231n_lib.normalization import (
     of_this_output,
 )
 
-BLOCK = 2**17  # numbers of the input that are taken at a time
+BLOCK = 2**18  # numbers of the input that are taken at a time
 CHAIN = 512  # numbers that are added up at a time; in longer sums float32 loses digits
 
 

@@ -320,7 +320,7 @@ def test_for_softmax_scaling_is_the_geometric_mean_weighted_by_the_masks(p, seed
 
 
 @pytest.mark.parametrize("module", [in_numpy, in_torch], ids=["NumPy", "PyTorch"])
-@pytest.mark.parametrize("shape", [(40, 30), (7, 3, 5), (1, 1), (0, 4)])
+@pytest.mark.parametrize("shape", [(40, 30), (7, 3, 5), (1, 1)])
 def test_the_tuned_form_drops_the_same_units(module, shape):
     for seed, p, dtype in itertools.product(range(3), (0.01, 0.1, 0.5, 0.7, 1), "efd"):
         x = inputs(shape, seed).astype(dtype)
