@@ -48,22 +48,18 @@ def _sample(x, rows, columns, out):
     planes = np.ascontiguousarray(x.reshape(-1, C).T)  # (C, N·H·W)
     top, down = _split(np, rows, H)  # (N, h, w)
     left, across = _split(np, columns, W)
-    down, across = ((1 - share, share) for share in (down.astype(x.dtype), across.astype(x.dtype)))
+    down, across = down.astype(x.dtype), across.astype(x.dtype)
     first = (np.arange(N) * (H * W))[:, None, None]
     corner = first + top.astype(np.intp) * W + left.astype(np.intp)
-    a, b, c, d = neighbours = np.empty((4, *corner.shape), x.dtype)
+    shares = (1 - down) * (1 - across), (1 - down) * across, down * (1 - across), down * across
+    value = np.empty(corner.shape, x.dtype)
     for plane, result in zip(planes, np.moveaxis(out, -1, 0), strict=True):
-        for value, step in zip(neighbours, _steps(H, W), strict=True):
+        total = np.zeros(corner.shape, x.dtype)
+        for step, share in zip(_steps(H, W), shares, strict=True):
             np.take(plane[step:], corner, out=value, mode="clip")
-        above, below = _between(a, b, across, b), _between(c, d, across, d)
-        _between(above, below, down, result)
-
-
-def _between(a, b, shares, out):
-    """Write the mean of a and b, weighted by the two shares, into `out`; a and b are used up."""
-    for value, share in zip((a, b), shares, strict=True):
-        value *= share
-    return np.add(a, b, out=out)
+            value *= share
+            total += value
+        result[...] = total
 
 
 def _split(lib, places, size):
