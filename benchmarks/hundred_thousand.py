@@ -3,9 +3,9 @@
     python benchmarks/hundred_thousand.py [--students 10000] [--database URL]
 
 A few submissions of lesson 02 are graded; their results, each as somebody else's, then go through
-the store and the gradebook in blocks, as `autograder grade` writes them, and through the report
-and the export. For each stage: seconds, milliseconds a submission, peak memory of the process so
-far, bytes on the disk. Nothing is executed but the few.
+the store and the gradebook in blocks, as `autograder grade` writes them, and through the report,
+the export and some pages of feedback. For each stage: seconds, milliseconds a submission, peak
+memory of the process so far, bytes on the disk. Nothing is executed but the few.
 """
 
 import argparse
@@ -21,15 +21,17 @@ from machine import describe
 
 # isort: split
 from autograder.course.export import export
+from autograder.course.feedback import write_feedback
 from autograder.course.folder import open_course
 from autograder.course.grade_class import grade_class
 from autograder.course.gradebook import Recorder
 from autograder.course.nbgrader_api import NbgraderCourse
-from autograder.course.summary import write_summary
+from autograder.course.reporting import report_lesson
 from autograder.grading.batch import BLOCK
 from autograder.submissions.uploads import take
 
 KINDS = 6  # submissions that are executed
+PAGES = 100  # of feedback
 
 
 def hand_in(root, lesson, students, originals):
@@ -97,9 +99,10 @@ def main():
         if faults:
             raise SystemExit(json.dumps(faults)[:1000])
         opened = open_course(course.root)
-        page = opened.summary(lesson)
-        stage("report", lambda: write_summary(page, lesson, opened.store(lesson).all()))
+        stage("report", lambda: report_lesson(opened, lesson) and None)
         stage("export", lambda: export(opened, "csv", Path(folder) / "exports"))
+        few = [f"s{number:06}" for number in range(min(PAGES, students))]
+        stage(f"{len(few)} pages", lambda: write_feedback(opened, lesson, few))
 
 
 if __name__ == "__main__":
