@@ -51,6 +51,7 @@ LOCAL, SLURM = "local", "slurm"
 QUEUE_PATIENCE = 86_400.0  # seconds that a job may wait for Slurm
 OF_A_JOB = ("cores", "processes", "memory", "walltime", "worker-extra-args", "scheduler-options")
 HALF_AN_HOUR = "00:30:00"
+NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
 CERTIFICATE, KEY = "certificate.pem", "key.pem"
 OTHER_SOFTWARE = "has another version of the course, of Python or of a library"
 WEAKER = "keeps submissions apart at tier {}, not {}"
@@ -528,7 +529,7 @@ def _jobs_of_slurm(jobs: int, security: Security):
             *("--lifetime", f"{_lifetime(options['walltime'] or HALF_AN_HOUR)}s"),
             *("--memory-limit", "0", "--no-dashboard"),
         ],
-        scheduler_options={**(options["scheduler-options"] or {}), "dashboard": False},
+        scheduler_options={**(options["scheduler-options"] or {}), **NO_DASHBOARD},
         silence_logs=logging.CRITICAL,
     ) as cluster:
         _require_taken(cluster.job_script())
