@@ -362,15 +362,21 @@ class _Work:
     def _receive(self, future: Future) -> None:
         chunk = next((c for c in self.chunks if future in c.futures), None)
         if future.status == "finished":
-            with _or_lost():
-                returned = future.result()
-            self._keep(chunk, returned)
+            if returned := _handed_over(future):
+                self._keep(chunk, returned)
+            elif chunk:
+                self._drop(chunk, future, "its worker does not hand over what it came to")
         elif chunk and future.status == "error":
-            chunk.futures.remove(future)
-            if not chunk.futures:
-                self._divide(chunk, f"{type(future.exception()).__name__}: {future.exception()}")
+            error = future.exception()
+            self._drop(chunk, future, f"{type(error).__name__}: {error}")
         elif chunk:
             raise _Lost("the scheduler forgot what it was given")
+
+    def _drop(self, chunk: _Chunk, future: Future, why: str) -> None:
+        """Wait no longer for one copy of a chunk."""
+        chunk.futures.remove(future)
+        if not chunk.futures:
+            self._divide(chunk, why)
 
     def _keep(self, chunk: _Chunk | None, returned: Returned) -> None:
         """Write each result that is new; give to others what failed or was refused."""
@@ -451,6 +457,13 @@ class _Work:
                     there = {a for a, at in self.client.processing().items() if keys & set(at)}
                 self.grader.log.write("late", students=len(chunk.students), workers=len(there))
                 self._submit(chunk, workers, there, arrived)
+
+
+def _handed_over(future: Future) -> Returned | None:
+    """What a worker returned; None where it has stopped before it was sent."""
+    with _or_lost(), contextlib.suppress(TimeoutError):
+        return future.result(timeout=CHUNK_SECONDS)
+    return None
 
 
 def _within(seconds: float, call: Callable, *arguments: object) -> None:

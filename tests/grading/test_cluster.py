@@ -68,6 +68,9 @@ def test_a_cluster_comes_to_the_results_of_one_machine_and_goes_on_from_them(tmp
 # ---------------------------------------------------------------- the coordinator, by itself
 
 
+STOPPED = "finished, and then its worker stopped"
+
+
 class Coming:
     """A future of Dask's, as far as the coordinator looks at it."""
 
@@ -86,7 +89,9 @@ class Coming:
         if self._tell:
             self._tell(self)
 
-    def result(self):
+    def result(self, timeout=None):
+        if self._value is STOPPED:
+            raise TimeoutError
         return self._value
 
     exception = result
@@ -216,6 +221,24 @@ def test_where_nobody_may_mark_one_line_says_why_and_nothing_is_lost(tmp_path):
         coordinated(play, tmp_path, patience=0)
 
 
+def test_what_a_stopped_worker_does_not_hand_over_is_marked_again(tmp_path):
+    def play(client, future):
+        future.end(STOPPED if len(client.given) == 1 else marked(future))
+
+    _, faults, log = coordinated(play, tmp_path)
+    assert faults == {} and "chunk failed" in [event["event"] for event in log]
+
+
+def test_a_chunk_whose_workers_are_all_gone_goes_to_those_that_came(tmp_path):
+    def play(client, future):
+        client.names = ("c", "d")  # a and b have reached their walltime
+        if future.workers != ["a", "b"]:
+            future.end(marked(future))
+
+    client, faults, _ = coordinated(play, tmp_path)
+    assert faults == {} and client.given[0].status == "pending"
+
+
 def test_a_scheduler_that_forgot_everything_is_asked_again(tmp_path):
     def play(client, future):
         if len(client.given) == 1:
@@ -234,7 +257,7 @@ def test_the_secret_travels_encrypted_or_not_at_all(tmp_path):
     for where, match in (("tcp://10.0.0.1:8786", "no tls://"), ("10.0.0.1:8786", "no tls://")):
         with pytest.raises(ClusterError, match=match), session(where, tmp_path):
             pass
-    with pytest.raises(ClusterError, match="needs --certificates"), session("tls://a:1"):
+    with pytest.raises(ClusterError, match="need --certificates"), session("tls://a:1"):
         pass
     with pytest.raises(ClusterError, match="There is no"), session("tls://a:1", tmp_path):
         pass
