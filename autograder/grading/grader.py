@@ -36,7 +36,7 @@ from autograder.checking.report import Report
 from autograder.checking.slopes import Probe
 from autograder.checking.spec import Check, Exercise
 from autograder.grading import expected as expecting
-from autograder.grading.canary import Canaries
+from autograder.grading.canary import Canaries, answers
 from autograder.grading.log import Log
 from autograder.grading.observations import Experiment, NotKept, Observations, experiment
 from autograder.grading.results import Keeper, Store, SubmissionResult
@@ -52,6 +52,7 @@ from autograder.submissions.notebook import Step, clean_text, parse
 from autograder.submissions.rebuild import Rebuilt, rebuild, role
 from autograder.submissions.uploads import Upload, take
 
+LATE = "import torch._dynamo"  # which the first optimizer of a process makes: two seconds
 ATTEMPTS = 3  # to execute a submission, when the sandbox itself fails
 MAX_ERROR = 200  # characters
 MAX_ERRORS = 3  # that one sentence tells
@@ -123,13 +124,14 @@ class Grader:
         self.turn = turn
         self.seed_of = expectations.secret_seed(secret, assignment, turn)
         self.sandboxes = places or sandboxes(layers, hidden, given_cells(template))
-        self.canaries = Canaries(template, self.exercises, self._marks_of, self.log.write)
         self._close = weakref.finalize(self, self.sandboxes.close)
         self.secret = secret
         self.basis = self.basis_at(self.tier)
         key = _digest(self.basis, str(turn))
         known = expected and expecting.read(expected, key, secret)
         self.provider = known or expectations.live(self.seed_of)
+        texts = known.answers if known else answers
+        self.canaries = Canaries(template, self.exercises, texts, self._marks_of, self.log.write)
         self._turns: dict[int, Grader] = {}
         self._same: dict[str, Mapping[str, Experiment]] = {}  # found the same, by exercise id
         self._write_expected = None
@@ -435,7 +437,22 @@ def sandboxes(
 
 def given_cells(template: NotebookNode) -> list[str]:
     """The cells of a released notebook whose imports are made before anybody's code is run."""
-    return [cell.source for cell in template.cells if role(cell) == "given"]
+    given = [cell.source for cell in template.cells if role(cell) == "given"]
+    return [*given, LATE] if _trains(template) else given
+
+
+def _trains(template: NotebookNode) -> bool:
+    """Whether students of a lesson write or use an optimizer of PyTorch's."""
+    with_autograd = {
+        f"{exercise.grade_id}-solution"
+        for exercise in graded_exercises(template).values()
+        if exercise.needs_autograd
+    }
+    asked = (cell for cell in template.cells if role(cell) == "solution")
+    return any(
+        "torch.optim" in cell.source and cell.metadata.nbgrader.grade_id in with_autograd
+        for cell in asked
+    )
 
 
 def graded_exercises(template: NotebookNode) -> dict[str, Exercise]:
