@@ -9,6 +9,7 @@ import pytest
 from classroom import NAME, SECRET, hand_in, template, timeless
 
 pytest.importorskip("dask.distributed", reason="the extra `cluster` is not installed")
+from autograder.checking.report import Report, Row
 from autograder.grading.batch import grade_batch
 from autograder.grading.cluster import (
     ClusterError,
@@ -45,6 +46,17 @@ def test_the_store_that_a_worker_has_keeps_what_a_store_writes(tmp_path):
     ((content, observations),) = carried.results.values()
     store.keep(SubmissionResult.from_dict(json.loads(content)), observations)
     assert store.load("student-1") == results[0] and store.all()[0].outputs == {}
+
+
+def test_equal_reports_of_a_class_are_in_memory_once(tmp_path):
+    store = Store(tmp_path)
+    for student, earned in (("ada", 1.0), ("ben", 0.0), ("cleo", 1.0)):
+        report = Report("a.b", "A title", (Row("a check", 1.0, earned, f"got {earned}"),))
+        store.keep(SubmissionResult(student, NAME, (report,), outputs={"a": []}))
+    ada, ben, cleo = store.all()
+    assert [one.score for one in (ada, ben, cleo)] == [1.0, 0.0, 1.0]
+    assert ada.reports[0] is cleo.reports[0] and ada.reports[0] != ben.reports[0]
+    assert store.load("ada").outputs == {"a": []} and ada.outputs == {}
 
 
 @pytest.mark.slow
