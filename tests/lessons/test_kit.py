@@ -364,7 +364,9 @@ def test_the_kit_is_a_package_that_pip_can_install(folder):
         "skimage": "scikit-image",
         "sklearn": "scikit-learn",
     }
-    assert {providers.get(name, name) for name in imported - own - asked_for} <= set(kit.REQUIREMENTS)
+    assert {providers.get(name, name) for name in imported - own - asked_for} <= set(
+        kit.REQUIREMENTS
+    )
 
 
 def test_every_document_that_a_lesson_names_is_in_the_kit(folder):
