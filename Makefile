@@ -13,6 +13,7 @@ READY = .venv/ready
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export OMP_NUM_THREADS ?= 1
+unexport PYTHONDONTWRITEBYTECODE  # or every program that a test starts compiles the course anew
 
 # Exits with the reason why a Python cannot make the environment.
 define PROBE
