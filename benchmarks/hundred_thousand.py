@@ -20,12 +20,12 @@ from grading import make_course
 from machine import describe
 
 # isort: split
+from autograder.course.class_page import write_summary
 from autograder.course.export import export
 from autograder.course.folder import open_course
 from autograder.course.grade_class import grade_class
 from autograder.course.gradebook import Recorder
 from autograder.course.nbgrader_api import NbgraderCourse
-from autograder.course.summary import write_summary
 from autograder.grading.batch import BLOCK
 from autograder.submissions.uploads import take
 
