@@ -23,7 +23,6 @@ from grading import make_course
 from machine import describe
 
 # isort: split
-from autograder.course.class_page import write_summary
 from autograder.course.export import export
 from autograder.course.feedback import write_feedback
 from autograder.course.folder import open_course
