@@ -1037,7 +1037,7 @@ plotting.plot_batch_sizes(
     GROUPS, {"training": grouped[:, :, 0], "validation": grouped[:, :, 1]}, ylabel="accuracy"
 )
 plt.xlabel("examples that share a mean and a variance")
-plotting.show("Noisy statistics keep training from fitting everything")
+plotting.show("A middle amount of noise is best for new examples")
 quiet = {
     size: paired(grouped[:, column, 1], grouped[:, -1, 1], names=(f"groups of {size}", "all 192"))
     for column, size in enumerate(GROUPS[:-1])

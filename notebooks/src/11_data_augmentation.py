@@ -323,9 +323,11 @@ print(of_digits)
 # recipe for CIFAR-10. Our pieces were cut at random places to begin with, so a shift by two pixels
 # is nothing new; what is new are black edges, which no test image has. And an 8 × 8 digit fills its
 # square: a shift by one pixel cuts a part of it off, and a fully connected network of this size has
-# no means to see that a shifted digit is the same pattern. A convolutional network on images of
-# 32 × 32 pixels, where four pixels of zeros are little and objects are at different places, is
-# another case; it is not measured here.
+# no means to see that a shifted digit is the same pattern. A convolutional network on images of 32
+# × 32 pixels, where four pixels of zeros are little and objects are at different places, is another
+# case; it is not measured here. Measured beforehand, 16 seeds: without black edges (pieces of 24 ×
+# 24 pixels, shifted, then cut to the middle 16) crops neither gain nor lose with 100 pieces of each
+# photograph, and gain two to three points with 25.
 #
 # **You can stop here.** Next: scales.
 #
