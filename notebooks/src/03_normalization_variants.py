@@ -632,7 +632,7 @@ def conv_net(seed, make):
     return Network([*layers, Flatten(), Affine(channels * pixels, len(data.classes), rng)])
 
 
-# %% role="experiment" uses="instancenorm_forward instancenorm_backward spatial_groupnorm_forward spatial_groupnorm_backward" claim="no-breakdown-on-images" of="breakdown" says="-0.3 to 0.1" slide="18" alt="Validation accuracy against the batch size for four normalizations of images: all rise together, batch norm at 2 no worse than the others."
+# %% role="experiment" uses="instancenorm_forward instancenorm_backward spatial_groupnorm_forward spatial_groupnorm_backward" claim="no-breakdown-on-images" of="breakdown" says="-0.3 to 0.1" slide="18" alt="Validation accuracy against the batch size for four normalizations of images: all rise together, batch norm at 2 about as good as the others."
 def group_norm(G):
     def forward(x, gamma, beta, gn_param):
         return spatial_groupnorm_forward(x, gamma, beta, G, gn_param)
@@ -662,11 +662,11 @@ for name in list(layers)[1:]:
         print(f"batch size {size}:", paired(*pair, (name, "batch norm")))
 
 # %% [markdown]
-# Now batch norm tolerates batches of 2 as well as the others; layer norm is even a little below it there. Two
-# images of 4 × 4 pixels are 32 numbers for each mean, not two. So the
-# breakdown of batch norm at small batches, for which group norm was invented, does **not** show with images
-# of this size. (On ImageNet it does: with 2 images a GPU, group norm's error is 10.6 points below batch
-# norm's, report Wu & He.) What remains is the convenience: no modes, no running statistics.
+# Now batch norm tolerates batches of 2 about as well as the others; the intervals say how far that
+# is known. Two images of 4 × 4 pixels are 32 numbers for each mean, not two. So the breakdown of
+# batch norm at small batches, for which group norm was invented, does **not** show with images of
+# this size. (On ImageNet it does: with 2 images a GPU, group norm's error is 10.6 points below
+# batch norm's, report Wu & He.) What remains is the convenience: no modes, no running statistics.
 
 # %% [markdown] role="question" id="which-norm" points=5
 # **Question 3 (5 points).** A detector works on very large images, so that a GPU holds only two of

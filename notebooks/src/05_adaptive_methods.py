@@ -493,7 +493,7 @@ for name, steps in panels["step (α), constant gradient"].items():
 # all others: how long are the steps shorter than half of what they should be?
 
 
-# %% role="experiment" uses="adam" claim="a-burst-is-felt-for-thousands-of-steps" of="late" says="1000 to 12000" slide="46" alt="Length of the step after a burst: it recovers within a hundred steps for a second share of 0.9, within a thousand for 0.99, in thousands for 0.999."
+# %% role="experiment" uses="adam" claim="a-burst-is-felt-for-thousands-of-steps" of="late" says="1000 to 12000" slide="46" alt="Length of the step after a burst: it recovers within a hundred steps for β₂ = 0.9, within a thousand for 0.99, in thousands for 0.999."
 CALM = np.ones(3000)
 for beta1 in (0.5, 0.9, 0.99):
     steps = steps_in_rates(adam, np.r_[CALM, -CALM], beta1=beta1)[len(CALM) :]
