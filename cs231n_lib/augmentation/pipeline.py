@@ -16,9 +16,9 @@ from cs231n_lib.errors import whole
 def compose(*steps):
     """Put several functions (x, rng) -> x into one, in this order.
 
-    It goes to the workers of a `DataLoader` wherever its steps do. Where workers share no memory (on
-    macOS and Windows, and from Python 3.14 on under Linux) a function of a module does; a lambda or
-    a function inside a function does not.
+    It goes to the workers of a `DataLoader` wherever its steps do. Where workers share no memory
+    (on macOS and Windows, and from Python 3.14 on under Linux) a function of a module does; a
+    lambda or a function inside a function does not.
 
     Slides 85–86.
 
