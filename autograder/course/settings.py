@@ -150,8 +150,11 @@ def _settings(data: dict[str, Any]) -> Settings:
     late = None
     if "late" in data:
         given = _table(data, "late", [one.name for one in fields(LateRule)])
-        read = {name: _whole if name in WHOLE else _amount for name in given}
-        late = LateRule(**{name: read[name](f"late.{name}", one) for name, one in given.items()})
+        amounts: dict[str, Any] = {
+            name: (_whole if name in WHOLE else _amount)(f"late.{name}", value)
+            for name, value in given.items()
+        }
+        late = LateRule(**amounts)
         if late.penalty_per_day > 1:
             raise _wrong("late.penalty_per_day", late.penalty_per_day, "a fraction, as 0.1")
     lessons = data.get("lessons", {})
