@@ -107,7 +107,7 @@ def similarity_html(
 
 
 def _row(threshold, *shares):
-    return [f"{threshold:.0f}", *(f"{100 * share:.1f} %" for share in shares)]
+    return [f"{threshold:.1f}", *(f"{100 * share:.1f} %" for share in shares)]
 
 
 def _shown(pair, works, published, people):

@@ -8,7 +8,7 @@ What stands in a published solution is no evidence, and what many share is littl
 
     score(a, b) = Σ log(N / df) over shared fingerprints, df of N submissions having each
 
-over the functions of which they share at least two thirds of what is their own.
+over the functions of which they share at least four fifths of what is their own.
 
 Pairs count that share something in at least three functions. The same wrong output, which nobody
 has named, is evidence too. What the score is worth is measured on a made-up class of the lesson:
@@ -35,9 +35,9 @@ from autograder.quality.styles import AS_PUBLISHED, Habits, disguised, styled
 GRAM, WINDOW = 12, 3  # characters of a fingerprint; of which one in a window is kept
 LEAST_FUNCTIONS = 3
 MOST_SHARING = 50  # submissions, beyond which a fingerprint makes no pair worth looking at
-SHARED = 2 / 3  # of the own fingerprints of either answer, below which none counts
+SHARED = 0.8  # of the own fingerprints of either answer, below which none counts
 WRONG = 3.0  # shared fingerprints that one shared wrong output is worth
-ALIKE = 0.5  # share of the fingerprints of the shorter answer, in functions that are similar
+ALIKE = 0.8  # share of the fingerprints of the shorter answer, in functions that are similar
 PUBLISHED = 0.9  # fraction of an answer's fingerprints that are in one published solution
 HONEST_RATE = 0.005  # of honest pairs that the default threshold lets through
 CLASS, COPIES = 100, 60  # made-up students; planted copies of each kind
@@ -192,7 +192,7 @@ class Class:
         return Pair((a.student, b.student), _positive(scores), alike(a, b))
 
     def _scores(self, a, b, holders) -> defaultdict[str, float]:
-        """Score the functions of which two answers share two thirds of what is their own."""
+        """Score the functions of which two answers share four fifths of what is their own."""
         scores: defaultdict[str, float] = defaultdict(float)
         for name in a.keys() & b.keys():
             shared = a[name] & b[name]
@@ -230,7 +230,7 @@ def _positive(scores: Mapping[str, float]) -> dict[str, float]:
 
 
 def alike(a: Work, b: Work) -> int:
-    """Return the number of functions of which two submissions share half of the fingerprints."""
+    """Return the number of functions of which two submissions share most fingerprints."""
     shares = []
     for name in a.texts.keys() & b.texts.keys():
         one, other = fingerprints(a.texts[name]), fingerprints(b.texts[name])
@@ -266,7 +266,7 @@ class Rates:
 
     def __post_init__(self):
         above = int(HONEST_RATE * len(self.honest))
-        object.__setattr__(self, "threshold", math.ceil(self.honest[-above - 1]) + 1.0)
+        object.__setattr__(self, "threshold", math.floor(10 * self.honest[-above - 1] + 1) / 10)
 
     def flagged(self, threshold: float) -> float:
         """Share of honest pairs with at least this score."""

@@ -126,7 +126,7 @@ def test_few_honest_pairs_are_flagged_and_most_copies_are_found():
     least = classes[0].threshold
     assert min(rates.identical for rates in classes) >= 0.25
     assert classes[0].flagged(least) <= 0.005 and classes[1].flagged(least) <= 0.01
-    for copied, share in ((3, 0.85), (8, 0.95)):  # 0.93 of 240 are found: ± 0.02
+    for copied, share in ((3, 0.85), (8, 0.95)):  # of 240: ± 0.02
         assert np.mean([rates.found(copied, least) for rates in classes]) >= share
 
 
