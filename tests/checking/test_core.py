@@ -577,7 +577,13 @@ def with_its_words(known):
     return known.name, known.hint, known.wrong, known.group
 
 
-@pytest.mark.parametrize("one", EXERCISES, ids=lambda e: e.id)
+@pytest.mark.parametrize(
+    "one",
+    [
+        pytest.param(e, id=e.id, marks=[pytest.mark.slow] * (i % 3 > 0))
+        for i, e in enumerate(EXERCISES)
+    ],
+)
 def test_recorded_answers_as_live_does(one, tmp_path):
     expectations.record([one], tmp_path, provider())
     recorded = expectations.recorded(tmp_path)
