@@ -14,7 +14,7 @@ from autograder.course.folder import Course
 from autograder.course.mine import clusters, providers_of, read_answers, release_of
 from autograder.course.pages import environment
 from autograder.course.roster import read_roster
-from autograder.course.similarity import Class, Pair, Rates, Work, measured, normal, published_of
+from autograder.course.similarity import Class, Pair, Rates, Work, measured, published_of
 from autograder.grading.results import write_atomically
 from autograder.submissions.code import Code
 from autograder.submissions.rebuild import read_template, rebuild
@@ -107,7 +107,7 @@ def similarity_html(
 
 
 def _row(threshold, *shares):
-    return [f"{threshold:.0f}", *(f"{100 * share:.1f} %" for share in shares)]
+    return [f"{threshold:.1f}", *(f"{100 * share:.1f} %" for share in shares)]
 
 
 def _shown(pair, works, published, people):
@@ -136,7 +136,7 @@ def side_by_side(a: str, b: str) -> list[list[tuple[str, bool]]]:
     [[('x = a + 1', True), ('y = 2', False)], [('z = b+1', True)]]
     """
     lines = [text.splitlines() for text in (a, b)]
-    shapes = [[normal(line) for line in own] for own in lines]
+    shapes = [[_normal(line) for line in own] for own in lines]
     matcher = difflib.SequenceMatcher(None, shapes[0], shapes[1], autojunk=False)
     marked: tuple[set[int], set[int]] = (set(), set())
     for i, j, size in matcher.get_matching_blocks():
@@ -146,6 +146,13 @@ def side_by_side(a: str, b: str) -> list[list[tuple[str, bool]]]:
         [(line, number in marked[side]) for number, line in enumerate(own)]
         for side, own in enumerate(lines)
     ]
+
+
+def _normal(line: str) -> str:
+    """Return a line without names, layout and comments; it need not be a whole statement."""
+    from copydetect.utils import filter_code
+
+    return "".join(filter_code(line, "answer.py", "python")[0].split())
 
 
 def _template() -> jinja2.Template:

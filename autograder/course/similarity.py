@@ -1,12 +1,14 @@
 """Submissions of a class that are more similar than independent work: for a person to look at.
 
 Short right answers look alike, so nothing is said function by function. Of every answer the
-starter is taken away and fingerprints are kept (k-grams of its tokens without names, winnowed).
+starter is taken away and fingerprints are kept: k-grams of its statements in alphabetical order,
+without the names that it gives itself, winnowed. So neither new names nor another order hide a
+copy, and what it calls by which arguments tells independent answers apart.
 What stands in a published solution is no evidence, and what many share is little:
 
     score(a, b) = Σ log(N / df) over shared fingerprints, df of N submissions having each
 
-over the functions of which they share at least half of what is their own.
+over the functions of which they share at least four fifths of what is their own.
 
 Pairs count that share something in at least three functions. The same wrong output, which nobody
 has named, is evidence too. What the score is worth is measured on a made-up class of the lesson:
@@ -30,12 +32,12 @@ from autograder import misconceptions
 from autograder.checking.spec import Exercise
 from autograder.quality.styles import AS_PUBLISHED, Habits, disguised, styled
 
-GRAM, WINDOW = 8, 2  # characters of a fingerprint without names; of which one in a window is kept
+GRAM, WINDOW = 12, 3  # characters of a fingerprint; of which one in a window is kept
 LEAST_FUNCTIONS = 3
 MOST_SHARING = 50  # submissions, beyond which a fingerprint makes no pair worth looking at
-HALF = 0.5  # share of an answer's own fingerprints, below which it counts for nothing
+SHARED = 0.8  # of the own fingerprints of either answer, below which none counts
 WRONG = 3.0  # shared fingerprints that one shared wrong output is worth
-ALIKE = 0.5  # share of the fingerprints of the shorter answer, in functions that are similar
+ALIKE = 0.8  # share of the fingerprints of the shorter answer, in functions that are similar
 PUBLISHED = 0.9  # fraction of an answer's fingerprints that are in one published solution
 HONEST_RATE = 0.005  # of honest pairs that the default threshold lets through
 CLASS, COPIES = 100, 60  # made-up students; planted copies of each kind
@@ -48,8 +50,8 @@ def fingerprints(text: str) -> frozenset[int]:
     """Return the winnowed fingerprints of an answer; names, layout and comments do not count."""
     from copydetect.utils import winnow
 
-    tokens = _tokens(text)
-    grams = [tokens[i : i + GRAM] for i in range(max(len(tokens) - GRAM + 1, 0))]
+    shape = _shape(text)
+    grams = [shape[i : i + GRAM] for i in range(max(len(shape) - GRAM + 1, 0))]
     if len(grams) < WINDOW:
         return frozenset(map(_stable, grams))
     kept, _ = winnow(np.array([_stable(gram) for gram in grams]), WINDOW)
@@ -62,28 +64,41 @@ def _stable(gram: str) -> int:
 
 
 @cache
-def _tokens(text: str) -> str:
-    """Return what was written without signatures, docstrings, names and layout."""
-    return normal(_body(text))
+def _shape(text: str) -> str:
+    """Return the statements in alphabetical order, without signatures, docstrings and layout.
 
-
-def normal(text: str) -> str:
-    """Return program text without names, layout and comments."""
-    from copydetect.utils import filter_code
-
-    return "".join(filter_code(text, "answer.py", "python")[0].split())
-
-
-def _body(text: str) -> str:
+    Names that the text gives itself are one letter; those of libraries and attributes stay.
+    """
     try:
-        nodes = ast.parse(text).body
+        tree = ast.parse(text)
+        nodes = _Nameless(tree).visit(tree).body
+        bodies = [node.body if isinstance(node, ast.FunctionDef) else [node] for node in nodes]
+        parts = [ast.unparse(part) for body in bodies for part in body if not _is_text(part)]
     except (SyntaxError, ValueError, RecursionError):
-        return text
-    lines = []
-    for node in nodes:
-        body = node.body if isinstance(node, ast.FunctionDef) else [node]
-        lines += [ast.unparse(part) for part in body if not _is_text(part)]
-    return "\n".join(lines)
+        parts = [text]
+    lines = ("".join(line.split()) for part in parts for line in part.splitlines())
+    return ";".join(sorted(lines))
+
+
+class _Nameless(ast.NodeTransformer):
+    """Gives one letter to every variable, parameter and function of a program text."""
+
+    def __init__(self, tree: ast.AST):
+        nodes = list(ast.walk(tree))
+        stored = (n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
+        parameters = (n.arg for n in nodes if isinstance(n, ast.arg))
+        functions = (n.name for n in nodes if isinstance(n, ast.FunctionDef))
+        self.own = {*stored, *parameters, *functions}
+
+    def visit_Name(self, node):
+        return ast.Name("V", node.ctx) if node.id in self.own else node
+
+    def visit_arg(self, node):
+        return ast.arg("V", None)
+
+    def visit_FunctionDef(self, node):
+        node.name = "V"
+        return self.generic_visit(node)
 
 
 def _is_text(node):
@@ -177,11 +192,11 @@ class Class:
         return Pair((a.student, b.student), _positive(scores), alike(a, b))
 
     def _scores(self, a, b, holders) -> defaultdict[str, float]:
-        """Score the functions of which two answers share at least half of what is their own."""
+        """Score the functions of which two answers share four fifths of what is their own."""
         scores: defaultdict[str, float] = defaultdict(float)
         for name in a.keys() & b.keys():
             shared = a[name] & b[name]
-            if shared and len(shared) >= HALF * max(len(a[name]), len(b[name])):
+            if shared and len(shared) >= SHARED * max(len(a[name]), len(b[name])):
                 weights = (self.weight(len(holders[name, value])) for value in shared)
                 scores[name] = math.fsum(weights)
         return scores
@@ -215,7 +230,7 @@ def _positive(scores: Mapping[str, float]) -> dict[str, float]:
 
 
 def alike(a: Work, b: Work) -> int:
-    """Return the number of functions of which two submissions share half of the fingerprints."""
+    """Return the number of functions of which two submissions share most fingerprints."""
     shares = []
     for name in a.texts.keys() & b.texts.keys():
         one, other = fingerprints(a.texts[name]), fingerprints(b.texts[name])
@@ -251,7 +266,7 @@ class Rates:
 
     def __post_init__(self):
         above = int(HONEST_RATE * len(self.honest))
-        object.__setattr__(self, "threshold", math.ceil(self.honest[-above - 1]) + 1.0)
+        object.__setattr__(self, "threshold", math.floor(10 * self.honest[-above - 1] + 1) / 10)
 
     def flagged(self, threshold: float) -> float:
         """Share of honest pairs with at least this score."""

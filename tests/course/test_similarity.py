@@ -64,6 +64,15 @@ def class_of(*texts, **options):
     return Class(works, {}, **options)
 
 
+def test_exchanged_lines_are_the_same_and_another_call_is_not():
+    lines = ["    a = np.sum(x, axis=0)", "    b = x.max(axis=1)", "    return a, b"]
+    first, turned = (
+        "\n".join(["def f(x):", *own]) for own in (lines, [lines[1], lines[0], lines[2]])
+    )
+    assert fingerprints(first) == fingerprints(turned)
+    assert fingerprints(first) != fingerprints(first.replace("sum", "prod"))
+
+
 def test_few_who_share_something_rare_are_similar_and_many_are_not():
     others = [OTHER.replace("total", f"total[{i}{i}]") for i in range(20)]
     rare = class_of(ANSWER, RENAMED, *others).pairs()[0]
@@ -112,16 +121,13 @@ def test_made_up_students_write_right_answers(change):
 
 @pytest.mark.slow
 def test_few_honest_pairs_are_flagged_and_most_copies_are_found():
-    """0.84 to 0.93 of the copies of three were found in each of four other classes."""
-    classes = measured(eight()), measured(eight(), seed=1)
-    for rates in classes:
-        assert rates.identical >= 0.25 and rates.found(8, rates.threshold) >= 0.95
-        assert rates.flagged(rates.threshold) <= 0.005
-    found = [rates.found(3, rates.threshold) for rates in classes]  # of 60: ± 0.05 each
-    assert sum(found) / 2 >= 0.8
-    # The threshold is measured on one class and holds in another.
-    first, second = classes
-    assert second.flagged(first.threshold) <= 0.01 and second.found(3, first.threshold) >= 0.7
+    """The threshold of one class holds in another; no class here is one that set a constant."""
+    classes = [measured(eight(), seed=seed, copies=120) for seed in (31, 32)]
+    least = classes[0].threshold
+    assert min(rates.identical for rates in classes) >= 0.25
+    assert classes[0].flagged(least) <= 0.005 and classes[1].flagged(least) <= 0.01
+    for copied, share in ((3, 0.85), (8, 0.95)):  # of 240: ± 0.02
+        assert np.mean([rates.found(copied, least) for rates in classes]) >= share
 
 
 def test_rates_fall_with_the_threshold():
