@@ -164,6 +164,10 @@ bench: $(READY)  ## time the library against the frameworks' own; COMPILE=1: tor
 bench-grading: $(READY)  ## count submissions a minute, beside plain nbgrader (half an hour)
 	$(PY) benchmarks/grading.py
 
+.PHONY: bench-goals
+bench-goals: $(READY)  ## see the goals of grading's speed beside this machine (five minutes)
+	$(PY) benchmarks/goals.py
+
 .PHONY: lint
 lint: $(READY)  ## show what ruff would say, without changing a file
 	$(PY) -m ruff format --diff .

@@ -207,7 +207,7 @@ def grade(
     ] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Submissions at a time.")] = 2,
     cluster: Annotated[
-        str, typer.Option(help="Dask's workers grade: `local`, or tls://HOST:PORT.")
+        str, typer.Option(help="Dask's workers grade: `local`, `slurm`, or tls://HOST:PORT.")
     ] = "",
     certificates: Annotated[
         Path | None, typer.Option(help="Folder with those of the scheduler.")
