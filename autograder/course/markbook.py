@@ -279,7 +279,8 @@ class _Gradebook:
                 api.Grade.needs_manual_grade,
             ).execution_options(yield_per=ROWS)
         )
-        found, same = defaultdict(list), {}
+        found: dict[str, list[Question]] = defaultdict(list)
+        same: dict[Question, Question] = {}  # each is in memory once
         for entry, cell, automatic, by_hand, extra, waiting in grades:
             if cell in cells:
                 name, maximum = cells[cell]

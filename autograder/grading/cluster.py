@@ -611,7 +611,7 @@ def _security(folder: Path | None) -> Security:
             )
     if key.stat().st_mode & 0o077:
         raise ClusterError(f"{key} can be read by others: run `chmod 600 {key}`.")
-    files = {}
+    files: dict[str, str] = {}
     for role in ("scheduler", "worker", "client"):
         files |= {f"tls_{role}_cert": str(certificate), f"tls_{role}_key": str(key)}
     return Security(tls_ca_file=str(certificate), require_encryption=True, **files)
