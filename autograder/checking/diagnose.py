@@ -18,6 +18,7 @@ from autograder.checking.observe import STUB_MESSAGE, Fault, Seen, stem_of
 from autograder.checking.report import Report, Row
 from autograder.checking.settings import never_asked
 from autograder.checking.spec import Exercise, Verdict
+from autograder.checking.traces import Trace, sums_of
 
 SAME = 1e-7  # relative; a wrong answer that agrees this closely is the same wrong answer
 PROPORTIONAL = 1e-3  # relative; differences closer than that are one another's multiple
@@ -110,9 +111,47 @@ def diagnose(
     ]
     named, left = _by_majority(open_, candidates)
     default = _another_default(exercise, seen, left, candidates, provider)
-    if left and not default:
-        named = _by_two(open_, candidates) or named
-    return named | (dict.fromkeys(left, default) if default else {})
+    if default or not left:
+        return named | dict.fromkeys(left, default)
+    trace = _trace_of(exercise, seen, left, passed, provider)
+    if trace is None:
+        return _by_two(open_, candidates) or named
+    if trace.hint:
+        return named | dict.fromkeys(left, _Name(trace.names[0], trace.hint))
+    known = {answer.name: answer for answer in provider.misconceptions(exercise)}
+    return _shared_out(open_, *(known[name] for name in trace.names))
+
+
+def _trace_of(exercise, seen, left, passed, provider) -> Trace | None:
+    """Return the derived answer that shows the very same in a check that is open, if there is one.
+
+    The checks that this answer passes have to be passed.
+    """
+    found = {
+        check.name: sums_of(seen[check.name], provider.expected(exercise, check))
+        for check in exercise.checks
+        if check.name in left and seen[check.name].arrays is not None
+    }
+    fitting = (
+        trace
+        for trace in provider.traces(exercise)
+        if trace.check in found
+        and passed.issuperset(trace.passed)
+        and trace.is_of(*found[trace.check])
+    )
+    return next(fitting, None)
+
+
+def _shared_out(open_, first, second):
+    """Return {check name: known answer} for two that are both there, in turn where both are wrong."""
+    named, turn = {}, [first, second]
+    for name in open_:
+        if first.wrong[name] and second.wrong[name]:
+            named[name] = turn[0]
+            turn.reverse()
+        elif first.wrong[name] or second.wrong[name]:
+            named[name] = first if first.wrong[name] else second
+    return named
 
 
 def _by_majority(open_, candidates):

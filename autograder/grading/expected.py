@@ -12,12 +12,14 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
 from autograder.checking.diagnose import Known
 from autograder.checking.judge import Expected
 from autograder.checking.spec import Check, Exercise
+from autograder.checking.traces import Trace, trace_from
 from autograder.grading.observations import seen_from, stored
 from autograder.grading.pack import Packed, taken
 from autograder.grading.results import write_atomically
@@ -33,6 +35,7 @@ class Kept:
         self._facts, self._values = facts, values
         self.expected = cache(self._expected)
         self.misconceptions = cache(self._misconceptions)
+        self.traces = cache(self._traces)
 
     def tags(self, exercise: Exercise) -> tuple[str, ...]:
         """Return the equations that the reference of an exercise cites."""
@@ -58,6 +61,9 @@ class Kept:
             )
             for known in self._facts[exercise.id]["known"]
         )
+
+    def _traces(self, exercise: Exercise) -> tuple[Trace, ...]:
+        return tuple(trace_from(entry) for entry in self._facts[exercise.id]["traces"])
 
 
 def read(path: Path, key: str, secret: bytes) -> Kept | None:
@@ -91,6 +97,7 @@ def _facts_of(exercise: Exercise, provider, values: Packed) -> dict:
     expected = {check.name: provider.expected(exercise, check) for check in exercise.checks}
     return {
         "tags": provider.tags(exercise),
+        "traces": [asdict(trace) for trace in provider.traces(exercise)],
         "checks": {
             name: {
                 "arrays": put(one.arrays),

@@ -73,6 +73,9 @@ class Without:
         known = provider().misconceptions(exercise)
         return tuple(answer for answer in known if answer.name not in self._names)
 
+    def traces(self, exercise):
+        return tuple(t for t in provider().traces(exercise) if not {*t.names} & {*self._names})
+
 
 def made_of(exercise, known, names):
     """Say whether a wrong answer is the two known ones that it is called, in one function."""
