@@ -93,7 +93,21 @@ class _Run:
 
     def __init__(self, exercise, seed_of, provider):
         self._exercise, self._seed_of, self._provider = exercise, seed_of, provider
-        self._found = set()  # what was left behind before
+        self._right = {
+            c.name: self._sums(c, Seen(provider.expected(exercise, c).arrays))[0]
+            for c in exercise.checks
+        }
+        self._found = {
+            check.name: [
+                self._sums(check, known.seen[check.name])[0]
+                for known in provider.misconceptions(exercise)
+                if known.seen[check.name].arrays is not None
+            ]
+            for check in exercise.checks
+        }  # what known answers have left behind, and those before
+
+    def _sums(self, check, seen):
+        return sums_of(seen, self._provider.expected(self._exercise, check))
 
     def trace_of(self, made, checks):
         """Return the trace of an answer; None where it leaves none of its own."""
@@ -108,15 +122,13 @@ class _Run:
         return None
 
     def _left(self, made, check, passed, seen, wrong):
-        expected = self._provider.expected(self._exercise, check)
         if seen.fault or not is_telling(wrong, seen.arrays):
             return None
-        sums, bound = sums_of(seen, expected)
-        right, _ = sums_of(Seen(expected.arrays), expected)
-        content = (check.name, *(float(f"{value:.6g}") for value in sums))
-        if content in self._found or (np.abs(sums - right) <= CLEAR * bound).all():
+        sums, bound = self._sums(check, seen)
+        is_clear = (np.abs(sums - self._right[check.name]) > CLEAR * bound).any()
+        if not is_clear or any((np.abs(sums - s) <= bound).all() for s in self._found[check.name]):
             return None
-        self._found.add(content)
+        self._found[check.name].append(sums)
         return Trace(made.names, made.hint, check.name, tuple(passed), tuple(sums))
 
 
@@ -318,7 +330,9 @@ def _edited(text, edits):
     starts, data = [0], text.encode()
     for line in data.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
-    for node, new in sorted(edits, key=lambda edit: -starts[edit[0].lineno - 1] - edit[0].col_offset):
+    for node, new in sorted(
+        edits, key=lambda edit: -starts[edit[0].lineno - 1] - edit[0].col_offset
+    ):
         start = starts[node.lineno - 1] + node.col_offset
         end = starts[node.end_lineno - 1] + node.end_col_offset
         new = new if isinstance(node, ast.stmt) else f"({new})"
