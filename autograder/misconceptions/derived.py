@@ -5,7 +5,8 @@ Every formula can get a wrong sign, lose a term, a factor or a root, add up wher
 along another axis. Such a change is made in the program text of the reference, and its name says of
 which kind it is and in which equation.
 
-There are many of these answers. Each is run until it fails a check, of which a trace is kept.
+There are many of these answers. Each is run until a check shows something that no known one shows;
+of that a trace is kept.
 """
 
 import ast
@@ -62,7 +63,7 @@ class Derived:
 
 
 def traces_of(exercise: Exercise, seed_of, provider) -> tuple[Trace, ...]:
-    """Return what derived wrong answers leave behind, no two of them the same.
+    """Return what derived wrong answers leave behind, unless known ones leave the same.
 
     Only of exercises with small inputs: of what is drawn at random nothing comes out the same, and
     of what works on functions that it is given a changed loop may have no end. Pairs are those of
@@ -89,7 +90,7 @@ def _not_told_apart(checks, first, second):
 
 
 class _Run:
-    """Runs derived answers, and keeps of each the trace in the first check that it fails."""
+    """Runs derived answers, and keeps of each one trace."""
 
     def __init__(self, exercise, seed_of, provider):
         self._exercise, self._seed_of, self._provider = exercise, seed_of, provider
@@ -104,21 +105,22 @@ class _Run:
                 if known.seen[check.name].arrays is not None
             ]
             for check in exercise.checks
-        }  # what known answers have left behind, and those before
+        }  # what known answers have left behind, and changes of the reference
 
     def _sums(self, check, seen):
         return sums_of(seen, self._provider.expected(self._exercise, check))
 
     def trace_of(self, made, checks):
-        """Return the trace of an answer; None where it leaves none of its own."""
+        """Return the trace in the first check where it is one of its own; None without any."""
         impl = Implementation(made.functions(), self._exercise)
         passed = []
         for check in checks:
             seen = observe_check(impl, self._exercise, check, self._seed_of(self._exercise, check))
             wrong = verdict_on(check, seen, self._exercise, self._provider).wrong
-            if wrong:
-                return self._left(made, check, passed, seen, wrong)
-            passed.append(check.name)
+            trace = self._left(made, check, passed, seen, wrong) if wrong else None
+            if trace:
+                return trace
+            passed += [] if wrong else [check.name]
         return None
 
     def _left(self, made, check, passed, seen, wrong):
@@ -128,7 +130,8 @@ class _Run:
         is_clear = (np.abs(sums - self._right[check.name]) > CLEAR * bound).any()
         if not is_clear or any((np.abs(sums - s) <= bound).all() for s in self._found[check.name]):
             return None
-        self._found[check.name].append(sums)
+        if made.hint:
+            self._found[check.name].append(sums)
         return Trace(made.names, made.hint, check.name, tuple(passed), tuple(sums))
 
 
