@@ -13,6 +13,7 @@ READY = .venv/ready
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export OMP_NUM_THREADS ?= 1
+unexport PYTHONDONTWRITEBYTECODE  # or every program that a test starts compiles the course anew
 
 # Exits with the reason why a Python cannot make the environment.
 define PROBE
@@ -162,6 +163,10 @@ bench: $(READY)  ## time the library against the frameworks' own; COMPILE=1: tor
 .PHONY: bench-grading
 bench-grading: $(READY)  ## count submissions a minute, beside plain nbgrader (half an hour)
 	$(PY) benchmarks/grading.py
+
+.PHONY: bench-goals
+bench-goals: $(READY)  ## see the goals of grading's speed beside this machine (five minutes)
+	$(PY) benchmarks/goals.py
 
 .PHONY: lint
 lint: $(READY)  ## show what ruff would say, without changing a file

@@ -207,7 +207,7 @@ def grade(
     ] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Submissions at a time.")] = 2,
     cluster: Annotated[
-        str, typer.Option(help="Dask's workers grade: `local`, or tls://HOST:PORT.")
+        str, typer.Option(help="Dask's workers grade: `local`, `slurm`, or tls://HOST:PORT.")
     ] = "",
     certificates: Annotated[
         Path | None, typer.Option(help="Folder with those of the scheduler.")
@@ -232,9 +232,6 @@ def grade(
     from autograder.course.errors import CourseError
     from autograder.course.folder import find_name, open_course
     from autograder.course.grade_class import grade_class
-    from autograder.course.markbook import settle
-    from autograder.course.roster import read_roster
-    from autograder.course.summary import table
 
     if force and remark:
         raise CourseError("--force executes again and --remark does not: give one of them.")
@@ -258,6 +255,10 @@ def grade(
                 feedback=feedback,
                 progress=tell,
             )
+        from autograder.course.markbook import settle
+        from autograder.course.roster import read_roster
+        from autograder.course.summary import table
+
         settle(opened)
         results = graded.results.values()  # each is read when it is needed: a class may be large
         answer(

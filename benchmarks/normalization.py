@@ -125,19 +125,16 @@ def layer(problem, x, dout):
 
 
 def by_compiler(problem, x, gamma, beta, dout):
-    """Compile the readable formulas, of group norm the tuned ones, without argument checks."""
-    of_batches = problem.kind.endswith("batchnorm")
+    """Compile the formulas, of images the tuned ones, without argument checks."""
     torch.compiler.reset()  # only so many versions of one function are compiled
-    names = ("batchnorm_forward", "batchnorm_backward_alt")
-    if not of_batches:
-        names = (f"{problem.kind}_forward", f"{problem.kind}_backward")
-    module = tuned if problem.extra else in_torch  # groups of channels need another view of x
-    forward, backward = (inspect.unwrap(getattr(module, name)) for name in names)
+    backward = "backward_alt" if problem.kind == "batchnorm" else "backward"
+    module = tuned if x.ndim == 4 else in_torch  # channels need another view of x
+    forward, backward = (
+        inspect.unwrap(getattr(module, f"{problem.kind}_{way}")) for way in ("forward", backward)
+    )
 
     @torch.compile
     def run(x, gamma, beta, dout):
-        if of_batches:
-            x, dout = (t.movedim(1, -1).reshape(-1, len(gamma)) for t in (x, dout))
         out, cache = forward(x, gamma, beta, *problem.extra, {"mode": "train"})
         return out, *backward(dout, cache)
 

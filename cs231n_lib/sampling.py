@@ -48,18 +48,22 @@ def _sample(x, rows, columns, out):
     planes = np.ascontiguousarray(x.reshape(-1, C).T)  # (C, N·H·W)
     top, down = _split(np, rows, H)  # (N, h, w)
     left, across = _split(np, columns, W)
-    down, across = down.astype(x.dtype), across.astype(x.dtype)
+    down, across = ((1 - share, share) for share in (down.astype(x.dtype), across.astype(x.dtype)))
     first = (np.arange(N) * (H * W))[:, None, None]
     corner = first + top.astype(np.intp) * W + left.astype(np.intp)
-    shares = (1 - down) * (1 - across), (1 - down) * across, down * (1 - across), down * across
-    value = np.empty(corner.shape, x.dtype)
+    a, b, c, d = neighbours = np.empty((4, *corner.shape), x.dtype)
     for plane, result in zip(planes, np.moveaxis(out, -1, 0), strict=True):
-        total = np.zeros(corner.shape, x.dtype)
-        for step, share in zip(_steps(H, W), shares, strict=True):
+        for value, step in zip(neighbours, _steps(H, W), strict=True):
             np.take(plane[step:], corner, out=value, mode="clip")
-            value *= share
-            total += value
-        result[...] = total
+        above, below = _between(a, b, across, b), _between(c, d, across, d)
+        _between(above, below, down, result)
+
+
+def _between(a, b, shares, out):
+    """Write the mean of a and b, weighted by the two shares, into `out`; a and b are used up."""
+    for value, share in zip((a, b), shares, strict=True):
+        value *= share
+    return np.add(a, b, out=out)
 
 
 def _split(lib, places, size):

@@ -134,7 +134,7 @@ def delivered_twice(machines):
     machines.workers[0].send_signal(signal.SIGSTOP)
 
     def wake(log):
-        if any(event["event"] == "late" for event in log.read()):
+        if log and any(event["event"] == "late" for event in log.read()):
             machines.workers[0].send_signal(signal.SIGCONT)
 
     return wake
@@ -228,16 +228,16 @@ def network_cut(machines):
     _ip("link", "set", machines.cable, "down")
 
 
-FAULTS = {
-    "none": (two_workers, none),
-    "killed": (two_workers, killed),
-    "stopped": (two_workers, stopped),
-    "delivered twice": (two_workers, delivered_twice),
-    "scheduler restarted": (two_workers, scheduler_restarted),
-    "workers renewed": (two_workers, renewed),
-    "slow writer": (two_workers, slow_writer),
-    "disk full": (disk_full, none),
-    "network cut": (on_a_cable, network_cut),
+FAULTS = {  # what happens, and the event in the log by which it shows that it did
+    "none": (two_workers, none, "graded"),
+    "killed": (two_workers, killed, "graded"),
+    "stopped": (two_workers, stopped, "late"),
+    "delivered twice": (two_workers, delivered_twice, "late"),
+    "scheduler restarted": (two_workers, scheduler_restarted, "cluster lost"),
+    "workers renewed": (two_workers, renewed, "graded"),
+    "slow writer": (two_workers, slow_writer, "graded"),
+    "disk full": (disk_full, none, "again"),
+    "network cut": (on_a_cable, network_cut, "late"),
 }
 
 
@@ -246,7 +246,7 @@ FAULTS = {
 
 def run(name: str, folder: Path, paths: dict[str, Path], expected: dict[str, dict]) -> str:
     """Play one fault; returns what is wrong with the outcome, or nothing."""
-    machines_of, happen = FAULTS[name]
+    machines_of, happen, shows = FAULTS[name]
     log, store = Log(folder / "log.jsonl"), Store(folder / "results")
     results, faults, later = {}, {}, [None]
 
@@ -269,9 +269,12 @@ def run(name: str, folder: Path, paths: dict[str, Path], expected: dict[str, dic
         finally:
             if later[0]:
                 later[0](None)
-    written = Counter(e["student"] for e in log.read() if e["event"] == "graded")
+    events = log.read()
+    written = Counter(e["student"] for e in events if e["event"] == "graded")
     if faults:
         return f"faults: {faults}"
+    if shows not in {event["event"] for event in events}:
+        return f"nothing happened: no event {shows!r}"
     if written != Counter(paths.keys()):
         return f"written: {written}"
     found = timeless(folder / "results")

@@ -21,6 +21,9 @@ os.environ |= {
 # Of all processes of a run: the first one makes it, the workers find it in their environment.
 os.makedirs(os.environ.setdefault("COURSE_TESTS_SHARED", f"{PRIVATE}/shared"), exist_ok=True)
 
+# jsonschema, which nbformat imports, builds a grammar with it for seconds; so does our command.
+sys.modules.setdefault("rfc3987_syntax", None)
+
 # The same examples in every run, and no verdict that depends on how busy the machine is.
 hypothesis.settings.register_profile("course", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("course")

@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from autograder.checking.judge import Expected, agree, verdict_on
-from autograder.checking.observe import STUB_MESSAGE, Fault, Seen, stem_of
+from autograder.checking.observe import BAD_RETURN, SHORTCUT, STUB_MESSAGE, Fault, Seen, stem_of
 from autograder.checking.report import Report, Row
 from autograder.checking.settings import never_asked
 from autograder.checking.spec import Exercise, Verdict
@@ -80,7 +80,7 @@ def _unused(exercise, seen, provider):
     pairs = (
         (seen[check.name].arrays, provider.expected(exercise, check).arrays)
         for check in exercise.checks
-        if check.name in seen
+        if check.name in seen and not seen[check.name].fault
     )
     keys = ", ".join(map(repr, never_asked(pairs)))
     return f"your function never looks up {keys}" if keys else ""
@@ -102,7 +102,7 @@ def diagnose(
     """
     open_ = {name: set(verdict.wrong) for name, verdict in verdicts.items() if not verdict.fraction}
     passed = {name for name, verdict in verdicts.items() if verdict.fraction == 1}
-    if not open_:
+    if not any(_may_be_known(seen.get(name, Seen())) for name in open_):
         return {}
     candidates = [
         _Candidate(known, *_compared(exercise, seen, known, provider))
@@ -402,6 +402,12 @@ def _is_clear(theirs, key, expected: Expected):
         return True
     tolerance = CLEAR * expected.tolerance(key, theirs[key].dtype)
     return not agree(theirs[key], expected.arrays[key], tolerance)
+
+
+def _may_be_known(seen: Seen):
+    """Say whether a known answer can show this: none of them is unwritten, unread or unrun."""
+    kind = seen.fault.kind if seen.fault else ""
+    return not kind or kind in (BAD_RETURN, SHORTCUT) or kind.startswith("raised ")
 
 
 def _same_fault(a: Seen, b: Seen):

@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 
@@ -86,7 +86,9 @@ class Report:
 
     def to_dict(self) -> dict:
         """Return plain data for JSON."""
-        return {**asdict(self), "score": self.score, "points": self.points}
+        data = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        rows = [dict(vars(row)) for row in self.rows]
+        return data | {"rows": rows, "score": self.score, "points": self.points}
 
     @classmethod
     def from_dict(cls, data: Mapping) -> "Report":

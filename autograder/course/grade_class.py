@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from nbformat.reader import NotJSONError
@@ -52,8 +53,8 @@ def grade_class(
         students: only these; all who submitted when empty.
         force: execute and write again what is unchanged.
         remark: execute nothing; judge again from what was observed when it was graded.
-        cluster: where Dask's workers grade: "local", or the scheduler's tls:// address.
-        certificates: folder with those of the scheduler at that address.
+        cluster: where Dask's workers grade: "local", "slurm", or the scheduler's tls:// address.
+        certificates: folder with those of the scheduler.
         feedback: also write feedback pages.
         progress: called with (stage, student, how many there are) after each piece of work; the
             stages are "execute", "record" and "feedback".
@@ -61,31 +62,40 @@ def grade_class(
     is_needed = not (remark or cluster) and (force or _has_new(course, lesson, students))
     with (
         course.alone_with(lesson),
-        _connecting(cluster, certificates, jobs) as connect,
+        _blocks_on(cluster, certificates, jobs) as cluster_blocks,
         _warming(course, lesson, is_needed) as places,
     ):
         return _grade_class(
-            course, lesson, students, force, remark, jobs, connect, feedback, progress, places
+            course,
+            lesson,
+            students,
+            force,
+            remark,
+            jobs,
+            cluster_blocks,
+            feedback,
+            progress,
+            places,
         )
 
 
 @contextlib.contextmanager
-def _connecting(cluster: str, certificates: Path | None, jobs: int):
-    """Yield what connects to a cluster, if one is asked for; its errors are the course's."""
+def _blocks_on(cluster: str, certificates: Path | None, jobs: int):
+    """Yield what grades on a cluster, if one is asked for; its errors are the course's."""
     if not cluster:
         yield None
         return
-    from autograder.grading.cluster import ClusterError, session
+    from autograder.grading.cluster import ClusterError, cluster_blocks, patience_with, session
 
     try:
         with session(cluster, certificates, jobs) as connect:
-            yield connect
+            yield partial(cluster_blocks, connect, patience=patience_with(cluster))
     except ClusterError as error:
         raise CourseError(str(error)) from None
 
 
 def _grade_class(
-    course, lesson, students, force, remark, jobs, connect, feedback, progress, places
+    course, lesson, students, force, remark, jobs, cluster_blocks, feedback, progress, places
 ) -> Graded:
     from autograder.course.feedback import NoPage, write_feedback
     from autograder.course.gradebook import NO_MARK, Recorder
@@ -120,11 +130,9 @@ def _grade_class(
     ):
         if remark:
             blocks = remark_blocks(grader, submissions, store, progress=executed)
-        elif connect:
-            from autograder.grading.cluster import cluster_blocks
-
+        elif cluster_blocks:
             options = {"hidden": [course.root], "force": force, "progress": executed}
-            blocks = cluster_blocks(connect, grader, submissions, store, **options)
+            blocks = cluster_blocks(grader, submissions, store, **options)
         else:
             blocks = grade_blocks(
                 grader, submissions, store, jobs=jobs, force=force, progress=executed

@@ -84,7 +84,7 @@ def decide(arrivals: Iterable[Arrival], settings: Settings) -> dict[tuple[str, s
     decided = {}
     last = datetime.datetime.max
     for one in sorted(arrivals, key=lambda a: (a.when or last, a.lesson, a.student)):
-        budget = left.setdefault(one.student, int(rule.days))
+        budget = left.setdefault(one.student, rule.days)
         found = _one(one, settings.lesson(one.lesson), rule, budget)
         left[one.student] = budget - found.covered
         decided[one.student, one.lesson] = found
@@ -103,7 +103,7 @@ def _one(arrival: Arrival, lesson: LessonSettings, rule: LateRule, budget: int) 
     if seconds <= 60 * rule.grace_minutes:
         return Lateness(seconds)
     days = math.ceil(seconds / DAY)
-    covered = min(days, budget, int(rule.most_per_lesson))
+    covered = min(days, budget, rule.most_per_lesson)
     charged = days - covered
     fraction = min(1.0, charged * rule.penalty_per_day)
     if rule.closed_after_days is not None and seconds > DAY * rule.closed_after_days:
@@ -114,4 +114,4 @@ def _one(arrival: Arrival, lesson: LessonSettings, rule: LateRule, budget: int) 
 def days_left(decided: Mapping[tuple[str, str], Lateness], settings: Settings, student: str) -> int:
     """Return how many late days a student still has."""
     used = sum(one.covered for (who, _), one in decided.items() if who == student)
-    return int((settings.late or LateRule()).days) - used
+    return (settings.late or LateRule()).days - used

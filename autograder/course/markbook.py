@@ -22,6 +22,8 @@ from autograder.course.late import Arrival, Lateness, decide
 from autograder.course.nbgrader_api import NbgraderCourse, asking, quiet
 from autograder.course.settings import Settings, read_settings
 
+ROWS = 10_000  # of the gradebook that are read at a time
+
 
 @dataclass(frozen=True)
 class Question:
@@ -233,35 +235,8 @@ class _Gradebook:
                 .join(api.Assignment, api.SubmittedAssignment.assignment_id == api.Assignment.id)
                 .order_by(api.Assignment.name, api.SubmittedAssignment.student_id)
             ).all()
-            grades = self.db.execute(
-                select(
-                    api.Grade.notebook_id,
-                    api.Grade.cell_id,
-                    api.Grade.auto_score,
-                    api.Grade.manual_score,
-                    api.Grade.extra_credit,
-                    api.Grade.needs_manual_grade,
-                )
-            ).all()
             comments = self._comments()
-        by_entry = defaultdict(list)
-        for entry, cell, automatic, by_hand, extra, waiting in grades:
-            if cell in cells:
-                name, maximum = cells[cell]
-                score = automatic if by_hand is None else by_hand
-                unmarked = waiting and by_hand is None
-                said = comments.get((entry, _commented(name)), "")
-                by_entry[entry].append(
-                    Question(
-                        name,
-                        score or 0.0,
-                        maximum,
-                        extra or 0.0,
-                        bool(unmarked),
-                        by_hand is not None,
-                        said,
-                    )
-                )
+            by_entry = self._questions(cells, comments)
         place = {name: order for order, name in enumerate(name for name, _ in cells.values())}
         return [
             Line(
@@ -289,6 +264,37 @@ class _Gradebook:
                     self.gradebook.update_or_create_assignment(lesson, duedate=due)
                     changed.append(lesson)
         return changed
+
+    def _questions(self, cells, comments) -> dict[str, list[Question]]:
+        """The graded cells of each notebook; equal ones of a large class are in memory once."""
+        from nbgrader import api
+
+        grades = self.db.execute(
+            select(
+                api.Grade.notebook_id,
+                api.Grade.cell_id,
+                api.Grade.auto_score,
+                api.Grade.manual_score,
+                api.Grade.extra_credit,
+                api.Grade.needs_manual_grade,
+            ).execution_options(yield_per=ROWS)
+        )
+        found, same = defaultdict(list), {}
+        for entry, cell, automatic, by_hand, extra, waiting in grades:
+            if cell in cells:
+                name, maximum = cells[cell]
+                score = automatic if by_hand is None else by_hand
+                one = Question(
+                    name,
+                    score or 0.0,
+                    maximum,
+                    extra or 0.0,
+                    bool(waiting and by_hand is None),
+                    by_hand is not None,
+                    comments.get((entry, _commented(name)), ""),
+                )
+                found[entry].append(same.setdefault(one, one))
+        return found
 
     def _comments(self) -> dict[tuple[str, str], str]:
         """What people wrote, by (submission's notebook, name of the cell)."""

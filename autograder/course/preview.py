@@ -8,9 +8,12 @@ tell (a new hand-in, another template or library) is counted, with the minutes i
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import warnings
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,6 +30,8 @@ from autograder.submissions.uploads import take
 
 NEAR = 1e-6  # points that are no difference
 SECONDS = 10.0  # of a run, where none is known
+FEW = 40  # submissions that one process judges sooner than several start
+PIECE = 10  # submissions that a process is given at a time
 
 
 @dataclass(frozen=True)
@@ -89,24 +94,59 @@ def preview(
         turn=course.turn(lesson),
         expected=course.expected(lesson),
     ) as grader:
-        results, runs = {}, {}
-        for student, path in submissions.items():
+        runs: dict[str, str] = {}
+
+        def change_of(student: str, result: SubmissionResult) -> Change | None:
+            return _change(student, result, recorded.get(student), asked)
+
+        def look_at(student: str) -> Change | NotKept | None:
             try:
-                results[student] = _judged(grader, path, student, store)
+                return change_of(student, _judged(grader, submissions[student], student, store))
             except NotKept as why:
-                runs[student] = str(why)
+                return why
+
+        grader.expect()
+        found: dict[str, Change | None] = {}
+        looked = _side_by_side(look_at, submissions, jobs)
+        for student, one in zip(submissions, looked, strict=True):
+            if isinstance(one, NotKept):
+                runs[student] = str(one)
+            else:
+                found[student] = one
             tell("execute", student, len(submissions))
         minutes = _minutes(store, runs, jobs)
         if execute:
             with ThreadPoolExecutor(max_workers=jobs) as pool:
-                run = pool.map(lambda name: grader.grade(submissions[name], name), runs)
-                results, runs = results | dict(zip(runs, run, strict=True)), {}
-    changes = tuple(
-        found
-        for student, result in results.items()
-        if (found := _change(student, result, recorded.get(student), asked))
-    )
-    return Preview(changes, len(results) - len(changes), runs, minutes)
+                results = pool.map(lambda name: grader.grade(submissions[name], name), runs)
+                found |= {who: change_of(who, r) for who, r in zip(runs, results, strict=True)}
+            runs = {}
+    changes = tuple(filter(None, found.values()))
+    return Preview(changes, len(found) - len(changes), runs, minutes)
+
+
+def _side_by_side(look_at: Callable, students: Collection[str], jobs: int) -> Iterator:
+    """Yield what `look_at` returns for each; many are dealt out to forks of this process."""
+    if jobs == 1 or len(students) < FEW or "fork" not in multiprocessing.get_all_start_methods():
+        yield from map(look_at, students)
+        return
+    fork = multiprocessing.get_context("fork")
+    pool = ProcessPoolExecutor(jobs, fork, initializer=_begin, initargs=(look_at,))
+    with pool, warnings.catch_warnings():
+        # A fork has no other thread of this process; none of them holds what judging needs.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield from pool.map(_look, students, chunksize=PIECE)
+
+
+_inherited: list[Callable] = []  # in a forked process: what it looks with
+
+
+def _begin(look_at: Callable) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits
+    _inherited.append(look_at)
+
+
+def _look(student: str):
+    return _inherited[0](student)
 
 
 def _judged(grader: Grader, path: Path, student: str, store: Store) -> SubmissionResult:

@@ -13,6 +13,7 @@ import contextlib
 import datetime
 import fcntl
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
@@ -100,7 +101,7 @@ def decide(
                 when = f"{now or _now():%FT%TZ}"
                 kept[place] = replace(one, state=state, note=note, decided=when)
                 return kept[place]
-    raise CourseError(f"There is no request {number}: see `autograder regrade list`.")
+        raise CourseError(f"There is no request {number}: see `autograder regrade list`.")
 
 
 def forget_requests(course: Course, student: str) -> int:
@@ -164,9 +165,12 @@ def _request(line: str) -> Request:
 @contextlib.contextmanager
 def _writing(course: Course) -> Iterator[list[Request]]:
     """Change the list while nobody else does; it is written whole when nothing was raised."""
-    with open(course.private / "regrades.lock", "a") as held:
+    held = os.open(course.private, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
         fcntl.flock(held, fcntl.LOCK_EX)
         kept = _read(course)
         yield kept
         text = "".join(f"{json.dumps(asdict(one))}\n" for one in kept)
         write_atomically(_path(course), text.encode())
+    finally:
+        os.close(held)

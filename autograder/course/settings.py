@@ -37,7 +37,7 @@ from __future__ import annotations
 
 import datetime
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -46,14 +46,15 @@ from autograder.course.errors import CourseError, nearest
 
 FILE = "course.toml"
 EXCUSED = "excused"
+WHOLE = ("days", "most_per_lesson")  # entries of [late] that count days
 
 
 @dataclass(frozen=True)
 class LateRule:
     """What a late hand-in costs. Without a rule, `course.toml` takes nothing off."""
 
-    days: float = 0  # a student's budget over all lessons
-    most_per_lesson: float = 1_000  # days of the budget that one lesson may take
+    days: int = 0  # a student's budget over all lessons
+    most_per_lesson: int = 1_000  # days of the budget that one lesson may take
     grace_minutes: float = 0
     penalty_per_day: float = 0.0  # fraction of the points earned, for a day the budget lacks
     closed_after_days: float | None = None
@@ -124,6 +125,24 @@ def read_settings(root: Path) -> Settings:
     return _settings(data)
 
 
+def require_known(settings: Settings, lessons: Collection[str], students: Collection[str]) -> None:
+    """Raise `CourseError` for a name in `course.toml` that is nobody's: its entry has no effect.
+
+    Args:
+        lessons: of the course, and those that it may still get.
+        students: of the roster; none where there is no roster, and any name may be right.
+    """
+    for name, lesson in settings.lessons.items():
+        if name not in lessons:
+            raise CourseError(f"{FILE}: there is no lesson {name!r}.{nearest(name, lessons)}")
+        for student in (*lesson.extensions, *lesson.excused):
+            if students and student not in students:
+                raise CourseError(
+                    f"{FILE}: lessons.{name}.extensions names {student!r}, who is not in the "
+                    f"roster.{nearest(student, students)}"
+                )
+
+
 def _settings(data: dict[str, Any]) -> Settings:
     _known("", data, ("course", "late", "marks", "lessons", "classroom", "lti"))
     course = _table(data, "course", ("name",))
@@ -131,7 +150,8 @@ def _settings(data: dict[str, Any]) -> Settings:
     late = None
     if "late" in data:
         given = _table(data, "late", [one.name for one in fields(LateRule)])
-        late = LateRule(**{name: _amount(f"late.{name}", value) for name, value in given.items()})
+        read = {name: _whole if name in WHOLE else _amount for name in given}
+        late = LateRule(**{name: read[name](f"late.{name}", one) for name, one in given.items()})
         if late.penalty_per_day > 1:
             raise _wrong("late.penalty_per_day", late.penalty_per_day, "a fraction, as 0.1")
     lessons = data.get("lessons", {})
@@ -140,7 +160,7 @@ def _settings(data: dict[str, Any]) -> Settings:
     return Settings(
         name=_text("course.name", course.get("name", "")),
         late=late,
-        drop_lowest=int(_amount("marks.drop_lowest", marks.get("drop_lowest", 0))),
+        drop_lowest=_whole("marks.drop_lowest", marks.get("drop_lowest", 0)),
         lessons={name: _lesson(name, lessons) for name in lessons},
         classroom=Classroom(**_texts(data, "classroom", ("name", "url"))),
         lti=_lti(data),
@@ -206,6 +226,12 @@ def _amount(place: str, value: Any) -> float:
     return value
 
 
+def _whole(place: str, value: Any) -> int:
+    if _amount(place, value) != int(value):
+        raise _wrong(place, value, "a whole number")
+    return int(value)
+
+
 def _text(place: str, value: Any) -> str:
     if not isinstance(value, str):
         raise _wrong(place, value, "text in quotes")
@@ -215,7 +241,10 @@ def _text(place: str, value: Any) -> str:
 def _time(place: str, value: Any) -> datetime.datetime:
     """A time of TOML, or a day that lasts until its end; without a zone it is UTC."""
     if isinstance(value, datetime.datetime):
-        return in_utc(value)
+        try:
+            return in_utc(value)
+        except OverflowError:
+            raise _wrong(place, f"{value}", "in the years 1 to 9999, also in UTC") from None
     if isinstance(value, datetime.date):
         return datetime.datetime.combine(value, datetime.time(23, 59, 59))
     raise _wrong(place, value, "a time such as 2026-10-01T23:59:00+02:00")

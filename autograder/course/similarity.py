@@ -30,7 +30,7 @@ from autograder import misconceptions
 from autograder.checking.spec import Exercise
 from autograder.quality.styles import AS_PUBLISHED, Habits, disguised, styled
 
-GRAM, WINDOW = 12, 4  # characters of a fingerprint without names; of which one in a window is kept
+GRAM, WINDOW = 8, 2  # characters of a fingerprint without names; of which one in a window is kept
 LEAST_FUNCTIONS = 3
 MOST_SHARING = 50  # submissions, beyond which a fingerprint makes no pair worth looking at
 HALF = 0.5  # share of an answer's own fingerprints, below which it counts for nothing

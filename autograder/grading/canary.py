@@ -12,6 +12,8 @@ import importlib
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from nbformat import NotebookNode
@@ -22,7 +24,7 @@ from autograder.checking.observe import observe
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
 from autograder.expectations import reference
-from autograder.lessons.source import solution_source
+from autograder.lessons.source import solution_source, undecorated
 from autograder.sandbox.process import Infrastructure
 from autograder.submissions.code import lock
 
@@ -30,24 +32,36 @@ DISTRUST = (
     "the grader cannot be trusted: an answer known to be {} came to another mark in {}; see "
     "`autograder doctor`, then grade again"
 )
-WITHOUT_VALIDATION = "def validated(**rules):\n    return lambda function: function\n\n\n"
 
 
 class Distrusted(Infrastructure):
     """A submission whose mark is known came to another one; the grader gives no marks."""
 
 
-def right(exercise: Exercise) -> str:
-    """Return the program text of an answer that earns all points of an exercise."""
+@dataclass(frozen=True)
+class Answers:
+    """Program texts for one exercise: one that earns all points, one that does not, if known."""
+
+    right: str
+    wrong: str | None
+
+
+def answers(exercise: Exercise) -> Answers:
+    """Return the known answers to an exercise; where it is one in PyTorch, that is imported."""
+    return Answers(_right(exercise), _wrong(exercise))
+
+
+def _right(exercise: Exercise) -> str:
     module = importlib.import_module(exercise.module)
     return solution_source(inspect.unwrap(getattr(module, exercise.function)))
 
 
-def wrong(exercise: Exercise) -> str | None:
-    """Return the text of a known wrong answer; None where none is an edit of this function."""
+def _wrong(exercise: Exercise) -> str | None:
+    """The first known wrong answer that is an edit of this function or class, and of no other."""
     for record in misconceptions.of(exercise.id):
-        if set(record.edits) == {exercise.function} and not record.functions:
-            return WITHOUT_VALIDATION + misconceptions.texts_of(record)[exercise.function]
+        edited = {name.partition(".")[0] for name in record.edits}
+        if edited == {exercise.function} and not record.functions:
+            return undecorated(misconceptions.texts_of(record)[exercise.function])
     return None
 
 
@@ -70,6 +84,7 @@ class Canaries:
     """The pair for one assignment.
 
     Args:
+        answers: gives the known answers to an exercise.
         grade: comes to the reports of a submission, without looking at kept results.
         note: told what came out, for the log.
     """
@@ -78,11 +93,12 @@ class Canaries:
         self,
         template: NotebookNode,
         exercises: Mapping[str, Exercise],
+        answers: Callable[[Exercise], Answers],
         grade: Callable[[NotebookNode], Iterable[Report]],
         note: Callable[..., Any],
     ):
         self._template, self._exercises = template, tuple(exercises.values())
-        self._grade, self._note = grade, note
+        self._answers, self._grade, self._note = answers, grade, note
         self._lock = threading.Lock()
         self._why: str | None = None  # "" when both came to their marks
         self._begun = False
@@ -132,11 +148,16 @@ class Canaries:
                 raise Distrusted(DISTRUST.format("right or wrong", exercise.id))
 
     def _compare(self) -> str:
-        for name, answer, is_right in (("right", right, True), ("wrong", wrong, False)):
-            with lock:  # it imports PyTorch, which two threads at once get in pieces
-                notebook = filled(self._template, self._exercises, answer)
-            reports = self._grade(notebook)
-            other = [r.exercise_id for r in reports if (r.score == r.points) != is_right]
-            if other:
-                return DISTRUST.format(name, ", ".join(other))
-        return ""
+        with lock:  # it may import PyTorch, which two threads at once get in pieces
+            known = {exercise.id: self._answers(exercise) for exercise in self._exercises}
+        notebooks = [
+            filled(self._template, self._exercises, lambda e: known[e.id].right),
+            filled(self._template, self._exercises, lambda e: known[e.id].wrong),
+        ]
+        with ThreadPoolExecutor(max_workers=2) as both:
+            right, wrong = both.map(self._grade, notebooks)
+        off = [report.exercise_id for report in right if report.score < report.points]
+        if off:
+            return DISTRUST.format("right", ", ".join(off))
+        off = [report.exercise_id for report in wrong if report.score == report.points]
+        return DISTRUST.format("wrong", ", ".join(off)) if off else ""

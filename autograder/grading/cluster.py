@@ -16,6 +16,8 @@ import json
 import logging
 import os
 import queue
+import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -26,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+import dask
 from dask.distributed import Client, Future, LocalCluster, Security, WorkerPlugin, get_worker
 from nbformat import NotebookNode
 
@@ -44,6 +47,11 @@ ANSWER_SECONDS = 15.0  # for all workers to take a plugin; a stopped one never d
 PATIENCE = 60.0  # seconds without a worker or a scheduler
 TRIES = 3  # workers that a submission may fail on
 TIERS = "ABC"  # from the strongest
+LOCAL, SLURM = "local", "slurm"
+QUEUE_PATIENCE = 86_400.0  # seconds that a job may wait for Slurm
+OF_A_JOB = ("cores", "processes", "memory", "walltime", "worker-extra-args", "scheduler-options")
+HALF_AN_HOUR = "00:30:00"
+NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
 CERTIFICATE, KEY = "certificate.pem", "key.pem"
 OTHER_SOFTWARE = "has another version of the course, of Python or of a library"
 WEAKER = "keeps submissions apart at tier {}, not {}"
@@ -177,6 +185,7 @@ class _Chunk:
     students: tuple[str, ...]
     given: float
     futures: list[Future] = field(default_factory=list)
+    allowed: set[str] = field(default_factory=set)  # workers that Dask may give it to
 
 
 def cluster_blocks(
@@ -347,20 +356,27 @@ class _Work:
                 _grade, self.marker.name, uploads, workers=allowed, pure=False, retries=0
             )
         chunk.futures.append(future)
+        chunk.allowed |= set(allowed)
         future.add_done_callback(arrived.put)
 
     def _receive(self, future: Future) -> None:
         chunk = next((c for c in self.chunks if future in c.futures), None)
         if future.status == "finished":
-            with _or_lost():
-                returned = future.result()
-            self._keep(chunk, returned)
+            if returned := _handed_over(future):
+                self._keep(chunk, returned)
+            elif chunk:
+                self._drop(chunk, future, "its worker does not hand over what it came to")
         elif chunk and future.status == "error":
-            chunk.futures.remove(future)
-            if not chunk.futures:
-                self._divide(chunk, f"{type(future.exception()).__name__}: {future.exception()}")
+            error = future.exception()
+            self._drop(chunk, future, f"{type(error).__name__}: {error}")
         elif chunk:
             raise _Lost("the scheduler forgot what it was given")
+
+    def _drop(self, chunk: _Chunk, future: Future, why: str) -> None:
+        """Wait no longer for one copy of a chunk."""
+        chunk.futures.remove(future)
+        if not chunk.futures:
+            self._divide(chunk, why)
 
     def _keep(self, chunk: _Chunk | None, returned: Returned) -> None:
         """Write each result that is new; give to others what failed or was refused."""
@@ -412,6 +428,7 @@ class _Work:
 
     def _again(self, student: str, why: str) -> None:
         if len(self.failed[student]) < TRIES and not self._failed_everywhere(student):
+            self.grader.log.write("again", student=student, why=why)
             self.left.insert(0, student)
             return
         self.block.faults[student] = why
@@ -423,18 +440,30 @@ class _Work:
         return bool(workers) and workers.keys() <= self.failed[student]
 
     def _look_after(self, workers, arrived) -> None:
-        """Give to another worker as well what takes too long; whoever comes first counts."""
+        """Give to another worker as well what takes too long; whoever comes first counts.
+
+        So is what waits for workers that are all gone, as after a walltime, and at once.
+        """
         now = time.monotonic()
         for chunk in self.chunks:
             if any(f.status in ("lost", "cancelled") for f in chunk.futures):
                 raise _Lost("the scheduler forgot what it was given")
-            if now - chunk.given > self.late and len(chunk.futures) < TRIES and workers:
+            is_late = now - chunk.given > self.late and len(chunk.futures) < TRIES
+            is_stranded = chunk.allowed.isdisjoint(workers)
+            if workers and (is_late or is_stranded):
                 chunk.given = now
                 keys = {future.key for future in chunk.futures}
                 with _or_lost():
                     there = {a for a, at in self.client.processing().items() if keys & set(at)}
                 self.grader.log.write("late", students=len(chunk.students), workers=len(there))
                 self._submit(chunk, workers, there, arrived)
+
+
+def _handed_over(future: Future) -> Returned | None:
+    """What a worker returned; None where it has stopped before it was sent."""
+    with _or_lost(), contextlib.suppress(TimeoutError):
+        return future.result(timeout=CHUNK_SECONDS)
+    return None
 
 
 def _within(seconds: float, call: Callable, *arguments: object) -> None:
@@ -459,41 +488,121 @@ def _within(seconds: float, call: Callable, *arguments: object) -> None:
 
 @contextlib.contextmanager
 def session(where: str, certificates: Path | None = None, jobs: int = 2):
-    """Yield what connects to a cluster: `jobs` workers of this machine, or one at an address.
+    """Yield what connects to a cluster: `jobs` workers of this machine or of Slurm, or an address.
 
     Args:
-        where: "local", or the scheduler's address, tls://HOST:PORT.
-        certificates: the folder that `write_certificates` made, for an address.
+        where: "local", "slurm", or the scheduler's address, tls://HOST:PORT.
+        certificates: the folder that `write_certificates` made, but for "local".
 
     Raises `ClusterError` for an address that would send the secret in the clear.
     """
     logging.getLogger("distributed").setLevel(logging.ERROR)
-    if where != "local":
-        security = _security(where, certificates)
+    if where not in (LOCAL, SLURM):
+        _require_encryption(where)
+        security = _security(certificates)
         yield lambda: Client(where, security=security, timeout="15s", set_as_default=False)
         return
-    security = Security.temporary()
+    security = _security(certificates) if where == SLURM else Security.temporary()
+    with (_jobs_of_slurm if where == SLURM else _workers_here)(jobs, security) as cluster:
+        yield lambda: Client(cluster, security=security, set_as_default=False)
+
+
+def _workers_here(jobs: int, security: Security) -> LocalCluster:
     # The warm process and its children are bounded by their own limits, not by Dask's.
-    with LocalCluster(
+    return LocalCluster(
         n_workers=jobs,
         threads_per_worker=1,
         protocol="tls",
         security=security,
         dashboard_address=None,
         memory_limit=0,
+    )
+
+
+@contextlib.contextmanager
+def _jobs_of_slurm(jobs: int, security: Security):
+    """Yield a scheduler in this process and `jobs` workers, a job of Slurm each.
+
+    Queue, account, walltime and memory are those of the site, in Dask's jobqueue.yaml. A worker
+    leaves before its walltime ends, and another one is asked for.
+
+    Raises `ClusterError` where Slurm would not take such a job.
+    """
+    from dask_jobqueue import SLURMCluster
+
+    options = {name: dask.config.get(f"jobqueue.slurm.{name}", None) for name in OF_A_JOB}
+    with SLURMCluster(
+        cores=options["cores"] or 1,
+        processes=options["processes"] or options["cores"] or 1,  # a slot each
+        memory=options["memory"] or "4GB",
+        security=security,
+        nanny=False,
+        worker_extra_args=[
+            *(options["worker-extra-args"] or ()),
+            *("--lifetime", f"{_lifetime(options['walltime'] or HALF_AN_HOUR)}s"),
+            *("--memory-limit", "0", "--no-dashboard"),
+        ],
+        scheduler_options={**(options["scheduler-options"] or {}), **NO_DASHBOARD},
+        silence_logs=logging.CRITICAL,
     ) as cluster:
-        yield lambda: Client(cluster, security=security, set_as_default=False)
+        _require_taken(cluster.job_script())
+        cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)  # one that ended is renewed
+        yield cluster
 
 
-def _security(where: str, folder: Path | None) -> Security:
+def _lifetime(walltime: str) -> int:
+    """Return how many seconds a worker stays: a chunk less than Slurm gives it, or half of that.
+
+    >>> _lifetime("00:30:00"), _lifetime("1-00:00:00"), _lifetime("00:01:00"), _lifetime("2")
+    (1740, 86340, 30, 60)
+    """
+    days, _, clock = walltime.rpartition("-")
+    parts = [int(part) for part in clock.split(":")]
+    if len(parts) == 1:  # minutes alone; hours alone after days
+        parts = [*parts, 0, 0] if days else [0, *parts, 0]
+    hours, minutes, seconds = [0] * (3 - len(parts)) + parts
+    total = ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+    return int(max(total - 2 * CHUNK_SECONDS, total / 2))
+
+
+def _require_taken(script: str) -> None:
+    """Ask Slurm whether it would take a job, without giving it."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sh") as file:
+        file.write(script)
+        file.flush()
+        try:
+            command = ["sbatch", "--test-only", file.name]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+            said = done.stderr if done.returncode else ""
+        except (OSError, subprocess.TimeoutExpired) as error:
+            said = str(error)
+    if said:
+        raise ClusterError(
+            f"Slurm takes no job of this machine ({said.strip().splitlines()[-1]}): type the "
+            "command where `sbatch` works; queue and account belong into jobqueue.yaml."
+        )
+
+
+def patience_with(where: str) -> float:
+    """Return how many seconds to wait for a worker: a job may be in Slurm's queue for hours."""
+    return QUEUE_PATIENCE if where == SLURM else PATIENCE
+
+
+def _require_encryption(where: str) -> None:
     if not where.startswith("tls://"):
         raise ClusterError(
             f"{where} is no tls:// address: the secret of the course goes to the workers, and only "
             "encrypted. Start the scheduler with the certificates of `autograder cluster "
             "certificates FOLDER`, and name tls://HOST:PORT."
         )
+
+
+def _security(folder: Path | None) -> Security:
     if folder is None:
-        raise ClusterError("An address needs --certificates FOLDER, the one of the scheduler.")
+        raise ClusterError(
+            "Other machines need --certificates FOLDER, the one of `autograder cluster "
+            "certificates FOLDER`, which all of them can read."
+        )
     certificate, key = (Path(folder) / name for name in (CERTIFICATE, KEY))
     for path in (certificate, key):
         if not path.is_file():
@@ -502,12 +611,10 @@ def _security(where: str, folder: Path | None) -> Security:
             )
     if key.stat().st_mode & 0o077:
         raise ClusterError(f"{key} can be read by others: run `chmod 600 {key}`.")
-    return Security(
-        tls_ca_file=str(certificate),
-        tls_client_cert=str(certificate),
-        tls_client_key=str(key),
-        require_encryption=True,
-    )
+    files = {}
+    for role in ("scheduler", "worker", "client"):
+        files |= {f"tls_{role}_cert": str(certificate), f"tls_{role}_key": str(key)}
+    return Security(tls_ca_file=str(certificate), require_encryption=True, **files)
 
 
 def write_certificates(folder: Path) -> list[Path]:

@@ -1,8 +1,9 @@
 """What a lesson's checks expect of graded submissions, kept between one grading and the next.
 
-To run the references and all known answers takes seconds, and PyTorch; the arrays that they show
-take a few milliseconds to read. They hold for one key (the software, the template, the secret) and
-lie on the trusted side, behind a code that only who has the secret can make.
+To run the references and all known answers takes seconds, and PyTorch; the arrays that they show,
+and the texts of the two answers with known marks, take a few milliseconds to read. They hold for
+one key (the software, the template, the secret) and lie on the trusted side, behind a code that
+only who has the secret can make.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from autograder.checking.diagnose import Known
 from autograder.checking.judge import Expected
 from autograder.checking.spec import Check, Exercise
 from autograder.checking.traces import Trace, trace_from
+from autograder.grading.canary import Answers, answers
 from autograder.grading.observations import seen_from, stored
 from autograder.grading.pack import Packed, taken
 from autograder.grading.results import write_atomically
@@ -40,6 +42,10 @@ class Kept:
     def tags(self, exercise: Exercise) -> tuple[str, ...]:
         """Return the equations that the reference of an exercise cites."""
         return tuple(self._facts[exercise.id]["tags"])
+
+    def answers(self, exercise: Exercise) -> Answers:
+        """Return the texts of the answers with known marks."""
+        return Answers(**self._facts[exercise.id]["answers"])
 
     def _arrays(self, entries):
         return {key: taken(self._values, entry) for key, entry in entries.items()}
@@ -98,6 +104,7 @@ def _facts_of(exercise: Exercise, provider, values: Packed) -> dict:
     return {
         "tags": provider.tags(exercise),
         "traces": [asdict(trace) for trace in provider.traces(exercise)],
+        "answers": asdict(answers(exercise)),
         "checks": {
             name: {
                 "arrays": put(one.arrays),

@@ -17,10 +17,10 @@ import json
 import platform
 import re
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -30,15 +30,22 @@ from nbformat import NotebookNode
 from autograder import exercises, expectations
 from autograder.checking.diagnose import judge_exercise
 from autograder.checking.judge import may_follow
-from autograder.checking.ladder import reading
+from autograder.checking.ladder import reading as reading_of
 from autograder.checking.observe import Fault, Seen, for_points
 from autograder.checking.report import Report
 from autograder.checking.slopes import Probe
 from autograder.checking.spec import Check, Exercise
 from autograder.grading import expected as expecting
-from autograder.grading.canary import Canaries
+from autograder.grading.canary import Canaries, answers
+from autograder.grading.findings import Findings, digest, digest_of, is_observed, look_through
 from autograder.grading.log import Log
-from autograder.grading.observations import Experiment, NotKept, Observations, experiment
+from autograder.grading.observations import (
+    NotKept,
+    Observations,
+    experiment,
+    experiments_in,
+    text_of,
+)
 from autograder.grading.results import Keeper, Store, SubmissionResult
 from autograder.lessons import kit
 from autograder.lessons.answers import ROOT, is_answer_file
@@ -47,18 +54,13 @@ from autograder.sandbox.inside import isolation
 from autograder.sandbox.inside.isolation import Layers
 from autograder.sandbox.process import Fresh, Infrastructure, Limits, Outcome
 from autograder.sandbox.zygote import Zygote
-from autograder.submissions.code import OWN_PACKAGES, WRITTEN, Code, bindings, lock, title
+from autograder.submissions.code import OWN_PACKAGES, Code, lock
 from autograder.submissions.notebook import Step, clean_text, parse
-from autograder.submissions.rebuild import Rebuilt, rebuild, role
+from autograder.submissions.rebuild import rebuild, role
 from autograder.submissions.uploads import Upload, take
 
+LATE = "import torch._dynamo"  # which the first optimizer of a process makes: two seconds
 ATTEMPTS = 3  # to execute a submission, when the sandbox itself fails
-MAX_ERROR = 200  # characters
-MAX_ERRORS = 3  # that one sentence tells
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_PLACE = re.compile(
-    r"^(?:Cell In ?\[\d+\], line (\d+)|File (?:[^\n:]*/)?([\w.]+\.py:\d+))", re.MULTILINE
-)
 
 
 # What executes a student's functions; the rest of `autograder` reads, judges and writes.
@@ -69,6 +71,8 @@ RUN_BY = (
     "checking/shortcuts.py",
     "checking/slopes.py",
 )
+# What reads submitted code, without running it.
+READ_BY = ("submissions/*.py", "checking/spec.py", "grading/findings.py")
 
 
 # ---------------------------------------------------------------------------------- grading
@@ -123,15 +127,16 @@ class Grader:
         self.turn = turn
         self.seed_of = expectations.secret_seed(secret, assignment, turn)
         self.sandboxes = places or sandboxes(layers, hidden, given_cells(template))
-        self.canaries = Canaries(template, self.exercises, self._marks_of, self.log.write)
         self._close = weakref.finalize(self, self.sandboxes.close)
         self.secret = secret
         self.basis = self.basis_at(self.tier)
-        key = _digest(self.basis, str(turn))
+        key = digest(self.basis, str(turn))
         known = expected and expecting.read(expected, key, secret)
         self.provider = known or expectations.live(self.seed_of)
+        texts = known.answers if known else answers
+        self.canaries = Canaries(template, self.exercises, texts, self._marks_of, self.log.write)
         self._turns: dict[int, Grader] = {}
-        self._same: dict[str, Mapping[str, Experiment]] = {}  # found the same, by exercise id
+        self._same: dict[str, str] = {}  # experiments found the same, by exercise id
         self._write_expected = None
         if expected and not known:
             self._write_expected = partial(expecting.write, expected, key, secret)
@@ -153,7 +158,7 @@ class Grader:
 
     def basis_at(self, tier: str) -> str:
         """Digest of all that a result depends on but the submission, where `tier` is in force."""
-        return _digest(
+        return digest(
             *_cell_texts(self.template),
             self.assignment,
             hashlib.sha256(self.secret).hexdigest(),
@@ -162,22 +167,34 @@ class Grader:
             software(),
         )
 
-    @property
+    @cached_property
     def seeds(self) -> str:
         """Digest of the seeds of all checks, to be kept with a mark."""
         pairs = [(e, check) for e in self.exercises.values() for check in e.checks]
-        return _digest(*(f"{e.id}/{check.name}/{self.seed_of(e, check)}" for e, check in pairs))
+        return digest(*(f"{e.id}/{check.name}/{self.seed_of(e, check)}" for e, check in pairs))
 
-    def key(self, rebuilt: Rebuilt) -> str:
-        """Digest of all that the result of a submission depends on."""
-        steps = (text for step in rebuilt.steps for text in (step.role, step.cell_id, step.source))
-        return _digest(self.basis, *steps, *rebuilt.problems)
+    @cached_property
+    def reader(self) -> str:
+        """Digest of all that reading a submission depends on, but the submission."""
+        asked = (
+            [e.id, e.functions, e.forbidden, [check.forward is None for check in e.checks]]
+            for e in self.exercises.values()
+        )
+        return digest(*_cell_texts(self.template), json.dumps(list(asked)), readers())
 
-    def run(self, rebuilt: Rebuilt) -> str:
+    def key(self, steps: str, problems: Iterable[str]) -> str:
+        """Digest of all that a result depends on.
+
+        Args:
+            steps: digest of what is executed of the submission.
+            problems: of rebuilding it.
+        """
+        return digest(self.basis, steps, *problems)
+
+    def run(self, steps: str) -> str:
         """Digest of all that executing a submission depends on, but the experiments."""
-        steps = (text for step in rebuilt.steps for text in (step.role, step.cell_id, step.source))
         limits = json.dumps(asdict(self.limits))
-        return _digest(self.assignment, limits, self.tier, surroundings(), *steps)
+        return digest(self.assignment, limits, self.tier, surroundings(), steps)
 
     def grade(
         self,
@@ -208,7 +225,7 @@ class Grader:
             return Marked(kept)
         submission = upload.submission()
         rebuilt = rebuild(self.template, submission)
-        key = self.key(rebuilt)
+        key = self.key(digest_of(rebuilt.steps), rebuilt.problems)
         if kept and kept.key == key:
             kept = self._keep(store, replace(kept, file=submission.digest), "kept")
             return Marked(kept, rebuilt.notebook)
@@ -217,9 +234,10 @@ class Grader:
             self.canaries.begin()
             outcome = self._execute(code.readable, student)
             self.canaries.require()  # before anything is judged or kept
-        result = self._result(student, upload, rebuilt, code, outcome)
+        findings = look_through(rebuilt, code, outcome, self.exercises)
+        result = self._result(student, upload, findings, outcome)
         stopped = {cell: [fault.kind, fault.text] for cell, fault in outcome.stopped.items()}
-        observed = self._observations(rebuilt, outcome, result) if store else None
+        observed = self._observations(findings, outcome, result) if store else None
         result = self._keep(store, result, "graded", observed, stopped=stopped)
         return Marked(result, rebuilt.notebook, executed=bool(submission.cells))
 
@@ -243,11 +261,15 @@ class Grader:
         if upload.digest != before.file:
             raise NotKept("it was changed since it was graded")
         observed = store.observations(before)
-        rebuilt = rebuild(self.template, upload.submission())
-        judge = self._in_turn(before.turn)
-        judge._require_same(observed, rebuilt)
         outcome = replace(observed.outcome, outputs=dict(before.outputs))
-        result = judge._result(student, upload, rebuilt, Code(rebuilt.steps), outcome)
+        findings = observed.findings
+        if observed.reader != self.reader:
+            rebuilt = rebuild(self.template, upload.submission())
+            code = Code(rebuilt.steps)
+            findings = look_through(rebuilt, code, outcome, self.exercises)
+        judge = self._in_turn(before.turn)
+        judge._require_same(observed, findings)
+        result = judge._result(student, upload, findings, outcome)
         result = replace(result, observed=before.observed)
         return self._keep(store, result, "remarked") if keep else result
 
@@ -258,21 +280,23 @@ class Grader:
         if turn not in self._turns:
             other = copy.copy(self)
             other.turn, other._same = turn, {}
+            vars(other).pop("seeds", None)  # they are of this turn
             other.seed_of = expectations.secret_seed(self.secret, self.assignment, turn)
             other.provider = expectations.live(other.seed_of)
             self._turns[turn] = other
         return self._turns[turn]
 
-    def _require_same(self, observed: Observations, rebuilt: Rebuilt) -> None:
+    def _require_same(self, observed: Observations, findings: Findings) -> None:
         """Raise `NotKept` unless executing the submission would show the same again."""
-        if observed.run != self.run(rebuilt):
+        if observed.run != self.run(findings.steps):
             raise NotKept("the lesson, a library, or what executes submissions has changed since")
         for exercise in self.exercises.values():
             if exercise.id not in observed.outcome.seen:
                 continue
-            known = observed.experiments.get(exercise.id, {})
-            if known == self._same.get(exercise.id):  # those of a student before
+            text = observed.experiments.get(exercise.id, "{}")
+            if text == self._same.get(exercise.id):  # those of a student before
                 continue
+            known = experiments_in(text)
             for check in exercise.checks:
                 with lock:
                     expected = self.provider.expected(exercise, check)
@@ -281,22 +305,22 @@ class Grader:
                     raise NotKept(
                         f"{check.name!r} of {exercise.id} is another experiment than it was"
                     )
-            self._same[exercise.id] = known
+            self._same[exercise.id] = text
 
-    def _result(self, student, upload, rebuilt, code, outcome) -> SubmissionResult:
-        reports, unjudged, problems = self._judge(code, outcome)
+    def _result(self, student, upload, findings, outcome) -> SubmissionResult:
+        reports, unjudged, problems = self._judge(findings, outcome)
         return SubmissionResult(
             student=student,
             assignment=self.assignment,
             reports=reports,
             bonus_ids=tuple(e.id for e in self.exercises.values() if e.bonus),
             unjudged=unjudged,
-            unobserved=tuple(e.id for e in self.exercises.values() if not _observed(e, outcome)),
-            problems=(*rebuilt.problems, *problems),
+            unobserved=tuple(e.id for e in self.exercises.values() if not is_observed(e, outcome)),
+            problems=(*findings.problems, *problems),
             outputs=outcome.outputs,
             seconds=round(outcome.seconds, 3),
             complete=outcome.complete,
-            key=self.key(rebuilt),
+            key=self.key(findings.steps, findings.problems),
             basis=self.basis,
             file=upload.digest,
             seeds=self.seeds,
@@ -304,22 +328,25 @@ class Grader:
             tier=self.tier,
         )
 
-    def _observations(self, rebuilt, outcome, result) -> Observations:
+    def _observations(self, findings, outcome, result) -> Observations:
         experiments = {
             exercise.id: self._experiments(exercise)
             for exercise in self.exercises.values()
             if exercise.id in outcome.seen and exercise.id not in result.unjudged
         }
-        return Observations(self.run(rebuilt), outcome, experiments)
+        run = self.run(findings.steps)
+        return Observations(run, outcome, experiments, self.reader, findings)
 
-    def _experiments(self, exercise):
+    def _experiments(self, exercise) -> str:
         with lock:
-            return {
-                check.name: experiment(
-                    self.seed_of(exercise, check), self.provider.expected(exercise, check)
-                )
-                for check in exercise.checks
-            }
+            return text_of(
+                {
+                    check.name: experiment(
+                        self.seed_of(exercise, check), self.provider.expected(exercise, check)
+                    )
+                    for check in exercise.checks
+                }
+            )
 
     def _keep(self, store, result, event, observations=None, **facts):
         if store:
@@ -345,14 +372,19 @@ class Grader:
             prepared = meanwhile.submit(self.prepare)
             outcome = self._execute(code.readable, "")
             prepared.result()
-        reports, _, _ = self._judge(code, outcome)
+        reports, _, _ = self._judge(look_through(rebuilt, code, outcome, self.exercises), outcome)
         return reports
 
-    def prepare(self) -> None:
-        """Compute what every judgement needs; it is kept."""
+    def expect(self) -> None:
+        """Compute what every judgement needs."""
         with lock:
             for exercise in self.exercises.values():
                 self.provider.misconceptions(exercise)
+
+    def prepare(self) -> None:
+        """Compute what every judgement needs, and keep it for the next grading."""
+        self.expect()
+        with lock:
             if self._write_expected:
                 self._write_expected(self.exercises.values(), self.provider)
                 self._write_expected = None
@@ -368,22 +400,21 @@ class Grader:
                 self.log.write("retried", student=student, why=str(error))
         return execute()
 
-    def _judge(self, code, outcome):
-        reports, unjudged, problems = [], [], [*_stops(code.steps, outcome), *code.notes()]
-        for check_id, exercise in self.exercises.items():
-            names = code.shortcuts(exercise)
-            problems += [*code.undefined(exercise), *code.by_steps(exercise)]
+    def _judge(self, findings, outcome):
+        reports, unjudged, problems = [], [], [*findings.notes]
+        for exercise in self.exercises.values():
+            names = ", ".join(findings.shortcuts.get(exercise.id, ()))
+            problems += findings.remarks.get(exercise.id, ())
             if names:
-                problems.append(f"{exercise.id}: the submitted code uses {', '.join(names)}.")
-                fault = Fault(f"uses {', '.join(names)}, which is not allowed here")
-                seen = _all(exercise, fault)
+                problems.append(f"{exercise.id}: the submitted code uses {names}.")
+                seen = _all(exercise, Fault(f"uses {names}, which is not allowed here"))
             else:
-                fault = Fault(_why_unseen(exercise, check_id, code, outcome))
-                seen = _all(exercise, fault) | outcome.seen.get(exercise.id, {})
+                unseen = _all(exercise, Fault(findings.unseen.get(exercise.id, "")))
+                seen = unseen | outcome.seen.get(exercise.id, {})
             try:
                 with lock:
                     report = judge_exercise(exercise, seen, self.provider)
-                    where = reading(exercise, self.provider.tags(exercise))
+                    where = reading_of(exercise, self.provider.tags(exercise))
                 left = report.score < report.points
                 reports.append(replace(report, reading=where if left else ""))
             except Exception as error:
@@ -435,7 +466,22 @@ def sandboxes(
 
 def given_cells(template: NotebookNode) -> list[str]:
     """The cells of a released notebook whose imports are made before anybody's code is run."""
-    return [cell.source for cell in template.cells if role(cell) == "given"]
+    given = [cell.source for cell in template.cells if role(cell) == "given"]
+    return [*given, LATE] if _trains(template) else given
+
+
+def _trains(template: NotebookNode) -> bool:
+    """Whether students of a lesson write or use an optimizer of PyTorch's."""
+    with_autograd = {
+        f"{exercise.grade_id}-solution"
+        for exercise in graded_exercises(template).values()
+        if exercise.needs_autograd
+    }
+    asked = (cell for cell in template.cells if role(cell) == "solution")
+    return any(
+        "torch.optim" in cell.source and cell.metadata.nbgrader.grade_id in with_autograd
+        for cell in asked
+    )
 
 
 def graded_exercises(template: NotebookNode) -> dict[str, Exercise]:
@@ -450,90 +496,11 @@ def _by_check() -> dict[str, Exercise]:
     return {f"{exercise.grade_id}-check": exercise for exercise in exercises.all_exercises()}
 
 
-def _observed(exercise: Exercise, outcome: Outcome) -> bool:
-    """Whether the exercise ran to its end, whatever came of it."""
-    return exercise.id in outcome.seen and outcome.seen[exercise.id].keys() == {
-        check.name for check in exercise.checks
-    }
-
-
 def _all(exercise: Exercise, fault: Fault) -> dict[str, Seen]:
     return {check.name: Seen(fault=fault) for check in exercise.checks}
 
 
-def _why_unseen(exercise, check_id, code, outcome) -> str:
-    """Say, without numbers, why an exercise was not observed."""
-    function = exercise.function
-    if exercise.id in outcome.failed:
-        return outcome.failed[exercise.id].kind
-    if not outcome.outputs and not outcome.stopped:
-        return "nothing was submitted that could be executed"
-    own = code.answering(exercise)
-    for step in own:
-        if step.cell_id in outcome.stopped:
-            return outcome.stopped[step.cell_id].kind
-        if step.cell_id in code.unread:
-            return code.unread[step.cell_id]
-    for step in own:
-        if failed := error_of(outcome.outputs.get(step.cell_id, ())):
-            return f"{function} is not defined: its cell ended with {failed}"
-    check = next((s for s in code.steps if s.grade_id == check_id), None)
-    failed = error_of(outcome.outputs.get(check.cell_id, ())) if check else ""
-    if failed:
-        return f"could not be checked: the check ended with {failed}"
-    if outcome.aborted:
-        return f"not reached: another cell was {outcome.aborted.kind}"
-    return "no result came back from this check"
-
-
-def error_of(outputs: Iterable[Mapping]) -> str:
-    """Say which error ended a cell, and where.
-
-    It comes from the process that has no seeds, so that it may say all.
-
-    >>> error_of([{"output_type": "error", "ename": "KeyError", "evalue": "a", "traceback": []}])
-    'KeyError: a'
-    """
-    error = next((output for output in outputs if output["output_type"] == "error"), None)
-    if error is None:
-        return ""
-    text = " ".join(f"{error['ename']}: {error['evalue']}".split())[:MAX_ERROR]
-    trace = _COLOUR.sub("", "\n".join(error["traceback"]))
-    places = [file or f"line {line}" for line, file in _PLACE.findall(trace)]
-    return f"{text} ({places[-1]})" if places else text
-
-
-def _stops(steps: Iterable[Step], outcome: Outcome) -> Iterator[str]:
-    """What the instructor should know about cells that did not come to their end."""
-    names = {step.cell_id: title(step) for step in steps}
-    for cell_id, fault in outcome.stopped.items():
-        rest = "; only what it defines was executed" if cell_id in outcome.cut else ""
-        yield f"The cell {names.get(cell_id, cell_id)} was {fault.kind}{rest}."
-    also = outcome.cut - set(outcome.stopped)
-    if also:
-        yield f"Of {len(also)} more cells only what they define was executed, to reach the rest."
-    if outcome.aborted:
-        yield "What came after the last of these was not executed."
-    written = [step for step in steps if step.role in WRITTEN and bindings(step.source)]
-    ended = [error_of(outcome.outputs.get(step.cell_id, ())) for step in written]
-    errors = list(dict.fromkeys(filter(None, ended)))
-    if errors:
-        more = f", and {len(errors) - MAX_ERRORS} more" if len(errors) > MAX_ERRORS else ""
-        yield f"Cells that define something ended with {'; '.join(errors[:MAX_ERRORS])}{more}."
-        if any(error.startswith("ModuleNotFoundError") for error in errors):
-            yield "A module of one's own has to be handed in beside the notebook."
-
-
 # ---------------------------------------------------------------------------------- digests
-
-
-def _digest(*texts: str) -> str:
-    """A digest of texts in which their borders count."""
-    digest = hashlib.sha256()
-    for text in texts:
-        data = text.encode("utf-8", "replace")
-        digest.update(len(data).to_bytes(8, "big") + data)
-    return digest.hexdigest()
 
 
 def _cell_texts(notebook: NotebookNode) -> Iterator[str]:
@@ -545,7 +512,7 @@ def _cell_texts(notebook: NotebookNode) -> Iterator[str]:
 def software() -> str:
     """Digest of the grader's own code and of the libraries that decide about a result."""
     files = [path for package in OWN_PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
-    return _digest(*_versions(), *map(_name, files), *(path.read_text("utf-8") for path in files))
+    return _digest_with_versions(files)
 
 
 @cache
@@ -554,9 +521,21 @@ def surroundings() -> str:
     given = (
         path for path in (ROOT / "cs231n_lib").rglob("*.py") if not is_answer_file(_name(path))
     )
-    runs = (path for pattern in RUN_BY for path in (ROOT / "autograder").glob(pattern))
-    files = sorted((*given, *runs))
-    return _digest(*_versions(), *map(_name, files), *(path.read_text("utf-8") for path in files))
+    return _digest_with_versions(sorted((*given, *_own_files(RUN_BY))))
+
+
+@cache
+def readers() -> str:
+    """Digest of what reads submitted code."""
+    return _digest_with_versions(sorted(_own_files(READ_BY)))
+
+
+def _own_files(patterns: Iterable[str]) -> Iterator[Path]:
+    return (path for pattern in patterns for path in (ROOT / "autograder").glob(pattern))
+
+
+def _digest_with_versions(files: Sequence[Path]) -> str:
+    return digest(*_versions(), *map(_name, files), *(path.read_text("utf-8") for path in files))
 
 
 def _name(path: Path) -> str:

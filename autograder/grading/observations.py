@@ -3,7 +3,8 @@
 Points, judges and names change; what a student's functions returned does not. One .npz a
 submission holds the arrays and faults of every check, why cells were stopped, and what is needed
 to know that the experiments are still the same ones: a digest of what executing depended on, and
-of each check the digest of its seed with a summary of what the reference showed.
+of each check the digest of its seed with a summary of what the reference showed. What the code
+says (`findings`) lies beside it.
 
     kept = store.observations(result)              -> Observations
     kept.outcome.seen["family.function"]["check"]  -> Seen: arrays, or the fault
@@ -15,16 +16,17 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 from autograder.checking.judge import Expected
 from autograder.checking.observe import Fault, Seen
+from autograder.grading.findings import Findings
 from autograder.grading.pack import Packed, taken
 from autograder.sandbox.process import Outcome
 
-FORMAT = 1  # of the file; another one is not read
+FORMAT = 2  # of the file; another one is not read
 MAX_BYTES = 2_000_000  # of one file; honest work of a lesson takes a tenth
 
 
@@ -60,6 +62,16 @@ def experiment(seed: int, expected: Expected) -> Experiment:
     return Experiment(_digest_of(seed), sums)
 
 
+def text_of(experiments: Mapping[str, Experiment]) -> str:
+    """Return the experiments of one exercise, by check, as text: whole classes have the same."""
+    return json.dumps({check: [one.seed, dict(one.sums)] for check, one in experiments.items()})
+
+
+def experiments_in(text: str) -> dict[str, Experiment]:
+    """Return what `text_of` made a text of."""
+    return {check: Experiment(*parts) for check, parts in json.loads(text).items()}
+
+
 def _digest_of(seed: int) -> str:
     return hashlib.sha256(str(seed).encode()).hexdigest()
 
@@ -78,7 +90,9 @@ class Observations:
 
     run: str  # digest of all that executing depended on
     outcome: Outcome
-    experiments: Mapping[str, Mapping[str, Experiment]] = field(default_factory=dict)
+    experiments: Mapping[str, str] = field(default_factory=dict)  # by exercise id: `text_of`
+    reader: str = ""  # digest of what read the code, and what it found there
+    findings: Findings = field(default_factory=Findings)
 
     def to_bytes(self) -> bytes:
         """Return the content of a file; nothing (`b""`) where it would be too large to be kept."""
@@ -97,10 +111,9 @@ class Observations:
             "aborted": outcome.aborted and _listed(outcome.aborted),
             "cut": sorted(outcome.cut),
             "seconds": outcome.seconds,
-            "experiments": {
-                exercise: {check: [e.seed, dict(e.sums)] for check, e in checks.items()}
-                for exercise, checks in self.experiments.items()
-            },
+            "experiments": dict(self.experiments),
+            "reader": self.reader,
+            "findings": asdict(self.findings),
         }
         file = io.BytesIO()
         np.savez_compressed(
@@ -127,7 +140,8 @@ class Observations:
                     exercise: {check: seen_from(one, values) for check, one in checks.items()}
                     for exercise, checks in facts["seen"].items()
                 }
-            return cls(facts["run"], _outcome(facts, seen), _experiments(facts["experiments"]))
+            outcome, findings = _outcome(facts, seen), _findings(facts["findings"])
+            return cls(facts["run"], outcome, facts["experiments"], facts["reader"], findings)
         except NotKept:
             raise
         except Exception as error:  # whatever NumPy and zlib say of a damaged archive
@@ -145,11 +159,16 @@ def _outcome(facts, seen) -> Outcome:
     )
 
 
-def _experiments(stored) -> dict[str, dict[str, Experiment]]:
-    return {
-        exercise: {check: Experiment(*parts) for check, parts in checks.items()}
-        for exercise, checks in stored.items()
-    }
+def _findings(facts) -> Findings:
+    """A list is a tuple, also in a mapping."""
+    return Findings(
+        facts["steps"],
+        tuple(facts["problems"]),
+        tuple(facts["notes"]),
+        {name: tuple(found) for name, found in facts["shortcuts"].items()},
+        {name: tuple(found) for name, found in facts["remarks"].items()},
+        facts["unseen"],
+    )
 
 
 def stored(seen: Seen, values: Packed) -> dict:

@@ -14,7 +14,8 @@ from autograder.checking.diagnose import judge_exercise
 from autograder.checking.observe import Fault
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
-from autograder.grading.grader import _all, _stops, _why_unseen, probes, sandboxes
+from autograder.grading.findings import stops, why_unseen
+from autograder.grading.grader import _all, probes, sandboxes
 from autograder.sandbox import process
 from autograder.sandbox.process import Limits, Outcome
 from autograder.submissions.code import Code, bindings
@@ -62,10 +63,10 @@ def check_files(
         )
     reports = []
     for check_id, exercise in checked.items():
-        fault = Fault(_why_unseen(exercise, check_id, code, outcome))
+        fault = Fault(why_unseen(exercise, check_id, code, outcome))
         seen = _all(exercise, fault) | outcome.seen.get(exercise.id, {})
         reports.append(judge_exercise(exercise, seen, provider))
-    return reports, [*problems, *_raised(steps, outcome), *_stops(steps, outcome), *code.notes()]
+    return reports, [*problems, *_raised(steps, outcome), *stops(steps, outcome), *code.notes()]
 
 
 def _syntax_error(source: str, name: str) -> tuple[str, ...]:

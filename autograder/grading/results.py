@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,8 +70,9 @@ class SubmissionResult:
 
     def to_dict(self) -> dict:
         """Plain data for JSON."""
-        data = {**asdict(self), "reports": [report.to_dict() for report in self.reports]}
-        return data | {"score": self.score, "points": self.points, "bonus": self.bonus}
+        data = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        totals = {"score": self.score, "points": self.points, "bonus": self.bonus}
+        return data | {"reports": [report.to_dict() for report in self.reports]} | totals
 
     @classmethod
     def from_dict(cls, data: Mapping) -> SubmissionResult:
@@ -144,7 +145,7 @@ class Store:
         """Write what `with_observations` returned, here or on another machine."""
         if content is not None:
             write_atomically(self._path(result.student, ".npz"), content, through=False)
-        text = json.dumps(result.to_dict(), ensure_ascii=False, indent=1)
+        text = json.dumps(result.to_dict(), ensure_ascii=False)
         write_atomically(self._path(result.student), text.encode())
 
     def remove(self, student: str) -> None:
@@ -153,9 +154,21 @@ class Store:
             self._path(student, ending).unlink(missing_ok=True)
 
     def all(self) -> list[SubmissionResult]:
-        """Return every kept result, by student, without the outputs, of which a class has much."""
+        """Return every kept result, by student, without the outputs, of which a class has much.
+
+        Equal reports, such as those of right answers, are in memory once.
+        """
         loaded = map(_load, sorted(self.folder.glob("*.json")))
-        return [replace(result, outputs={}) for result in loaded if result is not None]
+        same: dict[Report, Report] = {}
+        return [
+            replace(
+                result,
+                outputs={},
+                reports=tuple(same.setdefault(one, one) for one in result.reports),
+            )
+            for result in loaded
+            if result is not None
+        ]
 
     def _path(self, student: str, ending: str = ".json") -> Path:
         name = os.fsencode(student)

@@ -37,6 +37,23 @@ def solution_source(function: Callable) -> str:
     return _with_bodies(function, lambda body, indent: body)
 
 
+def undecorated(source: str) -> str:
+    """Return a definition without its decorators, and without lines that validate arguments.
+
+    >>> undecorated('@validated(x="N D")\\ndef f(x):\\n    return x')
+    'def f(x):\\n    return x'
+    """
+    definition = definition_in(ast.parse(source))
+    inner = [d for node in definition.body for d in getattr(node, "decorator_list", ())]
+    dropped = {
+        line
+        for decorator in (*definition.decorator_list, *filter(_validates, inner))
+        for line in range(decorator.lineno, decorator.end_lineno + 1)
+    }
+    lines = enumerate(source.splitlines(), start=1)
+    return "\n".join(line for number, line in lines if number not in dropped)
+
+
 def nbgrader_source_of(function: Callable) -> str:
     """Return the solution between nbgrader's markers, so that a release keeps the docstring."""
     return _with_bodies(function, lambda body, indent: f"{indent}{BEGIN}\n{body}\n{indent}{END}")

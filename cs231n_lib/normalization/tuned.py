@@ -19,7 +19,7 @@ layer norm, (C, 1, H·W) for instance norm and (G, C/G, H·W) for group norm.
 
 Results have the dtype of x. Do not write into x between the forward and the backward pass. On a
 GPU, which would wait for the many small steps, and under `torch.compile`, which puts steps together
-by itself, layer, instance and group norm take everything at once; for batch norm use `in_torch`.
+by itself, everything is taken at once. To compile batch norm of rows, take that of `in_torch`.
 Images below about 8 × 8 are too small for it, and `in_numpy` is as fast.
 """
 
@@ -39,7 +39,7 @@ from cs231n_lib.normalization import (
     of_this_output,
 )
 
-BLOCK = 2**17  # numbers of the input that are taken at a time
+BLOCK = 2**18  # numbers of the input that are taken at a time
 CHAIN = 512  # numbers that are added up at a time; in longer sums float32 loses digits
 
 
@@ -190,6 +190,11 @@ def _short_buffer():
         yield
 
 
+def _at_once(x):
+    """Whether x is for a GPU or a compiler, which small steps only hinder."""
+    return isinstance(x, torch.Tensor) and (x.device.type != "cpu" or is_compiling())
+
+
 # ------------------------------------------------------------------ batch norm
 
 
@@ -261,6 +266,8 @@ def _blocks(a):
 
 
 def _slices(a):
+    if _at_once(a):
+        return [a]
     step = min(CHAIN, max(1, BLOCK // math.prod(a.shape[1:])))
     return [a[i : i + step] for i in range(0, len(a), step)]
 
@@ -346,8 +353,8 @@ def _some_rows(x):
 @torch.no_grad()
 def _forward_within(x, gamma, beta, parts, param):
     eps = param.get("eps", 1e-5)
-    at_once = isinstance(x, torch.Tensor) and (x.device.type != "cpu" or is_compiling())
-    return (_forward_of_all if at_once else _forward_in_blocks)(x, gamma, beta, parts, eps)
+    forward = _forward_of_all if _at_once(x) else _forward_in_blocks
+    return forward(x, gamma, beta, parts, eps)
 
 
 @torch.no_grad()

@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import to_rgb
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 # Colour (dark and light in turn, safe for colour-blind readers), marker, dash, hatch.
 STYLES = (
@@ -26,7 +27,10 @@ def show(title):
     'Nothing'
     >>> plt.close(figure)
     """
-    plt.gcf().suptitle(title)
+    figure = plt.gcf()
+    figure.suptitle(title)
+    if isinstance(engine := figure.get_layout_engine(), ConstrainedLayoutEngine):
+        engine.set(h_pad=0.08)  # inches, below the title too
     plt.show()
 
 

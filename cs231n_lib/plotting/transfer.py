@@ -24,10 +24,10 @@ def plot_neighbours(queries, rows):
     widths = [1.0]
     for count in counts:
         widths += [0.35, *[1.0] * count]  # a gap before each way
-    figure = plt.figure(figsize=(0.85 * sum(widths), 0.35 + 0.9 * len(queries)))
+    figure = plt.figure(figsize=(0.85 * sum(widths), 0.55 + 0.9 * len(queries)))
     grid = figure.add_gridspec(
         len(queries), len(widths), width_ratios=widths, wspace=0.08,
-        left=0.02, right=0.98, bottom=0.02, top=0.92,
+        left=0.02, right=0.98, bottom=0.02, top=0.9,
     )  # fmt: skip
     for k, (name, image) in enumerate(queries.items()):
         _show(figure.add_subplot(grid[k, 0]), image)

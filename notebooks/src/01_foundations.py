@@ -158,7 +158,7 @@ plotting.show("What each bend lets back: its slope")
 # through its backward pass.
 #
 # **Predict, then run.** With ReLU and the learning rate 0.1 the network reaches an accuracy of about
-# 0.96. At five times that rate, which fraction of the units of hidden layer 5 is dead at the end?
+# 0.96. At five times that rate, what fraction of the units of hidden layer 5 is dead at the end?
 
 # %% role="predict"
 my_dead_share = None  # your prediction: from 0 to 1
@@ -817,8 +817,8 @@ for name, values in by_group.items():
 # ### First look: the loss before the first step
 #
 # A network that prefers none of C classes gives each the probability $1/C$. Its cross-entropy is
-# $-\log(1/C) = \log C$, whatever the labels say: for ten classes 2.303. If the first loss is another one,
-# something is wrong, and no learning rate will fix it.
+# $-\log(1/C) = \log C$, whatever the labels say: for ten classes 2.303. If the first loss is
+# anything else, something is wrong, and no learning rate will fix it.
 #
 # **Predict, then run.** The last layer of the network below is drawn with scale 1 instead of 0.01, so the
 # untrained network is sure of itself. What is its first loss?
@@ -951,8 +951,8 @@ print({kind: f"{count} of 5" for kind, count in right.items()})
 #
 # $$\log v = \log \text{low} + u\,(\log \text{high} - \log \text{low}) \quad \text{(Search.1)}$$
 #
-# **Predict, then run.** 10,000 values are drawn from 0.00001 to 1, once evenly on the usual axis and once on
-# the logarithmic one. Which fraction of the *first* lies above 0.1?
+# **Predict, then run.** 10,000 values are drawn from 0.00001 to 1, once evenly on the usual axis
+# and once on the logarithmic one. What fraction of the *first* lies above 0.1?
 
 # %% role="predict"
 my_share_above_a_tenth = None  # your prediction: a fraction
@@ -1027,10 +1027,10 @@ plotting.show("The learning rate decides: what is good lies at the right")
 # %% [markdown]
 # ### Grid or random?
 #
-# With nine trials over two hyperparameters a grid tries three values of each; random search tries nine. If
-# only one of the two matters (Bergstra & Bengio 2012), six of the nine trainings of the grid are
-# repetitions. Below both get the same ranges; as one never knows where the good values are, the ranges
-# are moved by a random factor for each seed.
+# With nine trials over two hyperparameters a grid tries three values of each; random search tries
+# nine. If only one of the two matters (Bergstra & Bengio 2012), six of the nine training runs of
+# the grid are repetitions. Below both get the same ranges; as one never knows where the good values
+# are, the ranges are moved by a random factor for each seed.
 #
 # **Predict, then run.** By how much is the best accuracy of random search above that of the grid, on
 # average?
@@ -1702,8 +1702,9 @@ score_predictions()
 # * **Preprocessing** learns from the training data alone and is applied to everything. It makes the loss
 #   less sensitive to the weights, the more so the further the raw data lie from zero (measured). Normalizing
 #   validation data by themselves does not show in validation, and fails in use.
-# * **Before training**: is the first loss $\log C$? Does the network learn twenty examples by heart?
-#   **While training**: too low, too high, a gap and a plateau look different, and each asks for another cure.
+# * **Before training**: is the first loss $\log C$? Does the network learn twenty examples by
+#   heart? **While training**: too low, too high, a gap and a plateau look different, and each asks
+#   for a different cure.
 # * **Search** hyperparameters that act by factors on a logarithmic axis, at random, from coarse to fine, and
 #   past the border if the best lies there. With few trials and one hyperparameter that matters, random beats a grid
 #   (measured); in a narrow range hardly.

@@ -50,6 +50,7 @@
 # notebook goes on.
 
 # %% role="setup"
+import functools
 from dataclasses import replace
 from itertools import pairwise
 
@@ -147,11 +148,11 @@ plotting.show("Five layers multiply a small mistake five times")
 #
 # * *Nobody knows the mean and the variance.* They are estimated from the examples of the present
 #   batch, and the estimate is a part of the network: gradients flow through it. (Section 2 of the
-#   paper tells what happens if they do not: a step raises a bias, the normalization removes it
+#   paper describes what happens if they do not: a step raises a bias, the normalization removes it
 #   again, the loss stays where it was, and the bias grows without bound.)
-# * *Perhaps the next layer wants another mean and another spread.* So every feature gets a learned
-#   scale $\gamma$ and shift $\beta$. With $\gamma = \sqrt{\sigma^2 + \varepsilon}$ and $\beta = \mu$
-#   the layer undoes itself: nothing that the network could compute before is lost.
+# * *Perhaps the next layer wants a different mean and a different spread.* So every feature gets a
+#   learned scale $\gamma$ and shift $\beta$. With $\gamma = \sqrt{\sigma^2 + \varepsilon}$ and
+#   $\beta = \mu$ the layer undoes itself: nothing that the network could compute before is lost.
 
 # %% role="experiment" alt="The computation graph of batch norm for the batch 1, 2, 6 with its numbers forwards and its gradients backwards: x forks into the mean and the difference, the difference forks into the variance."
 plotting.plot_computation_graph()
@@ -416,7 +417,7 @@ for name, values in {"exact": exact, "yours": own, "one pass": one_pass_batchnor
 #
 # ### Over weight scales
 #
-# The same network, trained for 150 steps of gradient descent from each of the 20 weight scales, with
+# The same network, trained for 150 steps of gradient descent from ten of these weight scales, with
 # your batch norm and without; three seeds each. Everything else is equal: seed, data, batches,
 # learning rate 0.1.
 #
@@ -430,6 +431,7 @@ my_accuracy_at_scale_10 = None  # your prediction: a fraction
 STEPS = 150
 
 
+@functools.cache  # some of these trainings are asked for twice
 def trained(seed, normalization, weight_scale=None, learning_rate=0.1, batch_size=64, steps=STEPS):
     """Return a trained `deep_net`, and the history of its training."""
     net = deep_net(seed, weight_scale, normalization)
@@ -457,21 +459,22 @@ def paired(a, b, names=("batch norm", "none")):
     return compare(lambda i: a[i], lambda i: b[i], range(len(a)), names=names)
 
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="batch-norm-learns-from-many-scales" of="len(learns_from['batch norm']) - len(learns_from['none'])" says="8 to 19" slide="14" alt="Validation accuracy against the scale of the initial weights: without batch norm a narrow peak near 0.2 and chance elsewhere; with it high from 0.001 on, sagging from 0.5 to 10."
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="batch-norm-learns-from-many-scales" of="len(learns_from['batch norm']) - len(learns_from['none'])" says="4 to 9" slide="14" alt="Validation accuracy against the scale of the initial weights: without batch norm a narrow peak near 0.2 and chance elsewhere; with it high from 0.001 on, sagging from 0.5 to 10."
 ways = {"batch norm": (batchnorm_forward, batchnorm_backward), "none": None}
+TRAINED_SCALES = SCALES[1::2]
 
 
 def accuracy_from_scale(seed, way, scale):
     return trained(seed, way, weight_scale=scale)[1].val_accuracy[-1]
 
 
-by_scale, learns_from = sweep(accuracy_from_scale, ways, SCALES, seeds=range(3)), {}
+by_scale, learns_from = sweep(accuracy_from_scale, ways, TRAINED_SCALES, seeds=range(3)), {}
 predicted(my_accuracy_at_scale_10, by_scale["none"][:, -1].mean())
 for name, accuracy in by_scale.items():
     middle = np.median(accuracy, axis=0)
-    good = learns_from[name] = SCALES[middle > 0.9 * middle.max()]
+    good = learns_from[name] = TRAINED_SCALES[middle > 0.9 * middle.max()]
     print(f"{name}: within a tenth of its best from scale {good.min():.2g} to {good.max():.2g}")
-plotting.plot_scale_sweep(SCALES, by_scale, ylabel="validation accuracy")
+plotting.plot_scale_sweep(TRAINED_SCALES, by_scale, ylabel="validation accuracy")
 plotting.show("Without batch norm only a narrow band of scales can be trained")
 
 # %% [markdown]
@@ -494,7 +497,7 @@ def accuracy_at_rate(seed, way, rate):
     return trained(seed, way, learning_rate=rate)[1].val_accuracy[-1]
 
 
-by_rate = sweep(accuracy_at_rate, ways, RATES, seeds=range(5))
+by_rate = sweep(accuracy_at_rate, ways, RATES, seeds=range(4))
 plotting.plot_lines(RATES, by_rate, "learning rate", "validation accuracy", log_x=True)
 plotting.show("Batch norm tolerates larger learning rates")
 
@@ -519,7 +522,7 @@ print("Each at its own best rate:", tie)
 # ### Over batch sizes
 #
 # Batch norm estimates a mean and a variance from N numbers. What if N is small? Both networks train
-# for the same number of steps with batches of 2 to 128 examples. (Equal steps, so small batches also
+# for the same number of steps with batches of 2 to 64 examples. (Equal steps, so small batches also
 # see fewer examples. That is why the network without batch norm is in the picture.)
 #
 # Before you predict, take $\varepsilon = 0$ and a batch of N = 2 with $a > b$ in some feature. Which
@@ -530,8 +533,8 @@ print("Each at its own best rate:", tie)
 # %% role="predict"
 my_accuracy_at_batch_size_2 = None  # your prediction: a fraction
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="two-examples-are-too-few" of="by_column[2]" says="below" slide="14" alt="Validation accuracy against the batch size from 2 to 128: at 2 batch norm is far below none, from 4 on it is level or above."
-BATCH_SIZES = (2, 4, 8, 16, 32, 64, 128)
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="two-examples-are-too-few" of="by_column[2]" says="below" slide="14" alt="Validation accuracy against the batch size from 2 to 64: at 2 batch norm is far below none, from 4 on it is level or above."
+BATCH_SIZES = (2, 4, 8, 16, 32, 64)
 
 
 def accuracy_at_batch_size(seed, way, batch_size):
@@ -598,8 +601,8 @@ print(f"x:\n{x.round(2)}\nx_hat:\n{out.round(2)}\nlargest |dx|: {np.abs(dx).max(
 # * a `reshape` that mixes channels, because the axis of the channels was not the last one;
 # * the axes rearranged rightly going in and wrongly coming out;
 # * a loop over channels in which all of them share one `bn_param`;
-# * one mean per pixel place (N only), or per image and channel (H, W only: that is another layer,
-#   in lesson 03).
+# * one mean per pixel place (N only), or per image and channel (H, W only: that is a different
+#   layer, in lesson 03).
 # </details>
 
 # %% role="experiment" uses="batchnorm_forward spatial_batchnorm_forward" claim="each-channel-is-standardized" of="np.ptp(out.std(axis=(0, 2, 3)))" says="0 to 0.01" slide="14" alt="Histograms of four feature maps before and after: stretched by factors from one half to four, then all of mean 0 and spread 1, each with its own shape."
@@ -672,14 +675,13 @@ def accuracy_in_both_modes(seed, way, batch_size):
     return history.val_accuracy[-1], in_train_mode
 
 
-sizes = (2, 4, 8, 16, 32, 64)
 only_batch_norm = {"batch norm": ways["batch norm"]}
-both = sweep(accuracy_in_both_modes, only_batch_norm, sizes, seeds=range(4))["batch norm"]
-plotting.plot_train_eval_gap(sizes, both[:, :, 1], both[:, :, 0], "batch size (examples)")
+both = sweep(accuracy_in_both_modes, only_batch_norm, BATCH_SIZES, seeds=range(5))["batch norm"]
+plotting.plot_train_eval_gap(BATCH_SIZES, both[:, :, 1], both[:, :, 0], "batch size (examples)")
 plt.xscale("log", base=2)
-plt.xticks(sizes, sizes)
+plt.xticks(BATCH_SIZES, BATCH_SIZES)
 plotting.show("Fixed statistics beat those of a small batch")
-for column, size in enumerate(sizes):
+for column, size in enumerate(BATCH_SIZES):
     print(f"batch size {size}:", paired(*both[:, column].T, names=("test mode", "train mode")))
 
 # %% role="experiment" claim="batch-variances-are-too-small" of="ratios[2]" says="0.48 to 0.53" slide="13"
@@ -728,12 +730,12 @@ for size in (2, 4, 16):
 #
 # $$\langle w, \partial L / \partial w \rangle = 0 .$$
 #
-# The gradient is always at right angles to the weights. A gradient step goes out along a tangent, and
-# the weights can only get longer. L2 pulls straight inwards and changes nothing but the length. And
-# the length itself changes nothing in the output. Is it without meaning, then? No: the *direction* of
-# $w$ is all that counts, and a step of the same size turns a long vector less than a short one. The
-# gradient at $c\,w$ is besides $c$ times smaller. Both together give the direction an effective
-# learning rate of (van Laarhoven 2017, arXiv:1706.05350)
+# The gradient is always at right angles to the weights. A gradient step goes out along a tangent,
+# and the weights can only get longer. L2 pulls straight inwards and changes nothing but the length.
+# And the length itself changes nothing in the output. Is it without meaning, then? No: the
+# *direction* of $w$ is all that counts, and a step of the same size turns a long vector less than a
+# short one. The gradient at $c\,w$ is also $c$ times smaller. Both together give the direction an
+# effective learning rate of (van Laarhoven 2017, arXiv:1706.05350)
 #
 # $$\alpha_\text{eff} = \alpha \, / \, \lVert w \rVert^2 .$$
 #
@@ -822,10 +824,10 @@ def accuracy_at_equal_effective_rate(seed, way, scale):
 
 
 rescaled = {"same effective rate": ways["batch norm"]}
-kept = sweep(accuracy_at_equal_effective_rate, rescaled, SCALES[1::2], seeds=range(3))
+kept = sweep(accuracy_at_equal_effective_rate, rescaled, TRAINED_SCALES, seeds=range(3))
 plotting.plot_scale_sweep(
-    SCALES[1::2],
-    {"same learning rate": by_scale["batch norm"][:, 1::2]} | kept,
+    TRAINED_SCALES,
+    {"same learning rate": by_scale["batch norm"]} | kept,
     ylabel="validation accuracy",
 )
 plotting.show("At one effective rate the sag is gone")
@@ -833,7 +835,7 @@ flat = kept["same effective rate"]
 print("At scale 10:", paired(flat[:, -1], by_scale["batch norm"][:, -1], names=(
     "same effective rate", "same learning rate",
 )))  # fmt: skip
-spread = np.ptp(flat[:, SCALES[1::2] > 0.2], axis=1).max()
+spread = np.ptp(flat[:, TRAINED_SCALES > 0.2], axis=1).max()
 print(
     f"Same effective rate, scales 0.2 to 10: accuracies of one seed differ by at most {spread:.3f}"
 )
@@ -845,11 +847,11 @@ print(
 
 
 # %% [markdown] role="question" id="l2-under-batch-norm" points=5
-# **Question 3 (5 points).** Without batch norm, L2 is explained so: small weights make a simple
-# function. (a) What is left of this for weights that are followed by a batch norm? (b) What happens to
-# the length of $w$, and to the effective learning rate, in a long training without L2, and why?
-# (c) So what does $\lambda$ control here? Use a line of the picture of the effective learning
-# rates in your answer.
+# **Question 3 (5 points).** Without batch norm, L2 is explained like this: small weights make a
+# simple function. (a) What is left of this for weights that are followed by a batch norm? (b) What
+# happens to the length of $w$, and to the effective learning rate, in a long training without L2,
+# and why? (c) So what does $\lambda$ control here? Use a line of the picture of the effective
+# learning rates in your answer.
 
 # %% [markdown] role="answer"
 # *Model answer.* (a) Nothing: the output, and so the function, depends on the direction of $w$ only;
@@ -938,9 +940,10 @@ print("After 10 steps:", pays)
 # ## 11 Noise in training, fixed statistics in testing
 #
 # Slide 84 counts batch norm among the regularizers: *training* adds randomness, because the
-# statistics come from random batches, and *testing* averages it out, because they are fixed. Look at
-# the randomness first. One validation image, sent through the trained network in train mode 500 times,
-# each time in other random company: how probable does the network find the right class?
+# statistics come from random batches, and *testing* averages it out, because they are fixed. Look
+# at the randomness first. One validation image, sent through the trained network in train mode 500
+# times, each time in other random company: what probability does the network give to the right
+# class?
 
 
 # %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="small-batches-are-noisy" of="columns['batch of 4'].std() / columns['batch of 64'].std()" says="1.3 to 100" slide="84" alt="Three histograms of the probability of the right class for one image in random company: wide for batches of 4, narrow for batches of 64."
@@ -1029,12 +1032,12 @@ def accuracies_in_groups(seed, way, size):
     return history.train_accuracy[-1], history.val_accuracy[-1]
 
 
-grouped = sweep(accuracies_in_groups, only_batch_norm, GROUPS, seeds=range(5))["batch norm"]
+grouped = sweep(accuracies_in_groups, only_batch_norm, GROUPS, seeds=range(4))["batch norm"]
 plotting.plot_batch_sizes(
     GROUPS, {"training": grouped[:, :, 0], "validation": grouped[:, :, 1]}, ylabel="accuracy"
 )
 plt.xlabel("examples that share a mean and a variance")
-plotting.show("Noisy statistics keep training from fitting everything")
+plotting.show("A middle amount of noise is best for new examples")
 quiet = {
     size: paired(grouped[:, column, 1], grouped[:, -1, 1], names=(f"groups of {size}", "all 192"))
     for column, size in enumerate(GROUPS[:-1])
@@ -1269,7 +1272,7 @@ layers = {
 }
 images = data.images()
 histories = {name: [] for name in layers}
-for seed in tqdm(range(4), "training", delay=2, leave=False):
+for seed in tqdm(range(3), "training", delay=2, leave=False):
     for name, normalization in layers.items():
         model = conv_net(seed, normalization).to(device)
         rng = np.random.default_rng(seed)
@@ -1288,10 +1291,10 @@ print(paired(final["yours"], final["none"], names=("your batch norm", "none")))
 
 # %% [markdown]
 # The losses of your layer and of the built-in one agree but for rounding, which grows a little with
-# every step. The first accuracies differ nevertheless.
-# Which of the two conventions in part 10 is behind that? (Without batch norm this ConvNet, from
-# PyTorch's own initial weights and at the same learning rate, hardly gets going in 60 steps. That
-# says something about the start, not about the end of a long training.)
+# every step. The first accuracies differ all the same. Which of the two conventions in part 10 is
+# behind that? (Without batch norm this ConvNet, from PyTorch's own initial weights and at the same
+# learning rate, hardly gets going in 60 steps. That says something about the start, not about the
+# end of a long training.)
 #
 # ### How fast is it?
 #
@@ -1347,7 +1350,8 @@ score_predictions()
 # * Batch norm standardizes each feature (each channel) over the batch, and the network learns the scale
 #   and shift that it wants. Gradients flow through the mean and the variance; that is the whole point.
 # * It makes a network insensitive to the scale of its weights, and lets it tolerate larger learning
-#   rates: all of that was measured above. Not confirmed: that it works by keeping distributions still.
+#   rates: all of that was measured above. Not confirmed: that it works by keeping distributions
+#   still.
 # * The price: examples of a batch depend on each other. So there are two modes, running statistics, their
 #   start at zero, biased or not, and trouble with small batches. At N = 2 nothing gets through.
 # * Under batch norm the bias before it is useless, L2 is a learning-rate knob, and at test time the

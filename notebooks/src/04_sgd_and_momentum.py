@@ -67,10 +67,10 @@ threadpool_limits(1)  # arrays this small are fastest on one thread
 # %% [markdown]
 # **The data.** Most of this lesson happens in landscapes of two weights, where one can see
 # everything. Where a claim is about networks, it is tried on the 8 × 8 digits that come with
-# scikit-learn: nothing to download. For other images change this one line to
-# `data = load("fashion-mnist")` or `load("cifar10")`. The trainings of parts 5, 8 and 9 adapt, and
-# take longer; what the text says about results was written for the digits. Parts 3 and 4 look at
-# every second derivative of a network and at the gradient of every example, and stay with the digits.
+# scikit-learn: nothing to download. For other images change this one line to `data =
+# load("fashion-mnist")` or `load("cifar10")`. The networks of parts 5, 8 and 9 adapt, and take
+# longer; what the text says about results was written for the digits. Parts 3 and 4 look at every
+# second derivative of a network and at the gradient of every example, and stay with the digits.
 
 # %% role="experiment"
 data = load("digits")
@@ -115,8 +115,9 @@ print(data)
 # ## 2 A ravine: steep one way, flat the other
 #
 # Slide 21 asks: *what if the loss changes quickly in one direction and slowly in another?* Near a
-# minimum where no curvature is 0, a smooth loss looks like a quadratic, and a quadratic is told
-# completely by its curvatures, the eigenvalues of its Hessian. Take two weights with curvatures 1 and $\kappa$,
+# minimum where no curvature is 0, a smooth loss looks like a quadratic, and a quadratic is
+# described completely by its curvatures, the eigenvalues of its Hessian. Take two weights with
+# curvatures 1 and $\kappa$,
 #
 # $$f(x) = \tfrac12 \left( x_1^2 + \kappa \, x_2^2 \right) .$$
 #
@@ -314,7 +315,7 @@ plotting.plot_lines(
 plotting.show("Twice as many zeros, twice as long at the saddle")
 
 # %% [markdown]
-# A million times nearer to the axis costs the same number of additional steps each time. From any
+# Each hundred times nearer to the axis costs the same number of additional steps. From any
 # start that is drawn at random one leaves; and with noisy gradients even from the axis itself. So
 # "stuck" on slide 24 holds on the stable manifold only, which is a set of measure zero. Elsewhere
 # saddles are *slow*, which is bad enough.
@@ -642,7 +643,7 @@ print(f"falling rate:  {falling:.1e}")
 # %% [markdown]
 # At a constant rate nothing is left between them but rounding. When the rate falls they part: one
 # form finishes the steps that were begun at the old rate, the other shortens them at once. Question
-# 3 asks for the reason. (Lesson 06 shows how far apart they come in a training.)
+# 3 asks for the reason. (Lesson 06 shows how far apart they come while a network trains.)
 #
 # ### What does the velocity hold?
 #
@@ -668,7 +669,7 @@ plotting.plot_lines(np.arange(1, 301), lengths, "step", "length of the step (in 
 plotting.show("At a steady gradient momentum takes 1/(1 − ρ) steps in one")
 
 # %% [markdown]
-# No mean, but a **sum** with weights $1, \rho, \rho^2, \dots$, which add up to $1/(1 - \rho)$.
+# Not a mean but a **sum** with weights $1, \rho, \rho^2, \dots$, which add up to $1/(1 - \rho)$.
 # Where the gradient is steady, momentum is gradient descent with the **effective rate**
 #
 # $$\alpha_\text{eff} = \frac{\alpha}{1 - \rho} ,$$
@@ -829,7 +830,7 @@ plotting.show("Nesterov asks for the gradient where the velocity leads")
 #
 # The two rules keep different points, $x$ and $\tilde x$, so their weights must *not* be equal.
 # What must be equal is $\tilde x_t$ and $x_t + \rho v_t$; and since $v_t$ is the last step, $x_t -
-# x_{t-1}$, you can compute it from the weights alone. A landscape that is no quadratic makes the
+# x_{t-1}$, you can compute it from the weights alone. A landscape that is not quadratic makes the
 # test sharper.
 
 # %% role="experiment" uses="nesterov_lookahead nesterov" claim="two-forms-of-nesterov" of="gap" says="0 to 1e-10" slide="35"
@@ -1004,7 +1005,7 @@ display(plotting.animate_trajectories({name: races[name] for name in list(races)
 #
 # ### On a network
 #
-# Each rule with its own best rate out of nine, as part 5 has taught us.
+# Each rule with its own best rate out of nine, as part 5 taught.
 
 # %% role="experiment" uses="sgd sgd_momentum nesterov" alt="Loss against the learning rate for SGD, momentum and Nesterov: three bowls, that of SGD ten times further to the right and with the highest bottom."
 RATES = np.logspace(-1.5, 0.5, 9)
@@ -1056,7 +1057,7 @@ print("loss:", further)
 # best rate of each. (Also accepted: swinging out of a shallow valley is, by luck.)
 #
 # *Rubric.* (a) 1.5 points: the sum (1), the numbers (0.5). (b) 1.5 points: own best rates
-# (0.5), seeds and interval (0.5), the own result (0.5). (c) 1 point: the ravine, or another
+# (0.5), seeds and interval (0.5), one's own result (0.5). (c) 1 point: the ravine, or another
 # case with its reason.
 
 # %% [markdown]

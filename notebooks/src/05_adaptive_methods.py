@@ -209,8 +209,8 @@ predicted(my_turned_ratio, ends["AdaGrad"][-1] / ends["SGD"][-1], "times the los
 # **Question 1 (7 points; slide 38).** (a) What happens to AdaGrad's progress along a steep and
 # along a flat direction, if they lie along the axes? Show it from (AdaGrad.1) and (AdaGrad.2) for
 # the loss $\frac12(x^2 + \kappa\, y^2)$: how does the path of $y$ depend on $\kappa$? (b) Explain
-# with the gradient of the turned ravine why the advantage goes at 45°. (c) One could divide by a
-# whole matrix instead of by a number for each weight. Which one would undo the turning, and why
+# with the gradient of the turned ravine why the advantage vanishes at 45°. (c) One could divide by
+# a whole matrix instead of by a number for each weight. Which one would undo the turning, and why
 # does nobody do it for a network of a million weights?
 
 # %% [markdown] role="answer"
@@ -493,7 +493,7 @@ for name, steps in panels["step (α), constant gradient"].items():
 # all others: how long are the steps shorter than half of what they should be?
 
 
-# %% role="experiment" uses="adam" claim="a-burst-is-felt-for-thousands-of-steps" of="late" says="1000 to 12000" slide="46" alt="Length of the step after a burst: it recovers within a hundred steps for a second share of 0.9, within a thousand for 0.99, in thousands for 0.999."
+# %% role="experiment" uses="adam" claim="a-burst-is-felt-for-thousands-of-steps" of="late" says="1000 to 12000" slide="46" alt="Length of the step after a burst: it recovers within a hundred steps for β₂ = 0.9, within a thousand for 0.99, in thousands for 0.999."
 CALM = np.ones(3000)
 for beta1 in (0.5, 0.9, 0.99):
     steps = steps_in_rates(adam, np.r_[CALM, -CALM], beta1=beta1)[len(CALM) :]
@@ -725,7 +725,7 @@ for pair in (("SGD", "Adam"), ("Nesterov", "Adam")):
 #   seen nor refuted at this size.
 # * The ranking belongs to its target. In the curves, Adam at the rate that is best for *this*
 #   target grows restless later on, while Nesterov's loss goes on falling. A lower target would have
-#   chosen another rate.
+#   chosen a different rate.
 # * Slide 47's rates, 1e-3 and 5e-4, are safe, and slow here: with 1e-3 Adam needs more than twice
 #   the steps of its best rate, with 5e-4 still more.
 # * "Adam needs less tuning": three of its seven rates are within twice its best, as with Nesterov,

@@ -180,14 +180,14 @@ for rate in (0.3, 5.0):
 # %% [markdown] role="answer"
 # *Model answer.* (a) Too low: the loss falls along a nearly straight line and has hardly left the
 # start; the steps go in a good direction and are much too short. Low: the same, but faster; it
-# still falls when the run ends. Good: falls fast, then flattens, and from there on the noise of
-# the batches moves the weights about. High: restless, at a level well above the good one, and
-# different for each seed: its steps are too long for the valley, and jump from side to side. Very
-# high: the loss rises at once, and then stays at or above the loss of guessing; the first steps
-# have thrown the weights so far that the hidden units fire no more, and no gradient comes through.
-# (b) 1 and 0.03: the high rate is ahead after 60 steps, and the low one after 600. (c) None of
-# them all the time: a high rate covers the distance and cannot settle, a low one can settle and
-# does not get there. Start high, then decay.
+# still falls when the run ends. Good: falls fast, then flattens, and from there on the noise of the
+# batches moves the weights about. High: restless, at a level well above the good one, and different
+# for each seed: its steps are too long for the valley, and jump from side to side. Very high: the
+# loss rises at once, and then stays at or above the loss of guessing; the first steps have thrown
+# the weights so far that the hidden units no longer fire, and no gradient comes through. (b) 1 and
+# 0.03: the high rate is ahead after 60 steps, and the low one after 600. (c) None of them all the
+# time: a high rate covers the distance and cannot settle, a low one can settle and does not get
+# there. Start high, then decay.
 #
 # *Rubric.* (a) 3 points: 1 for the two low ones (steps too short), 1 for the high one
 # (restless, above), 1 for the very high one (chance, with a reason). (b) 1 point: two rates
@@ -365,12 +365,12 @@ print(f"accuracy, exponential against step decay: {exponential_gain:+.4f} on ave
 # *Model answer.* (a) Before the drop, the weights walk at random about the bottom of a valley:
 # noise of the batches pushes them up its walls as fast as the gradient pulls them back. The height
 # of that walk is proportional to the rate (for small rates). With a lower rate the balance is at a
-# lower height, and the pull towards the bottom, which is there already, gets them down within some
+# lower height, and the pull towards the bottom, which is there already, gets them down within a few
 # steps: about 1/(rate × curvature). Progress along the valley is slower than before, but that is
 # not what one sees. (b) At the start the weights are far from any bottom. The loss is the distance
 # still to go and not the noise, and shorter steps only cover it more slowly. (c) Without gradient
-# noise there is no random walk and no floor of this kind, so no drop (except where the rate was
-# too high for the curvature, and the steps jumped from wall to wall).
+# noise there is no random walk and no floor of this kind, so no drop (except where the rate was too
+# high for the curvature, and the steps jumped from wall to wall).
 #
 # *Rubric.* (a) 3 points: 1 for noise of the batches, 1 for a floor that grows with the rate, 1 for
 # the quick fall into a narrower walk. (b) 1 point: far from the bottom, length of step is what
@@ -504,7 +504,7 @@ print(cycles_gain)
 # 2. **Once a batch, or once an epoch, as its $t$ is meant.** A schedule that drops every 30 epochs
 #    drops every 30 batches when it is stepped per batch: it is over within the first epoch.
 # 3. **Keep the best, as a copy.** The rates get low in the end, and the last epoch is often good,
-#    but the best on the validation data may be another one (slide 64; more in lesson 08).
+#    but the best on the validation data may be an earlier one (slide 64; more in lesson 08).
 #
 # Write the loop. What you are passed behaves like the objects of PyTorch: `optimizer.zero_grad()`,
 # `loss.backward()`, `optimizer.step()`, `scheduler.step()`. In the check they are spies. They do
@@ -650,11 +650,11 @@ plotting.show("Where the loss falls fast, rates are good")
 #
 # ### Bonus exercise: `linear_warmup`
 #
-# Beyond the lecture, and in nearly every recipe since: begin *low*, and rise to the first rate
-# within some steps (Goyal et al. 2017, arXiv:1706.02677). At the start the loss is at its most
+# Beyond the lecture, and in nearly every recipe since: begin *low*, and rise to the first rate over
+# a number of steps (Goyal et al. 2017, arXiv:1706.02677). At the start the loss is at its most
 # curved and the statistics of Adam or of a batch norm are not yet worth much; a rate that is right
-# after a hundred steps can be too high for the first ten. With $s$ the fraction of the rate to begin with, and
-# $T_w$ the length of the warm-up:
+# after a hundred steps can be too high for the first ten. With $s$ the fraction of the rate to
+# begin with, and $T_w$ the length of the warm-up:
 #
 # $$\alpha_t = \alpha \, \bigl(s + (1 - s) \min(t / T_w, 1)\bigr) \quad \text{(Warm.1)}$$
 
@@ -684,8 +684,8 @@ print(paired(*map(accuracies, warm.values()), names=tuple(warm)))
 # are in PyTorch, so it can be measured: each optimizer at a rate that suits it, with the constant
 # rate and with one cosine cycle to zero; twelve seeds.
 #
-# **Predict, then run.** How many percent of validation accuracy does the decay give to SGD with
-# momentum, and how many to Adam?
+# **Predict, then run.** How many percentage points of validation accuracy does the decay give to
+# SGD with momentum, and how many to Adam?
 
 # %% role="predict"
 my_gain_for_sgd, my_gain_for_adam = None, None  # your predictions: percentage points

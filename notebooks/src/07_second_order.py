@@ -344,8 +344,8 @@ print(f"gradient descent: {np.abs(f(w)[1]).max():.0e} after {steps} steps")
 #
 # Damping adds $\lambda$ to both. Along the direction of curvature $h$ the step is $-g / (h + \lambda)$.
 #
-# **Predict, then run.** From how large a damping on does the step from $w = (0.8, 0.1)$ go downhill in
-# $w_1$? (The curvature there is $-1 + 3 w_1^2$.)
+# **Predict, then run.** How large must the damping be for the step from $w = (0.8, 0.1)$ to go
+# downhill in $w_1$? (The curvature there is $-1 + 3 w_1^2$.)
 
 # %% role="predict"
 my_damping = None  # your prediction: a number
@@ -466,14 +466,15 @@ plotting.show("A Newton step for a large network would take years")
 # What does that cost, and what does it lose?
 
 # %% [markdown] role="answer"
-# *Model answer.* (a) $8 N^2$ bytes: 80 PB (40 PB in float32). The time: what was measured at N = 3,000
-# times $(10^8 / 3000)^3 \approx 3.7 \cdot 10^{13}$, which makes hundreds of thousands of years or more;
-# assuming that time grows like N³ throughout and memory has no influence. (b) A network's Hessian has
-# many negative eigenvalues, and Newton goes *up* along those, towards the next saddle. And with a
-# mini-batch g and H are noisy; the noise is multiplied by $H^{-1}$, that is by a large number just
-# along the directions of small curvature, and a step to the minimum of *this batch's* model forgets
-# all other batches. (c) N numbers and N operations, no more than SGD. It loses all that is off the
-# diagonal: a ravine that is turned by 45° has a diagonal without any trace of the ravine.
+# *Model answer.* (a) $8 N^2$ bytes: 80 PB (40 PB in float32). The time: what was measured at N =
+# 3,000 times $(10^8 / 3000)^3 \approx 3.7 \cdot 10^{13}$, which makes hundreds of thousands of
+# years or more; assuming that time grows like N³ throughout and memory has no influence. (b) A
+# network's Hessian has many negative eigenvalues, and Newton goes *up* along those, towards the
+# next saddle. And with a mini-batch g and H are noisy; the noise is multiplied by $H^{-1}$, that is
+# by a large number exactly along the directions of small curvature, and a step to the minimum of
+# *this batch's* model forgets all other batches. (c) N numbers and N operations, no more than SGD.
+# It loses all that is off the diagonal: a ravine that is turned by 45° has a diagonal without any
+# trace of the ravine.
 #
 # *Rubric.* (a) 2 points: memory (1), time with its assumption (1). (b) 2 points: saddles (1), noise (1).
 # (c) 1 point: cost and loss, both.
@@ -639,9 +640,9 @@ figure.axes[0].set_yscale("log")
 plotting.show("More memory pays: with 30 pairs the loss falls by decades")
 
 # %% [markdown]
-# A single pair is a large step from the gradient alone, and memory goes on paying: with 30 pairs the
-# loss falls by six decades in 60 steps. (Where the lowest line ends level, the gradient is within
-# the tolerance, and the run has stopped.) All this without any setting to tune.
+# A single pair is already far better than the gradient alone, and more memory goes on paying: with
+# 30 pairs the loss falls by six decades in 60 steps. (Where the lowest line ends level, the
+# gradient is within the tolerance, and the run has stopped.) All this without any setting to tune.
 #
 # ### Kill the bug (beyond the core)
 #
@@ -893,7 +894,8 @@ for name, step in {"Newton": newton_step, "saddle-free": saddle_free_step}.items
 # 1. *The Fisher matrix for the Hessian.* $F = \mathrm E[g g^\top]$, where g is the gradient of one
 #    example's loss, with a **label drawn from the model's own probabilities**. It is never negative
 #    anywhere, so no saddle attracts it. With the *true* labels one would get the "empirical Fisher
-#    matrix", which is another thing: it vanishes once all training examples are known by heart.
+#    matrix", which is a different matrix: it vanishes once all training examples are known by
+#    heart.
 # 2. *One block for each layer.* What lies between layers is left out.
 # 3. *Two small factors for each block.* An affine layer with input $a$ (with a 1 behind it for the bias:
 #    $\bar a$) and output gradient $g$ has the gradient $\bar a g^\top$. Pretend that $\bar a$ and $g$ are

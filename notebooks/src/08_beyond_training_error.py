@@ -23,9 +23,9 @@
 # Seven lessons were about making the training loss fall. Nobody needs that: what counts are
 # examples that the network has not seen. Slide 63 asks how the gap between the two can be reduced.
 # This lesson has three answers that leave the network and its loss as they are. Stop in time.
-# Average predictions. Average weights. Each is a few lines of code, and each has a trap: weights
-# that were kept and change all the same, a comparison that flatters, statistics that belong to
-# other weights.
+# Average predictions. Average weights. Each is a few lines of code, and each has a trap: a copy of
+# the weights that is no copy and goes on changing, a comparison that flatters, statistics that
+# belong to other weights.
 #
 # | part | you write | minutes |
 # |---|---|---|
@@ -71,9 +71,9 @@ threadpool_limits(1)  # networks this small are fastest on one thread
 # for validation and keeps all others, more than a thousand, for the test. In the *clean* version
 # that is all. In the *noisy* one, 30 % of the training labels are replaced by random ones; the
 # labels of validation and test stay right. Real data have wrong labels too, and they make the gap
-# wide enough to be seen with twenty seeds in some seconds. For other images change this one line to
-# `load("fashion-mnist")` or `load("cifar10")`; what the text says about results was written for the
-# digits.
+# wide enough to be seen with twenty seeds in a few seconds. For other images change this one line
+# to `load("fashion-mnist")` or `load("cifar10")`; what the text says about results was written for
+# the digits.
 
 # %% role="experiment"
 full = load("digits")
@@ -256,8 +256,8 @@ print("noisy:", gap)
 #
 # Three rules on the same twenty runs: stop *at once* (the first decrease, slide 64 taken
 # literally), *patience 10* with the weights of the end, and patience 10 with the *best kept*. The
-# number that counts is the test accuracy of what each rule hands over. It cost nobody anything to
-# train on, so the runs go on and all rules see the same.
+# number that counts is the test accuracy of what each rule hands over. The runs go on to the end in
+# any case, so that all rules see the same scores.
 #
 # **Predict, then run.** What is the mean test accuracy when a run stops at the first decrease?
 
@@ -363,8 +363,8 @@ print(f"{len(scores)} scores; somebody's stops after {stops_without_renewal(scor
       f"yours after {place + 1} (the last one, if it never stops)")  # fmt: skip
 
 # %% [markdown]
-# Such a bug costs no crash and no warning. It ends every long run at about the same time, and looks
-# like a network that has learnt all it can.
+# Such a bug raises no error and no warning. It ends every long run at about the same time, and
+# looks like a network that has learnt all it can.
 #
 # *You can stop here.*
 #
@@ -435,7 +435,8 @@ print(luck)
 #   \hat y_n = \arg\max_c \bar p_{nc} \quad \text{(Ens.3)}$$
 #
 # The order matters. Three models say 0.9, 0.45 and 0.45 for the first of two classes. Two of three
-# *vote* for the second, and the mean, 0.6, says the first: the sure one knows more.
+# *vote* for the second, and the mean, 0.6, says the first: a vote does not tell how sure a member
+# is.
 #
 # ### Exercise: `ensemble_predict`
 
@@ -449,9 +450,9 @@ print(luck)
 # * `exp` of a large score.
 # </details>
 #
-# Five networks for each of twenty data sets, which differ in their first weights and in the order
-# of their batches. Three questions: is it 2 %? Is it still, when all five together may take only
-# as many steps as one? And what if one averages something else?
+# Five networks for each of twenty data sets; the five differ in their first weights and in the
+# order of their batches. Three questions: is it 2 %? Is anything left of it when all five together
+# may take only as many steps as one? And what if one averages something else?
 #
 # **Predict, then run.** How many percentage points does the ensemble of five gain over one of its
 # members, on noisy and on clean data?
@@ -553,9 +554,9 @@ print("clean:", merged)
 #
 # ## 6 Snapshots of one run
 #
-# Slides 66 and 67: an ensemble without the cost of five trainings. Let the rate fall and jump up
-# again, in cycles (lesson 06), and keep the weights at the end of each, where the rate is low and
-# they have settled (Huang et al. 2017, arXiv:1704.00109):
+# Slides 66 and 67: an ensemble without the cost of five training runs. Let the rate fall and jump
+# up again, in cycles (lesson 06), and keep the weights at the end of each, where the rate is low
+# and they have settled (Huang et al. 2017, arXiv:1704.00109):
 #
 # $$w \leftarrow w - \alpha(t)\,g, \quad t = 0, \dots, T - 1 \quad \text{(Snap.1)} \qquad
 #   w^{(c)} \leftarrow \text{a copy of } w \quad \text{(Snap.2)}$$
@@ -649,10 +650,10 @@ print("noisy:", honest)
 # mean of $-\log$. (b) Accuracy only asks which class is highest. Members with 0.55, 0.55 and 0.05
 # for the right one of two classes: two of three are right, the mean is 0.38, and the ensemble is
 # wrong. (c) Nothing: the mean of equal predictions is the same prediction. A high rate after the
-# restart throws the weights out of where they are, so that the next member is another network.
+# restart throws the weights out of where they are, so that the next member is a different network.
 #
 # *Rubric.* (a) 2 points: $-\log$ is convex (1), the inequality (1). (b) 1 point: a right
-# example. (c) 2 points: nothing (1), the next member is another network (1).
+# example. (c) 2 points: nothing (1), the next member is a different network (1).
 
 # %% [markdown]
 # *You can stop here.*
@@ -725,8 +726,9 @@ print(f"mean loss of the last weights {risk(w):.4f}; "
 ratio = risk(averages["uniform, 2nd half"][-1]) / risk(w)
 
 # %% [markdown]
-# The average over the second half is a small part of the last weights' loss. The uniform mean over
-# *all* steps carries along the descent from the start; that is what `start_at` is for.
+# The loss of the average over the second half is a small fraction of the last weights' loss. The
+# uniform mean over *all* steps carries along the descent from the start; that is what `start_at` is
+# for.
 #
 # Now the network. Three averages are kept along the same run, at the constant rate, and never used
 # in training. The opponent is again what the same cost buys otherwise: the rate *decayed* to zero

@@ -21,7 +21,7 @@
 # **Lesson 09 · CS231n 2018, lecture 7, slides 69–83 · core 90 minutes, all of it 135**
 #
 # A network that is large enough learns anything by heart, mislabelled examples included. Lesson 08
-# stopped it in time, or averaged several of it. This one changes the network while it trains: a
+# stopped it in time, or averaged several networks. This one changes the network while it trains: a
 # penalty keeps its weights small, dropout takes units away at random. Both help, and how much
 # depends on what you compare with; you will measure that. Then slide 73 asks how dropout can
 # *possibly* be a good idea. The answer has a number too.
@@ -268,7 +268,7 @@ for k, hinge in zip(factors, hinge_losses, strict=True):
 # Three things can go wrong when the parts come together, and none of them raises an error. The
 # penalty belongs to *weights*, of every layer, the last one included, not to biases. It belongs in
 # the loss *and* in the gradient. And the noise is on while the network trains and off while it is
-# tested, in every epoch anew.
+# tested, again in every epoch.
 #
 # `train_regularized` gets any network that has the methods named below, such as those of this
 # lesson. The check passes in a spy, which writes down in which mode it was used and where its
@@ -358,8 +358,8 @@ for name, share in shrunk.items():
 
 # %% [markdown]
 # Both statements are true: "dropout gains nine points" and "dropout gains two". The first compares
-# with a network that nobody would use. Most of what a regularizer does *at the end* of training,
-# stopping does for nothing; what is left is the part that stopping cannot do.
+# with a network that nobody would use. Most of what a regularizer gains *at the end* of training,
+# stopping gains for free; what is left is the part that stopping cannot do.
 #
 # And without random labels? The same three kinds on the clean digits:
 
@@ -705,7 +705,7 @@ print("accuracy with a quarter of the units silenced:", {k: round(v, 1) for k, v
 # $$m_{ij} = 1 \text{ with probability } p, \text{ else } 0 \quad \text{(Vanilla.1)} \qquad
 #   y_{ij} = m_{ij} \, x_{ij} \text{, at test time } p \, x_{ij} \quad \text{(Vanilla.2)}$$
 #
-# and the gradient takes the same way: $m_{ij} \, g_{ij}$, at test time $p \, g_{ij}$ (Vanilla.3).
+# and the gradient takes the same path: $m_{ij} \, g_{ij}$, at test time $p \, g_{ij}$ (Vanilla.3).
 #
 # ### Bonus exercises: `vanilla_dropout_forward`, `vanilla_dropout_backward`
 
@@ -723,7 +723,7 @@ for name, forward in (("inverted", dropout_forward), ("vanilla", vanilla_dropout
 
 # %% [markdown]
 # Both are consistent with themselves. The inverted form is the more common one because it leaves
-# the network at test time as it is: who uses it later need not know $p$.
+# the network at test time as it is: whoever uses it later need not know $p$.
 
 # %% [markdown] role="question" id="two-conventions" points=5
 # **Question 4 (5 points).** A colleague moves a network from this lesson to PyTorch and replaces
@@ -777,8 +777,8 @@ for name, gap in gaps.items():
 
 # %% [markdown]
 # Scaling is *exactly* the geometric mean, each mask weighted by its probability. The arithmetic
-# mean of slide 75 is another number. Does it matter for a real network? Average the probabilities of
-# the dropout networks of part 5 over more and more random masks:
+# mean of slide 75 is a different number. Does it matter for a real network? Average the
+# probabilities of the dropout networks of part 5 over more and more random masks:
 
 # %% role="experiment" uses="dropout_forward dropout_backward" claim="monte-carlo-against-scaling" of="monte_carlo" says="-1.0 to 1.0" slide="83" alt="Test accuracy against the number of masks averaged: one mask is clearly worse; the average of thirty is level with the scaled network."
 counts = (1, 3, 10, 30)
@@ -815,8 +815,8 @@ plotting.show("One scaled pass is as good as thirty random ones")
 #
 # From here on `l2_penalty`, `dropout_forward` and `dropout_backward` are **defined again**, on
 # tensors. To repeat an experiment from above afterwards, run its exercise cells again first.
-# `generator_of` is given: it makes a `torch.Generator` of a seed, which `torch.rand(..., generator=)`
-# takes. Write the backward pass by hand, without `torch.nn.functional.dropout`.
+# `generator_of` is given: it makes a `torch.Generator` from a seed, which `torch.rand(...,
+# generator=)` takes. Write the backward pass by hand, without `torch.nn.functional.dropout`.
 
 # %% role="setup"
 import torch
@@ -950,8 +950,8 @@ score_predictions()
 #
 # * A penalty decides between weights that the data cannot tell apart; without ½ here, with ½
 #   elsewhere.
-# * Dropout: an own mask for every unit of every example, the same mask on the way back, scaled by the
-#   probability of *keeping*, nothing at test time.
+# * Dropout: a mask of its own for every unit of every example, the same mask on the way back,
+#   scaled by the probability of *keeping*, nothing at test time.
 # * Against the end of training regularizers gain much, against early stopping little, on clean
 #   digits nothing. Always say against what.
 # * Nearly equal accuracy, unequal redundancy: dropout's networks can do without a quarter of their

@@ -183,10 +183,10 @@ noisy = [sample(seed) for seed in SEEDS]
 #
 # ### Does it help?
 #
-# Two hidden layers of 48 ReLUs, 400 steps. The second one is trained in three versions: as it is, with DropConnect,
-# and with dropout on its inputs, $p = ½$ in both. (Dropout is DropConnect with the identity in the
-# place of $W$: each unit has one weight, to itself. So your functions can do it.) At test time both
-# use the mean weights, $p \, W$.
+# Two hidden layers of 48 ReLUs, 400 steps. The second layer comes in three versions: as it is, with
+# DropConnect, and with dropout on its inputs, $p = ½$ in both. (Dropout is DropConnect with the
+# identity in the place of $W$: each unit has one weight, to itself. So your functions can do it.)
+# At test time both use the mean weights, $p \, W$.
 #
 # **Predict, then run.** Without noise the test accuracy is 85 %. How many points does DropConnect
 # add?
@@ -356,7 +356,7 @@ print(falling)
 # %% [markdown]
 # <details><summary><b>If your check fails</b>: the usual suspects, by name</summary>
 #
-# * averaged first, bent afterwards: that is the mean network;
+# * averaged first, the ReLU afterwards: that is the mean network;
 # * the variance where its root belongs;
 # * one draw for several outputs, or one sample whatever K is.
 # </details>
@@ -872,10 +872,11 @@ twelve = paired(np.array(twelve_draws), pooled["fixed"], ("moving regions, 12 dr
 print(twelve)
 
 # %% [markdown]
-# With one draw at test time moving regions are clearly *worse* than fixed ones: the noise is still in.
-# The average over twelve makes up for all of that. Nothing in this lesson shows the second half of
-# the pattern as plainly: noise in training is only half of the method. **No clear gain over fixed
-# regions at this size**, though; the paper's networks are far larger, and they are slow.
+# With one draw at test time moving regions are clearly *worse* than fixed ones: the noise is still
+# in. The average over twelve makes up for all of that. Nothing in this lesson shows so plainly that
+# noise in training is only half of the method, and the average at test time the other half. **No
+# clear gain over fixed regions at this size**, though; the paper's networks are far larger, and the
+# method is slow.
 #
 # *You can stop here.*
 #

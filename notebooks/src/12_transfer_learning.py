@@ -109,7 +109,7 @@ def paired(a, b, names):
 # * a single example is its own average.
 # </details>
 #
-# That is no academic case. A test set of one class, a camera with another exposure, a batch of one
+# This happens in practice. A test set of one class, a camera with another exposure, a batch of one
 # image: each shifts the average, and a classifier that gets "standardized" features of this kind
 # cannot see it.
 #
@@ -220,8 +220,8 @@ plotting.show("More pixels of the same kind help little")
 # The networks here are `nn.Sequential`s of named parts: `stage1`, `stage2`, …, `pool`, `head`.
 # `get_submodule("stage2")` finds a part, and `part.register_forward_hook(f)` makes PyTorch call
 # `f(module, inputs, output)` whenever the part has computed; `remove()` of what it returns ends
-# that. Compute as in a test, and without recording gradients. From here on names that you used in
-# part 1 stay as they are; `x` is a tensor.
+# that. Compute as in a test, and without recording gradients. Your functions of part 1 stay as they
+# are; from here on, images `x` are tensors.
 
 # %% role="setup"
 import hashlib
@@ -419,7 +419,7 @@ print(trained_gain)
 # reach with a hundred. Three things to notice.
 #
 # * The untrained network is above pixels as well, by the shape of its computation alone: local
-#   filters, and an average over places. Who compares transfer with pixels credits ImageNet with
+#   filters, and an average over places. Whoever compares transfer with pixels credits ImageNet with
 #   what the architecture does. The grey area is the honest baseline.
 # * The middle of the network is better than its top. ImageNet's classes are things; which
 #   photograph a piece of cloth comes from is a question of colour and texture. "Linear classifier
@@ -473,8 +473,8 @@ for name, p in answers.items():
 # ## 3 A new head, the rest frozen
 #
 # A probe is a network whose head is new and whose body does not learn. The same can be done inside
-# of PyTorch, and then taken further. First the head: a linear layer with as many scores as *you*
-# have classes. Let it begin at zero,
+# PyTorch, and then taken further. First the head: a linear layer with as many scores as *you* have
+# classes. Let it begin at zero,
 #
 # $$W = 0, \quad b = 0 \qquad \text{(Head.1)}$$
 #
@@ -503,7 +503,7 @@ for name, p in answers.items():
 # 2. *Not even an old one* (Freeze.1). An optimizer takes a step for every parameter whose `.grad`
 #    is not `None`. A gradient left over from before, or a gradient of zeros, is enough for momentum
 #    and weight decay to move a "frozen" weight.
-# 3. *Statistics too* (Freeze.2). The running mean and variance of a batch norm are no parameters.
+# 3. *Statistics too* (Freeze.2). The running mean and variance of a batch norm are not parameters.
 #    They move with every batch in train mode. `bn.eval()` helps until the training loop calls
 #    `model.train()`, which reaches all of the network. So the mode has to be set *at each forward
 #    pass*: `part.register_forward_pre_hook(f)` calls `f(module, inputs)` just before a part
@@ -525,8 +525,8 @@ for name, p in answers.items():
 # * an old gradient, or a gradient of zeros, in `.grad`.
 # </details>
 #
-# What freezes must be able to thaw: the same steps backwards, in the mode that the part was set to
-# last.
+# What was frozen must be able to thaw. Undo the same steps, and leave the part in the mode that it
+# was last set to.
 #
 # ### Exercise: `unfreeze`
 
@@ -567,8 +567,8 @@ for name, freezing in (("parameters only", parameters_only), ("your freeze", fre
     print(f"{name:>16}: the scores of the same 50 images move by {moved:.0%}")
 
 # %% [markdown]
-# Not a single weight has changed, and the network is another one. If you train a head on top of
-# it is shooting at a moving target, and the network that is tested is not the one that was trained.
+# Not a single weight has changed, and yet it is a different network. A head that is trained on top
+# of it aims at a moving target, and the network that is tested is not the one that was trained.
 
 # %% [markdown] role="question" id="frozen" points=6
 # **Question 2 (6 points).** (a) A loop freezes everything but the head by `requires_grad = False`
@@ -788,8 +788,8 @@ stages = paired(*pairs, ("The trained first stage with 5 permuted digits", "the 
 print(stages)
 
 # %% [markdown]
-# Read the table row by row, as slide 104 does. (In brackets: percentage points, as 16 to 20 seeds
-# measured beforehand and the seeds above put them; your numbers scatter by some two points.)
+# Read the table row by row, as slide 104 does. (In brackets: percentage points, from 16 to 20 seeds
+# measured beforehand together with the seeds above; your numbers scatter by some two points.)
 #
 # | | very similar | very different |
 # |---|---|---|

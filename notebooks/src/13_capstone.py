@@ -94,10 +94,10 @@ threadpool_limits(1)  # networks this small are fastest on one thread
 # </details>
 
 # %% [markdown] role="question" id="one-less" points=6
-# **Question 1 (6 points).** (a) Two ingredients do the same job, and each alone would do. What
-# does the ablation say of each of them, and what would be wrong to conclude? (b) Name a pair of
-# ingredients of this course for which you expect that, with a reason. (c) How many trainings does
-# it take to try *all* combinations of five ingredients, and how many does an ablation take?
+# **Question 1 (6 points).** (a) Two ingredients do the same job, and each alone would do. What does
+# the ablation say of each of them, and what would be wrong to conclude? (b) Name a pair of
+# ingredients of this course for which you expect that, with a reason. (c) How many training runs
+# does it take to try *all* combinations of five ingredients, and how many does an ablation take?
 
 # %% [markdown] role="answer"
 # *Model answer.* (a) Each has a gain near 0, because the other one steps in when it is left out.
@@ -164,9 +164,9 @@ for label, table in (("paired", ablation_table(runs, 2.776)),
 #
 # The data are 200 of the digits, few enough for regularization to have a chance. For other images
 # change the one line to `load("fashion-mnist").few(2000)` or `load("cifar10").few(2000)` and expect
-# to wait; the text was written for the digits. The network is small too: affine, batch norm, ReLU, affine, trained by Adam at a rate
-# that falls along a cosine. The training images are shifted at random by up to one pixel, the
-# weights decay, and two networks vote by their mean probabilities.
+# to wait; the text was written for the digits. The network is small too: affine, batch norm, ReLU,
+# affine, trained by Adam at a rate that falls along a cosine. The training images are shifted at
+# random by up to one pixel, the weights decay, and the probabilities of two networks are averaged.
 
 # %% role="setup"
 import torch  # the stand-ins are PyTorch's and SciPy's
@@ -268,7 +268,7 @@ predicted(my_largest_difference, difference)
 print(f"first loss {with_own.loss[0]:.3f}, last loss {with_own.loss[-1]:.3f}")
 
 # %% [markdown]
-# Two right implementations differ by rounding, which a training magnifies from step to step. The
+# Two right implementations differ by rounding, which training magnifies from step to step. The
 # losses may part after a long time; they must not part at once.
 #
 # <details><summary><b>If the first losses differ</b>: where to look</summary>
@@ -325,8 +325,8 @@ print(f"best: rate {best[1]:.2g}, weight decay {best[2]:.2g}, validation accurac
 # along one? The best of 14 noisy numbers is also the luckiest; that is one reason for the test
 # examples at the end.
 #
-# A long training should survive a power cut. `fit` saves weights, the state of the optimizer, the
-# order of the batches and the generators, and `resume=True` goes on from there:
+# A long training run should survive a power cut. `fit` saves weights, the state of the optimizer,
+# the order of the batches and the generators, and `resume=True` goes on from there:
 
 # %% role="experiment" claim="a-run-that-stopped-is-the-same-run" of="float(same)" says="0.5 to 1.5"
 place = folder / "run"
@@ -385,8 +385,8 @@ for name, (gain, low, high) in zip(RECIPE, table, strict=True):
 # ingredient is useless: only that its effect here is between the ends. (b) The same two rows with
 # more seeds: four times as many, 16, halve the interval (a little more, as $t$ falls too); or more
 # validation examples, or longer runs for the shifts. (c) Searching for every row would cost six
-# searches. So the complete recipe has settings made for it, and the other rows have settings of
-# somebody else: this favours the complete recipe, and exaggerates gains.
+# searches. So the complete recipe has settings made for it, and the other rows have settings that
+# were made for another recipe: this favours the complete recipe, and exaggerates gains.
 #
 # *Rubric.* (a) 2 points: 1 for reading the clear ones, 1 for "not shown" against "useless". (b) 2
 # points: 1 for an experiment, 1 for four times. (c) 2 points: 1 for cost, 1 for the direction.

@@ -179,6 +179,35 @@ def test_marking_without_marks_a_name_or_a_port(made, refused, monkeypatch):
     assert "--as" in refused("mark", made.root, "2")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[lessons.02_batch_normalisation]\npoints = 3\n", f"Did you mean {NAME}?"),
+        (f"[lessons.{NAME}.extensions]\nadda = 2026-10-01\n", "Did you mean ada?"),
+        (f'[lessons.{NAME}.extensions]\nzoe = "excused"\n', "'zoe', who is not in the roster"),
+    ],
+)
+def test_a_due_date_or_an_extension_of_nobody_is_not_passed_over(made, refused, text, said):
+    (made.root / "roster.csv").write_text("id,name\nada,Ada\n")
+    (made.root / "course.toml").write_text(text)
+    assert said in refused("late", made.root)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("request", "77", "ada", "why-1", "it is right"), "no lesson '77'"),
+        (("request", "2", "ada", "why-1", " "), "A reason has"),
+        (("decide", "1", "granted"), "There is no request 1"),
+        (("decide", "1", "maybe"), "granted or declined"),
+        (("list", "--state", "opn"), "Did you mean open?"),
+        (("list", "77"), "no lesson '77'"),
+    ],
+)
+def test_requests_about_what_is_not_there(made, refused, words, said):
+    assert said in refused("regrade", words[0], made.root, *words[1:])
+
+
 # -------------------------------------------------------------------------------- what is packed
 
 

@@ -79,6 +79,6 @@ def test_a_disk_that_takes_no_more_is_told_and_nothing_false_of_marks(root, grad
 
 @pytest.mark.slow
 def test_no_fault_at_any_step_leaves_something_broken(tmp_path):
-    found = faults.sweep(tmp_path, share=0.1)
+    found = faults.sweep(tmp_path, share=0.05)  # `faults.py` tries all
     assert set(found) == set(faults.KINDS)
-    assert all(sum(counts.values()) >= 5 for counts in found.values()), found
+    assert all(sum(counts.values()) >= 3 for counts in found.values()), found

@@ -190,6 +190,9 @@ def test_a_dry_run_judges_again_and_counts_what_must_be_run(day, monkeypatch):
     (change,) = found.changes
     assert change.after - change.before == pytest.approx(3)
     assert question.title in change.why[0]
+    alone = preview(course, NAME, jobs=1)
+    monkeypatch.setattr(previewing, "FEW", 1)
+    assert preview(course, NAME, jobs=2) == alone  # in processes, which many are dealt out to
     monkeypatch.setattr(grader, "surroundings", lambda: "another library")
     found = preview(course, NAME, students=["ada", "carl"])
     assert not found.changes

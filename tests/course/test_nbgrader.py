@@ -98,7 +98,7 @@ def collected(tmp_path_factory, lesson):
 
 @pytest.fixture(scope="module")
 def course(collected):
-    """The same course, graded by `autograder grade`."""
+    """The same course, graded by `autograder grade`, which takes a while: its tests are slow."""
     root = collected.with_name("graded")
     shutil.copytree(collected, root)
     main_returns(["grade", str(root), "2", "--student", "ada", "--student", "carl", "--feedback"])
@@ -166,6 +166,7 @@ def autograded(root, student):
 # ------------------------------------------------------------------------------ our command
 
 
+@pytest.mark.slow
 def test_every_submission_has_marks_whatever_was_handed_in(course):
     marks = gradebook(course)
     assert set(marks) == set(SUBMITTED)
@@ -178,6 +179,7 @@ def test_every_submission_has_marks_whatever_was_handed_in(course):
     assert marks["carl"][f"{FOLD}-check"] == (4, False)
 
 
+@pytest.mark.slow
 def test_written_answers_wait_for_a_person_and_empty_ones_do_not(course):
     marks = gradebook(course)
     assert marks["ada"]["why-0-question"] == (None, True)
@@ -185,6 +187,7 @@ def test_written_answers_wait_for_a_person_and_empty_ones_do_not(course):
     assert marks["carl"]["why-1-question"] == (None, True)
 
 
+@pytest.mark.slow
 def test_comments_name_each_check_and_hint_at_the_misconception(course):
     comment = gradebook(course)["carl"][f"{FORWARD}-solution"]
     assert comment.startswith("**")
@@ -195,6 +198,7 @@ def test_comments_name_each_check_and_hint_at_the_misconception(course):
     assert gradebook(course)["ada"][f"{FOLD}-solution"].startswith("**4 of 4 points**")
 
 
+@pytest.mark.slow
 def test_feedback_shows_the_code_and_its_report_and_no_secret_number(course):
     page = (course / "feedback" / "carl" / NAME / f"{NAME}.html").read_text("utf-8")
     report = open_course(course).store(NAME).load("carl").reports[0]
@@ -205,6 +209,7 @@ def test_feedback_shows_the_code_and_its_report_and_no_secret_number(course):
     assert details and not any(detail in page for detail in details)
 
 
+@pytest.mark.slow
 def test_what_was_odd_is_told_in_the_notebook(course):
     notes = autograded(course, "zoë b").cells[0]
     assert notes.cell_type == "markdown" and notes.source.count("2 times") == 2
@@ -219,6 +224,7 @@ def test_the_released_notebook_is_what_students_get(collected, lesson):
     assert [c.source for c in released.cells] == [c.source for c in student.cells]
 
 
+@pytest.mark.slow
 def test_only_changed_submissions_are_graded_again_and_manual_marks_stay(course, lesson):
     copied = course.with_name("regraded")
     shutil.copytree(course, copied)
@@ -251,6 +257,7 @@ c.AssignLatePenalties.plugin_class = Three
 """
 
 
+@pytest.mark.slow
 def test_due_dates_extensions_and_penalties_reach_what_is_unchanged(course):
     root = course.with_name("late")
     shutil.copytree(course, root)
@@ -295,6 +302,7 @@ def test_what_was_changed_after_it_was_graded_is_not_recorded(collected, monkeyp
     assert set(gradebook(root)) == {"carl"}
 
 
+@pytest.mark.slow
 def test_an_older_gradebook_is_filled_again(collected, course):
     copied = course.with_name("refilled")
     shutil.copytree(course, copied)
@@ -449,6 +457,7 @@ def test_manual_scores_and_late_penalties_are_those_of_nbgrader(course):
     assert ours["ada"][1] is None
 
 
+@pytest.mark.slow
 def test_a_course_of_another_make_is_recorded_by_nbgrader_itself(course, monkeypatch):
     root = course.with_name("own-hook")
     shutil.copytree(course, root)
@@ -474,6 +483,7 @@ def test_a_transaction_is_written_whole_or_not_at_all(course, monkeypatch):
     assert (gradebook(root), files_of(root, "carl")) == before
 
 
+@pytest.mark.slow
 def test_a_mark_that_somebody_changed_is_put_right_and_nothing_else_is_touched(course):
     root = course.with_name("altered")
     shutil.copytree(course, root)

@@ -87,9 +87,12 @@ def made_of(exercise, known, names):
     return shows_same(exercise, seen, known.seen, provider())
 
 
-def test_a_wrong_answer_that_is_not_known_gets_no_other_ones_name():
+@pytest.mark.parametrize(
+    "asked", [EXERCISES[::4], pytest.param(EXERCISES, marks=pytest.mark.slow)], ids=len
+)
+def test_a_wrong_answer_that_is_not_known_gets_no_other_ones_name(asked):
     tried, misnamed = 0, []
-    for exercise in EXERCISES:
+    for exercise in asked:
         for record, known in answers(exercise):
             own = {
                 r.name
@@ -115,9 +118,12 @@ def both(exercise, first, second):
         return None
 
 
-def test_two_mistakes_get_the_names_of_these_or_none():
+@pytest.mark.parametrize(
+    "asked", [NUMPY[::4], pytest.param(NUMPY, marks=pytest.mark.slow)], ids=len
+)
+def test_two_mistakes_get_the_names_of_these_or_none(asked):
     tried, named, misnamed = 0, 0, []
-    for exercise in NUMPY:
+    for exercise in asked:
         edited = [record for record in misconceptions.of(exercise.id) if record.edits]
         pairs = list(combinations(edited, 2))
         chosen = np.random.default_rng(len(pairs)).permutation(len(pairs))[:PAIRS]

@@ -9,6 +9,7 @@ import pytest
 from classroom import NAME, SECRET, hand_in, template, timeless
 
 pytest.importorskip("dask.distributed", reason="the extra `cluster` is not installed")
+from autograder.checking.report import Report, Row
 from autograder.grading.batch import grade_batch
 from autograder.grading.cluster import (
     ClusterError,
@@ -47,6 +48,17 @@ def test_the_store_that_a_worker_has_keeps_what_a_store_writes(tmp_path):
     assert store.load("student-1") == results[0] and store.all()[0].outputs == {}
 
 
+def test_equal_reports_of_a_class_are_in_memory_once(tmp_path):
+    store = Store(tmp_path)
+    for student, earned in (("ada", 1.0), ("ben", 0.0), ("cleo", 1.0)):
+        report = Report("a.b", "A title", (Row("a check", 1.0, earned, f"got {earned}"),))
+        store.keep(SubmissionResult(student, NAME, (report,), outputs={"a": []}))
+    ada, ben, cleo = store.all()
+    assert [one.score for one in (ada, ben, cleo)] == [1.0, 0.0, 1.0]
+    assert ada.reports[0] is cleo.reports[0] and ada.reports[0] != ben.reports[0]
+    assert store.load("ada").outputs == {"a": []} and ada.outputs == {}
+
+
 @pytest.mark.slow
 def test_a_cluster_comes_to_the_results_of_one_machine_and_goes_on_from_them(tmp_path):
     paths = hand_in(tmp_path / "submitted", COUNT, broken=3)
@@ -68,6 +80,9 @@ def test_a_cluster_comes_to_the_results_of_one_machine_and_goes_on_from_them(tmp
 # ---------------------------------------------------------------- the coordinator, by itself
 
 
+STOPPED = "finished, and then its worker stopped"
+
+
 class Coming:
     """A future of Dask's, as far as the coordinator looks at it."""
 
@@ -86,7 +101,9 @@ class Coming:
         if self._tell:
             self._tell(self)
 
-    def result(self):
+    def result(self, timeout=None):
+        if self._value is STOPPED:
+            raise TimeoutError
         return self._value
 
     exception = result
@@ -216,6 +233,24 @@ def test_where_nobody_may_mark_one_line_says_why_and_nothing_is_lost(tmp_path):
         coordinated(play, tmp_path, patience=0)
 
 
+def test_what_a_stopped_worker_does_not_hand_over_is_marked_again(tmp_path):
+    def play(client, future):
+        future.end(STOPPED if len(client.given) == 1 else marked(future))
+
+    _, faults, log = coordinated(play, tmp_path)
+    assert faults == {} and "chunk failed" in [event["event"] for event in log]
+
+
+def test_a_chunk_whose_workers_are_all_gone_goes_to_those_that_came(tmp_path):
+    def play(client, future):
+        client.names = ("c", "d")  # a and b have reached their walltime
+        if future.workers != ["a", "b"]:
+            future.end(marked(future))
+
+    client, faults, _ = coordinated(play, tmp_path)
+    assert faults == {} and client.given[0].status == "pending"
+
+
 def test_a_scheduler_that_forgot_everything_is_asked_again(tmp_path):
     def play(client, future):
         if len(client.given) == 1:
@@ -234,7 +269,7 @@ def test_the_secret_travels_encrypted_or_not_at_all(tmp_path):
     for where, match in (("tcp://10.0.0.1:8786", "no tls://"), ("10.0.0.1:8786", "no tls://")):
         with pytest.raises(ClusterError, match=match), session(where, tmp_path):
             pass
-    with pytest.raises(ClusterError, match="needs --certificates"), session("tls://a:1"):
+    with pytest.raises(ClusterError, match="need --certificates"), session("tls://a:1"):
         pass
     with pytest.raises(ClusterError, match="There is no"), session("tls://a:1", tmp_path):
         pass

@@ -5,6 +5,7 @@ from classroom import NAME, template
 
 from autograder import expectations
 from autograder.grading import expected as expecting
+from autograder.grading.canary import answers
 from autograder.grading.grader import Grader, graded_exercises
 
 SECRET = b"the secret of a course"
@@ -35,6 +36,7 @@ def test_what_is_read_is_what_was_computed(written, live):
     kept = expecting.read(written, "key", SECRET)
     for exercise in graded_exercises(template()).values():
         assert kept.tags(exercise) == live.tags(exercise)
+        assert kept.answers(exercise) == answers(exercise)
         for check in exercise.checks:
             one, other = kept.expected(exercise, check), live.expected(exercise, check)
             assert same(one.arrays, other.arrays) and one.coarsest == other.coarsest

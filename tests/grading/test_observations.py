@@ -15,8 +15,15 @@ from autograder.grading import canary, observations
 from autograder.grading import grader as trusted
 from autograder.grading.batch import grade_batch, remark_blocks
 from autograder.grading.canary import Canaries, Distrusted
+from autograder.grading.findings import Findings
 from autograder.grading.grader import Grader
-from autograder.grading.observations import NotKept, Observations, experiment
+from autograder.grading.observations import (
+    NotKept,
+    Observations,
+    experiment,
+    experiments_in,
+    text_of,
+)
 from autograder.grading.results import Store, SubmissionResult
 from autograder.sandbox import process
 from autograder.sandbox.process import Limits, Outcome
@@ -265,7 +272,9 @@ def test_what_is_kept_comes_back_bit_for_bit(seed):
         seconds=1.5,
     )
     expected = provider_of(SECRET).expected(FOLD, FOLD.checks[0])
-    kept = Observations("run", outcome, {"e.f": {"one": experiment(seed, expected)}})
+    said = Findings("steps", ("a",), ("b", "c"), {"f": ("d",)}, {"f": ("e", "é")}, {"f": "g"})
+    text = text_of({"one": experiment(seed, expected)})
+    kept = Observations("run", outcome, {"e.f": text}, "reader", said)
     back = Observations.from_bytes(kept.to_bytes())
     found = back.outcome.seen["e.f"]["one"].arrays
     assert list(found) == list(arrays)
@@ -275,9 +284,10 @@ def test_what_is_kept_comes_back_bit_for_bit(seed):
     rest = {"e.f": {"two": Seen(fault=fault), "three": Seen({})}}
     assert {**back.outcome.seen["e.f"], "one": None} == {**rest["e.f"], "one": None}
     assert replace(back.outcome, seen={}) == replace(outcome, seen={})
-    assert back.run == "run"
-    assert back.experiments["e.f"]["one"].is_that_of(seed, expected)
-    assert not back.experiments["e.f"]["one"].is_that_of(seed + 1, expected)
+    assert (back.run, back.reader, back.findings) == ("run", "reader", said)
+    (experiments,) = map(experiments_in, back.experiments.values())
+    assert experiments["one"].is_that_of(seed, expected)
+    assert not experiments["one"].is_that_of(seed + 1, expected)
 
 
 def test_an_experiment_is_known_by_its_values_and_their_order():
@@ -313,3 +323,33 @@ def test_the_class_is_judged_again_without_a_sandbox(observed, monkeypatch):
     assert list(results) == ["ada"] and results["ada"] == store.load("ada")
     assert faults.keys() == {"eve"} and "executes it again" in faults["eve"] and not calls
     assert grade_batch(grader, {"ada": path}, store)[0] == results
+
+
+def test_what_was_found_in_the_code_is_kept_as_long_as_nothing_else_reads_it(observed, monkeypatch):
+    _, path, store = observed
+    monkeypatch.setattr(trusted, "software", lambda: "another judge")
+    real, rebuilt = trusted.rebuild, []
+    monkeypatch.setattr(trusted, "rebuild", lambda *parts: rebuilt.append(1) or real(*parts))
+    kept = grader_of().remark(path, "ada", store, keep=False)
+    assert not rebuilt
+    before = store.load("ada")
+    assert replace(kept, basis=before.basis, key=before.key) == before
+    monkeypatch.setattr(trusted, "readers", lambda: "another reader")
+    assert grader_of().remark(path, "ada", store, keep=False) == kept and rebuilt
+
+
+def test_another_rule_for_shortcuts_is_read_from_the_code_again(observed, monkeypatch):
+    grader, path, store = observed
+    notebook = solution()
+    fold = cell(notebook, "fold_batchnorm-solution")
+    fold.source = fold.source.replace("np.sqrt(", "np.hypot(0, 0) + np.sqrt(", 1)
+    grader.grade(write(path, notebook), "ada", store)
+    stricter = replace(FOLD, forbidden=(*FOLD.forbidden, "numpy.hypot"))
+    graded = trusted.graded_exercises
+    monkeypatch.setattr(
+        trusted,
+        "graded_exercises",
+        lambda notebook: {n: stricter if e is FOLD else e for n, e in graded(notebook).items()},
+    )
+    report = grader_of().remark(path, "ada", store, keep=False).report(FOLD.id)
+    assert report.score == 0 and "numpy.hypot, which is not allowed" in report.rows[0].message

@@ -1,8 +1,9 @@
 """Run built notebooks from top to bottom, two at a time: `make check-notebooks`.
 
-A solution must finish with warnings as errors and earn every automatic point; a student notebook
-must finish as it is handed out and earn none. Prints one line a notebook; the exit status is 1
-when one of them does not hold. Arguments: the notebooks to run; without any, all of them.
+A solution must finish with warnings as errors and earn every automatic point; until its PyTorch
+half begins, none of its code may import more than NumPy and matplotlib (the checks may). A student
+notebook must finish as it is handed out and earn none. Prints one line a notebook; the exit status
+is 1 when one of them does not hold. Arguments: the notebooks to run; without any, all of them.
 """
 
 import asyncio
@@ -17,7 +18,8 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+HERE = Path(__file__).resolve().parent
+NOTEBOOKS = HERE.parents[1] / "notebooks"
 AT_ONCE = 2
 SECONDS_A_CELL = 300
 STRICT = """\
@@ -26,6 +28,8 @@ import warnings
 warnings.simplefilter("error")
 # The kernel warns about itself when it is shut down.
 warnings.filterwarnings("ignore", category=PendingDeprecationWarning, module="ipykernel")"""
+NUMPY_ALONE = "import numpy_alone\n\nnumpy_alone.begin()"
+EVERYTHING = "numpy_alone.end()"
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ async def run(path: Path) -> Outcome:
     notebook = nbformat.read(path, as_version=4)
     full_marks = path.parent.name == "solution"
     if full_marks:
-        notebook.cells.insert(0, nbformat.v4.new_code_cell(STRICT))
+        _make_strict(notebook)
     start = time.perf_counter()
     crash = await _execute(notebook)
     seconds = time.perf_counter() - start
@@ -58,6 +62,21 @@ async def run(path: Path) -> Outcome:
     earned = sum(score(cell) or 0.0 for cell in checks)
     points = sum(cell.metadata.nbgrader.points for cell in checks)
     return Outcome(path, seconds, earned, points, "\n    ".join(problems))
+
+
+def _make_strict(notebook):
+    """Have warnings be errors, and imports of more than NumPy until the PyTorch half begins."""
+    first = next((i for i, cell in enumerate(notebook.cells) if _begins_pytorch(cell)), None)
+    code = nbformat.v4.new_code_cell
+    if first is not None:
+        notebook.cells.insert(first, code(EVERYTHING))
+        notebook.cells.insert(0, code(NUMPY_ALONE))
+    notebook.cells.insert(0, code(STRICT))
+
+
+def _begins_pytorch(cell):
+    is_setup = cell.metadata.get("course", {}).get("role") == "setup"
+    return is_setup and "import torch" in cell.source
 
 
 async def _execute(notebook):
@@ -71,9 +90,8 @@ async def _execute(notebook):
             resources={"metadata": {"path": folder}},
         )
         try:
-            await client.async_execute(
-                env=os.environ | {"IPYTHONDIR": folder, "OMP_NUM_THREADS": "1"}
-            )
+            own = {"IPYTHONDIR": folder, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(HERE)}
+            await client.async_execute(env=os.environ | own)
         except CellExecutionError as error:
             return f"{error.ename}: {error.evalue}"
         except (CellTimeoutError, DeadKernelError) as error:

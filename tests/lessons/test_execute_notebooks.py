@@ -65,3 +65,13 @@ def test_a_dead_kernel_is_a_problem_and_not_a_crash(write, capsys):
     path = write("student", new_code_cell("import os; os._exit(1)"), check_cell("0.0"))
     assert execute_notebooks.main([str(path)]) == 1
     assert "DeadKernelError" in capsys.readouterr().out
+
+
+def test_until_its_pytorch_half_a_solution_imports_numpy_alone(write, capsys):
+    half = new_code_cell("import torch", metadata={"course": {"role": "setup"}})
+    photographs = new_code_cell("from cs231n_lib.data import faces\nfaces()")
+    path = write("solution", half, photographs)
+    assert execute_notebooks.main([str(path)]) == 0
+    nbformat.write(new_notebook(cells=[photographs, half]), path)
+    assert execute_notebooks.main([str(path)]) == 1
+    assert "the NumPy half of a lesson imports skimage" in capsys.readouterr().out

@@ -1,13 +1,11 @@
-"""The NumPy half of the course needs NumPy and matplotlib, and runs where nothing else is."""
+"""The NumPy half of the course needs NumPy and matplotlib, and runs where nothing else is.
 
-import itertools
-import json
+`execute_notebooks.py` requires it of the lessons: it lets their NumPy halves import nothing else.
+"""
+
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
-from all_lessons import all_lessons
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCKED = ("torch", "scipy", "skimage", "sklearn")
@@ -54,35 +52,13 @@ for info in pkgutil.walk_packages(cs231n_lib.__path__, "cs231n_lib."):
             ran += outcome.attempted
 assert ran > 200, ran
 """
-HALF = """
-import json
-import matplotlib
-import warnings
-
-warnings.simplefilter("error")
-matplotlib.use("agg")
-space = {"__name__": "__main__", "display": lambda *shown: None}
-for name, source in json.load(sys.stdin):
-    exec(compile(source, name, "exec"), space)
-    matplotlib.pyplot.close("all")
-"""
 
 
-def numpy_half(lesson):
-    """Return [id, source] of the cells of a solution up to the PyTorch half, without checks."""
-    cells = [cell for cell in lesson.cells if cell.kind == "code"]
-    half = itertools.takewhile(
-        lambda cell: not (cell.role == "setup" and "import torch" in cell.solution), cells
-    )
-    return [[cell.id, cell.solution] for cell in half if cell.role != "check"]
-
-
-def run_without(names, program, given=None):
-    """Run a program, with something given as JSON, in a process that cannot import packages."""
+def run_without(names, program):
+    """Run a program in a process that cannot import packages."""
     done = subprocess.run(
         [sys.executable, "-c", BLOCK.format(names=set(names)) + program],
         capture_output=True,
-        input=json.dumps(given),
         text=True,
         cwd=ROOT,
     )
@@ -96,13 +72,6 @@ def test_every_reference_in_numpy_earns_full_marks_without_them():
 def test_every_example_of_the_numpy_side_runs_without_them():
     """All modules of the library but those that say in their name that they are PyTorch's."""
     run_without(BLOCKED, EXAMPLES)
-
-
-# Lesson 00 shows wrong answers to the checks; where there is no PyTorch, a kit has them recorded.
-@pytest.mark.slow
-@pytest.mark.parametrize("lesson", all_lessons()[1:], ids=lambda lesson: lesson.name)
-def test_the_numpy_half_of_a_solution_runs_without_them(lesson):
-    run_without(BLOCKED, HALF, numpy_half(lesson))
 
 
 def test_what_a_notebook_imports_waits_for_no_framework():

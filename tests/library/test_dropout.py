@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
 from cs231n_lib.gradcheck import check_gradients, numerical_gradient
-from cs231n_lib.regularization import generator_of, in_numpy, in_torch, modules
+from cs231n_lib.regularization import generator_of, in_numpy, in_torch, modules, tuned
 
 KINDS = ("dropout", "vanilla_dropout")
 SIGMAS = 6.5
@@ -317,6 +317,35 @@ def test_for_softmax_scaling_is_the_geometric_mean_weighted_by_the_masks(p, seed
     assert np.isclose(arithmetic.sum(), 1)
     assert np.abs(arithmetic - scaled).max() > 0.01, "the mean of slide 75 is another one"
     assert (np.abs(alike - scaled).max() > 0.01) == (p != 0.5)
+
+
+@pytest.mark.parametrize("module", [in_numpy, in_torch], ids=["NumPy", "PyTorch"])
+@pytest.mark.parametrize("shape", [(40, 30), (7, 3, 5), (1, 1)])
+def test_the_tuned_form_drops_the_same_units(module, shape):
+    for seed, p, dtype in itertools.product(range(3), (0.01, 0.1, 0.5, 0.7, 1), "efd"):
+        x = inputs(shape, seed).astype(dtype)
+        x = torch.from_numpy(x) if module is in_torch else x
+        for param in ({"p": p, "seed": seed}, {"p": p, "seed": seed, "mode": "test"}):
+            ours, theirs = (m.dropout_forward(x, param) for m in (tuned, module))
+            assert ours[0].dtype == x.dtype
+            for one, other in zip(ours, theirs, strict=True):
+                np.testing.assert_array_equal(one, other)
+
+
+def test_the_tuned_form_goes_on_with_a_generator():
+    ours, theirs = np.random.default_rng(5), np.random.default_rng(5)
+    for p in (0.3, 0.6):
+        one = tuned.dropout_forward(inputs(), {"p": p, "seed": ours})[0]
+        assert (one == in_numpy.dropout_forward(inputs(), {"p": p, "seed": theirs})[0]).all()
+
+
+@pytest.mark.parametrize("p", [0.1, 0.7])
+def test_the_tuned_form_keeps_with_probability_p_by_any_generator(p):
+    x = inputs((400, 501))
+    rng = np.random.Generator(np.random.MT19937(0))
+    rng.random(dtype=np.float32)  # half a draw is left over
+    kept = tuned.dropout_forward(x, {"p": p, "seed": rng})[0] != 0
+    assert abs(kept.sum() - p * x.size) < SIGMAS * math.sqrt(x.size * p * (1 - p))
 
 
 # ------------------------------------------------------------------ dropout as L2

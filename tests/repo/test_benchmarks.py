@@ -1,5 +1,6 @@
 """The benchmarks compare like with like: every contestant gives the same answer."""
 
+import ast
 import importlib.util
 import json
 
@@ -199,3 +200,15 @@ def test_graders_that_are_compared_get_the_same_submissions(benchmark_module, tm
 def test_rates_are_compared_with_plain_nbgrader(benchmark_module, capsys):
     benchmark_module("grading").print_rates({"one": [2.0, 4.0], "two": [6.0], "ours": [60.0]})
     assert capsys.readouterr().out.splitlines()[-1].split()[-2:] == ["20.0x", "10.0x"]
+
+
+def test_what_every_benchmark_imports_of_the_course_exists(request):
+    imports = {
+        ast.unparse(node)
+        for path in (request.config.rootpath / "benchmarks").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and f"{node.module}".startswith("autograder.")
+    }
+    assert imports
+    for line in imports:
+        exec(line, {})

@@ -10,6 +10,7 @@ from types import ModuleType
 
 import nbformat
 import pytest
+from all_lessons import all_lessons
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -51,7 +52,7 @@ def test_the_page_of_a_family_has_every_public_name(family):
 
 
 def test_the_landing_page_leads_to_all_lessons_and_guides():
-    names = [lesson.name for lesson in site.all_lessons()]
+    names = [lesson.name for lesson in all_lessons()]
     page = site.landing(names)
     assert all(f"lessons/{name}" in page for name in names)
     assert all(f"\n{guide}\n" in page for guide in site.GUIDES)
@@ -61,7 +62,7 @@ def test_the_landing_page_leads_to_all_lessons_and_guides():
 
 
 def test_the_syllabus_names_every_technique_and_leads_to_its_lesson():
-    page = site.syllabus_page([lesson.name for lesson in site.all_lessons()])
+    page = site.syllabus_page([lesson.name for lesson in all_lessons()])
     assert all(f"| {row.title} |" in page for row in site.SYLLABUS)
     assert "[02](lessons/02_batch_normalization.ipynb)" in page
 
@@ -69,7 +70,7 @@ def test_the_syllabus_names_every_technique_and_leads_to_its_lesson():
 # ---------------------------------------------------------------------------------- lessons
 
 
-@pytest.mark.parametrize("lesson", site.all_lessons(), ids=lambda lesson: lesson.number)
+@pytest.mark.parametrize("lesson", all_lessons(), ids=lambda lesson: lesson.number)
 def test_a_lesson_says_what_it_shows_and_every_prediction_is_compared(lesson):
     cells = site.lesson_page(lesson.name)["cells"]
     assert any("shows the solutions" in "".join(cell["source"]) for cell in cells)

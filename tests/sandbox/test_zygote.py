@@ -682,6 +682,8 @@ with Zygote(layers) as zygote, zygote.process(Limits()) as child:
 def test_a_killed_grader_leaves_no_process_and_its_folder_to_the_next(zygote):
     if zygote.tier == "B":
         pytest.skip("its processes end as those of tier C")
+    with zygote.process(LIMITS):
+        pass  # it has a folder of its own, which must stay
     command = [sys.executable, "-c", GRADER, zygote.tier]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as grader:
         box = Path(grader.stdout.readline().strip())

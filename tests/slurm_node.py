@@ -1,0 +1,124 @@
+"""A Slurm of one node that lives as long as a command, in a network of its own.
+
+    unshare --net python tests/slurm_node.py [--walltime 00:30:00] COMMAND...
+
+Needs root, and Debian's `slurmctld slurmd slurm-client slurm-wlm-basic-plugins`. The command finds
+Slurm by SLURM_CONF, and Dask's settings for it by DASK_CONFIG. The exit status is the command's;
+77 where Slurm does not start, with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+PROGRAMS = ("slurmctld", "slurmd", "sbatch", "sinfo", "ip", "unshare")
+HERE = "10.99.0.1"
+START_SECONDS = 20.0
+SKIPPED = 77
+# auth/none and cred/none are for a node that nobody else reaches.
+SLURM = """\
+ClusterName=one
+SlurmctldHost={host}({address})
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/none
+CredType=cred/none
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core
+MpiDefault=none
+SwitchType=switch/none
+KillWait=5
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+ReturnToService=2
+SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,sched_interval=2,bf_interval=2
+SlurmdParameters=config_overrides
+NodeName={host} NodeAddr={address} CPUs=2 RealMemory=16000 State=UNKNOWN
+PartitionName=p Nodes={host} Default=YES MaxTime=INFINITE State=UP
+"""
+JOBS = """\
+jobqueue:
+  slurm:
+    cores: 1
+    memory: 4GB
+    walltime: "{walltime}"
+    log-directory: {folder}/logs
+    scheduler-options: {{host: {address}}}
+"""
+
+
+def missing() -> str:
+    """Say what this machine lacks, or nothing."""
+    lacking = [name for name in PROGRAMS if shutil.which(name) is None]
+    if lacking:
+        return f"no {', '.join(lacking)} here (Debian: slurmctld slurmd slurm-client)"
+    if os.geteuid() != 0:
+        return "a network of its own needs root"
+    done = subprocess.run(["unshare", "--net", "true"], capture_output=True, text=True)
+    return done.stderr.strip()
+
+
+def main() -> int:
+    """Start the node, run the command, end the node."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--walltime", default="00:30:00", help="of a job")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    chosen = parser.parse_args()
+    for line in (
+        "link add one type veth peer name other",
+        f"address add {HERE}/24 dev one",
+        "link set one up",
+        "link set other up",
+        "link set lo up",
+    ):
+        subprocess.run(["ip", *line.split()], check=True)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for name in ("state", "spool", "logs"):
+            (folder / name).mkdir()
+        values = {"host": socket.gethostname(), "address": HERE, "folder": folder}
+        (folder / "slurm.conf").write_text(SLURM.format(**values))
+        (folder / "jobqueue.yaml").write_text(JOBS.format(walltime=chosen.walltime, **values))
+        os.environ |= {"SLURM_CONF": f"{folder}/slurm.conf", "DASK_CONFIG": str(folder)}
+        with open(folder / "log", "wb") as log:
+            daemons = [
+                subprocess.Popen([name, "-D"], stdout=log, stderr=log)
+                for name in ("slurmctld", "slurmd")
+            ]
+            try:
+                if not _is_idle():
+                    print(f"Slurm does not start: {(folder / 'log').read_text()[-1000:]}")
+                    return SKIPPED
+                return subprocess.run(chosen.command).returncode
+            finally:
+                for daemon in reversed(daemons):
+                    daemon.terminate()
+                for daemon in daemons:
+                    daemon.wait(20)
+
+
+def _is_idle() -> bool:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end:
+        done = subprocess.run(["sinfo", "-h", "-o", "%t"], capture_output=True, text=True)
+        if done.stdout.strip() == "idle":
+            return True
+        time.sleep(0.5)
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())
