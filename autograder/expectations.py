@@ -10,6 +10,7 @@ import hmac
 import importlib
 import json
 from collections import defaultdict
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from autograder.checking.observe import (
     observe_wholly,
 )
 from autograder.checking.spec import Arrays, Check, Exercise
+from autograder.checking.traces import trace_from
 
 RECORDINGS = Path(__file__).parent / "recordings"
 NUDGES = 3
@@ -70,6 +72,7 @@ class live:
     def __init__(self, seed_of):
         self.expected = cache(lambda exercise, check: _expect(exercise, check, seed_of))
         self.misconceptions = cache(lambda exercise: _run_misconceptions(exercise, seed_of, self))
+        self.traces = cache(lambda exercise: _run_derived(exercise, seed_of, self))
         self.small = cache(_run_small)
         self.wrong_small = cache(_run_wrong_small)
         self.conventions = cache(_run_conventions)
@@ -201,6 +204,13 @@ def _run_misconceptions(exercise, seed_of, provider):
     return tuple(known)
 
 
+def _run_derived(exercise, seed_of, provider):
+    """Return what the derived wrong answers leave behind."""
+    from autograder.misconceptions import derived
+
+    return derived.traces_of(exercise, seed_of, provider)
+
+
 # ---------------------------------------------------------------------------------- recorded
 
 
@@ -247,6 +257,7 @@ def record(exercises, folder: Path, provider: live | None = None) -> None:
             "conventions": len(conventions),
             "same": same,
             "tags": provider.tags(exercise),
+            "traces": [asdict(trace) for trace in provider.traces(exercise)],
         }
         path = folder / f"{exercise.grade_id}.npz"
         np.savez_compressed(path, **kept)  # type: ignore[arg-type]  # NumPy's `allow_pickle`
@@ -291,6 +302,7 @@ class recorded:
         self._load = cache(self._read)
         self.expected = cache(self._expected)
         self.misconceptions = cache(self._misconceptions)
+        self.traces = cache(self._traces)
         self.small = cache(self._small)
         self.wrong_small = cache(self._wrong_small)
         self.conventions = cache(self._conventions)
@@ -319,6 +331,10 @@ class recorded:
             )
             for m, entry in enumerate(texts["misconceptions"])
         )
+
+    def _traces(self, exercise):
+        texts, _ = self._load(exercise)
+        return tuple(trace_from(entry) for entry in texts["traces"])
 
     def _small(self, exercise):
         _, arrays = self._load(exercise)

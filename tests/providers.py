@@ -18,6 +18,7 @@ class Shared:
         self._live, self._folder = live, folder
         self.expected = cache(lambda exercise, one: self._get("expected", exercise, one))
         self.misconceptions = cache(lambda exercise: self._get("misconceptions", exercise))
+        self.traces = cache(lambda exercise: self._get("traces", exercise))
         self.reports = cache(lambda exercise: self._get("reports", exercise))
 
     def __getattr__(self, name):

@@ -18,6 +18,7 @@ from autograder.checking.observe import BAD_RETURN, SHORTCUT, STUB_MESSAGE, Faul
 from autograder.checking.report import Report, Row
 from autograder.checking.settings import never_asked
 from autograder.checking.spec import Exercise, Verdict
+from autograder.checking.traces import Trace, sums_of
 
 SAME = 1e-7  # relative; a wrong answer that agrees this closely is the same wrong answer
 PROPORTIONAL = 1e-3  # relative; differences closer than that are one another's multiple
@@ -110,9 +111,66 @@ def diagnose(
     ]
     named, left = _by_majority(open_, candidates)
     default = _another_default(exercise, seen, left, candidates, provider)
-    if left and not default:
-        named = _by_two(open_, candidates) or named
-    return named | (dict.fromkeys(left, default) if default else {})
+    if default or not left:
+        return named | dict.fromkeys(left, default)
+    traces = _traces_of(exercise, seen, left, passed, provider)
+    change = next((trace for trace in traces if trace.hint), None)
+    if change:
+        return named | dict.fromkeys(left, _Name(change.names[0], change.hint))
+    pairs = [tuple(c for c in candidates if c.known.name in trace.names) for trace in traces]
+    fitting = [pair for pair in pairs if len(pair) == 2 and _are_consistent(open_, *pair)]
+    return _shared_out(open_, fitting) or _by_two(open_, candidates) or named
+
+
+def _traces_of(exercise, seen, left, passed, provider) -> list[Trace]:
+    """Return the derived answers that show the very same in a check that is open.
+
+    The checks that such an answer passes have to be passed.
+    """
+    found = {
+        check.name: sums_of(seen[check.name], provider.expected(exercise, check))
+        for check in exercise.checks
+        if check.name in left and check.name in seen and seen[check.name].arrays is not None
+    }
+    return [
+        trace
+        for trace in (provider.traces(exercise) if found else ())
+        if trace.check in found
+        and passed.issuperset(trace.passed)
+        and trace.is_of(*found[trace.check])
+    ]
+
+
+def _are_consistent(open_, a, b):
+    """Say whether all that is wrong is so in one of two, and shows that one where it is alone."""
+    places = _places(open_)
+    if not places <= a.wrong | b.wrong:
+        return False
+    for one, other in ((a, b), (b, a)):
+        apart = _alone(open_, one, other)
+        if not apart <= places or apart & one.differing:
+            return False
+    return True
+
+
+def _alone(open_, one, other):
+    """Return what only the first of two gets wrong, and the other does not stop."""
+    return {(n, key) for n, key in one.wrong - other.wrong if not other.stops(n, open_)}
+
+
+def _shared_out(open_, pairs):
+    """Return {check name: known answer} of those in all pairs, in turn where both are wrong."""
+    groups = [{candidate.group for candidate in pair} for pair in pairs]
+    certain = set.intersection(*groups) if groups else set()
+    turn = [c.known for c in (pairs[0] if pairs else ()) if c.group in certain]
+    named = {}
+    for name in open_:
+        wrong = [known for known in turn if known.wrong[name]]
+        if wrong:
+            named[name] = wrong[0]
+            turn.remove(wrong[0])
+            turn.append(wrong[0])
+    return named
 
 
 def _by_majority(open_, candidates):
@@ -172,15 +230,12 @@ def _fit_of_two(open_, a, b):
 
     Where the check was stopped, one of the two is stopped likewise, and the other does not show.
     """
-    places, alone = _places(open_), 0
-    if not places <= a.wrong | b.wrong:
+    if not _are_consistent(open_, a, b):
         return None
-    for one, other in ((a, b), (b, a)):
-        apart = {(n, key) for n, key in one.wrong - other.wrong if not other.stops(n, open_)}
-        shown = apart & one.evidence(open_)
-        if not shown or not apart <= places or apart & one.differing:
-            return None
-        alone += len(shown)
+    shown = [_alone(open_, a, b) & a.evidence(open_), _alone(open_, b, a) & b.evidence(open_)]
+    if not all(shown):
+        return None
+    alone = sum(map(len, shown))
     return alone, -len(a.wrong & b.wrong)
 
 

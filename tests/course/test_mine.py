@@ -56,6 +56,9 @@ class LeftOut:
             if (exercise.id, known.name) not in self.names
         )
 
+    def traces(self, exercise):
+        return ()
+
 
 @cache
 def shown(exercise, text):
