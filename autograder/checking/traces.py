@@ -40,7 +40,8 @@ class Trace:
 
 def trace_from(entry: dict) -> Trace:
     """Return the trace of which `dataclasses.asdict` made `entry`, read from a JSON text."""
-    return Trace(**{key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()})
+    names, passed, sums = (tuple(entry[key]) for key in ("names", "passed", "sums"))
+    return Trace(names, entry["hint"], entry["check"], passed, sums)
 
 
 def sums_of(seen: Seen, expected: Expected) -> tuple[np.ndarray, float]:

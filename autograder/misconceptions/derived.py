@@ -13,6 +13,7 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
+from typing import TypeGuard
 
 import numpy as np
 
@@ -113,7 +114,7 @@ class _Run:
     def trace_of(self, made, checks):
         """Return the trace in the first check where it is one of its own; None without any."""
         impl = Implementation(made.functions(), self._exercise)
-        passed = []
+        passed: list[str] = []
         for check in checks:
             seen = observe_check(impl, self._exercise, check, self._seed_of(self._exercise, check))
             wrong = verdict_on(check, seen, self._exercise, self._provider).wrong
@@ -201,9 +202,9 @@ def _is_idle(node):
 
 def _takes_own_mean(node):
     mean = getattr(node.value, "func", None)
-    if not isinstance(node.op, ast.Sub) or getattr(mean, "attr", "") != "mean":
+    if not isinstance(node.op, ast.Sub) or not isinstance(mean, ast.Attribute):
         return False
-    return ast.unparse(mean.value) == ast.unparse(node.target)
+    return mean.attr == "mean" and ast.unparse(mean.value) == ast.unparse(node.target)
 
 
 # ---------------------------------------------------------------------------------- changes
@@ -235,10 +236,10 @@ def _changes(tree) -> Iterator[tuple[str, ast.stmt, list[Edit]]]:
 
 def _everywhere(first, statements):
     """Yield what is changed in all places alike: the axis of every sum and mean."""
-    axes = [node for node in ast.walk(first) if _is_axis(node)]
+    axes = [node.value for node in ast.walk(first) if _is_axis(node)]
     for axis in AXES if len(axes) > 1 else ():
         at = next(s for s in statements if s.lineno <= axes[0].lineno <= s.end_lineno)
-        yield "another axis", at, [(node.value, str(axis)) for node in axes]
+        yield "another axis", at, [(value, str(axis)) for value in axes]
 
 
 def _own_nodes(statement):
@@ -255,7 +256,7 @@ def _is_value(node):
     return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in modules
 
 
-def _is_axis(node):
+def _is_axis(node) -> TypeGuard[ast.keyword]:
     return isinstance(node, ast.keyword) and node.arg in ("axis", "dim")
 
 
@@ -313,9 +314,8 @@ def _other_calls(node):
         if _is_axis(keyword):
             for axis in AXES:
                 others = [*node.keywords]
-                others[number] = ast.keyword(keyword.arg, ast.Constant(axis))
-                call = ast.Call(node.func, node.args, others)
-                yield "another axis", ast.unparse(call)
+                others[number] = ast.keyword(keyword.arg, ast.parse(str(axis), mode="eval").body)
+                yield "another axis", ast.unparse(ast.Call(node.func, node.args, others))
     for number, argument in enumerate(node.args):
         if isinstance(argument, ast.Constant) and type(argument.value) is int and name != "get":
             for value in (argument.value - 1, argument.value + 1):

@@ -1,6 +1,5 @@
 """What wrong answers cost, and that their names are earned: laws of every exercise."""
 
-from dataclasses import replace
 from functools import cache
 from itertools import combinations
 
@@ -11,6 +10,7 @@ from providers import provider
 from autograder import exercises, expectations, misconceptions
 from autograder.checking.diagnose import ANOTHER_DEFAULT, judge_exercise, shows_same
 from autograder.checking.observe import observe
+from autograder.misconceptions.derived import texts_of_both
 
 EXERCISES = exercises.all_exercises()
 NUMPY = [exercise for exercise in EXERCISES if exercise.framework == "numpy"]
@@ -109,13 +109,8 @@ def test_a_wrong_answer_that_is_not_known_gets_no_other_ones_name(asked):
 
 def both(exercise, first, second):
     """Return the functions of an answer with two mistakes; None where they exclude each other."""
-    edits = dict(first.edits)
-    for name, more in second.edits.items():
-        edits[name] = (*edits.get(name, ()), *more)
-    try:
-        return misconceptions.functions_of(replace(first, edits=edits))
-    except (ValueError, SyntaxError):
-        return None
+    texts = texts_of_both(first, second)
+    return texts and misconceptions.assembled(exercise, texts, label="two mistakes")
 
 
 @pytest.mark.parametrize(
