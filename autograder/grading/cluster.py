@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import queue
+import signal
 import subprocess
 import tempfile
 import threading
@@ -528,10 +529,8 @@ def _jobs_of_slurm(jobs: int, security: Security):
 
     Raises `ClusterError` where Slurm would not take such a job.
     """
-    from dask_jobqueue import SLURMCluster
-
     options = {name: dask.config.get(f"jobqueue.slurm.{name}", None) for name in OF_A_JOB}
-    with SLURMCluster(
+    with _slurm_cluster()(
         cores=options["cores"] or 1,
         processes=options["processes"] or options["cores"] or 1,  # a slot each
         memory=options["memory"] or "4GB",
@@ -548,6 +547,15 @@ def _jobs_of_slurm(jobs: int, security: Security):
         _require_taken(cluster.job_script())
         cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)  # one that ended is renewed
         yield cluster
+
+
+def _slurm_cluster():
+    """Import Dask's class of clusters, which takes Ctrl-C for itself as it is imported."""
+    before = signal.getsignal(signal.SIGINT)
+    from dask_jobqueue import SLURMCluster
+
+    signal.signal(signal.SIGINT, before)
+    return SLURMCluster
 
 
 def _lifetime(walltime: str) -> int:

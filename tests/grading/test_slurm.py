@@ -1,21 +1,28 @@
 """A class graded by jobs of a real Slurm, which the test starts; what is refused is one line."""
 
 import shutil
+import signal
 import subprocess
 import sys
 
 import pytest
 from classroom import NAME, hand_in, timeless, write_lesson
 
-pytest.importorskip("dask_jobqueue", reason="the extra `cluster` is not installed")
+pytest.importorskip("dask", reason="the extra `cluster` is not installed")
 import slurm_node
 
 from autograder.course.folder import init, open_course
 from autograder.course.grade_class import grade_class
 from autograder.course.nbgrader_api import NbgraderCourse
-from autograder.grading.cluster import ClusterError, session, write_certificates
+from autograder.grading.cluster import ClusterError, _slurm_cluster, session, write_certificates
 
 COUNT = 6
+
+
+def test_ctrl_c_stays_what_it_was():
+    before = signal.getsignal(signal.SIGINT)
+    assert _slurm_cluster().__name__ == "SLURMCluster"
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.slow
