@@ -18,16 +18,14 @@ from autograder.checking.observe import BAD_RETURN, SHORTCUT, STUB_MESSAGE, Faul
 from autograder.checking.report import Report, Row
 from autograder.checking.settings import never_asked
 from autograder.checking.spec import Exercise, Verdict
-from autograder.checking.traces import Trace, sums_of
+from autograder.checking.traces import CLEAR, SAME, Trace, compared, sums_of
 
-SAME = 1e-7  # relative; a wrong answer that agrees this closely is the same wrong answer
 PROPORTIONAL = 1e-3  # relative; differences closer than that are one another's multiple
 ANOTHER_DEFAULT = "another default"  # so start the names of what is recognised in any size
 ANOTHER_DEFAULT_HINT = (
     "With settings of the caller's you are right. Which values does the docstring promise to "
     "callers who give none?"
 )
-CLEAR = 10  # tolerances that a known answer is off where it can be told from others
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,8 @@ def diagnose(
     Of the known answers that explain most of the checks still unexplained, the one that explains
     most of their observations is named; what it leaves over is explained by the next. Two mistakes
     in one function share its checks, so that neither explains most of them: both are named where
-    they fit together (`_by_two`).
+    they fit together (`_by_two`). Before that, what is still open is looked for among the derived
+    answers (`traces`).
     """
     open_ = {name: set(verdict.wrong) for name, verdict in verdicts.items() if not verdict.fraction}
     passed = {name for name, verdict in verdicts.items() if verdict.fraction == 1}
@@ -127,18 +126,17 @@ def _traces_of(exercise, seen, left, passed, provider) -> list[Trace]:
 
     The checks that such an answer passes have to be passed.
     """
-    found = {
-        check.name: sums_of(seen[check.name], provider.expected(exercise, check))
+    asked = {
+        check.name: check
         for check in exercise.checks
         if check.name in left and check.name in seen and seen[check.name].arrays is not None
     }
-    return [
-        trace
-        for trace in (provider.traces(exercise) if found else ())
-        if trace.check in found
-        and passed.issuperset(trace.passed)
-        and trace.is_of(*found[trace.check])
-    ]
+    traces = [t for t in (provider.traces(exercise) if asked else ()) if t.check in asked]
+    found = {
+        name: sums_of(seen[name], provider.expected(exercise, asked[name]))
+        for name in {trace.check for trace in traces}
+    }
+    return [t for t in traces if passed.issuperset(t.passed) and t.is_of(*found[t.check])]
 
 
 def _are_consistent(open_, a, b):
@@ -233,10 +231,7 @@ def _fit_of_two(open_, a, b):
     if not _are_consistent(open_, a, b):
         return None
     shown = [_alone(open_, a, b) & a.evidence(open_), _alone(open_, b, a) & b.evidence(open_)]
-    if not all(shown):
-        return None
-    alone = sum(map(len, shown))
-    return alone, -len(a.wrong & b.wrong)
+    return (sum(map(len, shown)), -len(a.wrong & b.wrong)) if all(shown) else None
 
 
 def _places(open_):
@@ -377,8 +372,8 @@ def _compared(exercise, seen, known, provider):
         expected = provider.expected(exercise, check)
         different[check.name] = {
             key
-            for key in expected.arrays
-            if key[0] != "_" and not _same(student.arrays or {}, theirs.arrays, key, expected)
+            for key in compared(expected)
+            if not _same(student.arrays or {}, theirs.arrays, key, expected)
         }
         explained[check.name] = {
             key

@@ -7,7 +7,7 @@ apart that differ by more than rounding, and nothing can be read off it.
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,8 +15,8 @@ from autograder.checking.judge import Expected
 from autograder.checking.observe import Seen
 
 SUMS = 3
-SAME = 1e-7  # relative; as near as that is the same wrong answer
-CLEAR = 10  # roundings that a trace is off what is right, to tell anything
+SAME = 1e-7  # relative; a wrong answer that agrees this closely is the same wrong answer
+CLEAR = 10  # tolerances that a wrong answer is off what is right, where it can be told from others
 NO_NUMBER = 1e3  # counts for NaN and infinities
 
 
@@ -65,7 +65,7 @@ def compared(expected: Expected) -> list[str]:
     return [key for key in expected.arrays if key[0] != "_"]
 
 
-@cache
+@lru_cache(maxsize=1_000)  # students return what they like
 def _weights(key, shape):
     seed = zlib.crc32(f"{key} {shape}".encode())
     return np.random.default_rng(seed).uniform(0.5, 1.5, (SUMS, int(np.prod(shape))))
