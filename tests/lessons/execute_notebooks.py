@@ -11,7 +11,6 @@ import os
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -128,9 +127,16 @@ def problem_in(cell, full_marks: bool) -> str:
     return ""
 
 
-def _run_alone(path):
-    """Execute a notebook in its own event loop: of two kernels in one, a reply may be lost."""
-    return asyncio.run(run(path))
+async def _run_all(paths):
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def run_in_turn(path):
+        async with places:
+            outcome = await run(path)
+        print(outcome, flush=True)
+        return outcome
+
+    return await asyncio.gather(*(run_in_turn(path) for path in paths))
 
 
 def main(arguments: list[str]) -> int:
@@ -139,12 +145,9 @@ def main(arguments: list[str]) -> int:
     if not paths:
         print(f"No notebook in {NOTEBOOKS}; build them: make notebooks", file=sys.stderr)
         return 1
-    failed = 0
-    with ProcessPoolExecutor(AT_ONCE) as pool:
-        for outcome in pool.map(_run_alone, paths):
-            print(outcome, flush=True)
-            failed += bool(outcome.problem)
-    print(f"{len(paths)} notebooks, {failed} with a problem")
+    outcomes = asyncio.run(_run_all(paths))
+    failed = sum(bool(outcome.problem) for outcome in outcomes)
+    print(f"{len(outcomes)} notebooks, {failed} with a problem")
     return 1 if failed else 0
 
 
