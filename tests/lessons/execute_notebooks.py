@@ -22,6 +22,7 @@ HERE = Path(__file__).resolve().parent
 NOTEBOOKS = HERE.parents[1] / "notebooks"
 AT_ONCE = 2
 SECONDS_A_CELL = 300
+SECONDS_WITH_WIDGETS = 30  # nbclient may overlook the reply until this time is up
 STRICT = """\
 import warnings
 
@@ -84,7 +85,7 @@ async def _execute(notebook):
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
             notebook,
-            timeout=SECONDS_A_CELL,
+            timeout_func=seconds_of,
             kernel_name="python3",
             extra_arguments=["--log-level=ERROR"],  # else each kernel says that TCP is in the clear
             resources={"metadata": {"path": folder}},
@@ -97,6 +98,11 @@ async def _execute(notebook):
         except (CellTimeoutError, DeadKernelError) as error:
             return f"{type(error).__name__}: {error}"
     return ""
+
+
+def seconds_of(cell) -> int:
+    """Return how long a cell may take."""
+    return SECONDS_WITH_WIDGETS if "ipywidgets" in cell.source else SECONDS_A_CELL
 
 
 def _is_check(cell):

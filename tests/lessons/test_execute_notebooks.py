@@ -75,3 +75,12 @@ def test_until_its_pytorch_half_a_solution_imports_numpy_alone(write, capsys):
     nbformat.write(new_notebook(cells=[photographs, half]), path)
     assert execute_notebooks.main([str(path)]) == 1
     assert "the NumPy half of a lesson imports skimage" in capsys.readouterr().out
+
+
+def test_a_cell_may_take_its_time_and_one_with_widgets_less(write, capsys, monkeypatch):
+    monkeypatch.setattr(execute_notebooks, "SECONDS_WITH_WIDGETS", 1)
+    slow = "import time; time.sleep(3)"
+    assert execute_notebooks.main([str(write("student", new_code_cell(slow)))]) == 0
+    path = write("solution", new_code_cell(f"{slow}  # in place of ipywidgets"))
+    assert execute_notebooks.main([str(path)]) == 1
+    assert "CellTimeoutError" in capsys.readouterr().out
