@@ -182,8 +182,7 @@ def tags_in(source: str) -> tuple[str, ...]:
 def reading(exercise: Exercise, tags: Sequence[str]) -> str:
     """Say where to read: the equations by their tags, the slide, the paragraph."""
     places = [_equations(tags)] if tags else []
-    slides = "slide" if exercise.slide.isdigit() else "slides"
-    places += [f"{slides} {exercise.slide}"] if exercise.slide else []
+    places += [exercise.slides] if exercise.slides else []
     return f"Read once more: {', '.join([*places, 'and the text above this exercise'])}."
 
 

@@ -143,6 +143,12 @@ class Exercise:
         """The id as nbgrader allows it, without dots."""
         return self.id.replace(".", "-")
 
+    @property
+    def slides(self) -> str:
+        """Its slides in words; nothing where it has none."""
+        one = "slide" if self.slide.isdigit() else "slides"
+        return f"{one} {self.slide}" if self.slide else ""
+
     def in_torch(self, points: float) -> "Exercise":
         """Return the same exercise for PyTorch: the same checks, worth `points` in all."""
         share = points / self.points

@@ -181,8 +181,7 @@ def _misunderstood(results, register):
 def _place(exercise_id, register):
     exercise = exercises.find(exercise_id)
     heading = register.sections.get(f"{exercise.grade_id}-check", "")
-    slides = f"slide {exercise.slide}" if exercise.slide else ""
-    return ", ".join(filter(None, (heading, exercise.title, slides)))
+    return ", ".join(filter(None, (heading, exercise.title, exercise.slides)))
 
 
 def _exercises(measured: Sequence[Item], results):

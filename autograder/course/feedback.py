@@ -186,7 +186,7 @@ class _Writer:
         report = result.report(exercise.id)
         return Section(
             question.name,
-            exercise.title + (", in PyTorch" if exercise.framework == "torch" else ""),
+            exercise.title,
             question,
             answer=shorter(without_docstrings(source_of(solution))),
             errors=list(_errors(solution)),

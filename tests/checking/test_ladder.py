@@ -297,3 +297,9 @@ def test_why_what_was_written_is_not_what_was_checked(history, others, said, mon
     monkeypatch.setattr(checks, "_shell", lambda: shell)
     text = checks._never_ran(FORWARD)
     assert said in text and bool(text) == bool(said)
+
+
+def test_slides_are_told_in_one_way():
+    one = replace(FORWARD, slide="12")
+    several, none = replace(FORWARD, slide="11–13"), replace(FORWARD, slide="")
+    assert [e.slides for e in (one, several, none)] == ["slide 12", "slides 11–13", ""]

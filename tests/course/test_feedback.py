@@ -1,5 +1,6 @@
 """Feedback pages: what they show, what they never show, and that nothing on them acts."""
 
+import html
 import re
 from types import SimpleNamespace
 from xml.etree import ElementTree
@@ -41,7 +42,7 @@ def cell(name, source, *errors):
 
 def page(questions, cells=(), reports=(), student="ada", name="", problems=(), **line):
     """The page of one student, without a course around it."""
-    known = {f"{one.grade_id}-check": one for one in (FORWARD, FOLD)}
+    known = {f"{one.grade_id}-check": one for one in exercises.all_exercises()}
     writer = SimpleNamespace(
         lesson="02_batch_normalization",
         heading="Batch normalization",
@@ -70,6 +71,12 @@ def test_what_waits_for_a_person_has_no_mark_and_is_not_in_the_sum():
     assert "not graded yet (5 points)" in shown
     assert "3 of 4 points so far; 5 points wait for a person." in shown
     assert "0 of 5" not in shown and "0.0" not in shown
+
+
+def test_every_exercise_has_its_own_title_and_no_more():
+    for exercise in exercises.all_exercises():
+        shown = page([Question(f"{exercise.grade_id}-check", 3, 4)])
+        assert f">{exercise.title}<" in html.unescape(shown)
 
 
 def test_bonus_is_on_top_and_lateness_is_told_in_words():
