@@ -805,8 +805,6 @@ for name, values in by_group.items():
 # 1 point: a piece of advice with its reason.
 
 # %% [markdown]
-
-# %% [markdown]
 # *You can stop here.*
 #
 # ## 4 Babysitting the learning (slide 8)

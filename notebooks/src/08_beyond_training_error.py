@@ -612,7 +612,7 @@ def snapshots(noise):
 cycles = {name: snapshots(noise) for name, noise in (("noisy", 0.3), ("clean", 0.0))}
 plotting.plot_results(cycles, "test accuracy", {"noisy": "noisy: five are no better than the best",
                                                 "clean": "clean: no gain"})  # fmt: skip
-plotting.show("Snapshots gain little over one decayed run")
+plotting.show("Five snapshots are no better than the best of them")
 for name, ways in cycles.items():
     print(f"{name}: " + ", ".join(f"{way} {a.mean():.1%}" for way, a in ways.items()))
 null = paired(cycles["clean"]["5 snapshots"], cycles["clean"]["one decayed run"],

@@ -296,10 +296,9 @@ print(falling)
 
 # %% [markdown]
 # Nothing is left: with these small last steps the plain network does not come to learn the wrong
-# labels by heart, and there is nothing for noise to prevent. (Measured beforehand with a falling
-# rate, twenty seeds: $-7$ points for 200 steps, too few for a network with noise, and $+8$ for
-# 1,200, where the plain one has learnt them.) None of these is "the gain of DropConnect": each
-# belongs to one kind of training.
+# labels by heart, and there is nothing for noise to prevent. (Take 200 steps, or 1,200, and it is
+# another number again.) None of these is "the gain of DropConnect": each belongs to one kind of
+# training.
 #
 # You can stop here.
 #

@@ -21,7 +21,8 @@
 # **Lesson 13 · CS231n 2018, lecture 7, slide 108 · 90 minutes**
 #
 # Slide 108 sums up the lecture in a dozen words: batch normalization, better optimizers,
-# regularization. Here they come together in one network, and nothing in it is new. New is the
+# regularization, transfer learning. The first three come together here in one network, and nothing
+# in it is new. New is the
 # question that everybody who combines such things has to answer: *which of them is worth
 # anything?* You will write how that is measured, train the network with your own functions from
 # earlier lessons, take out one ingredient after the other, and let the notebook write a report on
