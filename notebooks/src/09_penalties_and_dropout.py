@@ -91,11 +91,11 @@ def sample(seed, noise):
     """Return 500 training examples, a fraction of them with random labels; the rest joins the test set."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data.x_train))
-    few, rest = order[:500], order[500:3000]
+    few, rest = order[:500], order[500:1500]
     small = replace(
         data, x_train=data.x_train[few], y_train=data.y_train[few],
-        x_test=np.concatenate([data.x_test, data.x_train[rest]]),
-        y_test=np.concatenate([data.y_test, data.y_train[rest]]),
+        x_test=np.concatenate([data.x_test[:1000], data.x_train[rest]]),
+        y_test=np.concatenate([data.y_test[:1000], data.y_train[rest]]),
     )  # fmt: skip
     return small.with_random_labels(noise, rng)
 

@@ -102,8 +102,8 @@ def sample(seed, noise=0.3):
     few, rest = order[:500], order[500:1000]
     small = replace(
         data, x_train=data.x_train[few], y_train=data.y_train[few],
-        x_test=np.concatenate([data.x_test, data.x_train[rest]]),
-        y_test=np.concatenate([data.y_test, data.y_train[rest]]),
+        x_test=np.concatenate([data.x_test[:1000], data.x_train[rest]]),
+        y_test=np.concatenate([data.y_test[:1000], data.y_train[rest]]),
     )  # fmt: skip
     return small.with_random_labels(noise, rng)
 

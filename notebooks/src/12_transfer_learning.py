@@ -172,7 +172,7 @@ def pixels_of(each):
     return lambda seed: photograph_patches(per_class=(each, 10, 40), seed=seed)
 
 
-# %% role="experiment" uses="standardize linear_probe transfer_matrix" alt="Accuracy of a linear classifier on pixels against the number of training examples: it rises slowly and stays far from 1."
+# %% role="experiment" uses="standardize linear_probe transfer_matrix" alt="Accuracy of a linear classifier on pixels against the number of training examples: from 2 to 100 it stays between 0.4 and 0.5."
 def pixel_probe(data, seed):
     """Return how often a probe on pixels is right."""
     parts = data.x_train, data.y_train, data.x_val, data.y_val, data.x_test

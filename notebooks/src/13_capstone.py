@@ -310,7 +310,7 @@ def searched(ranges, trials, rng):
     return np.array([[objective(*row), *row] for row in rows])
 
 
-# %% role="experiment" alt="Two panels of trials in the plane of learning rate and weight decay: a coarse search and a finer one around its best."
+# %% role="experiment" alt="Trials in the plane of learning rate and weight decay, the darker the better: eight coarse ones far apart, six finer ones around the best of them."
 trials_rng = np.random.default_rng(0)
 coarse = searched([(3e-4, 0.3), (1e-6, 1e-2)], 8, trials_rng)
 middle = coarse[coarse[:, 0].argmax(), 1:]
