@@ -260,11 +260,11 @@ device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 # * gradients recorded; a hook left behind.
 # </details>
 #
-# Six photographs again, cut into pieces of 32 × 32 pixels. The network is EfficientNet-Lite0 (Tan
-# & Le 2019, arXiv:1905.11946): 4.7 million parameters, trained on 1.3 million photographs of 1,000
-# classes, in a package that you installed with the course. It expects 224 × 224 pixels; we give it
-# the pieces enlarged to 64, to save time. Part 6 has the switch. The second baseline is the *same
-# network untrained*: random filters are features as well.
+# Six photographs again, three of them new, cut into pieces of 32 × 32 pixels. The network is
+# EfficientNet-Lite0 (Tan & Le 2019, arXiv:1905.11946): 4.7 million parameters, trained on 1.3
+# million photographs of 1,000 classes, in a package that you installed with the course. It expects
+# 224 × 224 pixels; we give it the pieces enlarged to 64, to save time. Part 6 has the switch. The
+# second baseline is the *same network untrained*: random filters are features as well.
 #
 # **Predict, then run.** A linear probe on the features of the trained network gets 5 examples of
 # each photograph. How often is it right?
@@ -416,7 +416,7 @@ print(trained_gain)
 
 # %% [markdown]
 # With *five* examples of each photograph a probe on the trained network is far above what pixels
-# reach with a hundred. Three things to notice.
+# reach with twenty-five. Three things to notice.
 #
 # * The untrained network is above pixels as well, by the shape of its computation alone: local
 #   filters, and an average over places. Whoever compares transfer with pixels credits ImageNet with
@@ -453,7 +453,7 @@ for name, p in answers.items():
 
 # %% [markdown] role="answer"
 # *Model answer.* (a) A probe with 5 examples a class on features of the trained network is better
-# than a probe on pixels with 100. The data have not gone away: 1.3 million labelled images were
+# than a probe on pixels with 25, and in part 1 pixels were no better with 100. The data have not gone away: 1.3 million labelled images were
 # paid by somebody else, once, and their features are reused. (b) A convolutional network without
 # any training computes local, pooled features, and these alone are better than pixels. The gain of
 # *pre-training* is what is left above the same architecture with random weights; above pixels one
