@@ -104,6 +104,7 @@ def gather(pages: Path) -> None:
     shutil.copytree(HERE / "static", pages / "static")
     shutil.copy(HERE / "conf.py", pages)
     shutil.copytree(ROOT / "docs" / "images", pages / "images")
+    shutil.copy(ROOT / "docs" / "kubernetes.yaml", pages)  # a guide hands it out
     for name in GUIDES:
         _write(pages / f"{name}.md", (ROOT / "docs" / f"{name}.md").read_text("utf-8"))
     lessons = [lesson.name for lesson in all_lessons()]
