@@ -41,6 +41,7 @@ def opened(browser):
 
     def open_page(path, width, **options):
         tab = browser.new_page(viewport={"width": width, "height": 900}, **options)
+        tab.set_default_timeout(120_000)  # on a machine that has other work
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.on("request", lambda r: r.url.startswith(("file:", "data:", "blob:"))
                or errors.append(r.url))  # fmt: skip
