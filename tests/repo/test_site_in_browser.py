@@ -9,12 +9,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from site_server import served
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 SITE = Path(os.environ.get("COURSE_SITE", "no site"))
 AXE = Path(os.environ.get("AXE", "no axe"))
 PAGES = sorted(path for path in SITE.rglob("*.html") if "try" not in path.parts)
 PHONE, DESK, PAPER = 390, 1440, 794  # CSS pixels
+ALONE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 GRAVE = ("serious", "critical")
 
 pytestmark = [
@@ -28,14 +30,20 @@ pytestmark = [
 def browser():
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as started:
-        options = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
+        options = ["--no-sandbox", "--disable-gpu", ALONE]
         browser = started.chromium.launch(executable_path=CHROMIUM, args=options)
         yield browser
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def address():
+    with served(SITE) as (address, _):
+        yield address
+
+
 @pytest.fixture
-def opened(browser):
+def opened(browser, address):
     """Return a function that opens a page; nothing may go wrong in it or be asked of a host."""
     tabs, errors = [], []
 
@@ -43,9 +51,9 @@ def opened(browser):
         tab = browser.new_page(viewport={"width": width, "height": 900}, **options)
         tab.set_default_timeout(120_000)  # on a machine that has other work
         tab.on("pageerror", lambda error: errors.append(str(error)))
-        tab.on("request", lambda r: r.url.startswith(("file:", "data:", "blob:"))
+        tab.on("request", lambda r: r.url.startswith((address, "data:", "blob:"))
                or errors.append(r.url))  # fmt: skip
-        tab.goto(path.resolve().as_uri())
+        tab.goto(f"{address}/{path.relative_to(SITE).as_posix()}")
         tabs.append(tab)
         return tab
 
