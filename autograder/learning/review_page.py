@@ -86,6 +86,7 @@ PAGE = """<!doctype html>
 <style>
 :root { color-scheme: light dark }
 body { font: 16px/1.5 sans-serif; max-width: 40em; margin: auto; padding: 1em }
+a { color: inherit }
 pre, button { white-space: pre-wrap; overflow-wrap: anywhere }
 pre { background: #8882; padding: .6em }
 button { display: block; width: 100%; min-height: 44px; margin: .5em 0; padding: .5em;
