@@ -76,6 +76,7 @@ def traces_of(exercise: Exercise, seed_of, provider) -> tuple[Trace, ...]:
     run = _Run(exercise, seed_of, provider)
     checks = [c for c in exercise.checks if compared(provider.expected(exercise, c))]
     traces = [run.trace_of(made, checks) for made in of_one(exercise)]
+    checks.sort(key=lambda check: -_size(provider.expected(exercise, check)))
     for made in of_two(exercise) if exercise.framework == "numpy" else ():
         both = _not_told_apart(checks, *(known[name] for name in made.names))
         traces += [run.trace_of(made, both)] if both else []
@@ -83,11 +84,19 @@ def traces_of(exercise: Exercise, seed_of, provider) -> tuple[Trace, ...]:
 
 
 def _not_told_apart(checks, first, second):
-    """Return the first check that two mistakes both get wrong, where one never shows alone."""
+    """Return the first check that two mistakes both get wrong, where one never shows alone.
+
+    In a first step or a single number two mistakes often show what two others do.
+    """
     places = [{(n, key) for n, keys in k.wrong.items() for key in keys} for k in (first, second)]
     if places[0] - places[1] and places[1] - places[0]:
         return ()
     return [c for c in checks if first.wrong[c.name] and second.wrong[c.name]][:1]
+
+
+def _size(expected):
+    """Return how many numbers are compared in a check."""
+    return sum(expected.arrays[key].size for key in compared(expected))
 
 
 class _Run:
