@@ -5,13 +5,14 @@ Every formula can get a wrong sign, lose a term, a factor or a root, add up wher
 along another axis. Such a change is made in the program text of the reference, and its name says of
 which kind it is and in which equation.
 
-There are many of these answers. Each is run until a check shows something that no known one shows;
-of that a trace is kept.
+There are many of these answers. One that is asked for is run until a check shows something that no
+known one shows; of that a trace is kept.
 """
 
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations, permutations
 from typing import TypeGuard
 
@@ -21,7 +22,7 @@ from autograder.checking.judge import verdict_on
 from autograder.checking.ladder import tags_in
 from autograder.checking.observe import Implementation, Seen, observe_check
 from autograder.checking.spec import Exercise, Misconception
-from autograder.checking.traces import CLEAR, Trace, compared, is_telling, sums_of
+from autograder.checking.traces import CLEAR, Later, Trace, compared, is_telling, sums_of
 from autograder.misconceptions import assembled, of, reference_source, texts_of
 
 HINTS = {
@@ -63,8 +64,8 @@ class Derived:
         return assembled(self.exercise, self.texts, label=self.names[0])
 
 
-def traces_of(exercise: Exercise, seed_of, provider) -> tuple[Trace, ...]:
-    """Return what derived wrong answers leave behind, unless known ones leave the same.
+def traces_of(exercise: Exercise, seed_of, provider) -> tuple[Later, ...]:
+    """Return what derived wrong answers will leave behind, unless known ones leave the same.
 
     Only of exercises with small inputs: of what is drawn at random nothing comes out the same, and
     of what works on functions that it is given a changed loop may have no end. Pairs are those of
@@ -75,12 +76,17 @@ def traces_of(exercise: Exercise, seed_of, provider) -> tuple[Trace, ...]:
     known = {answer.name: answer for answer in provider.misconceptions(exercise)}
     run = _Run(exercise, seed_of, provider)
     checks = [c for c in exercise.checks if compared(provider.expected(exercise, c))]
-    traces = [run.trace_of(made, checks) for made in of_one(exercise)]
-    checks.sort(key=lambda check: -_size(provider.expected(exercise, check)))
-    for made in of_two(exercise) if exercise.framework == "numpy" else ():
-        both = _not_told_apart(checks, *(known[name] for name in made.names))
-        traces += [run.trace_of(made, both)] if both else []
-    return tuple(trace for trace in traces if trace)
+    found = [
+        Later(made.names, made.hint, partial(run.trace_of, made, checks))
+        for made in of_one(exercise)
+    ]
+    largest = sorted(checks, key=lambda check: -_size(provider.expected(exercise, check)))
+    edited = [record for record in of(exercise.id) if record.edits]
+    for pair in combinations(edited, 2) if exercise.framework == "numpy" else ():
+        names = tuple(record.name for record in pair)
+        both = _not_told_apart(largest, *(known[name] for name in names))
+        found += [Later(names, "", partial(run.trace_of_two, *pair, both))] if both else []
+    return tuple(found)
 
 
 def _not_told_apart(checks, first, second):
@@ -133,6 +139,12 @@ class _Run:
             passed += [] if wrong else [check.name]
         return None
 
+    def trace_of_two(self, first, second, checks):
+        """Return the trace of two mistakes in one function; None where they exclude each other."""
+        texts = texts_of_both(first, second)
+        made = Derived((first.name, second.name), "", self._exercise, texts) if texts else None
+        return self.trace_of(made, checks) if made else None
+
     def _left(self, made, check, passed, seen, wrong):
         if seen.fault or not is_telling(wrong, seen.arrays):
             return None
@@ -143,15 +155,6 @@ class _Run:
         if made.hint:
             self._found[check.name].append(sums)
         return Trace(made.names, made.hint, check.name, tuple(passed), tuple(sums))
-
-
-def of_two(exercise: Exercise) -> Iterator[Derived]:
-    """Yield the answers with two known mistakes in one function, where these exclude no other."""
-    edited = [record for record in of(exercise.id) if record.edits]
-    for first, second in combinations(edited, 2):
-        texts = texts_of_both(first, second)
-        if texts:
-            yield Derived((first.name, second.name), "", exercise, texts)
 
 
 def texts_of_both(first: Misconception, second: Misconception) -> dict[str, str] | None:
