@@ -66,7 +66,10 @@ demo: $(READY)  ## grade a made-up class in demo-course/ and show what came out
 test: $(READY)  ## format, lint, types and tests: what must be green before a commit
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	@$(MAKE) --no-print-directory types
+	@$(MAKE) --no-print-directory --jobs 2 types test-fast
+
+.PHONY: test-fast
+test-fast: $(READY)  ## the tests of `make test` alone
 	$(PY) -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 .PHONY: test-all
