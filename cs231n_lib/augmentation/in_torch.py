@@ -206,7 +206,7 @@ def color_jitter(x, contrast, brightness, rng):
     Args:
         x: (N, C, H, W) images from 0 to 1.
         contrast: each image gets a factor, uniform from 1 − contrast to 1 + contrast, on how far
-            its values lie from their mean over the whole image.
+            its values lie from their mean over the whole image, or over each channel.
         brightness: and then a shift of all its values, uniform from −brightness to brightness.
         rng: torch.Generator, the only source of randomness; its own draws for each image.
 
@@ -239,7 +239,8 @@ def color_components(x):
 
     Returns:
         eigenvalues: (C,) variances along the components; U: (C, C) the components, unit vectors
-        in its columns, in the order of the eigenvalues. Any order and sign will do.
+        in its columns, in the order of the eigenvalues. Any order and sign will do,
+        and a division by the number of pixels or by one less.
 
     Slide 91, step 1.
 
@@ -404,8 +405,8 @@ def mixup(x, y, alpha, rng):
         x: (N, C, H, W) images.
         y: (N, K) labels as probabilities: one-hot rows.
         alpha: the share comes from Beta(alpha, alpha).
-        rng: torch.Generator, the only source of randomness; a share for each image, and a
-            random order of the batch for the partners.
+        rng: torch.Generator, the only source of randomness; a share for each image, or
+            one for the whole batch, and a random order of the batch for the partners.
 
     Returns:
         x_mix: (N, C, H, W); y_mix: (N, K), of the dtypes of x and y.

@@ -103,7 +103,8 @@ def whiten(x_train, x_val, eps=1e-5):
         eps: added to the eigenvalues of the covariance, under the root.
 
     Returns:
-        x_train_out: (N, D) with the identity as covariance, but for eps, and turned as x_train was;
+        x_train_out: (N, D) with the identity as covariance, but for eps; turned as x_train was, or
+            along the directions in which it varies most;
         x_val_out: (M, D).
 
     Slides 6–7. Bell & Sejnowski 1997, *The independent components of natural scenes*.
