@@ -191,8 +191,8 @@ def shown_text(source: str) -> str:
         return ""
     if len(body) != 1 or not _says(body[0]):
         return ""
-    texts = [node.value for node in ast.walk(body[0]) if isinstance(node, ast.Constant)]
-    return "\n\n".join(map(inspect.cleandoc, texts))
+    values = (node.value for node in ast.walk(body[0]) if isinstance(node, ast.Constant))
+    return "\n\n".join(inspect.cleandoc(value) for value in values if isinstance(value, str))
 
 
 def is_words(source: str) -> bool:

@@ -40,6 +40,7 @@ from autograder.submissions.code import (
 from autograder.submissions.notebook import Step, Submission, SubmittedCell
 
 MAX_ADDED = 300  # code cells of the student's own that are executed
+SHORT_ANSWER = 20  # letters of a text that may stand in the course's as well: "zero", "gamma"
 ASK = "*This answer cell is as it was released, or was not found: {where} may hold the answer.*"
 _QUESTION = re.compile(r"\W*question\W+(\d+)\b", re.IGNORECASE)
 
@@ -404,6 +405,7 @@ class _Rebuild:
     # ------------------------------------------------------- answers in words, by their place
 
     def _match_answers(self) -> None:
+        self.course_cells = {_letters(cell.source) for cell in self.template.cells}
         self.course_text = _letters(" ".join(cell.source for cell in self.template.cells))
         for position in self._positions("answer"):
             if not self._is_written(position):
@@ -465,7 +467,8 @@ class _Rebuild:
         if cell.kind == "code" and not is_words(cell.source):
             return False
         words = _letters(cell.source)
-        return bool(cell.attachments or (words and words not in self.course_text))
+        is_short = len(words) <= SHORT_ANSWER and words not in self.course_cells
+        return bool(cell.attachments or (words and (is_short or words not in self.course_text)))
 
     def _where_else(self, position: int) -> str:
         """Say where the answer may be, when it is neither in its cell nor next to it."""

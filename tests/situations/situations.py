@@ -602,6 +602,16 @@ def own_test_that_fails_below_a_wrapped_answer(cells, folder):
 
 
 @situation(quiet=True)
+def left_in_the_debugger(cells, folder):
+    """What stops for a debugger was left in a cell, and in the answer itself."""
+    cells.insert(1, code(f"%pdb on\n%debug\nimport pdb\npdb.set_trace()\n\n\n{HELPER}"))
+    use_helper(cells)
+    cell = find(cells, f"{FORWARD}-solution")
+    cell["source"] = cell["source"].replace("    mode = ", "    breakpoint()\n    mode = ", 1)
+    assert "breakpoint()" in cell["source"]
+
+
+@situation(quiet=True)
 def captured_cell_and_cells_of_other_languages(cells, folder):
     """%%capture above the function, and cells that are not for this Python."""
     cell = find(cells, f"{FORWARD}-solution")
