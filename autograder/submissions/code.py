@@ -435,8 +435,18 @@ def parts_of(body: Iterable[ast.stmt], wanted: Iterable[str]) -> list[ast.stmt]:
 
 
 def _taken_from_outside(node: ast.stmt) -> Iterator[str]:
-    """The names that a statement takes from the notebook: those of its own functions are not."""
-    tables = [symtable.symtable(ast.unparse(node), "cell", "exec")]
+    """The names that a statement takes from the notebook: those of its own functions are not.
+
+    Of what Python cannot compile they are all names that are spelled in it.
+    """
+    try:
+        text = ast.unparse(node)
+        with lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tables = [symtable.symtable(text, "cell", "exec")]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        yield from (use.partition(".")[0] for use in names_in([node]).used)
+        return
     for table in tables:
         tables += table.get_children()
         is_outermost = table is tables[0]
