@@ -99,10 +99,9 @@ def init(
         nbgrader release_assignment 02_batch_normalization
     """
     from autograder.course.folder import init
-    from autograder.course.settings import read_settings
 
     made, done = init(course, lesson or (), exchange)
-    if any(one.due for one in read_settings(made.root).lessons.values()):
+    if any(one.due for one in made.settings().lessons.values()):
         from autograder.course.markbook import enter_due_dates
 
         done += [f"entered when {name} is due" for name in enter_due_dates(made)]

@@ -27,7 +27,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from autograder.course.errors import CourseError, nearest
-from autograder.course.settings import read_settings
+from autograder.course.settings import Settings, read_settings, require_known
 from autograder.grading.log import Log
 from autograder.grading.observations import NotKept, Observations
 from autograder.grading.results import Store, SubmissionResult, write_atomically
@@ -102,6 +102,16 @@ class Course:
             raise CourseError(
                 f"{path} is missing: run `autograder init {self.root}`, which makes one."
             ) from None
+
+    def settings(self) -> Settings:
+        """What `course.toml` says; raises `CourseError` where it names what the course has not."""
+        from autograder.course.roster import read_roster
+
+        found, roster = read_settings(self.root), read_roster(self).people
+        lessons = dict.fromkeys((*self.lessons(), *sorted(path.stem for path in SRC.glob("*.py"))))
+        handed_in = (path.name for path in (self.root / "submitted").glob("*"))
+        require_known(found, list(lessons), {*roster, *handed_in} if roster else ())
+        return found
 
     def turn(self, lesson: str) -> int:
         """Number of times that private inputs of a lesson were replaced after feedback."""
@@ -229,7 +239,7 @@ def init(
         )
     if course.root.exists() and not course.root.is_dir():
         raise CourseError(f"{course.root} is a file: name a folder for the course.")
-    done = []
+    settings, done = course.settings(), []
     course.root.mkdir(parents=True, exist_ok=True)
     course.private.mkdir(mode=0o700, exist_ok=True)
     if _make_secret(course.private / "secret"):
@@ -237,7 +247,6 @@ def init(
     if not course.config.exists():
         _write_config(course, exchange)
         done.append("wrote nbgrader_config.py")
-    settings = read_settings(course.root)
     for lesson in chosen:
         done += _put_source(course, lesson, settings.lesson(lesson.name).leave_out)
     return course, done

@@ -190,7 +190,8 @@ def test_marking_without_marks_a_name_or_a_port(made, refused, monkeypatch):
 def test_a_due_date_or_an_extension_of_nobody_is_not_passed_over(made, refused, text, said):
     (made.root / "roster.csv").write_text("id,name\nada,Ada\n")
     (made.root / "course.toml").write_text(text)
-    assert said in refused("late", made.root)
+    for command, *words in (["late"], ["grade", "2"], ["export", "--csv"], ["init"]):
+        assert said in refused(command, made.root, *words)
 
 
 @pytest.mark.parametrize(
