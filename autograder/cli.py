@@ -623,7 +623,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except PermissionError as error:
         leave(f"No permission for {error.filename}: change it, or choose another folder.")
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
+        name = error.filename2 or error.filename  # where a file was to be put, not its draft
+        place = f"{name}: " if name else ""
         leave(f"{place}{error.strerror or error}. What was written before is kept.")
     except GradingInterrupted as error:
         say(str(error))

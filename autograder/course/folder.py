@@ -26,6 +26,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from autograder.checking.spec import Exercise
 from autograder.course.errors import CourseError, nearest
 from autograder.course.settings import Settings, read_settings, require_known
 from autograder.grading.log import Log
@@ -111,6 +112,9 @@ class Course:
         lessons = dict.fromkeys((*self.lessons(), *sorted(path.stem for path in SRC.glob("*.py"))))
         handed_in = (path.name for path in (self.root / "submitted").glob("*"))
         require_known(found, list(lessons), {*roster, *handed_in} if roster else ())
+        for name, lesson in found.lessons.items():
+            if lesson.leave_out and (SRC / f"{name}.py").is_file():
+                exercises_of(find_lesson(name), lesson.leave_out)
         return found
 
     def turn(self, lesson: str) -> int:
@@ -276,6 +280,20 @@ def leave_out(notebook: NotebookNode, names: Sequence[str], lesson: Lesson) -> N
 
     Raises `CourseError` when the lesson has no such exercise.
     """
+    left_out = exercises_of(lesson, names)
+    checks = {f"{exercise.grade_id}-check" for exercise in left_out}
+    for cell in notebook.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade_id") in checks:
+            for mark in ("nbgrader", "deletable", "editable"):
+                cell.metadata.pop(mark, None)
+    return notebook
+
+
+def exercises_of(lesson: Lesson, names: Sequence[str]) -> list[Exercise]:
+    """Return the exercises that `course.toml` leaves out of a lesson, by their ids.
+
+    Raises `CourseError` when the lesson has no such exercise.
+    """
     exercises = {exercise.id: exercise for exercise in lesson.exercises}
     for name in names:
         if name not in exercises:
@@ -283,12 +301,7 @@ def leave_out(notebook: NotebookNode, names: Sequence[str], lesson: Lesson) -> N
                 f"course.toml leaves out {name!r}, which {lesson.name} has not."
                 f"{nearest(name, exercises)}"
             )
-    checks = {f"{exercises[name].grade_id}-check" for name in names}
-    for cell in notebook.cells:
-        if cell.metadata.get("nbgrader", {}).get("grade_id") in checks:
-            for mark in ("nbgrader", "deletable", "editable"):
-                cell.metadata.pop(mark, None)
-    return notebook
+    return [exercises[name] for name in names]
 
 
 def _put_source(course: Course, lesson: Lesson, left_out: Sequence[str] = ()) -> list[str]:
