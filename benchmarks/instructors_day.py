@@ -4,14 +4,15 @@
 
 The class stands in a Canvas export; its hand-ins come in zips of Canvas, Moodle, Blackboard and
 Gradescope, a quarter each, every tenth of them late. They are right, half done, mistaken, or
-written in another way. A step is what an instructor types, from the start of the command to its
-end; only rubric marks are given as the marking page gives them, one for each different answer.
+written in another way. A step is what an instructor types, in one process, so without the start of
+Python; rubric marks are given as the marking page gives them, one for each different answer.
 """
 
 import argparse
+import contextlib
 import csv
+import io
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,9 +23,11 @@ from machine import describe
 from tqdm import tqdm
 
 # isort: split
+from autograder.cli import main
 from autograder.course import demo
 from autograder.course.folder import open_course
 from autograder.course.marking import Marking
+from autograder.course.nbgrader_api import NbgraderCourse
 from autograder.course.rubrics import FIRST, Mark
 from autograder.lessons.lesson import find_lesson
 
@@ -132,28 +135,30 @@ class Day:
         self.bar.set_description(title)
         start = time.perf_counter()
         said = do()
-        row = f"{title:<36}{time.perf_counter() - start:>9.1f}  {said}"
+        row = f"{title:<36}{time.perf_counter() - start:>9.1f}  {said or ''}"
         tqdm.write(row, file=sys.stdout)
         sys.stdout.flush()
         self.bar.update()
 
     def run(self, title, *arguments):
         """Run a command of `autograder`."""
-        self.step(title, lambda: command("autograder", *arguments))
+        self.step(title, lambda: command(*arguments))
 
     def close(self):
         """End the bar."""
         self.bar.close()
 
 
-def command(module, *arguments):
-    """Run a module's command; returns the last line that it printed, with its status if not 0."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)], capture_output=True, text=True
-    )
-    lines = (done.stdout + done.stderr).strip().splitlines() or [""]
-    status = f"status {done.returncode}: " if done.returncode else ""
-    return f"{status}{lines[-1][:110]}"
+def command(*arguments):
+    """Run a command of `autograder`; returns its last line, with its status if that is not 0."""
+    said, status = io.StringIO(), 0
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            main([str(one) for one in arguments])
+        except SystemExit as left:
+            status = left.code or 0
+    lines = said.getvalue().strip().splitlines() or [""]
+    return f"status {status}: {lines[-1][:110]}" if status else lines[-1][:110]
 
 
 def live(folder, lesson, students, jobs):
@@ -168,8 +173,7 @@ def live(folder, lesson, students, jobs):
     day = Day(23 + len(EXPORTS))
     day.run("init", "init", course, "--lesson", lesson.number, "--exchange", folder / "exchange")
     day.run("roster import", "roster", "import", course, roster)
-    generate = ("nbgrader", "generate_assignment", "--course-dir", course, name)
-    day.step("release with nbgrader", lambda: command(*generate))
+    day.step("release with nbgrader", lambda: NbgraderCourse(course).generate_assignment(name))
     day.run("kit for students", "kit", folder / "kit")
     for archive in zips:
         when = ("--times", times) if archive.stem == "canvas" else ()
@@ -204,7 +208,7 @@ def first_student(course):
         return next(csv.DictReader(file))["id"]
 
 
-def main():
+def measure():
     """Print a row a step."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--students", type=int, default=300)
@@ -222,4 +226,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    measure()
