@@ -41,6 +41,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 PAGES, HTML, SITE = ROOT / "build" / "site", ROOT / "build" / "html", ROOT / "site"
 GUIDES = {
+    "student": "Doing a lesson",
     "learner": "Learning alone",
     "instructor": "The instructor's day",
     "vocabulary": "Words and symbols",
