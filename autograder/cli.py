@@ -206,7 +206,10 @@ def grade(
     ] = False,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="Submissions at a time.")] = 2,
     cluster: Annotated[
-        str, typer.Option(help="Dask's workers grade: `local`, `slurm`, or tls://HOST:PORT.")
+        str,
+        typer.Option(
+            help="Dask's workers grade: `local`, `slurm`, `kubernetes`, or tls://HOST:PORT."
+        ),
     ] = "",
     certificates: Annotated[
         Path | None, typer.Option(help="Folder with those of the scheduler.")
@@ -551,7 +554,9 @@ def doctor(
     course: Annotated[
         Path | None, typer.Argument(metavar="[COURSE]", help="Look at this course too.")
     ] = None,
-    cluster: Annotated[str, typer.Option(help="Look at this one: tls://HOST:PORT.")] = "",
+    cluster: Annotated[
+        str, typer.Option(help="Look at this one: `kubernetes`, or tls://HOST:PORT.")
+    ] = "",
     certificates: Annotated[
         Path | None, typer.Option(help="Folder with those of the scheduler.")
     ] = None,

@@ -23,12 +23,12 @@ class Marks:
     settings: Settings
     lesson: str = ""  # where a format holds one lesson
 
-    @property
+    @cached_property
     def students(self) -> list[str]:
         """Everyone of the roster or with a mark, once."""
         return sorted({*self.roster.people, *(line.student for line in self.lines)})
 
-    @property
+    @cached_property
     def lessons(self) -> list[str]:
         """Lessons that somebody handed in."""
         return sorted({line.lesson for line in self.lines})
