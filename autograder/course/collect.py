@@ -146,7 +146,7 @@ def read_archive(
 
     Raises `CourseError` when it has the form of none.
     """
-    members = {}
+    members, known = {}, len(problems)
     for info in zipped.infolist():
         if info.is_dir() or "__MACOSX" in info.filename or info.filename.endswith(".DS_Store"):
             continue
@@ -163,7 +163,8 @@ def read_archive(
         if found:
             problems += [f"{path} was not read: no hand-in of {platform}" for path in strange]
             return platform, found
-    shown = ", ".join(list(members)[:3]) or "nothing"
+    left_out = "; ".join(problems[known:][:3])
+    shown = ", ".join(list(members)[:3]) or f"nothing to read ({left_out or 'it is empty'})"
     raise CourseError(
         f"{name} holds {shown}: that is no export of Canvas, Moodle, Blackboard or Gradescope. Put "
         "files at submitted/STUDENT/LESSON/LESSON.ipynb yourself."

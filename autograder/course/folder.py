@@ -28,6 +28,7 @@ from nbformat import NotebookNode
 
 from autograder.checking.spec import Exercise
 from autograder.course.errors import CourseError, nearest
+from autograder.course.roster import read_roster
 from autograder.course.settings import Settings, read_settings, require_known
 from autograder.grading.log import Log
 from autograder.grading.observations import NotKept, Observations
@@ -106,8 +107,6 @@ class Course:
 
     def settings(self) -> Settings:
         """What `course.toml` says; raises `CourseError` where it names what the course has not."""
-        from autograder.course.roster import read_roster
-
         found, roster = read_settings(self.root), read_roster(self).people
         lessons = dict.fromkeys((*self.lessons(), *sorted(path.stem for path in SRC.glob("*.py"))))
         handed_in = (path.name for path in (self.root / "submitted").glob("*"))

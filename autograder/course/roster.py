@@ -12,12 +12,20 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Protocol
 
 from autograder.course.errors import CourseError
-from autograder.course.folder import Course
 from autograder.course.tables import Sheet, read_sheet, write_table
 
 FILE = "roster.csv"
+
+
+class Folder(Protocol):
+    """What has a folder, as a course."""
+
+    @property
+    def root(self) -> Path:
+        """The folder in which the roster lies."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ def _words(name: str) -> str:
     return " ".join(sorted(re.sub(r"[^\w\s'-]", " ", name.lower()).split()))
 
 
-def read_roster(course: Course) -> Roster:
+def read_roster(course: Folder) -> Roster:
     """Return the class; an empty one when there is no roster.
 
     Raises `CourseError` where two students have one id, or an id can be no folder's name.
@@ -127,7 +135,7 @@ def _once(path: Path, people: Iterable[Person]) -> None:
         )
 
 
-def write_roster(course: Course, roster: Roster) -> Path:
+def write_roster(course: Folder, roster: Roster) -> Path:
     """Write `roster.csv` and return its path; columns that an instructor added are kept."""
     path = course.root / FILE
     headings, added = _added(path)
