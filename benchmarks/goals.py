@@ -13,7 +13,6 @@ as somebody else's, which go through the real writer; nothing of them is execute
 import argparse
 import datetime
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,13 +21,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from grading import PROCESSES, further, limit, make_course, ours, plain, without_our_parts
-from hundred_thousand import KINDS, hand_in, write
+from hundred_thousand import Class
 from machine import describe
 
 # isort: split
 from autograder.course import preview as previewing
-from autograder.course.folder import open_course
-from autograder.course.nbgrader_api import NbgraderCourse
 from autograder.grading import grader
 
 NOTHING = 4  # kB a submission: what an allocator keeps of a class, a result has 44
@@ -67,22 +64,16 @@ def unchanged(course, lesson):
     return time.perf_counter() - start, used.ru_maxrss / 2**10
 
 
-def recorded_class(folder, made, lesson, students):
+def recorded_class(folder, students):
     """Return a course with the results of a few as everybody's; prints what writing them takes."""
-    shutil.copytree(made.root, folder)
-    course = open_course(folder)
-    shutil.rmtree(folder / "submitted")
-    store, paths = course.store(lesson), NbgraderCourse(made.root).submissions(lesson)
-    names = list(paths)[:KINDS]
-    observations = [store._path(name, ".npz").read_bytes() for name in names]
-    hand_in(folder, lesson, students, [paths[name] for name in names])
+    folder.mkdir()
+    whole = Class(folder, students, "")
+    whole.hand_in()
     start = time.perf_counter()
-    faults = write(course, lesson, students, list(map(store.load, names)), observations)
-    if faults:
-        raise RuntimeError(f"could not be written: {faults}")
+    whole.write()
     each = 1000 * (time.perf_counter() - start) / students
     row(f"result and mark written, of {students}", each, "ms each", most=10)
-    return course
+    return whole.course
 
 
 def dry_run(course, lesson):
@@ -137,8 +128,8 @@ def main():
         feedback = ours(course, lesson, PROCESSES, "--feedback") - unchanged(course, lesson)[0]
         row("feedback pages", 1000 * feedback / count, "ms each")
         row("  to grading", feedback / whole, "times", most=1)
-        small = recorded_class(Path(folder) / "small", course, lesson, students)
-        big = recorded_class(Path(folder) / "big", course, lesson, large)
+        small = recorded_class(Path(folder) / "small", students)
+        big = recorded_class(Path(folder) / "big", large)
         little, much = unchanged(small, lesson), unchanged(big, lesson)
         rate = (large - students) / (much[0] - little[0])
         row(f"unchanged, from {students} to {large}", rate, "a second", least=1000)

@@ -580,14 +580,14 @@ class Code:
 
     def undefined(self, exercise: Exercise) -> Iterator[str]:
         """What the answer to an exercise uses although nothing that is executed defines it."""
-        for step in self.answering(exercise):
-            if step.cell_id in self._names:
-                unknown = unbound(step.source) - self._known
-                if unknown and "*" not in self._known:
-                    yield (
-                        f"{exercise.function} uses {listed(sorted(unknown))}, which no cell that "
-                        "is executed defines."
-                    )
+        parts = self._parts(exercise)
+        source = _unparsed("", lambda _: parts)
+        unknown = unbound(source) - self._known
+        if unknown and "*" not in self._known:
+            yield (
+                f"{exercise.function} uses {listed(sorted(unknown))}, which no cell that "
+                "is executed defines."
+            )
 
     def _imported(self, own: Iterable[Names], imports: Iterable[tuple[str, str]]) -> list[Names]:
         """What some cells use of files beside the notebook, and what that needs there."""

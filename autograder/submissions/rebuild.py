@@ -415,10 +415,11 @@ class _Rebuild:
             if near := self._near(position):
                 self.dropped.update(i for i in near if not self.bound.get(i))
                 self.near[position] = near
-                self.problems.append(
-                    f"The text beside the answer cell {self._grade_id(position)} was taken for "
-                    "the answer."
-                )
+        if self.near:
+            names = listed(map(self._grade_id, sorted(self.near)))
+            self.problems.append(
+                f"The text beside each of these was taken for the answer: {names}."
+            )
         for position in unanswered:
             where = "" if position in self.near else self._where_else(position)
             if where:
