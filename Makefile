@@ -151,6 +151,21 @@ site: $(READY)  ## build the site in site/, lessons without outputs (EXECUTE=1 r
 	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[docs]"
 	$(PY) docs/site/build.py $(if $(EXECUTE),--execute)
 
+AXE = .venv/axe/node_modules/axe-core/axe.min.js
+
+$(AXE): | $(READY)
+	npm install --silent --no-save --prefix .venv/axe axe-core@4
+
+.PHONY: test-site
+test-site: $(READY)  ## look at the site that was built, page by page, in a real browser
+	@if [ -z "$(BROWSER)" ]; then \
+	    echo "test-site is skipped: there is no Chromium"; \
+	elif $(MAKE) $(AXE); then \
+	    COURSE_SITE=site AXE=$(AXE) $(PY) -m pytest -q -m slow tests/repo/test_site_in_browser.py; \
+	else \
+	    echo "test-site is skipped: axe-core of npm is not to be had"; \
+	fi
+
 .PHONY: grader-quality
 grader-quality: $(READY)  ## measure how many wrong answers the checks catch and name
 	$(PY) -m autograder.quality.measure

@@ -1,22 +1,29 @@
 """What a large class costs after it was executed: recorded results through the real writer.
 
-    python benchmarks/hundred_thousand.py [--students 10000] [--database URL] [--read]
+    python benchmarks/hundred_thousand.py [--students 10000] [--database URL] [--folder FOLDER]
+                                          [--read]
 
-A few submissions of lesson 02 are graded; their results, each as somebody else's, then go through
-the store and the gradebook in blocks, as `autograder grade` writes them, and through the report,
-the export and some pages of feedback. For each stage: seconds, milliseconds a submission, peak
-memory of the process so far, bytes on the disk. Nothing is executed but the few. With
-`--read` results and rows are copied instead, and no notebooks; what is measured is who reads them.
+A few submissions of lesson 02 are graded. Their results, each as somebody else's, then go through
+the store and the gradebook in blocks, as `autograder grade` writes them; who hands in is a link to
+one of the few notebooks. Then everything is read: to see that nothing changed, by the report, the
+export, some feedback pages, and nbgrader's own list of submissions. For each stage: seconds, and
+seconds of the processor, which other programs do not change; for a submission; peak memory so far.
+
+With --folder the class stays there, and is only read where it is complete already. With --read
+results and rows are copied instead, and no notebooks: what is measured is who reads them.
 """
 
 import argparse
 import contextlib
 import dataclasses
 import json
+import pickle
 import resource
+import shutil
 import sqlite3
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from grading import make_course
@@ -28,58 +35,117 @@ from autograder.course.feedback import write_feedback
 from autograder.course.folder import open_course
 from autograder.course.grade_class import grade_class
 from autograder.course.gradebook import Recorder
-from autograder.course.nbgrader_api import NbgraderCourse
+from autograder.course.nbgrader_api import NbgraderCourse, quiet
 from autograder.course.reporting import report_lesson
 from autograder.grading.batch import BLOCK
 from autograder.grading.results import write_atomically
+from autograder.submissions.rebuild import read_template, rebuild
 from autograder.submissions.uploads import take
 
-KINDS = 6  # submissions that are executed
+KINDS = 10  # submissions that are executed: of ten people who misunderstood different things
 PAGES = 100  # of feedback
+WRITTEN = (".autograder", "autograded", "gradebook.db", "feedback", "exports")
 
 
-def hand_in(root, lesson, students, originals):
-    """Put a copy of one of the originals into each student's folder."""
-    contents = [path.read_bytes() for path in originals]
-    for number in range(students):
-        path = root / "submitted" / f"s{number:06}" / lesson / f"{lesson}.ipynb"
-        path.parent.mkdir(parents=True)
-        path.write_bytes(contents[number % len(contents)])
+class Class:
+    """A course in which many have handed in what a few have."""
 
+    def __init__(self, folder, students, database):
+        self.folder, self.students = folder, [f"s{number:06}" for number in range(students)]
+        if not (folder / "course").exists():
+            course, lesson = make_course(folder / "few", KINDS)
+            assert not grade_class(course, lesson).faults
+            shutil.copytree(folder / "few", folder / "course")
+            if database:
+                move(open_course(folder / "course"), database)
+        self.course = open_course(folder / "course")
+        (self.lesson,) = self.course.lessons()
+        self.book, self.store = NbgraderCourse(self.course.root), self.course.store(self.lesson)
+        few = NbgraderCourse(folder / "few")
+        self.originals = list(few.submissions(self.lesson).values())
+        kept = open_course(folder / "few").store(self.lesson)
+        self.results = [kept.load(path.parts[-3]) for path in self.originals]
+        self.observations = [kept._path(one.student, ".npz").read_bytes() for one in self.results]
+        template = read_template(few.template(self.lesson))
+        taken = [take(path) for path in self.originals]
+        self.digests = [one.digest for one in taken]
+        rebuilt = [rebuild(template, one.submission()) for one in taken]
+        self.notebooks = [pickle.dumps(one.notebook) for one in rebuilt]  # as the grader has them
 
-def write(course, lesson, students, results, observations):
-    """Write everybody's result and mark, in blocks; returns the faults."""
-    book, store, faults = NbgraderCourse(course.root), course.store(lesson), {}
-    with Recorder(book, lesson) as recorder:
-        for start in range(0, students, BLOCK):
-            block, paths = {}, {}
-            for number in range(start, min(start + BLOCK, students)):
-                student = f"s{number:06}"
-                paths[student] = course.root / "submitted" / student / lesson / f"{lesson}.ipynb"
-                block[student] = dataclasses.replace(
-                    results[number % KINDS], student=student, file=take(paths[student]).digest
-                )
-                store.keep(block[student], observations[number % KINDS])
-            faults |= recorder.record(block, paths)
-    return faults
+    def path(self, student):
+        """Where a student's notebook lies."""
+        return self.course.root / "submitted" / student / self.lesson / f"{self.lesson}.ipynb"
 
+    def result(self, student):
+        """The result of one of the few, as this student's."""
+        kind = self.kind(student)
+        digest = self.digests[kind]
+        return dataclasses.replace(self.results[kind], student=student, file=digest)
 
-def copy(course, lesson, students, results):
-    """Copy the few results, and their rows of the gradebook, for everybody; no notebooks."""
-    store = course.store(lesson)
-    texts = [store._path(one.student).read_bytes() for one in results]
-    old = [json.dumps({"student": one.student})[1:-1].encode() for one in results]
-    for number in range(students):
-        new = f'"student": "s{number:06}"'.encode()
-        text = texts[number % KINDS].replace(old[number % KINDS], new, 1)
-        write_atomically(store._path(f"s{number:06}"), text, through=False)
-    pairs = [(results[n % KINDS].student, f"s{n:06}") for n in range(students)]
-    path = NbgraderCourse(course.root).coursedir.db_url.removeprefix("sqlite:///")
-    with contextlib.closing(sqlite3.connect(path.partition("?")[0])) as database, database:
-        database.execute("CREATE TEMP TABLE who (old, new)")
-        database.executemany("INSERT INTO who VALUES (?, ?)", pairs)
-        for statement in COPY:
-            database.execute(statement)
+    def kind(self, student):
+        """Which of the few this student copies."""
+        return int(student[1:]) % KINDS
+
+    def blocks(self):
+        """The students as they are graded together."""
+        return (self.students[i : i + BLOCK] for i in range(0, len(self.students), BLOCK))
+
+    def hand_in(self):
+        """Put a link to one of the few notebooks into each student's folder."""
+        for student in self.students:
+            path = self.path(student)
+            path.parent.mkdir(parents=True)
+            path.hardlink_to(self.originals[self.kind(student)])
+
+    def write(self):
+        """Write everybody's result, observations, marks and notebook, in blocks."""
+        with Recorder(self.book, self.lesson) as recorder:
+            assert recorder.can
+            for block in self.blocks():
+                results = {student: self.result(student) for student in block}
+                notebooks = {s: pickle.loads(self.notebooks[self.kind(s)]) for s in block}
+                for student, result in results.items():
+                    self.store.keep(result, self.observations[self.kind(student)])
+                paths = {student: self.path(student) for student in block}
+                if faults := recorder.record(results, paths, notebooks):
+                    raise SystemExit(json.dumps(faults)[:1000])
+
+    def copy(self):
+        """Copy the few results, and their rows of SQLite's gradebook, for everybody."""
+        texts = [json.dumps(one.to_dict(), ensure_ascii=False) for one in self.results]
+        old = [json.dumps({"student": one.student})[1:-1] for one in self.results]
+        for student in self.students:
+            kind = self.kind(student)
+            text = texts[kind].replace(old[kind], f'"student": "{student}"', 1)
+            write_atomically(self.store._path(student), text.encode(), through=False)
+        pairs = [(self.results[self.kind(student)].student, student) for student in self.students]
+        path = self.book.coursedir.db_url.removeprefix("sqlite:///").partition("?")[0]
+        with contextlib.closing(sqlite3.connect(path)) as database, database:
+            database.execute("CREATE TEMP TABLE who (old, new)")
+            database.executemany("INSERT INTO who VALUES (?, ?)", pairs)
+            for statement in COPY:
+                database.execute(statement)
+
+    def look_again(self):
+        """What `autograder grade` asks of everybody when nothing has changed."""
+        with Recorder(self.book, self.lesson) as recorder:
+            for block in self.blocks():
+                results = {student: self.store.load(student) for student in block}
+                assert recorder.unchanged(results) == set(block)
+
+    def list_submissions(self):
+        """What nbgrader's formgrader asks for its page of all submissions of a lesson."""
+        with quiet():
+            assert len(self.book.api.get_submissions(self.lesson)) >= len(self.students)
+
+    def disk(self):
+        """Gigabytes on the disk, by what was written."""
+        used = Counter()
+        for path in self.course.root.rglob("*"):
+            if path.is_file() and (part := path.relative_to(self.course.root).parts[0]) in WRITTEN:
+                kind = path.suffix if part == ".autograder" else ""
+                used[f"{part} {kind}".strip()] += path.stat().st_blocks * 512
+        return {name: round(size / 1e9, 2) for name, size in used.most_common()}
 
 
 OF_STUDENTS = "JOIN submitted_assignment a ON a.id = n.assignment_id JOIN who ON a.student_id = old"
@@ -99,55 +165,57 @@ COPY = (
 )
 
 
+def move(course, database):
+    """Have PostgreSQL keep the gradebook."""
+    from autograder.course.move_gradebook import move_gradebook
+
+    move_gradebook(course, database)
+    line = f"c.CourseDirectory.db_url = {database!r}\nconfigure(c)"
+    course.config.write_text(course.config.read_text().replace("configure(c)", line))
+
+
+def stage(name, count, work):
+    """Run and time one stage; print its row."""
+    wall, own = time.perf_counter(), time.process_time()
+    work()
+    wall, own = time.perf_counter() - wall, time.process_time() - own
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(
+        f"{name:<18}{wall:9.1f} s{own:9.1f} s of the processor {1000 * own / count:8.2f} ms each "
+        f"{memory:6.2f} GB of memory",
+        flush=True,
+    )
+
+
 def main():
     """Print one row a stage."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--students", type=int, default=10_000)
     parser.add_argument("--database", default="", help="of the gradebook; SQLite by default")
+    parser.add_argument("--folder", type=Path, help="where the class stays")
     parser.add_argument("--read", action="store_true", help="copy what is written, and read it")
-    students, database, only_read = vars(parser.parse_args()).values()
-    print(describe())
-    with tempfile.TemporaryDirectory() as folder:
-        course, lesson = make_course(Path(folder) / "course", KINDS)
-        graded = grade_class(course, lesson)
-        results, store = list(graded.results.values()), course.store(lesson)
-        observations = [store._path(r.student, ".npz").read_bytes() for r in results]
-        originals = list(NbgraderCourse(course.root).submissions(lesson).values())
-        if not only_read:
-            hand_in(course.root, lesson, students, originals)
-        if database:
-            from autograder.course.move_gradebook import move_gradebook
-
-            move_gradebook(course, database)
-            line = f"c.CourseDirectory.db_url = {database!r}\nconfigure(c)"
-            text = course.config.read_text()
-            course.config.write_text(text.replace("configure(c)", line))
-
-        def stage(name, work):
-            start = time.perf_counter()
-            came = work()
-            seconds = time.perf_counter() - start
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-            disk = sum(p.stat().st_blocks * 512 for p in Path(folder).rglob("*") if p.is_file())
-            print(
-                f"{name:<10} {seconds:8.1f} s {seconds / students * 1000:7.2f} ms each "
-                f"{memory:7.0f} MB of memory {disk / 2**20:8.0f} MB on disk",
-                flush=True,
-            )
-            return came
-
-        if only_read:
-            stage("copy", lambda: copy(course, lesson, students, results))
-        elif faults := stage(
-            "write", lambda: write(course, lesson, students, results, observations)
-        ):
-            raise SystemExit(json.dumps(faults)[:1000])
-        opened = open_course(course.root)
-        stage("report", lambda: report_lesson(opened, lesson) and None)
-        stage("export", lambda: export(opened, "csv", Path(folder) / "exports"))
-        few = [f"s{number:06}" for number in range(min(PAGES, students))]
-        if not only_read:
-            stage(f"{len(few)} pages", lambda: write_feedback(opened, lesson, few))
+    chosen = parser.parse_args()
+    print(describe(), flush=True)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = chosen.folder or Path(temporary)
+        whole = Class(folder, chosen.students, chosen.database)
+        count, course, lesson = chosen.students, whole.course, whole.lesson
+        if whole.store.has(whole.students[-1]):
+            print("The class is there already.")
+        elif chosen.read:
+            stage("copy", count, whole.copy)
+        else:
+            stage("hand in", count, whole.hand_in)
+            stage("write", count, whole.write)
+        stage("report", count, lambda: report_lesson(course, lesson))
+        output = course.root / "exports"
+        stage("export", count, lambda: export(course, "csv", output, replace=True))
+        if not chosen.read:  # what needs the notebooks
+            stage("nothing changed", count, whole.look_again)
+            few = whole.students[:PAGES]
+            stage(f"{len(few)} pages", len(few), lambda: write_feedback(course, lesson, few))
+        stage("nbgrader's list", count, whole.list_submissions)
+        print("GB on the disk:", whole.disk(), flush=True)
 
 
 if __name__ == "__main__":

@@ -53,12 +53,14 @@ def grade_class(
         students: only these; all who submitted when empty.
         force: execute and write again what is unchanged.
         remark: execute nothing; judge again from what was observed when it was graded.
-        cluster: where Dask's workers grade: "local", "slurm", or the scheduler's tls:// address.
+        cluster: where Dask's workers grade: "local", "slurm", "kubernetes", or the scheduler's
+            tls:// address.
         certificates: folder with those of the scheduler.
         feedback: also write feedback pages.
         progress: called with (stage, student, how many there are) after each piece of work; the
             stages are "execute", "record" and "feedback".
     """
+    course.settings()  # what is wrong in it is said before anything is graded
     is_needed = not (remark or cluster) and (force or _has_new(course, lesson, students))
     with (
         course.alone_with(lesson),

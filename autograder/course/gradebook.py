@@ -37,8 +37,15 @@ from sqlalchemy import insert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import selectinload
 
-from autograder.course.marks import Mark, fill, mark_of, marks_and_comments, set_mark
-from autograder.course.nbgrader_api import LAST_LINE, NbgraderCourse, asking, line_of, quiet
+from autograder.course.marks import Mark, columns, fill, mark_of, marks_and_comments, set_mark
+from autograder.course.nbgrader_api import (
+    LAST_LINE,
+    NbgraderCourse,
+    add_indexes,
+    asking,
+    line_of,
+    quiet,
+)
 from autograder.course.nbgrader_plugin import AUTOGRADE
 from autograder.course.settings import read_settings
 from autograder.grading.grader import graded_exercises
@@ -58,7 +65,7 @@ class Changed(Exception):
 class _Entry:
     """What is written of one submission."""
 
-    when: datetime | None  # it was handed in
+    timestamp: datetime | None  # when it was handed in, in UTC
     marks: Mapping[str, Mark]  # by name of the cell
     comments: Mapping[str, str | None]
     text: bytes  # of the autograded notebook
@@ -70,6 +77,7 @@ class _Cells:
 
     assignment: str | None = None
     notebook: str = ""
+    due: datetime | None = None
     graded: Mapping[str, str] = field(default_factory=dict)
     commented: Mapping[str, str] = field(default_factory=dict)
 
@@ -86,6 +94,7 @@ class Recorder:
         self.late.init_plugin()
         with asking():
             self.gradebook = book.gradebook()
+            add_indexes(self.gradebook.engine)
             self.gradebook.db.remove()
             self.gradebook.db.configure(expire_on_commit=False)
             self.cells = self._cells()
@@ -118,7 +127,7 @@ class Recorder:
                     {cell.id: cell.name for cell in (*cells, *one.task_cells)}
                     for cells in (one.grade_cells, one.solution_cells)
                 )
-                return _Cells(assignment.id, one.id, graded, commented)
+                return _Cells(assignment.id, one.id, assignment.duedate, graded, commented)
             return _Cells(assignment.id)
         return _Cells()
 
@@ -172,21 +181,23 @@ class Recorder:
         if notebook is None:
             notebook = rebuild(self.template, upload.submission()).notebook
         fill(notebook, result)
+        with_outputs = [(at, cell) for at, cell in enumerate(notebook.cells) if cell.get("outputs")]
         for cleaner in self.cleaners:
-            if cleaner.enabled:
-                notebook, _ = cleaner.preprocess(notebook, {})
+            for at, cell in with_outputs if cleaner.enabled else ():
+                cleaner.preprocess_cell(cell, {}, at)
         when, _ = timestamp(path.parent)
         marks, comments = marks_and_comments(notebook, result)
-        return _Entry(when, marks, comments, text_of(notebook))
+        return _Entry(when and utils.parse_utc(when), marks, comments, text_of(notebook))
 
     def _enter_at_once(self, entries: Mapping[str, _Entry]) -> None:
         with quiet(), _one_transaction(self.gradebook):
             there = self._submissions(entries)
-            if missing := [student for student in entries if student not in there]:
-                self._add(missing)
-                there |= self._submissions(missing)
-            for student, entry in entries.items():
-                self._enter(there[student], entry)
+            new = {student: entry for student, entry in entries.items() if student not in there}
+            self._add(new)
+            if late := [student for student, entry in new.items() if self._is_late(entry)]:
+                there |= self._submissions(late)
+            for student, submission in there.items():
+                self._enter(submission, entries[student])
 
     def _submissions(self, students: Iterable[str]) -> dict[str, SubmittedAssignment]:
         """The submissions that the gradebook has, each with all its rows."""
@@ -204,40 +215,54 @@ class Recorder:
         )
         return {submission.student_id: submission for submission in rows}
 
-    def _add(self, students: list[str]) -> None:
-        """Enter submissions as `Gradebook.add_submission` does, with one statement a table."""
+    def _add(self, new: Mapping[str, _Entry]) -> None:
+        """Enter submissions that the gradebook has not, marks and all, with a statement a table."""
         db, cells = self.gradebook.db, self.cells
-        known = {student.id for student in db.query(Student).filter(Student.id.in_(students))}
-        submitted = {student: new_uuid() for student in students}
-        notebooks = {student: new_uuid() for student in students}
+        known = {student.id for student in db.query(Student).filter(Student.id.in_(list(new)))}
+        submitted = {student: new_uuid() for student in new}
+        notebooks = {student: new_uuid() for student in new}
         rows = {
-            Student: [{"id": student} for student in students if student not in known],
+            Student: [{"id": student} for student in new if student not in known],
             SubmittedAssignment: [
-                {"id": number, "assignment_id": cells.assignment, "student_id": student}
-                for student, number in submitted.items()
+                {
+                    "id": submitted[student],
+                    "assignment_id": cells.assignment,
+                    "student_id": student,
+                    "timestamp": entry.timestamp,
+                }
+                for student, entry in new.items()
             ],
             SubmittedNotebook: [
                 {"id": number, "assignment_id": submitted[student], "notebook_id": cells.notebook}
                 for student, number in notebooks.items()
             ],
             Grade: [
-                {"cell_id": cell, "notebook_id": number}
-                for number in notebooks.values()
-                for cell in cells.graded
+                {"cell_id": cell, "notebook_id": notebooks[student], **columns(entry.marks[name])}
+                for student, entry in new.items()
+                for cell, name in cells.graded.items()
             ],
             Comment: [
-                {"cell_id": cell, "notebook_id": number}
-                for number in notebooks.values()
-                for cell in cells.commented
+                {
+                    "cell_id": cell,
+                    "notebook_id": notebooks[student],
+                    "auto_comment": entry.comments[name],
+                }
+                for student, entry in new.items()
+                for cell, name in cells.commented.items()
             ],
         }
         for table, values in rows.items():
             if values:
-                db.execute(insert(table), values)
+                db.execute(insert(table.__table__), values)
+
+    def _is_late(self, entry: _Entry) -> bool:
+        """Whether a submission that nobody gave an extension came after the lesson was due."""
+        due, when = self.cells.due, entry.timestamp
+        return due is not None and when is not None and when > due
 
     def _enter(self, submission: SubmittedAssignment, entry: _Entry) -> None:
-        if entry.when:
-            submission.timestamp = utils.parse_utc(entry.when)
+        if entry.timestamp:
+            submission.timestamp = entry.timestamp
         (notebook,) = submission.notebooks
         for grade in notebook.grades:
             set_mark(grade, entry.marks[self.names[grade.cell_id]])

@@ -17,6 +17,8 @@ from autograder.checking.spec import Exercise
 from autograder.grading.grader import graded_exercises
 from autograder.grading.results import SubmissionResult
 
+EQUAL_REPORTS = 2000  # of a class, as those of right answers are, that are put into words once
+
 
 def fill(notebook: NotebookNode, result: SubmissionResult) -> None:
     """Put outputs, reports and notes of the engine into a rebuilt notebook."""
@@ -54,6 +56,15 @@ def set_mark(grade: Grade, mark: Mark) -> None:
     grade.needs_manual_grade = mark.score is None or grade.manual_score is not None
 
 
+def columns(mark: Mark) -> dict[str, object]:
+    """An automatic mark as a row of the gradebook, where nobody gave one by hand before."""
+    return {
+        "auto_score": mark.score,
+        "extra_credit": mark.extra,
+        "needs_manual_grade": mark.score is None,
+    }
+
+
 def marks_and_comments(
     notebook: NotebookNode, result: SubmissionResult
 ) -> tuple[dict[str, Mark], dict[str, str | None]]:
@@ -73,7 +84,7 @@ def marks_and_comments(
             score, _ = utils.determine_grade(cell)
             marks[name] = Mark(score)
         if name in solutions:
-            comments[name] = comment_text(_report(result, solutions[name].id).public())
+            comments[name] = comment_text(_report(result, solutions[name].id))
         elif utils.is_solution(cell) or utils.is_task(cell):
             untouched = cell.metadata.nbgrader.get("checksum") == utils.compute_checksum(cell)
             comments[name] = "No response." if untouched and not utils.is_task(cell) else None
@@ -114,17 +125,26 @@ def _points(cell: NotebookNode) -> float:
 
 def report_outputs(result: SubmissionResult, exercise_id: str, cell_id: str) -> list:
     """Return the outputs of a check cell: its error if it had one, the report, the score."""
-    report = _report(result, exercise_id).public()
     raised = [o for o in result.outputs.get(cell_id, ()) if o["output_type"] == "error"]
-    data = {"text/plain": str(report), "text/html": report._repr_html_()}
-    score = {"text/plain": repr(0.0 if report.bonus else report.score)}  # as `check` returns it
+    data, score = _shown(_report(result, exercise_id))
     shown = {"output_type": "display_data", "data": data, "metadata": {}}
     value = {"output_type": "execute_result", "data": score, "metadata": {}}
     return [*map(nbformat.from_dict, (*raised, shown, value | {"execution_count": None}))]
 
 
+@lru_cache(maxsize=EQUAL_REPORTS)
+def _shown(report: Report) -> tuple[dict[str, str], dict[str, str]]:
+    """What a check cell shows of a report, and its value."""
+    public = report.public()
+    score = 0.0 if public.bonus else public.score  # as `check` returns it
+    data = {"text/plain": str(public), "text/html": public._repr_html_()}
+    return data, {"text/plain": repr(score)}
+
+
+@lru_cache(maxsize=EQUAL_REPORTS)
 def comment_text(report: Report) -> str:
-    """Return a report as the Markdown of nbgrader's comments: a line a check, with its hint."""
+    """Return what a student may see of a report, as the Markdown of nbgrader's comments."""
+    report = report.public()
     lines = [f"**{report.score:g} of {report.points:g} {report.kind_of_points}**", ""]
     for row in report.rows:
         line = f"- {row.earned:g}/{row.points:g} {escape_markdown(row.check)}"

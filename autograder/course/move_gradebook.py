@@ -9,7 +9,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course
 from autograder.course.gradebook import line_of
-from autograder.course.nbgrader_api import NbgraderCourse, quiet
+from autograder.course.nbgrader_api import NbgraderCourse, add_indexes, quiet
 
 ROWS = 1000  # that are copied at a time
 
@@ -33,6 +33,7 @@ def move_gradebook(course: Course, url: str) -> dict[str, int]:
             Gradebook(url, coursedir.course_id).close()  # makes the tables, with their version
             old, new = create_engine(coursedir.db_url), create_engine(url)
             try:
+                add_indexes(new)
                 with old.connect() as source, new.begin() as target:
                     return _copy(source, target, name)
             finally:

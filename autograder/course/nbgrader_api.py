@@ -11,9 +11,10 @@ import sys
 import warnings
 from pathlib import Path
 
-from nbgrader.api import Gradebook
+from nbgrader.api import Comment, Grade, Gradebook, SubmittedNotebook
 from nbgrader.apps.api import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
+from sqlalchemy import Engine, Index
 from sqlalchemy.exc import DatabaseError, OperationalError
 from traitlets.config.loader import PyFileConfigLoader
 
@@ -24,6 +25,22 @@ from autograder.course.nbgrader_plugin import RunInSandbox
 
 PATIENCE = 90  # seconds
 LAST_LINE = b"\n],\n"  # before the line with all that is not a cell, where we write a notebook
+
+# By these nbgrader looks rows up, and without an index it reads all of them for each submission.
+INDEXES = tuple(
+    Index(f"autograder_{column.table.name}_{column.name}", column)
+    for column in (
+        Grade.__table__.c.notebook_id,
+        Comment.__table__.c.notebook_id,
+        SubmittedNotebook.__table__.c.assignment_id,
+    )
+)
+
+
+def add_indexes(engine: Engine) -> None:
+    """Give a gradebook the indexes that a large class needs, where it has none yet."""
+    for index in INDEXES:
+        index.create(engine, checkfirst=True)
 
 
 class NbgraderCourse:

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -54,6 +54,7 @@ class Roster:
 
     def __init__(self, people: Iterable[Person] = ()):
         self.people = {person.id: person for person in sorted(people, key=lambda p: p.id)}
+        self._by_value: dict[str, dict[str, list[Person]]] = {}  # of the keys that were asked for
 
     def __iter__(self) -> Iterator[Person]:
         return iter(self.people.values())
@@ -76,7 +77,11 @@ class Roster:
         `key` is a column; "name" is found in either order of its words.
         """
         wanted = _words(value) if key == "name" else value.strip().lower()
-        return [person for person in self if wanted and _value(person, key) == wanted]
+        if key not in self._by_value:
+            self._by_value[key] = defaultdict(list)
+            for person in self:
+                self._by_value[key][_value(person, key)].append(person)
+        return list(self._by_value[key].get(wanted, ())) if wanted else []
 
 
 def _value(person: Person, key: str) -> str:

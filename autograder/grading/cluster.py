@@ -16,6 +16,8 @@ import json
 import logging
 import os
 import queue
+import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -27,7 +29,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import IO, cast
 
 import dask
 from dask.distributed import Client, Future, LocalCluster, Security, WorkerPlugin, get_worker
@@ -48,7 +50,9 @@ ANSWER_SECONDS = 15.0  # for all workers to take a plugin; a stopped one never d
 PATIENCE = 60.0  # seconds without a worker or a scheduler
 TRIES = 3  # workers that a submission may fail on
 TIERS = "ABC"  # from the strongest
-LOCAL, SLURM = "local", "slurm"
+LOCAL, SLURM, KUBERNETES = "local", "slurm", "kubernetes"
+FORWARD = ("kubectl", "port-forward", "service/grading", ":8786")  # of docs/kubernetes.yaml
+FORWARDED = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 QUEUE_PATIENCE = 86_400.0  # seconds that a job may wait for Slurm
 OF_A_JOB = ("cores", "processes", "memory", "walltime", "worker-extra-args", "scheduler-options")
 HALF_AN_HOUR = "00:30:00"
@@ -492,12 +496,17 @@ def session(where: str, certificates: Path | None = None, jobs: int = 2):
     """Yield what connects to a cluster: `jobs` workers of this machine or of Slurm, or an address.
 
     Args:
-        where: "local", "slurm", or the scheduler's address, tls://HOST:PORT.
+        where: "local", "slurm", "kubernetes", or the scheduler's address, tls://HOST:PORT.
         certificates: the folder that `write_certificates` made, but for "local".
 
     Raises `ClusterError` for an address that would send the secret in the clear.
     """
     logging.getLogger("distributed").setLevel(logging.ERROR)
+    if where == KUBERNETES:
+        security = _security(certificates)
+        _require_kubectl()
+        yield lambda: _through_kubectl(security)
+        return
     if where not in (LOCAL, SLURM):
         _require_encryption(where)
         security = _security(certificates)
@@ -518,6 +527,48 @@ def _workers_here(jobs: int, security: Security) -> LocalCluster:
         dashboard_address=None,
         memory_limit=0,
     )
+
+
+def _require_kubectl() -> None:
+    if shutil.which(FORWARD[0]) is None:
+        raise ClusterError(
+            "There is no kubectl here: type the command where `kubectl get service grading` works, "
+            "after `kubectl apply --filename docs/kubernetes.yaml`."
+        )
+
+
+@contextlib.contextmanager
+def _through_kubectl(security: Security) -> Iterator[Client]:
+    """Connect to the scheduler of docs/kubernetes.yaml, by a port of this machine that leads there.
+
+    Raises `OSError` with what kubectl says where it does not forward.
+    """
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(
+            FORWARD, stdin=subprocess.DEVNULL, stdout=said, stderr=said, text=True
+        ) as kubectl,
+    ):
+        try:
+            address = f"tls://127.0.0.1:{_forwarded_port(kubectl, said)}"
+            with Client(address, security=security, timeout="15s", set_as_default=False) as client:
+                yield client
+        finally:
+            kubectl.terminate()
+
+
+def _forwarded_port(kubectl: subprocess.Popen, said: IO[str]) -> str:
+    end = time.monotonic() + ANSWER_SECONDS
+    while time.monotonic() < end:
+        is_over = kubectl.poll() is not None
+        said.seek(0)
+        text = said.read()
+        if found := FORWARDED.search(text):
+            return found[1]
+        if is_over:
+            break
+        time.sleep(0.1)
+    raise OSError(f"kubectl: {text.strip().splitlines()[-1] if text.strip() else 'no answer'}")
 
 
 @contextlib.contextmanager

@@ -487,8 +487,12 @@ def _trains(template: NotebookNode) -> bool:
 def graded_exercises(template: NotebookNode) -> dict[str, Exercise]:
     """The exercises that a notebook checks, by the grade id of their check cell, in its order."""
     known = _by_check()
-    checks = (cell.metadata.nbgrader.grade_id for cell in template.cells if role(cell) == "check")
-    return {grade_id: known[grade_id] for grade_id in checks if grade_id in known}
+    named = ((cell.metadata.get("nbgrader", {}).get("grade_id"), cell) for cell in template.cells)
+    return {
+        grade_id: known[grade_id]
+        for grade_id, cell in named
+        if grade_id in known and role(cell) == "check"
+    }
 
 
 @cache

@@ -4,6 +4,7 @@ import numpy as np
 
 from cs231n_lib.augmentation import crop_side, inside, on_floats, require_order
 from cs231n_lib.errors import generator, images, validated, whole
+from cs231n_lib.precision import in_single_throughout
 from cs231n_lib.sampling import bilinear
 
 # ---------------------------------------------------------------------------------- flips, crops
@@ -219,6 +220,7 @@ def color_jitter(x, contrast, brightness, rng):
 
 @on_floats
 @validated(x=images("N H W C"))
+@in_single_throughout
 def color_components(x):
     """Principal components of the colours of all pixels.
 
@@ -303,6 +305,7 @@ def affine_matrices(angle, stretch, shear, shift):
 
 @on_floats
 @validated(x=images("N H W C"), matrices="N 2 3")
+@in_single_throughout
 def affine_warp(x, matrices):
     """Move what each image shows by its own affine map about the centre of the image.
 

@@ -12,6 +12,7 @@ from cs231n_lib.errors import (
     validated,
     whole,
 )
+from cs231n_lib.precision import in_single_throughout
 from cs231n_lib.sampling import bilinear_tensor
 
 # ---------------------------------------------------------------------------------- flips, crops
@@ -231,6 +232,7 @@ def color_jitter(x, contrast, brightness, rng):
 
 @on_floats
 @validated(x=images("N C H W"))
+@in_single_throughout
 def color_components(x):
     """Principal components of the colours of all pixels.
 
@@ -314,6 +316,7 @@ def affine_matrices(angle, stretch, shear, shift):
 
 @on_floats
 @validated(x=images("N C H W"), matrices="N 2 3")
+@in_single_throughout
 def affine_warp(x, matrices):
     """Move what each image shows by its own affine map about the centre of the image.
 

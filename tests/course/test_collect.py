@@ -208,6 +208,12 @@ def test_a_zip_of_something_else_is_named(course):
         collect(course, LESSON, [course.root / "none.zip"], ROSTER)
 
 
+def test_times_of_somebody_unknown_are_named(course):
+    (sheet := course.root.parent / "times.csv").write_text("id,time\nadda,2026-10-01\n")
+    done = collected(course, MOODLE, times=sheet)
+    assert done.problems == ["times.csv has times of 1 not in the roster: adda"]
+
+
 @pytest.mark.parametrize(
     "text", ["who,when\nada,now\n", "id,time\nada,soon\n", "id,time\nada,2026-13-45\n"]
 )
