@@ -19,6 +19,7 @@ from classroom import NAME, cell, record_unrun
 from autograder.cli import main
 from autograder.course.feedback import write_feedback
 from autograder.course.folder import init
+from autograder.course.nbgrader_api import NbgraderCourse
 from autograder.lessons import build
 from autograder.lessons.answers import ROOT
 from autograder.lessons.lesson import NOTEBOOKS, find_lesson
@@ -31,6 +32,11 @@ KERNEL_IS_READY = """() => {
     const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
     return kernel?.connectionStatus === "connected" && kernel.status === "idle";
 }"""
+# nbgrader loads MathJax from the network, where there is none.
+NO_FORMULAS = """
+const none = () => {};
+window.MathJax = {Hub: {Config: none, Queue: none, Startup: {signal: {Interest: none}}}};
+"""
 UNIT_ROWS = """\
 def unit_rows(x):
     length = np.linalg.norm(x, axis=AXIS, keepdims=True)
@@ -90,6 +96,11 @@ def lab(tmp_path, started):
     folder = tmp_path / "lessons"
     folder.mkdir()
     shutil.copy(NOTEBOOKS / "student" / "00_getting_started.ipynb", folder)
+    return f"{jupyterlab(started, folder, tmp_path)}/lab/tree/00_getting_started.ipynb"
+
+
+def jupyterlab(started, folder, private):
+    """Start JupyterLab in a folder, with nobody's settings; return its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -98,12 +109,13 @@ def lab(tmp_path, started):
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1"),
         *(f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="),
         *("--expose-app-in-browser", f"--ServerApp.root_dir={folder}"),
-        env={name: str(tmp_path / name) for name in places},
+        cwd=folder,
+        env={name: str(private / name) for name in places},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     wait_for(f"http://127.0.0.1:{port}/api")
-    return f"http://127.0.0.1:{port}/lab/tree/00_getting_started.ipynb"
+    return f"http://127.0.0.1:{port}"
 
 
 def wait_for(address):
@@ -192,12 +204,32 @@ def test_a_mark_given_with_keys_reaches_the_export(course, page, started, tmp_pa
     page.keyboard.insert_text("Why a square?")
     page.keyboard.press("Control+Enter")
     page.get_by_text("Why a square?").wait_for()  # offered for the next answer
+    marks = question_marks(course, tmp_path)
+    assert marks["ada"] == marks["carl"] == ("2.5", "marked")
+    assert marks["eve"] != marks["ada"]
+
+
+def test_a_mark_given_in_the_formgrader_reaches_the_export(course, page, started, tmp_path):
+    with NbgraderCourse(course.root).gradebook() as gradebook:
+        submission = gradebook.find_submission_notebook(NAME, NAME, "eve").id
+    server = jupyterlab(started, course.root, tmp_path)
+    page.route("**/MathJax.js*", lambda asked: asked.fulfill(body=NO_FORMULAS))
+    page.goto(f"{server}/formgrader/submissions/{submission}")
+    score = page.locator(f"input.score#{QUESTION}")
+    with page.expect_response(lambda answer: answer.request.method == "PUT") as saved:
+        score.fill("1.5")
+        score.press("Tab")
+    assert saved.value.ok
+    assert question_marks(course, tmp_path)["eve"] == ("1.5", "marked")
+
+
+def question_marks(course, folder):
+    """Return {student: (score, state)} of the question, as exported."""
     with pytest.raises(SystemExit):
-        main(["export", str(course.root), "--csv", "--output", str(tmp_path / "out")])
-    with (tmp_path / "out" / "questions.csv").open(encoding="utf-8", newline="") as file:
-        rows = {row["id"]: row for row in csv.DictReader(file) if row["question"] == QUESTION}
-    assert {rows[who]["score"] for who in ("ada", "carl")} == {"2.5"}
-    assert rows["ada"]["state"] == "marked" and rows["eve"]["state"] == "to be marked"
+        main(["export", str(course.root), "--csv", "--output", str(folder / "out")])
+    with (folder / "out" / "questions.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["question"] == QUESTION]
+    return {row["id"]: (row["score"], row["state"]) for row in rows}
 
 
 # --------------------------------------------------------------------------- a feedback page
