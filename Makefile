@@ -66,7 +66,10 @@ demo: $(READY)  ## grade a made-up class in demo-course/ and show what came out
 test: $(READY)  ## format, lint, types and tests: what must be green before a commit
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
-	@$(MAKE) --no-print-directory types
+	@$(MAKE) --no-print-directory --jobs 2 types test-fast
+
+.PHONY: test-fast
+test-fast: $(READY)  ## the tests of `make test` alone
 	$(PY) -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 .PHONY: test-all
@@ -147,6 +150,21 @@ test-wasm: $(READY)  ## the lessons in a real browser (ALL=1: every known wrong 
 site: $(READY)  ## build the site in site/, lessons without outputs (EXECUTE=1 runs them, once)
 	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[docs]"
 	$(PY) docs/site/build.py $(if $(EXECUTE),--execute)
+
+AXE = .venv/axe/node_modules/axe-core/axe.min.js
+
+$(AXE): | $(READY)
+	npm install --silent --no-save --prefix .venv/axe axe-core@4
+
+.PHONY: test-site
+test-site: $(READY)  ## look at the site that was built, page by page, in a real browser
+	@if [ -z "$(BROWSER)" ]; then \
+	    echo "test-site is skipped: there is no Chromium"; \
+	elif $(MAKE) $(AXE); then \
+	    COURSE_SITE=site AXE=$(AXE) $(PY) -m pytest -q -m slow tests/repo/test_site_in_browser.py; \
+	else \
+	    echo "test-site is skipped: axe-core of npm is not to be had"; \
+	fi
 
 .PHONY: grader-quality
 grader-quality: $(READY)  ## measure how many wrong answers the checks catch and name

@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 from setuptools import setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
 
@@ -25,6 +26,16 @@ class WithLessons(build_py):
             target.mkdir(parents=True, exist_ok=True)
             for path in sorted(Path("notebooks", form).glob(pattern)):
                 shutil.copyfile(path, target / path.name)
+
+
+class SameWheel(bdist_wheel):
+    """Packs the same sources into the same bytes, whatever the permissions of a checkout are."""
+
+    def write_wheelfile(self, *args, **options):
+        """Write what the wheel says of itself; what will be packed is complete then."""
+        super().write_wheelfile(*args, **options)
+        for path in Path(self.bdist_dir).rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 class SameBytes(sdist):
@@ -51,4 +62,4 @@ def plain(info):
     return info
 
 
-setup(cmdclass={"build_py": WithLessons, "sdist": SameBytes})
+setup(cmdclass={"build_py": WithLessons, "bdist_wheel": SameWheel, "sdist": SameBytes})

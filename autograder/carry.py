@@ -306,8 +306,9 @@ def _read(path: Path) -> str:
 def _read_notebook(path: Path) -> dict:
     if path.suffix != ".ipynb":
         raise CarryError(f"{path} must be a notebook, a file that ends in .ipynb.")
+    content = _read(path)
     try:
-        notebook = json.loads(_read(path))
+        notebook = json.loads(content)
         well_formed = all(isinstance(c["cell_type"], str) and _role(c) is not None and
                           isinstance(_text_of(c), str) for c in notebook["cells"])  # fmt: skip
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -110,10 +110,17 @@ def files_beside(functions) -> list[str]:
             module = value.__name__ if inspect.ismodule(value) else _module_of(value)
             file = getattr(sys.modules.get(module), "__file__", None) or ""
             path = os.path.realpath(file)
-            is_library = "site-packages" in path or module.split(".")[0] in OURS
-            if file.endswith(".py") and path.startswith(folder + os.sep) and not is_library:
+            own = file.endswith(".py") and path.startswith(folder + os.sep)
+            if own and not _is_installed(module.split(".")[0], path):
                 found.add(os.path.relpath(path, folder))
     return sorted(found)
+
+
+def _is_installed(package, path) -> bool:
+    """Whether a package came with Python or was installed, as in an environment in the folder."""
+    if package in sys.stdlib_module_names or package in OURS or "-packages" in path:
+        return True
+    return any(any(parent.glob(f"{package}-*.dist-info")) for parent in Path(path).parents)
 
 
 def _module_of(value) -> str:

@@ -99,10 +99,9 @@ def init(
         nbgrader release_assignment 02_batch_normalization
     """
     from autograder.course.folder import init
-    from autograder.course.settings import read_settings
 
     made, done = init(course, lesson or (), exchange)
-    if any(one.due for one in read_settings(made.root).lessons.values()):
+    if any(one.due for one in made.settings().lessons.values()):
         from autograder.course.markbook import enter_due_dates
 
         done += [f"entered when {name} is due" for name in enter_due_dates(made)]
@@ -629,7 +628,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except PermissionError as error:
         leave(f"No permission for {error.filename}: change it, or choose another folder.")
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
+        name = error.filename2 or error.filename  # where a file was to be put, not its draft
+        place = f"{name}: " if name else ""
         leave(f"{place}{error.strerror or error}. What was written before is kept.")
     except GradingInterrupted as error:
         say(str(error))

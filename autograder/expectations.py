@@ -261,7 +261,7 @@ def record(exercises, folder: Path, provider: live | None = None) -> None:
             "conventions": len(conventions),
             "same": same,
             "tags": provider.tags(exercise),
-            "traces": [asdict(trace) for trace in provider.traces(exercise)],
+            "traces": [asdict(later.trace) for later in provider.traces(exercise) if later.trace],
         }
         path = folder / f"{exercise.grade_id}.npz"
         np.savez_compressed(path, **kept)  # type: ignore[arg-type]  # NumPy's `allow_pickle`

@@ -4,7 +4,8 @@
 
 A ratio is time / time of the built-in at its default; smaller is faster. It is the median of rounds
 in each of which everything runs once, with its quartiles in brackets. "best" is the built-in at its
-best, `fused=True` of optimizers. Of our forms the fastest is shown. `--write` keeps the table in
+best, `fused=True` of optimizers. Of our forms the fastest is shown. A goal that is not reached says
+so, and the last lines count the goals and name those that are missed. `--write` keeps the table in
 `results.md`, beside which the next one is printed. The whole takes about five minutes, ten with
 `--compile`.
 """
@@ -87,7 +88,8 @@ def row(title, times, goals):
         middle, low, high = fastest.get(column, (None,) * 3)
         cells.append("" if middle is None else f"{middle:.2f} ({low:.2f}–{high:.2f})")
         if column != "best":
-            cells.append(str(wanted.get(column, "")))
+            missed = middle is not None and round(middle, 2) > wanted.get(column, math.inf)
+            cells.append(f"{wanted.get(column, '')}{' missed' * missed}")
     return cells, {column: found[0] for column, found in fastest.items()}
 
 
@@ -101,6 +103,21 @@ def summary(ratios):
         f"NumPy: {fast} of {len(of_numpy)} rows at most 1.00; the slowest is {worst}, "
         f"{of_numpy[worst]:.2f}."
     )
+
+
+def verdict(rows):
+    """Return one sentence: how many goals are met of those that were measured, and the others."""
+    missed, met = [], 0
+    for title, *cells in rows:
+        columns = zip(HEAD[3::2], cells[2::2], cells[3::2], strict=True)
+        for column, measured_ratio, goal in columns:
+            if "missed" in goal:
+                missed.append(
+                    f"{title} ({column}, {measured_ratio.split()[0]} for {goal.split()[0]})"
+                )
+            met += bool(measured_ratio and goal and "missed" not in goal)
+    others = f"; missed: {', '.join(missed)}" if missed else ""
+    return f"Goals: {met} of {met + len(missed)} met{others}."
 
 
 def line(cells):
@@ -118,14 +135,15 @@ def main():
     options = parser.parse_args()
     lines = [describe(), "", line(HEAD), line(["---"] * len(HEAD))]
     print("\n".join(lines))
-    ratios = {}
+    ratios, measured_rows = {}, []
     for title, make, goals in rows(options.compile):
         if options.only in title:
             cells, ratios[title] = row(title, measured(make, options.seconds), goals)
+            measured_rows.append(cells)
             lines.append(line(cells))
             print(lines[-1], flush=True)
-    lines += ["", summary(ratios)]
-    print("\n".join(lines[-2:]))
+    lines += ["", summary(ratios), "", verdict(measured_rows)]
+    print("\n".join(lines[-4:]))
     if options.write:
         RESULTS.write_text("\n".join(["# The last measured table", "", *lines, ""]))
     elif RESULTS.exists():

@@ -5,7 +5,10 @@ import doctest
 import importlib
 import inspect
 
+import numpy as np
 import torch
+
+ARRAYS = (np.ndarray, torch.Tensor)
 
 
 def recorded_calls(thing):
@@ -16,7 +19,7 @@ def recorded_calls(thing):
     calls = []
 
     def function(*args, **kwargs):
-        calls.append(tree(torch.clone, (args, kwargs)))
+        calls.append(copied((args, kwargs)))
         return thing(*args, **kwargs)
 
     def layer(*args, **kwargs):
@@ -33,15 +36,32 @@ def recorded_calls(thing):
     return calls
 
 
-def tree(change, value):
-    """Return value with every tensor in its lists, tuples, dicts and networks changed."""
-    if torch.is_tensor(value):
+def tree(change, value, kinds=torch.Tensor):
+    """Return value with every tensor in its lists, tuples, dicts and networks changed.
+
+    Or what is of other `kinds`; networks are changed for tensors alone.
+    """
+    if isinstance(value, kinds):
         return change(value)
-    if isinstance(value, torch.nn.Module):
+    if isinstance(value, torch.nn.Module) and kinds is torch.Tensor:
         like = change(torch.zeros(1))
         return copy.deepcopy(value).to(like.device, like.dtype)
     if isinstance(value, dict):
-        return {key: tree(change, entry) for key, entry in value.items()}
+        return {key: tree(change, entry, kinds) for key, entry in value.items()}
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
-        return type(value)(tree(change, entry) for entry in value)
+        return type(value)(tree(change, entry, kinds) for entry in value)
     return value
+
+
+def copied(value):
+    """Return value with copies of its arrays, networks and generators of random numbers."""
+    kinds = (*ARRAYS, torch.nn.Module, np.random.Generator, torch.Generator)
+
+    def copy_of(one):
+        if isinstance(one, torch.Tensor):
+            return one.clone()
+        if isinstance(one, torch.Generator):
+            return torch.Generator(one.device).set_state(one.get_state())
+        return copy.deepcopy(one)
+
+    return tree(copy_of, value, kinds)

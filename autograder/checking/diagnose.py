@@ -8,7 +8,7 @@ Where a backward pass is right for the student's own forward pass, no other mist
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import combinations
 
 import numpy as np
@@ -18,7 +18,7 @@ from autograder.checking.observe import BAD_RETURN, SHORTCUT, STUB_MESSAGE, Faul
 from autograder.checking.report import Report, Row
 from autograder.checking.settings import never_asked
 from autograder.checking.spec import Exercise, Verdict
-from autograder.checking.traces import CLEAR, SAME, Trace, compared, sums_of
+from autograder.checking.traces import CLEAR, SAME, compared, sums_of
 
 PROPORTIONAL = 1e-3  # relative; differences closer than that are one another's multiple
 ANOTHER_DEFAULT = "another default"  # so start the names of what is recognised in any size
@@ -112,31 +112,34 @@ def diagnose(
     default = _another_default(exercise, seen, left, candidates, provider)
     if default or not left:
         return named | dict.fromkeys(left, default)
-    traces = _traces_of(exercise, seen, left, passed, provider)
-    change = next((trace for trace in traces if trace.hint), None)
-    if change:
-        return named | dict.fromkeys(left, _Name(change.names[0], change.hint))
-    pairs = [tuple(c for c in candidates if c.known.name in trace.names) for trace in traces]
-    fitting = [pair for pair in pairs if len(pair) == 2 and _are_consistent(open_, *pair)]
-    return _shared_out(open_, fitting) or _by_two(open_, candidates) or named
+    pairs = []
+    for trace, parts in _traces_of(exercise, seen, open_, left, passed, candidates, provider):
+        if trace.hint:
+            return named | dict.fromkeys(left, _Name(trace.names[0], trace.hint))
+        pairs.append(parts)
+    return _shared_out(open_, pairs) or _by_two(open_, candidates) or named
 
 
-def _traces_of(exercise, seen, left, passed, provider) -> list[Trace]:
-    """Return the derived answers that show the very same in a check that is open.
+def _traces_of(exercise, seen, open_, left, passed, candidates, provider):
+    """Yield the derived answers that show the very same in a check that is open, and their parts.
 
-    The checks that such an answer passes have to be passed.
+    The checks that such an answer passes have to be passed. Two known ones must fit together to
+    what is open: those that do not are not even run.
     """
     asked = {
         check.name: check
         for check in exercise.checks
         if check.name in left and check.name in seen and seen[check.name].arrays is not None
     }
-    traces = [t for t in (provider.traces(exercise) if asked else ()) if t.check in asked]
-    found = {
-        name: sums_of(seen[name], provider.expected(exercise, asked[name]))
-        for name in {trace.check for trace in traces}
-    }
-    return [t for t in traces if passed.issuperset(t.passed) and t.is_of(*found[t.check])]
+    sums = cache(lambda name: sums_of(seen[name], provider.expected(exercise, asked[name])))
+    for later in provider.traces(exercise) if asked else ():
+        parts = () if later.hint else tuple(c for c in candidates if c.known.name in later.names)
+        if not later.hint and not (len(parts) == 2 and _are_consistent(open_, *parts)):
+            continue
+        trace = later.trace
+        possible = trace and trace.check in asked and passed.issuperset(trace.passed)
+        if possible and trace.is_of(*sums(trace.check)):
+            yield trace, parts
 
 
 def _are_consistent(open_, a, b):

@@ -103,8 +103,8 @@ def collect(
 
     Raises `CourseError` when one of the files is no zip; nothing is collected then.
     """
-    known = read_times(times, roster) if times else {}
     done = Collected()
+    known = read_times(times, roster, done.problems) if times else {}
     with contextlib.ExitStack() as stack:
         opened = [(stack.enter_context(_opened(path)), path.name) for path in map(Path, archives)]
         read = [(one, *read_archive(one, name, done.problems)) for one, name in opened]
@@ -146,7 +146,7 @@ def read_archive(
 
     Raises `CourseError` when it has the form of none.
     """
-    members = {}
+    members, known = {}, len(problems)
     for info in zipped.infolist():
         if info.is_dir() or "__MACOSX" in info.filename or info.filename.endswith(".DS_Store"):
             continue
@@ -163,7 +163,8 @@ def read_archive(
         if found:
             problems += [f"{path} was not read: no hand-in of {platform}" for path in strange]
             return platform, found
-    shown = ", ".join(list(members)[:3]) or "nothing"
+    left_out = "; ".join(problems[known:][:3])
+    shown = ", ".join(list(members)[:3]) or f"nothing to read ({left_out or 'it is empty'})"
     raise CourseError(
         f"{name} holds {shown}: that is no export of Canvas, Moodle, Blackboard or Gradescope. Put "
         "files at submitted/STUDENT/LESSON/LESSON.ipynb yourself."
@@ -454,7 +455,7 @@ def _put(
 # --------------------------------------------------------------------------------------- times
 
 
-def read_times(path: Path, roster: Roster) -> dict[str, datetime.datetime]:
+def read_times(path: Path, roster: Roster, problems: list[str]) -> dict[str, datetime.datetime]:
     """Return times of submission (UTC) by student, from a CSV.
 
     It needs a column of the roster (id, email, canvas, ...) or Moodle's Identifier, and one of
@@ -477,7 +478,7 @@ def read_times(path: Path, roster: Roster) -> dict[str, datetime.datetime]:
         raise CourseError(
             f"{path} needs a column time and one that says who: id, email, canvas, moodle, name."
         )
-    found = {}
+    found, strangers = {}, []
     for number, row in enumerate(sheet.rows, start=2):
         text = row[at].strip()
         if not text or text == "-":
@@ -492,6 +493,11 @@ def read_times(path: Path, roster: Roster) -> dict[str, datetime.datetime]:
             raise CourseError(f"{path}, line {number}: {text!r} is no time.") from None
         if person:
             found[person.id] = when
+        else:
+            strangers.append(" ".join(filter(None, values.values())) or f"line {number}")
+    if strangers:
+        shown = ", ".join(strangers[:3]) + ("…" if len(strangers) > 3 else "")
+        problems.append(f"{path.name} has times of {len(strangers)} not in the roster: {shown}")
     return found
 
 

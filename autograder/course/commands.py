@@ -191,14 +191,9 @@ def late(course: CourseFolder, as_json: AsJson = False) -> None:
     from autograder.course.folder import open_course
     from autograder.course.late import days_left
     from autograder.course.markbook import marks, settle
-    from autograder.course.roster import read_roster
-    from autograder.course.settings import read_settings, require_known
-    from autograder.lessons.lesson import SRC
 
     opened = open_course(course)
-    settings = read_settings(opened.root)
-    lessons = (*opened.lessons(), *(path.stem for path in SRC.glob("*.py")))
-    require_known(settings, lessons, read_roster(opened).people)
+    settings = opened.settings()
     lines = [line for line in marks(opened, settings) if line.lateness.words]
     decided = {(line.student, line.lesson): line.lateness for line in lines}
     table, told = Table("student", "lesson", "what it costs", "late days left"), []

@@ -26,8 +26,10 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from autograder.checking.spec import Exercise
 from autograder.course.errors import CourseError, nearest
-from autograder.course.settings import read_settings
+from autograder.course.roster import read_roster
+from autograder.course.settings import Settings, read_settings, require_known
 from autograder.grading.log import Log
 from autograder.grading.observations import NotKept, Observations
 from autograder.grading.results import Store, SubmissionResult, write_atomically
@@ -102,6 +104,17 @@ class Course:
             raise CourseError(
                 f"{path} is missing: run `autograder init {self.root}`, which makes one."
             ) from None
+
+    def settings(self) -> Settings:
+        """What `course.toml` says; raises `CourseError` where it names what the course has not."""
+        found, roster = read_settings(self.root), read_roster(self).people
+        lessons = dict.fromkeys((*self.lessons(), *sorted(path.stem for path in SRC.glob("*.py"))))
+        handed_in = (path.name for path in (self.root / "submitted").glob("*"))
+        require_known(found, list(lessons), {*roster, *handed_in} if roster else ())
+        for name, lesson in found.lessons.items():
+            if lesson.leave_out and (SRC / f"{name}.py").is_file():
+                exercises_of(find_lesson(name), lesson.leave_out)
+        return found
 
     def turn(self, lesson: str) -> int:
         """Number of times that private inputs of a lesson were replaced after feedback."""
@@ -229,7 +242,7 @@ def init(
         )
     if course.root.exists() and not course.root.is_dir():
         raise CourseError(f"{course.root} is a file: name a folder for the course.")
-    done = []
+    settings, done = course.settings(), []
     course.root.mkdir(parents=True, exist_ok=True)
     course.private.mkdir(mode=0o700, exist_ok=True)
     if _make_secret(course.private / "secret"):
@@ -237,7 +250,6 @@ def init(
     if not course.config.exists():
         _write_config(course, exchange)
         done.append("wrote nbgrader_config.py")
-    settings = read_settings(course.root)
     for lesson in chosen:
         done += _put_source(course, lesson, settings.lesson(lesson.name).leave_out)
     return course, done
@@ -267,6 +279,20 @@ def leave_out(notebook: NotebookNode, names: Sequence[str], lesson: Lesson) -> N
 
     Raises `CourseError` when the lesson has no such exercise.
     """
+    left_out = exercises_of(lesson, names)
+    checks = {f"{exercise.grade_id}-check" for exercise in left_out}
+    for cell in notebook.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade_id") in checks:
+            for mark in ("nbgrader", "deletable", "editable"):
+                cell.metadata.pop(mark, None)
+    return notebook
+
+
+def exercises_of(lesson: Lesson, names: Sequence[str]) -> list[Exercise]:
+    """Return the exercises that `course.toml` leaves out of a lesson, by their ids.
+
+    Raises `CourseError` when the lesson has no such exercise.
+    """
     exercises = {exercise.id: exercise for exercise in lesson.exercises}
     for name in names:
         if name not in exercises:
@@ -274,12 +300,7 @@ def leave_out(notebook: NotebookNode, names: Sequence[str], lesson: Lesson) -> N
                 f"course.toml leaves out {name!r}, which {lesson.name} has not."
                 f"{nearest(name, exercises)}"
             )
-    checks = {f"{exercises[name].grade_id}-check" for name in names}
-    for cell in notebook.cells:
-        if cell.metadata.get("nbgrader", {}).get("grade_id") in checks:
-            for mark in ("nbgrader", "deletable", "editable"):
-                cell.metadata.pop(mark, None)
-    return notebook
+    return [exercises[name] for name in names]
 
 
 def _put_source(course: Course, lesson: Lesson, left_out: Sequence[str] = ()) -> list[str]:

@@ -11,6 +11,7 @@ from autograder.course.folder import Course
 from autograder.course.nbgrader_api import NbgraderCourse, asking
 from autograder.course.regrades import forget_requests
 from autograder.course.roster import Roster, read_roster, write_roster
+from autograder.course.settings import FILE, read_settings
 
 FOLDERS = ("submitted", "autograded", "feedback", ".autograder/earlier")
 
@@ -35,7 +36,8 @@ def forget(course: Course, student: str) -> list[str]:
     """
     if student in ("", ".", "..") or "/" in student or "\0" in student:
         raise CourseError(f"{student!r} is no student's name.")
-    return list(_forget(course, student)) or _nothing(course, student)
+    removed = list(_forget(course, student)) or _nothing(course, student)
+    return [*removed, *_still_named(course, student)]
 
 
 def _forget(course: Course, student: str) -> Iterator[str]:
@@ -63,6 +65,13 @@ def _from_gradebook(course: Course, student: str) -> Iterator[str]:
         except MissingEntry:
             return
     yield "removed from the gradebook"
+
+
+def _still_named(course: Course, student: str) -> Iterator[str]:
+    """Entries of `course.toml`, which is the instructor's to edit."""
+    for name, lesson in read_settings(course.root).lessons.items():
+        if student in lesson.extensions or student in lesson.excused:
+            yield f"{FILE} still names them in lessons.{name}.extensions: remove that entry"
 
 
 def _nothing(course: Course, student: str) -> list[str]:

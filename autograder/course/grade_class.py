@@ -60,6 +60,7 @@ def grade_class(
         progress: called with (stage, student, how many there are) after each piece of work; the
             stages are "execute", "record" and "feedback".
     """
+    course.settings()  # what is wrong in it is said before anything is graded
     is_needed = not (remark or cluster) and (force or _has_new(course, lesson, students))
     with (
         course.alone_with(lesson),

@@ -20,7 +20,7 @@ from autograder.course.collect import late_unknown
 from autograder.course.folder import Course
 from autograder.course.late import Arrival, Lateness, decide
 from autograder.course.nbgrader_api import NbgraderCourse, asking, quiet
-from autograder.course.settings import Settings, read_settings
+from autograder.course.settings import Settings
 
 ROWS = 10_000  # of the gradebook that are read at a time
 
@@ -97,7 +97,7 @@ class Line:
 
 def marks(course: Course, settings: Settings | None = None) -> list[Line]:
     """Return the marks of everyone who handed something in, by student and lesson."""
-    settings = settings or read_settings(course.root)
+    settings = settings or course.settings()
     with _Gradebook(course) as book:
         lines, arrivals = book.lines(), book.arrivals()
     decided = decide(arrivals, settings)
@@ -161,7 +161,7 @@ def settle(course: Course, settings: Settings | None = None) -> int:
 
     Without a rule there the gradebook's own penalties stay as they are.
     """
-    settings = settings or read_settings(course.root)
+    settings = settings or course.settings()
     if settings.late is None:
         return 0
     lines = marks(course, settings)
@@ -172,7 +172,7 @@ def settle(course: Course, settings: Settings | None = None) -> int:
 def enter_due_dates(course: Course) -> list[str]:
     """Write the due dates of `course.toml` to the gradebook; returns the lessons that changed."""
     with _Gradebook(course) as book:
-        return book.write_due_dates(read_settings(course.root), course.lessons())
+        return book.write_due_dates(course.settings(), course.lessons())
 
 
 def _commented(name: str) -> str:

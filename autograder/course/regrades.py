@@ -19,7 +19,6 @@ from dataclasses import asdict, dataclass, replace
 
 from autograder.course.errors import CourseError, nearest
 from autograder.course.folder import Course
-from autograder.course.settings import read_settings
 from autograder.grading.results import write_atomically
 
 OPEN, GRANTED, DECLINED = "open", "granted", "declined"
@@ -73,7 +72,7 @@ def request(
     Raises `CourseError` when the window is over, the same one is open, or there is no such mark.
     """
     now = now or _now()
-    until = read_settings(course.root).lesson(lesson).regrades_until
+    until = course.settings().lesson(lesson).regrades_until
     if until and now > until:
         raise CourseError(f"Regrade requests for {lesson} ended on {until:%Y-%m-%d %H:%M} UTC.")
     if not reason.strip() or len(reason) > MAX_REASON:

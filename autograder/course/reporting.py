@@ -13,7 +13,6 @@ from autograder.course.errors import CourseError
 from autograder.course.folder import Course
 from autograder.course.register import marks_of, register_of
 from autograder.course.roster import read_roster
-from autograder.course.settings import read_settings
 from autograder.course.summary import table
 from autograder.grading.results import SubmissionResult, write_atomically
 from autograder.submissions.notebook import Unreadable, read_regular
@@ -53,7 +52,7 @@ def report_course(course: Course, output: Path | None = None) -> Path:
     registers = {
         name: register_of(course, name, results, page, lines) for name, results in lessons.items()
     }
-    title = read_settings(course.root).name or course.root.name
+    title = course.settings().name or course.root.name
     html = course_html(f"{title}: what the class understood", lessons, registers)
     write_atomically(page, html.encode())
     return page

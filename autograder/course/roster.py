@@ -8,16 +8,24 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Protocol
 
 from autograder.course.errors import CourseError
-from autograder.course.folder import Course
 from autograder.course.tables import Sheet, read_sheet, write_table
 
 FILE = "roster.csv"
+
+
+class Folder(Protocol):
+    """What has a folder, as a course."""
+
+    @property
+    def root(self) -> Path:
+        """The folder in which the roster lies."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,7 @@ class Roster:
 
     def __init__(self, people: Iterable[Person] = ()):
         self.people = {person.id: person for person in sorted(people, key=lambda p: p.id)}
+        self._by_value: dict[str, dict[str, list[Person]]] = {}  # of the keys that were asked for
 
     def __iter__(self) -> Iterator[Person]:
         return iter(self.people.values())
@@ -76,7 +85,11 @@ class Roster:
         `key` is a column; "name" is found in either order of its words.
         """
         wanted = _words(value) if key == "name" else value.strip().lower()
-        return [person for person in self if wanted and _value(person, key) == wanted]
+        if key not in self._by_value:
+            self._by_value[key] = defaultdict(list)
+            for person in self:
+                self._by_value[key][_value(person, key)].append(person)
+        return list(self._by_value[key].get(wanted, ())) if wanted else []
 
 
 def _value(person: Person, key: str) -> str:
@@ -88,7 +101,7 @@ def _words(name: str) -> str:
     return " ".join(sorted(re.sub(r"[^\w\s'-]", " ", name.lower()).split()))
 
 
-def read_roster(course: Course) -> Roster:
+def read_roster(course: Folder) -> Roster:
     """Return the class; an empty one when there is no roster.
 
     Raises `CourseError` where two students have one id, or an id can be no folder's name.
@@ -122,7 +135,7 @@ def _once(path: Path, people: Iterable[Person]) -> None:
         )
 
 
-def write_roster(course: Course, roster: Roster) -> Path:
+def write_roster(course: Folder, roster: Roster) -> Path:
     """Write `roster.csv` and return its path; columns that an instructor added are kept."""
     path = course.root / FILE
     headings, added = _added(path)

@@ -47,6 +47,7 @@ from autograder.course.errors import CourseError, nearest
 FILE = "course.toml"
 EXCUSED = "excused"
 WHOLE = ("days", "most_per_lesson")  # entries of [late] that count days
+TIMES = ("due", "regrades_until")  # of a lesson
 
 
 @dataclass(frozen=True)
@@ -189,20 +190,30 @@ def _lesson(name: str, lessons: dict[str, Any]) -> LessonSettings:
     if not isinstance(left_out, list):
         raise _wrong(f"{place}.leave_out", left_out, "a list of exercises")
     each = _table(given, "extensions", None, f"{place}.")
+    times = {key: _time(f"{place}.{key}", given[key]) for key in TIMES if key in given}
+    extensions = {
+        student: _time(f"{place}.extensions.{student}", until)
+        for student, until in each.items()
+        if until != EXCUSED
+    }
+    named = {f"extensions.{student}": until for student, until in extensions.items()}
+    _require_ordered(place, times | named)
     return LessonSettings(
-        due=_time(f"{place}.due", given["due"]) if "due" in given else None,
-        regrades_until=_time(f"{place}.regrades_until", given["regrades_until"])
-        if "regrades_until" in given
-        else None,
+        due=times.get("due"),
+        regrades_until=times.get("regrades_until"),
         points=_amount(f"{place}.points", given.get("points", 100.0)),
         leave_out=tuple(_text(f"{place}.leave_out", one) for one in left_out),
-        extensions={
-            student: _time(f"{place}.extensions.{student}", until)
-            for student, until in each.items()
-            if until != EXCUSED
-        },
+        extensions=extensions,
         excused=frozenset(student for student, until in each.items() if until == EXCUSED),
     )
+
+
+def _require_ordered(place: str, times: Mapping[str, datetime.datetime]) -> None:
+    """Nothing of a lesson ends before the lesson is due."""
+    due = times.get("due", datetime.datetime.min)
+    for key, when in times.items():
+        if when < due:
+            raise _wrong(f"{place}.{key}", f"{when} UTC", f"not before {due} UTC, when it is due")
 
 
 def _table(data: dict, name: str, known, before: str = "") -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections import defaultdict
 from pathlib import Path
 
@@ -31,8 +32,10 @@ def write_similarity(
     Args:
         threshold: least score of a pair that is shown; the measured one when None.
 
-    Raises `CourseError` when fewer than two submissions can be compared.
+    Raises `CourseError` when fewer than two submissions can be compared, or the threshold is none.
     """
+    if threshold is not None and not 0 <= threshold < math.inf:
+        raise CourseError(f"--threshold is {threshold:g}; give a score that is 0 or more.")
     works, written = read_works(course, lesson)
     if len(works) < 2:
         raise CourseError(f"{lesson} has {len(works)} graded submissions: nothing to compare.")

@@ -473,7 +473,7 @@ def small_adaptive_steps(rule, settings):
 
 
 SMALL_MOMENTUM = {"learning_rate": 0.5, "momentum": 0.75}
-SMALL_RMSPROP = {"learning_rate": 0.5, "decay_rate": 0.75}
+SMALL_RMSPROP = {"learning_rate": 0.25, "decay_rate": 0.75}
 SMALL_ADAM = {"learning_rate": 0.5, "beta1": 0.5, "beta2": 0.75}
 SMALL_ADAMW = {**SMALL_ADAM, "weight_decay": 0.25}
 SMALL_LOOKAHEAD = (

@@ -8,7 +8,7 @@ import importlib
 
 import numpy as np
 
-from autograder.checking.spec import CALLBACK, Check
+from autograder.checking.spec import Check
 from autograder.exercises.optimizers import PATH, Run
 from autograder.exercises.second_order import exercise
 
@@ -107,6 +107,52 @@ def _saved(impl, rng):
     return {PATH: run.steps(after, count=2)}
 
 
+def small_run(value, loss="(w**4).sum()", start="1.0", settings="lr=0.125"):
+    """Return a small input: a `value` to look at after steps on a `loss`, in program text."""
+    return f"""\
+w = torch.nn.Parameter(torch.tensor([{start}]))
+optimizer, losses = LBFGS([w], {settings}), []
+
+def closure():
+    optimizer.zero_grad()
+    losses.append({loss})
+    losses[-1].backward()
+    return losses[-1]
+
+{value}"""
+
+
+THREE_STEPS = "[optimizer.step(closure).item() for step in range(3)], w"
+SMALL = (
+    small_run("optimizer.step(closure), w, len(losses)"),
+    small_run(THREE_STEPS),
+    small_run(THREE_STEPS, loss="((w**2 - 4) ** 2).sum()", start="0.5", settings="lr=0.0625"),
+    small_run(
+        THREE_STEPS.replace("3", "4"),
+        loss="(w**4).sum() + w.prod()",
+        start="1.0, 0.5",
+        settings="lr=0.125, memory=1",
+    ),
+    """\
+a, b = (torch.nn.Parameter(torch.tensor([1.0])) for _ in range(2))
+optimizer = LBFGS([a, b], lr=0.125)
+
+def closure():
+    optimizer.zero_grad()
+    loss = (a**4 + (a + b) ** 2).sum()
+    loss.backward()
+    return loss
+
+[optimizer.step(closure).item() for step in range(3)], a, b""",
+    small_run(
+        """\
+optimizer.step(closure)
+state = optimizer.state_dict()
+optimizer = LBFGS([w], lr=0.125)
+optimizer.load_state_dict(state)
+optimizer.step(closure), w"""
+    ),
+)
 OPTIMIZER = exercise(
     "L-BFGS as an optimizer",
     "lbfgs_direction LBFGS",
@@ -124,6 +170,6 @@ OPTIMIZER = exercise(
     kind="class",
     needs_autograd=True,
     bonus=True,
-    no_small=CALLBACK,
+    small=SMALL,
 )
 EXERCISES = (OPTIMIZER,)

@@ -63,10 +63,22 @@ def check_files(
         )
     reports = []
     for check_id, exercise in checked.items():
-        fault = Fault(why_unseen(exercise, check_id, code, outcome))
+        why = _why_undefined(exercise, steps, outcome)
+        fault = Fault(why or why_unseen(exercise, check_id, code, outcome))
         seen = _all(exercise, fault) | outcome.seen.get(exercise.id, {})
         reports.append(judge_exercise(exercise, seen, provider))
-    return reports, [*problems, *_raised(steps, outcome), *stops(steps, outcome), *code.notes()]
+    cells = [step for step in steps if not step.cell_id.startswith(FILE)]
+    return reports, [*problems, *_raised(steps, outcome), *stops(cells, outcome), *code.notes()]
+
+
+def _why_undefined(exercise, steps, outcome) -> str:
+    """Say which file ended before it defined a function, and how; nothing where none did."""
+    for step in steps:
+        name = step.cell_id.removeprefix(FILE)
+        if name != step.cell_id and exercise.function in bindings(step.source):
+            for said in (*_syntax_error(step.source, name), *_raised([step], outcome)):
+                return f"{exercise.function} is not defined: {said}"
+    return ""
 
 
 def _syntax_error(source: str, name: str) -> tuple[str, ...]:

@@ -88,7 +88,7 @@ class Progress:
     def closing(self) -> tuple[str, ...]:
         """Return the lines below the table: what is next, minutes left, what was odd."""
         following = self.next
-        line = "Everything is done."
+        line = "Everything is done." if self.lessons else "No lesson is at hand to be counted."
         if following is not None:
             line = f"Next: {following.exercise.title} ({following.exercise.id})."
             line += f" About {self.minutes_left} minutes are left."

@@ -6,17 +6,40 @@ together. What is answered stays in the browser, and a link carries it on.
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+from autograder.checking.spec import Exercise
+from autograder.exercises import all_exercises
 from autograder.learning.errors import LearnerError
-from autograder.learning.review import A_DAY, DAYS, Box, Review, as_json, link_of
+from autograder.learning.items import items_for
+from autograder.learning.review import A_DAY, BETWEEN, DAYS, Box, Review, as_json, link_of
 
 
 def page_of(review: Review) -> str:
     """Return the page, whole: no other file, no request."""
     data = as_json(review).replace("<", "\\u003c")
     rules = json.dumps({"days": DAYS, "most": A_DAY})
-    return PAGE.replace("@DATA@", data).replace("@RULES@", rules)
+    return PAGE.replace("@DATA@", data).replace("@RULES@", rules).replace("@KEEPER@", KEEPER)
+
+
+def write_for_all(folder: Path, provider, about: Sequence[Exercise] = ()) -> None:
+    """Write the page for everybody: the questions on every known mistake, and no boxes.
+
+    Args:
+        about: only these exercises; all when empty.
+
+    These come with a learner's link. A server needs nothing but the folder's two files; the second
+    keeps the page for visits without a network.
+    """
+    items = {
+        f"{exercise.id}{BETWEEN}{name}": items_for(exercise.id, name, provider, passed=False)
+        for exercise in about or all_exercises()
+        for name in provider.hints(exercise)
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "index.html").write_text(page_of(Review(items=items)), encoding="utf-8")
+    (folder / KEEPER).write_text(KEPT, encoding="utf-8")
 
 
 def qr_of(address: str, boxes: Mapping[str, Box]) -> bytes:
@@ -39,12 +62,31 @@ def qr_of(address: str, boxes: Mapping[str, Box]) -> bytes:
     return out.getvalue()
 
 
+KEEPER = "keep.js"
+KEPT = """\
+// Keeps the page for visits without a network; with one, the newest is shown.
+"use strict";
+const SHELF = "review";
+self.addEventListener("install", (event) => {
+  event.waitUntil(caches.open(SHELF).then((shelf) => shelf.addAll(["./", "index.html"])));
+});
+self.addEventListener("fetch", (event) => {
+  const newest = fetch(event.request).then(async (answer) => {
+    const copy = answer.clone();
+    if (answer.ok) await (await caches.open(SHELF)).put(event.request, copy);
+    return answer;
+  });
+  event.respondWith(newest.catch(() => caches.match(event.request, { ignoreSearch: true })));
+});
+"""
+
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Review</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
 :root { color-scheme: light dark }
 body { font: 16px/1.5 sans-serif; max-width: 40em; margin: auto; padding: 1em }
+a { color: inherit }
 pre, button { white-space: pre-wrap; overflow-wrap: anywhere }
 pre { background: #8882; padding: .6em }
 button { display: block; width: 100%; min-height: 44px; margin: .5em 0; padding: .5em;
@@ -121,7 +163,11 @@ function show() {
   keep();
   place.replaceChildren();
   const [key] = due();
-  if (!key) { add("p", "Nothing more is due today."); return; }
+  if (!key) {
+    add("p", Object.keys(boxes).length ? "Nothing more is due today." : "Your past mistakes come "
+      + "here with the link or the code that `autograder review` gives you.");
+    return;
+  }
   const forms = data.items[key];
   const item = forms[(boxes[key][0] - 1) % forms.length];
   add("h2", item.title);
@@ -146,5 +192,8 @@ function answered(key, item, isRight) {
   next.focus();
 }
 show();
+if (location.protocol.startsWith("http")) {
+  navigator.serviceWorker?.register("@KEEPER@").catch(() => {}); // where there is none: online
+}
 </script></body></html>
 """

@@ -67,17 +67,14 @@ def write_page(out: Path, runtime: str, wheels: Path, jupyter: Path, python: str
     Raises PageError when a file of the runtime or a wheel is not there, or `python` does not fit.
     """
     with tempfile.TemporaryDirectory(prefix="page-") as scratch:
-        lite = Path(scratch)
-        kit = _write_kit(lite / "kit")
+        lite, lessons = Path(scratch), all_lessons()
+        texts = {f"{one.name}.ipynb": notebook_text(student_notebook(one)) for one in lessons}
+        kit = _write_kit(lite / "kit", texts)
         empty = [wheel(name, "0", {}, lite) for name in LEFT_OUT]
         kernel = jupyter.parent.parent / LITE_WHEELS
         ours = [kit, *empty, *_found(wheels, OURS[:-1]), *_found(kernel, LITE)]
         build = _copy_runtime(lite / "static" / "pyodide", runtime, ours, python)
-        lessons = all_lessons()
-        (lite / "files").mkdir()
-        for lesson in lessons:
-            text = notebook_text(student_notebook(lesson))
-            (lite / "files" / f"{lesson.name}.ipynb").write_text(text, encoding="utf-8")
+        _write_files(lite / "files", texts)
         _write_json(lite / "jupyter-lite.json", _settings())
         options = ["--no-sourcemaps", "--no-unused-shared-packages", "--apps", "notebooks"]
         folders: list[str | Path] = [
@@ -98,9 +95,10 @@ def write_page(out: Path, runtime: str, wheels: Path, jupyter: Path, python: str
 # ---------------------------------------------------------------------------------- the kit
 
 
-def _write_kit(folder):
+def _write_kit(folder, notebooks):
     """Write the packages with what NumPy exercises expect, as one wheel; return its path."""
     copy_packages(folder)
+    _write_files(folder / "autograder" / "notebooks" / "student", notebooks)  # for progress()
     in_numpy = [e for e in exercises.all_exercises() if e.framework != "torch"]
     expectations.record(in_numpy, folder / "autograder" / "recordings")
     files = {
@@ -110,6 +108,12 @@ def _write_kit(folder):
     }
     digest = hashlib.sha256(b"".join(name.encode() + files[name] for name in files))
     return wheel("cs231n-lecture7-kit", f"0+{digest.hexdigest()[:12]}", files, folder.parent)
+
+
+def _write_files(folder, texts):
+    folder.mkdir(parents=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def wheel(name: str, version: str, files: Mapping[str, bytes], folder: Path) -> Path:

@@ -145,6 +145,7 @@ def _around(text, method):
     return tuple("".join(part) for part in (lines[:first], lines[first:last], lines[last:]))
 
 
+@cache
 def _source(function):
     return textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
 

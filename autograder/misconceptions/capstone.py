@@ -50,6 +50,12 @@ WRONG_ABLATE = (
             (ROWS, "[[train(dict(r), s + k) for s in seeds] for k, r in enumerate(recipes)]"),
         ),
         (
+            "the number of the seed for the seed",
+            "The caller's seeds need not be 0, 1, 2. What do you pass on: a seed, or its place "
+            "in the list?",
+            (ROWS, "[[train(dict(r), s) for s in range(len(seeds))] for r in recipes]"),
+        ),
+        (
             "one seed for all columns",
             "All your columns are one and the same run. What is the spread of a number that was "
             "measured once?",

@@ -5,13 +5,14 @@ Every formula can get a wrong sign, lose a term, a factor or a root, add up wher
 along another axis. Such a change is made in the program text of the reference, and its name says of
 which kind it is and in which equation.
 
-There are many of these answers. Each is run until a check shows something that no known one shows;
-of that a trace is kept.
+There are many of these answers. One that is asked for is run until a check shows something that no
+known one shows; of that a trace is kept.
 """
 
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations, permutations
 from typing import TypeGuard
 
@@ -21,7 +22,7 @@ from autograder.checking.judge import verdict_on
 from autograder.checking.ladder import tags_in
 from autograder.checking.observe import Implementation, Seen, observe_check
 from autograder.checking.spec import Exercise, Misconception
-from autograder.checking.traces import CLEAR, Trace, compared, is_telling, sums_of
+from autograder.checking.traces import CLEAR, Later, Trace, compared, is_telling, sums_of
 from autograder.misconceptions import assembled, of, reference_source, texts_of
 
 HINTS = {
@@ -63,8 +64,8 @@ class Derived:
         return assembled(self.exercise, self.texts, label=self.names[0])
 
 
-def traces_of(exercise: Exercise, seed_of, provider) -> tuple[Trace, ...]:
-    """Return what derived wrong answers leave behind, unless known ones leave the same.
+def traces_of(exercise: Exercise, seed_of, provider) -> tuple[Later, ...]:
+    """Return what derived wrong answers will leave behind, unless known ones leave the same.
 
     Only of exercises with small inputs: of what is drawn at random nothing comes out the same, and
     of what works on functions that it is given a changed loop may have no end. Pairs are those of
@@ -75,19 +76,33 @@ def traces_of(exercise: Exercise, seed_of, provider) -> tuple[Trace, ...]:
     known = {answer.name: answer for answer in provider.misconceptions(exercise)}
     run = _Run(exercise, seed_of, provider)
     checks = [c for c in exercise.checks if compared(provider.expected(exercise, c))]
-    traces = [run.trace_of(made, checks) for made in of_one(exercise)]
-    for made in of_two(exercise) if exercise.framework == "numpy" else ():
-        both = _not_told_apart(checks, *(known[name] for name in made.names))
-        traces += [run.trace_of(made, both)] if both else []
-    return tuple(trace for trace in traces if trace)
+    found = [
+        Later(made.names, made.hint, partial(run.trace_of, made, checks))
+        for made in of_one(exercise)
+    ]
+    largest = sorted(checks, key=lambda check: -_size(provider.expected(exercise, check)))
+    edited = [record for record in of(exercise.id) if record.edits]
+    for pair in combinations(edited, 2) if exercise.framework == "numpy" else ():
+        names = tuple(record.name for record in pair)
+        both = _not_told_apart(largest, *(known[name] for name in names))
+        found += [Later(names, "", partial(run.trace_of_two, *pair, both))] if both else []
+    return tuple(found)
 
 
 def _not_told_apart(checks, first, second):
-    """Return the first check that two mistakes both get wrong, where one never shows alone."""
+    """Return the first check that two mistakes both get wrong, where one never shows alone.
+
+    In a first step or a single number two mistakes often show what two others do.
+    """
     places = [{(n, key) for n, keys in k.wrong.items() for key in keys} for k in (first, second)]
     if places[0] - places[1] and places[1] - places[0]:
         return ()
     return [c for c in checks if first.wrong[c.name] and second.wrong[c.name]][:1]
+
+
+def _size(expected):
+    """Return how many numbers are compared in a check."""
+    return sum(expected.arrays[key].size for key in compared(expected))
 
 
 class _Run:
@@ -95,6 +110,7 @@ class _Run:
 
     def __init__(self, exercise, seed_of, provider):
         self._exercise, self._seed_of, self._provider = exercise, seed_of, provider
+        self._free = replace(exercise, forbidden=())  # none takes a shortcut; blocking takes time
         self._right = {
             c.name: self._sums(c, Seen(provider.expected(exercise, c).arrays))[0]
             for c in exercise.checks
@@ -113,16 +129,22 @@ class _Run:
 
     def trace_of(self, made, checks):
         """Return the trace in the first check where it is one of its own; None without any."""
-        impl = Implementation(made.functions(), self._exercise)
+        impl = Implementation(made.functions(), self._free)
         passed: list[str] = []
         for check in checks:
-            seen = observe_check(impl, self._exercise, check, self._seed_of(self._exercise, check))
+            seen = observe_check(impl, self._free, check, self._seed_of(self._exercise, check))
             wrong = verdict_on(check, seen, self._exercise, self._provider).wrong
             trace = self._left(made, check, passed, seen, wrong) if wrong else None
             if trace:
                 return trace
             passed += [] if wrong else [check.name]
         return None
+
+    def trace_of_two(self, first, second, checks):
+        """Return the trace of two mistakes in one function; None where they exclude each other."""
+        texts = texts_of_both(first, second)
+        made = Derived((first.name, second.name), "", self._exercise, texts) if texts else None
+        return self.trace_of(made, checks) if made else None
 
     def _left(self, made, check, passed, seen, wrong):
         if seen.fault or not is_telling(wrong, seen.arrays):
@@ -134,15 +156,6 @@ class _Run:
         if made.hint:
             self._found[check.name].append(sums)
         return Trace(made.names, made.hint, check.name, tuple(passed), tuple(sums))
-
-
-def of_two(exercise: Exercise) -> Iterator[Derived]:
-    """Yield the answers with two known mistakes in one function, where these exclude no other."""
-    edited = [record for record in of(exercise.id) if record.edits]
-    for first, second in combinations(edited, 2):
-        texts = texts_of_both(first, second)
-        if texts:
-            yield Derived((first.name, second.name), "", exercise, texts)
 
 
 def texts_of_both(first: Misconception, second: Misconception) -> dict[str, str] | None:

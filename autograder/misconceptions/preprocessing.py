@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograder.misconceptions.records import SLIP, fundamental, right, wrong
+from autograder.misconceptions.records import SLIP, fundamental, grouped, right, wrong
 
 # ------------------------------------------------------------------ wrong: normalize
 
@@ -270,6 +270,13 @@ def pca_of_each(x_train, x_val, k):
     return tuple(outs)
 
 
+def columns_of_singular_vectors(x_train, x_val, k):
+    """Take the first columns of what holds the directions in rows."""
+    mean = x_train.mean(axis=0)
+    V = np.linalg.svd(x_train - mean, full_matrices=False)[2][:, :k]
+    return (x_train - mean) @ V, (x_val - mean) @ V
+
+
 WRONG_PCA = wrong(
     "pca",
     (
@@ -324,6 +331,13 @@ WRONG_PCA = wrong(
         "Multiply the covariance by what you take for an eigenvector: does it only change its "
         "length? How does `eigh` arrange them?",
         ("U_k = U[:, largest]", "U_k = U[largest].T"),
+    ),
+    (
+        "rows of U taken for eigenvectors, from the singular values",
+        "Multiply the covariance by what you take for an eigenvector: does it only change its "
+        "length? How does `svd` arrange them in its last result?",
+        grouped("rows of U taken for eigenvectors"),
+        columns_of_singular_vectors,
     ),
     (
         "k ignored",

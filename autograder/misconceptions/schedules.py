@@ -4,7 +4,7 @@ import copy
 import math
 from typing import TYPE_CHECKING
 
-from autograder.misconceptions.records import SLIP, fundamental, right, wrong
+from autograder.misconceptions.records import SLIP, fundamental, grouped, right, wrong
 
 if TYPE_CHECKING:  # an answer finds these beside it
     from cs231n_lib.schedules.shared import cosine_restarts, step_decay
@@ -44,6 +44,17 @@ STEP = wrong(
         "drop, and what happens at t = 0?",
         SLIP,
         ("t // every", "(t - 1) // every"),
+    ),
+    (
+        "the nearest drop",
+        "With a drop every 10 steps, yours comes at step 5 or 6. How many drops lie behind you in "
+        "the middle of an interval?",
+        ("t // every", "round(t / every)"),
+    ),
+    (
+        "divided by the factor",
+        "A factor of 0.5 leaves half of the rate after a drop. Yours is then twice as large.",
+        ("rate * factor**drops", "rate / factor**drops"),
     ),
     (
         "a drop at the start of every interval",
@@ -248,6 +259,15 @@ RESTARTS = wrong(
         ("t >= period", "t > period"),
     ),
     (
+        "the low rate is held for a step, in equal cycles too",
+        "At the end of a cycle yours stays for one step at the low rate, and the high rate is "
+        "never seen again. Which t is the first that does not belong to the cycle any more?",
+        grouped("the low rate is held for a step"),
+        ("t % period if multiple == 1 else t", "t"),
+        ("range(int(t // period).bit_length())", "range(int(t // period))"),
+        ("t >= period", "t > period"),
+    ),
+    (
         "the high rate is repeated",
         "After a restart two steps in a row have the high rate. T_cur is 0 in one step of a cycle "
         "only.",
@@ -443,6 +463,18 @@ PIPELINE = wrong(
             "        for batch in batches:\n",
             '        if per == "epoch":\n            scheduler.step()\n'
             "        for batch in batches:\n",
+        ),
+    ),
+    (
+        "scheduler before optimizer, per batch",
+        "The first rate of the schedule is never used: at the first step of the optimizer the "
+        "scheduler has moved on already. Which of the two comes first?",
+        grouped("scheduler before optimizer"),
+        (
+            STEP_AND_SCHEDULE,
+            '            if per == "batch":\n'
+            "                scheduler.step()\n"
+            "            optimizer.step()\n",
         ),
     ),
     (

@@ -105,6 +105,13 @@ WRONG_LOG_UNIFORM = wrong(
         (DRAW, "10 ** rng.uniform(math.log(low), math.log(high), size)"),
     ),
     (
+        "two different bases, back by e",
+        "The logarithm of one base and the power of another do not undo each other: what becomes "
+        "of `low` itself?",
+        grouped("two different bases"),
+        (DRAW, "np.exp(rng.uniform(math.log10(low), math.log10(high), size))"),
+    ),
+    (
         "the logarithms themselves",
         "A learning rate of -3? You drew on the logarithmic axis, and have not come back from it.",
         (DRAW, "rng.uniform(math.log(low), math.log(high), size)"),

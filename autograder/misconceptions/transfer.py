@@ -193,6 +193,7 @@ MATRIX = wrong(
         "data for every way anew",
         "Each way got examples of its own, so what you compare is luck as well as ways. How often "
         "should a cell be asked for one seed?",
+        ("            data = examples(seed)\n", ""),
         ("way(data, seed)", "way(examples(seed), seed)"),
     ),
     (

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ast
 import builtins
+import inspect
 import re
+import symtable
 import threading
 import warnings
 from collections import deque
@@ -36,6 +38,9 @@ REWRITTEN = ("torch._decomp", "torch._inductor", "torch._prims", "torch._refs")
 UNSEEN = ("_thread", "ctypes", "torch._C", "torch.compile", "torch.jit", "torch.overrides")
 COMPLEX = ("complex", "complex64", "complex128", "cdouble", "cfloat", "csingle", "imag")
 WRITTEN = ("module", "solution", "added")  # roles of what the student wrote
+SHOWING = ("print", "display", "Markdown", "Latex", "md")  # what shows a text
+_MARKDOWN = re.compile(r"\s*(?:\w+\.)*(?:display|Markdown|Latex|md)\(")
+_WORDS = re.compile(r"\s*%%(?:markdown|latex)\b")
 # Lines that are IPython's: escapes, help, and names that are given what a command prints.
 _MAGIC = re.compile(r"^([ \t]*)(?:[%!?,;/](?:.*\\\n)*.*|[\w.]+\?{1,2}[ \t]*)$", re.MULTILINE)
 _ASSIGNED = re.compile(r"^([ \t]*[\w.,()][\w.,() \t]*=)[ \t]*[%!](?:.*\\\n)*.*$", re.MULTILINE)
@@ -171,6 +176,53 @@ def _bound(node: ast.stmt) -> Iterator[str]:
                 waiting += ast.iter_child_nodes(part)
 
 
+@_remembered
+def shown_text(source: str) -> str:
+    """The text of a cell of code that does nothing but to show one, as Marimo writes Markdown.
+
+    >>> shown_text("mo.md('It is zero.')"), shown_text("x = 1")
+    ('It is zero.', '')
+    """
+    if magic := _WORDS.match(source):
+        return source[magic.end() :].partition("\n")[2]
+    try:
+        body = parsed(source).body if _MARKDOWN.match(source) else []
+    except TooDeep:
+        return ""
+    if len(body) != 1 or not _says(body[0]):
+        return ""
+    values = (node.value for node in ast.walk(body[0]) if isinstance(node, ast.Constant))
+    return "\n\n".join(inspect.cleandoc(value) for value in values if isinstance(value, str))
+
+
+def is_words(source: str) -> bool:
+    """Whether a cell of code only says something: in comments, in texts, or not in Python at all.
+
+    >>> is_words('print("The mean takes the bias out.")'), is_words("print(bias)")
+    (True, False)
+    """
+    try:
+        body = parsed(source).body
+    except TooDeep:
+        return False
+    if not body:
+        return bool(source.strip()) and not bindings(source)
+    said = [node for node in body if not isinstance(node, ast.Import | ast.ImportFrom)]
+    return bool(said) and all(map(_says, said))
+
+
+def _says(node: ast.AST) -> bool:
+    """Whether a statement or expression is a text, or shows one, or gives one of a few words."""
+    if isinstance(node, ast.Assign):
+        return _says(node.value) and len(ast.unparse(node.value).split()) > 3
+    if isinstance(node, ast.Expr):
+        return _says(node.value)
+    if isinstance(node, ast.Call):
+        shown = _dotted(node.func)[0].rpartition(".")[2]
+        return shown in SHOWING and bool(node.args) and all(map(_says, node.args))
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
 def only_definitions(source: str, known: Iterable[str] = ()) -> str:
     """What of a cell is executed where not all of it is: what other cells may build on.
 
@@ -181,6 +233,21 @@ def only_definitions(source: str, known: Iterable[str] = ()) -> str:
     'import math\\nN = 3\\n\\ndef f():\\n    return N'
     """
     return _unparsed(source, lambda body: list(_defining(body, frozenset(known))))
+
+
+def definitions_of(source: str, wanted: Iterable[str], known: Iterable[str]) -> str:
+    """What of a cell defines some names, with what that needs and is not known yet.
+
+    >>> definitions_of("N = 3\\nM = 4\\ndef f(): return N", ["f"], [])
+    'N = 3\\n\\ndef f():\\n    return N'
+    """
+
+    def needed(body):
+        parts = list(_defining(body, frozenset(known)))
+        chosen = parts_of(parts, wanted)
+        return [part for part in parts if part in chosen]
+
+    return _unparsed(source, needed)
 
 
 def definitions_below(line: int, source: str) -> str:
@@ -358,13 +425,34 @@ def parts_of(body: Iterable[ast.stmt], wanted: Iterable[str]) -> list[ast.stmt]:
     for node in body:
         for name in {name for part in _statements([node]) for name in _bound(part)}:
             binding.setdefault(name, []).append(node)
-    waiting, kept = list(wanted), {}
+    waiting, kept = list(wanted), dict[ast.stmt, None]()
     while waiting:
         for node in binding.pop(waiting.pop(), ()):
             if node not in kept:
-                kept[node] = names_in([node])
-                waiting += (use.partition(".")[0] for use in kept[node].used)
+                kept[node] = None
+                waiting += _taken_from_outside(node)
     return list(kept)
+
+
+def _taken_from_outside(node: ast.stmt) -> Iterator[str]:
+    """The names that a statement takes from the notebook: those of its own functions are not.
+
+    Of what Python cannot compile they are all names that are spelled in it.
+    """
+    try:
+        text = ast.unparse(node)
+        with lock, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tables = [symtable.symtable(text, "cell", "exec")]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        yield from (use.partition(".")[0] for use in names_in([node]).used)
+        return
+    for table in tables:
+        tables += table.get_children()
+        is_outermost = table is tables[0]
+        for symbol in table.get_symbols():
+            if symbol.is_referenced() and (is_outermost or symbol.is_global()):
+                yield symbol.get_name()
 
 
 def module_name(path: str) -> str:
@@ -492,14 +580,14 @@ class Code:
 
     def undefined(self, exercise: Exercise) -> Iterator[str]:
         """What the answer to an exercise uses although nothing that is executed defines it."""
-        for step in self.answering(exercise):
-            if step.cell_id in self._names:
-                unknown = unbound(step.source) - self._known
-                if unknown and "*" not in self._known:
-                    yield (
-                        f"{exercise.function} uses {listed(sorted(unknown))}, which no cell that "
-                        "is executed defines."
-                    )
+        parts = self._parts(exercise)
+        source = _unparsed("", lambda _: parts)
+        unknown = unbound(source) - self._known
+        if unknown and "*" not in self._known:
+            yield (
+                f"{exercise.function} uses {listed(sorted(unknown))}, which no cell that "
+                "is executed defines."
+            )
 
     def _imported(self, own: Iterable[Names], imports: Iterable[tuple[str, str]]) -> list[Names]:
         """What some cells use of files beside the notebook, and what that needs there."""

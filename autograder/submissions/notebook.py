@@ -27,6 +27,7 @@ MAX_TEXT = 20_000  # characters of one piece of output
 MAX_IMAGE = 1_000_000  # characters of one base64 image
 
 MERGE = ("<<<<<<<", ">>>>>>>")  # what git writes around two versions
+INVISIBLE = "\ufeff\u200b"  # what editors and web pages put before a text
 IMAGES = ("image/png", "image/jpeg")
 NOT_EXECUTED = ("experiment", "predict")  # roles of code cells that the course made
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*\Z")
@@ -248,7 +249,7 @@ def _raw_cells(document: Any, problems: list[str]) -> list:
 def _cell(raw: dict, problems: list[str]) -> SubmittedCell:
     metadata = _dict(raw.get("metadata"))
     marks = _dict(metadata.get("nbgrader"))
-    source = clean_text(raw.get("source", raw.get("input", "")))
+    source = clean_text(raw.get("source", raw.get("input", ""))).lstrip(INVISIBLE)
     pictures = _attachments(raw.get("attachments"))
     if raw.get("cell_type") == "markdown":
         source = _PASTED.sub(partial(_as_attachment, pictures), source)

@@ -12,10 +12,11 @@ is put where a person marks it.
 
 from __future__ import annotations
 
+import builtins
 import copy
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,17 +24,23 @@ import nbformat
 from nbformat import NotebookNode
 
 from autograder.submissions.code import (
+    IN_NOTEBOOKS,
     TooDeep,
     bindings,
     definitions,
+    definitions_of,
+    is_words,
     listed,
+    module_name,
     names_of,
     only_definitions,
-    parsed,
+    shown_text,
+    unbound,
 )
 from autograder.submissions.notebook import Step, Submission, SubmittedCell
 
 MAX_ADDED = 300  # code cells of the student's own that are executed
+SHORT_ANSWER = 20  # letters of a text that may stand in the course's as well: "zero", "gamma"
 ASK = "*This answer cell is as it was released, or was not found: {where} may hold the answer.*"
 _QUESTION = re.compile(r"\W*question\W+(\d+)\b", re.IGNORECASE)
 
@@ -86,7 +93,7 @@ def rebuild(template: NotebookNode, submission: Submission) -> Rebuilt:
 class _Rebuild:
     def __init__(self, template: NotebookNode, submission: Submission):
         self.template = template
-        self.submitted = submission.cells
+        self.submitted = tuple(map(_as_text, submission.cells))
         self.modules = submission.modules
         self.problems = list(submission.problems)
         self.roles = [role(cell) for cell in template.cells]
@@ -120,7 +127,7 @@ class _Rebuild:
                 steps.append(step)
         metadata = copy.deepcopy(self.template.metadata)
         notebook = NotebookNode(cells=cells, metadata=metadata, nbformat=4, nbformat_minor=5)
-        return Rebuilt(notebook, tuple(steps), tuple(self.problems))
+        return Rebuilt(notebook, tuple(_brought_forward(steps)), tuple(self.problems))
 
     # ------------------------------------------------------- what the template's cells are called
 
@@ -273,6 +280,13 @@ class _Rebuild:
         bound = {index: bindings(_executed_part(cell)) for index, cell in own}
         for position, text in self.changes.items():
             bound[self.match[position]] = bindings(text)
+        files = {module_name(path): text for path, text in self.modules}
+        for index, names in bound.items():
+            if files and "*" in names:  # all that files beside the notebook define
+                imported = names_of(self._source(index)).imported
+                texts = [files[meant] for name, meant in imported if name == "*" and meant in files]
+                for text in texts:
+                    bound[index] = {**bound[index], **bindings(text)}
         return bound
 
     def _writes(self, index: int, position: int) -> bool:
@@ -391,6 +405,7 @@ class _Rebuild:
     # ------------------------------------------------------- answers in words, by their place
 
     def _match_answers(self) -> None:
+        self.course_cells = {_letters(cell.source) for cell in self.template.cells}
         self.course_text = _letters(" ".join(cell.source for cell in self.template.cells))
         for position in self._positions("answer"):
             if not self._is_written(position):
@@ -398,12 +413,13 @@ class _Rebuild:
         unanswered = [p for p in self._positions("answer") if not self._is_written(p)]
         for position in unanswered:
             if near := self._near(position):
-                self.dropped.update(near)
+                self.dropped.update(i for i in near if not self.bound.get(i))
                 self.near[position] = near
-                self.problems.append(
-                    f"The text beside the answer cell {self._grade_id(position)} was taken for "
-                    "the answer."
-                )
+        if self.near:
+            names = listed(map(self._grade_id, sorted(self.near)))
+            self.problems.append(
+                f"The text beside each of these was taken for the answer: {names}."
+            )
         for position in unanswered:
             where = "" if position in self.near else self._where_else(position)
             if where:
@@ -449,10 +465,11 @@ class _Rebuild:
     def _is_own_text(self, index: int) -> bool:
         """Whether a cell holds words of the student's, perhaps in a code cell by mistake."""
         cell = self.submitted[index]
-        if cell.kind == "code" and not _is_words(cell.source):
+        if cell.kind == "code" and not is_words(cell.source):
             return False
         words = _letters(cell.source)
-        return bool(cell.attachments or (words and words not in self.course_text))
+        is_short = len(words) <= SHORT_ANSWER and words not in self.course_cells
+        return bool(cell.attachments or (words and (is_short or words not in self.course_text)))
 
     def _where_else(self, position: int) -> str:
         """Say where the answer may be, when it is neither in its cell nor next to it."""
@@ -664,6 +681,39 @@ def _executed_part(cell: SubmittedCell) -> str:
     return only_definitions(cell.source) if cell.shown else cell.source
 
 
+def _brought_forward(steps: list[Step]) -> Iterator[Step]:
+    """The steps, with helpers that stand below what uses them also above it.
+
+    Jupyter executes cells in any order: a helper may be the last cell of a notebook that works.
+    """
+    own = {step.cell_id: bindings(step.source) for step in steps if step.role == "added"}
+    known = set(dir(builtins)).union(IN_NOTEBOOKS)
+    for number, step in enumerate(steps):
+        missing = _free(step.source) - known if step.answers and own else frozenset()
+        later = {s.cell_id: s.source for s in steps[number + 1 :] if s.cell_id in own}
+        while found := [name for name in later if missing.intersection(own[name])]:
+            source = later.pop(found[-1])
+            text = definitions_of(source, missing.intersection(bindings(source)), known)
+            missing |= _free(text) - known
+            yield Step(f"{found[-1]}-for-{step.cell_id}", "added", text)
+        known.update(bindings(step.source))
+        yield step
+
+
+def _free(source: str) -> frozenset[str]:
+    """The names that the functions of a cell take from other cells."""
+    try:
+        return unbound(source)
+    except TooDeep:
+        return frozenset()
+
+
+def _as_text(cell: SubmittedCell) -> SubmittedCell:
+    """A cell; as text where it is code that only shows one."""
+    text = shown_text(cell.source) if cell.kind == "code" else ""
+    return replace(cell, kind="markdown", source=text) if text else cell
+
+
 def _is_foreign(source: str, label: str) -> bool:
     """Whether code speaks only the framework that an exercise is not about."""
     numpy, torch = (re.search(rf"\b{name}\b", source) is not None for name in ("np", "torch"))
@@ -674,11 +724,3 @@ def _is_foreign(source: str, label: str) -> bool:
 def _letters(text: str) -> str:
     """Text without what editors change: spaces, marks, the case of letters."""
     return re.sub(r"\W+|_", "", text).lower()
-
-
-def _is_words(source: str) -> bool:
-    """Whether the source of a code cell is no code: comments, or something Python cannot read."""
-    try:
-        return bool(source.strip()) and not bindings(source) and not parsed(source).body
-    except TooDeep:
-        return False

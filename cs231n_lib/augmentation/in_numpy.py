@@ -4,6 +4,7 @@ import numpy as np
 
 from cs231n_lib.augmentation import crop_side, inside, on_floats, require_order
 from cs231n_lib.errors import generator, images, validated, whole
+from cs231n_lib.precision import in_single_throughout
 from cs231n_lib.sampling import bilinear
 
 # ---------------------------------------------------------------------------------- flips, crops
@@ -195,7 +196,7 @@ def color_jitter(x, contrast, brightness, rng):
     Args:
         x: (N, H, W, C) images from 0 to 1.
         contrast: each image gets a factor, uniform from 1 − contrast to 1 + contrast, on how far
-            its values lie from their mean over the whole image.
+            its values lie from their mean over the whole image, or over each channel.
         brightness: and then a shift of all its values, uniform from −brightness to brightness.
         rng: np.random.Generator, the only source of randomness; its own draws for each image.
 
@@ -219,6 +220,7 @@ def color_jitter(x, contrast, brightness, rng):
 
 @on_floats
 @validated(x=images("N H W C"))
+@in_single_throughout
 def color_components(x):
     """Principal components of the colours of all pixels.
 
@@ -227,7 +229,8 @@ def color_components(x):
 
     Returns:
         eigenvalues: (C,) variances along the components; U: (C, C) the components, unit vectors
-        in its columns, in the order of the eigenvalues. Any order and sign will do.
+        in its columns, in the order of the eigenvalues. Any order and sign will do,
+        and a division by the number of pixels or by one less.
 
     Slide 91, step 1.
 
@@ -302,6 +305,7 @@ def affine_matrices(angle, stretch, shear, shift):
 
 @on_floats
 @validated(x=images("N H W C"), matrices="N 2 3")
+@in_single_throughout
 def affine_warp(x, matrices):
     """Move what each image shows by its own affine map about the centre of the image.
 
@@ -392,8 +396,8 @@ def mixup(x, y, alpha, rng):
         x: (N, H, W, C) images.
         y: (N, K) labels as probabilities: one-hot rows.
         alpha: the share comes from Beta(alpha, alpha).
-        rng: np.random.Generator, the only source of randomness; a share for each image, and a
-            random order of the batch for the partners.
+        rng: np.random.Generator, the only source of randomness; a share for each image, or
+            one for the whole batch, and a random order of the batch for the partners.
 
     Returns:
         x_mix: (N, H, W, C); y_mix: (N, K), of the dtypes of x and y.

@@ -12,6 +12,7 @@ from cs231n_lib.errors import (
     validated,
     whole,
 )
+from cs231n_lib.precision import in_single_throughout
 from cs231n_lib.sampling import bilinear_tensor
 
 # ---------------------------------------------------------------------------------- flips, crops
@@ -206,7 +207,7 @@ def color_jitter(x, contrast, brightness, rng):
     Args:
         x: (N, C, H, W) images from 0 to 1.
         contrast: each image gets a factor, uniform from 1 − contrast to 1 + contrast, on how far
-            its values lie from their mean over the whole image.
+            its values lie from their mean over the whole image, or over each channel.
         brightness: and then a shift of all its values, uniform from −brightness to brightness.
         rng: torch.Generator, the only source of randomness; its own draws for each image.
 
@@ -231,6 +232,7 @@ def color_jitter(x, contrast, brightness, rng):
 
 @on_floats
 @validated(x=images("N C H W"))
+@in_single_throughout
 def color_components(x):
     """Principal components of the colours of all pixels.
 
@@ -239,7 +241,8 @@ def color_components(x):
 
     Returns:
         eigenvalues: (C,) variances along the components; U: (C, C) the components, unit vectors
-        in its columns, in the order of the eigenvalues. Any order and sign will do.
+        in its columns, in the order of the eigenvalues. Any order and sign will do,
+        and a division by the number of pixels or by one less.
 
     Slide 91, step 1.
 
@@ -313,6 +316,7 @@ def affine_matrices(angle, stretch, shear, shift):
 
 @on_floats
 @validated(x=images("N C H W"), matrices="N 2 3")
+@in_single_throughout
 def affine_warp(x, matrices):
     """Move what each image shows by its own affine map about the centre of the image.
 
@@ -404,8 +408,8 @@ def mixup(x, y, alpha, rng):
         x: (N, C, H, W) images.
         y: (N, K) labels as probabilities: one-hot rows.
         alpha: the share comes from Beta(alpha, alpha).
-        rng: torch.Generator, the only source of randomness; a share for each image, and a
-            random order of the batch for the partners.
+        rng: torch.Generator, the only source of randomness; a share for each image, or
+            one for the whole batch, and a random order of the batch for the partners.
 
     Returns:
         x_mix: (N, C, H, W); y_mix: (N, K), of the dtypes of x and y.

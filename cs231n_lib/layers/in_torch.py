@@ -9,6 +9,8 @@ import torch
 from cs231n_lib.errors import labels, validated
 from cs231n_lib.layers.in_numpy import CONV_PARAM, POOL_PARAM, _output_size
 
+IMAGES = 8  # whose columns are in memory at once: they are KH·KW times the images
+
 
 @validated(x="N ...", w="D M", b="M")
 def affine_forward(x, w, b):
@@ -103,14 +105,15 @@ def conv_forward(x, w, b, conv_param):
     tensor([4., 4., 4., 4.])
     """
     N, _, H, W = x.shape
-    F, C, KH, KW = w.shape
+    F, _, KH, KW = w.shape
     stride, pad = conv_param.get("stride", 1), conv_param.get("pad", 0)
     OH, OW = _output_size("conv_forward", (H + 2 * pad, W + 2 * pad), (KH, KW), stride)
 
-    windows = _windows(_padded(x, pad), (KH, KW), stride)  # (N, C, KH, KW, OH, OW)
-    columns = windows.reshape(N, C * KH * KW, OH * OW)
-    out = w.reshape(F, -1) @ columns + b[:, None]  # (N, F, OH·OW)
-    return out.reshape(N, F, OH, OW), (columns, x.shape, w, stride, pad)
+    filters = w.reshape(F, -1)  # (F, C·KH·KW)
+    some = _padded(x, pad).split(IMAGES)
+    out = torch.cat([filters @ _columns(part, (KH, KW), stride) for part in some])  # (N, F, OH·OW)
+    out = (out + b[:, None]).reshape(N, F, OH, OW)
+    return out, (x, w, stride, pad)
 
 
 @validated(dout="N F OH OW")
@@ -129,18 +132,23 @@ def conv_backward(dout, cache):
     >>> conv_backward(torch.ones(1, 1, 2, 2), cache)[1].flatten()
     tensor([1., 2., 1., 2., 4., 2., 1., 2., 1.])
     """
-    columns, (N, C, H, W), w, stride, pad = cache
+    x, w, stride, pad = cache
+    N, C, H, W = x.shape
     F, _, KH, KW = w.shape
     OH, OW = dout.shape[2:]
 
+    filters, padded = w.reshape(F, -1), _padded(x, pad)
+    dw, dpadded = torch.zeros_like(filters), dout.new_zeros(padded.shape)
     dout_rows = dout.reshape(N, F, -1)  # (N, F, OH·OW)
-    dw = (dout_rows @ columns.mT).sum(dim=0).reshape(w.shape)
-    dcolumns = (w.reshape(F, -1).T @ dout_rows).reshape(N, C, KH, KW, OH, OW)
-    dpadded = dout.new_zeros(N, C, H + 2 * pad, W + 2 * pad)
-    dwindows = _windows(dpadded, (KH, KW), stride)  # a view: writing to it writes to dpadded
-    for i in range(KH):
-        for j in range(KW):  # windows overlap: one offset of them never does
-            dwindows[:, :, i, j] += dcolumns[:, :, i, j]
+    parts = (rows.split(IMAGES) for rows in (padded, dout_rows, dpadded))
+    for part, drows, dpart in zip(*parts, strict=True):
+        dw += (drows @ _columns(part, (KH, KW), stride).mT).sum(dim=0)
+        dcolumns = (filters.T @ drows).reshape(-1, C, KH, KW, OH, OW)
+        dwindows = _windows(dpart, (KH, KW), stride)  # a view: writing to it writes to dpadded
+        for i in range(KH):
+            for j in range(KW):  # windows overlap: one offset of them never does
+                dwindows[:, :, i, j] += dcolumns[:, :, i, j]
+    dw = dw.reshape(w.shape)
     dx = dpadded[:, :, pad : pad + H, pad : pad + W]
     return dx, dw, dout.sum(dim=(0, 2, 3))
 
@@ -234,6 +242,12 @@ def _padded(x, pad):
     padded = x.new_zeros(N, C, H + 2 * pad, W + 2 * pad)
     padded[:, :, pad : pad + H, pad : pad + W] = x
     return padded
+
+
+def _columns(padded, kernel, stride):
+    """The windows of padded images as columns: (N, C·KH·KW, OH·OW)."""
+    windows = _windows(padded, kernel, stride)  # (N, C, KH, KW, OH, OW)
+    return windows.flatten(1, 3).flatten(2)
 
 
 def _windows(x, size, stride):

@@ -161,47 +161,6 @@ import math
 from cs231n_lib.errors import LIBRARY, at_least, between, divisor, options
 
 
-def in_single(function):
-    """Let a function of half-precision arrays or tensors compute in single precision.
-
-    The first result has the dtype of the first argument again. Statistics, caches and the
-    gradients of parameters stay in single precision: a float16 ends at 65,504, which the square of
-    300 exceeds.
-
-    >>> import numpy as np
-    >>> in_single(lambda x: (x**2 / 1000, (x**2).dtype))(np.array([300.0], np.float16))
-    (array([90.], dtype=float16), dtype('float32'))
-    """
-
-    @functools.wraps(function)
-    def computed(*args, **named):
-        first = args[0] if args else next(iter(named.values()))
-        if not _is_half(first):
-            return function(*args, **named)
-        named = {name: _single(value) for name, value in named.items()}
-        result, *rest = function(*map(_single, args), **named)
-        return _as(result, first.dtype), *rest
-
-    return computed
-
-
-def _is_half(value):
-    dtype = getattr(value, "dtype", None)
-    if dtype is None or dtype.itemsize != 2:
-        return False
-    return getattr(dtype, "is_floating_point", False) or getattr(dtype, "kind", "") == "f"
-
-
-def _single(value):
-    if not _is_half(value):
-        return value
-    return value.float() if hasattr(value, "float") else value.astype("float32")
-
-
-def _as(value, dtype):
-    return value.to(dtype) if hasattr(value, "to") else value.astype(dtype)
-
-
 def bn_options(size):
     """Return the rule for what `bn_param` may hold, with statistics of shape (`size`,)."""
     known_keys = options(

@@ -11,13 +11,13 @@ from cs231n_lib.normalization import (
     bn_options,
     by_group,
     dbn_options,
-    in_single,
     ln_options,
     marks_test_mode,
     of_this_output,
     side_by_side,
     zca_kernel,
 )
+from cs231n_lib.precision import in_single
 
 
 @validated(x="N D", gamma="D", beta="D", bn_param=bn_options("D"))

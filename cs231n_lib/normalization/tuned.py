@@ -33,11 +33,11 @@ from torch.compiler import is_compiling
 from cs231n_lib.errors import divisor, validated
 from cs231n_lib.normalization import (
     bn_options,
-    in_single,
     ln_options,
     marks_test_mode,
     of_this_output,
 )
+from cs231n_lib.precision import in_single
 
 BLOCK = 2**18  # numbers of the input that are taken at a time
 CHAIN = 512  # numbers that are added up at a time; in longer sums float32 loses digits

@@ -10,6 +10,7 @@ import torch
 
 from cs231n_lib.errors import alike, validated
 from cs231n_lib.optim import ADAGRAD, ADAM, ADAMW, MOMENTUM, RMSPROP, optim_options
+from cs231n_lib.precision import in_single
 
 
 @validated(w=alike("w"), dw=alike("w"), config=optim_options())
@@ -208,6 +209,7 @@ def nesterov(w, dw, config=None):
 
 
 @validated(w=alike("w"), dw=alike("w"), config=ADAGRAD)
+@in_single
 def adagrad(w, dw, config=None):
     """AdaGrad: each weight's step is divided by the root of all its squared gradients so far.
 
@@ -240,6 +242,7 @@ def adagrad(w, dw, config=None):
 
 
 @validated(w=alike("w"), dw=alike("w"), config=RMSPROP)
+@in_single
 def rmsprop(w, dw, config=None):
     """RMSProp: AdaGrad that forgets, with a running mean in place of the sum.
 
@@ -311,6 +314,7 @@ def adam_uncorrected(w, dw, config=None):
 
 
 @validated(w=alike("w"), dw=alike("w"), config=ADAM)
+@in_single
 def adam(w, dw, config=None):
     """Adam: running means of the gradient and of its square, both freed of their start at zero.
 
@@ -394,6 +398,7 @@ class Adam(torch.optim.Optimizer):
 
 
 @validated(w=alike("w"), dw=alike("w"), config=ADAMW)
+@in_single
 def adamw(w, dw, config=None):
     """Adam with decoupled weight decay: the weights shrink beside the step, not through dw.
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from cs231n_lib.errors import at_least, validated
+from cs231n_lib.precision import in_single_throughout
 from cs231n_lib.preprocessing import directions
 
 
@@ -28,6 +29,7 @@ def zero_center(x_train, x_val):
 
 
 @validated(x_train="N D", x_val="M D", eps=at_least(0))
+@in_single_throughout
 def normalize(x_train, x_val, eps=1e-5):
     """Standardize every feature by the mean and the variance of the training data.
 
@@ -65,6 +67,7 @@ def separating_feature():
 
 
 @validated(x_train="N D", x_val="M D", k=directions)
+@in_single_throughout
 def pca(x_train, x_val, k):
     """Project the data on the k directions in which the training data varies most.
 
@@ -94,6 +97,7 @@ def pca(x_train, x_val, k):
 
 
 @validated(x_train="N D", x_val="M D", eps=at_least(0))
+@in_single_throughout
 def whiten(x_train, x_val, eps=1e-5):
     """Make all features of the training data uncorrelated, with variance 1 in every direction.
 
@@ -103,7 +107,8 @@ def whiten(x_train, x_val, eps=1e-5):
         eps: added to the eigenvalues of the covariance, under the root.
 
     Returns:
-        x_train_out: (N, D) with the identity as covariance, but for eps, and turned as x_train was;
+        x_train_out: (N, D) with the identity as covariance, but for eps; turned as x_train was, or
+            along the directions in which it varies most;
         x_val_out: (M, D).
 
     Slides 6–7. Bell & Sejnowski 1997, *The independent components of natural scenes*.

@@ -14,6 +14,7 @@ from cs231n_lib.errors import (
     validated,
     whole,
 )
+from cs231n_lib.precision import in_single_throughout
 from cs231n_lib.regularization import (
     DEPTH_PARAM,
     FMP_PARAM,
@@ -466,6 +467,7 @@ def dropconnect_moments(x, w, b, p):
 
 
 @validated(x="N D", w="D M", b="M", p="fraction", samples=whole(1), rng=generator)
+@in_single_throughout
 def dropconnect_inference(x, w, b, p, samples, rng):
     """DropConnect and ReLU at test time, the paper's way: averaged over draws from a Gaussian.
 
@@ -490,6 +492,7 @@ def dropconnect_inference(x, w, b, p, samples, rng):
 
 
 @validated(x="N D", w="D M", b="M", p="fraction")
+@in_single_throughout
 def dropconnect_closed_form(x, w, b, p):
     """DropConnect and ReLU at test time, averaged over the whole Gaussian without a draw.
 

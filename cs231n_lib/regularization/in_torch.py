@@ -17,6 +17,7 @@ from cs231n_lib.errors import (
     validated,
     whole,
 )
+from cs231n_lib.precision import in_single_throughout
 from cs231n_lib.regularization import (
     DEPTH_PARAM,
     FMP_PARAM,
@@ -401,6 +402,7 @@ def dropconnect_moments(x, w, b, p):
 
 
 @validated(x="N D", w="D M", b="M", p="fraction", samples=whole(1), rng=torch_generator)
+@in_single_throughout
 def dropconnect_inference(x, w, b, p, samples, rng):
     """DropConnect and ReLU at test time, the paper's way: averaged over draws from a Gaussian.
 
@@ -427,6 +429,7 @@ def dropconnect_inference(x, w, b, p, samples, rng):
 
 
 @validated(x="N D", w="D M", b="M", p="fraction")
+@in_single_throughout
 def dropconnect_closed_form(x, w, b, p):
     """DropConnect and ReLU at test time, averaged over the whole Gaussian without a draw.
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from cs231n_lib.descent import descend
 from cs231n_lib.errors import at_least, labels, validated, whole
+from cs231n_lib.precision import in_single_throughout
 from cs231n_lib.second_order import remembered, solvable
 
 
@@ -33,6 +34,7 @@ def taylor_model(w, w0, loss, dw, H):
 
 
 @validated(w="D", dw="D", H="D D", damping=at_least(0))
+@in_single_throughout
 def newton_step(w, dw, H, damping=0.0):
     """Newton's step: go to where the gradient of the second-order model is zero.
 
@@ -57,6 +59,7 @@ def newton_step(w, dw, H, damping=0.0):
 
 @validated(w="D", dw="D", H="D D", damping=at_least(0))
 @solvable("pass a damping above 0, so that flat directions have a step")
+@in_single_throughout
 def saddle_free_step(w, dw, H, damping=0.0):
     """Newton's step with the absolute values of the curvatures: downhill in every direction.
 
@@ -280,6 +283,7 @@ def kfac_factors(a, g):
 
 @validated(dW="D_in D_out", db="D_out", A="D_bar D_bar", S="D_out D_out", damping=at_least(0))
 @solvable("of a saturated model A or S is 0 and says nothing: take the gradient's own step")
+@in_single_throughout
 def kfac_direction(dW, db, A, S, damping=0.0):
     """Direction of K-FAC for one affine layer: minus the inverse factors times the gradient.
 

@@ -13,7 +13,8 @@ def standardize(x_train, x):
     """Give every feature the mean 0 and the standard deviation 1, as the training set has them.
 
     Args:
-        x_train: (N, D) features from which mean and standard deviation are taken.
+        x_train: (N, D) features from which mean and standard deviation are taken, the latter over
+            N or over N − 1.
         x: (M, D) features to standardize: training, validation or test data.
 
     Returns:

@@ -33,6 +33,7 @@ from finish import GALLERY, faults, fill_gallery
 from autograder import exercises, expectations, misconceptions
 from autograder.checking.diagnose import judge_exercise
 from autograder.checking.observe import observe
+from autograder.learning.review_page import write_for_all
 from autograder.lessons.lesson import all_lessons
 from autograder.lessons.syllabus import SYLLABUS
 
@@ -40,6 +41,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 PAGES, HTML, SITE = ROOT / "build" / "site", ROOT / "build" / "html", ROOT / "site"
 GUIDES = {
+    "student": "Doing a lesson",
     "learner": "Learning alone",
     "instructor": "The instructor's day",
     "vocabulary": "Words and symbols",
@@ -82,6 +84,7 @@ def main() -> None:
     if status := run_sphinx(PAGES, HTML, execute=chosen.execute):
         sys.exit(status)
     fill_gallery(HTML)
+    write_for_all(HTML / "review", expectations.default())
     if found := faults(HTML, SITE):
         sys.exit("\n".join(found))
     shutil.copytree(HTML, SITE, dirs_exist_ok=True)  # beside site/try
@@ -104,6 +107,7 @@ def gather(pages: Path) -> None:
     shutil.copytree(HERE / "static", pages / "static")
     shutil.copy(HERE / "conf.py", pages)
     shutil.copytree(ROOT / "docs" / "images", pages / "images")
+    shutil.copy(ROOT / "docs" / "kubernetes.yaml", pages)  # a guide hands it out
     for name in GUIDES:
         _write(pages / f"{name}.md", (ROOT / "docs" / f"{name}.md").read_text("utf-8"))
     lessons = [lesson.name for lesson in all_lessons()]

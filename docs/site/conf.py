@@ -31,6 +31,7 @@ nb_execution_mode = "cache" if os.environ.get("COURSE_EXECUTE") else "off"
 nb_execution_cache_path = os.environ.get("COURSE_NOTEBOOK_CACHE", "")
 nb_execution_timeout = 300
 nb_execution_raise_on_error = True  # a cell that fails fails the build
+nb_ipywidgets_js = {}  # a knob needs a kernel; its scripts would be asked of another host
 suppress_warnings = [
     "myst.header",  # a lesson may begin a part below the level before it
 ]

@@ -185,4 +185,5 @@ score_predictions()
 # * Guess before you run.
 # * Before you hand in: *Kernel → Restart Kernel and Run All Cells…*, and look at every check again.
 #
-# Lesson 02 goes on with batch normalization, on the same digits.
+# **Next:** lesson 01 asks how firm the ground is: activation functions, initialization, search. Whoever
+# knows these well may go straight on to lesson 02, batch normalization.

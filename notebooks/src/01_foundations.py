@@ -805,8 +805,6 @@ for name, values in by_group.items():
 # 1 point: a piece of advice with its reason.
 
 # %% [markdown]
-
-# %% [markdown]
 # *You can stop here.*
 #
 # ## 4 Babysitting the learning (slide 8)
@@ -1411,7 +1409,7 @@ print(f"in both attempts together: {len(trained) - 1} trainings for 24 trials")
 # * the column of the results taken for a hyperparameter.
 # </details>
 
-# %% role="experiment" uses="normalize log_uniform random_search refine" claim="past-the-border-pays" of="fine[:, 0].max() - inside[:, 0].max()" says="-0.01 to 0.1" slide="9" alt="Two panels of trials in the plane of learning rate and L2: the frame of the fine search is smaller and reaches beyond the right border of the coarse one."
+# %% role="experiment" uses="normalize log_uniform random_search refine" claim="past-the-border-pays" of="fine[:, 0].max() - inside[:, 0].max()" says="-0.01 to 0.1" slide="9" alt="Trials of both searches in the plane of learning rate and L2: the frame of the fine one is smaller and reaches beyond the right border of the coarse one."
 prepared = prepared_by(normalize)
 coarse = random_search(with_memory, RANGES, 24, np.random.default_rng(0))  # from the file
 fine_ranges = refine(coarse, RANGES, 0.4)

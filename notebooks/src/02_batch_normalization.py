@@ -858,9 +858,9 @@ print(
 # shrinking $w$ does not change it. (b) The gradient is at right angles to $w$, so by Pythagoras each
 # step makes $w$ longer, and $\alpha/\lVert w\rVert^2$ falls: the training slows down by itself.
 # (c) L2 shrinks $w$ and so raises the effective rate; where the lengthening by the gradient and the
-# shrinking by L2 balance, it settles, after some thousand steps rather than the 300 shown. So $\lambda$ sets the effective learning rate (together with
-# $\alpha$), not the complexity of the function. In the picture the lines with L2 end above those
-# without.
+# shrinking by L2 balance, it settles, after some thousand steps rather than the 300 shown. So
+# $\lambda$ sets the effective learning rate (together with $\alpha$), not the complexity of the
+# function. In the picture the lines with L2 end above those without.
 #
 # *Rubric.* (a) 1 point: nothing, because only the direction counts. (b) 2 points: longer
 # because of the right angle (1), effective rate falls (1). (c) 2 points: $\lambda$ controls the

@@ -997,8 +997,8 @@ plotting.show("Each rule with its own best settings: memory pays in the ravine")
 display(plotting.animate_trajectories({name: races[name] for name in list(races)[:2]}, frames=30))
 
 # %% [markdown]
-# In the ravine momentum is a million times nearer, at ρ = 0.7 and twice the rate that gradient descent
-# tolerates. Where nothing is badly scaled, at the two valleys and the saddle, gradient descent arrives as
+# In the ravine momentum's loss ends millions of times lower, at ρ = 0.7 and a rate that gradient
+# descent does not tolerate (more than 2/κ). Where nothing is badly scaled, at the two valleys and the saddle, gradient descent arrives as
 # well, and with noise memory averages. Which valley a rule ends in is luck of the start and of the
 # settings: a large step or a swing may carry any of them over the ridge. The two first columns again, as
 # an animation.

@@ -641,7 +641,7 @@ plotting.show("More memory pays: with 30 pairs the loss falls by decades")
 
 # %% [markdown]
 # A single pair is already far better than the gradient alone, and more memory goes on paying: with
-# 30 pairs the loss falls by six decades in 60 steps. (Where the lowest line ends level, the
+# 30 pairs the loss ends six decades below that of steepest descent. (Where the lowest line ends level, the
 # gradient is within the tolerance, and the run has stopped.) All this without any setting to tune.
 #
 # ### Kill the bug (beyond the core)

@@ -91,11 +91,11 @@ def sample(seed, noise):
     """Return 500 training examples, a fraction of them with random labels; the rest joins the test set."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(data.x_train))
-    few, rest = order[:500], order[500:3000]
+    few, rest = order[:500], order[500:1500]
     small = replace(
         data, x_train=data.x_train[few], y_train=data.y_train[few],
-        x_test=np.concatenate([data.x_test, data.x_train[rest]]),
-        y_test=np.concatenate([data.y_test, data.y_train[rest]]),
+        x_test=np.concatenate([data.x_test[:1000], data.x_train[rest]]),
+        y_test=np.concatenate([data.y_test[:1000], data.y_train[rest]]),
     )  # fmt: skip
     return small.with_random_labels(noise, rng)
 
@@ -443,7 +443,8 @@ quarter = SHARES.index(0.25)
 predicted(my_rest_without, 100 * rest["none"][:, quarter].mean(), "percent")
 predicted(my_rest_with_dropout, 100 * rest["dropout"][:, quarter].mean(), "percent")
 lost = {name: 100 * (results[:, 0] - results[:, quarter]) for name, results in rest.items()}
-print("points lost with a quarter of the units:", {k: round(v.mean(), 1) for k, v in lost.items()})
+points = ", ".join(f"{name} {values.mean():.1f}" for name, values in lost.items())
+print("points lost with a quarter of the units:", points)
 redundancy = paired(lost["L2"], lost["dropout"], ("points lost with L2", "with dropout"))
 print(redundancy)
 plotting.plot_lines(SHARES, rest, "fraction of the hidden units silenced", "test accuracy")
@@ -687,8 +688,8 @@ for name, Ws in second.items():
     small = 100 * np.mean([np.mean(np.abs(W) < 1e-3) for W in Ws])
     print(f"{name:>12}: {exact_zeros[name].mean():.1f} % exactly 0, {small:.1f} % below 0.001")
 zeros = paired(exact_zeros["L1 proximal"], exact_zeros["L1 slope"], ("proximal", "slope"))
-left = {name: 100 * silenced(runs, 0.25).mean() for name, runs in sparse.items()}
-print("accuracy with a quarter of the units silenced:", {k: round(v, 1) for k, v in left.items()})
+left = ", ".join(f"{k} {100 * silenced(runs, 0.25).mean():.1f}" for k, runs in sparse.items())
+print("accuracy (%) with a quarter of the units silenced:", left)
 
 # %% [markdown]
 # Both make weights small, about as many; only the proximal step makes zeros. The accuracies are

@@ -102,8 +102,8 @@ def sample(seed, noise=0.3):
     few, rest = order[:500], order[500:1000]
     small = replace(
         data, x_train=data.x_train[few], y_train=data.y_train[few],
-        x_test=np.concatenate([data.x_test, data.x_train[rest]]),
-        y_test=np.concatenate([data.y_test, data.y_train[rest]]),
+        x_test=np.concatenate([data.x_test[:1000], data.x_train[rest]]),
+        y_test=np.concatenate([data.y_test[:1000], data.y_train[rest]]),
     )  # fmt: skip
     return small.with_random_labels(noise, rng)
 
@@ -296,10 +296,9 @@ print(falling)
 
 # %% [markdown]
 # Nothing is left: with these small last steps the plain network does not come to learn the wrong
-# labels by heart, and there is nothing for noise to prevent. (Measured beforehand with a falling
-# rate, twenty seeds: $-7$ points for 200 steps, too few for a network with noise, and $+8$ for
-# 1,200, where the plain one has learnt them.) None of these is "the gain of DropConnect": each
-# belongs to one kind of training.
+# labels by heart, and there is nothing for noise to prevent. (Take 200 steps, or 1,200, and it is
+# another number again.) None of these is "the gain of DropConnect": each belongs to one kind of
+# training.
 #
 # You can stop here.
 #

@@ -21,7 +21,8 @@
 # **Lesson 13 · CS231n 2018, lecture 7, slide 108 · 90 minutes**
 #
 # Slide 108 sums up the lecture in a dozen words: batch normalization, better optimizers,
-# regularization. Here they come together in one network, and nothing in it is new. New is the
+# regularization, transfer learning. The first three come together here in one network, and nothing
+# in it is new. New is the
 # question that everybody who combines such things has to answer: *which of them is worth
 # anything?* You will write how that is measured, train the network with your own functions from
 # earlier lessons, take out one ingredient after the other, and let the notebook write a report on
@@ -309,7 +310,7 @@ def searched(ranges, trials, rng):
     return np.array([[objective(*row), *row] for row in rows])
 
 
-# %% role="experiment" alt="Two panels of trials in the plane of learning rate and weight decay: a coarse search and a finer one around its best."
+# %% role="experiment" alt="Trials in the plane of learning rate and weight decay, the darker the better: eight coarse ones far apart, six finer ones around the best of them."
 trials_rng = np.random.default_rng(0)
 coarse = searched([(3e-4, 0.3), (1e-6, 1e-2)], 8, trials_rng)
 middle = coarse[coarse[:, 0].argmax(), 1:]

@@ -36,7 +36,8 @@ numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def world(request):
+def world(request, tmp_path_factory):
+    tmp_path_factory.getbasetemp()  # pytest's own, made while temporary folders are elsewhere
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="course-attacks-")))
         folder.chmod(0o711)  # the users that children become need to pass

@@ -1,8 +1,10 @@
 """What the instant check says besides its table."""
 
 import importlib
+import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,6 +36,24 @@ def test_a_file_beside_the_notebook_has_to_be_handed_in(helper, capsys):
     assert files_beside([space["without"], len, np.sqrt]) == []
     check("getting_started.unit_rows", space["unit_rows"])
     assert "my_rows.py must be handed in with this notebook" in capsys.readouterr().out
+
+
+def test_what_was_installed_in_the_folder_has_not(tmp_path, monkeypatch):
+    """With `pip install --target`, or a whole Python as conda makes it beside the notebook."""
+    package = tmp_path / "packages" / "their_library"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("from .rows import halved\n")
+    (package / "rows.py").write_text("def halved(x):\n    return x / 2\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(package.parent)
+    their_library = importlib.import_module("their_library")
+    assert files_beside([their_library.halved]) == ["packages/their_library/rows.py"]
+    (package.parent / "their_library-1.0.dist-info").mkdir()
+    assert files_beside([their_library.halved]) == []
+    for name in ("their_library", "their_library.rows"):
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.chdir(Path(random.__file__).parent)
+    assert files_beside([random.shuffle, random.Random]) == []
 
 
 def test_importing_the_check_brings_nothing_but_numpy():

@@ -6,7 +6,7 @@ import sqlite3
 import zipfile
 
 import pytest
-from classroom import NAME, content, template, write_lesson
+from classroom import NAME, content, record_unrun, template, write_lesson
 
 from autograder.cli import main
 from autograder.course.errors import CourseError
@@ -127,6 +127,17 @@ def test_of_several_zips_none_is_collected_where_one_is_damaged(made, refused, t
     assert "needs a column time" in refused("collect", made.root, "2", good, "--times", times)
 
 
+def test_a_score_that_is_none_and_a_page_that_is_a_folder(made, refused, tmp_path, capsys):
+    for score in ("nan", "-1", "inf"):
+        assert "--threshold is" in refused("similarity", made.root, "2", "--threshold", score)
+    record_unrun(made, {"ada": template()})
+    with pytest.raises(SystemExit):
+        main(["report", str(made.root), "2"])
+    capsys.readouterr()
+    said = refused("report", made.root, "2", "--output", tmp_path)
+    assert said.startswith(f"autograder: {tmp_path}: ")
+
+
 def test_settings_in_another_encoding(made, refused):
     (made.root / "course.toml").write_bytes('[course]\nname = "Übung"\n'.encode("cp1252"))
     assert "not written in UTF-8" in refused("late", made.root)
@@ -185,12 +196,17 @@ def test_marking_without_marks_a_name_or_a_port(made, refused, monkeypatch):
         ("[lessons.02_batch_normalisation]\npoints = 3\n", f"Did you mean {NAME}?"),
         (f"[lessons.{NAME}.extensions]\nadda = 2026-10-01\n", "Did you mean ada?"),
         (f'[lessons.{NAME}.extensions]\nzoe = "excused"\n', "'zoe', who is not in the roster"),
+        (
+            f'[lessons.{NAME}]\nleave_out = ["normalization.batchnorm_forwrd"]\n',
+            "Did you mean normalization.batchnorm_forward?",
+        ),
     ],
 )
 def test_a_due_date_or_an_extension_of_nobody_is_not_passed_over(made, refused, text, said):
     (made.root / "roster.csv").write_text("id,name\nada,Ada\n")
     (made.root / "course.toml").write_text(text)
-    assert said in refused("late", made.root)
+    for command, *words in (["late"], ["grade", "2"], ["export", "--csv"], ["init"]):
+        assert said in refused(command, made.root, *words)
 
 
 @pytest.mark.parametrize(

@@ -263,6 +263,7 @@ def test_every_lesson_from_03_on_takes_carried_functions(lesson, tmp_path):
     ("content", "name", "why"),
     [
         (None, "none.py", "There is no file"),
+        (None, "none.ipynb", "There is no file"),
         (b"def f(:", "bad.py", "a syntax error in line 1"),
         (b"{}", "bad.ipynb", "is not a notebook"),
         (b"[]", "list.ipynb", "is not a notebook"),

@@ -204,8 +204,16 @@ def test_a_damaged_member_costs_nobody_else(course):
 def test_a_zip_of_something_else_is_named(course):
     with pytest.raises(CourseError, match="no export of Canvas"):
         collected(course, {"holiday.jpg": b""})
+    with pytest.raises(CourseError, match=r"nothing to read .*its path leads out of its folder"):
+        collected(course, {f"../ada_1_2_{LESSON}.ipynb": b"{}"})
     with pytest.raises(CourseError, match="There is no file"):
         collect(course, LESSON, [course.root / "none.zip"], ROSTER)
+
+
+def test_times_of_somebody_unknown_are_named(course):
+    (sheet := course.root.parent / "times.csv").write_text("id,time\nadda,2026-10-01\n")
+    done = collected(course, MOODLE, times=sheet)
+    assert done.problems == ["times.csv has times of 1 not in the roster: adda"]
 
 
 @pytest.mark.parametrize(

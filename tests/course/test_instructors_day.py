@@ -239,8 +239,13 @@ def test_a_student_is_forgotten_everywhere(day, tmp_path, capsys):
 
     course = tmp_path / "course"
     shutil.copytree(day, course)
+    excused = f'[lessons.{NAME}.extensions]\ncarl = "excused"\n'
+    (course / "course.toml").write_text(SETTINGS + excused, encoding="utf-8")
     run("forget", course, "carl", "--yes")
-    assert "removed from the gradebook" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "removed from the gradebook" in said
+    assert f"course.toml still names them in lessons.{NAME}.extensions" in said
+    (course / "course.toml").write_text(SETTINGS, encoding="utf-8")
     assert [line.student for line in marks(open_course(course))] == ["ada"]
     assert not [path for path in course.rglob("*") if "carl" in path.name]
     assert "carl" not in (course / "roster.csv").read_text(encoding="utf-8")

@@ -184,6 +184,11 @@ def test_without_a_file_there_are_defaults(tmp_path):
         ("[lessons.a]\nregrades_until = 9999-12-31T23:59:59-02:00", "in the years 1 to 9999"),
         ("[lessons.a]\ndue = 'Friday'", "lessons.a.due is 'Friday'"),
         ("[lessons.a.extensions]\nada = 'maybe'", "lessons.a.extensions.ada"),
+        (
+            "[lessons.a]\ndue = 2026-10-02\n[lessons.a.extensions]\nada = 2026-10-01",
+            "a.extensions.ada is '2026-10-01 23:59:59 UTC'; it should be not before 2026-10-02",
+        ),
+        ("[lessons.a]\ndue = 2026-10-02\nregrades_until = 2026-10-01", "a.regrades_until is"),
         ("lessons = 3", "tables such as"),
         ("[grading]", "there is no entry grading"),
         ("course = 1", "a table [course]"),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from autograder.course import roster
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course
 from autograder.course.roster import Person, Roster, import_people, read_roster, write_roster
@@ -51,6 +52,15 @@ def test_several_imports_give_one_student_all_numbers(tmp_path):
     ada = people.person("ada")
     assert (ada.canvas, ada.sis, ada.moodle, ada.gradescope) == ("101", "s-1", "4711", "9001")
     assert set(people.people) == {"ada", "carl", "zoe"}
+
+
+def test_a_large_class_is_looked_through_once_for_each_key(monkeypatch):
+    people, looks = Roster(Person(f"s{i}", canvas=f"{i}") for i in range(500)), []
+    value = roster._value
+    monkeypatch.setattr(roster, "_value", lambda *args: looks.append(1) or value(*args))
+    assert [people.find("canvas", f"{i}").id for i in range(500)] == [f"s{i}" for i in range(500)]
+    assert people.all("canvas", "500") == people.all("canvas", "") == []
+    assert len(looks) == 500
 
 
 def test_who_is_missing_in_the_file_is_kept_and_named(tmp_path):

@@ -19,7 +19,7 @@ from autograder.quality.measure import seeded
 EXERCISES = exercises.all_exercises()
 # PyTorch runs the very scenarios of NumPy at three times the cost; `make grader-quality` tries 200.
 SEEDS = {"numpy": 20, "torch": 4}
-FEW = {"numpy": 2, "torch": 1}  # of these, tried in `make test`
+FEW = {"numpy": 1, "torch": 1}  # of these, tried in `make test`
 for_every_exercise = pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
 
 

@@ -613,6 +613,15 @@ def test_a_python_file_may_import_the_files_beside_it(tmp_path):
     assert problems == []
 
 
+def test_a_function_of_a_file_that_cannot_be_read_is_not_called_unwritten(tmp_path):
+    (tmp_path / "broken.py").write_text("def unit_rows(x)\n    return x\n")
+    (tmp_path / "other.py").write_text("import numpy as np\n")
+    (report,), problems = own_file.check_files([tmp_path / "broken.py", tmp_path / "other.py"])
+    said = "broken.py: SyntaxError in line 1: expected ':'."
+    assert {row.message for row in report.rows} == {f"unit_rows is not defined: {said}"}
+    assert problems == [said]
+
+
 def test_a_notebook_of_the_course_is_checked_by_its_check_cells(submit):
     reports, _ = check_file(submit(solution()))
     assert [report.exercise_id for report in reports] == [FORWARD.id, BACKWARD.id, FOLD.id]

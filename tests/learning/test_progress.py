@@ -67,6 +67,11 @@ def test_nothing_done_all_done_and_in_between():
     assert "no eps" not in str(progress_of(History((*every, attempt(score="all")))))
 
 
+def test_without_lessons_at_hand_nothing_is_said_to_be_done(monkeypatch):
+    monkeypatch.setattr(module, "lessons", tuple)
+    assert "Everything is done" not in str(progress_of(History()))
+
+
 def test_minutes_left_only_fall_as_exercises_are_done():
     entries, left = (), [progress_of(History()).minutes_left]
     for exercise in lessons()[2].exercises:

@@ -4,12 +4,13 @@ import datetime
 import shutil
 
 import pytest
+from site_server import served
 
 from autograder import expectations, misconceptions
 from autograder.exercises import find
 from autograder.learning.history import History
 from autograder.learning.review import Review, boxes_in, link_of
-from autograder.learning.review_page import page_of
+from autograder.learning.review_page import page_of, write_for_all
 
 pytestmark = pytest.mark.slow
 
@@ -24,12 +25,19 @@ def tab():
         pytest.skip("there is no Chromium here")
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as started:
-        options = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND"]
+        alone = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+        options = ["--no-sandbox", "--disable-gpu", alone]
         browser = started.chromium.launch(executable_path=CHROMIUM, args=options)
         opened = browser.new_page(viewport={"width": WIDTH, "height": 844})
         opened.faults = []
         opened.on("pageerror", lambda error: opened.faults.append(str(error)))
-        opened.on("request", lambda r: r.url.startswith("file:") or opened.faults.append(r.url))
+        opened.on(
+            "request",
+            lambda r: (
+                r.url.startswith(("file:", "http://127.0.0.1", "about:"))
+                or opened.faults.append(r.url)
+            ),
+        )
         yield opened
         assert not opened.faults
         browser.close()
@@ -78,3 +86,24 @@ def test_a_link_carries_the_boxes_of_another_device(tab, tmp_path):
     review.answer(key, item["right"][0], now)
     tab.goto(f"{path.as_uri()}#{link_of(review.boxes)}")
     assert "Nothing more is due today." in tab.inner_text("#now")
+
+
+def test_the_page_for_everybody_needs_no_network_on_the_second_visit(tab, tmp_path):
+    """It holds the questions on all mistakes; whose boxes they are, the link says."""
+    now = datetime.datetime.now()
+    name = misconceptions.of(EXERCISE.id)[0].name
+    entry = {"exercise": EXERCISE.id, "score": 0, "points": 1, "names": [name]}
+    review, provider = Review(), expectations.live(expectations.public_seed)
+    review.add(History((entry,)), provider, now)
+    write_for_all(tmp_path, provider, [EXERCISE])
+    with served(tmp_path) as (address, _):
+        tab.goto(f"{address}/")
+        assert "Your past mistakes come here" in tab.inner_text("#now")
+        tab.wait_for_function("navigator.serviceWorker.ready.then((kept) => kept.active)")
+        tab.context.set_offline(True)
+        tab.goto("about:blank")
+        tab.goto(f"{address}/#{link_of(review.boxes)}")
+        ((_, item),) = review.due(now)
+        assert tab.inner_text("#now h2") == item["title"]
+        tab.locator("#now button").nth(item["right"][0]).click()
+        assert "Right." in tab.inner_text("#now")

@@ -5,8 +5,10 @@ import json
 import re
 import symtable
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from all_lessons import all_lessons
 
@@ -151,6 +153,28 @@ def test_one_line_switches_a_lesson_to_other_images():
             assert f'load("{name}")' in prose, f"{lesson.name} does not say how to load {name}"
         assert "this one line" in prose or "the one line" in prose
     assert switched == [one.number for one in ALL if one.number != "12"]  # ImageNet's network
+
+
+@pytest.mark.parametrize(
+    "lesson",
+    [lesson for lesson in ALL if "with_random_labels" in text_of(lesson)],
+    ids=lambda lesson: lesson.name,
+)
+def test_a_data_set_for_each_seed_stays_small_when_the_images_are_many(lesson):
+    """Twenty copies of ten thousand test images would not fit into memory."""
+    code = [cell for cell in lesson.cells if cell.kind == "code"]
+    *before, drawing = _until_first(code, "with_random_labels")
+    space = {}
+    for cell in (*before, drawing):
+        exec(compile(cell.solution, cell.id, "exec"), space)
+    loaded = next(m[1] for c in before if (m := re.search(r"^(\w+) = load\(", c.solution, re.M)))
+    draw = re.search(r"^def (\w+)\(seed, noise.*\):", drawing.solution, re.M)[1]
+    parts = ("train", "val", "test")
+    many = {f"x_{part}": np.zeros((10_000, 2), np.float32) for part in parts}
+    many |= {f"y_{part}": np.zeros(10_000, int) for part in parts}
+    space[loaded] = replace(space[loaded], **many)
+    one = space[draw](0, 0.3)
+    assert len(one.x_train) == 500 and 1000 <= len(one.x_test) <= 2500
 
 
 def _until_first(cells, pattern):

@@ -156,6 +156,68 @@ def answer_as_a_comment(cells, folder):
     cells.insert(place(cells, "why-2-question") + 1, code(f"# {WORDS}"))
 
 
+def beside(cells: list, cell: dict) -> None:
+    """Leave an answer cell as it was released, with another cell below it."""
+    find(cells, "why-2-question")["source"] = released("why-2-question")
+    cells.insert(place(cells, "why-2-question") + 1, cell)
+
+
+@situation(told="was taken for the answer")
+def answer_as_a_text_of_python(cells, folder):
+    """The answer is a text in quotes in a code cell."""
+    beside(cells, code(f'"""{WORDS}"""'))
+
+
+@situation(told="was taken for the answer")
+def answer_printed(cells, folder):
+    """The answer is printed, or shown as Markdown, by a code cell."""
+    beside(cells, code(f'from IPython.display import Markdown\nMarkdown("{WORDS}")\nprint("So.")'))
+
+
+@situation(told="was taken for the answer")
+def answer_in_a_variable(cells, folder):
+    """The answer is given a name."""
+    beside(cells, code(f'my_answer = "{WORDS}"'))
+
+
+@situation(told="was taken for the answer")
+def answer_below_a_magic_for_text(cells, folder):
+    """%%markdown in a code cell, with a word that Python could read as code."""
+    beside(cells, code("%%markdown\nzero"))
+
+
+@situation(answers=(True, True, False, True), quiet=True)
+def code_beside_an_empty_answer(cells, folder):
+    """Code that computes and prints is no answer in words."""
+    beside(cells, code('lr = "adam"\nprint(f"{lr}", 1 + 1)'))
+
+
+@situation(told="was taken for the answer")
+def texts_as_marimo_writes_them(cells, folder):
+    """Marimo keeps Markdown as calls in Python; labels and ids are lost."""
+    strip(cells)
+    for number, cell in enumerate(cells):
+        if cell["cell_type"] == "markdown":
+            lines = "\n".join(f"    {line}" for line in cell["source"].splitlines())
+            cells[number] = code(f'mo.md(\n    r"""\n{lines}\n    """\n)')
+    cells.insert(0, code("import marimo as mo"))
+
+
+@situation(quiet=True)
+def answer_is_a_picture(cells, folder):
+    """The answer is a photograph of a page, without a word."""
+    answer = find(cells, "why-1-question")
+    answer["source"] = "![page.png](attachment:page.png)"
+    answer["attachments"] = {"page.png": {"image/png": "iVBORw0KGgo="}}
+
+
+@situation(told="cell type")
+def answer_cell_made_a_code_cell(cells, folder):
+    """The answer cell itself was turned into a code cell, or a raw one."""
+    for number, kind in ((1, "code"), (2, "raw")):
+        cells[place(cells, f"why-{number}-question")]["cell_type"] = kind
+
+
 @situation(told="which was changed, may hold the answer")
 def answer_in_the_question(cells, folder):
     """The answer is typed into the cell of the question."""
@@ -327,7 +389,62 @@ def answer_split_in_two_cells(cells, folder):
     cells.insert(position, helper)
 
 
+@situation(told="cells are missing")
+def answers_merged_with_their_checks(cells, folder):
+    """Merging two cells keeps the label of the first."""
+    for name in (FORWARD, BACKWARD, FOLD):
+        check = cells.pop(place(cells, f"{name}-check"))
+        find(cells, f"{name}-solution")["source"] += f"\n\n{check['source']}"
+
+
+@situation()
+def notebook_turned_into_one_script(cells, folder):
+    """nbconvert made a script of it, which was pasted into one cell above the texts."""
+    head = "#!/usr/bin/env python\n# coding: utf-8\n\nget_ipython().system('pip install numpy')"
+    parts = [cell["source"] for cell in cells if cell["cell_type"] == "code"]
+    texts = [cell for cell in cells if cell["cell_type"] != "code"]
+    cells[:] = [code("\n\n\n# In[ ]:\n\n\n".join([head, *parts])), *texts]
+    strip(cells)
+
+
+@situation(quiet=True)
+def compared_with_the_framework_in_the_same_cell(cells, folder):
+    """A name that the function has of its own is used below it for what the framework gives."""
+    find(cells, f"{FORWARD}-solution")["source"] += (
+        "\n\n\nimport torch.nn.functional as F\n\nx = torch.ones(8, 3)\n"
+        "out = F.batch_norm(x, None, None, training=True)\nmean = var = out.mean(0)"
+    )
+
+
+@situation(quiet=True)
+def answers_wrapped_by_a_decorator(cells, folder):
+    """A decorator of the student's own measures every function."""
+    lines = ("import functools", "", "", "def timed(inner):", "    @functools.wraps(inner)")
+    lines += ("    def call(*arguments):", "        return inner(*arguments)", "    return call")
+    cells.insert(2, code("\n".join(lines)))
+    for name in (FORWARD, BACKWARD, FOLD):
+        cell = find(cells, f"{name}-solution")
+        cell["source"] = f"@timed\n{cell['source']}"
+
+
 # ----------------------------------------------------------------- helpers anywhere at all
+
+
+@situation(quiet=True)
+def helper_below_everything(cells, folder):
+    """A notebook executed out of order: the helper, and what it needs, are the last cells."""
+    use_helper(cells)
+    needing = HELPER.replace("v + eps", "v + eps + nothing()")
+    cells += [code(f"SCALE = 0\nlate = print\n{needing}"), code("def nothing():\n    return 0")]
+
+
+@situation(told="label was lost")
+def all_of_a_file_imported_after_labels_were_lost(cells, folder):
+    """The functions are written in a file beside the notebook, as editors encourage."""
+    source = f"import numpy as np\n\n\n{solved(f'{FORWARD}-solution')}\n"
+    (folder / "my_layers.py").write_text(source)
+    find(cells, f"{FORWARD}-solution")["source"] = "from my_layers import *"
+    strip(cells)
 
 
 @situation(quiet=True)
@@ -485,6 +602,16 @@ def own_test_that_fails_below_a_wrapped_answer(cells, folder):
 
 
 @situation(quiet=True)
+def left_in_the_debugger(cells, folder):
+    """What stops for a debugger was left in a cell, and in the answer itself."""
+    cells.insert(1, code(f"%pdb on\n%debug\nimport pdb\npdb.set_trace()\n\n\n{HELPER}"))
+    use_helper(cells)
+    cell = find(cells, f"{FORWARD}-solution")
+    cell["source"] = cell["source"].replace("    mode = ", "    breakpoint()\n    mode = ", 1)
+    assert "breakpoint()" in cell["source"]
+
+
+@situation(quiet=True)
 def captured_cell_and_cells_of_other_languages(cells, folder):
     """%%capture above the function, and cells that are not for this Python."""
     cell = find(cells, f"{FORWARD}-solution")
@@ -544,6 +671,14 @@ def helper_under_a_main_guard(cells, folder):
     use_helper(cells)
 
 
+@situation(told="Operation not permitted", slow=True)
+def helper_below_work_in_other_processes(cells, folder):
+    """A pool of processes, which cannot be started where work is graded."""
+    pool = "from multiprocessing import Pool\nwith Pool(2) as pool:\n    pool.map(abs, [1])"
+    cells.insert(2, code(f"{pool}\n\n\n{HELPER}"))
+    use_helper(cells)
+
+
 # ------------------------------------------------------------------- how editors write it
 
 
@@ -556,6 +691,29 @@ def lines_of_windows_tabs_and_form_feeds(cells, folder):
     source = solved(f"{FORWARD}-solution").replace("    ", "\t").replace("eps", "\N{MICRO SIGN}")
     source = source.replace('"\N{MICRO SIGN}"', '"eps"')
     cell["source"] = source.replace("\n", "\r\n") + "\r\n\f\r\nlast = 1\r\n"
+
+
+@situation(quiet=True)
+def invisible_letters_before_every_cell(cells, folder):
+    """A mark of the encoding, and a space without width, as copying brings them."""
+    for cell in cells:
+        cell["source"] = f"\ufeff\u200b{cell['source']}"
+
+
+@situation(quiet=True)
+def other_ends_of_lines_in_a_comment(cells, folder):
+    """Letters that only some programs take for the end of a line."""
+    find(cells, f"{FORWARD}-solution")["source"] += "\n# a\u2028b\x85c\x0bd\x1ce\nlast = 1"
+
+
+@situation(quiet=True)
+def parameters_of_papermill(cells, folder):
+    """A cell with parameters, a mark in each cell's metadata, and a note where a run stopped."""
+    for cell in cells:
+        cell["metadata"]["papermill"] = {"status": "completed", "duration": 0.1}
+    cells.insert(2, code("# Parameters\nalpha = 0.1\n"))
+    note = '<span id="papermill-error-cell">An exception was encountered here.</span>'
+    cells.insert(place(cells, f"{FORWARD}-check"), text(note))
 
 
 @situation()

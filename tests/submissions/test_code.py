@@ -282,3 +282,51 @@ def test_lines_of_ipython_cost_no_more_than_their_length():
         start = time.process_time()
         bindings(f"({line}")
         assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("below", "needed"),
+    [
+        ("out = F.batch_norm(x)", False),  # a name that the function has of its own
+        ("def own(v):\n    return F.batch_norm(v)", False),
+        ("helper = F.batch_norm", True),
+        ("def helper(v):\n    return inner(v)\ninner = F.batch_norm", True),
+        ("default = F.batch_norm", True),
+        ("kept = F.batch_norm", True),  # by a global statement
+        ("Base = F.batch_norm", True),
+    ],
+)
+def test_what_a_function_needs_is_found_by_the_rules_of_scope(below, needed):
+    source = (
+        "def answer(x, way=default):\n    global kept\n    out = own = x\n    class Mine(Base):\n"
+        "        pass\n    def nested():\n        return [helper(out) for out in kept(own)]\n"
+        "    kept = kept or None\n    return nested()\n"
+    )
+    parts = looking.parts_of(looking.parsed(source + below).body, ["answer"])
+    assert ("F" in {use.partition(".")[0] for use in looking.names_in(parts).used}) == needed
+
+
+@pytest.mark.parametrize(
+    "odd", ["return helper", "nonlocal other\nhelper", "def g(a, a): helper", "x: helper = (yield)"]
+)
+def test_what_python_cannot_compile_is_read_by_every_name_in_it(odd):
+    inside = "\n".join(f"    {line}" for line in odd.splitlines())
+    body = looking.parsed(f"class answer:\n{inside}\nhelper = F.batch_norm").body
+    assert len(looking.parts_of(body, ["answer"])) == 2
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ('mo.md(r"""\n    # Why?\n\n      So.\n    """)', "# Why?\n\n  So."),
+        ('display(Markdown("a", metadata={1: 2}), Latex("b"))', "a\n\nb"),
+        ("%%markdown\nzero", "zero"),
+        ('Markdown("a", 1)', ""),
+        ("md()", ""),
+        ('print("a")', ""),
+        ('md("a")\nx = 1', ""),
+        ("md(" + "(" * 5_000, ""),
+    ],
+)
+def test_code_that_shows_only_a_text_is_that_text(source, text):
+    assert looking.shown_text(source) == text

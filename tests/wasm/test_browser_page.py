@@ -196,6 +196,9 @@ def test_a_lesson_from_the_first_cell_to_a_mark(site, browser, name, tmp_path):
     assert to_hint < PATIENT * FIRST_HINT and to_hint < BARE_STARTS * bare
     assert downloaded < DOWNLOAD and seconds < PATIENT * CHECK
 
+    opened.write(task, "from autograder.check import progress; progress()")
+    assert "Next: " in (told := opened.run(task)), told
+    opened.write(task, right)
     assert "No copy" in opened.bar()
     with opened.page.expect_download() as download:
         opened.page.get_by_role("button", name="Save a copy").click()

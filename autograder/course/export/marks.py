@@ -11,7 +11,7 @@ from autograder.course.errors import CourseError
 from autograder.course.folder import Course
 from autograder.course.markbook import Line, marks
 from autograder.course.roster import Roster, read_roster
-from autograder.course.settings import Settings, read_settings
+from autograder.course.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Exported:
 
 def marks_of(course: Course, lesson: str = "") -> Marks:
     """Return what the course's gradebook holds; raises `CourseError` when nobody is marked."""
-    settings = read_settings(course.root)
+    settings = course.settings()
     lines = marks(course, settings)
     if not any(line.lesson == lesson or not lesson for line in lines):
         of = f" for {lesson}" if lesson else ""

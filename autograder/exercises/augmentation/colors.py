@@ -312,9 +312,11 @@ def _is_along(arrays):
     if _standard(along):
         one = np.abs(np.corrcoef(along.T))[np.triu_indices(3, 1)].max()
         if one > 0.3:  # independent: below 6.5 / sqrt(1200) = 0.19
-            return ALONG[7]
-        centred = np.abs(along.mean(axis=0)).max() * np.sqrt(n) < 6.5
-        return RIGHT if centred else ALONG[9]
+            return Measured(ALONG[7], f"correlation {one:.2f}, expected 0 ± 0.19")
+        mean, room = np.abs(along.mean(axis=0)).max(), 6.5 / np.sqrt(n)
+        if mean < room:
+            return RIGHT
+        return Measured(ALONG[9], f"mean {mean:.2f} deviations, expected 0 ± {room:.2f}")
     rules = (
         (offsets @ U.T / (STD * eigenvalues), 2),
         (offsets @ U / (STD * np.sqrt(eigenvalues)), 3),
@@ -322,18 +324,27 @@ def _is_along(arrays):
         (offsets / (STD * eigenvalues), 5),
         (offsets @ U / eigenvalues, 6),
     )
-    for scaled, place in rules:
-        if _standard(scaled):
-            return ALONG[place]
-    return ALONG[8]
+    said = next((ALONG[place] for scaled, place in rules if _standard(scaled)), ALONG[8])
+    low, high = np.sqrt(_reach_of_squares(n))
+    spread = ", ".join(f"{deviation:.2f}" for deviation in np.sqrt((along**2).mean(axis=0)))
+    return Measured(
+        said,
+        f"deviations along the components, over those asked for: {spread}, "
+        f"expected {low:.2f} to {high:.2f}",
+    )
 
 
 def _standard(values):
-    """Return whether the mean squares of columns are 1, but for chance (Laurent & Massart 2000)."""
-    n, t = len(values), 25.0
+    """Return whether the mean squares of columns are 1, but for chance."""
+    low, high = _reach_of_squares(len(values))
     squares = (values**2).mean(axis=0)
-    low, high = 1 - 2 * np.sqrt(t / n), 1 + 2 * np.sqrt(t / n) + 2 * t / n
     return bool(((squares > low) & (squares < high)).all())
+
+
+def _reach_of_squares(n):
+    """Return the bounds of a mean of n squares of normal numbers (Laurent & Massart 2000)."""
+    t = 25.0
+    return 1 - 2 * np.sqrt(t / n), 1 + 2 * np.sqrt(t / n) + 2 * t / n
 
 
 def _far_offset(impl, rng):

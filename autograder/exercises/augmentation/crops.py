@@ -7,6 +7,7 @@ from autograder.checking.spec import CALLBACK, KILLS_A_BUG, RANDOM, Check
 from autograder.exercises.augmentation.shared import (
     RIGHT,
     SHAPE,
+    Measured,
     a_generator,
     by_chance,
     count_is_likely,
@@ -157,10 +158,12 @@ def _reaches(arrays):
     if not found.any(axis=(1, 2)).all():
         return REACHED[2]
     counts = found.sum(axis=0)  # every image has one place: its pixels are all different
+    n, share = len(found), 1 / counts.size
     if (counts > 0).all():
-        likely = all(count_is_likely(c, len(found), 1 / counts.size) for c in counts.ravel())
-        return RIGHT if likely else REACHED[10]
-    return REACHED[_how_unreached(counts > 0)]
+        likely = all(count_is_likely(c, n, share) for c in counts.ravel())
+        return RIGHT if likely else counted(REACHED[10], counts.max(), n, share)
+    places = f"{(counts > 0).sum()} of {counts.size} places, by {n} images"
+    return Measured(REACHED[_how_unreached(counts > 0)], places)
 
 
 def _how_unreached(reached):

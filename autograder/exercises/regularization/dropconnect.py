@@ -15,6 +15,7 @@ from autograder.checking.spec import KILLS_A_BUG, RANDOM, Check
 from autograder.exercises.regularization.noise import PRECISION, near, precision, randomness_check
 from autograder.exercises.regularization.shared import (
     FALSE_ALARM,
+    Place,
     exercise,
     outcome_check,
     place_of_share,
@@ -432,11 +433,17 @@ def _average(given, answers):
         mean,
         _relu_mean(mean, deviation**2),
     )
-    for place, choice in zip((0, 2, 3, 4), choices, strict=True):
+    error = np.abs(out - choices[0])
+    if (error < room).all():
+        return 0
+    worst = np.unravel_index(np.argmax(error / room), error.shape)
+    numbers = f"mean {out[worst]:.3f}, expected {choices[0][worst]:.3f} ± {room[worst]:.3f}"
+    for place, choice in zip((2, 3, 4), choices[1:], strict=True):
         extra = np.maximum(deviation, 1) if place == 4 else 1
         if (np.abs(out - choice) < room * extra).all():
-            return place
-    return 5 if (np.abs(out / MANY - choices[0]) < room).all() else 6
+            return Place(place, numbers)
+    added = (np.abs(out / MANY - choices[0]) < room).all()
+    return Place(5 if added else 6, numbers)
 
 
 DRAWS = (
@@ -476,7 +483,10 @@ def _count(given, answers):
         return 1
     errors = (out - _relu_mean(mean, deviation)) / deviation * np.sqrt(FEW)
     n, t = out.size, 25.0
-    return 0 if (errors**2).sum() < n + 2 * np.sqrt(n * t) + 2 * t else 2
+    square, most = (errors**2).mean(), 1 + 2 * np.sqrt(t / n) + 2 * t / n
+    if square < most:
+        return 0
+    return Place(2, f"squared error {square:.2f}, expected below {most:.2f}")
 
 
 def _inference_call(impl, rng):

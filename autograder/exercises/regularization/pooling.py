@@ -18,7 +18,7 @@ from autograder.exercises.regularization.noise import (
     precision,
     randomness_check,
 )
-from autograder.exercises.regularization.shared import exercise, outcome_check
+from autograder.exercises.regularization.shared import Place, exercise, outcome_check
 
 # ------------------------------------------------------------------ boundaries
 
@@ -150,9 +150,17 @@ def _pseudo_random(given, answers):
     starts = answers["pseudo-random"]
     if starts.shape != (SEQUENCES, SMALL):
         return 1
-    if not {tuple(first) for first in starts} <= formulas():
-        return 2
-    return 4 if (starts == starts[0]).all() else 0
+    known = formulas()
+    others = sum(tuple(first) not in known for first in starts)
+    if others:
+        return Place(2, f"{others} of {SEQUENCES} draws are none of its {len(known)}")
+    return _unmoved(starts)
+
+
+def _unmoved(starts):
+    """Return 0 where regions differ from call to call."""
+    same = (starts == starts[0]).all()
+    return Place(4, f"one sequence in {SEQUENCES} calls") if same else 0
 
 
 def _random(given, answers):
@@ -161,10 +169,14 @@ def _random(given, answers):
         return 1
     steps = np.diff(starts, append=SQUARE)
     if (np.sort(steps, axis=1) != np.sort(steps[0])).any() or (starts > SQUARE).any():
-        return 5
-    if (starts == starts[0]).all():
-        return 4
-    return 3 if {tuple(first) for first in starts} <= formulas() else 0
+        twos = (steps == 2).sum(axis=1)
+        found = f"{twos.min()} to {twos.max()} steps of two, expected {SQUARE - SMALL}"
+        return Place(5, found)
+    if unmoved := _unmoved(starts):
+        return unmoved
+    known = formulas()
+    among = all(tuple(first) in known for first in starts)
+    return Place(3, f"all {SEQUENCES} draws are among its {len(known)}") if among else 0
 
 
 def _regions_call(impl, rng):
@@ -324,8 +336,9 @@ def _axes(given, answers):
         return 2
     starts = [[tuple(first) for first, _ in region] for region in regions]
     if all(pair == starts[0] for pair in starts):
-        return 3
-    return 4 if all(rows == columns for rows, columns in starts) else 0
+        return Place(3, f"one pair in {PASSES} calls")
+    alike = all(rows == columns for rows, columns in starts)
+    return Place(4, f"alike in {PASSES} of {PASSES} calls") if alike else 0
 
 
 def _forward_precision(impl, rng):

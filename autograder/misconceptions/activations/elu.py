@@ -25,6 +25,12 @@ MISCONCEPTIONS = (
             ("alpha * np.expm1", "np.expm1"),
         ),
         (
+            "alpha before the 1 is taken off",
+            "Where the two sides meet, both should be 0. Yours is alpha − 1 there: does alpha "
+            "multiply the exponential, or all of what levels off?",
+            ("alpha * np.expm1(x.clip(max=0))", "alpha * np.exp(x.clip(max=0)) - 1"),
+        ),
+        (
             "alpha inside the exponent",
             "Far to the left your output is −1, and alpha only decides how soon. "
             "Does alpha multiply x, or what the exponential gives?",

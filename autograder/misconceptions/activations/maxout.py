@@ -109,6 +109,13 @@ MISCONCEPTIONS = (
             (DPIECE, "dout * (k == 0)"),
         ),
         (
+            "the weights' gradient to the first piece",
+            "Each piece has weights of its own, and your dx knows it. Where does the gradient of "
+            "the second piece's weights go?",
+            ("dw[k] = x.T @ dpiece", "dw[k] = x.T @ dout * (k == 0)"),
+            ("db[k] = dpiece.sum(axis=0)", "db[k] = dout.sum(axis=0) * (k == 0)"),
+        ),
+        (
             "the mask without the gradient",
             "Your gradients do not change when dout does. What does the chain rule do with the "
             "gradient that arrives?",

@@ -149,6 +149,14 @@ JITTER = (
 
 COV = "centred.T @ centred / len(colors)"
 
+
+def rows_of_singular_vectors(x):
+    """Return the vectors as `svd` gives them."""
+    colors = x.reshape(-1, x.shape[-1])
+    _, singular, V = np.linalg.svd(colors - colors.mean(axis=0), full_matrices=False)
+    return singular**2 / len(colors), V
+
+
 COMPONENTS = wrong(
     "color_components",
     (
@@ -182,6 +190,13 @@ COMPONENTS = wrong(
         "Your U turns colours the other way round. Does `eigh` put the vectors into its columns "
         "or its rows, and what is asked for?",
         ("    return eigenvalues, U", "    return eigenvalues, U.T"),
+    ),
+    (
+        "components in rows, from the singular values",
+        "Your U turns colours the other way round. Does `svd` put the vectors of its last result "
+        "into columns or rows, and what is asked for?",
+        grouped("components in rows"),
+        rows_of_singular_vectors,
     ),
     (
         "eigenvalues sorted without their vectors",

@@ -212,6 +212,12 @@ BACKWARD_ALT = wrong(
         (BRACKET, "(dout - dbeta - x_hat * dgamma)"),
     ),
     (
+        "N forgotten before dout",
+        "With 1/N in front of the bracket everything in it is N times as large. Which of the three "
+        "terms is not?",
+        (BRACKET, "(dout - dbeta - x_hat * dgamma) / N"),
+    ),
+    (
         "N forgotten in the path of the mean",
         "One x has only a small share in the mean of its feature. How small?",
         (BRACKET, "(dout - dbeta - x_hat * dgamma / N)"),

@@ -1,6 +1,6 @@
 """Wrong answers about what follows from batch normalization: folding, rates, debiasing."""
 
-from autograder.misconceptions.records import SLIP, fundamental, wrong
+from autograder.misconceptions.records import SLIP, fundamental, grouped, wrong
 
 FOLD = wrong(
     "fold_batchnorm",
@@ -148,6 +148,15 @@ EFFECTIVE_RATE = wrong(
         "Column j of W makes feature j. How many rates should there be?",
         ("(W**2).sum(axis=0)", "(W**2).sum(axis=1)"),
         ("(dW**2).sum(axis=0)", "(dW**2).sum(axis=1)"),
+    ),
+    (
+        "rows in place of columns, of the new W",
+        "Column j of W makes feature j. How many rates should there be?",
+        grouped("rows in place of columns"),
+        (
+            "learning_rate / (kept + added)",
+            "learning_rate / ((shrink * W - learning_rate * dW) ** 2).sum(axis=1)",
+        ),
     ),
     (
         "the squared length is returned",

@@ -1,6 +1,6 @@
 """Wrong forward passes of batch normalization."""
 
-from autograder.misconceptions.records import SLIP, wrong
+from autograder.misconceptions.records import SLIP, grouped, wrong
 
 MU = "mu = x.mean(axis=0, dtype=float).astype(x.dtype)"
 VAR = "(x_mu**2).mean(axis=0, dtype=float).astype(x.dtype)"
@@ -201,6 +201,13 @@ MISCONCEPTIONS = wrong(
         "Double x: x_hat must (nearly) stay the same, and yours becomes half as large. "
         "Is it the variance or its root that has the unit of x?",
         ("x_hat = x_mu / std", "x_hat = x_mu / std**2"),
+    ),
+    (
+        "divided by the variance in training",
+        "Double x in train mode: x_hat must (nearly) stay the same, and yours becomes half as "
+        "large. In test mode you do it right.",
+        grouped("divided by the variance"),
+        ("x_hat = x_mu / std", 'x_hat = x_mu / std ** (2 if mode == "train" else 1)'),
     ),
     (
         "x is not centred",

@@ -154,6 +154,12 @@ RMSPROP = wrong(
         (RMSPROP_UPDATE, "decay_rate * cache + dw**2"),
     ),
     (
+        "the new share squared as well",
+        "Let all gradients be 1 forever: a mean of their squares is 1, and yours ends far below. "
+        "What exactly do you square?",
+        (RMSPROP_UPDATE, "decay_rate * cache + ((1 - decay_rate) * dw) ** 2"),
+    ),
+    (
         "AdaGrad written for RMSProp",
         "Your cache only ever grows. What became of the decay rate?",
         (RMSPROP_UPDATE, "cache + dw**2"),
@@ -205,6 +211,19 @@ def means(step_m, step_v, m, v, stored):
             "squares? Which beta does it get?",
             (step_m, "beta2 * m + (1 - beta2) * dw  #"),
             (step_v, "beta1 * v + (1 - beta1) * dw**2"),
+        ),
+        (
+            "one beta for both means",
+            "The squares should be remembered for about a thousand steps, the gradients for ten. "
+            "Which beta do the squares get from you?",
+            (step_v, "beta1 * v + (1 - beta1) * dw**2"),
+        ),
+        (
+            "one beta for both means, that of the squares",
+            "The squares should be remembered for about a thousand steps, the gradients for ten. "
+            "Which beta do the gradients get from you?",
+            grouped("one beta for both means"),
+            (step_m, "beta2 * m + (1 - beta2) * dw  #"),
         ),
         (
             "no root",
@@ -337,6 +356,13 @@ def corrections(stored):
             "t one too low",
             "In the first step you divide zero by zero. What should t be by then?",
             (T, 'config.get("t", -1) + 1'),
+        ),
+        (
+            "t counted up after the step",
+            "Your first step is right, and the second believes to be the first. When is t "
+            "counted up, and what is it when the means are corrected?",
+            (T, 'max(config.get("t", 0), 1)'),
+            (stored, stored.replace("t=t", 't=config.get("t", 0) + 1')),
         ),
         (
             "t not stored, or beta without its power",

@@ -1,7 +1,7 @@
 """Wrong answers of gradient descent and of the rules that build up velocity."""
 
 from autograder.misconceptions.optim.usual import ignored, usual
-from autograder.misconceptions.records import wrong
+from autograder.misconceptions.records import grouped, wrong
 
 STORE = '    config["velocity"] = v\n'
 STATE = (("velocity", "v"),)
@@ -117,6 +117,12 @@ MOMENTUM = wrong(
         "What fades is the velocity, not the place. Which of the two does momentum belong to?",
         ("v = momentum * v -", "v = v -"),
         ("next_w = w + v", "next_w = w + momentum * v"),
+    ),
+    (
+        "the gradient multiplied by momentum",
+        "Momentum says how much of the old velocity is kept. Which of your terms does it multiply?",
+        grouped("weights multiplied by momentum"),
+        ("v = momentum * v - learning_rate * dw", "v = v - momentum * learning_rate * dw"),
     ),
     (
         "velocity overwritten by the step's start",

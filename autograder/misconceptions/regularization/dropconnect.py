@@ -446,6 +446,12 @@ CLOSED_FORM = wrong(
         (" + sigma * density", ""),
     ),
     (
+        "the density of a mean of 0",
+        "Where the mean is many deviations away from 0, the ReLU changes nothing, and yours still "
+        "adds a share of the deviation. How much of the Gaussian lies beyond 0 there?",
+        ("mean * normal_cdf(t) + sigma * density", "mean.clip(0) + sigma / math.sqrt(2 * math.pi)"),
+    ),
+    (
         "the density is not scaled",
         "Double all weights: mean and deviation double, and the output should too. Which of your "
         "two terms does not?",

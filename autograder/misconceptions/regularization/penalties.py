@@ -133,6 +133,12 @@ WRONG_L1 = (
             (D1, "reg + 0 * W"),
         ),
         (
+            "the size for the slope",
+            "Large weights get a larger gradient from you, and all the same sign. How steep is "
+            "|w|, and to which side?",
+            (D1, "reg * np.abs(W)"),
+        ),
+        (
             "the gradient of L2",
             "Large weights get a larger gradient from you. How does the slope of |w| depend on the "
             "size of w?",
@@ -263,6 +269,13 @@ WRONG_PROX = wrong(
         "A weight of 0.1 that is to move by 0.3 towards zero stops there; yours comes out on the "
         "other side.",
         (SHRUNK, "v - learning_rate * reg * np.sign(v)"),
+    ),
+    (
+        "past zero, by the sign of the old weight",
+        "A weight of 0.1 that is to move by 0.3 towards zero stops there; yours comes out on the "
+        "other side.",
+        grouped("past zero"),
+        (SHRUNK, "v - learning_rate * reg * np.sign(w)"),
     ),
     (
         "λ in place of αλ",

@@ -1,6 +1,6 @@
 """Wrong answers about the models of a loss, and about the steps that they suggest."""
 
-from autograder.misconceptions.records import SLIP, fundamental, wrong
+from autograder.misconceptions.records import SLIP, fundamental, grouped, wrong
 
 SOLVED = "np.linalg.solve(H_damped, dw)"
 
@@ -155,6 +155,13 @@ SADDLE_FREE = wrong(
         "You replaced every negative curvature by one tiny number. What length does the step then "
         "have along those directions?",
         ("abs(h)", "np.clip(h, 1e-3, None)"),
+    ),
+    (
+        "negative curvature counted as none",
+        "You replaced every negative curvature by almost nothing. What length does the step then "
+        "have along those directions?",
+        grouped("negative curvature cut off"),
+        ("abs(h)", "np.clip(h, 1e-12, None)"),
     ),
     (
         "absolute values of the elements",

@@ -67,6 +67,15 @@ UPDATE = (
             ("    if y @ s <= 0:", "    s, y = y, s\n    if y @ s <= 0:"),
         ),
         (
+            "y for s in the last term",
+            "Multiply your result by y: s should come out. Which of the two vectors makes the "
+            "last term?",
+            (
+                "rho * (1 + rho * (y @ My)) * np.outer(s, s)",
+                "rho * (rho * (y @ My) * np.outer(s, s) + np.outer(y, y))",
+            ),
+        ),
+        (
             "a pair without positive curvature is used",
             "Where y·s is negative, the new M leads uphill; where it is zero, you divide by zero. "
             "What should such a pair teach?",
@@ -167,6 +176,12 @@ DIRECTION = wrong(
         "both loops run from newest to oldest",
         "The first loop goes in, the second comes out again. In which order does one come out?",
         ("zip(pairs, reversed(alphas)", "zip(reversed(pairs), alphas"),
+    ),
+    (
+        "both loops run from oldest to newest",
+        "The first loop goes in, the second comes out again. Which pair comes first on the way in?",
+        ("for s, y in reversed(pairs):", "for s, y in pairs:"),
+        ("reversed(alphas)", "alphas"),
     ),
     (
         "alphas of other pairs",

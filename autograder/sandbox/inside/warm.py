@@ -32,7 +32,7 @@ import numpy as np
 
 from autograder import exercises
 from autograder.sandbox.inside import isolation, messages
-from autograder.sandbox.inside.child import Inside, import_from_here, requests
+from autograder.sandbox.inside.child import Inside, import_from_here, requests, stop_nowhere
 
 with contextlib.suppress(ModuleNotFoundError):  # without the extra there are the NumPy halves
     import torch
@@ -195,6 +195,7 @@ def _become_harmless(connection, layers, setup, request, inside) -> None:
     os.environ |= isolation.move_in(request["private"])
     tempfile.tempdir = None
     import_from_here()
+    stop_nowhere()
     _start_afresh()
     inside.results = Path(request["private"]) / "results"
 

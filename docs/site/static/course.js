@@ -43,6 +43,12 @@ function wait(output) {
   output.before(form);
 }
 
+// A formula that is pushed sideways to be read can be so from the keyboard too.
+window.addEventListener("load", () => {
+  const formulas = [...document.querySelectorAll(".formula")];
+  formulas.filter((f) => f.scrollWidth > f.clientWidth).forEach((f) => (f.tabIndex = 0));
+});
+
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".tag_measured .cell_output").forEach(wait);
   document.querySelectorAll(".search-button-field").forEach((b) => b.removeAttribute("aria-label"));

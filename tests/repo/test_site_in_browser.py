@@ -1,0 +1,126 @@
+"""The built site, as readers see it: `make test-site` builds it and names it in COURSE_SITE.
+
+Every page at a phone's width in the light and at a desk's in the dark, and in print; axe-core,
+whose file AXE names, looks for what keeps people out.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from site_server import served
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+SITE = Path(os.environ.get("COURSE_SITE", "no site"))
+AXE = Path(os.environ.get("AXE", "no axe"))
+PAGES = sorted(path for path in SITE.rglob("*.html") if "try" not in path.parts)
+PHONE, DESK, PAPER = 390, 1440, 794  # CSS pixels
+ALONE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+GRAVE = ("serious", "critical")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif("COURSE_SITE" not in os.environ, reason="`make test-site` builds the site"),
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        options = ["--no-sandbox", "--disable-gpu", ALONE]
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def address():
+    with served(SITE) as (address, _):
+        yield address
+
+
+@pytest.fixture
+def opened(browser, address):
+    """Return a function that opens a page; nothing may go wrong in it or be asked of a host."""
+    tabs, errors = [], []
+
+    def open_page(path, width, **options):
+        tab = browser.new_page(viewport={"width": width, "height": 900}, **options)
+        tab.set_default_timeout(120_000)  # on a machine that has other work
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab.on("request", lambda r: r.url.startswith((address, "data:", "blob:"))
+               or errors.append(r.url))  # fmt: skip
+        tab.goto(f"{address}/{path.relative_to(SITE).as_posix()}")
+        tabs.append(tab)
+        return tab
+
+    yield open_page
+    for tab in tabs:
+        tab.close()
+    assert errors == []
+
+
+def grave(tab):
+    """Return a line for each serious finding of axe-core: its rule, how often, and where first."""
+    tab.add_script_tag(path=AXE)
+    found = tab.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+    return [
+        f"{rule['id']} ({len(rule['nodes'])} times): {rule['nodes'][0]['html'][:120]}"
+        for rule in found
+        if rule["impact"] in GRAVE
+    ]
+
+
+def wide(tab):
+    """Say whether a page has to be pushed sideways to be read."""
+    return tab.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(SITE).as_posix())
+def test_a_page_can_be_read_by_everybody(opened, path):
+    for width, scheme in ((PHONE, "light"), (DESK, "dark")):
+        tab = opened(path, width, color_scheme=scheme)
+        assert tab.evaluate("document.documentElement.dataset.theme") in (scheme, None)
+        assert not wide(tab), (width, scheme)
+        if AXE.is_file():
+            assert grave(tab) == [], (width, scheme)
+    tab.set_viewport_size({"width": PAPER, "height": 1123})
+    tab.emulate_media(media="print")
+    assert not wide(tab), "print"
+    assert not tab.locator(".prediction:visible").count()
+    assert tab.locator(".waits:visible").count() == tab.locator(".waits").count()
+
+
+def test_every_lesson_was_run_and_asks_before_it_shows(opened):
+    for path in sorted(SITE.glob("lessons/*.html")):
+        tab = opened(path, PHONE)
+        assert tab.locator(".cell_output").count(), path.name
+        asked = tab.locator(".prediction")
+        assert asked.count() == tab.locator(".waits").count()
+        if asked.count():
+            form = asked.first
+            heights = [box.bounding_box()["height"] for box in form.locator("input, button").all()]
+            assert min(heights) >= 44
+            for field in form.locator("input").all():
+                field.fill("1")
+            form.get_by_role("button").click()
+            assert tab.locator(".prediction").count() == tab.locator(".waits").count()
+
+
+def test_a_line_broken_on_the_first_page_changes_picture_and_name_at_once(opened):
+    tab = opened(SITE / "index.html", PHONE)
+    before = tab.inner_html("#bars"), tab.inner_text("#told")
+    tab.select_option("#line", index=1)
+    picture, told = tab.inner_html("#bars"), tab.inner_text("#told")
+    assert picture != before[0] and "Recognised: " in told != before[1]
+    assert tab.locator(".doors > a").count() == 3
+
+
+def test_what_is_searched_is_found(opened):
+    tab = opened(SITE / "search.html", DESK)
+    tab.goto(f"{tab.url}?q=batchnorm_backward")
+    tab.wait_for_selector("#search-results a")
+    assert "normalization" in tab.inner_text("#search-results").lower()
