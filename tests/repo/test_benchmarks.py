@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import json
+import random
 
 import numpy as np
 import pytest
@@ -212,3 +213,27 @@ def test_what_every_benchmark_imports_of_the_course_exists(request):
     assert imports
     for line in imports:
         exec(line, {})
+
+
+# ------------------------------------------------------------------------------------- deadlines
+
+
+def test_the_page_has_the_table_of_cores_that_is_printed(benchmark_module, request, capsys):
+    benchmark_module("deadline").main([])
+    page = (request.config.rootpath / "docs" / "scale.md").read_text("utf-8")
+    assert capsys.readouterr().out in page
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_cores_of_a_deadline_meet_it_and_one_less_does_not(benchmark_module, seed):
+    deadline = benchmark_module("deadline")
+    rng = random.Random(seed)
+    times = rng.choices(deadline.TIMES, k=300)
+    alone = deadline.minutes(times, 1, 0.0, 0.0)
+    assert alone == pytest.approx(sum(times) / 60)
+    assert deadline.minutes(times, 1, 30.0, 0.0) == pytest.approx(alone + 0.5)
+    asked = alone / rng.uniform(1.0, 6.0)
+    cores = deadline.cores_for(times, asked, 0.0, 0.0)
+    assert deadline.minutes(times, cores, 0.0, 0.0) <= asked
+    assert cores == 1 or deadline.minutes(times, cores - 1, 0.0, 0.0) > asked
+    assert deadline.cores_for(times, asked, 0.0, write=61 * asked / 300) is None
