@@ -213,7 +213,7 @@ def test_a_mark_given_in_the_formgrader_reaches_the_export(course, page, started
         submission = gradebook.find_submission_notebook(NAME, NAME, "eve").id
     server = jupyterlab(started, course.root, tmp_path)
     page.add_init_script(NO_FORMULAS)
-    page.goto(f"{server}/formgrader/submissions/{submission}")
+    page.goto(f"{server}/formgrader/submissions/{submission}", wait_until="networkidle")
     score = page.locator(f"input.score#{QUESTION}")
     with page.expect_response(lambda answer: answer.request.method == "PUT") as saved:
         score.fill("1.5")
