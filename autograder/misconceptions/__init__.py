@@ -106,7 +106,7 @@ _made_once = cache(_made)
 
 def _remembers(function):
     """Say whether a default argument is a container, which every call shares."""
-    defaults = getattr(function, "__defaults__", None) or ()
+    defaults = getattr(inspect.unwrap(function), "__defaults__", None) or ()
     return any(isinstance(value, dict | list | set) for value in defaults)
 
 
