@@ -118,9 +118,12 @@ def files_beside(functions) -> list[str]:
 
 def _is_installed(package, path) -> bool:
     """Whether a package came with Python or was installed, as in an environment in the folder."""
-    if package in sys.stdlib_module_names or package in OURS or "-packages" in path:
+    parents = Path(path).parents
+    if package in sys.stdlib_module_names or package in OURS:
         return True
-    return any(any(parent.glob(f"{package}-*.dist-info")) for parent in Path(path).parents)
+    if any(parent.name in ("site-packages", "dist-packages") for parent in parents):
+        return True
+    return any(any(parent.glob(f"{package}-*.dist-info")) for parent in parents)
 
 
 def _module_of(value) -> str:

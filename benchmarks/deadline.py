@@ -13,19 +13,20 @@ import heapq
 import itertools
 import random
 
+from autograder.grading.batch import BLOCK
+from autograder.grading.cluster import CHUNK_SECONDS
+
 # Seconds of one core for a submission of lesson 02, of the made-up class of `autograder demo` but
 # for two; measured on 29 November 2026 on two cores of an Intel Xeon at a load of 15.
 TIMES = (0.93, 0.86, 1.2, 0.79, 0.78, 0.47, 0.62, 0.76, 0.94, 1.57, 0.53, 0.79)
 SIZES = (1_000, 10_000, 100_000)
 DEADLINES = (1, 10, 60)  # minutes
-CHUNK = 30.0  # seconds of work that go out together
-BLOCK = 100  # submissions in it at most
 
 
 def minutes(times, cores, start, write):
     """When the last result is written."""
     upto = list(itertools.accumulate(times, initial=0.0))
-    most = min(int(CHUNK * len(times) / upto[-1]), BLOCK)
+    most = min(int(CHUNK_SECONDS * len(times) / upto[-1]), BLOCK)
     free, ended, first = [start] * cores, [], 0
     while first < len(times):
         share = -(-(len(times) - first) // (2 * cores))  # so that all end at about the same time

@@ -38,8 +38,9 @@ REWRITTEN = ("torch._decomp", "torch._inductor", "torch._prims", "torch._refs")
 UNSEEN = ("_thread", "ctypes", "torch._C", "torch.compile", "torch.jit", "torch.overrides")
 COMPLEX = ("complex", "complex64", "complex128", "cdouble", "cfloat", "csingle", "imag")
 WRITTEN = ("module", "solution", "added")  # roles of what the student wrote
-SHOWING = ("print", "display", "Markdown", "Latex", "md")  # what shows a text
-_MARKDOWN = re.compile(r"\s*(?:\w+\.)*(?:display|Markdown|Latex|md)\(")
+FORMATTING = ("display", "Markdown", "Latex", "md")  # what shows a text as more than output
+SHOWING = ("print", *FORMATTING)
+_MARKDOWN = re.compile(rf"\s*(?:\w+\.)*(?:{'|'.join(FORMATTING)})\(")
 _WORDS = re.compile(r"\s*%%(?:markdown|latex)\b")
 # Lines that are IPython's: escapes, help, and names that are given what a command prints.
 _MAGIC = re.compile(r"^([ \t]*)(?:[%!?,;/](?:.*\\\n)*.*|[\w.]+\?{1,2}[ \t]*)$", re.MULTILINE)
@@ -271,8 +272,16 @@ def definitions_below(line: int, source: str) -> str:
 def _unparsed(source: str, chosen: Callable[[list[ast.stmt]], list[ast.stmt]]) -> str:
     """The text of what is chosen of a cell's statements; nothing where it is too deep."""
     try:
-        return ast.unparse(ast.Module(body=chosen(parsed(source).body), type_ignores=[]))
+        return _text_of(chosen(parsed(source).body))
     except (TooDeep, RecursionError):
+        return ""
+
+
+def _text_of(body: list[ast.stmt]) -> str:
+    """The text of some statements; nothing where it is too deep."""
+    try:
+        return ast.unparse(ast.Module(body=body, type_ignores=[]))
+    except RecursionError:
         return ""
 
 
@@ -580,9 +589,7 @@ class Code:
 
     def undefined(self, exercise: Exercise) -> Iterator[str]:
         """What the answer to an exercise uses although nothing that is executed defines it."""
-        parts = self._parts(exercise)
-        source = _unparsed("", lambda _: parts)
-        unknown = unbound(source) - self._known
+        unknown = unbound(_text_of(self._parts(exercise))) - self._known
         if unknown and "*" not in self._known:
             yield (
                 f"{exercise.function} uses {listed(sorted(unknown))}, which no cell that "

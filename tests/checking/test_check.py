@@ -40,14 +40,14 @@ def test_a_file_beside_the_notebook_has_to_be_handed_in(helper, capsys):
 
 def test_what_was_installed_in_the_folder_has_not(tmp_path, monkeypatch):
     """With `pip install --target`, or a whole Python as conda makes it beside the notebook."""
-    package = tmp_path / "packages" / "their_library"
+    package = tmp_path / "my-packages" / "their_library"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("from .rows import halved\n")
     (package / "rows.py").write_text("def halved(x):\n    return x / 2\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(package.parent)
     their_library = importlib.import_module("their_library")
-    assert files_beside([their_library.halved]) == ["packages/their_library/rows.py"]
+    assert files_beside([their_library.halved]) == ["my-packages/their_library/rows.py"]
     (package.parent / "their_library-1.0.dist-info").mkdir()
     assert files_beside([their_library.halved]) == []
     for name in ("their_library", "their_library.rows"):

@@ -14,6 +14,7 @@ import urllib.request
 
 import nbformat
 import pytest
+from browsing import chromium, needs_chromium
 from classroom import NAME, cell, record_unrun
 
 from autograder.cli import main
@@ -24,8 +25,6 @@ from autograder.lessons import build
 from autograder.lessons.answers import ROOT
 from autograder.lessons.lesson import NOTEBOOKS, find_lesson
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-ALONE = "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"  # no other host exists for this browser
 SECONDS = 120  # at most, on a machine that has other work
 QUESTION = "useless-bias-question"
 KERNEL_IS_READY = """() => {
@@ -42,20 +41,13 @@ def unit_rows(x):
     return x / np.where(length == 0, 1, length)
 """
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
-]
+pytestmark = [pytest.mark.slow, needs_chromium]
 
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as started:
-        options = ["--no-sandbox", "--disable-gpu", f"--host-resolver-rules={ALONE}"]
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=options)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

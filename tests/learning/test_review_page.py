@@ -1,9 +1,9 @@
 """The page of the review in a browser of a phone's width, without any network."""
 
 import datetime
-import shutil
 
 import pytest
+from browsing import chromium, faults_of, needs_chromium
 from site_server import served
 
 from autograder import expectations, misconceptions
@@ -12,35 +12,19 @@ from autograder.learning.history import History
 from autograder.learning.review import Review, boxes_in, link_of
 from autograder.learning.review_page import page_of, write_for_all
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, needs_chromium]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 EXERCISE = find("normalization.batchnorm_forward")
 WIDTH = 390
 
 
 @pytest.fixture
 def tab():
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium here")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        alone = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-        options = ["--no-sandbox", "--disable-gpu", alone]
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=options)
+    with chromium() as browser:
         opened = browser.new_page(viewport={"width": WIDTH, "height": 844})
-        opened.faults = []
-        opened.on("pageerror", lambda error: opened.faults.append(str(error)))
-        opened.on(
-            "request",
-            lambda r: (
-                r.url.startswith(("file:", "http://127.0.0.1", "about:"))
-                or opened.faults.append(r.url)
-            ),
-        )
+        faults = faults_of(opened, "file:", "http://127.0.0.1", "about:")
         yield opened
-        assert not opened.faults
-        browser.close()
+        assert not faults
 
 
 def test_the_page_asks_and_counts_as_the_terminal_does(tab, tmp_path):

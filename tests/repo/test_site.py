@@ -11,9 +11,9 @@ from types import ModuleType
 import nbformat
 import pytest
 from all_lessons import all_lessons
+from browsing import chromium, needs_chromium
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 sys.path.append(str(ROOT / "docs" / "site"))  # build.py imports its neighbour
 spec = importlib.util.spec_from_file_location("build_site", ROOT / "docs" / "site" / "build.py")
 site = importlib.util.module_from_spec(spec)
@@ -97,15 +97,11 @@ No prediction made; measured: 0.25. The picture follows.</div></div><script>{}</
 
 
 @pytest.mark.slow
+@needs_chromium
 def test_a_tap_shows_how_far_off_a_prediction_was():
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium here")
-    playwright = pytest.importorskip("playwright.sync_api")
     script = (site.HERE / "static" / "course.js").read_text("utf-8")
     style = (site.HERE / "static" / "course.css").read_text("utf-8")
-    with playwright.sync_playwright() as started:
-        options = ["--no-sandbox", "--disable-gpu"]
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=options)
+    with chromium() as browser:
         tab = browser.new_page()
         tab.set_content(f"<style>{style}</style>{PREDICTION.format(script)}")
         assert not tab.locator(".cell_output").is_visible()
@@ -113,7 +109,6 @@ def test_a_tap_shows_how_far_off_a_prediction_was():
         tab.get_by_role("button").click()
         assert "You predicted 0.5; it is 0.25: 100 % too high." in tab.inner_text("body")
         assert tab.locator(".cell_output").is_visible()
-        browser.close()
 
 
 # ---------------------------------------------------------------------------------- what fails

@@ -5,35 +5,29 @@ whose file AXE names, looks for what keeps people out.
 """
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
+from browsing import chromium, faults_of, needs_chromium
 from site_server import served
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 SITE = Path(os.environ.get("COURSE_SITE", "no site"))
 AXE = Path(os.environ.get("AXE", "no axe"))
 PAGES = sorted(path for path in SITE.rglob("*.html") if "try" not in path.parts)
 PHONE, DESK, PAPER = 390, 1440, 794  # CSS pixels
-ALONE = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 GRAVE = ("serious", "critical")
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif("COURSE_SITE" not in os.environ, reason="`make test-site` builds the site"),
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
+    needs_chromium,
 ]
 
 
 @pytest.fixture(scope="module")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        options = ["--no-sandbox", "--disable-gpu", ALONE]
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=options)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -45,22 +39,19 @@ def address():
 @pytest.fixture
 def opened(browser, address):
     """Return a function that opens a page; nothing may go wrong in it or be asked of a host."""
-    tabs, errors = [], []
+    tabs = []
 
     def open_page(path, width, **options):
         tab = browser.new_page(viewport={"width": width, "height": 900}, **options)
         tab.set_default_timeout(120_000)  # on a machine that has other work
-        tab.on("pageerror", lambda error: errors.append(str(error)))
-        tab.on("request", lambda r: r.url.startswith((address, "data:", "blob:"))
-               or errors.append(r.url))  # fmt: skip
+        tabs.append((tab, faults_of(tab, address, "data:", "blob:")))
         tab.goto(f"{address}/{path.relative_to(SITE).as_posix()}")
-        tabs.append(tab)
         return tab
 
     yield open_page
-    for tab in tabs:
+    for tab, _ in tabs:
         tab.close()
-    assert errors == []
+    assert [faults for _, faults in tabs if faults] == []
 
 
 def grave(tab):

@@ -4,7 +4,6 @@ import io
 import json
 import os
 import re
-import shutil
 import time
 import zipfile
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from all_lessons import all_lessons
+from browsing import chromium, faults_of, needs_chromium
 from site_server import served
 
 from autograder import exercises
@@ -19,13 +19,6 @@ from autograder.grading.grader import Grader
 from autograder.lessons.build import solution_notebook, student_notebook
 
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-OPTIONS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-)
 CELLS = "window.jupyterapp.shell.currentWidget.context.model.toJSON().cells"
 FIRST_HINT, DOWNLOAD, CHECK = 12.0, 35e6, 0.5  # seconds and bytes: the bars of a quiet machine
 BARE_STARTS = 8  # to the first hint, in starts of Python with NumPy alone, however busy the machine
@@ -34,7 +27,7 @@ PATIENT = 20  # times as long as a quiet machine: what a busy one may take
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif("COURSE_PAGE" not in os.environ, reason="`make test-wasm` builds the page"),
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
+    needs_chromium,
 ]
 
 
@@ -46,12 +39,8 @@ def site():
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 class Opened:
@@ -59,11 +48,9 @@ class Opened:
 
     def __init__(self, browser, address, name, width=1440, **options):
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        self.page, self.errors, self.elsewhere = context.new_page(), [], []
+        self.page = context.new_page()
+        self.faults = faults_of(self.page, address, "data:", "blob:")
         self.page.set_default_timeout(1000 * PATIENT * FIRST_HINT)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.page.on("request", lambda r: r.url.startswith((address, "data:", "blob:"))
-                     or self.elsewhere.append(r.url))  # fmt: skip
         self.page.goto(f"{address}/notebooks/index.html?path={name}.ipynb")
         self._wait()
 
@@ -211,7 +198,7 @@ def test_a_lesson_from_the_first_cell_to_a_mark(site, browser, name, tmp_path):
     with Grader(student_notebook(lesson), name, b"a secret") as grader:
         result = grader.grade(copy, "ada")
     assert result.report(exercise).score == points
-    assert not opened.errors and not opened.elsewhere
+    assert not opened.faults
     opened.page.context.close()
 
 
