@@ -183,7 +183,7 @@ bench-grading: $(READY)  ## count submissions a minute, beside plain nbgrader (h
 	$(PY) benchmarks/grading.py
 
 .PHONY: bench-goals
-bench-goals: $(READY)  ## see the goals of grading's speed beside this machine (five minutes)
+bench-goals: $(READY)  ## see the goals of grading's speed beside this machine (eight minutes)
 	$(PY) benchmarks/goals.py
 
 .PHONY: lint

@@ -1,4 +1,4 @@
-"""The goals of grading's speed beside what this machine does, in one run of about five minutes.
+"""The goals of grading's speed beside what this machine does, in one run of about eight minutes.
 
 One line a goal: the figure, the goal, and whether it is met.
 
