@@ -28,7 +28,7 @@ from autograder.course import demo
 from autograder.course.folder import open_course
 from autograder.course.marking import Marking
 from autograder.course.nbgrader_api import NbgraderCourse
-from autograder.course.rubrics import FIRST, Mark
+from autograder.course.rubrics import Mark
 from autograder.lessons.lesson import find_lesson
 
 NAMES = ("Gauß, Carl", "O'Neil, Bo", 'Ö "Zoë", Åsa', "李, 雷", "de la Cruz, Ana-María")
@@ -116,9 +116,9 @@ def mark_by_hand(course, lesson):
     marking, count = Marking(open_course(course), lesson, "ada"), 0
     for name in marking.questions:
         rubrics = marking.file.read()
-        for group, _ in marking.queue(name, rubrics):
+        for group, which in marking.queue(name, rubrics):
             items = tuple(item.key for item in rubrics.questions[name].items[:1])
-            marking.mark(name, group, FIRST, Mark(items, "See slide 14.", "ada"))
+            marking.mark(name, group, which, Mark(items, comment="See slide 14.", by="ada"))
             count += 1
     return count
 
