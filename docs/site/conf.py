@@ -23,6 +23,7 @@ html_theme_options = {
     "use_download_button": False,  # sources are not copied
 }
 html_copy_source = False
+html_domain_indices = False  # of modules: nothing leads there
 exclude_patterns = ["jupyter_execute"]
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3

@@ -767,8 +767,8 @@ print(
 # holds the rates at which its gradients came in, $-\alpha u_t$ multiplies all of them by the
 # present one. If $\alpha$ falls at $t$, $v_t \ne -\alpha_t u_t$. The first form goes on at the old
 # speed; the second is slower at once. (c) $\nabla f$ is evaluated at $\tilde x_t$, so $v_{t+1} =
-# \rho v_t - \alpha\nabla f(\tilde x_t)$. And $\tilde x_{t+1} = x_{t+1} + \rho v_{t+1} = x_t +
-# v_{t+1} + \rho v_{t+1} = \tilde x_t - \rho v_t + (1 + \rho) v_{t+1}$. The substitution uses the
+# \rho v_t - \alpha\nabla f(\tilde x_t)$. And $\tilde x_{t+1} = x_{t+1} + \rho v_{t+1}$
+# $= x_t + v_{t+1} + \rho v_{t+1}$ $= \tilde x_t - \rho v_t + (1 + \rho) v_{t+1}$. The substitution uses the
 # same $\rho$ at $t$ and $t+1$, so $\rho$ must be constant; $\alpha$ may change.
 #
 # *Rubric.* (a) 2 points: the relation of the velocities (1), the induction (1). (b) 2 points: the

@@ -13,7 +13,11 @@ from site_server import served
 
 SITE = Path(os.environ.get("COURSE_SITE", "no site"))
 AXE = Path(os.environ.get("AXE", "no axe"))
-PAGES = sorted(path for path in SITE.rglob("*.html") if "try" not in path.parts)
+ELSEWHERE = {
+    "try",
+    "_static",
+}  # the lessons in JupyterLite, and parts of the theme that are no pages
+PAGES = sorted(path for path in SITE.rglob("*.html") if not ELSEWHERE & set(path.parts))
 PHONE, DESK, PAPER = 390, 1440, 794  # CSS pixels
 GRAVE = ("serious", "critical")
 
