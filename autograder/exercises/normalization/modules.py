@@ -141,8 +141,9 @@ def _gradients_of_groups(impl, rng):
 def _trained_by_its_parameters(impl, rng):
     """What `parameters()` holds is moved, as an optimizer moves it."""
     layer = _made_of_groups(impl, rng)
-    for parameter in layer.parameters():
-        parameter.data.add_(impl.tensor(rng.normal(size=tuple(parameter.shape))))
+    moves = {id(w): impl.tensor(rng.normal(size=PARAMETERS)) for w in (layer.gamma, layer.beta)}
+    for parameter in layer.parameters():  # in any order
+        parameter.data.add_(moves.get(id(parameter), 0))
     return {"out": impl.array("out", layer(_images(impl, rng)))}
 
 

@@ -468,7 +468,6 @@ def _rectified(a):
 PRODUCT_OUTCOMES = (
     "right and wrong differ",
     f"a must have shape (D,), with 2 to {MOST} numbers",
-    "a must hold floats",
     "every product must lie between −100 and 100, and one of them at least 0.01 from 0",
     "your own expectation_over_masks is wrong for these products",
     "both are 0 here: no mask makes the sum positive",
@@ -480,22 +479,20 @@ PRODUCT_OUTCOMES = (
 def _unfair_products(a):
     if a.ndim != 1 or not 2 <= a.size <= MOST:
         return 1
-    if a.dtype.kind != "f":
-        return 2
-    return 0 if (np.abs(a) <= 100).all() and np.abs(a).max() >= 0.01 else 3
+    return 0 if (np.abs(a) <= 100).all() and np.abs(a).max() >= 0.01 else 2
 
 
 def _product_outcome(a, own):
     """Return the place in PRODUCT_OUTCOMES of what `a` and the student's mean of it show."""
     right = _mean_by_binary_numbers(a)
     if own is None or own.ndim or not np.isclose(own, right, 1e-6, 1e-9):
-        return 4
+        return 3
     apart = abs(right - scaled_neuron(a, KILL_P)) / np.abs(a).max()
     if apart > APART:
         return 0
     if apart > 1e-9:
-        return 7
-    return 6 if right else 5
+        return 6
+    return 5 if right else 4
 
 
 def _mean_by_binary_numbers(a):

@@ -218,6 +218,12 @@ VARIANTS = (
     *right("BatchNorm", "one dict of options, buffers in place", BatchNorm=OneDict),
     *right("BatchNorm", "the formula once more", BatchNorm=OwnFormula),
     *right(
+        "GroupNorm",
+        "beta before gamma",
+        (GROUP_PARAMETERS, "".join(reversed(GROUP_PARAMETERS.splitlines(keepends=True)))),
+        edited="GroupNorm.__init__",
+    ),
+    *right(
         "BatchNorm",
         "statistics kept without a graph",
         (KEPT, KEPT.replace(".detach()", ".data")),

@@ -496,11 +496,6 @@ WRONG_PRODUCTS = wrong(
         "All products are 0, and so is every mean.",
         (PRODUCTS, "np.zeros(3)"),
     ),
-    (
-        "whole numbers",
-        "Products are floats: write 1.0 in place of 1.",
-        (PRODUCTS, "np.array([1, -1])"),
-    ),
 )
 
 MISCONCEPTIONS = (
