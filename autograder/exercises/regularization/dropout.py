@@ -241,6 +241,7 @@ SEEDED = (
     "right",
     "one seed gives different masks",
     "different seeds give the same mask",
+    "without a seed every call gives the same mask",
 )
 GOES_ON = (
     "right",
@@ -253,15 +254,16 @@ def _seed_check(kind, points):
     def scenario(impl, rng):
         p, x, seed = _keep(rng), _x(rng), _seed(rng)
         seeds = {"first": seed, "again": seed, "other": seed + 1}
-        return {}, {
-            name: _forward(impl, kind)(x, _param(p, number))[0] != 0
-            for name, number in seeds.items()
-        }
+        given = {name: _param(p, number) for name, number in seeds.items()}
+        params = given | {"fresh": {"p": p}, "fresh again": {"p": p}}
+        return {}, {name: _forward(impl, kind)(x, param)[0] != 0 for name, param in params.items()}
 
     def place(inputs, raw):
         if not np.array_equal(raw["first"], raw["again"]):
             return 1
-        return 2 if np.array_equal(raw["first"], raw["other"]) else 0
+        if np.array_equal(raw["first"], raw["other"]):
+            return 2
+        return 3 if np.array_equal(raw["fresh"], raw["fresh again"]) else 0
 
     return outcome_check("the seed decides", points, SEEDED, scenario, place)
 
