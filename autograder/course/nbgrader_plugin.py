@@ -82,18 +82,21 @@ def configure(config: Config) -> None:
 class Collect(ExchangeCollect):
     """Collects ordinary files of a bounded size from the exchange, and says what it left there."""
 
+    src_records: list[dict]
+
     def copy_files(self):
         """Copy every submission that the machine gives; what was collected of others stays."""
-        records, self.src_records = self.src_records, []
-        for record in records:
+        there, missed = [], 0
+        for record in self.src_records:
             try:
-                for _ in contents(Path(self.inbound_path, record["filename"]), (), own=1):
-                    pass
-                self.src_records.append(record)
+                list(contents(Path(self.inbound_path, record["filename"]), (), own=1))
+                there.append(record)
             except OutOfReach as error:
                 self.log.error("%s: not collected: %s", record["username"], error)
+                missed += 1
+        self.src_records = there
         super().copy_files()
-        if missed := len(records) - len(self.src_records):
+        if missed:
             self.fail(f"{missed} submissions cannot be read and were not collected: collect again.")
 
     def do_copy(self, src, dest, log=None):

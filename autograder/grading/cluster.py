@@ -287,11 +287,11 @@ class _Work:
     def _take_kept(self, student, path, accept):
         kept = acceptable(self.store, student, accept)
         try:
-            is_same = kept and kept.basis in self._bases() and kept.file == take(path).digest
+            same = kept and kept.basis in self._bases() and kept.file == take(path).digest
         except OutOfReach as error:
             self._fault(student, str(error))
             return
-        if is_same:
+        if kept and same:
             self.grader.log.write("kept", student=student, key=kept.key)
             self._end(student, kept)
         else:
