@@ -487,7 +487,9 @@ def _trains(template: NotebookNode) -> bool:
 def graded_exercises(template: NotebookNode) -> dict[str, Exercise]:
     """The exercises that a notebook checks, by the grade id of their check cell, in its order."""
     known = _by_check()
-    named = ((cell.metadata.get("nbgrader", {}).get("grade_id"), cell) for cell in template.cells)
+    named = (
+        (cell["metadata"].get("nbgrader", {}).get("grade_id"), cell) for cell in template.cells
+    )
     return {
         grade_id: known[grade_id]
         for grade_id, cell in named
