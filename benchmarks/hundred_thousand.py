@@ -15,9 +15,9 @@ results and rows are copied instead, and no notebooks: what is measured is who r
 
 import argparse
 import contextlib
+import copy
 import dataclasses
 import json
-import pickle
 import resource
 import shutil
 import sqlite3
@@ -71,7 +71,7 @@ class Class:
         taken = [take(path) for path in self.originals]
         self.digests = [one.digest for one in taken]
         rebuilt = [rebuild(template, one.submission()) for one in taken]
-        self.notebooks = [pickle.dumps(one.notebook) for one in rebuilt]  # as the grader has them
+        self.notebooks = [one.notebook for one in rebuilt]  # as the grader has them
 
     def path(self, student):
         """Where a student's notebook lies."""
@@ -98,10 +98,19 @@ class Class:
             path.parent.mkdir(parents=True)
             path.hardlink_to(self.originals[self.kind(student)])
 
+    def notebook(self, student):
+        """One of the few notebooks, with code cells of its own, which are filled in."""
+        notebook = copy.copy(self.notebooks[self.kind(student)])
+        notebook["cells"] = [
+            copy.copy(cell) if cell["cell_type"] == "code" else cell for cell in notebook["cells"]
+        ]
+        notebook["metadata"] = copy.copy(notebook["metadata"])
+        return notebook
+
     def copy_notebooks(self):
         """Copy a few notebooks as `write` does: of a class, each is there when it was graded."""
         for student in self.students[:COPIES]:
-            pickle.loads(self.notebooks[self.kind(student)])
+            self.notebook(student)
 
     def write(self):
         """Write everybody's result, observations, marks and notebook, in blocks."""
@@ -109,7 +118,7 @@ class Class:
             assert recorder.can
             for block in self.blocks():
                 results = {student: self.result(student) for student in block}
-                notebooks = {s: pickle.loads(self.notebooks[self.kind(s)]) for s in block}
+                notebooks = {student: self.notebook(student) for student in block}
                 for student, result in results.items():
                     self.store.keep(result, self.observations[self.kind(student)])
                 paths = {student: self.path(student) for student in block}
