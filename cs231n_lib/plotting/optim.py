@@ -314,7 +314,7 @@ def animate_trajectories(races, frames=40, seconds=6.0):
     if frames > MOST_FRAMES:
         raise ValueError(f"frames must be at most {MOST_FRAMES}, so that the file stays small")
     pictures = _frames(races, frames)
-    colors = pictures[-1].quantize(64)  # of the picture that has them all
+    colors = pictures[-1].quantize(256)  # of the picture that has them all
     first, *rest = (picture.quantize(palette=colors, dither=0) for picture in pictures)
     file = io.BytesIO()
     still = 1000 * seconds / frames

@@ -507,6 +507,6 @@ EXERCISES = (
     FORWARD,
     BACKWARD,
     NETWORK,
-    FORWARD.in_torch(points=4),
-    BACKWARD.in_torch(points=2),
+    FORWARD.in_torch(points=5),
+    BACKWARD.in_torch(points=3),
 )

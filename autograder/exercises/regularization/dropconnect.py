@@ -643,8 +643,8 @@ EXERCISES = (
     SEPARATING,
     INFERENCE,
     CLOSED_FORM,
-    FORWARD.in_torch(points=5),
-    BACKWARD.in_torch(points=4),
-    MOMENTS.in_torch(points=2),
-    INFERENCE.in_torch(points=3),
+    FORWARD.in_torch(points=6),
+    BACKWARD.in_torch(points=6),
+    MOMENTS.in_torch(points=1, optional=True),
+    INFERENCE.in_torch(points=2, optional=True),
 )
