@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from all_lessons import all_lessons
 
+from autograder import misconceptions
 from autograder.checking.spec import COMMON_HELPERS
 from autograder.exercises import all_exercises
 from autograder.lessons.lesson import SRC
@@ -168,7 +169,11 @@ PLAIN = {  # what is not said: what is, or the one use that is meant
 
 @pytest.mark.parametrize("lesson", ALL, ids=lambda lesson: lesson.name)
 def test_a_lesson_says_it_in_plain_words(lesson):
-    prose = "\n".join(cell.solution for cell in lesson.cells if cell.kind == "markdown")
+    """In its prose, its stubs, and its hints."""
+    texts = [cell.solution for cell in lesson.cells if cell.kind == "markdown"]
+    texts += [cell.student for cell in lesson.cells if cell.role == "solution"]
+    texts += [wrong.hint for one in lesson.exercises for wrong in misconceptions.of(one.id)]
+    prose = "\n".join(texts)
     found = {word: say for word, say in PLAIN.items() if re.search(rf"\b(?:{word})\b", prose, re.I)}
     assert found == {}
 
