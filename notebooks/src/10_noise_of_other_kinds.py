@@ -288,9 +288,9 @@ def cosine(t):
     return 0.15 * (1 + math.cos(math.pi * t / STEPS))
 
 
-pair, ten = (dropconnect_forward, dropconnect_backward), noisy[:10]
+pair = dropconnect_forward, dropconnect_backward
 at_the_end = {
-    kind: trained([two_layers(seed, kind, pair) for seed in range(10)], ten, STEPS, cosine)
+    kind: trained([two_layers(seed, kind, pair) for seed in SEEDS], noisy, STEPS, cosine)
     for kind in ("none", "DropConnect")
 }
 falling = paired(at_the_end["DropConnect"], at_the_end["none"], ("DropConnect", "none"))
