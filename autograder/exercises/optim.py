@@ -355,7 +355,7 @@ def _second_order(h):
 
 
 def _unfair_curvatures(h):
-    if h.ndim != 1 or not 0 < h.size <= 10 or h.dtype.kind != "f":
+    if h.ndim != 1 or not 0 < h.size <= 10:
         return 1
     return 0 if ((h > 0) & (h <= 1000)).all() else 2
 
@@ -425,7 +425,7 @@ def _weighted_path(g, beta1=0.9, beta2=0.999):
 
 
 def _unfair_gradients(g):
-    if g.ndim != 1 or not 0 < g.size <= LONGEST or g.dtype.kind != "f":
+    if g.ndim != 1 or not 0 < g.size <= LONGEST:
         return 1
     return 0 if ((np.abs(g) >= 1e-3) & (np.abs(g) <= 1e3)).all() else 2
 

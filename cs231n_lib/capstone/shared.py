@@ -12,7 +12,8 @@ def ablate(train, recipe, seeds):
 
     Args:
         train: function (recipe, seed) -> accuracy.
-        recipe: {ingredient: True}; it stays as it is, and no two calls share a dict.
+        recipe: {ingredient: True}; it stays as it is, and no two calls share a dict. In a recipe
+            without an ingredient it is False, or not there.
         seeds: S whole numbers.
 
     Returns:

@@ -111,6 +111,8 @@ class Momentum(torch.optim.Optimizer):
         lr: learning rate of all groups that have none.
         momentum: of all groups that have none.
 
+    What it remembers of a parameter w is in `self.state[w]`, so that `state_dict()` saves it.
+
     Slides 27–28. Sutskever et al. 2013.
 
     >>> w = torch.nn.Parameter(torch.tensor([3.0]))
@@ -361,6 +363,8 @@ class Adam(torch.optim.Optimizer):
         params: parameters, or groups of them: dicts with "params" and settings of their own.
         lr: learning rate of all groups that have none.
         betas, eps: (beta1, beta2) and epsilon, likewise.
+
+    What it remembers of a parameter w is in `self.state[w]`, so that `state_dict()` saves it.
 
     Slides 46–47. Kingma & Ba 2015, arXiv:1412.6980.
 

@@ -208,21 +208,21 @@ def network(recipe, seed, functions, strength):
     """Return a new network; the ingredients that are off are not in it."""
     rng = np.random.default_rng(seed)
     layers = [Affine(data.x_train.shape[1], WIDTH, rng)]
-    if recipe["batch norm"]:
+    if recipe.get("batch norm"):
         pair = functions.batchnorm_forward, functions.batchnorm_backward
         layers.append(Normalization(*pair, WIDTH, momentum=0.9))
     layers += [ReLU(), Affine(WIDTH, len(data.classes), rng)]
-    if recipe["shifts"]:
+    if recipe.get("shifts"):
         shifts = Noise(shifted, lambda dout, cache: dout, rng=np.random.default_rng(seed))
         layers = [shifts, *layers]
-    return Network(layers, penalty=decaying(strength) if recipe["weight decay"] else None)
+    return Network(layers, penalty=decaying(strength) if recipe.get("weight decay") else None)
 
 
 def trained(recipe, seed, functions, settings=TRIED, steps=STEPS, **options):
     """Return one trained network and its history."""
     rate, strength = settings
     net = network(recipe, seed, functions, strength)
-    falling = recipe["decay"]
+    falling = recipe.get("decay")
     history = fit(
         net, data, steps=steps, batch_size=BATCH, update=functions.adam, progress=False,
         schedule=lambda t: functions.cosine_restarts(t, rate, 0.0, STEPS, 1) if falling else rate,
@@ -233,7 +233,7 @@ def trained(recipe, seed, functions, settings=TRIED, steps=STEPS, **options):
 
 def members(recipe, seed, functions, settings):
     """Return the trained networks of one seed: several, or one where the ensemble is off."""
-    count = MEMBERS if recipe["ensemble"] else 1
+    count = MEMBERS if recipe.get("ensemble") else 1
     return [trained(recipe, MEMBERS * seed + m, functions, settings)[0] for m in range(count)]
 
 

@@ -433,11 +433,6 @@ SEPARATING_GROUPS = wrong(
         "x needs four axes, (N, C, H, W), even with a single pixel.",
         ("np.tile(levels, (1, 1, 2, 3))", "np.tile(levels, (1, 1, 2, 3)).reshape(1, -1)"),
     ),
-    (
-        "whole numbers",
-        "A normalization needs floats. Which dtype has your array?",
-        ("np.arange(6.0)", "np.arange(6)"),
-    ),
 )
 
 MISCONCEPTIONS = (*FORWARD, *BACKWARD, *SEPARATING_GROUPS)

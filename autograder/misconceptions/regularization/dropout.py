@@ -70,6 +70,13 @@ def everywhere(function):
                 (SEED, "0"),
             ),
             (
+                "one seed where none is given",
+                "Without a seed every call of yours gives the same mask. What does the docstring "
+                "promise to those who give none?",
+                SLIP,
+                (SEED, 'dropout_param.get("seed", 0)'),
+            ),
+            (
                 "an unknown mode passes",
                 'What should happen with a mode such as "tests", a typing error?',
                 SLIP,
@@ -495,11 +502,6 @@ WRONG_PRODUCTS = wrong(
         "nothing but zeros",
         "All products are 0, and so is every mean.",
         (PRODUCTS, "np.zeros(3)"),
-    ),
-    (
-        "whole numbers",
-        "Products are floats: write 1.0 in place of 1.",
-        (PRODUCTS, "np.array([1, -1])"),
     ),
 )
 
