@@ -445,8 +445,8 @@ def _modes(impl, rng):
     training = Training(rng)
     training.run(impl, Scripted(best_at=BEST, stop_at=NEVER))
     return {
-        "share of steps in train mode": np.mean(training.steps_in),
-        "share of accuracies in train mode": np.mean(training.asked_in),
+        "fraction of steps in train mode": np.mean(training.steps_in),
+        "fraction of accuracies in train mode": np.mean(training.asked_in),
     }
 
 

@@ -547,7 +547,7 @@ EXERCISES = (
     OUTPUT_GRADIENTS,
     FACTORS,
     LAYER_DIRECTION,
-    NEWTON.in_torch(points=2),
-    UPDATE.in_torch(points=3),
-    DIRECTION.in_torch(points=5),
+    NEWTON.in_torch(points=4),
+    UPDATE.in_torch(points=2, optional=True),
+    DIRECTION.in_torch(points=6),
 )

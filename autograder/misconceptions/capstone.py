@@ -181,7 +181,7 @@ WRONG_SEPARATING = wrong(
     ),
     (
         "percent",
-        "Accuracies here are shares of all examples, numbers from 0 to 1.",
+        "Accuracies here are fractions of all examples, numbers from 0 to 1.",
         (ALL_ALIKE, "100 * np.stack([luck + gain, luck])"),
     ),
 )

@@ -172,7 +172,7 @@ EARLY = wrong(
     ),
     (
         "the least gain is relative",
-        "min_delta is a difference between two scores, in their unit. You take it as a share of "
+        "min_delta is a difference between two scores, in their unit. You take it as a fraction of "
         "the best one.",
         grouped("least gain"),
         (
@@ -1133,7 +1133,7 @@ def only_the_last_cycles(model, take_step, restart, schedule, length, cycles, me
 
 
 def polyak_by_shares(w, config=None):
-    """All three kinds as one rule: the new weights get a share of the average."""
+    """All three kinds as one rule: the new weights get a fraction of the average."""
     config = {} if config is None else config
     config["t"] = config.get("t", 0) + 1
     n = config["t"] - config.get("start_at", 0)

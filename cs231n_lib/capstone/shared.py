@@ -78,7 +78,7 @@ def report_page(measured):
     Args:
         measured: {"data": text, "recipe": list of texts, "seeds": S, "test": accuracy,
             "validation": accuracy, "baseline": accuracy, "ablation": {ingredient: (3,) mean gain,
-            low, high}}; all numbers are shares of 1.
+            low, high}}; all numbers are fractions of 1.
 
     Returns:
         page: text of at most 60 lines, with the headings "## Data", "## Recipe", "## Result",

@@ -60,10 +60,10 @@ KEPT = (
     NO_ARRAY,
     "no unit is dropped",
     "all units are dropped",
-    "the share of the units that are kept is 1 − p",
-    "the share of the units that are kept is ½, whatever p is",
-    "the share of the units that are kept is that of normal random numbers below p",
-    "the share of the units that are kept is not p",
+    "the fraction of the units that are kept is 1 − p",
+    "the fraction of the units that are kept is ½, whatever p is",
+    "the fraction of the units that are kept is that of normal random numbers below p",
+    "the fraction of the units that are kept is not p",
 )
 
 

@@ -188,7 +188,7 @@ def forward_by_mask(x, alpha=0.1):
 
 
 def forward_by_clipping(x, alpha=0.1):
-    """Add what is positive and a share of what is negative."""
+    """Add what is positive and a fraction of what is negative."""
     return x.clip(min=0) + alpha * x.clip(max=0), (x, alpha)
 
 

@@ -167,8 +167,8 @@ FORWARD = wrong(
     ),
     (
         "momentum the other way round",
-        "There are two conventions: momentum as the share of the old value, and PyTorch's, as the "
-        "share of the new one. Which one does the description of dbn_param name?",
+        "There are two conventions: momentum as the fraction of the old value, and PyTorch's, as "
+        "that of the new one. Which one does the description of dbn_param name?",
         (
             "momentum * running_mean + (1 - momentum) * mu",
             "(1 - momentum) * running_mean + momentum * mu",
@@ -308,7 +308,7 @@ BACKWARD = wrong(
     ),
     (
         "the division by N forgotten",
-        "The covariance is a mean over the examples. What share of its gradient gets each of them?",
+        "The covariance is a mean over the examples. What part of its gradient gets each of them?",
         ("2 / N * groups", "2 * groups"),
     ),
     (

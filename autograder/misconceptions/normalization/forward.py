@@ -118,8 +118,8 @@ MISCONCEPTIONS = wrong(
     ),
     (
         "momentum the other way round",
-        "There are two conventions: momentum as the share of the old value, and PyTorch's, as the "
-        "share of the new one. Which one does the description of bn_param name?",
+        "There are two conventions: momentum as the fraction of the old value, and PyTorch's, as "
+        "that of the new one. Which one does the description of bn_param name?",
         (
             "momentum * running_mean + (1 - momentum) * mu",
             "(1 - momentum) * running_mean + momentum * mu",

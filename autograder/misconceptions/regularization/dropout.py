@@ -34,7 +34,7 @@ def everywhere(function):
             ),
             (
                 "half of the units, whatever p is",
-                "The share of the units that you keep does not change with p.",
+                "The fraction of the units that you keep does not change with p.",
                 (" < p", " < 0.5"),
             ),
             (
