@@ -69,7 +69,7 @@ class SubmissionResult:
         return next((r for r in self.reports if r.exercise_id == exercise_id), None)
 
     def to_dict(self) -> dict:
-        """Plain data for JSON."""
+        """Plain data for JSON, without what is empty in the rows, which is most of them."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
         totals = {"score": self.score, "points": self.points, "bonus": self.bonus}
         return data | {"reports": [_without_blanks(report) for report in self.reports]} | totals

@@ -430,6 +430,17 @@ def test_a_report_adds_up_and_survives_json():
     data = json.loads(json.dumps(REPORT.to_dict()))
     assert data["score"] == 2.5
     assert Report.from_dict(data) == REPORT
+    for row in data["rows"]:  # as a result is kept: what is empty is left out
+        for name in [name for name, value in row.items() if value == ""]:
+            del row[name]
+    again = Report.from_dict(data)
+    assert again == REPORT and hash(again) == hash(REPORT) and again.to_dict() == REPORT.to_dict()
+
+
+@pytest.mark.parametrize("row", [{"check": "a", "points": 1}, vars(ROWS[0]) | {"other": 1}])
+def test_a_row_that_is_none_is_refused(row):
+    with pytest.raises(TypeError):
+        Report.from_dict({"exercise_id": "f", "title": "t", "rows": [row]})
 
 
 def test_a_score_is_never_more_than_the_points():
