@@ -58,9 +58,10 @@ _last: _Checked | None = None  # the last check of this kernel
 
 @cache
 def _attempts() -> Attempts:
-    """Return the log: a file beside a kit or beside one's lessons, else as long as the kernel."""
+    """Return the log: a file beside a kit, one's lessons or a page's notebook, else of a kernel."""
     path = log_in(Path())
-    return Attempts(path if path.is_file() or (ROOT / "kit.json").is_file() else None)
+    kept = IN_A_PAGE or path.is_file() or (ROOT / "kit.json").is_file()
+    return Attempts(path if kept else None)
 
 
 def check(exercise_id: str, *functions) -> float:

@@ -7,12 +7,14 @@ import platform
 import sys
 import threading
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from autograder import check as checks
 from autograder import exercises
+from autograder.learning.shelf import LOG
 from autograder.lessons import page
 from autograder.lessons.compiled import forms
 
@@ -44,11 +46,52 @@ def test_a_check_needs_neither_threads_nor_pytorch(capsys):
     assert "Keep a copy" not in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("without_threads")
-def test_in_a_page_a_right_answer_is_told_to_keep_a_copy(capsys, monkeypatch):
+@pytest.fixture
+def in_a_page(tmp_path, monkeypatch):
+    """Be in a page, whose storage is a folder; call what comes for a kernel that starts anew."""
+    monkeypatch.setattr(checks, "IN_A_PAGE", True)
+    monkeypatch.chdir(tmp_path)
+    checks._attempts.cache_clear()
+    yield checks._attempts.cache_clear
+    checks._attempts.cache_clear()
+
+
+def test_in_a_page_attempts_outlive_the_kernel(capsys, in_a_page):
     from cs231n_lib.getting_started.in_numpy import unit_rows
 
-    monkeypatch.setattr(checks, "IN_A_PAGE", True)
+    checks.check(UNIT_ROWS.id, abs)
+    in_a_page()
+    capsys.readouterr()
+    checks.check(UNIT_ROWS.id, lambda x: x)  # other code: one rung more
+    assert checks.DISPUTE in capsys.readouterr().out
+    checks.check(UNIT_ROWS.id, unit_rows)
+    in_a_page()
+    assert checks._history().passed() == {UNIT_ROWS.id}
+
+
+def test_in_a_page_without_storage_attempts_live_as_long_as_the_kernel(
+    monkeypatch, capsys, in_a_page
+):
+    def refusing(method):
+        def called(path, *args, **kwargs):
+            if path.name == LOG:
+                raise OSError("the service worker does not answer")
+            return method(path, *args, **kwargs)
+
+        return called
+
+    for name in ("is_file", "open", "read_text"):
+        monkeypatch.setattr(Path, name, refusing(getattr(Path, name)))
+    checks.check(UNIT_ROWS.id, abs)
+    checks.check(UNIT_ROWS.id, lambda x: x)
+    assert checks.DISPUTE in capsys.readouterr().out
+    assert len(checks._history().entries) == 2
+
+
+@pytest.mark.usefixtures("without_threads")
+def test_in_a_page_a_right_answer_is_told_to_keep_a_copy(capsys, in_a_page):
+    from cs231n_lib.getting_started.in_numpy import unit_rows
+
     checks.check(UNIT_ROWS.id, abs)
     assert "Keep a copy" not in capsys.readouterr().out
     checks.check(UNIT_ROWS.id, unit_rows)

@@ -1,20 +1,23 @@
-"""Runs under Pyodide, with the whole course in /course: what do the checks of the kit say there?
+"""What do the checks of the kit say of right and wrong answers? Runs under Pyodide and natively.
 
-`results` is [[exercise, its share of full marks], …] for the references, and with `everything`
-[[exercise, misconception, share, names found], …] for the catalogue.
+`sys.argv[1]` is a folder with the whole course; the kit, with its recordings, is on `sys.path`.
+`run` gives {"references": [[exercise, its share of full marks], …]} and, with `everything`, the
+"catalogue": [[exercise, misconception, share, names found], …].
 """
 
 import sys
 from pathlib import Path
 
-kit = next(Path(place, "autograder") for place in sys.path if Path(place, "autograder").is_dir())
-sys.path.insert(0, "/course")
+RECORDINGS = next(
+    found for place in sys.path if (found := Path(place, "autograder", "recordings")).is_dir()
+)
+sys.path.insert(0, sys.argv[1])
 
 from autograder import exercises, expectations, misconceptions  # noqa: E402
 from autograder.checking.diagnose import judge_exercise  # noqa: E402
 from autograder.checking.observe import observe  # noqa: E402
 
-provider = expectations.recorded(kit / "recordings")
+provider = expectations.recorded(RECORDINGS)
 
 
 def judged(exercise, functions):
@@ -33,7 +36,7 @@ def run(everything):
         found["references"].append([exercise.id, report.score / exercise.points])
         for wrong in misconceptions.of(exercise.id) if everything else ():
             report = judged(exercise, misconceptions.functions_of(wrong))
-            names = sorted({row.misconception for row in report.rows} - {""})
             share = report.score / exercise.points
+            names = sorted(report.misconceptions)
             found["catalogue"].append([exercise.id, wrong.name, share, names])
     return found
