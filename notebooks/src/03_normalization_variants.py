@@ -64,7 +64,7 @@ from cs231n_lib.data import load, photograph
 from cs231n_lib.gradcheck import check_gradients
 from cs231n_lib.layers.network import Affine, Conv, Flatten, Network, Normalization, ReLU
 from cs231n_lib.layers.recurrent import Recurrent
-from cs231n_lib.train import compare, fit, predicted, score_predictions, timed
+from cs231n_lib.train import compare, fit, predicted, score_predictions, sized, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread, and the race below is fair
 
@@ -582,8 +582,8 @@ def accuracies(make, dataset, names, sizes, seeds, **options):
 
 # %% role="experiment" uses="layernorm_forward layernorm_backward" claim="layer-norm-learns-from-two" of="rows[2]" says="above" slide="15" alt="Validation accuracy against the batch size: at 2 batch norm is near guessing, layer norm and none far above; from 8 on the three are alike."
 by_size = accuracies(
-    lambda seed, name: deep_net(seed, ways[name]), data, ways, BATCH_SIZES, range(4), steps=400,
-    learning_rate=0.045,
+    lambda seed, name: deep_net(seed, ways[name]), data, ways, BATCH_SIZES,
+    range(sized(4, 2, "seeds")), steps=sized(400, 100, "steps"), learning_rate=0.045,
 )  # fmt: skip
 predicted(my_accuracy_of_layer_norm, by_size["layer norm"][:, 0].mean())
 plotting.plot_batch_sizes(BATCH_SIZES, by_size)
@@ -649,8 +649,8 @@ layers = {
     ),
 }
 on_images = accuracies(
-    lambda seed, name: conv_net(seed, layers[name]), images, layers, IMAGE_SIZES, range(3),
-    steps=100, learning_rate=0.05,
+    lambda seed, name: conv_net(seed, layers[name]), images, layers, IMAGE_SIZES,
+    range(sized(3, 2, "seeds")), steps=sized(100, 25, "steps"), learning_rate=0.05,
 )  # fmt: skip
 plotting.plot_batch_sizes(IMAGE_SIZES, on_images)
 plotting.show("Two images hold enough pixels for batch norm")

@@ -60,7 +60,7 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, fit, predicted, score_predictions, timed
+from cs231n_lib.train import compare, fit, predicted, score_predictions, sized, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread
 
@@ -994,7 +994,7 @@ for title, name in {
     races[title] = race(places[name])
 plotting.plot_trajectories(races)
 plotting.show("Each rule with its own best settings: memory pays in the ravine")
-display(plotting.animate_trajectories({name: races[name] for name in list(races)[:2]}, frames=30))
+display(plotting.animate_trajectories({name: races[name] for name in list(races)[:2]}, frames=sized(30, 10, "frames")))
 
 # %% [markdown]
 # In the ravine momentum's loss ends millions of times lower, at ρ = 0.7 and a rate that gradient

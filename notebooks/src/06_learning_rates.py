@@ -60,7 +60,7 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import batches, load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, find_rate, fit, predicted, score_predictions
+from cs231n_lib.train import compare, find_rate, fit, predicted, score_predictions, sized
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -242,7 +242,7 @@ ways = {
     "constant: 0.5": lambda t: FIRST,
     "constant: 0.05": lambda t: 0.1 * FIRST,
 }
-stairs, stairs_losses = many(ways, seeds=range(10))
+stairs, stairs_losses = many(ways, seeds=range(sized(10, 2, "seeds")))
 
 measured = np.arange(EVERY, STEPS + 1, EVERY)
 rates = {name: runs[0].rates for name, runs in stairs.items()}
@@ -333,7 +333,7 @@ for name, schedule in decays.items():
     print(f"{name:>12}: all rates together {reach:5.0f}, last rate {schedule(STEPS - 1):.4f}")
 
 smooth, smooth_losses = many(
-    {name: decays[name] for name in ("exponential", "1/t")}, seeds=range(10)
+    {name: decays[name] for name in ("exponential", "1/t")}, seeds=range(sized(10, 2, "seeds"))
 )
 ends = {"step decay": decayed, **{name: accuracies(runs) for name, runs in smooth.items()}}
 for name in ("exponential", "1/t"):
@@ -458,7 +458,7 @@ ways = {
     "one cycle": lambda t: cosine_restarts(t, FIRST, 0.0, LONG, 1),
     "constant: 0.5": lambda t: FIRST,
 }
-cycles, cycles_losses = many(ways, seeds=range(10), steps=LONG)
+cycles, cycles_losses = many(ways, seeds=range(sized(10, 2, "seeds")), steps=LONG)
 restarts = [CYCLE, 3 * CYCLE]
 k = CYCLE // EVERY
 rise = cycles_losses["three cycles"][:, k] - cycles_losses["three cycles"][:, k - 1]
@@ -666,7 +666,7 @@ ways = {
     "with warm-up": lambda t: linear_warmup(t, HIGH, 100, 0.05),
     "without": lambda t: HIGH,
 }
-warm, _ = many(ways, seeds=range(10), steps=300)
+warm, _ = many(ways, seeds=range(sized(10, 2, "seeds")), steps=300)
 for name, runs in warm.items():
     print(f"{name:>12}: accuracies " + " ".join(f"{a:.2f}" for a in accuracies(runs)))
 print(paired(*map(accuracies, warm.values()), names=tuple(warm)))

@@ -58,7 +58,7 @@ from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.descent import descend, strong_wolfe
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, predicted, score_predictions, timed
+from cs231n_lib.train import compare, predicted, score_predictions, sized, timed
 
 threadpool_limits(1)  # so that times say something
 
@@ -697,7 +697,8 @@ print(f"without the pair: {dw @ lbfgs_direction(dw, nothing, nothing):+.3g}")
 my_share = None  # your prediction: a fraction
 
 # %% role="setup" hide=true
-PASSES, BATCH = 60, 64
+PASSES, BATCH = sized(60, 15, "passes"), 64
+RUNS = range(sized(5, 2, "seeds"))
 
 
 class Work:
@@ -782,10 +783,10 @@ def lbfgs_run(seed, direction, full_batch=False, same_batch=False, memory=10):
 
 # %% role="experiment" uses="lbfgs_direction" claim="few-pairs-are-negative" of="share['L-BFGS, mini-batch']" says="0.005 to 0.15" slide="61" alt="Training loss against passes over the data, logarithmic: full-batch L-BFGS starts slowly and ends lowest, the two on mini-batches fall quickly and stop, SGD goes on falling below them."
 runs = {
-    "L-BFGS, full batch": [lbfgs_run(s, lbfgs_direction, full_batch=True) for s in range(5)],
-    "L-BFGS, mini-batch": [lbfgs_run(s, lbfgs_direction) for s in range(5)],
-    "L-BFGS, same batch": [lbfgs_run(s, lbfgs_direction, same_batch=True) for s in range(5)],
-    "SGD": [sgd_run(s) for s in range(5)],
+    "L-BFGS, full batch": [lbfgs_run(s, lbfgs_direction, full_batch=True) for s in RUNS],
+    "L-BFGS, mini-batch": [lbfgs_run(s, lbfgs_direction) for s in RUNS],
+    "L-BFGS, same batch": [lbfgs_run(s, lbfgs_direction, same_batch=True) for s in RUNS],
+    "SGD": [sgd_run(s) for s in RUNS],
 }
 share = {
     name: sum(run.negative for run in works) / max(1, sum(run.pairs for run in works))
@@ -803,7 +804,7 @@ plotting.show("L-BFGS shines on the full batch and suffers on mini-batches")
 # %% role="experiment" uses="lbfgs_direction" claim="lbfgs-shines-on-the-full-batch" of="versus['L-BFGS, full batch', 'SGD']" says="below" slide="61"
 end = {name: np.log10(np.array(values)[:, -1]) for name, values in losses.items()}
 versus = {
-    (a, b): compare(end[a].item, end[b].item, range(5), names=(a, b), progress=False)
+    (a, b): compare(end[a].item, end[b].item, RUNS, names=(a, b), progress=False)
     for a, b in (
         ("L-BFGS, full batch", "L-BFGS, mini-batch"),
         ("L-BFGS, mini-batch", "SGD"),

@@ -62,7 +62,7 @@ from cs231n_lib.data import load, photograph
 from cs231n_lib.layers.batched import fit_many
 from cs231n_lib.layers.in_numpy import softmax_loss
 from cs231n_lib.layers.network import Affine, Layer, Network, ReLU
-from cs231n_lib.train import compare, predicted, score_predictions
+from cs231n_lib.train import compare, predicted, score_predictions, sized
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -92,7 +92,7 @@ data = load("digits")
 print(data)
 
 # %% role="setup"
-BATCH, SEEDS = 25, range(20)
+BATCH, SEEDS = 25, range(sized(20, 3, "seeds"))
 
 
 def sample(seed, noise=0.3):
@@ -287,7 +287,7 @@ def cosine(t):
 
 pair, ten = (dropconnect_forward, dropconnect_backward), noisy[:10]
 at_the_end = {
-    kind: trained([two_layers(seed, kind, pair) for seed in range(10)], ten, STEPS, cosine)
+    kind: trained([two_layers(seed, kind, pair) for seed in SEEDS[:10]], ten, STEPS, cosine)
     for kind in ("none", "DropConnect")
 }
 falling = paired(at_the_end["DropConnect"], at_the_end["none"], ("DropConnect", "none"))

@@ -231,10 +231,9 @@ def test_the_checks_say_there_what_they_say_here(site, browser, tmp_path):
             await python.loadPackage(["numpy", "cs231n-lecture7-kit"]);
             const zip = await (await fetch("/course.zip")).arrayBuffer();
             python.unpackArchive(zip, "zip", { extractDir: "/course" });
-            python.runPython(`import sys; sys.argv = ["", "/course"]`);
             await python.runPythonAsync(source);
             const said = everything ? "True" : "False";
-            return python.runPythonAsync(`import json\\njson.dumps(run(${said}))`);
+            return python.runPythonAsync(`import json\\njson.dumps(run("/course", ${said}))`);
         }""",
         [IN_PYODIDE.read_text(encoding="utf-8"), everything],
     )
@@ -258,9 +257,10 @@ def said_natively(folder):
     """Return what the kit of the page says of the same answers in this Python."""
     (kit,) = Path(os.environ["COURSE_PAGE"], "static", "pyodide").glob("cs231n_lecture7_kit-*.whl")
     zipfile.ZipFile(kit).extractall(folder)
-    code = f"{IN_PYODIDE.read_text(encoding='utf-8')}\nimport json; print(json.dumps(run(True)))"
+    tell = f"import json; print(json.dumps(run({str(ROOT)!r}, True)))"
+    code = f"{IN_PYODIDE.read_text(encoding='utf-8')}\n{tell}"
     done = subprocess.run(
-        [sys.executable, "-c", code, ROOT],
+        [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
         cwd=folder,
         capture_output=True,
