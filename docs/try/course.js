@@ -114,7 +114,6 @@
   function keepTried(session) {
     new BroadcastChannel("course-files").onmessage = ({ data }) => keep(JSON.parse(data));
     session.statusChanged.connect((_, status) => {
-      console.log("STATUS", status);
       if (status === "restarting") handOver(session.session.kernel);
     });
     if (session.session?.kernel) handOver(session.session.kernel);

@@ -994,7 +994,11 @@ for title, name in {
     races[title] = race(places[name])
 plotting.plot_trajectories(races)
 plotting.show("Each rule with its own best settings: memory pays in the ravine")
-display(plotting.animate_trajectories({name: races[name] for name in list(races)[:2]}, frames=sized(30, 10, "frames")))
+display(
+    plotting.animate_trajectories(
+        {name: races[name] for name in list(races)[:2]}, frames=sized(30, 10, "frames")
+    )
+)
 
 # %% [markdown]
 # In the ravine momentum's loss ends millions of times lower, at ρ = 0.7 and a rate that gradient

@@ -94,7 +94,7 @@ print(f"{wrong.mean():.1%} of the training labels are random")
 my_loss_at_rate_5 = None  # your prediction: a number, or float("inf")
 
 # %% role="setup" hide=true
-WIDTH, BATCH, STEPS, EVERY = 32, 16, 1200, 20
+WIDTH, BATCH, STEPS, EVERY = 32, 16, sized(1200, 600, "steps"), 20
 FIRST, DROP = 0.5, STEPS // 3  # first rate of the schedules below; steps from drop to drop
 
 
@@ -144,7 +144,7 @@ def paired(a, b, names):
 CONSTANT = {"too low: 0.003": 0.003, "low: 0.03": 0.03, "good: 0.3": 0.3, "high: 1": 1.0,
             "very high: 5": 5.0}  # fmt: skip
 ways = {name: lambda t, rate=rate: rate for name, rate in CONSTANT.items()}
-constant, constant_losses = many(ways, seeds=range(3), steps=600)
+constant, constant_losses = many(ways, seeds=range(sized(3, 1, "seeds")), steps=600)
 
 predicted(my_loss_at_rate_5, np.median(constant_losses["very high: 5"][:, -1]))
 plotting.plot_loss_by_rate(constant, highest=4)
@@ -452,7 +452,8 @@ for u in (0, 10, t):
 my_rise_at_the_restart = None  # your prediction: a number
 
 # %% role="experiment" uses="cosine_restarts" claim="a-restart-throws-the-loss-up" of="np.median(rise)" says="0.03 to 0.4" slide="67" alt="Above, loss over 1,120 steps for three cycles, one cycle and a constant rate: the loss jumps up at each restart and is lower at the end of each cycle. Below, the rates as waves."
-CYCLE, LONG = 160, 1120
+CYCLE = sized(160, 80, "steps")
+LONG = 7 * CYCLE
 ways = {
     "three cycles": lambda t: cosine_restarts(t, FIRST, 0.0, CYCLE, 2),
     "one cycle": lambda t: cosine_restarts(t, FIRST, 0.0, LONG, 1),

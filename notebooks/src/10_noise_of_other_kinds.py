@@ -195,7 +195,7 @@ noisy = [sample(seed) for seed in SEEDS]
 my_gain_of_dropconnect = None  # your prediction: percentage points
 
 # %% role="setup"
-WIDTH, KEEP, STEPS = 48, 0.5, 400
+WIDTH, KEEP, STEPS = 48, 0.5, sized(400, 200, "steps")
 
 
 class DropConnect(Affine):
@@ -609,6 +609,7 @@ my_rest_without, my_rest_with_depth = None, None  # your predictions: percent
 
 # %% role="setup" hide=true
 DEPTH, NARROW, REMOVED = 24, 32, (0, 6, 12, 18)
+LONG = sized(500, 200, "steps")
 
 
 class Deep:
@@ -660,7 +661,7 @@ class Deep:
             self.b[l] -= rate * dbranch.sum(axis=1, keepdims=True)
         self.first -= rate * x.mT @ dh
 
-    def train(self, sets, steps=500, batch=50, rate=0.1):
+    def train(self, sets, steps=LONG, batch=50, rate=0.1):
         """Train every network on its own data."""
         rngs = [np.random.default_rng(seed) for seed in SEEDS]
         for t in range(steps):

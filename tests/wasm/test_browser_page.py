@@ -283,10 +283,11 @@ def test_a_second_visit_needs_no_network_and_knows_what_was_tried(site, browser)
     opened.run(setup)
     task = opened.index("getting_started-unit_rows-solution")
     opened.write(task, "from autograder.check import progress; progress()")
-    assert "unit_rows: every column has length 1" in (told := opened.run(task)), told
+    assert "unit_rows: columns of length 1" in (told := opened.run(task)), told
     opened.page.evaluate("jupyterapp.shell.currentWidget.context.sessionContext.restartKernel()")
-    assert "unit_rows: every column has length 1" in (told := opened.run(task)), told
-    opened.page.evaluate("Storage.prototype.setItem = () => { throw new DOMException('full') }")
+    assert "unit_rows: columns of length 1" in (told := opened.run(task)), told
+    full = "() => { Storage.prototype.setItem = () => { throw new DOMException('full') } }"
+    opened.page.evaluate(full)
     assert "25 of 100 points" in opened.run(first)
     assert "storage is full" in opened.bar()
     opened.page.context.close()
