@@ -64,7 +64,7 @@ from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.gradcheck import check_gradients, relative_error
 from cs231n_lib.layers.network import Affine, Conv, Network, Normalization, ReLU
-from cs231n_lib.train import compare, fit, predicted, score_predictions, timed
+from cs231n_lib.train import compare, fit, predicted, score_predictions, sized, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread, and the race below is fair
 
@@ -428,7 +428,7 @@ for name, values in {"exact": exact, "yours": own, "one pass": one_pass_batchnor
 my_accuracy_at_scale_10 = None  # your prediction: a fraction
 
 # %% role="setup" hide=true
-STEPS = 150
+STEPS = sized(150, 50, "steps")
 
 
 @functools.cache  # some of these trainings are asked for twice
@@ -444,6 +444,7 @@ def trained(seed, normalization, weight_scale=None, learning_rate=0.1, batch_siz
 
 def sweep(run, ways, settings, seeds):
     """Return {name: (seeds, settings) of run(seed, way, setting)} for every named way."""
+    seeds = seeds[: sized(len(seeds), 2, "seeds")]
     jobs = [(n, s, x) for n in ways for s in seeds for x in settings]
     results = {name: [] for name in ways}
     for name, seed, setting in tqdm(jobs, "training", delay=2, leave=False):
