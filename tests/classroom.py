@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ import nbformat
 from autograder.course.cells import name_of, read_cells
 from autograder.lessons import build
 from autograder.lessons.lesson import NOTEBOOKS, find_lesson, read_lesson
+from autograder.submissions import notebook as reading
 
 NAME = "02_batch_normalization"
 HEADER = """\
@@ -146,6 +148,33 @@ def record_unrun(course, notebooks):
         course.store(NAME).save(results[student])
     with Recorder(book, NAME) as recorder:
         assert recorder.record(results, paths) == {}
+
+
+def failing(monkeypatch, call: str, number: int, name: str) -> None:
+    """Have the machine fail where something of this name, or below it, is used.
+
+    Args:
+        call: open, read, stat or listdir.
+    """
+    error = OSError(number, os.strerror(number), name)
+    if call == "read":
+        content = reading._content
+
+        def read(descriptor, limit):
+            if Path(os.readlink(f"/proc/self/fd/{descriptor}")).name == name:
+                raise error
+            return content(descriptor, limit)
+
+        monkeypatch.setattr(reading, "_content", read)
+        return
+    called = getattr(os, call)
+
+    def fail(path=".", *arguments, **options):
+        if not isinstance(path, int) and name in Path(os.fsdecode(path)).parts:
+            raise error
+        return called(path, *arguments, **options)
+
+    monkeypatch.setattr(os, call, fail)
 
 
 SECRET = b"the secret of a course"

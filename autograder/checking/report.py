@@ -28,6 +28,18 @@ class Row:
         return "partly" if self.earned else "failed"
 
 
+_NEEDED = {"check", "points", "earned"}
+
+
+def _row(values: Mapping) -> Row:
+    """Return Row(**values), in a tenth of its time; what is left out is empty."""
+    if not _NEEDED <= values.keys() <= Row.__dataclass_fields__.keys():
+        return Row(**values)
+    row = object.__new__(Row)
+    vars(row).update(values)
+    return row
+
+
 _RAISED = re.compile(r"raised \w+|(expected \w+), got \w+")
 
 
@@ -87,13 +99,15 @@ class Report:
     def to_dict(self) -> dict:
         """Return plain data for JSON."""
         data = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        rows = [dict(vars(row)) for row in self.rows]
+        rows = [
+            {name: getattr(row, name) for name in row.__dataclass_fields__} for row in self.rows
+        ]
         return data | {"rows": rows, "score": self.score, "points": self.points}
 
     @classmethod
     def from_dict(cls, data: Mapping) -> "Report":
         """Rebuild a report from `to_dict`."""
-        rows = tuple(Row(**row) for row in data["rows"])
+        rows = tuple(map(_row, data["rows"]))
         more = {key: data[key] for key in ("bonus", "reading") if key in data}
         return cls(data["exercise_id"], data["title"], rows, **more)
 
@@ -131,7 +145,7 @@ class Report:
             f"<code>{html.escape(self.exercise_id)}</code>: "
             f"<b>{_number(self.score)}</b> of {_number(self.points)} {self.kind_of_points}"
         )
-        table = f"<div>{head}</div><table>{HEADER}{body}</table>"
+        table = f'<div>{head}</div><table cellpadding="4">{HEADER}{body}</table>'
         more = f"<div>{html.escape(self.reading)}</div>" if self.reading else ""
         return f'<div style="{STYLE["box"]}">{table}{more}</div>'
 
@@ -162,8 +176,7 @@ MARK = {"passed": "✓", "partly": "◐", "failed": "✗"}
 COLOUR = {"passed": "#1a7f37", "partly": "#9a6700", "failed": "#cf222e"}
 STYLE = {
     "box": "max-width:60em;border-left:4px solid #8886;padding-left:.8em;line-height:1.4",
-    "cell": "padding:.25em .6em;text-align:left;vertical-align:top;white-space:normal",
-    "whole": "padding:.25em .6em;text-align:left;vertical-align:top;white-space:nowrap",
+    "cell": "text-align:left;vertical-align:top",
     "mark": "padding:.1em .4em;border-radius:.3em;color:#fff;background-color:",
     "note": "margin-top:.3em",
 }
@@ -186,14 +199,9 @@ def _html_row(row):
         for label, note in (("Hint:", row.hint), ("Remark:", row.remark))
         if note
     ]
-    points = f"{_number(row.earned)} / {_number(row.points)}"
-    cells = (
-        (mark, "whole"),
-        (html.escape(row.check), "cell"),
-        (points, "whole"),
-        ("<br>".join(filter(None, notes)), "cell"),
-    )
-    shown = (f'<td style="{STYLE[style]}">{cell}</td>' for cell, style in cells)
+    points = f"{_number(row.earned)}&nbsp;/&nbsp;{_number(row.points)}"
+    cells = mark, html.escape(row.check), points, "<br>".join(filter(None, notes))
+    shown = (f'<td style="{STYLE["cell"]}">{cell}</td>' if cell else "<td></td>" for cell in cells)
     return f"<tr>{''.join(shown)}</tr>"
 
 

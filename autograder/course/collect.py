@@ -19,6 +19,7 @@ import hashlib
 import io
 import json
 import lzma
+import os
 import re
 import shutil
 import stat
@@ -38,7 +39,7 @@ from autograder.course.roster import Person, Roster
 from autograder.course.settings import in_utc
 from autograder.course.tables import read_sheet
 from autograder.grading.results import write_atomically
-from autograder.submissions.notebook import MAX_FILE
+from autograder.submissions.notebook import MAX_FILE, OutOfReach
 from autograder.submissions.uploads import MAX_BYTES, MAX_FILES, TIMESTAMP, parse_time
 
 MAX_MEMBERS = 200_000  # of one zip
@@ -356,9 +357,13 @@ def _take_latest(
         except Unusable as error:
             done.problems.append(f"{student}: {error}")
             continue
+        try:
+            done.students[student] = _put(course, lesson, student, content, one.when)
+        except Unusable as error:
+            done.problems.append(f"{student}: {error}")
+            return
         if len(ordered) > 1:
             done.problems.append(f"{student}: {len(ordered)} hand-ins, the latest was taken")
-        done.students[student] = _put(course, lesson, student, content, one.when)
         if one.late and one.when is None:
             done.late_unknown.append(student)
         return
@@ -427,14 +432,20 @@ def _put(
     content: dict[str, bytes],
     when: datetime.datetime | None,
 ) -> str:
-    """Write a hand-in; what stood there is kept. Returns new, unchanged or replaced."""
+    """Write a hand-in; what stood there is kept. Returns new, unchanged or replaced.
+
+    Raises `Unusable` where the machine does not give what stood there.
+    """
     folder = course.root / "submitted" / student / lesson
-    if any(path.is_symlink() for path in (folder, folder.parent)):
+    if any(os.path.islink(path) for path in (folder, folder.parent)):
         raise CourseError(f"{folder} is a symbolic link, which is not followed: remove it.")
     stamp = {TIMESTAMP: f"{when:%Y-%m-%d %H:%M:%S} UTC\n".encode()} if when else {}
     content = {**content, **stamp}
-    if folder.exists():
-        here = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+    if os.path.lexists(folder):
+        try:
+            here = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
+        except OSError as error:
+            raise Unusable(f"{OutOfReach.of(folder, error)}: not collected") from None
         if here == content:
             return "unchanged"
         digest = hashlib.sha256(b"".join(here[name] for name in sorted(here))).hexdigest()[:12]

@@ -35,6 +35,9 @@ class HandedIn:
 def look(submitted: Path, lesson: str, lessons: Collection[str] = ()) -> HandedIn:
     """Find the notebooks of a lesson.
 
+    A notebook of which the machine does not even say whether it exists is among them: whoever
+    reads it learns why, instead of hearing that there is none.
+
     Args:
         submitted: the folder of all submissions.
         lessons: all lessons of the course, whose folders are not mixed up.
@@ -43,13 +46,24 @@ def look(submitted: Path, lesson: str, lessons: Collection[str] = ()) -> HandedI
     for who in sorted(_names(submitted)):
         place = submitted / who
         wanted = place / lesson / f"{lesson}.ipynb"
-        links = [path for path in (place, place / lesson) if path.is_symlink()]
-        if not links and os.path.lexists(wanted):
+        links = [path for path in (place, place / lesson) if os.path.islink(path)]
+        if not links and not _is_absent(wanted):
             found.notebooks[who] = wanted
         why = list(_unread(place, wanted, links[:1], {*lessons, lesson}))
         if why:
             found.unread[who] = why
     return found
+
+
+def _is_absent(path: Path) -> bool:
+    """Whether there certainly is no file of this name, not even a link."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _names(folder: Path) -> list[str]:
@@ -63,7 +77,7 @@ def _unread(place: Path, wanted: Path, links: list[Path], lessons: set[str]) -> 
     submitted, lesson = place.parent, wanted.stem
     if links:
         yield f"{_shown(links[0], submitted)} is a symbolic link, which is not followed"
-    elif not place.is_dir():
+    elif not os.path.isdir(place):
         if place.suffix == ".ipynb":
             yield f"{place.name} was not read: put it at STUDENT/{lesson}/{lesson}.ipynb"
     elif place.name in lessons:
@@ -74,14 +88,17 @@ def _unread(place: Path, wanted: Path, links: list[Path], lessons: set[str]) -> 
                     f"round, put it at STUDENT/{lesson}/{lesson}.ipynb"
                 )
     else:
-        is_read = os.path.lexists(wanted)
+        is_read = not _is_absent(wanted)
         others = [path for path in _notebooks(place) if path != wanted]
         told = [path for path in others if _may_be_meant(path, place, lesson, lessons, is_read)]
         for path in told:
             yield f"{_shown(path, submitted)} was not read: {_reason(path, wanted)}"
-        if not is_read and not told and wanted.parent.is_dir():
-            names = ", ".join(sorted(_names(wanted.parent))[:5]) or "nothing"
-            yield f"no {lesson}.ipynb, but {names}"
+        if not is_read and not told and os.path.isdir(wanted.parent):
+            try:
+                names = ", ".join(sorted(_names(wanted.parent))[:5]) or "nothing"
+                yield f"no {lesson}.ipynb, but {names}"
+            except OSError as error:
+                yield f"{_shown(wanted.parent, submitted)} cannot be read: {error.strerror}"
 
 
 def _notebooks(folder: Path) -> Iterator[Path]:
@@ -108,7 +125,7 @@ def _alike(name: str, lesson: str) -> bool:
 
 def _reason(path: Path, wanted: Path) -> str:
     submitted, lesson = wanted.parents[2], wanted.stem
-    if os.path.lexists(wanted):
+    if not _is_absent(wanted):
         return f"there is also {_shown(wanted, submitted)}, which was"
     if path.parent == wanted.parent:
         return f"rename it to {wanted.name}"

@@ -32,7 +32,7 @@ from autograder.grading.observations import NotKept
 from autograder.grading.results import SubmissionResult
 from autograder.sandbox.process import Limits, execute
 from autograder.submissions.code import Code
-from autograder.submissions.notebook import Step
+from autograder.submissions.notebook import OutOfReach, Step
 from autograder.submissions.rebuild import read_template, rebuild, role
 from autograder.submissions.uploads import take
 
@@ -353,10 +353,18 @@ def sources(course: Course, lesson: str, template, cluster: Cluster) -> Sequence
     """Return what some students of a cluster wrote, as program texts."""
     texts = []
     for student in cluster.students[:LOOKED_AT]:
-        path = course.root / "submitted" / student / lesson / f"{lesson}.ipynb"
-        code = Code(rebuild(template, take(path).submission()).steps)
+        code = handed_in_code(course, lesson, template, student)
         texts.append("\n".join(step.source for step in code.answering(cluster.exercise)))
     return texts
+
+
+def handed_in_code(course: Course, lesson: str, template, student: str) -> Code:
+    """Return what a student wrote; nothing where the machine does not give it."""
+    try:
+        upload = take(course.root / "submitted" / student / lesson / f"{lesson}.ipynb")
+    except OutOfReach:
+        return Code(())
+    return Code(rebuild(template, upload.submission()).steps)
 
 
 def release_of(course: Course, lesson: str) -> Path:

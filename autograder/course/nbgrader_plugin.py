@@ -14,6 +14,8 @@ in a browser, and a time that is none stops nothing.
 
 from __future__ import annotations
 
+import contextlib
+import datetime
 import glob
 import os
 import tempfile
@@ -48,8 +50,16 @@ from autograder.grading.grader import Grader, graded_exercises
 from autograder.grading.results import SubmissionResult
 from autograder.lessons.build import nbgrader_settings
 from autograder.sandbox.process import Limits
+from autograder.submissions.notebook import OutOfReach
 from autograder.submissions.rebuild import read_template, rebuild
-from autograder.submissions.uploads import Upload, copy_files, look_beside, take, timestamp
+from autograder.submissions.uploads import (
+    Upload,
+    contents,
+    copy_files,
+    look_beside,
+    take,
+    timestamp,
+)
 
 
 def configure(config: Config) -> None:
@@ -72,6 +82,23 @@ def configure(config: Config) -> None:
 class Collect(ExchangeCollect):
     """Collects ordinary files of a bounded size from the exchange, and says what it left there."""
 
+    src_records: list[dict]
+
+    def copy_files(self):
+        """Copy every submission that the machine gives; what was collected of others stays."""
+        there, missed = [], 0
+        for record in self.src_records:
+            try:
+                list(contents(Path(self.inbound_path, record["filename"]), (), own=1))
+                there.append(record)
+            except OutOfReach as error:
+                self.log.error("%s: not collected: %s", record["username"], error)
+                missed += 1
+        self.src_records = there
+        super().copy_files()
+        if missed:
+            self.fail(f"{missed} submissions cannot be read and were not collected: collect again.")
+
     def do_copy(self, src, dest, log=None):
         """Copy one submission."""
         ignored = self.coursedir.ignore
@@ -92,8 +119,15 @@ def take_care() -> None:
     in a folder's name, the course's among them, are taken for wildcards.
     """
     converters.glob = SimpleNamespace(glob=_glob)
-    CourseDirectory.get_existing_timestamp = lambda self, folder: timestamp(Path(folder))[0]
+    CourseDirectory.get_existing_timestamp = _existing_timestamp
     BaseConverter.init_assignment = _init_assignment
+
+
+def _existing_timestamp(coursedir: CourseDirectory, folder: str) -> datetime.datetime | None:
+    """When a submission was handed in; a file that the machine does not give is told elsewhere."""
+    with contextlib.suppress(OutOfReach):
+        return timestamp(Path(folder))[0]
+    return None
 
 
 def _glob(pattern: str) -> list[str]:

@@ -59,7 +59,7 @@ def pack(notebook: Path, output: Path | None = None, modules: Sequence[Path] = (
     try:
         content = read_regular(notebook, MAX_FILE, 1)
         missing = _missing(nbformat.reads(content.decode("utf-8"), as_version=4).cells)
-    except (Unreadable, OSError) as error:
+    except Unreadable as error:
         raise CourseError(f"{notebook}: {error}") from None
     except Exception:
         raise CourseError(f"{notebook} is no notebook: save it in Jupyter and try again.") from None

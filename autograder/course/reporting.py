@@ -15,7 +15,7 @@ from autograder.course.register import marks_of, register_of
 from autograder.course.roster import read_roster
 from autograder.course.summary import table
 from autograder.grading.results import SubmissionResult, write_atomically
-from autograder.submissions.notebook import Unreadable, read_regular
+from autograder.submissions.notebook import OutOfReach, Unreadable, read_regular
 
 MAX_DISPUTE = 200_000  # bytes
 
@@ -69,6 +69,9 @@ def list_disputes(course: Course, lesson: str = "") -> Iterator[str]:
         who, where = path.parts[-3], path.parts[-2]
         try:
             dispute = parse(read_regular(path, MAX_DISPUTE))
+        except OutOfReach as error:
+            yield f"{who}, {where}: {error}"
+            continue
         except (Unreadable, ValueError) as error:
             yield f"{who}, {where}: {path.name} cannot be read: {error}"
             continue

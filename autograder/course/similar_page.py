@@ -12,14 +12,18 @@ import jinja2
 from autograder import exercises
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course
-from autograder.course.mine import clusters, providers_of, read_answers, release_of
+from autograder.course.mine import (
+    clusters,
+    handed_in_code,
+    providers_of,
+    read_answers,
+    release_of,
+)
 from autograder.course.pages import environment
 from autograder.course.roster import read_roster
 from autograder.course.similarity import Class, Pair, Rates, Work, measured, published_of
 from autograder.grading.results import write_atomically
-from autograder.submissions.code import Code
-from autograder.submissions.rebuild import read_template, rebuild
-from autograder.submissions.uploads import take
+from autograder.submissions.rebuild import read_template
 
 MOST = 50  # pairs that are shown
 
@@ -66,8 +70,7 @@ def read_works(course: Course, lesson: str) -> tuple[list[Work], int]:
     template = read_template(release_of(course, lesson))
     works, count = [], 0
     for result in course.store(lesson).all():
-        path = course.root / "submitted" / result.student / lesson / f"{lesson}.ipynb"
-        code = Code(rebuild(template, take(path).submission()).steps)
+        code = handed_in_code(course, lesson, template, result.student)
         texts = {}
         for report in result.reports:
             exercise = exercises.find(report.exercise_id)

@@ -14,6 +14,7 @@ from autograder.grading.grader import Grader, _short
 from autograder.grading.observations import NotKept
 from autograder.grading.results import Keeper, Store, SubmissionResult
 from autograder.sandbox.process import Infrastructure
+from autograder.submissions.notebook import OutOfReach
 from autograder.submissions.uploads import Upload
 
 BLOCK = 100  # submissions between two pairs of answers with known marks
@@ -133,7 +134,7 @@ class Batch:
             if self.distrust:
                 raise Infrastructure(self.distrust)
             marked = self.grader.mark(what, student, self.store, self.accept)
-        except Infrastructure as error:
+        except (Infrastructure, OutOfReach) as error:
             self._fault(block, student, str(error))
         except Exception as error:
             self._fault(block, student, _short(error))

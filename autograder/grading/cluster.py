@@ -41,6 +41,7 @@ from autograder.grading.observations import Observations
 from autograder.grading.results import Store, SubmissionResult, with_observations
 from autograder.sandbox.inside import isolation
 from autograder.sandbox.process import Limits
+from autograder.submissions.notebook import OutOfReach
 from autograder.submissions.uploads import Upload, take
 
 CHUNK_SECONDS = 30.0  # of work in one task
@@ -276,6 +277,7 @@ class _Work:
         self.refused: dict[str, str] = {}  # worker: why
         self.failed: dict[str, set[str]] = defaultdict(set)  # student: workers
         self.done: set[tuple[str, str]] = set()  # student, digest of what was handed in
+        self.given_up: set[str] = set()  # students whose results come too late
         self.digests: dict[str, str] = {}
         self.again = 0  # results that came a second time
         self.seconds, self.count = 0.0, 0  # that workers took, for so many submissions
@@ -284,7 +286,12 @@ class _Work:
 
     def _take_kept(self, student, path, accept):
         kept = acceptable(self.store, student, accept)
-        if kept and kept.basis in self._bases() and kept.file == take(path).digest:
+        try:
+            same = kept and kept.basis in self._bases() and kept.file == take(path).digest
+        except OutOfReach as error:
+            self._fault(student, str(error))
+            return
+        if kept and same:
             self.grader.log.write("kept", student=student, key=kept.key)
             self._end(student, kept)
         else:
@@ -353,8 +360,9 @@ class _Work:
             self._submit(chunk, workers, set().union(*(self.failed[s] for s in students)), arrived)
 
     def _submit(self, chunk, workers, without, arrived):
-        uploads = {student: take(self.submissions[student]) for student in chunk.students}
-        self.digests |= {student: upload.digest for student, upload in uploads.items()}
+        uploads = self._uploads(chunk)
+        if not uploads:
+            return
         allowed = [address for address in workers if address not in without] or list(workers)
         with _or_lost():
             future = self.client.submit(
@@ -363,6 +371,20 @@ class _Work:
         chunk.futures.append(future)
         chunk.allowed |= set(allowed)
         future.add_done_callback(arrived.put)
+
+    def _uploads(self, chunk: _Chunk) -> dict[str, Upload]:
+        """Read the submissions of a chunk; what the machine does not give is left out of it."""
+        uploads = {}
+        for student in chunk.students:
+            try:
+                uploads[student] = take(self.submissions[student])
+            except OutOfReach as error:
+                self._fault(student, str(error))
+        self.digests |= {student: upload.digest for student, upload in uploads.items()}
+        chunk.students = tuple(uploads)
+        if not uploads:
+            self.chunks.remove(chunk)
+        return uploads
 
     def _receive(self, future: Future) -> None:
         chunk = next((c for c in self.chunks if future in c.futures), None)
@@ -407,7 +429,7 @@ class _Work:
 
     def _write(self, student, result, observations):
         key = student, result.file
-        if key in self.done:
+        if key in self.done or student in self.given_up:
             self.again += 1
             return
         self.store.keep(result, observations)
@@ -435,7 +457,11 @@ class _Work:
         if len(self.failed[student]) < TRIES and not self._failed_everywhere(student):
             self.grader.log.write("again", student=student, why=why)
             self.left.insert(0, student)
-            return
+        else:
+            self._fault(student, why)
+
+    def _fault(self, student: str, why: str) -> None:
+        self.given_up.add(student)
         self.block.faults[student] = why
         self.grader.log.write("fault", student=student, why=why)
         self.progress(student, None)
@@ -450,7 +476,7 @@ class _Work:
         So is what waits for workers that are all gone, as after a walltime, and at once.
         """
         now = time.monotonic()
-        for chunk in self.chunks:
+        for chunk in list(self.chunks):
             if any(f.status in ("lost", "cancelled") for f in chunk.futures):
                 raise _Lost("the scheduler forgot what it was given")
             is_late = now - chunk.given > self.late and len(chunk.futures) < TRIES

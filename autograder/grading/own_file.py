@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import difflib
 import importlib.util
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -122,8 +123,9 @@ def _plan(paths: Sequence[Path]):
 
 
 def _cells_of(path: Path, known) -> tuple[list[Step], Sequence[str]]:
-    files = look_beside(path.parent, own=0).files
-    modules, odd = modules_of(path.parent, [name for name in files if name != path.name], own=1)
+    files = [name for name in look_beside(path.parent, own=0).files if name != path.name]
+    readable = [name for name in files if os.access(path.parent / name, os.R_OK)]
+    modules, odd = modules_of(path.parent, readable, own=1)
     cells = [Step(name, "module", text) for name, text in modules]
     if path.suffix == ".py":
         source = read_regular(path, MAX_FILE).decode("utf-8-sig", "replace")

@@ -39,6 +39,7 @@ from autograder.exercises import check_names
 from autograder.sandbox.inside import messages
 from autograder.submissions.code import WRITTEN, definitions_below, only_definitions
 from autograder.submissions.notebook import (
+    OutOfReach,
     Step,
     Unreadable,
     clean_outputs,
@@ -320,7 +321,7 @@ def _seen(reply: dict, read_arrays: Callable[[], Sequence[bytes]]) -> Seen:
         keys = [clean_text(name[:100]) for name in names]
         shown = zip(keys, map(read_array, contents), strict=True)
         return Seen(arrays={k: array for k, array in shown if not k.startswith(MEASURED)})
-    except Unreadable as error:
+    except (Unreadable, OutOfReach) as error:  # whose files these are may also take them away
         return Seen(fault=Fault(MALFORMED, str(error)))
 
 

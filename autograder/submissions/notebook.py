@@ -6,6 +6,7 @@ What is wrong with it becomes a sentence for the instructor, never an exception.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -38,8 +39,21 @@ _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]]', re.DOTALL)
 _OUTPUTS = re.compile(rb'"outputs"\s*:\s*\[')
 
 
+# What opening a link, a file in the place of a folder, or a socket comes to: all were handed in.
+_NOT_ORDINARY = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO)
+
+
 class Unreadable(Exception):
     """The file cannot be used at all; the text says why."""
+
+
+class OutOfReach(OSError):
+    """The machine does not give a file, and nobody knows what is in it; the text says why."""
+
+    @classmethod
+    def of(cls, path: Path, error: OSError) -> OutOfReach:
+        """Say which file it is."""
+        return cls(f"{path} cannot be read: {error.strerror or error}")
 
 
 @dataclass(frozen=True)
@@ -87,7 +101,8 @@ class Step:
 def read_regular(path: Path, limit: int, own: int = 1) -> bytes:
     """Read at most `limit` bytes of an ordinary file.
 
-    Raises `Unreadable` for links, folders, pipes and devices, and for longer files.
+    Raises `Unreadable` for links, folders, pipes and devices, and for longer files; `OutOfReach`
+    where the machine refuses or fails, which is not the doing of whoever handed it in.
 
     Args:
         own: how many parts at the end of the path may be a student's doing; none of them may be
@@ -104,6 +119,8 @@ def read_regular(path: Path, limit: int, own: int = 1) -> bytes:
         opened.append(os.open(names[-1], flags, dir_fd=opened[-1]))
         return _content(opened[-1], limit)
     except OSError as error:
+        if error.errno not in _NOT_ORDINARY:
+            raise OutOfReach.of(path, error) from None
         link = has_link(path, own)
         reason = f"{link} is a symbolic link" if link else error.strerror
         raise Unreadable(f"The file cannot be opened: {reason}.") from None
@@ -115,7 +132,7 @@ def read_regular(path: Path, limit: int, own: int = 1) -> bytes:
 def has_link(path: Path, own: int) -> str:
     """Return the first of the last `own` parts of a path that is a symbolic link, or nothing."""
     places = [path, *path.parents][:own]
-    return next((place.name for place in reversed(places) if place.is_symlink()), "")
+    return next((place.name for place in reversed(places) if os.path.islink(place)), "")
 
 
 def _content(descriptor: int, limit: int) -> bytes:
@@ -129,7 +146,10 @@ def _content(descriptor: int, limit: int) -> bytes:
 
 
 def read(path: Path) -> Submission:
-    """Read a notebook; a file that cannot be used gives no cells and says why."""
+    """Read a notebook; a file that cannot be used gives no cells and says why.
+
+    Raises `OutOfReach` when the machine does not give it.
+    """
     try:
         return parse(read_regular(path, MAX_FILE))
     except Unreadable as error:

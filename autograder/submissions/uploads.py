@@ -7,6 +7,7 @@ rest is left where it is and becomes a sentence for the instructor.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import importlib.metadata
@@ -25,6 +26,7 @@ import dateutil.tz
 
 from autograder.submissions.notebook import (
     MAX_FILE,
+    OutOfReach,
     Submission,
     Unreadable,
     clean_text,
@@ -54,6 +56,7 @@ class Beside:
     files: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     digest: str = ""  # of names, sizes and times of change
+    missed: str = ""  # what the machine does not give, and why
 
 
 @dataclass(frozen=True)
@@ -80,15 +83,24 @@ class Upload:
 
 
 def take(path: Path) -> Upload:
-    """Read a submitted notebook and the Python files beside it; any file gives an upload."""
+    """Read a submitted notebook and the Python files beside it; any file gives an upload.
+
+    Raises `OutOfReach` when the machine does not give all of it: that is no upload, and no mark.
+    """
     content, unreadable = b"", ""
     try:
         content = read_regular(path, MAX_FILE, OWN)
     except Unreadable as error:
         unreadable = str(error)
-    beside = look_beside(path.parent)
+    beside = _whole(look_beside(path.parent))
     modules, refused = modules_of(path.parent, beside.files)
     return Upload(content, unreadable, replace(beside, problems=beside.problems + refused), modules)
+
+
+def _whole(beside: Beside) -> Beside:
+    if beside.missed:
+        raise OutOfReach(beside.missed)
+    return beside
 
 
 def modules_of(
@@ -137,7 +149,8 @@ def look_beside(folder: Path, ignored: Iterable[str] = IGNORED, own: int = OWN -
     """
     if link := has_link(folder, own):
         return Beside(problems=(f"Nothing was copied, because {link} is a symbolic link.",))
-    found = sorted(_walk(folder, tuple(ignored)), key=_first_what_counts)
+    missed: list[OutOfReach] = []
+    found = sorted(_walk(folder, tuple(ignored), missed), key=_first_what_counts)
     refused = {name: why for name, status in found if (why := _refusal(name, status))}
     files: list[str] = []
     total = 0
@@ -150,10 +163,15 @@ def look_beside(folder: Path, ignored: Iterable[str] = IGNORED, own: int = OWN -
         else:
             files.append(name)
             total += size
-    _, unclear = timestamp(folder)
+    unclear: tuple[str, ...] = ()
+    try:
+        _, unclear = timestamp(folder)
+    except OutOfReach as error:
+        missed.append(error)
     facts = [f"{name} {status.st_size} {status.st_mtime_ns}" for name, status in found]
     digest = hashlib.sha256("\0".join(facts).encode("utf-8", "replace")).hexdigest()
-    return Beside(tuple(files), (*_told(refused), *unclear), digest)
+    first = str(missed[0]) if missed else ""
+    return Beside(tuple(files), (*_told(refused), *unclear), digest, first)
 
 
 def _first_what_counts(entry: tuple[str, os.stat_result]) -> tuple[bool, str]:
@@ -161,14 +179,17 @@ def _first_what_counts(entry: tuple[str, os.stat_result]) -> tuple[bool, str]:
     return name != TIMESTAMP and not name.endswith(".ipynb"), name
 
 
-def _walk(folder: Path, ignored: tuple[str, ...]) -> Iterator[tuple[str, os.stat_result]]:
+def _walk(
+    folder: Path, ignored: tuple[str, ...], missed: list[OutOfReach]
+) -> Iterator[tuple[str, os.stat_result]]:
     """The entries under a folder, with what they are themselves; links are not followed."""
     waiting, seen = [Path(folder)], 0
     while waiting:
         here = waiting.pop()
         try:
             entries = sorted(os.listdir(here))
-        except OSError:
+        except OSError as error:
+            missed.append(OutOfReach.of(here, error))
             continue
         for name in entries:
             seen += 1
@@ -177,7 +198,11 @@ def _walk(folder: Path, ignored: tuple[str, ...]) -> Iterator[tuple[str, os.stat
             path = here / name
             if any(fnmatch(name, pattern) for pattern in ignored):
                 continue
-            status = path.lstat()
+            try:
+                status = path.lstat()
+            except OSError as error:
+                missed.append(OutOfReach.of(path, error))
+                continue
             if stat.S_ISDIR(status.st_mode):
                 waiting.append(path)
             else:
@@ -203,16 +228,24 @@ def _told(refused: dict[str, str], what: str = "Not copied") -> Iterator[str]:
         yield f"{what}, because it is {why}: {shown}{rest}."
 
 
+def contents(
+    folder: Path, ignored: Iterable[str] = IGNORED, own: int = OWN - 1
+) -> Iterator[tuple[str, bytes]]:
+    """Read what may be copied of a submission's other files: relative paths and contents.
+
+    Raises `OutOfReach` when the machine does not give all of it.
+    """
+    for name in _whole(look_beside(folder, ignored, own)).files:
+        most = MAX_FILE if name.endswith(".ipynb") else MAX_BYTES
+        with contextlib.suppress(Unreadable):
+            yield name, read_regular(folder / name, most, own + 1 + name.count("/"))
+
+
 def copy_files(
     folder: Path, target: Path, ignored: Iterable[str] = IGNORED, own: int = OWN - 1
 ) -> None:
     """Copy what may be copied of a submission's other files from `folder` to `target`."""
-    for name in look_beside(folder, ignored, own).files:
-        most = MAX_FILE if name.endswith(".ipynb") else MAX_BYTES
-        try:
-            content = read_regular(folder / name, most, own + 1 + name.count("/"))
-        except Unreadable:
-            continue
+    for name, content in contents(folder, ignored, own):
         copied = target / name
         copied.parent.mkdir(parents=True, exist_ok=True)
         copied.unlink(missing_ok=True)
@@ -220,7 +253,10 @@ def copy_files(
 
 
 def timestamp(folder: Path) -> tuple[datetime.datetime | None, tuple[str, ...]]:
-    """Return when a submission was handed in (UTC), as its own file says, or why nobody knows."""
+    """Return when a submission was handed in (UTC), as its own file says, or why nobody knows.
+
+    Raises `OutOfReach` when the machine does not give that file.
+    """
     path = Path(folder) / TIMESTAMP
     if not os.path.lexists(path):
         return None, ()

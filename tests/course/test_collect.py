@@ -1,14 +1,17 @@
 """Zips of four platforms: whose each notebook is, when it came, and what was not taken."""
 
 import datetime
+import errno
 import hashlib
 import io
 import json
+import os
 import stat
 import zipfile
 
 import pytest
 from classroom import NAME as LESSON
+from classroom import failing
 
 from autograder.course.collect import collect, late_unknown
 from autograder.course.errors import CourseError
@@ -296,3 +299,16 @@ def test_gradescope_metadata_of_another_form(course, submitters):
     else:
         assert done.students == {}
         assert "nobody" in done.problems[0]
+
+
+@pytest.mark.parametrize("call", ["stat", "listdir"])
+def test_what_stands_there_and_cannot_be_read_stays_and_the_rest_goes_on(course, monkeypatch, call):
+    collected(course, CANVAS)
+    again = {name: b"again" for name in CANVAS}
+    with monkeypatch.context() as broken:
+        failing(broken, call, errno.EIO, "ada")
+        done = collected(course, again)
+    (said,) = done.problems
+    assert said.startswith("ada: ") and os.strerror(errno.EIO) in said
+    assert done.students == {"zoe": "replaced"} and read(course, "ada") == b"third"
+    assert collected(course, again).students == {"ada": "replaced", "zoe": "unchanged"}

@@ -1,12 +1,14 @@
 """A class graded on Dask's workers: the results of one machine, each written once."""
 
+import errno
 import json
+import os
 import stat
 from collections import Counter
 from types import SimpleNamespace
 
 import pytest
-from classroom import NAME, SECRET, hand_in, template, timeless
+from classroom import NAME, SECRET, failing, hand_in, template, timeless
 
 pytest.importorskip("dask.distributed", reason="the extra `cluster` is not installed")
 from autograder.checking.report import Report, Row
@@ -211,6 +213,25 @@ def test_what_fails_everywhere_or_ends_its_workers_is_a_fault_and_no_mark(tmp_pa
     _, faults, _ = coordinated(play, tmp_path)
     assert "the worker was killed" in faults.pop("student-1")
     assert faults == {"student-4": "no disk"}
+
+
+def test_what_the_machine_does_not_give_is_a_fault_and_the_rest_goes_on(tmp_path, monkeypatch):
+    failing(monkeypatch, "open", errno.EIO, "student-1")
+    faults = coordinated(lambda client, future: future.end(marked(future)), tmp_path)[1]
+    assert faults.keys() == {"student-1"} and faults["student-1"].endswith(os.strerror(errno.EIO))
+
+
+def test_of_what_was_told_to_be_out_of_reach_no_late_mark_is_written(tmp_path, monkeypatch):
+    def play(client, future):
+        if len(client.given) > 1:
+            failing(monkeypatch, "open", errno.EIO, "student-0")  # before it is given again
+            first = client.given[0]
+            if first.status == "pending" and future.chunk.keys() < first.chunk.keys():
+                first.end(marked(first))
+            future.end(marked(future))
+
+    client, faults, _ = coordinated(play, tmp_path, late=0)
+    assert faults.keys() == {"student-0"} and "student-0" in client.given[0].chunk
 
 
 def test_a_worker_that_may_not_mark_gets_nothing_more_and_the_others_do(tmp_path):

@@ -24,7 +24,7 @@ from autograder.grading.results import Store, SubmissionResult
 from autograder.sandbox import process
 from autograder.sandbox.process import Infrastructure, Limits, Outcome
 from autograder.submissions.code import lock
-from autograder.submissions.notebook import Unreadable
+from autograder.submissions.notebook import OutOfReach, Unreadable
 
 SECRET = b"the secret of a course"
 FORWARD, BACKWARD, FOLD = (
@@ -631,7 +631,7 @@ def test_a_notebook_of_the_course_is_checked_by_its_check_cells(submit):
 def test_what_is_no_notebook_is_refused(submit, tmp_path):
     with pytest.raises(Unreadable, match="not JSON"):
         check_file(submit(b"{"))
-    with pytest.raises(Unreadable, match="No such file"):
+    with pytest.raises(OutOfReach, match="No such file"):
         check_file(tmp_path / "absent.py")
 
 

@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import socket
 
 import nbformat
 import pytest
@@ -55,11 +56,15 @@ def test_files_that_are_not_ordinary_are_not_opened(tmp_path):
     (tmp_path / "link.ipynb").symlink_to(real)
     (tmp_path / "folder.ipynb").mkdir()
     os.mkfifo(tmp_path / "pipe.ipynb")
+    (tmp_path / "loop.ipynb").symlink_to("loop.ipynb")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "socket.ipynb"))
     for name, said in (
         ("link", "symbolic link"),
         ("folder", "not an ordinary file"),
         ("pipe", "not an ordinary file"),
-        ("absent", "No such file"),
+        ("loop", "symbolic link"),
+        ("socket", "cannot be opened"),
     ):
         result = read(tmp_path / f"{name}.ipynb")
         assert result.cells == () and said in result.problems[0], name

@@ -1,12 +1,15 @@
 """What lies beside a submitted notebook: what is copied, what is told, and when it came."""
 
 import datetime
+import errno
 import os
 import warnings
 
 import pytest
+from classroom import failing
 
 from autograder.submissions import uploads
+from autograder.submissions.notebook import OutOfReach
 from autograder.submissions.uploads import (
     copy_files,
     look_beside,
@@ -63,6 +66,31 @@ def test_honest_files_are_copied_without_a_word(tmp_path):
     assert copied(tmp_path / "s") == ["data/x.csv", "helper.py"]
 
 
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOENT])
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        *(("open", name) for name in ("ada", "02", "02.ipynb", "help.py", "timestamp.txt")),
+        *(("read", name) for name in ("02.ipynb", "help.py", "timestamp.txt")),
+        *(("stat", name) for name in ("help.py", "data")),
+        *(("listdir", name) for name in ("02", "data")),
+    ],
+)
+def test_what_the_machine_does_not_give_is_no_upload(tmp_path, monkeypatch, call, name, number):
+    made = tmp_path / "submitted" / "ada" / "02"
+    (made / "data").mkdir(parents=True)
+    for file in ("02.ipynb", "help.py", "data/a.csv"):
+        (made / file).write_text("1")
+    (made / "timestamp.txt").write_text("2026-01-15 10:00:00 UTC")
+    before = take(made / "02.ipynb")
+    with monkeypatch.context() as broken:
+        failing(broken, call, number, name)
+        with pytest.raises(OutOfReach) as told:
+            take(made / "02.ipynb")
+    assert str(told.value).startswith(str(made)) and os.strerror(number) in str(told.value)
+    assert take(made / "02.ipynb") == before
+
+
 def test_many_files_and_many_bytes_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(uploads, "MAX_FILES", 3)
     monkeypatch.setattr(uploads, "MAX_BYTES", 100)
@@ -101,7 +129,8 @@ def test_the_digest_of_a_submission_covers_what_lies_beside_it(tmp_path):
 
 def test_a_missing_folder_is_no_failure(tmp_path):
     assert look_beside(tmp_path / "none").files == ()
-    assert "No such file" in take(tmp_path / "none" / "a.ipynb").submission().problems[0]
+    with pytest.raises(OutOfReach, match="No such file"):
+        take(tmp_path / "none" / "a.ipynb")
 
 
 TIMES = [
