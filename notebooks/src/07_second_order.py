@@ -277,7 +277,7 @@ for condition in (10, 100, 1000, 10000):
 # so of course. And on a loss that is not? Softmax regression again:
 
 # %% role="experiment" uses="newton_step" claim="newton-is-there-in-eight-steps" of="sizes['Newton'][8]" says="0 to 1e-8" slide="57" alt="Largest element of the gradient over twelve steps, logarithmic: Newton's line bends down ever more steeply, constant damping is a straight line, gradient descent hardly falls."
-STEPS = 12
+STEPS = sized(12, 6, "steps")
 
 
 def gradient_sizes(step):
@@ -289,7 +289,8 @@ def gradient_sizes(step):
     return sizes
 
 
-f = loss_function(network(0, 16, CLASSES), COARSE, data.y_train, reg=1e-3)
+n = sized(len(COARSE), 300, "examples")
+f = loss_function(network(0, 16, CLASSES), COARSE[:n], data.y_train[:n], reg=1e-3)
 w0 = flat(network(0, 16, CLASSES).params)
 rate = 1 / np.linalg.eigvalsh(hessian(f, w0)).max()
 sizes = {
