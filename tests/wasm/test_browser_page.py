@@ -329,6 +329,14 @@ def test_a_second_visit_needs_no_network_and_knows_what_was_tried(site, browser)
             "older than the course",
         ),
         (
+            "const f = fetch; window.fetch = async (u, o) => { const answer = await f(u, o);"
+            " if (!(u instanceof URL && u.href.includes('/files/'))) return answer;"
+            " const newer = await answer.json(); newer.cells.push({ source: 'another set-up',"
+            " metadata: { nbgrader: { locked: true } } });"
+            " return new Response(JSON.stringify(newer)) }",
+            "improved since you began",
+        ),
+        (
             "const f = IDBObjectStore.prototype.put; IDBObjectStore.prototype.put = function () {"
             " throw new DOMException('full', 'QuotaExceededError') }",
             "storage is full",
