@@ -768,7 +768,10 @@ for size in (2, 4, 16):
 
 
 # %% role="experiment" uses="batchnorm_forward batchnorm_backward effective_learning_rate" claim="l2-raises-the-effective-rate" of="effective['scale 3, L2'][-1] / effective['scale 3, no L2'][-1]" says="2 to 6" alt="Effective learning rate over 300 steps, logarithmic: from a small scale it falls at once, from a large one it stays four decades lower; with L2 each line ends above the one without." hide=true
-def watch_effective_rate(weight_scale, reg, steps=300, learning_rate=0.1):
+WATCHED = sized(300, 100, "steps")
+
+
+def watch_effective_rate(weight_scale, reg, steps=WATCHED, learning_rate=0.1):
     """Train; return the effective rate in hidden layer 2 (median) at each step, and the network."""
     net = deep_net(0, weight_scale, ways["batch norm"])
     rng = np.random.default_rng(0)
@@ -1022,7 +1025,7 @@ def in_groups(pair, size):
 
 
 # %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="the-noise-regularizes" of="quiet[16]" says="above" slide="84" alt="Accuracies against the number of examples that share a mean: training is 1 from groups of 8 on; validation is highest for middle-sized groups and lower for all 192." hide=true
-GROUPS = (2, 4, 8, 16, 48, 192)
+GROUPS, GROUPED = (2, 4, 8, 16, 48, 192), sized(100, 40, "steps")
 pool_x = np.concatenate([data.x_train, data.x_val])
 pool_y = np.concatenate([data.y_train, data.y_val])
 
@@ -1034,7 +1037,7 @@ def accuracies_in_groups(seed, way, size):
         data, x_train=pool_x[few], y_train=pool_y[few], x_val=pool_x[rest], y_val=pool_y[rest]
     )
     history = fit(
-        deep_net(seed, normalization=in_groups(way, size)), small, steps=100, batch_size=192,
+        deep_net(seed, normalization=in_groups(way, size)), small, steps=GROUPED, batch_size=192,
         learning_rate=0.2, rng=np.random.default_rng(seed), progress=False,
     )  # fmt: skip
     return history.train_accuracy[-1], history.val_accuracy[-1]
