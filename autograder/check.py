@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autograder import exercises, expectations
+from autograder.checking import in_page
 from autograder.checking.attempts import Attempts, digest_of
 from autograder.checking.diagnose import judge_exercise
 from autograder.checking.ladder import READING, SMALLEST, Hint, Part, reading, smallest_difference
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 OURS = ("autograder", "cs231n_lib")
 PATIENCE = 5.0  # seconds: as long as a cell may take in grading
-IN_A_PAGE = sys.platform == "emscripten"  # Python in a browser: no threads, no PyTorch
 ELSEWHERE = (
     "PyTorch is not here, and this half of the lesson needs it: open the notebook on Colab, on "
     "Binder, or on a machine where the course is installed. What you wrote in NumPy is unaffected."
@@ -58,9 +58,10 @@ _last: _Checked | None = None  # the last check of this kernel
 
 @cache
 def _attempts() -> Attempts:
-    """Return the log: a file beside a kit or beside one's lessons, else as long as the kernel."""
+    """Return the log: a file beside a kit or one's lessons, or of a page, else of the kernel."""
     path = log_in(Path())
-    return Attempts(path if path.is_file() or (ROOT / "kit.json").is_file() else None)
+    kept = in_page.IN_A_PAGE or path.is_file() or (ROOT / "kit.json").is_file()
+    return Attempts(path if kept else None)
 
 
 def check(exercise_id: str, *functions) -> float:
@@ -96,7 +97,7 @@ def check(exercise_id: str, *functions) -> float:
     for name in files_beside(named.values()):
         _say(f"{name} must be handed in with this notebook: your answer uses it.")
     _say(_score_so_far(exercise))
-    _say(KEEP if IN_A_PAGE and all(row.status == "passed" for row in report.rows) else "")
+    _say(KEEP if in_page.IN_A_PAGE and all(row.status == "passed" for row in report.rows) else "")
     return 0.0 if exercise.bonus else report.score  # nbgrader allows no value on 0 points
 
 

@@ -120,6 +120,8 @@ def review(
         if file is not None:
             file.write_text(text, encoding="utf-8", newline="")
             print(f"wrote {file}")
+    if calendar and not boxes.days_ahead(made, now):
+        print("No day is in it: once today's questions are answered, nothing waits for a week.")
     if qr:
         code = Path("review.svg")
         code.write_bytes(qr_of(qr, made.boxes))

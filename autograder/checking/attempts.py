@@ -1,10 +1,11 @@
 """What was tried: one line for each check, kept as `attempts.jsonl` where a learner works.
 
-It lies beside the student kit, or beside the lessons that `autograder lessons` wrote; elsewhere it
-lives as long as the kernel. The ladder of hints, the score so far, progress and a review read it.
-It is never written in grading.
+It lies beside the student kit, beside the lessons that `autograder lessons` wrote, or in a page in
+the browser's storage; elsewhere it lives as long as the kernel. The ladder of hints, the score so
+far, progress and a review read it. It is never written in grading.
 """
 
+import contextlib
 import datetime
 import hashlib
 import inspect
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import CodeType
 
+from autograder.checking.in_page import keep
 from autograder.checking.ladder import KNOWN, READING
 from autograder.checking.report import Report
 
@@ -23,8 +25,9 @@ class Attempts:
     def __init__(self, path: Path | None = None):
         self.path = path
         self.entries: list[dict] = []
-        if path is not None and path.is_file():
-            self.entries = list(_entries(path))
+        with contextlib.suppress(OSError):  # a log that cannot be read is no reason to fail a check
+            if path is not None and path.is_file():
+                self.entries = list(_entries(path))
 
     def note(self, report: Report, code: str) -> int:
         """Write down one attempt and return the rung of the ladder that is due.
@@ -69,6 +72,7 @@ class Attempts:
         try:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
+            keep(self.path)
         except OSError:  # a folder that cannot be written to is no reason to fail a check
             self.path = None
 

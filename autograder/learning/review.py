@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autograder.checking.in_page import keep
 from autograder.learning.errors import LearnerError
 from autograder.learning.history import History
 from autograder.learning.items import Item, items_for
@@ -173,6 +174,7 @@ def write_review(path: Path, review: Review) -> None:
     beside = path.with_name(path.name + ".new")
     beside.write_text(as_json(review), encoding="utf-8")
     os.replace(beside, path)
+    keep(path)
 
 
 def _plain(boxes: Mapping[str, Box]) -> dict[str, list]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from autograder.checking import in_page
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
 from autograder.exercises import all_exercises
@@ -55,9 +56,11 @@ def grade_id(cell: Mapping) -> str:
 def log_in(folder: Path) -> Path:
     """Return where the log of a learner is who works in `folder`.
 
-    A kit has one log, beside its packages. Elsewhere it lies beside the lessons, where
-    `autograder lessons` has put it.
+    A kit has one log, beside its packages, and so has a page. Elsewhere it lies beside the
+    lessons, where `autograder lessons` has put it.
     """
+    if in_page.IN_A_PAGE:
+        return Path.home() / LOG
     root = PACKAGE.parent
     return root / LOG if (root / "kit.json").is_file() else Path(folder).resolve() / LOG
 

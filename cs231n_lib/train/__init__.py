@@ -21,6 +21,7 @@ from cs231n_lib.train.loop import (
     fit_torch,
     sgd_update,
 )
+from cs231n_lib.train.sizes import sized
 from cs231n_lib.train.telling import predicted, score_predictions, timed
 from cs231n_lib.train.trials import Comparison, compare, find_rate, remembered
 
@@ -39,6 +40,7 @@ __all__ = [
     "remembered",
     "score_predictions",
     "sgd_update",
+    "sized",
     "softmax_regression",
     "timed",
 ]

@@ -71,6 +71,7 @@
         say("This browser's storage is full or closed: save a copy now, nothing is lost yet.");
       }
     });
+    keepTried(context.sessionContext);
     await context.ready;
     await context.save(); // so that the lesson opens without a network too
     say(lastCopy());
@@ -78,6 +79,45 @@
       say("This lesson was improved since you began. Your work is kept; the new one has another name.");
       button("Open the new one", openNew);
     }
+  }
+
+  // ------------------------------------------------------------------------------ what was tried
+
+  const KEPT = "kept:"; // before the names of the learner's files, in localStorage
+
+  function keep({ name, text }) {
+    const before = localStorage.getItem(KEPT + name) || "";
+    try {
+      localStorage.setItem(KEPT + name, name.endsWith(".jsonl") ? merged(before, text) : text);
+    } catch {
+      say("This browser's storage is full: what you try from now on is forgotten when Python stops.");
+    }
+  }
+
+  function merged(...texts) {
+    const lines = texts.join("\n").split("\n").filter(Boolean); // of two windows: none is lost
+    return [...new Set(lines)].join("\n") + "\n";
+  }
+
+  function handOver(kernel) {
+    const names = Object.keys(localStorage).filter((key) => key.startsWith(KEPT));
+    const files = names.map((key) => [key.slice(KEPT.length), localStorage.getItem(key)]);
+    const code = files.map(([name, text]) => {
+      const [file, held] = [name, text].map((one) => JSON.stringify(one)); // as Python writes it too
+      return `__import__("pathlib").Path.home().joinpath(${file}).write_text(${held}, encoding="utf-8")`;
+    });
+    if (files.length) {
+      kernel.requestExecute({ code: `(${code.join(", ")}) and None`, silent: true, store_history: false });
+    }
+  }
+
+  function keepTried(session) {
+    new BroadcastChannel("course-files").onmessage = ({ data }) => keep(JSON.parse(data));
+    session.statusChanged.connect((_, status) => {
+      if (status === "restarting") handOver(session.session.kernel);
+    });
+    if (session.session?.kernel) handOver(session.session.kernel);
+    session.kernelChanged.connect((_, { newValue }) => newValue && handOver(newValue));
   }
 
   // ------------------------------------------------------------------------------ old pages

@@ -57,7 +57,7 @@ from cs231n_lib.data import load, photograph
 from cs231n_lib.gradcheck import check_gradients
 from cs231n_lib.layers.in_numpy import relu_backward, relu_forward
 from cs231n_lib.layers.network import Activation, Affine, Network
-from cs231n_lib.train import compare, fit, predicted, score_predictions
+from cs231n_lib.train import compare, fit, predicted, score_predictions, sized
 
 threadpool_limits(1)  # arrays this small are fastest on one thread
 
@@ -202,7 +202,10 @@ def tanh_backward(dout, out):
 RELU, TANH = (relu_forward, relu_backward), (tanh_forward, tanh_backward)
 
 
-def trained_with(pair, learning_rate, seeds=range(5)):
+FIVE = range(sized(5, 2, "seeds"))
+
+
+def trained_with(pair, learning_rate, seeds=FIVE):
     """Return the fractions of lost units (seeds, L) and the final accuracies (seeds,)."""
     fractions, accuracies = [], []
     for seed in tqdm(seeds, "training", delay=2, leave=False):
@@ -236,7 +239,7 @@ lost = {name: fractions[:, 0] for name, (fractions, _) in runs.items()}  # in la
 dying = compare(
     lambda seed: lost["ReLU, rate 0.5"][seed],
     lambda seed: lost["leaky ReLU, rate 0.5"][seed],
-    range(5),
+    FIVE,
     progress=False,
     names=("the fraction lost with ReLU", "that with leaky ReLU"),
 )
@@ -470,12 +473,13 @@ print(f"over ten seeds: from {min(ratios):.3f} to {max(ratios):.3f}")
 # learning rate 0.05 for all.
 
 # %% role="setup" hide=true
+THREE, STEPS_FROM = range(sized(3, 2, "seeds")), sized(200, 60, "steps")
 
 
 def accuracy_from(pair, init, seed):
-    """Return the validation accuracy after 200 steps."""
+    """Return the validation accuracy after a training."""
     history = fit(
-        deep_net(pair, init, seed), data, steps=200, batch_size=64, learning_rate=0.05,
+        deep_net(pair, init, seed), data, steps=STEPS_FROM, batch_size=64, learning_rate=0.05,
         rng=np.random.default_rng(seed), progress=False,
     )  # fmt: skip
     return history.val_accuracy[-1]
@@ -486,7 +490,7 @@ starts = {"0.01": gaussian(0.01), "1": gaussian(1.0), "Xavier": xavier_init, "Ka
 accuracy = {}
 for activation, pair in {"tanh": TANH, "ReLU": RELU}.items():
     for start, init in starts.items():
-        results = [accuracy_from(pair, init, seed) for seed in range(3)]
+        results = [accuracy_from(pair, init, seed) for seed in THREE]
         accuracy[activation, start] = results
         low, high = min(results), max(results)
         print(f"{activation} from {start}: {np.mean(results):.2f} ({low:.2f} to {high:.2f})")
@@ -496,7 +500,7 @@ print(f"tanh: Kaiming is {tanh_pays:+.3f} from Xavier")
 # %% role="experiment" uses="xavier_init" claim="relu-learns-from-kaiming" of="halved" says="below" slide="5"
 halved = compare(
     lambda seed: accuracy["ReLU", "Xavier"][seed], lambda seed: accuracy["ReLU", "Kaiming"][seed],
-    range(3), progress=False, names=("ReLU from Xavier", "from Kaiming"),
+    THREE, progress=False, names=("ReLU from Xavier", "from Kaiming"),
 )  # fmt: skip
 print(halved)
 

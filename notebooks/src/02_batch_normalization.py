@@ -65,7 +65,7 @@ from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.gradcheck import check_gradients, relative_error
 from cs231n_lib.layers.network import Affine, Conv, Network, Normalization, ReLU
-from cs231n_lib.train import compare, fit, predicted, score_predictions, timed
+from cs231n_lib.train import compare, fit, predicted, score_predictions, sized, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread, and the race below is fair
 
@@ -433,7 +433,7 @@ for name, values in {"exact": exact, "yours": own, "one pass": one_pass_batchnor
 my_accuracy_at_scale_10 = None  # your prediction: a fraction
 
 # %% role="setup" hide=true
-STEPS = 150
+STEPS = sized(150, 50, "steps")
 
 
 @functools.cache  # some of these trainings are asked for twice
@@ -449,6 +449,7 @@ def trained(seed, normalization, weight_scale=None, learning_rate=0.1, batch_siz
 
 def sweep(run, ways, settings, seeds):
     """Return {name: (seeds, settings) of run(seed, way, setting)} for every named way."""
+    seeds = seeds[: sized(len(seeds), 2, "seeds")]
     jobs = [(n, s, x) for n in ways for s in seeds for x in settings]
     results = {name: [] for name in ways}
     for name, seed, setting in tqdm(jobs, "training", delay=2, leave=False):
@@ -767,7 +768,10 @@ for size in (2, 4, 16):
 
 
 # %% role="experiment" uses="batchnorm_forward batchnorm_backward effective_learning_rate" claim="l2-raises-the-effective-rate" of="effective['scale 3, L2'][-1] / effective['scale 3, no L2'][-1]" says="2 to 6" alt="Effective learning rate over 300 steps, logarithmic: from a small scale it falls at once, from a large one it stays four decades lower; with L2 each line ends above the one without." hide=true
-def watch_effective_rate(weight_scale, reg, steps=300, learning_rate=0.1):
+WATCHED = sized(300, 100, "steps")
+
+
+def watch_effective_rate(weight_scale, reg, steps=WATCHED, learning_rate=0.1):
     """Train; return the effective rate in hidden layer 2 (median) at each step, and the network."""
     net = deep_net(0, weight_scale, ways["batch norm"])
     rng = np.random.default_rng(0)
@@ -1021,7 +1025,7 @@ def in_groups(pair, size):
 
 
 # %% role="experiment" uses="batchnorm_forward batchnorm_backward" claim="the-noise-regularizes" of="quiet[16]" says="above" slide="84" alt="Accuracies against the number of examples that share a mean: training is 1 from groups of 8 on; validation is highest for middle-sized groups and lower for all 192." hide=true
-GROUPS = (2, 4, 8, 16, 48, 192)
+GROUPS, GROUPED = (2, 4, 8, 16, 48, 192), sized(100, 40, "steps")
 pool_x = np.concatenate([data.x_train, data.x_val])
 pool_y = np.concatenate([data.y_train, data.y_val])
 
@@ -1033,7 +1037,7 @@ def accuracies_in_groups(seed, way, size):
         data, x_train=pool_x[few], y_train=pool_y[few], x_val=pool_x[rest], y_val=pool_y[rest]
     )
     history = fit(
-        deep_net(seed, normalization=in_groups(way, size)), small, steps=100, batch_size=192,
+        deep_net(seed, normalization=in_groups(way, size)), small, steps=GROUPED, batch_size=192,
         learning_rate=0.2, rng=np.random.default_rng(seed), progress=False,
     )  # fmt: skip
     return history.train_accuracy[-1], history.val_accuracy[-1]

@@ -64,7 +64,7 @@ from cs231n_lib.data import load, photograph
 from cs231n_lib.gradcheck import check_gradients
 from cs231n_lib.layers.network import Affine, Conv, Flatten, Network, Normalization, ReLU
 from cs231n_lib.layers.recurrent import Recurrent
-from cs231n_lib.train import compare, fit, predicted, score_predictions, timed
+from cs231n_lib.train import compare, fit, predicted, score_predictions, sized, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread, and the race below is fair
 
@@ -238,6 +238,7 @@ for name, forward in {"batch norm": per_feature_forward, "layer norm": layernorm
 
 # %% role="setup" hide=true
 TIMES = (1, 2, 3, 4, 6, 8)  # how often an image is read
+LONG = sized(300, 100, "steps")
 
 
 def read(x, times):
@@ -253,7 +254,7 @@ def accuracy_by_length(seed, pair):
     C, _, W = data.image_shape
     net = Network([Recurrent(C * W, 48, rng, pair), Affine(48, 10, rng)])
     twice = replace(data, x_train=read(data.x_train, 2), x_val=read(data.x_val, 2))
-    fit(net, twice, steps=300, batch_size=64, learning_rate=0.2, rng=rng, progress=False)
+    fit(net, twice, steps=LONG, batch_size=64, learning_rate=0.2, rng=rng, progress=False)
     return [net.accuracy(read(data.x_val, times), data.y_val) for times in TIMES]
 
 
@@ -268,7 +269,7 @@ ways = {
     "batch norm": (per_feature_forward, per_feature_backward),
     "none": None,
 }
-jobs = [(name, seed) for name in ways for seed in range(4)]
+jobs = [(name, seed) for name in ways for seed in range(sized(4, 2, "seeds"))]
 by_length = {name: [] for name in ways}
 for name, seed in tqdm(jobs, "training", delay=2, leave=False):
     by_length[name].append(accuracy_by_length(seed, ways[name]))
@@ -590,8 +591,8 @@ def accuracies(make, dataset, names, sizes, seeds, **options):
 
 # %% role="experiment" uses="layernorm_forward layernorm_backward" claim="layer-norm-learns-from-two" of="rows[2]" says="above" slide="15" alt="Validation accuracy against the batch size: at 2 batch norm is near guessing, layer norm and none far above; from 8 on the three are alike."
 by_size = accuracies(
-    lambda seed, name: deep_net(seed, ways[name]), data, ways, BATCH_SIZES, range(4), steps=400,
-    learning_rate=0.045,
+    lambda seed, name: deep_net(seed, ways[name]), data, ways, BATCH_SIZES,
+    range(sized(4, 2, "seeds")), steps=sized(400, 60, "steps"), learning_rate=0.045,
 )  # fmt: skip
 predicted(my_accuracy_of_layer_norm, by_size["layer norm"][:, 0].mean())
 plotting.plot_batch_sizes(BATCH_SIZES, by_size)
@@ -620,7 +621,7 @@ print("batch size 2:", no_harm)
 # even two images give it dozens of numbers.
 
 # %% role="experiment"
-images = data.images()
+images = data.images().few(sized(len(data.x_train), 300, "training images"))
 
 # %% role="setup" hide=true
 IMAGE_SIZES = (2, 4, 16)
@@ -657,8 +658,8 @@ layers = {
     ),
 }
 on_images = accuracies(
-    lambda seed, name: conv_net(seed, layers[name]), images, layers, IMAGE_SIZES, range(3),
-    steps=100, learning_rate=0.05,
+    lambda seed, name: conv_net(seed, layers[name]), images, layers, IMAGE_SIZES,
+    range(sized(3, 2, "seeds")), steps=sized(100, 20, "steps"), learning_rate=0.05,
 )  # fmt: skip
 plotting.plot_batch_sizes(IMAGE_SIZES, on_images)
 plotting.show("Two images hold enough pixels for batch norm")
@@ -954,7 +955,7 @@ settings = {
     "K = 32: all": (own, {"group_size": 32}),
 }
 histories = {name: [] for name in settings}
-for seed in tqdm(range(4), "training", delay=2, leave=False):
+for seed in tqdm(range(sized(4, 2, "seeds")), "training", delay=2, leave=False):
     for name, (pair, param) in settings.items():
         history = fit(
             narrow_net(seed, pair, eps=1e-3, **param), data, steps=150, batch_size=128,

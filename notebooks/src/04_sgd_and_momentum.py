@@ -61,7 +61,7 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, fit, predicted, score_predictions, timed
+from cs231n_lib.train import compare, fit, predicted, score_predictions, sized, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread
 
@@ -424,7 +424,7 @@ def describe_curvature(values):
 
 # %% role="experiment" uses="sgd" claim="networks-have-negative-curvatures" of="(spectra['after 300 steps'] < -1e-6 * spectra['after 300 steps'].max()).mean()" says="0.02 to 0.6" slide="25" alt="The 610 curvatures of a small network in order, at three moments: some negative, most near zero, a few very large; the negative ones get fewer and weaker."
 spectra = {}
-for steps in tqdm((0, 300, 3000), "training", delay=2, leave=False):
+for steps in tqdm((0, 300, sized(3000, 1000, "steps")), "training", delay=2, leave=False):
     net = small_net(0)
     losses = descend(net, sgd, {"learning_rate": 0.3}, steps + 1)
     values = spectra[f"after {steps} steps"] = hessian_eigenvalues(net)
@@ -735,7 +735,7 @@ def final_loss(rule, rate, seed, steps=100):
     return np.mean(history.loss[-20:]) if not history.diverged else np.log(len(data.classes))
 
 
-SEEDS = range(6)
+SEEDS = range(sized(6, 2, "seeds"))
 
 # %% role="experiment" uses="sgd sgd_momentum" claim="momentum-far-ahead-at-equal-rate" of="at_rate['equal rate']" says="below" slide="29"
 at_rate = {}
@@ -970,12 +970,11 @@ plotting.show("Looking backward amplifies what looking ahead damps")
 
 
 # %% role="experiment" uses="sgd sgd_momentum nesterov_lookahead" claim="momentum-wins-in-the-ravine" of="places['ravine'].above(races['poor conditioning'][1]['momentum'])[-1] / places['ravine'].above(races['poor conditioning'][1]['SGD'])[-1]" says="0 to 0.9" slide="36" alt="Four landscapes with equal axes, the paths of SGD, momentum and Nesterov at their best rates, losses below on one scale; then the first two as an animation." hide=true
+RATES_TRIED = np.logspace(-3, 0, sized(31, 11, "rates"))
 SETTINGS = {
-    "SGD": [{"learning_rate": rate} for rate in np.logspace(-3, 0, 31)],
+    "SGD": [{"learning_rate": rate} for rate in RATES_TRIED],
     "momentum": [
-        {"learning_rate": rate, "momentum": rho}
-        for rho in (0.5, 0.7, 0.9)
-        for rate in np.logspace(-3, 0, 31)
+        {"learning_rate": rate, "momentum": rho} for rho in (0.5, 0.7, 0.9) for rate in RATES_TRIED
     ],
 }
 SETTINGS["Nesterov"] = SETTINGS["momentum"]
@@ -1003,7 +1002,11 @@ for title, name in {
     races[title] = race(places[name])
 plotting.plot_trajectories(races)
 plotting.show("Each rule with its own best settings: memory pays in the ravine")
-display(plotting.animate_trajectories({name: races[name] for name in list(races)[:2]}, frames=30))
+display(
+    plotting.animate_trajectories(
+        {name: races[name] for name in list(races)[:2]}, frames=sized(30, 10, "frames")
+    )
+)
 
 # %% [markdown]
 # In the ravine momentum's loss ends millions of times lower, at ρ = 0.7 and a rate that gradient

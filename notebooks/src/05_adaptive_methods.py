@@ -61,7 +61,7 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, fit, predicted, score_predictions, sgd_update, timed
+from cs231n_lib.train import compare, fit, predicted, score_predictions, sgd_update, sized, timed
 
 threadpool_limits(1)  # arrays this small are fastest on one thread
 
@@ -242,7 +242,8 @@ predicted(my_turned_ratio, ends["AdaGrad"][-1] / ends["SGD"][-1], "times the los
 
 
 # %% role="setup" hide=true
-MARKS = np.unique(np.logspace(0, 4, 25).astype(int))  # steps at which something is written down
+LAST = sized(10_000, 1000, "steps")
+MARKS = np.unique(np.logspace(0, np.log10(LAST), 25).astype(int))  # steps that are written down
 over_time = {}  # what is found, for this picture and the next
 
 
@@ -603,7 +604,7 @@ for place, hill in hills.items():
 turned = at_the_end["turned ravine"]
 plotting.plot_trajectories(races)
 plotting.show("Scaling every weight helps along the axes, and not across them")
-display(plotting.animate_trajectories(races, frames=30))
+display(plotting.animate_trajectories(races, frames=sized(30, 10, "frames")))
 
 # %% [markdown]
 # SGD and momentum do the same in both ravines, turned or not. The adaptive methods are at home along the
@@ -626,7 +627,9 @@ my_fraction_of_steps = None  # your prediction: 0.5 means half as many
 
 
 # %% role="setup" hide=true
-STEPS, TARGET, WINDOW = 300, 0.1, 20
+STEPS, TARGET, WINDOW = sized(300, 100, "steps"), sized(0.1, 0.3, "as the target"), 20
+TRIED, RACED = sized(7, 3, "rates"), range(sized(6, 2, "seeds in the race"))
+TUNED = range(100, 100 + sized(2, 1, "seeds in tuning"))
 
 
 def inertia(look_ahead):
@@ -657,9 +660,9 @@ def steps_to_target(history):
 
 
 def tuned_rate(rule, usual):
-    """Return (the best of seven rates by the mean over two seeds, all results)."""
-    rates = usual * 10.0 ** (np.arange(-3, 4) / 2)
-    needed = [np.mean([steps_to_target(train(rule, r, s)) for s in (100, 101)]) for r in rates]
+    """Return (the best of TRIED rates by the mean over the seeds TUNED, all results)."""
+    rates = usual * 10.0 ** ((np.arange(TRIED) - TRIED // 2) / 2)
+    needed = [np.mean([steps_to_target(train(rule, r, s)) for s in TUNED]) for r in rates]
     return rates[np.argmin(needed)], np.array(needed)
 
 
@@ -678,7 +681,7 @@ for name, (rule, start) in tqdm(usual.items(), "tuning", delay=3, leave=False):
     rates[name], tried[name] = tuned_rate(rule, start)
 
 runs = {
-    name: [train(rule, rates[name], seed) for seed in range(6)]
+    name: [train(rule, rates[name], seed) for seed in RACED]
     for name, (rule, _) in tqdm(usual.items(), "the race", delay=3, leave=False)
 }
 needed = {name: [steps_to_target(run) for run in six] for name, six in runs.items()}
@@ -689,7 +692,7 @@ for name in ranked:
     low, middle, high = np.percentile(needed[name], [0, 50, 100])
     forgiving = np.sum(tried[name] <= 2 * tried[name].min())
     print(
-        f"{name:<14}{rates[name]:7.4f}{forgiving:>10} of 7       "
+        f"{name:<14}{rates[name]:7.4f}{forgiving:>10} of {TRIED}       "
         f"{middle:4.0f} ({low:.0f} to {high:.0f}){np.mean(accuracy):16.3f} ± {np.std(accuracy):.3f}"
     )
 plotting.plot_ranking({name: needed[name] for name in ranked}, "steps to training loss 0.1")
@@ -706,13 +709,13 @@ plotting.show("Four of the seven at their best rates")
 steps_of = {}
 for a, b in (("SGD", "Adam"), ("Adam (almost)", "Adam"), ("Nesterov", "Adam")):
     counts = [np.minimum(needed[name], STEPS).__getitem__ for name in (a, b)]
-    steps_of[a] = compare(*counts, range(6), names=(a, b))
+    steps_of[a] = compare(*counts, RACED, names=(a, b))
     print("steps:", steps_of[a])
 
 # %% role="experiment" uses="adagrad rmsprop adam_uncorrected adam" claim="a-tuned-momentum-keeps-up" of="np.median(needed['Nesterov']) / np.median(needed['Adam'])" says="0.6 to 1.4" slide="48"
 for pair in (("SGD", "Adam"), ("Nesterov", "Adam")):
     final = [[run.val_accuracy[-1] for run in runs[name]].__getitem__ for name in pair]
-    print("accuracy:", compare(*final, range(6), names=pair))
+    print("accuracy:", compare(*final, RACED, names=pair))
 
 # %% role="experiment" uses="adagrad rmsprop adam_uncorrected adam" claim="all-beat-plain-sgd" of="slowest / np.median(needed['SGD'])" says="0.3 to 0.95" slide="48"
 slowest = max(np.median(needed[name]) for name in needed if name != "SGD")
@@ -727,7 +730,7 @@ almost = np.median(needed["Adam (almost)"])
 print(f"without its correction Adam takes {almost / np.median(needed['Adam']):.2f} of its steps")
 
 # %% role="experiment" uses="adagrad rmsprop adam_uncorrected adam" claim="a-rate-of-a-thousandth-is-slow" of="slow" says="2 to 8" slide="47"
-slow = min(tried["Adam"][2], STEPS) / tried["Adam"].min()
+slow = min(tried["Adam"][TRIED // 2 - 1], STEPS) / tried["Adam"].min()
 print(
     f"Adam at the rate {0.003 / 10**0.5:.2g}: {slow:.1f} times the steps of its best rate, or more"
 )

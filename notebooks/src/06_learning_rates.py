@@ -60,7 +60,7 @@ from autograder.check import check, needs
 from cs231n_lib import plotting
 from cs231n_lib.data import batches, load
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, find_rate, fit, predicted, score_predictions
+from cs231n_lib.train import compare, find_rate, fit, predicted, score_predictions, sized
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -94,7 +94,7 @@ print(f"{wrong.mean():.1%} of the training labels are random")
 my_loss_at_rate_5 = None  # your prediction: a number, or float("inf")
 
 # %% role="setup" hide=true
-WIDTH, BATCH, STEPS, EVERY = 32, 16, 1200, 20
+WIDTH, BATCH, STEPS, EVERY = 32, 16, sized(1200, 600, "steps"), 20
 FIRST, DROP = 0.5, STEPS // 3  # first rate of the schedules below; steps from drop to drop
 
 
@@ -144,7 +144,7 @@ def paired(a, b, names):
 CONSTANT = {"too low: 0.003": 0.003, "low: 0.03": 0.03, "good: 0.3": 0.3, "high: 1": 1.0,
             "very high: 5": 5.0}  # fmt: skip
 ways = {name: lambda t, rate=rate: rate for name, rate in CONSTANT.items()}
-constant, constant_losses = many(ways, seeds=range(3), steps=600)
+constant, constant_losses = many(ways, seeds=range(sized(3, 1, "seeds")), steps=600)
 
 predicted(my_loss_at_rate_5, np.median(constant_losses["very high: 5"][:, -1]))
 plotting.plot_loss_by_rate(constant, highest=4)
@@ -242,7 +242,7 @@ ways = {
     "constant: 0.5": lambda t: FIRST,
     "constant: 0.05": lambda t: 0.1 * FIRST,
 }
-stairs, stairs_losses = many(ways, seeds=range(10))
+stairs, stairs_losses = many(ways, seeds=range(sized(10, 2, "seeds")))
 
 measured = np.arange(EVERY, STEPS + 1, EVERY)
 rates = {name: runs[0].rates for name, runs in stairs.items()}
@@ -333,7 +333,7 @@ for name, schedule in decays.items():
     print(f"{name:>12}: all rates together {reach:5.0f}, last rate {schedule(STEPS - 1):.4f}")
 
 smooth, smooth_losses = many(
-    {name: decays[name] for name in ("exponential", "1/t")}, seeds=range(10)
+    {name: decays[name] for name in ("exponential", "1/t")}, seeds=range(sized(10, 2, "seeds"))
 )
 ends = {"step decay": decayed, **{name: accuracies(runs) for name, runs in smooth.items()}}
 for name in ("exponential", "1/t"):
@@ -452,13 +452,14 @@ for u in (0, 10, t):
 my_rise_at_the_restart = None  # your prediction: a number
 
 # %% role="experiment" uses="cosine_restarts" claim="a-restart-throws-the-loss-up" of="np.median(rise)" says="0.03 to 0.4" slide="67" alt="Above, loss over 1,120 steps for three cycles, one cycle and a constant rate: the loss jumps up at each restart and is lower at the end of each cycle. Below, the rates as waves."
-CYCLE, LONG = 160, 1120
+CYCLE = sized(160, 80, "steps")
+LONG = 7 * CYCLE
 ways = {
     "three cycles": lambda t: cosine_restarts(t, FIRST, 0.0, CYCLE, 2),
     "one cycle": lambda t: cosine_restarts(t, FIRST, 0.0, LONG, 1),
     "constant: 0.5": lambda t: FIRST,
 }
-cycles, cycles_losses = many(ways, seeds=range(10), steps=LONG)
+cycles, cycles_losses = many(ways, seeds=range(sized(10, 2, "seeds")), steps=LONG)
 restarts = [CYCLE, 3 * CYCLE]
 k = CYCLE // EVERY
 rise = cycles_losses["three cycles"][:, k] - cycles_losses["three cycles"][:, k - 1]
@@ -673,7 +674,7 @@ ways = {
     "with warm-up": lambda t: linear_warmup(t, HIGH, 100, 0.05),
     "without": lambda t: HIGH,
 }
-warm, _ = many(ways, seeds=range(10), steps=300)
+warm, _ = many(ways, seeds=range(sized(10, 2, "seeds")), steps=300)
 for name, runs in warm.items():
     print(f"{name:>12}: accuracies " + " ".join(f"{a:.2f}" for a in accuracies(runs)))
 print(paired(*map(accuracies, warm.values()), names=tuple(warm)))

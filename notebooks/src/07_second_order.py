@@ -58,7 +58,7 @@ from cs231n_lib import plotting
 from cs231n_lib.data import load
 from cs231n_lib.descent import descend, strong_wolfe
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, predicted, score_predictions, timed
+from cs231n_lib.train import compare, predicted, score_predictions, sized, timed
 
 threadpool_limits(1)  # so that times say something
 
@@ -277,7 +277,7 @@ for condition in (10, 100, 1000, 10000):
 # so of course. And on a loss that is not? Softmax regression again:
 
 # %% role="experiment" uses="newton_step" claim="newton-is-there-in-eight-steps" of="sizes['Newton'][8]" says="0 to 1e-8" slide="57" alt="Largest element of the gradient over twelve steps, logarithmic: Newton's line bends down ever more steeply, constant damping is a straight line, gradient descent hardly falls."
-STEPS = 12
+STEPS = sized(12, 6, "steps")
 
 
 def gradient_sizes(step):
@@ -289,7 +289,8 @@ def gradient_sizes(step):
     return sizes
 
 
-f = loss_function(network(0, 16, CLASSES), COARSE, data.y_train, reg=1e-3)
+n = sized(len(COARSE), 300, "examples")
+f = loss_function(network(0, 16, CLASSES), COARSE[:n], data.y_train[:n], reg=1e-3)
 w0 = flat(network(0, 16, CLASSES).params)
 rate = 1 / np.linalg.eigvalsh(hessian(f, w0)).max()
 sizes = {
@@ -301,8 +302,8 @@ plotting.plot_lines(range(STEPS + 1), sizes, "step", "largest element of the gra
 plt.yscale("log")
 plotting.show("Newton: the number of right digits doubles")
 print("Newton, step by step:", " ".join(f"{size:.0e}" for size in sizes["Newton"][:8]))
-w, steps = w0.copy(), 0
-while np.abs(f(w)[1]).max() > 1e-6 and steps < 20_000:
+w, steps, LAST = w0.copy(), 0, sized(20_000, 2000, "steps")
+while np.abs(f(w)[1]).max() > 1e-6 and steps < LAST:
     w, steps = w - rate * f(w)[1], steps + 1
 print(f"gradient descent: {np.abs(f(w)[1]).max():.0e} after {steps} steps")
 
@@ -447,7 +448,7 @@ for damping in (0.0, 0.5 * abs(h.min()), 2 * abs(h.min()), 10 * abs(h.min())):
 my_years = None  # your prediction: a number of years
 
 # %% role="experiment" uses="newton_step" claim="years-for-a-step" of="np.log10(years)" says="3.5 to 8.5" slide="59" alt="Memory and time of one Newton step against the number of parameters, logarithmic, extended to a hundred million: 80 petabytes, and very many years."
-SIZES = (10, 30, 100, 300, 1000, 3000)
+SIZES = (10, 30, 100, 300, 1000, 3000)[: sized(6, 5, "sizes")]
 rng = np.random.default_rng(0)
 seconds = []
 for N in SIZES:
@@ -626,7 +627,7 @@ def steepest(dw, S, Y):
 
 
 # %% role="experiment" uses="lbfgs_direction" claim="memory-pays" of="np.log10(np.median(np.array(losses['m = 30'])[:, -1]) / np.median(np.array(losses['steepest descent'])[:, -1]))" says="-12 to -2" slide="61" alt="Training loss over 60 steps, logarithmic: steepest descent falls least, L-BFGS with 1, 3, 10 and 30 pairs ever faster."
-losses = {}
+losses, few = {}, range(sized(3, 1, "seeds"))
 for name, direction, memory in (
     ("steepest descent", steepest, 1),
     ("m = 1", lbfgs_direction, 1),
@@ -635,12 +636,14 @@ for name, direction, memory in (
     ("m = 30", lbfgs_direction, 30),
 ):
     runs = []
-    for seed in range(3):
+    for seed in few:
         f = loss_function(network(seed, *LAYERS), X_TRAIN, data.y_train)
         found = minimize(f, flat(network(seed, *LAYERS).params), direction, memory, max_steps=60)
         runs.append([*found.losses, *[found.losses[-1]] * (61 - len(found.losses))])
     losses[name] = runs
-    print(f"{name:>16}: loss after 60 steps {np.median(np.array(runs)[:, -1]):.2g} (median of 3)")
+    print(
+        f"{name:>16}: loss after 60 steps {np.median(np.array(runs)[:, -1]):.2g} (median of {len(few)})"
+    )
 figure = plotting.plot_lines(range(61), losses, "step", "training loss (nats)")
 figure.axes[0].set_yscale("log")
 plotting.show("More memory pays: with 30 pairs the loss falls by decades")
@@ -703,7 +706,8 @@ print(f"without the pair: {dw @ lbfgs_direction(dw, nothing, nothing):+.3g}")
 my_negative_fraction = None  # your prediction: a fraction
 
 # %% role="setup" hide=true
-PASSES, BATCH = 60, 64
+PASSES, BATCH = sized(60, 15, "passes"), 64
+RUNS = range(sized(5, 2, "seeds"))
 
 
 class Work:
@@ -788,10 +792,10 @@ def lbfgs_run(seed, direction, full_batch=False, same_batch=False, memory=10):
 
 # %% role="experiment" uses="lbfgs_direction" claim="few-pairs-are-negative" of="negative['L-BFGS, mini-batch']" says="0.005 to 0.15" slide="61" alt="Training loss against passes over the data, logarithmic: full-batch L-BFGS starts slowly and ends lowest, the two on mini-batches fall quickly and stop, SGD goes on falling below them."
 runs = {
-    "L-BFGS, full batch": [lbfgs_run(s, lbfgs_direction, full_batch=True) for s in range(5)],
-    "L-BFGS, mini-batch": [lbfgs_run(s, lbfgs_direction) for s in range(5)],
-    "L-BFGS, same batch": [lbfgs_run(s, lbfgs_direction, same_batch=True) for s in range(5)],
-    "SGD": [sgd_run(s) for s in range(5)],
+    "L-BFGS, full batch": [lbfgs_run(s, lbfgs_direction, full_batch=True) for s in RUNS],
+    "L-BFGS, mini-batch": [lbfgs_run(s, lbfgs_direction) for s in RUNS],
+    "L-BFGS, same batch": [lbfgs_run(s, lbfgs_direction, same_batch=True) for s in RUNS],
+    "SGD": [sgd_run(s) for s in RUNS],
 }
 negative = {
     name: sum(run.negative for run in works) / max(1, sum(run.pairs for run in works))
@@ -809,7 +813,7 @@ plotting.show("L-BFGS shines on the full batch and suffers on mini-batches")
 # %% role="experiment" uses="lbfgs_direction" claim="lbfgs-shines-on-the-full-batch" of="versus['L-BFGS, full batch', 'SGD']" says="below" slide="61"
 end = {name: np.log10(np.array(values)[:, -1]) for name, values in losses.items()}
 versus = {
-    (a, b): compare(end[a].item, end[b].item, range(5), names=(a, b), progress=False)
+    (a, b): compare(end[a].item, end[b].item, RUNS, names=(a, b), progress=False)
     for a, b in (
         ("L-BFGS, full batch", "L-BFGS, mini-batch"),
         ("L-BFGS, mini-batch", "SGD"),
@@ -884,9 +888,10 @@ f = loss_function(network(0, 16, 8, CLASSES), COARSE, data.y_train)
 w = flat(network(0, 16, 8, CLASSES).params)
 for _ in range(20):
     w = w - 0.2 * f(w)[1]
+STEPS_AWAY = sized(5, 2, "steps")
 for name, step in {"Newton": newton_step, "saddle-free": saddle_free_step}.items():
     at, seen = w.copy(), []
-    for _ in range(5):
+    for _ in range(STEPS_AWAY):
         seen.append(f(at)[0])
         at = step(at, f(at)[1], hessian(f, at), 0.1)
     print(f"{name:>12}, damping 0.1: losses", " ".join(f"{value:.3f}" for value in seen))
@@ -972,22 +977,25 @@ def kfac_losses(seed, steps=30, damping=0.03, drawn_labels=True):
     return seen
 
 
+few = range(sized(3, 1, "seeds"))
 losses = {
-    "K-FAC, drawn labels": [kfac_losses(seed) for seed in range(3)],
-    "K-FAC, true labels": [kfac_losses(seed, drawn_labels=False) for seed in range(3)],
+    "K-FAC, drawn labels": [kfac_losses(seed) for seed in few],
+    "K-FAC, true labels": [kfac_losses(seed, drawn_labels=False) for seed in few],
 }
 for name, direction in {"L-BFGS": lbfgs_direction, "steepest descent": steepest}.items():
     found = [
         minimize(loss_function(network(s, *LAYERS), X_TRAIN, data.y_train),
                  flat(network(s, *LAYERS).params), direction, max_steps=30).losses
-        for s in range(3)
+        for s in few
     ]  # fmt: skip
     losses[name] = [[*run, *[run[-1]] * (31 - len(run))] for run in found]
 figure = plotting.plot_lines(range(31), losses, "step", "training loss (nats)")
 figure.axes[0].set_yscale("log")
 plotting.show("K-FAC is ahead in steps")
 for name, values in losses.items():
-    print(f"{name:>20}: loss after 30 steps {np.median(np.array(values)[:, -1]):.2g} (median of 3)")
+    print(
+        f"{name:>20}: loss after 30 steps {np.median(np.array(values)[:, -1]):.2g} (median of {len(few)})"
+    )
 
 # %% [markdown]
 # In steps, K-FAC is far ahead: it needs a handful to reach a loss for which L-BFGS needs over a dozen.

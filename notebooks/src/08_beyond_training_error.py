@@ -62,7 +62,7 @@ from cs231n_lib import plotting
 from cs231n_lib.data import batches, load
 from cs231n_lib.layers.batched import Stack
 from cs231n_lib.layers.network import Affine, Network, ReLU
-from cs231n_lib.train import compare, predicted, score_predictions
+from cs231n_lib.train import compare, predicted, score_predictions, sized
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -85,7 +85,7 @@ full = load("digits")
 
 # %% role="setup" hide=true
 WIDTH, RATE, STEPS, EVERY = 64, 0.2, 1000, 20
-SEEDS = range(20)
+SEEDS = range(sized(20, 3, "seeds"))
 
 
 def small_net(seed):

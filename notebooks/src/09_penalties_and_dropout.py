@@ -62,7 +62,7 @@ from cs231n_lib.data import load
 from cs231n_lib.layers.batched import fit_many
 from cs231n_lib.layers.in_numpy import softmax_loss, svm_loss
 from cs231n_lib.layers.network import Affine, Network, Noise, ReLU
-from cs231n_lib.train import compare, predicted, score_predictions
+from cs231n_lib.train import compare, predicted, score_predictions, sized
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -84,7 +84,8 @@ print(data)
 # twenty are trained together, one matrix product a layer for all of them, so it takes seconds.
 
 # %% role="setup" hide=true
-WIDTH, BATCH, RATE, STEPS, EVERY, SEEDS = 64, 50, 0.3, 500, 25, range(20)
+WIDTH, BATCH, RATE, STEPS, EVERY = 64, 50, 0.3, 500, 25
+SEEDS = range(sized(20, 3, "seeds"))
 
 
 def sample(seed, noise):

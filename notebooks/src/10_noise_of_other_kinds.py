@@ -63,7 +63,7 @@ from cs231n_lib.data import load, photograph
 from cs231n_lib.layers.batched import fit_many
 from cs231n_lib.layers.in_numpy import softmax_loss
 from cs231n_lib.layers.network import Affine, Layer, Network, ReLU
-from cs231n_lib.train import compare, predicted, score_predictions
+from cs231n_lib.train import compare, predicted, score_predictions, sized
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -93,7 +93,7 @@ data = load("digits")
 print(data)
 
 # %% role="setup"
-BATCH, SEEDS = 25, range(20)
+BATCH, SEEDS = 25, range(sized(20, 3, "seeds"))
 
 
 def sample(seed, noise=0.3):
@@ -198,7 +198,7 @@ noisy = [sample(seed) for seed in SEEDS]
 my_gain_of_dropconnect = None  # your prediction: percentage points
 
 # %% role="setup"
-WIDTH, KEEP, STEPS = 48, 0.5, 400
+WIDTH, KEEP, STEPS = 48, 0.5, sized(400, 200, "steps")
 
 
 class DropConnect(Affine):
@@ -614,6 +614,7 @@ my_rest_without, my_rest_with_depth = None, None  # your predictions: percent
 
 # %% role="setup" hide=true
 DEPTH, NARROW, REMOVED = 24, 32, (0, 6, 12, 18)
+LONG = sized(500, 200, "steps")
 
 
 class Deep:
@@ -665,7 +666,7 @@ class Deep:
             self.b[l] -= rate * dbranch.sum(axis=1, keepdims=True)
         self.first -= rate * x.mT @ dh
 
-    def train(self, sets, steps=500, batch=50, rate=0.1):
+    def train(self, sets, steps=LONG, batch=50, rate=0.1):
         """Train every network on its own data."""
         rngs = [np.random.default_rng(seed) for seed in SEEDS]
         for t in range(steps):

@@ -61,7 +61,7 @@ from cs231n_lib.data import load, photograph, photograph_patches
 from cs231n_lib.layers.batched import Stack
 from cs231n_lib.layers.network import Affine, Network, ReLU
 from cs231n_lib.sampling import bilinear
-from cs231n_lib.train import compare, predicted, score_predictions
+from cs231n_lib.train import compare, predicted, score_predictions, sized
 
 threadpool_limits(1)  # networks this small are fastest on one thread
 
@@ -75,7 +75,8 @@ threadpool_limits(1)  # networks this small are fastest on one thread
 # cosine), with its own examples, and all of them are trained in one go.
 
 # %% role="setup"
-SEEDS, STEPS, BATCH, WIDTH, RATE = 16, 300, 50, 64, 0.02
+SEEDS, STEPS = sized(16, 3, "seeds"), sized(300, 100, "steps")
+BATCH, WIDTH, RATE = 50, 64, 0.02
 
 
 def channels_last(x):

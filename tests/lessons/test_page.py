@@ -5,14 +5,19 @@ import inspect
 import json
 import platform
 import sys
+import tempfile
 import threading
 import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from autograder import check as checks
 from autograder import exercises
+from autograder.checking import in_page
+from autograder.learning import review
+from autograder.learning.shelf import LOG
 from autograder.lessons import page
 from autograder.lessons.compiled import forms
 
@@ -44,11 +49,82 @@ def test_a_check_needs_neither_threads_nor_pytorch(capsys):
     assert "Keep a copy" not in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("without_threads")
-def test_in_a_page_a_right_answer_is_told_to_keep_a_copy(capsys, monkeypatch):
+@pytest.fixture
+def in_a_page(tmp_path, monkeypatch):
+    """Be in a page that keeps what it is told; call what comes for a kernel that starts anew."""
+    kept = {}
+
+    class Channel:
+        @classmethod
+        def new(cls, name):
+            assert f'"{name}"' in (page.SOURCES / "course.js").read_text(encoding="utf-8")
+            return cls()
+
+        def postMessage(self, text):
+            file = json.loads(text)
+            kept[file["name"]] = file["text"]
+
+        def close(self):
+            pass
+
+    def start():
+        checks._attempts.cache_clear()
+        home = Path(tempfile.mkdtemp(dir=tmp_path))
+        monkeypatch.setenv("HOME", str(home))
+        for name, text in kept.items():
+            (home / name).write_text(text, encoding="utf-8")
+
+    monkeypatch.setattr(in_page, "IN_A_PAGE", True)
+    monkeypatch.setitem(sys.modules, "js", SimpleNamespace(BroadcastChannel=Channel))
+    start()
+    yield start
+    checks._attempts.cache_clear()
+
+
+def test_in_a_page_attempts_outlive_the_kernel(capsys, in_a_page):
     from cs231n_lib.getting_started.in_numpy import unit_rows
 
-    monkeypatch.setattr(checks, "IN_A_PAGE", True)
+    checks.check(UNIT_ROWS.id, abs)
+    in_a_page()
+    capsys.readouterr()
+    checks.check(UNIT_ROWS.id, lambda x: x)  # other code: one rung more
+    assert checks.DISPUTE in capsys.readouterr().out
+    checks.check(UNIT_ROWS.id, unit_rows)
+    in_a_page()
+    assert len(checks._history().entries) == 3
+    assert checks._history().passed() == {UNIT_ROWS.id}
+
+
+def test_in_a_page_the_boxes_of_the_review_outlive_the_kernel(in_a_page):
+    path = Path.home() / review.FILE
+    review.write_review(path, review.Review({"a: b": review.Box(2, "2026-11-03", "")}))
+    in_a_page()
+    assert review.read_review(Path.home() / review.FILE).boxes["a: b"].box == 2
+
+
+def test_a_log_that_cannot_be_read_or_written_is_no_reason_to_fail(monkeypatch, capsys, in_a_page):
+    (Path.home() / LOG).touch()
+
+    def refusing(method):
+        def called(path, *args, **kwargs):
+            if path.name == LOG:
+                raise PermissionError("not yours")
+            return method(path, *args, **kwargs)
+
+        return called
+
+    for name in ("is_file", "open", "read_text"):
+        monkeypatch.setattr(Path, name, refusing(getattr(Path, name)))
+    checks.check(UNIT_ROWS.id, abs)
+    checks.check(UNIT_ROWS.id, lambda x: x)
+    assert checks.DISPUTE in capsys.readouterr().out
+    assert len(checks._history().entries) == 2
+
+
+@pytest.mark.usefixtures("without_threads")
+def test_in_a_page_a_right_answer_is_told_to_keep_a_copy(capsys, in_a_page):
+    from cs231n_lib.getting_started.in_numpy import unit_rows
+
     checks.check(UNIT_ROWS.id, abs)
     assert "Keep a copy" not in capsys.readouterr().out
     checks.check(UNIT_ROWS.id, unit_rows)

@@ -4,6 +4,8 @@ import io
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -19,9 +21,12 @@ from autograder.grading.grader import Grader
 from autograder.lessons.build import solution_notebook, student_notebook
 
 ROOT = Path(__file__).resolve().parents[2]
+IN_PYODIDE = Path(__file__).with_name("in_pyodide.py")
+LESSON_IN_PYODIDE = Path(__file__).with_name("lesson_in_pyodide.py")
 CELLS = "window.jupyterapp.shell.currentWidget.context.model.toJSON().cells"
 FIRST_HINT, DOWNLOAD, CHECK = 12.0, 35e6, 0.5  # seconds and bytes: the bars of a quiet machine
 BARE_STARTS = 8  # to the first hint, in starts of Python with NumPy alone, however busy the machine
+PACES = 60  # of an experiment: ten seconds on a quiet machine
 PATIENT = 20  # times as long as a quiet machine: what a busy one may take
 
 pytestmark = [
@@ -214,48 +219,103 @@ def whole_course():
     return packed.getvalue()
 
 
-def test_the_checks_say_there_what_they_say_here(site, browser):
-    address, _ = site
+RUN = """async ([packages, source, call]) => {
+    const python = await loadPyodide({ indexURL: "/static/pyodide/" });
+    await python.loadPackage([...packages, "cs231n-lecture7-kit"]);
+    const zip = await (await fetch("/course.zip")).arrayBuffer();
+    python.unpackArchive(zip, "zip", { extractDir: "/course" });
+    await python.runPythonAsync(source);
+    return python.runPythonAsync(`import json\\njson.dumps(${call})`);
+}"""
+
+
+def said_in_a_page(browser, address, script, call, packages=("numpy",)):
+    """Run a script in an empty page, with the kit, and the whole course in /course; call it."""
     page = browser.new_page()
     page.goto(f"{address}/api/course.json")
     page.add_script_tag(url=f"{address}/static/pyodide/pyodide.js")
     packed = whole_course()
     page.route("**/course.zip", lambda route: route.fulfill(body=packed))
+    text = page.evaluate(RUN, [packages, script.read_text(encoding="utf-8"), call])
+    page.close()
+    return json.loads(text)
+
+
+def test_the_checks_say_there_what_they_say_here(site, browser, tmp_path):
     everything = bool(os.environ.get("ALL"))
-    text = page.evaluate(
-        """async ([source, everything]) => {
-            const python = await loadPyodide({ indexURL: "/static/pyodide/" });
-            await python.loadPackage(["numpy", "cs231n-lecture7-kit"]);
-            const zip = await (await fetch("/course.zip")).arrayBuffer();
-            python.unpackArchive(zip, "zip", { extractDir: "/course" });
-            await python.runPythonAsync(source);
-            const said = everything ? "True" : "False";
-            return python.runPythonAsync(`import json\\njson.dumps(run(${said}))`);
-        }""",
-        [(Path(__file__).parent / "in_pyodide.py").read_text(encoding="utf-8"), everything],
-    )
-    found = json.loads(text)
+    found = said_in_a_page(browser, site[0], IN_PYODIDE, f"run('/course', {everything})")
     assert len(found["references"]) > 60
     assert [entry for entry in found["references"] if entry[1] != 1] == []
-    catalogue = found["catalogue"]
-    assert [entry for entry in catalogue if entry[2] >= 1] == []
-    unnamed = [entry for entry in catalogue if not entry[3]]
-    print(f"\n{len(found['references'])} references; {len(catalogue)} wrong, unnamed: {unnamed}")
-    assert len(unnamed) <= 0.01 * len(catalogue)
-    page.close()
+    if not everything:
+        return
+    here = said_natively(tmp_path)["catalogue"]
+    there = found["catalogue"]
+    assert [entry[:3] for entry in there] == [entry[:3] for entry in here]  # as many points
+    assert [entry for entry in there if entry[2] >= 1] == []
+    pairs = zip(here, there, strict=True)
+    others = [f"{a[0]}: {a[1]!r}, there {b[3]}" for a, b in pairs if a[3] != b[3]]
+    print(f"\n{len(there)} wrong answers, named otherwise: {len(others)}", *others, sep="\n")
+    assert len(others) <= 0.01 * len(there)
 
 
-def test_a_second_visit_needs_no_network(site, browser):
+def said_natively(folder):
+    """Return what the kit of the page says of the same answers in this Python."""
+    (kit,) = Path(os.environ["COURSE_PAGE"], "static", "pyodide").glob("cs231n_lecture7_kit-*.whl")
+    zipfile.ZipFile(kit).extractall(folder)
+    tell = f"import json; print(json.dumps(run({str(ROOT)!r}, True)))"
+    code = f"{IN_PYODIDE.read_text(encoding='utf-8')}\n{tell}"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def numpy_half(lesson):
+    """Return [(role, source), …] of a solution up to its PyTorch half, without the checks."""
+    code = [cell for cell in lesson.cells if cell.kind == "code" and cell.role != "check"]
+    torch = (i for i, c in enumerate(code) if c.role == "setup" and "import torch" in c.solution)
+    return [(cell.role, cell.solution) for cell in code[: next(torch, None)]]
+
+
+@pytest.mark.skipif(not os.environ.get("ALL"), reason="ALL=1 runs every experiment in the page")
+@pytest.mark.parametrize("lesson", all_lessons(), ids=lambda lesson: lesson.name)
+def test_experiments_are_short_in_the_page(site, browser, lesson):
+    cells = numpy_half(lesson)
+    call, packages = f"run({json.dumps(cells)})", ("numpy", "matplotlib", "ipython", "tqdm")
+    found = said_in_a_page(browser, site[0], LESSON_IN_PYODIDE, call, packages)
+    timed = [(*took, cell[1]) for took, cell in zip(found, cells, strict=True) if took]
+    longest = max(timed, key=lambda entry: entry[1])
+    print(f"\n{lesson.name}: {len(timed)} experiments; the longest {longest[0]:.1f} s, "
+          f"{longest[1]:.0f} paces")  # fmt: skip
+    assert [source for _, paces, source in timed if paces > PACES] == []
+
+
+def test_a_second_visit_needs_no_network_and_knows_what_was_tried(site, browser):
     address, _ = site
     opened = Opened(browser, address, "00_getting_started")
     opened.page.wait_for_function("navigator.serviceWorker.controller")
     opened.reload()  # what came before the service worker did is kept now
-    opened.run(opened.first_code()[0])
-    opened.page.context.set_offline(True)
-    opened.reload()
     setup, first = opened.first_code()
     opened.run(setup)
     assert "25 of 100 points" in opened.run(first)
+    opened.page.context.set_offline(True)
+    opened.reload()
+    opened.run(setup)
+    task = opened.index("getting_started-unit_rows-solution")
+    opened.write(task, "from autograder.check import progress; progress()")
+    assert "unit_rows: columns of length 1" in (told := opened.run(task)), told
+    opened.page.evaluate("jupyterapp.shell.currentWidget.context.sessionContext.restartKernel()")
+    assert "unit_rows: columns of length 1" in (told := opened.run(task)), told
+    full = "() => { Storage.prototype.setItem = () => { throw new DOMException('full') } }"
+    opened.page.evaluate(full)
+    opened.run(setup)
+    assert "25 of 100 points" in opened.run(first)
+    assert "storage is full" in opened.bar()
     opened.page.context.close()
 
 
@@ -267,6 +327,14 @@ def test_a_second_visit_needs_no_network(site, browser):
             "const f = fetch; window.fetch = (u, o) => String(u).includes('course.json')"
             ' ? Promise.resolve(new Response(\'{"build": "newer"}\')) : f(u, o)',
             "older than the course",
+        ),
+        (
+            "const f = fetch; window.fetch = async (u, o) => { const answer = await f(u, o);"
+            " if (!(u instanceof URL && u.href.includes('/files/'))) return answer;"
+            " const newer = await answer.json(); newer.cells.push({ source: 'another set-up',"
+            " metadata: { nbgrader: { locked: true } } });"
+            " return new Response(JSON.stringify(newer)) }",
+            "improved since you began",
         ),
         (
             "const f = IDBObjectStore.prototype.put; IDBObjectStore.prototype.put = function () {"
