@@ -52,7 +52,7 @@ def _own_features(impl, rng):
 
 def _dead_feature(impl, rng):
     x_train, x = _spread(rng, 9), _spread(rng, 6)
-    x_train[:, 2] = x[:, 2] = 2  # a unit that says the same to everything
+    x_train[:, 2] = x[:, 2] = 0  # a unit that never fires
     return {"z": impl.standardize(x_train, x)}
 
 

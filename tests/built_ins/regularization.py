@@ -10,7 +10,7 @@ def dropout(x, dropout_param):
     if mode not in ("train", "test"):
         raise ValueError(mode)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_seed(dropout_param["seed"]))
+        torch.manual_seed(_seed(dropout_param.get("seed")))
         ones = torch.ones_like(x)
         mask = torch.nn.functional.dropout(ones, 1 - p, training=mode == "train")
     return x * mask, mask
@@ -21,7 +21,7 @@ def _seed(source):
         return int(torch.randint(2**31, (), generator=source))
     if isinstance(source, np.random.Generator):
         return int(source.integers(2**31))
-    return source
+    return torch.seed() if source is None else source
 
 
 def through_the_mask(dout, mask):

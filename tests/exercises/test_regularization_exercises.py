@@ -74,7 +74,7 @@ def test_other_random_numbers_than_the_references_are_as_right(number):
             raise ValueError(mode)
         if mode == "test":
             return x, None
-        rng = np.random.default_rng(dropout_param["seed"])
+        rng = np.random.default_rng(dropout_param.get("seed"))
         kept = [rng.uniform(size=len(x)) > 1 - p for _ in range(x.shape[1])]
         mask = np.stack(kept, axis=1).astype(x.dtype)
         return x * mask / x.dtype.type(p), mask
@@ -98,7 +98,7 @@ def test_whatever_is_left_of_a_unit_is_said(mask, message):
     def forward(x, dropout_param):
         if dropout_param["mode"] == "test":
             return x, 1
-        rng = np.random.default_rng(dropout_param["seed"])
+        rng = np.random.default_rng(dropout_param.get("seed"))
         m = mask(rng, x, dropout_param["p"])
         return x * m, m
 

@@ -524,7 +524,7 @@ def dropout_by_loop(x, dropout_param):
         raise ValueError("mode?")
     if mode == "test":
         return x.copy(), (mode, None)
-    rng = np.random.default_rng(dropout_param["seed"])
+    rng = np.random.default_rng(dropout_param.get("seed"))
     scale = np.zeros_like(x)
     for place in np.ndindex(*x.shape):
         if rng.random() <= p:
@@ -543,7 +543,7 @@ def usual_dropout(x, dropout_param):
     p, mode = dropout_param["p"], dropout_param["mode"]
     mask = None
     if mode == "train":
-        generator = np.random.default_rng(dropout_param["seed"])
+        generator = np.random.default_rng(dropout_param.get("seed"))
         mask = generator.binomial(1, p, size=x.shape).astype(x.dtype)
         out = x * mask / p
     elif mode == "test":
@@ -568,7 +568,7 @@ def dropout_by_zeros(x, dropout_param):
     if dropout_param["mode"] != "train":
         raise ValueError("the mode must be 'train' or 'test'")
     p = dropout_param["p"]
-    generator = generator_of(dropout_param["seed"], x.device)
+    generator = generator_of(dropout_param.get("seed"), x.device)
     dropped = torch.empty(x.shape).uniform_(generator=generator) >= p
     return (x / p).masked_fill(dropped, 0), (dropped, p)
 
@@ -584,7 +584,7 @@ def dropout_by_coins(x, dropout_param):
     """Toss coins."""
     p, mode = dropout_param["p"], dropout_param["mode"]
     if mode == "train":
-        generator = generator_of(dropout_param["seed"], x.device)
+        generator = generator_of(dropout_param.get("seed"), x.device)
         coins = torch.bernoulli(torch.full_like(x, p), generator=generator) / p
     elif mode == "test":
         coins = torch.ones_like(x)
@@ -597,7 +597,7 @@ def vanilla_by_coins(x, dropout_param):
     """Toss coins, and remember the mode."""
     p, mode = dropout_param["p"], dropout_param["mode"]
     if mode == "train":
-        rng = np.random.default_rng(dropout_param["seed"])
+        rng = np.random.default_rng(dropout_param.get("seed"))
         coins = rng.choice([0.0, 1.0], size=x.shape, p=[1 - p, p]).astype(x.dtype)
         return coins * x, (coins, 1)
     if mode == "test":
@@ -616,7 +616,7 @@ def vanilla_by_where(x, dropout_param):
     if dropout_param["mode"] == "test":
         return x * dropout_param["p"], dropout_param["p"]
     if dropout_param["mode"] == "train":
-        rng = np.random.default_rng(dropout_param["seed"])
+        rng = np.random.default_rng(dropout_param.get("seed"))
         dropped = rng.random(size=x.shape) > dropout_param["p"]
         return np.where(dropped, 0, x).astype(x.dtype), ~dropped
     raise ValueError("mode")
