@@ -1,6 +1,6 @@
 """How many cores grade a class by a deadline, and what they cost: a simulation from measured times.
 
-    python benchmarks/deadline.py [--write 0.02] [--start 20] [--price 0.05]
+    python benchmarks/deadline.py [--write 0.012] [--start 20] [--price 0.05]
 
 Submissions take times drawn from `TIMES`. They go out in chunks as `autograder grade --cluster`
 makes them, each to the core that is free first, from `--start` seconds on; whoever types the
@@ -76,7 +76,7 @@ def table(write, start, price):
 def main(arguments=None):
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--write", type=float, default=0.02, help="seconds a result")
+    parser.add_argument("--write", type=float, default=0.012, help="seconds a result")
     parser.add_argument("--start", type=float, default=20.0, help="seconds until a worker is ready")
     parser.add_argument("--price", type=float, default=0.05, help="USD of a core-hour")
     print(table(**vars(parser.parse_args(arguments))))

@@ -22,6 +22,11 @@ from autograder.checking.traces import CLEAR, SAME, compared, sums_of
 
 PROPORTIONAL = 1e-3  # relative; differences closer than that are one another's multiple
 ANOTHER_DEFAULT = "another default"  # so start the names of what is recognised in any size
+AFTER = " after the call"  # so end the observations of what went into a function
+CHANGED_HINT = (
+    "After the call the caller's numbers are no longer what they were. Which of your lines writes "
+    "into what it was given, and who else may still need that?"
+)
 ANOTHER_DEFAULT_HINT = (
     "With settings of the caller's you are right. Which values does the docstring promise to "
     "callers who give none?"
@@ -49,7 +54,7 @@ def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Re
         check.name: verdict_on(check, seen.get(check.name, missing), exercise, provider)
         for check in exercise.checks
     }
-    named = diagnose(exercise, seen, verdicts, provider)
+    named = _changed_inputs(verdicts) | diagnose(exercise, seen, verdicts, provider)
     unused = _unused(exercise, seen, provider)
     rows, said = [], set()
     for check in exercise.checks:
@@ -71,6 +76,17 @@ def judge_exercise(exercise: Exercise, seen: Mapping[str, Seen], provider) -> Re
         )
         said |= {verdict.remark, known.hint if known else ""}
     return Report(exercise.id, exercise.title, tuple(rows), exercise.bonus)
+
+
+def _changed_inputs(verdicts):
+    """Return {check name: name} of the checks in which nothing is wrong but inputs."""
+    named = {}
+    for check, verdict in verdicts.items():
+        inputs = [key.removesuffix(AFTER) for key in verdict.wrong if key.endswith(AFTER)]
+        if inputs and len(inputs) == len(verdict.wrong):
+            verb = "is" if len(inputs) == 1 else "are"
+            named[check] = _Name(f"{' and '.join(inputs)} {verb} changed", CHANGED_HINT)
+    return named
 
 
 def _unused(exercise, seen, provider):

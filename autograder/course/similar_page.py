@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import jinja2
 
 from autograder import exercises
+from autograder.checking.spec import Exercise
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course
 from autograder.course.mine import (
@@ -21,7 +23,15 @@ from autograder.course.mine import (
 )
 from autograder.course.pages import environment
 from autograder.course.roster import read_roster
-from autograder.course.similarity import Class, Pair, Rates, Work, measured, published_of
+from autograder.course.similarity import (
+    LEAST_FUNCTIONS,
+    Class,
+    Pair,
+    Rates,
+    Work,
+    measured,
+    published_of,
+)
 from autograder.grading.results import write_atomically
 from autograder.submissions.rebuild import read_template
 
@@ -43,8 +53,12 @@ def write_similarity(
     works, written = read_works(course, lesson)
     if len(works) < 2:
         raise CourseError(f"{lesson} has {len(works)} graded submissions: nothing to compare.")
-    names = {name for work in works for name in work.texts}
-    found = [e for e in exercises.all_exercises() if e.id in names and e.kind == "function"]
+    found = answered(works)
+    if len(found) < LEAST_FUNCTIONS:
+        raise CourseError(
+            f"{lesson} has answers to {len(found)} exercises: to compare, {LEAST_FUNCTIONS} are "
+            "needed."
+        )
     rates = measured(found)
     least = rates.threshold if threshold is None else threshold
     group = Class(works, published_of(found))
@@ -55,6 +69,12 @@ def write_similarity(
     write_atomically(page, html.encode())
     said = f"{len(pairs)} pairs of {len(works)} submissions are similar (score {least:g} or more)"
     return page, said
+
+
+def answered(works: Iterable[Work]) -> list[Exercise]:
+    """Return the exercises that somebody answered, functions and classes."""
+    names = {name for work in works for name in work.texts}
+    return [exercise for exercise in exercises.all_exercises() if exercise.id in names]
 
 
 def read_works(course: Course, lesson: str) -> tuple[list[Work], int]:

@@ -66,8 +66,12 @@ def _accuracies(impl, rng):
 
 
 def _recipe_kept(impl, rng):
-    _, recipe, _ = _ablation(impl, rng)
-    return {"ingredients after the call": np.array(float(sum(recipe.values())))}
+    trainer, recipe, _ = _ablation(impl, rng)
+    dicts = {id(one) for one in (recipe, *trainer.dicts)}
+    return {
+        "ingredients after the call": np.array(float(sum(recipe.values()))),
+        "calls that share a dict": np.array(1 + len(trainer.dicts) - len(dicts)),
+    }
 
 
 # ------------------------------------------------------------------ its table

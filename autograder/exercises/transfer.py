@@ -52,7 +52,7 @@ def _own_features(impl, rng):
 
 def _dead_feature(impl, rng):
     x_train, x = _spread(rng, 9), _spread(rng, 6)
-    x_train[:, 2] = x[:, 2] = 0  # a unit that never fires
+    x_train[:, 2] = x[:, 2] = 2  # a unit that says the same to everything
     return {"z": impl.standardize(x_train, x)}
 
 
@@ -346,11 +346,23 @@ def _other_statistics(asked, rng):
 
 
 def _other_images(asked, rng):
-    asked[1] = images(rng, 7)[0]
+    asked[1] = asked[1].flip(0)  # of the same sum
+
+
+def _stage_and_pixels(impl, rng):
+    """Ask for another stage, and for all pixels in place of their mean."""
+    (stage,), (pixels,) = (
+        _cached(change)(impl, rng).values() for change in (_other_stage, _all_pixels)
+    )
+    return {"features of another stage": stage, "features with all pixels": pixels}
 
 
 def _other_stage(asked, rng):
     asked[2] = "stage2"
+
+
+def _all_pixels(asked, rng):
+    asked[3] = False
 
 
 def _asked_again(impl, rng):
@@ -519,13 +531,16 @@ def _thawed_statistics(impl, rng):
 
 
 def _mode_after_thawing(impl, rng):
-    """A network in train mode whose frozen part thaws goes on in train mode."""
-    model, (x, _) = network(rng), images(rng, 7)
-    impl.freeze(model.stage1)
-    model.train()
-    model(x)
-    impl.unfreeze(model.stage1)
-    return held(output_of_stage1=model.stage1(x)[:, :, 0, 0])
+    """A network whose frozen part thaws goes on in the mode that it was set to last."""
+    outputs = {}
+    for mode, training in (("train", True), ("eval", False)):
+        model, (x, _) = network(rng), images(rng, 7)
+        impl.freeze(model.stage1)
+        model.train(training)
+        model(x)
+        impl.unfreeze(model.stage1)
+        outputs[f"output_of_stage1_in_{mode}_mode"] = model.stage1(x)[:, :, 0, 0]
+    return held(**outputs)
 
 
 # ------------------------------------------------------------------ fine-tuning
@@ -755,7 +770,7 @@ CACHED = on_modules(
         Check("another network of the same architecture", 1, _cached(_other_network)),
         Check("other running statistics", 1, _cached(_other_statistics)),
         Check("other images", 1, _cached(_other_images)),
-        Check("another stage", 1, _cached(_other_stage)),
+        Check("another stage, and all pixels", 1, _stage_and_pixels),
     ),
     "99–101",
     bonus=True,
@@ -796,7 +811,7 @@ UNFREEZE = on_modules(
         Check("the weights of convolutions learn again", 1, _thawed(_convolution)),
         Check("scale and shift of batch norms learn again", 1, _thawed(_scale_and_shift)),
         Check("the running statistics move again", 1, _thawed_statistics),
-        Check("a network in train mode is in train mode all over", 1, _mode_after_thawing),
+        Check("all parts are in the mode that the network was set to", 1, _mode_after_thawing),
     ),
     "100–101",
     no_small=CALLBACK,

@@ -81,6 +81,13 @@ WRONG_ABLATE = (
             ablate_in_place,
         ),
         (
+            "runs share a dict",
+            "A training function may write into its recipe. What does the run with the next seed "
+            "find there, if it gets the same dict?",
+            SLIP,
+            ("train(dict(r), seed)", "train(r, seed)"),
+        ),
+        (
             "nothing left out",
             "All your rows are trained with everything. Where does the ingredient get its False?",
             ("recipe | {name: False}", "recipe | {name: True}"),

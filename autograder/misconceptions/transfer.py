@@ -375,6 +375,18 @@ CACHED = wrong(
         ('f"{stage} {pooled}".encode()', 'b"features"'),
     ),
     (
+        "what is done with the pixels is not in the key",
+        "Asked for all pixels, you return their mean. What is missing in the name of the file?",
+        ('f"{stage} {pooled}".encode()', "stage.encode()"),
+    ),
+    (
+        "a sum in place of the numbers",
+        "The same images in another order have the same sum, and other features. What of them must "
+        "go into the hash?",
+        grouped("the key leaves something out"),
+        ("tensor.cpu().numpy().tobytes()", "str(tensor.sum().item()).encode()"),
+    ),
+    (
         "computed every time",
         "The features are right, and the network computes them anew at each call. When is a file "
         "of use?",
@@ -457,6 +469,13 @@ NORM_HOOK = "part.frozen = part.register_forward_pre_hook(use_running_statistics
 
 FREEZE = wrong(
     "freeze",
+    (
+        "the hook returns the module",
+        "What a forward pre-hook returns takes the place of the inputs, unless it is None. What "
+        "does `module.eval()` return?",
+        fundamental("no forward pass goes through"),
+        ("use_running_statistics)", "lambda module, inputs: module.eval())"),
+    ),
     (
         "the statistics are not frozen",
         "Parameters stay, and the running statistics of the batch norms move with every batch that "
@@ -552,6 +571,12 @@ UNFREEZE = wrong(
         "The weights learn again, and the batch norms go on using their old statistics: what you "
         "put on them when you froze them is still there.",
         ("part.frozen.remove()", "pass"),
+    ),
+    (
+        "train mode, whatever was set",
+        "Somebody may thaw a network that is in eval mode. In which mode does it go on with you?",
+        SLIP,
+        ("return model.train(model.training)", "return model.train()"),
     ),
     (
         "only the statistics thaw",

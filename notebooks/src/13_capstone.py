@@ -482,8 +482,9 @@ score_predictions()
 # * Choose by validation, report the test, once, and put a simple baseline beside it.
 # * Save the state, the generators included, and a run that stopped is the run that did not.
 #
-# What was not measured: the same recipe with convolutions on all of CIFAR-10 needs a GPU, and no
-# number for it is claimed here.
+# On 7,200 images of CIFAR-10, with 256 units and 300 steps, this recipe gets about 42 % of the test
+# images right (one seed, by hand). What was not measured: the same ingredients around convolutions, on
+# all of CIFAR-10, need a GPU, and no number for that is claimed here.
 #
 # **Sources.** Lecture 7, slide 108. Student 1908, *The probable error of a mean*, Biometrika 6 · Bergstra
 # & Bengio 2012, *Random Search for Hyper-Parameter Optimization*, JMLR 13.

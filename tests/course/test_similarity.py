@@ -9,7 +9,7 @@ import pytest
 from autograder import misconceptions
 from autograder.checking.diagnose import judge_exercise
 from autograder.checking.observe import observe
-from autograder.course.similar_page import side_by_side, similarity_html
+from autograder.course.similar_page import answered, side_by_side, similarity_html
 from autograder.course.similarity import (
     Class,
     Rates,
@@ -93,6 +93,16 @@ def test_what_is_published_counts_for_no_pair_and_is_said():
     assert not group.pairs()
     assert group.as_published(works[0]) == dict.fromkeys("abc", "the library")
     assert group.as_published(group.works[-1]) == {}
+
+
+def test_published_answers_of_every_kind_count_for_no_pair():
+    exercises = find_lesson("02").exercises
+    assert {exercise.kind for exercise in exercises} == {"function", "class"}
+    texts = {name: texts["the library"] for name, texts in published_of(exercises).items()}
+    works = [Work("x", texts), Work("y", texts), *(Work(f"s{i}", {}) for i in range(9))]
+    group = Class(works, published_of(answered(works)))
+    assert group.as_published(works[0]).keys() == {exercise.id for exercise in exercises}
+    assert group.own["x"] == dict.fromkeys(texts, frozenset())
 
 
 def test_a_shared_wrong_output_is_evidence():

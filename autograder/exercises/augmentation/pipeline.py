@@ -253,6 +253,16 @@ def _mixed(impl, rng):
     return {"_x": x, "__x_mix": x_mix, "__y_mix": y_mix}
 
 
+def _mixed_often(impl, rng):
+    """Observe the least share of an own image in each of many small batches, too."""
+    arrays = _mixed(impl, rng)
+    if _parts(arrays) is None:
+        return arrays
+    x, y = photographs(rng, (8, 1, 1, 1)), np.eye(8)
+    least = [impl.mixup(x.copy(), y.copy(), ALPHA, rng)[1].diagonal().min() for _ in range(300)]
+    return arrays | {"__least": np.array(least)}
+
+
 def _parts(arrays):
     """Return x_mix and y_mix, or None where they do not have the right shapes."""
     x, n = arrays["_x"], len(arrays["_x"])
@@ -309,6 +319,7 @@ SHARES = (
     "the shares are not centred on one half",
     "the shares spread otherwise than those of Beta(α, α)",
     "a partner is used twice: the order of the batch is not a permutation",
+    "every batch is mixed by the same share",
 )
 ONE_SHARE = (
     "You draw one share for the whole batch, as the program of the paper's authors does; the "
@@ -335,8 +346,14 @@ def _shares(arrays):
         return SHARES[6]
     share = own[mixed]
     if np.ptp(share) < 1e-9:
-        return RIGHT, ONE_SHARE
+        return _shares_of_batches(arrays.get("__least", np.zeros(1))), ONE_SHARE
     return _beta(share)
+
+
+def _shares_of_batches(share):
+    """Return what the shares of many batches show."""
+    always = np.abs(share - np.median(share)) < 1e-9
+    return SHARES[7] if always.mean() > 0.9 else _beta(share)
 
 
 def _beta(share):
@@ -367,7 +384,9 @@ MIXUP = exercise(
     "mixup",
     (
         by_chance("images and labels are mixed alike", 2, _mixed, _mixes_alike, MIXES),
-        by_chance("shares from Beta(α, α), partners from the batch", 1, _mixed, _shares, SHARES),
+        by_chance(
+            "shares from Beta(α, α), partners from the batch", 1, _mixed_often, _shares, SHARES
+        ),
         generator_check("mixup", 0.5, _mixup_options),
         precision_check("mixup", 0.5, _mixup_types),
     ),

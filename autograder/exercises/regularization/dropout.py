@@ -255,7 +255,8 @@ def _seed_check(kind, points):
         p, x, seed = _keep(rng), _x(rng), _seed(rng)
         seeds = {"first": seed, "again": seed, "other": seed + 1}
         given = {name: _param(p, number) for name, number in seeds.items()}
-        params = given | {"fresh": {"p": p}, "fresh again": {"p": p}}
+        unseeded = {"p": p, "mode": "train"}
+        params = given | {"fresh": unseeded, "fresh again": dict(unseeded)}
         return {}, {name: _forward(impl, kind)(x, param)[0] != 0 for name, param in params.items()}
 
     def place(inputs, raw):

@@ -23,7 +23,7 @@ MISCONCEPTIONS = (
             "the exponential of 0 stays",
             "Where x is positive, min(x, 0) is 0, and its exponential is not. What has to be taken "
             "away on both sides?",
-            (OUT, "np.maximum(x, 0) + alpha * np.exp(x.clip(max=0))"),
+            (OUT, "x.clip(min=0) + alpha * np.exp(x.clip(max=0))"),
         ),
         (
             "alpha left out",

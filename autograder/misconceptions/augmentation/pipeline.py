@@ -200,6 +200,18 @@ MIXUP = wrong(
         (SHARE, "rng.beta(alpha, 1, len(x))"),
     ),
     (
+        "α for the share",
+        "Every batch of yours is mixed in the same proportion. α says how the shares are spread; "
+        "from where does one of them come?",
+        (SHARE, "np.full(len(x), alpha)"),
+    ),
+    (
+        "one uniform share",
+        "Where does α come in? Uniform numbers are Beta(1, 1).",
+        grouped("uniform shares"),
+        (SHARE, "np.full(len(x), rng.random())"),
+    ),
+    (
         "uniform shares",
         "Where does α come in? Uniform numbers are Beta(1, 1).",
         (SHARE, "rng.random(len(x))"),

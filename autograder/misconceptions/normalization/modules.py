@@ -2,6 +2,7 @@
 
 import torch
 
+from autograder.checking.spec import Misconception
 from autograder.misconceptions.normalization.variants import UNBIASED
 from autograder.misconceptions.records import SLIP, fundamental, right, wrong
 from cs231n_lib.normalization.in_torch import batchnorm_forward
@@ -57,14 +58,6 @@ IN_INIT = wrong(
         "What does list(layer.parameters()) hold? The optimizer is given that list, and nothing "
         "else is trained.",
         ("torch.nn.Parameter(torch.ones(features))", "torch.ones(features)"),
-    ),
-    (
-        "running statistics are parameters",
-        "The layer tells running statistics and parameters apart: the first come from the data, "
-        "the second from the optimizer. What does list(layer.parameters()) hold?",
-        SLIP,
-        ('self.register_buffer("running_mean", torch.zeros(features))', FROZEN.format("mean")),
-        ('self.register_buffer("running_var", torch.zeros(features))', FROZEN.format("var")),
     ),
     (
         "running_var starts at one",
@@ -138,6 +131,20 @@ IN_FORWARD = wrong(
     ),
     edited="BatchNorm.forward",
 )
+BUFFER = 'self.register_buffer("running_{}", torch.zeros(features))'
+AS_PARAMETERS = Misconception(
+    "normalization.torch.BatchNorm",
+    "running statistics are parameters",
+    "The layer tells running statistics and parameters apart: the first come from the data, the "
+    "second from the optimizer. What does list(layer.parameters()) hold?",
+    edits={
+        "BatchNorm.__init__": [(BUFFER.format(n), FROZEN.format(n)) for n in ("mean", "var")],
+        "BatchNorm.forward": [
+            (KEPT, KEPT.replace(" =", ".data =")),
+        ],
+    },
+    **SLIP,
+)
 IN_FUNCTION = wrong(
     "BatchNorm",
     (
@@ -146,6 +153,7 @@ IN_FUNCTION = wrong(
         "or is something detached?",
         SLIP,
         ("mu = x.mean(dim=0)", "mu = x.detach().mean(dim=0)"),
+        ("x_mu -= x_mu.mean(dim=0)", "x_mu = x_mu - x_mu.detach().mean(dim=0)"),
         ("var = (x_mu**2).mean(dim=0)", "var = (x_mu.detach() ** 2).mean(dim=0)"),
     ),
     (
@@ -216,7 +224,7 @@ OF_GROUPS = (
         edited="GroupNorm.forward",
     ),
 )
-MISCONCEPTIONS = (*IN_INIT, *IN_FORWARD, *IN_FUNCTION, *OF_GROUPS)
+MISCONCEPTIONS = (*IN_INIT, *IN_FORWARD, AS_PARAMETERS, *IN_FUNCTION, *OF_GROUPS)
 
 
 class OneDict(torch.nn.Module):
