@@ -797,7 +797,7 @@ for scale in (0.01, 0.18, 3.0):
         accuracy = net.accuracy(data.x_val, data.y_val)
         print(f"{label:>18}: effective rate {before:.2g}, after one step {first:.2g}, "
               f"at the end {last:.2g}; accuracy {accuracy:.3f}")  # fmt: skip
-plotting.plot_lines(np.arange(301), effective, "step", "effective learning rate")
+plotting.plot_lines(np.arange(WATCHED + 1), effective, "step", "effective learning rate")
 plotting.show("Six runs at the rate 0.1, and their effective rates")
 
 # %% role="experiment" uses="batchnorm_forward batchnorm_backward effective_learning_rate" claim="the-gradient-is-at-right-angles" of="np.abs(cosines).max()" says="0 to 0.001"
