@@ -73,10 +73,15 @@ test-fast: $(READY)  ## the tests of `make test` alone
 	$(PY) -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 .PHONY: test-all
-test-all: test  ## that, slow tests, every notebook, a lesson in a page: green before a release
-	$(PY) -m pytest -q -n 2 --dist worksteal -m slow
+test-all: $(READY)  ## that, slow tests, every notebook, a lesson in a page: green before a release
+	@shared=$$(mktemp -d) && trap 'rm -r "$$shared"' EXIT && export COURSE_TESTS_SHARED="$$shared" \
+	    && $(MAKE) --no-print-directory test && $(MAKE) --no-print-directory test-slow
 	$(PY) tests/lessons/execute_notebooks.py
 	$(MAKE) test-wasm ONLY=00
+
+.PHONY: test-slow
+test-slow: $(READY)  ## the tests that `make test` leaves out
+	$(PY) -m pytest -q -n 2 --dist worksteal -m slow
 
 .PHONY: test-machines
 test-machines: $(READY)  ## the tests as other processors compute, and with other seeds (an hour)

@@ -15,9 +15,9 @@ results and rows are copied instead, and no notebooks: what is measured is who r
 
 import argparse
 import contextlib
+import copy
 import dataclasses
 import json
-import pickle
 import resource
 import shutil
 import sqlite3
@@ -44,6 +44,7 @@ from autograder.submissions.uploads import take
 
 KINDS = 10  # submissions that are executed: of ten people who misunderstood different things
 PAGES = 100  # of feedback
+COPIES = 1000  # notebooks of which it is timed what copying takes, a part of writing
 WRITTEN = (".autograder", "autograded", "gradebook.db", "feedback", "exports")
 
 
@@ -70,7 +71,7 @@ class Class:
         taken = [take(path) for path in self.originals]
         self.digests = [one.digest for one in taken]
         rebuilt = [rebuild(template, one.submission()) for one in taken]
-        self.notebooks = [pickle.dumps(one.notebook) for one in rebuilt]  # as the grader has them
+        self.notebooks = [one.notebook for one in rebuilt]  # as the grader has them
 
     def path(self, student):
         """Where a student's notebook lies."""
@@ -97,13 +98,27 @@ class Class:
             path.parent.mkdir(parents=True)
             path.hardlink_to(self.originals[self.kind(student)])
 
+    def notebook(self, student):
+        """One of the few notebooks, with code cells of its own, which are filled in."""
+        notebook = copy.copy(self.notebooks[self.kind(student)])
+        notebook["cells"] = [
+            copy.copy(cell) if cell["cell_type"] == "code" else cell for cell in notebook["cells"]
+        ]
+        notebook["metadata"] = copy.copy(notebook["metadata"])
+        return notebook
+
+    def copy_notebooks(self):
+        """Copy a few notebooks as `write` does: of a class, each is there when it was graded."""
+        for student in self.students[:COPIES]:
+            self.notebook(student)
+
     def write(self):
         """Write everybody's result, observations, marks and notebook, in blocks."""
         with Recorder(self.book, self.lesson) as recorder:
             assert recorder.can
             for block in self.blocks():
                 results = {student: self.result(student) for student in block}
-                notebooks = {s: pickle.loads(self.notebooks[self.kind(s)]) for s in block}
+                notebooks = {student: self.notebook(student) for student in block}
                 for student, result in results.items():
                     self.store.keep(result, self.observations[self.kind(student)])
                 paths = {student: self.path(student) for student in block}
@@ -206,6 +221,7 @@ def main():
             stage("copy", count, whole.copy)
         else:
             stage("hand in", count, whole.hand_in)
+            stage("copies, apart", min(count, COPIES), whole.copy_notebooks)
             stage("write", count, whole.write)
         stage("report", count, lambda: report_lesson(course, lesson))
         output = course.root / "exports"

@@ -13,7 +13,7 @@ import numpy as np
 from cs231n_lib.errors import above, at_least, between, validated, whole
 
 LONGEST, SHORTEST = 4.0, 1.1  # how far a search goes on where the minimum is not bracketed yet
-EDGE = 0.1  # share of a bracket, at either end, in which nothing is tried
+EDGE = 0.1  # fraction of a bracket, at either end, in which nothing is tried
 TINY = 1e-14  # a bracket this small, relative to its place, holds rounding only
 
 

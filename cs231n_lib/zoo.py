@@ -276,7 +276,7 @@ def train_small_cnn(seed=0, steps=2000):
     same weights on one machine; another processor rounds otherwise, and ends elsewhere nearby.
 
     Returns:
-        (model, share of right answers on patches that it was not trained on).
+        (model, fraction of right answers on patches that it was not trained on).
 
     Slides 99–100, in small.
 

@@ -145,7 +145,7 @@ class Report:
             f"<code>{html.escape(self.exercise_id)}</code>: "
             f"<b>{_number(self.score)}</b> of {_number(self.points)} {self.kind_of_points}"
         )
-        table = f"<div>{head}</div><table>{HEADER}{body}</table>"
+        table = f'<div>{head}</div><table cellpadding="4">{HEADER}{body}</table>'
         more = f"<div>{html.escape(self.reading)}</div>" if self.reading else ""
         return f'<div style="{STYLE["box"]}">{table}{more}</div>'
 
@@ -176,8 +176,7 @@ MARK = {"passed": "✓", "partly": "◐", "failed": "✗"}
 COLOUR = {"passed": "#1a7f37", "partly": "#9a6700", "failed": "#cf222e"}
 STYLE = {
     "box": "max-width:60em;border-left:4px solid #8886;padding-left:.8em;line-height:1.4",
-    "cell": "padding:.25em .6em;text-align:left;vertical-align:top;white-space:normal",
-    "whole": "padding:.25em .6em;text-align:left;vertical-align:top;white-space:nowrap",
+    "cell": "text-align:left;vertical-align:top",
     "mark": "padding:.1em .4em;border-radius:.3em;color:#fff;background-color:",
     "note": "margin-top:.3em",
 }
@@ -200,14 +199,9 @@ def _html_row(row):
         for label, note in (("Hint:", row.hint), ("Remark:", row.remark))
         if note
     ]
-    points = f"{_number(row.earned)} / {_number(row.points)}"
-    cells = (
-        (mark, "whole"),
-        (html.escape(row.check), "cell"),
-        (points, "whole"),
-        ("<br>".join(filter(None, notes)), "cell"),
-    )
-    shown = (f'<td style="{STYLE[style]}">{cell}</td>' for cell, style in cells)
+    points = f"{_number(row.earned)}&nbsp;/&nbsp;{_number(row.points)}"
+    cells = mark, html.escape(row.check), points, "<br>".join(filter(None, notes))
+    shown = (f'<td style="{STYLE["cell"]}">{cell}</td>' if cell else "<td></td>" for cell in cells)
     return f"<tr>{''.join(shown)}</tr>"
 
 

@@ -60,8 +60,19 @@ def refuses(seen, expected):
     return failed("it went through, and should have raised a ValueError", "refused")
 
 
+def in_floats(x):
+    """Return an array as one of floats, as whoever types `[1, -1]` means it.
+
+    >>> in_floats(np.array([1, -1]))
+    array([ 1., -1.])
+    """
+    return x if x.dtype.kind == "f" else x.astype(float)
+
+
 def separation(title, points, outcomes, *, find, own, unfair, outcome):
     """Return the check of "kill the bug": the student supplies an input that tells two apart.
+
+    Whole numbers are taken as the floats that they stand for.
 
     Args:
         title, points: of the check.
@@ -77,12 +88,12 @@ def separation(title, points, outcomes, *, find, own, unfair, outcome):
         return unfair(x) or outcome(x, out)
 
     def separate(impl, rng):
-        x = find(impl)
+        x = in_floats(find(impl))
         observed = {"__x": x} if unfair(x) else {"__x": x, "__own": own(impl, x.copy())}
         return {**observed, "outcome": np.array(place(x, observed.get("__own")))}
 
     def separates(seen, expected):
-        found = place(seen.get("__x", np.array(0)), seen.get("__own"))
+        found = place(in_floats(seen.get("__x", np.array(0))), seen.get("__own"))
         return failed(outcomes[found], "outcome") if found else Verdict(1)
 
     return Check(title, points, separate, separates)

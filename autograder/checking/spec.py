@@ -149,8 +149,12 @@ class Exercise:
         one = "slide" if self.slide.isdigit() else "slides"
         return f"{one} {self.slide}" if self.slide else ""
 
-    def in_torch(self, points: float) -> "Exercise":
-        """Return the same exercise for PyTorch: the same checks, worth `points` in all."""
+    def in_torch(self, points: float, optional: bool = False) -> "Exercise":
+        """Return the same exercise for PyTorch: the same checks, worth `points` in all.
+
+        Whoever has translated two functions of a lesson has seen how it goes: of those that are
+        no bonus anyway, all further ones are `optional`, which makes them one.
+        """
         share = points / self.points
         return replace(
             self,
@@ -158,6 +162,7 @@ class Exercise:
             title=f"{self.title}, in PyTorch",
             checks=tuple(replace(check, points=check.points * share) for check in self.checks),
             given=(),
+            bonus=self.bonus or optional,
             look="",
         )
 

@@ -23,6 +23,7 @@ from pygments.lexers import PythonLexer
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
 from autograder.course.cells import name_of, read_cells, source_of
+from autograder.course.errors import nearest
 from autograder.course.folder import Course
 from autograder.course.markbook import Line, Question, marks
 from autograder.course.nbgrader_api import NbgraderCourse
@@ -132,7 +133,8 @@ class _Writer:
         """Write one page; before, the turn of the private inputs that it tells about ends."""
         result, line = self.course.store(self.lesson).load(student), self.lines.get(student)
         if result is None or line is None:
-            raise NoPage("there are no marks yet: run `autograder grade`")
+            meant = "" if student in self.lines else nearest(student, self.lines)
+            raise NoPage(f"there are no marks yet: run `autograder grade`.{meant}")
         if self.book.recorded(self.lesson, student) != [result.key, result.file]:
             raise NoPage("the gradebook has the marks of another hand-in: run `autograder grade`")
         autograded, folder = (

@@ -24,12 +24,12 @@ def fill(notebook: NotebookNode, result: SubmissionResult) -> None:
     """Put outputs, reports and notes of the engine into a rebuilt notebook."""
     exercises = graded_exercises(notebook)
     for cell in notebook.cells:
-        grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
+        grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id")
         if grade_id in exercises:
-            cell.outputs = report_outputs(result, exercises[grade_id].id, cell.id)
-        elif cell.cell_type == "code" and cell.id in result.outputs:
-            cell.outputs = [nbformat.from_dict(o) for o in result.outputs[cell.id]]
-        elif cell.cell_type == "code" and utils.is_grade(cell):
+            cell.outputs = report_outputs(result, exercises[grade_id].id, cell["id"])
+        elif cell["cell_type"] == "code" and cell["id"] in result.outputs:
+            cell.outputs = [nbformat.from_dict(o) for o in result.outputs[cell["id"]]]
+        elif cell["cell_type"] == "code" and utils.is_grade(cell):
             cell.outputs = [_error("NotExecuted", "this cell was not reached")]
     if result.problems:
         notes = nbformat.v4.new_markdown_cell(_notes(result), id="grading-notes")
@@ -77,7 +77,9 @@ def marks_and_comments(
     marks: dict[str, Mark] = {}
     comments: dict[str, str | None] = {}
     for cell in notebook.cells:
-        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        name = cell["metadata"].get("nbgrader", {}).get("grade_id")
+        if name is None:
+            continue
         if name in exercises:
             marks[name] = mark_of(result, exercises[name], cell)
         elif utils.is_grade(cell):
@@ -126,19 +128,19 @@ def _points(cell: NotebookNode) -> float:
 def report_outputs(result: SubmissionResult, exercise_id: str, cell_id: str) -> list:
     """Return the outputs of a check cell: its error if it had one, the report, the score."""
     raised = [o for o in result.outputs.get(cell_id, ()) if o["output_type"] == "error"]
-    data, score = _shown(_report(result, exercise_id))
-    shown = {"output_type": "display_data", "data": data, "metadata": {}}
-    value = {"output_type": "execute_result", "data": score, "metadata": {}}
-    return [*map(nbformat.from_dict, (*raised, shown, value | {"execution_count": None}))]
+    return [*map(nbformat.from_dict, raised), *_shown(_report(result, exercise_id))]
 
 
 @lru_cache(maxsize=EQUAL_REPORTS)
-def _shown(report: Report) -> tuple[dict[str, str], dict[str, str]]:
-    """What a check cell shows of a report, and its value."""
+def _shown(report: Report) -> tuple[NotebookNode, NotebookNode]:
+    """What a check cell shows of a report, and its value; equal reports have the same nodes."""
     public = report.public()
     score = 0.0 if public.bonus else public.score  # as `check` returns it
     data = {"text/plain": str(public), "text/html": public._repr_html_()}
-    return data, {"text/plain": repr(score)}
+    value = {"text/plain": repr(score)}
+    shown = {"output_type": "display_data", "data": data, "metadata": {}}
+    result = {"output_type": "execute_result", "data": value, "metadata": {}}
+    return nbformat.from_dict(shown), nbformat.from_dict(result | {"execution_count": None})
 
 
 @lru_cache(maxsize=EQUAL_REPORTS)

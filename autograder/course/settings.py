@@ -127,12 +127,15 @@ def read_settings(root: Path) -> Settings:
 
 
 def require_known(settings: Settings, lessons: Collection[str], students: Collection[str]) -> None:
-    """Raise `CourseError` for a name in `course.toml` that is nobody's: its entry has no effect.
+    """Raise `CourseError` for what has no effect: a name that is nobody's, a lesson too many.
 
     Args:
         lessons: of the course, and those that it may still get.
         students: of the roster; none where there is no roster, and any name may be right.
     """
+    if settings.drop_lowest >= max(len(lessons), 1):
+        most = f"less than {len(lessons)}, the number of lessons: one has to count"
+        raise _wrong("marks.drop_lowest", settings.drop_lowest, most)
     for name, lesson in settings.lessons.items():
         if name not in lessons:
             raise CourseError(f"{FILE}: there is no lesson {name!r}.{nearest(name, lessons)}")

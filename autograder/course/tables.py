@@ -31,9 +31,23 @@ class Sheet:
     encoding: str = "utf-8"
 
     def column(self, *names: str) -> int | None:
-        """Where the first of these headings is, read without regard to case and blanks."""
-        known = {_plain(name): place for place, name in reversed([*enumerate(self.heading)])}
-        return next((known[_plain(name)] for name in names if _plain(name) in known), None)
+        """Where the first of these headings is, read without regard to case and blanks.
+
+        Raises `CourseError` where several columns have it.
+        """
+        found = {name: self._places(name) for name in names}
+        name = next(filter(found.get, found), "")
+        if name and len(found[name]) > 1:
+            numbers = ", ".join(f"{place + 1}" for place in found[name])
+            raise CourseError(
+                f"{self.path}: several columns are called {name!r} (numbers {numbers}). Rename "
+                "those that are not meant."
+            )
+        return found[name][0] if name else None
+
+    def _places(self, name: str) -> list[int]:
+        wanted = _plain(name)
+        return [place for place, one in enumerate(self.heading) if _plain(one) == wanted]
 
 
 def _plain(heading: str) -> str:

@@ -28,7 +28,7 @@ class Trainer:
 
     def __call__(self, recipe, seed):
         """Return a made-up accuracy, in which each seed has its own luck."""
-        present = np.array([bool(recipe[name]) for name in self.names])
+        present = np.array([bool(recipe.get(name)) for name in self.names])
         self.recipes.append(present)
         self.seeds.append(seed)
         self.dicts.append(recipe)

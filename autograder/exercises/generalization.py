@@ -97,11 +97,11 @@ def _renewal(impl, rng):
 
 
 def _ties(impl, rng):
-    """A rise, and then the same score forever."""
+    """A rise, and then the same score forever, but for one that is none."""
     runs = []
     for p in rng.permutation([2, 3, 4]):
         rise = _peak(rng, int(rng.integers(2, 7)), 0)
-        runs.append((int(p), np.r_[rise, np.repeat(rise[-1:], 6)]))
+        runs.append((int(p), np.r_[rise, np.nan, np.repeat(rise[-1:], 6)]))
     return _beyond_plain(impl, rng, runs)
 
 
@@ -445,8 +445,8 @@ def _modes(impl, rng):
     training = Training(rng)
     training.run(impl, Scripted(best_at=BEST, stop_at=NEVER))
     return {
-        "share of steps in train mode": np.mean(training.steps_in),
-        "share of accuracies in train mode": np.mean(training.asked_in),
+        "fraction of steps in train mode": np.mean(training.steps_in),
+        "fraction of accuracies in train mode": np.mean(training.asked_in),
     }
 
 
@@ -569,7 +569,7 @@ EARLY_STOPPING = exercise(
     (
         Check("it stops when the patience is over", 3, _patience),
         Check("a gain renews the patience", 2, _renewal),
-        Check("an equal score is no gain", 2, _ties),
+        Check("an equal score is no gain, nor is NaN", 2, _ties),
         Check("losses: low is good", 2, _losses),
         Check("the least gain counts from the best score", 2, _least_gain),
         Check("it keeps a copy of the best weights", 4, _best_weights),

@@ -248,4 +248,4 @@ for _ in range(8):
 """,
 )
 
-EXERCISES = (XAVIER, KAIMING, XAVIER.in_torch(points=6), KAIMING.in_torch(points=2))
+EXERCISES = (XAVIER, KAIMING, XAVIER.in_torch(points=9), KAIMING.in_torch(points=2))

@@ -355,7 +355,7 @@ def _second_order(h):
 
 
 def _unfair_curvatures(h):
-    if h.ndim != 1 or not 0 < h.size <= 10 or h.dtype.kind != "f":
+    if h.ndim != 1 or not 0 < h.size <= 10:
         return 1
     return 0 if ((h > 0) & (h <= 1000)).all() else 2
 
@@ -425,7 +425,7 @@ def _weighted_path(g, beta1=0.9, beta2=0.999):
 
 
 def _unfair_gradients(g):
-    if g.ndim != 1 or not 0 < g.size <= LONGEST or g.dtype.kind != "f":
+    if g.ndim != 1 or not 0 < g.size <= LONGEST:
         return 1
     return 0 if ((np.abs(g) >= 1e-3) & (np.abs(g) <= 1e3)).all() else 2
 
@@ -817,20 +817,20 @@ EXERCISES = (
     LOOKAHEAD,
     NESTEROV,
     CURVATURES,
-    SGD.in_torch(points=1),
-    SGD_MOMENTUM.in_torch(points=3),
-    SGD_MOMENTUM_UNSCALED.in_torch(points=2),
-    LOOKAHEAD.in_torch(points=3),
-    NESTEROV.in_torch(points=2),
+    SGD.in_torch(points=1, optional=True),
+    SGD_MOMENTUM.in_torch(points=2, optional=True),
+    SGD_MOMENTUM_UNSCALED.in_torch(points=5),
+    LOOKAHEAD.in_torch(points=2, optional=True),
+    NESTEROV.in_torch(points=6),
     ADAGRAD,
     RMSPROP_EXERCISE,
     ADAM_UNCORRECTED,
     ADAM_EXERCISE,
     GRADIENTS,
     ADAMW_EXERCISE,
-    ADAGRAD.in_torch(points=3),
-    RMSPROP_EXERCISE.in_torch(points=3),
-    ADAM_UNCORRECTED.in_torch(points=3),
-    ADAM_EXERCISE.in_torch(points=6),
+    ADAGRAD.in_torch(points=2, optional=True),
+    RMSPROP_EXERCISE.in_torch(points=6),
+    ADAM_UNCORRECTED.in_torch(points=2, optional=True),
+    ADAM_EXERCISE.in_torch(points=9),
     ADAMW_EXERCISE.in_torch(points=2),
 )

@@ -34,9 +34,10 @@ class Run:
         return np.array(path)
 
     def step(self, optimizer):
-        """Take a step with random gradients."""
+        """Take a step with random gradients, always in the same place."""
         for w in self.w:
-            w.grad = self.impl.tensor(LARGE * self.rng.normal(size=tuple(w.shape)))
+            w.grad = self.torch.zeros_like(w) if w.grad is None else w.grad
+            w.grad.copy_(self.impl.tensor(LARGE * self.rng.normal(size=tuple(w.shape))))
         optimizer.step()
 
     def now(self):

@@ -336,7 +336,7 @@ EXERCISES = (
     SEPARATING,
     PCA,
     WHITEN,
-    NORMALIZE.in_torch(points=6),
+    NORMALIZE.in_torch(points=3, optional=True),
     PCA.in_torch(points=2),
     WHITEN.in_torch(points=2),
 )

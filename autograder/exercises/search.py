@@ -1,7 +1,7 @@
 """Exercises of the family `search`: the first loss, log-uniform draws, random search, refinement.
 
 What is drawn at random is judged by what every right answer shares, whatever its order of draws: it
-lies in the range, each share of the logarithmic axis gets its share of the values, and it follows
+lies in the range, each stretch of the logarithmic axis gets its part of the values, and it follows
 the generator that was passed. A scenario names what it finds as an `outcome`; the judge finds it
 again from the values themselves, and a right answer fails by chance less than once in 10⁹ checks.
 """

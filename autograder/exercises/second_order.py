@@ -8,7 +8,7 @@ is observed row by row, in one line.
 import numpy as np
 
 from autograder.checking.judge import Verdict, keeps_types
-from autograder.checking.scenarios import afterwards, failed, family
+from autograder.checking.scenarios import afterwards, failed, family, in_floats
 from autograder.checking.spec import KILLS_A_BUG, Check
 
 DAMPING = 0.7
@@ -197,7 +197,7 @@ def remember(S, Y, s, y, memory):
 
 
 def _mislead(impl, rng):
-    s, y, dw = impl.misleading_pair()
+    s, y, dw = map(in_floats, impl.misleading_pair())
     unfair = _unfair(s, y, dw)
     if unfair:
         return {"__s": s, "__y": y, "__dw": dw, "outcome": np.array(unfair)}
@@ -547,7 +547,7 @@ EXERCISES = (
     OUTPUT_GRADIENTS,
     FACTORS,
     LAYER_DIRECTION,
-    NEWTON.in_torch(points=2),
-    UPDATE.in_torch(points=3),
-    DIRECTION.in_torch(points=5),
+    NEWTON.in_torch(points=4),
+    UPDATE.in_torch(points=2, optional=True),
+    DIRECTION.in_torch(points=6),
 )

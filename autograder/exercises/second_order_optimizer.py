@@ -70,7 +70,7 @@ def _memory(impl, rng):
 def _negative_curvature(impl, rng):
     """Start where all curvatures are negative; after a few steps some pair is well behaved."""
     run = TiedRun(impl, rng, start=0.2, valley=2.0)
-    return {PATH: run.steps(impl.LBFGS(run.w, lr=RATE), count=3)}
+    return {PATH: run.steps(impl.LBFGS(run.w, lr=RATE), count=8)}
 
 
 def _falling_rate(impl, rng):

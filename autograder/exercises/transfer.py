@@ -169,7 +169,7 @@ SIDES = (
 
 
 def _unfair_features(x):
-    fair = x.ndim == 2 and x.shape[1] == 2 and 0 < len(x) <= 100 and x.dtype.kind == "f"
+    fair = x.ndim == 2 and x.shape[1] == 2 and 0 < len(x) <= 100
     return 0 if fair and np.isfinite(x).all() else 1
 
 

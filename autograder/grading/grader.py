@@ -17,7 +17,7 @@ import json
 import platform
 import re
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property, partial
@@ -40,6 +40,7 @@ from autograder.grading.canary import Canaries, answers
 from autograder.grading.findings import Findings, digest, digest_of, is_observed, look_through
 from autograder.grading.log import Log
 from autograder.grading.observations import (
+    SAME,
     NotKept,
     Observations,
     experiment,
@@ -137,6 +138,7 @@ class Grader:
         self.canaries = Canaries(template, self.exercises, texts, self._marks_of, self.log.write)
         self._turns: dict[int, Grader] = {}
         self._same: dict[str, str] = {}  # experiments found the same, by exercise id
+        self._judged: dict[tuple, tuple[Mapping[str, Seen], Report]] = {}  # by `_judge_once`
         self._write_expected = None
         if expected and not known:
             self._write_expected = partial(expecting.write, expected, key, secret)
@@ -269,7 +271,7 @@ class Grader:
             findings = look_through(rebuilt, code, outcome, self.exercises)
         judge = self._in_turn(before.turn)
         judge._require_same(observed, findings)
-        result = judge._result(student, upload, findings, outcome)
+        result = judge._result(student, upload, findings, outcome, judge._judge_once)
         result = replace(result, observed=before.observed)
         return self._keep(store, result, "remarked") if keep else result
 
@@ -279,7 +281,7 @@ class Grader:
             return self
         if turn not in self._turns:
             other = copy.copy(self)
-            other.turn, other._same = turn, {}
+            other.turn, other._same, other._judged = turn, {}, {}
             vars(other).pop("seeds", None)  # they are of this turn
             other.seed_of = expectations.secret_seed(self.secret, self.assignment, turn)
             other.provider = expectations.live(other.seed_of)
@@ -307,8 +309,17 @@ class Grader:
                     )
             self._same[exercise.id] = text
 
-    def _result(self, student, upload, findings, outcome) -> SubmissionResult:
-        reports, unjudged, problems = self._judge(findings, outcome)
+    def _judge_once(self, exercise: Exercise, seen: Mapping[str, Seen], provider) -> Report:
+        """Judge an exercise; what was judged before, object for object, has the report it had."""
+        key = (exercise.id, *(one.fault or id(one) for one in seen.values()))
+        if key not in self._judged:
+            if len(self._judged) >= SAME:
+                self._judged.clear()
+            self._judged[key] = seen, judge_exercise(exercise, seen, provider)
+        return self._judged[key][1]
+
+    def _result(self, student, upload, findings, outcome, judge=judge_exercise) -> SubmissionResult:
+        reports, unjudged, problems = self._judge(findings, outcome, judge)
         return SubmissionResult(
             student=student,
             assignment=self.assignment,
@@ -400,7 +411,7 @@ class Grader:
                 self.log.write("retried", student=student, why=str(error))
         return execute()
 
-    def _judge(self, findings, outcome):
+    def _judge(self, findings, outcome, judge=judge_exercise):
         reports, unjudged, problems = [], [], [*findings.notes]
         for exercise in self.exercises.values():
             names = ", ".join(findings.shortcuts.get(exercise.id, ()))
@@ -413,7 +424,7 @@ class Grader:
                 seen = unseen | outcome.seen.get(exercise.id, {})
             try:
                 with lock:
-                    report = judge_exercise(exercise, seen, self.provider)
+                    report = judge(exercise, seen, self.provider)
                     where = reading_of(exercise, self.provider.tags(exercise))
                 left = report.score < report.points
                 reports.append(replace(report, reading=where if left else ""))
@@ -487,7 +498,9 @@ def _trains(template: NotebookNode) -> bool:
 def graded_exercises(template: NotebookNode) -> dict[str, Exercise]:
     """The exercises that a notebook checks, by the grade id of their check cell, in its order."""
     known = _by_check()
-    named = ((cell.metadata.get("nbgrader", {}).get("grade_id"), cell) for cell in template.cells)
+    named = (
+        (cell["metadata"].get("nbgrader", {}).get("grade_id"), cell) for cell in template.cells
+    )
     return {
         grade_id: known[grade_id]
         for grade_id, cell in named

@@ -17,6 +17,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,8 +27,9 @@ from autograder.grading.findings import Findings
 from autograder.grading.pack import Packed, taken
 from autograder.sandbox.process import Outcome
 
-FORMAT = 2  # of the file; another one is not read
+FORMAT = 3  # of the file; another one is not read
 MAX_BYTES = 2_000_000  # of one file; honest work of a lesson takes a tenth
+SAME = 1000  # exercises whose equal observations, as those of right answers, are read once
 
 
 class NotKept(Exception):
@@ -96,16 +98,16 @@ class Observations:
 
     def to_bytes(self) -> bytes:
         """Return the content of a file; nothing (`b""`) where it would be too large to be kept."""
-        values = Packed()
-
-        outcome = self.outcome
+        outcome, values = self.outcome, b""
+        kept: dict[str, list] = {}  # by exercise id: text, begin, end
+        for exercise, checks in outcome.seen.items():
+            text, more = _text_and_values(checks)
+            kept[exercise] = [text, len(values), len(values) + len(more)]
+            values += more
         facts = {
             "format": FORMAT,
             "run": self.run,
-            "seen": {
-                exercise: {check: stored(seen, values) for check, seen in checks.items()}
-                for exercise, checks in outcome.seen.items()
-            },
+            "seen": kept,
             "stopped": {cell: _listed(fault) for cell, fault in outcome.stopped.items()},
             "failed": {exercise: _listed(fault) for exercise, fault in outcome.failed.items()},
             "aborted": outcome.aborted and _listed(outcome.aborted),
@@ -119,7 +121,7 @@ class Observations:
         np.savez_compressed(
             file,
             facts=np.frombuffer(json.dumps(facts).encode(), np.uint8),
-            values=np.frombuffer(values.content(), np.uint8),
+            values=np.frombuffer(values, np.uint8),
         )
         content = file.getvalue()
         return content if len(content) <= MAX_BYTES else b""
@@ -137,8 +139,8 @@ class Observations:
                     raise NotKept("its observations were kept by another version")
                 values = archive["values"].tobytes()
                 seen = {
-                    exercise: {check: seen_from(one, values) for check, one in checks.items()}
-                    for exercise, checks in facts["seen"].items()
+                    exercise: _seen(text, values[begin:end])
+                    for exercise, (text, begin, end) in facts["seen"].items()
                 }
             outcome, findings = _outcome(facts, seen), _findings(facts["findings"])
             return cls(facts["run"], outcome, facts["experiments"], facts["reader"], findings)
@@ -146,6 +148,19 @@ class Observations:
             raise
         except Exception as error:  # whatever NumPy and zlib say of a damaged archive
             raise NotKept("its observations are damaged") from error
+
+
+def _text_and_values(checks: Mapping[str, Seen]) -> tuple[str, bytes]:
+    """What was seen of one exercise, which does not depend on what was seen of others."""
+    values = Packed()
+    text = json.dumps({check: stored(seen, values) for check, seen in checks.items()})
+    return text, values.content()
+
+
+@lru_cache(maxsize=SAME)
+def _seen(text: str, values: bytes) -> dict[str, Seen]:
+    """What `_text_and_values` was given; equal ones are one object, which stays as it is."""
+    return {check: seen_from(one, values) for check, one in json.loads(text).items()}
 
 
 def _outcome(facts, seen) -> Outcome:

@@ -174,7 +174,7 @@ WRONG_SEPARATING = wrong(
     ),
     (
         "percent",
-        "Accuracies here are shares of all examples, numbers from 0 to 1.",
+        "Accuracies here are fractions of all examples, numbers from 0 to 1.",
         (ALL_ALIKE, "100 * np.stack([luck + gain, luck])"),
     ),
 )
@@ -310,6 +310,12 @@ def ablate_seed_by_seed(train, recipe, seeds):
     return list(map(list, zip(*columns, strict=True)))
 
 
+def ablate_by_omission(train, recipe, seeds):
+    """An ingredient that is left out is no entry at all."""
+    recipes = [recipe, *({n: v for n, v in recipe.items() if n != name} for name in recipe)]
+    return [[train(dict(one), seed) for seed in seeds] for one in recipes]
+
+
 def table_by_loops(accuracy, quantile):
     """A row at a time, in plain Python."""
     rows = []
@@ -373,6 +379,7 @@ def nearest_mean(x_train, y_train, x):
 VARIANTS = (
     *right("ablate", "by loops", ablate=ablate_by_loops),
     *right("ablate", "seed by seed, as lists", ablate=ablate_seed_by_seed),
+    *right("ablate", "without an entry, as lists", ablate=ablate_by_omission),
     *right(
         "ablate",
         "with dict()",

@@ -115,10 +115,35 @@ EARLY = wrong(
         ("1 if mode ==", "1 if mode !="),
     ),
     (
-        "the best score starts at zero",
-        "With mode 'min' the first loss should be a gain, and every one before there is a best. "
-        "What number is worse than all others?",
+        "no loss is ever a gain",
+        "With mode 'min' no score is a gain for you, not even the first. Which number is worse "
+        "than all losses, and which way does your comparison look?",
         ("-self.sign * math.inf", "0.0"),
+    ),
+    (
+        "nothing is ever a gain",
+        "Not even the first score is a gain for you. Which number is worse than all scores, and "
+        "what comes of comparing with it?",
+        fundamental("without a gain there are no weights to keep"),
+        ("-self.sign * math.inf", "self.sign * math.inf"),
+    ),
+    (
+        "NaN is a gain",
+        "Every comparison with NaN is false, so that a test with `not` lets it pass. What should a "
+        "run do whose loss is no number?",
+        SLIP,
+        (GAIN, f"not {GAIN.replace('>', '<=')}"),
+    ),
+    (
+        "small gains move the best score",
+        "A score that is no gain leaves the best where it is: many small steps may add up to one "
+        "gain. When does your best score move?",
+        SLIP,
+        (
+            "            self.waited += 1",
+            "            self.waited += 1\n"
+            "            self.best = self.sign * max(self.sign * self.best, self.sign * score)",
+        ),
     ),
     (
         "the least gain is ignored",
@@ -147,7 +172,7 @@ EARLY = wrong(
     ),
     (
         "the least gain is relative",
-        "min_delta is a difference between two scores, in their unit. You take it as a share of "
+        "min_delta is a difference between two scores, in their unit. You take it as a fraction of "
         "the best one.",
         grouped("least gain"),
         (
@@ -270,7 +295,14 @@ ENSEMBLE = wrong(
         "Your probabilities sum to 1 over the batch, not over the classes. Which axis of "
         "(M, N, C) holds the classes?",
         fundamental("every probability comes from this softmax"),
+        ("np.amax(scores, axis=2", "np.amax(scores, axis=1"),
         ("exps.sum(axis=2", "exps.sum(axis=1"),
+    ),
+    (
+        "logarithms are averaged",
+        "Your rows do not sum to 1: you average what comes before the exponential. Of what does "
+        "(Ens.2) take the mean?",
+        ("members.mean(axis=0)", "np.exp(np.log(members).mean(axis=0))"),
     ),
     (
         "softmax over the models",
@@ -389,6 +421,12 @@ SNAPSHOTS = wrong(
         grouped("early"),
     ),
     (
+        "snapshots one step early",
+        "Your snapshots come before the last step of a cycle. Which weights are at its end?",
+        (f"        {COPY}  # Snap.2\n", ""),
+        ("  # Snap.1\n", f"\n            if t == length - 2:\n                {COPY}\n"),
+    ),
+    (
         "a snapshot after every step",
         "You keep the weights of every step. The last ones of a run are nearly the same: what "
         "makes good members different from each other?",
@@ -502,6 +540,34 @@ POLYAK = wrong(
         "new weights, gets the share β?",
         grouped("beta and 1 − beta exchanged"),
         ("    if n < 1:", "    beta = 1 - beta\n    if n < 1:"),
+    ),
+    (
+        "beta and 1 − beta exchanged in a mean from zero",
+        "Your mean follows the newest weights nearly all the way. Which of the two, old mean or "
+        "new weights, gets the share β?",
+        grouped("beta and 1 − beta exchanged"),
+        (
+            MOVING,
+            'share = beta if start == "weights" else 1 - beta\n'
+            "        mean = average = share * mean + (1 - share) * w",
+        ),
+    ),
+    (
+        "one call more is left out",
+        "After start_at calls the next weights are the first to count, and start_at may be 0. Of "
+        "how many weights is your average then?",
+        fundamental("every average is one of fewer weights"),
+        ('config.get("start_at", 0)  #', 'config.get("start_at", 0) - 1  #'),
+    ),
+    (
+        "the mean starts from weights that were to be left out",
+        "While the first calls are left out, the average is w. Does the mean that starts later "
+        "remember it?",
+        SLIP,
+        (
+            "        return w.copy(), config",
+            '        config["mean"] = w.copy()\n        return w.copy(), config',
+        ),
     ),
     (
         "never debiased",
@@ -721,6 +787,16 @@ SELECT = wrong(
         (
             "            break\n",
             "            model.load_state_dict(stopper.best_weights)\n            break\n",
+        ),
+    ),
+    (
+        "scored after every batch",
+        "Your stopper sees a score after every batch. At the end of what does the docstring ask "
+        "for one?",
+        (f"        {ASK}\n            break\n", ""),
+        (
+            "            optimizer.step()\n",
+            f"            optimizer.step()\n            {ASK}\n                break\n",
         ),
     ),
     (
@@ -1057,7 +1133,7 @@ def only_the_last_cycles(model, take_step, restart, schedule, length, cycles, me
 
 
 def polyak_by_shares(w, config=None):
-    """All three kinds as one rule: the new weights get a share of the average."""
+    """All three kinds as one rule: the new weights get a fraction of the average."""
     config = {} if config is None else config
     config["t"] = config.get("t", 0) + 1
     n = config["t"] - config.get("start_at", 0)

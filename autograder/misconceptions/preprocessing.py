@@ -481,6 +481,14 @@ WRONG_WHITEN = wrong(
         (ROOT, "(np.sqrt(eigenvalues.clip(0)) + eps)"),
     ),
     (
+        "eps outside a root of numbers below 0",
+        "Rounding may leave an eigenvalue a little below 0, and its root is no number. Read the "
+        "formula once more: what exactly is eps added to?",
+        SLIP,
+        grouped("eps outside the root"),
+        (ROOT, "(np.sqrt(eigenvalues) + eps)"),
+    ),
+    (
         "no eps",
         "With fewer examples than features there are directions in which the training data do not "
         "vary at all. What do you divide by there?",

@@ -85,15 +85,15 @@ STEP = wrong(
         ("factor**drops", "(factor * drops)"),
     ),
     (
-        "a share of the first rate at each drop",
+        "a fraction of the first rate at each drop",
         "You subtract factor times the first rate at each drop, so that the rate goes below zero. "
         "A drop leaves the share `factor` of what the rate is at that time.",
         ("factor**drops", "(1 - factor * drops)"),
     ),
     (
         "the same amount at each drop",
-        "Your rate falls on a straight staircase and goes below zero. A drop takes a share of what "
-        "the rate is at that time.",
+        "Your rate falls on a straight staircase and goes below zero. A drop takes a fraction of "
+        "what the rate is at that time.",
         ("factor**drops", "(1 - (1 - factor) * drops)"),
     ),
 )

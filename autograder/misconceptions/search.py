@@ -129,7 +129,7 @@ WRONG_LOG_UNIFORM = wrong(
     (
         "evenly spread roots",
         "You spread the square roots of the values evenly, and so the large values get most of the "
-        "draws. Of which numbers should a factor of ten get equal shares?",
+        "draws. Of which numbers should a factor of ten get equal parts?",
         (DRAW, "rng.uniform(math.sqrt(low), math.sqrt(high), size) ** 2"),
     ),
     (

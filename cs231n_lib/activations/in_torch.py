@@ -115,7 +115,7 @@ def tanh_backward(dout, cache):
 
 @validated(x="...", alpha=between(0, 1))
 def leaky_relu_forward(x, alpha=0.1):
-    """Leaky ReLU: x where it is positive, a small share of it elsewhere.
+    """Leaky ReLU: x where it is positive, a small fraction of it elsewhere.
 
     Args:
         x: tensor of any shape.

@@ -420,7 +420,7 @@ def mixup(x, y, alpha, rng):
     >>> mixup(x, y, 0.3, torch.Generator().manual_seed(0))[1].sum(dim=1)
     tensor([1., 1.])
     """
-    # The share of the first of two gamma numbers is a beta number.
+    # The fraction of the first of two gamma numbers is a beta number.
     gamma = torch._standard_gamma(torch.full((2, len(x)), alpha, device=x.device), generator=rng)
     share = gamma[0] / gamma.sum(dim=0)  # (N,)
     order = torch.randperm(len(x), generator=rng, device=x.device)

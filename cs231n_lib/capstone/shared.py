@@ -12,7 +12,8 @@ def ablate(train, recipe, seeds):
 
     Args:
         train: function (recipe, seed) -> accuracy.
-        recipe: {ingredient: True}; it stays as it is, and no two calls share a dict.
+        recipe: {ingredient: True}; it stays as it is, and no two calls share a dict. In a recipe
+            without an ingredient it is False, or not there.
         seeds: S whole numbers.
 
     Returns:
@@ -77,7 +78,7 @@ def report_page(measured):
     Args:
         measured: {"data": text, "recipe": list of texts, "seeds": S, "test": accuracy,
             "validation": accuracy, "baseline": accuracy, "ablation": {ingredient: (3,) mean gain,
-            low, high}}; all numbers are shares of 1.
+            low, high}}; all numbers are fractions of 1.
 
     Returns:
         page: text of at most 60 lines, with the headings "## Data", "## Recipe", "## Result",

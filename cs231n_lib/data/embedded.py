@@ -28,7 +28,7 @@ PHOTOGRAPHS = {
 COLOUR = ("astronaut", "cat", "coffee", "hubble", "retina", "rocket")
 CROPS = ("astronaut", "cat", "coffee")  # those with a crop of 100 × 100 pixels
 EVEN = 5.0  # a piece varies less than this in every colour: sky, or the black around the retina
-TRAIN, VAL = 0.6, 0.2  # shares of a photograph's width or height, the rest is for tests
+TRAIN, VAL = 0.6, 0.2  # fractions of a photograph's width or height, the rest is for tests
 
 
 def digits(seed=0):

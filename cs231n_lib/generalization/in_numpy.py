@@ -44,7 +44,7 @@ def polyak_average(w, config=None):
         w: the weights after a step, of any shape.
         config: dict with
             kind: 'uniform', the mean of all, or 'exponential'; default 'exponential'.
-            beta: β, the share of the old mean that is kept (exponential); default 0.99.
+            beta: β, the fraction of the old mean that is kept (exponential); default 0.99.
             start: where an exponential mean starts: 'zero', and is debiased, or 'weights', the
                 first ones that it gets, and is not; default 'zero'.
             start_at: how many first calls to leave out; in these, the average is w; default 0.

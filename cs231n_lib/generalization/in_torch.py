@@ -40,7 +40,7 @@ def polyak_average(w, config=None):
         w: the weights after a step, of any shape.
         config: dict with
             kind: 'uniform', the mean of all, or 'exponential'; default 'exponential'.
-            beta: β, the share of the old mean that is kept (exponential); default 0.99.
+            beta: β, the fraction of the old mean that is kept (exponential); default 0.99.
             start: where an exponential mean starts: 'zero', and is debiased, or 'weights', the
                 first ones that it gets, and is not; default 'zero'.
             start_at: how many first calls to leave out; in these, the average is w; default 0.
@@ -107,7 +107,7 @@ def refresh_statistics(net, batches):
     net.train()
     for i, x in enumerate(batches, start=1):
         for layer in layers:
-            layer.momentum = 1 / i  # Refresh.1; PyTorch's momentum is the share of the new value
+            layer.momentum = 1 / i  # Refresh.1; PyTorch's momentum is the fraction of the new value
         net(x)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum

@@ -28,7 +28,7 @@ def batchnorm_forward(x, gamma, beta, bn_param):
         bn_param: dict with
             mode: 'train' (batch statistics) or 'test' (running statistics); default 'train'.
             eps: added to the variance, under the root; default 1e-5.
-            momentum: share of the old running value that is kept; default 0.9.
+            momentum: fraction of the old running value that is kept; default 0.9.
             running_mean, running_var: (D,) start at zero; updated here in train mode.
 
     Returns:
@@ -245,7 +245,7 @@ def debias_running(running, momentum, steps):
 
     Args:
         running: (D,) running mean or variance after `steps` batches.
-        momentum: share of the old value that each batch kept, in [0, 1).
+        momentum: fraction of the old value that each batch kept, in [0, 1).
         steps: number of batches seen, at least 1.
 
     Returns:
@@ -484,7 +484,7 @@ def decorrelated_batchnorm_forward(x, gamma, beta, dbn_param):
         dbn_param: dict with
             mode: 'train' (batch statistics) or 'test' (running statistics); default 'train'.
             eps: added to the eigenvalues of the covariance; default 1e-5.
-            momentum: share of the old running value that is kept; default 0.9.
+            momentum: fraction of the old running value that is kept; default 0.9.
             group_size: K neighbouring features are whitened together; default all D.
             running_mean: (D,), running_zca: (D / K, K, K) start at zero; updated in train mode.
 

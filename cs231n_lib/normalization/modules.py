@@ -152,8 +152,8 @@ class _BatchNorm(nn.modules.batchnorm._BatchNorm):
 class BatchNorm1d(_BatchNorm, nn.BatchNorm1d):
     """Batch normalization layer, `torch.nn.BatchNorm1d` with our passes, on (N, C) or (N, C, L).
 
-    PyTorch's arguments and conventions: `momentum` is the share of the *new* value, or None, which
-    averages all batches equally; the running variance is the unbiased one.
+    PyTorch's arguments and conventions: `momentum` is the fraction of the *new* value, or None,
+    which averages all batches equally; the running variance is the unbiased one.
 
     Args:
         num_features: C; eps: added to the variance; momentum: see above.
@@ -311,7 +311,7 @@ class InstanceNorm2d(nn.InstanceNorm2d):
 
     Args:
         num_features: C; eps: added to the variance.
-        momentum: share of the *new* value in the running statistics.
+        momentum: fraction of the *new* value in the running statistics.
         affine: whether there is a scale, and with `bias` a shift.
         track_running_stats: keep the means of the images' statistics, and use them after `eval()`.
             PyTorch's own keeps `num_batches_tracked` at 0 all the time, and so does this.
@@ -431,7 +431,7 @@ class DecorrelatedBatchNormFunction(torch.autograd.Function):
 class DecorrelatedBatchNorm(nn.Module):
     """Decorrelated batch normalization layer, for (N, C) and for images (N, C, H, W).
 
-    Used like `torch.nn.BatchNorm2d`, with its conventions: `momentum` is the share of the *new*
+    Used like `torch.nn.BatchNorm2d`, with its conventions: `momentum` is the fraction of the *new*
     value; the running mean starts at 0, the running whitening matrices at the identity. Of images,
     every pixel is a row. Inputs in half precision are whitened in float32.
 

@@ -45,7 +45,7 @@ def sgd_momentum(w, dw, config=None):
         dw: gradient of the loss with respect to w, of the same shape.
         config: dict with
             learning_rate: α; default 1e-2.
-            momentum: ρ, the share of the velocity that is kept; default 0.9.
+            momentum: ρ, the fraction of the velocity that is kept; default 0.9.
             velocity: v, shaped as w; starts at zero; updated here.
 
     Returns:
@@ -77,7 +77,7 @@ def sgd_momentum_unscaled(w, dw, config=None):
         dw: gradient of the loss with respect to w, of the same shape.
         config: dict with
             learning_rate: α; default 1e-2.
-            momentum: ρ, the share of the velocity that is kept; default 0.9.
+            momentum: ρ, the fraction of the velocity that is kept; default 0.9.
             velocity: v, shaped as w; starts at zero; updated here.
 
     Returns:
@@ -109,7 +109,7 @@ def nesterov_lookahead(w, gradient, config=None):
         gradient: function of the weights that returns the gradient there, of their shape.
         config: dict with
             learning_rate: α; default 1e-2.
-            momentum: ρ, the share of the velocity that is kept; default 0.9.
+            momentum: ρ, the fraction of the velocity that is kept; default 0.9.
             velocity: v, shaped as w; starts at zero; updated here.
 
     Returns:
@@ -141,7 +141,7 @@ def nesterov(w, dw, config=None):
         dw: gradient of the loss with respect to w, of the same shape.
         config: dict with
             learning_rate: α; default 1e-2.
-            momentum: ρ, the share of the velocity that is kept; default 0.9.
+            momentum: ρ, the fraction of the velocity that is kept; default 0.9.
             velocity: v, shaped as w; starts at zero; updated here.
 
     Returns:
@@ -207,7 +207,7 @@ def rmsprop(w, dw, config=None):
         dw: gradient of the loss with respect to w, of the same shape.
         config: dict with
             learning_rate: α; default 1e-2.
-            decay_rate: ρ, the share of the old mean that is kept; default 0.99.
+            decay_rate: ρ, the fraction of the old mean that is kept; default 0.99.
             epsilon: added to the root; default 1e-8.
             cache: running mean of squared gradients, shaped as w; starts at zero; updated here.
 
@@ -240,7 +240,7 @@ def adam_uncorrected(w, dw, config=None):
         dw: gradient of the loss with respect to w, of the same shape.
         config: dict with
             learning_rate: α; default 1e-3.
-            beta1, beta2: shares of the old means that are kept; default 0.9 and 0.999.
+            beta1, beta2: fractions of the old means that are kept; default 0.9 and 0.999.
             epsilon: added to the root; default 1e-8.
             m, v: the running means, shaped as w; start at zero; updated here.
 
@@ -278,7 +278,7 @@ def adam(w, dw, config=None):
         dw: gradient of the loss with respect to w, of the same shape.
         config: dict with
             learning_rate: α; default 1e-3.
-            beta1, beta2: shares of the old means that are kept; default 0.9 and 0.999.
+            beta1, beta2: fractions of the old means that are kept; default 0.9 and 0.999.
             epsilon: added to the root; default 1e-8.
             m, v: the running means, shaped as w; start at zero; updated here.
             t: number of steps taken; starts at 0 and is incremented first.
@@ -320,7 +320,7 @@ def adamw(w, dw, config=None):
         config: dict with
             learning_rate: α; default 1e-3.
             weight_decay: λ; each step takes the share α·λ away from w; default 1e-2.
-            beta1, beta2: shares of the old means that are kept; default 0.9 and 0.999.
+            beta1, beta2: fractions of the old means that are kept; default 0.9 and 0.999.
             epsilon: added to the root; default 1e-8.
             m, v: the running means, shaped as w; start at zero; updated here.
             t: number of steps taken; starts at 0 and is incremented first.
@@ -328,7 +328,7 @@ def adamw(w, dw, config=None):
     Returns:
         next_w: the weights after the step; config: for the next step.
 
-    Beyond slide 47. Loshchilov & Hutter 2019, arXiv:1711.05101, where the share is λ times a
+    Beyond slide 47. Loshchilov & Hutter 2019, arXiv:1711.05101, where the fraction is λ times a
     schedule without α; here, as in PyTorch, it is α·λ.
 
     >>> adamw(np.array([8.0]), np.array([0.0]), {"learning_rate": 0.1, "weight_decay": 0.5})[0]

@@ -47,7 +47,7 @@ def sgd_momentum(w, dw, config=None):
         dw: gradient of the loss with respect to w, of the same shape.
         config: dict with
             learning_rate: α; default 1e-2.
-            momentum: ρ, the share of the velocity that is kept; default 0.9.
+            momentum: ρ, the fraction of the velocity that is kept; default 0.9.
             velocity: v, shaped as w; starts at zero; updated here.
 
     Returns:
@@ -79,7 +79,7 @@ def sgd_momentum_unscaled(w, dw, config=None):
         dw: gradient of the loss with respect to w, of the same shape.
         config: dict with
             learning_rate: α; default 1e-2.
-            momentum: ρ, the share of the velocity that is kept; default 0.9.
+            momentum: ρ, the fraction of the velocity that is kept; default 0.9.
             velocity: v, shaped as w; starts at zero; updated here.
 
     Returns:
@@ -110,6 +110,8 @@ class Momentum(torch.optim.Optimizer):
         params: parameters, or groups of them: dicts with "params" and settings of their own.
         lr: learning rate of all groups that have none.
         momentum: of all groups that have none.
+
+    What it remembers of a parameter w is in `self.state[w]`, so that `state_dict()` saves it.
 
     Slides 27–28. Sutskever et al. 2013.
 
@@ -153,7 +155,7 @@ def nesterov_lookahead(w, gradient, config=None):
         gradient: function of the weights that returns the gradient there, of their shape.
         config: dict with
             learning_rate: α; default 1e-2.
-            momentum: ρ, the share of the velocity that is kept; default 0.9.
+            momentum: ρ, the fraction of the velocity that is kept; default 0.9.
             velocity: v, shaped as w; starts at zero; updated here.
 
     Returns:
@@ -185,7 +187,7 @@ def nesterov(w, dw, config=None):
         dw: gradient of the loss with respect to w, of the same shape.
         config: dict with
             learning_rate: α; default 1e-2.
-            momentum: ρ, the share of the velocity that is kept; default 0.9.
+            momentum: ρ, the fraction of the velocity that is kept; default 0.9.
             velocity: v, shaped as w; starts at zero; updated here.
 
     Returns:
@@ -251,7 +253,7 @@ def rmsprop(w, dw, config=None):
         dw: gradient of the loss with respect to w, of the same shape.
         config: dict with
             learning_rate: α; default 1e-2.
-            decay_rate: ρ, the share of the old mean that is kept; default 0.99.
+            decay_rate: ρ, the fraction of the old mean that is kept; default 0.99.
             epsilon: added to the root; default 1e-8.
             cache: running mean of squared gradients, shaped as w; starts at zero; updated here.
 
@@ -285,7 +287,7 @@ def adam_uncorrected(w, dw, config=None):
         dw: gradient of the loss with respect to w, of the same shape.
         config: dict with
             learning_rate: α; default 1e-3.
-            beta1, beta2: shares of the old means that are kept; default 0.9 and 0.999.
+            beta1, beta2: fractions of the old means that are kept; default 0.9 and 0.999.
             epsilon: added to the root; default 1e-8.
             m, v: the running means, shaped as w; start at zero; updated here.
 
@@ -323,7 +325,7 @@ def adam(w, dw, config=None):
         dw: gradient of the loss with respect to w, of the same shape.
         config: dict with
             learning_rate: α; default 1e-3.
-            beta1, beta2: shares of the old means that are kept; default 0.9 and 0.999.
+            beta1, beta2: fractions of the old means that are kept; default 0.9 and 0.999.
             epsilon: added to the root; default 1e-8.
             m, v: the running means, shaped as w; start at zero; updated here.
             t: number of steps taken; starts at 0 and is incremented first.
@@ -361,6 +363,8 @@ class Adam(torch.optim.Optimizer):
         params: parameters, or groups of them: dicts with "params" and settings of their own.
         lr: learning rate of all groups that have none.
         betas, eps: (beta1, beta2) and epsilon, likewise.
+
+    What it remembers of a parameter w is in `self.state[w]`, so that `state_dict()` saves it.
 
     Slides 46–47. Kingma & Ba 2015, arXiv:1412.6980.
 
@@ -408,7 +412,7 @@ def adamw(w, dw, config=None):
         config: dict with
             learning_rate: α; default 1e-3.
             weight_decay: λ; each step takes the share α·λ away from w; default 1e-2.
-            beta1, beta2: shares of the old means that are kept; default 0.9 and 0.999.
+            beta1, beta2: fractions of the old means that are kept; default 0.9 and 0.999.
             epsilon: added to the root; default 1e-8.
             m, v: the running means, shaped as w; start at zero; updated here.
             t: number of steps taken; starts at 0 and is incremented first.
@@ -416,7 +420,7 @@ def adamw(w, dw, config=None):
     Returns:
         next_w: the weights after the step; config: for the next step.
 
-    Beyond slide 47. Loshchilov & Hutter 2019, arXiv:1711.05101, where the share is λ times a
+    Beyond slide 47. Loshchilov & Hutter 2019, arXiv:1711.05101, where the fraction is λ times a
     schedule without α; here, as in PyTorch, it is α·λ.
 
     >>> w = torch.tensor([8.0])

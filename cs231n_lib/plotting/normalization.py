@@ -42,9 +42,9 @@ BACKWARD = "#b03000"
 IMAGINARY = 1e-30  # a step this small leaves the real parts as they are
 VARIABLES = {  # name: place, text
     "x": ((0.0, 0.0), "$x$"),
-    "gamma": ((13.2, 2.7), "$\\gamma$"),
-    "beta": ((16.2, 2.7), "$\\beta$"),
-    "y": ((19.0, 0.0), "$y$"),
+    "gamma": ((14.2, 2.7), "$\\gamma$"),
+    "beta": ((18.0, 2.7), "$\\beta$"),
+    "y": ((21.8, 0.0), "$y$"),
 }
 OPERATIONS = {  # name: place, text with the equation that it belongs to
     "mean": ((2.5, 2.7), "mean\n(BN.1)"),
@@ -52,8 +52,8 @@ OPERATIONS = {  # name: place, text with the equation that it belongs to
     "variance": ((7.1, 2.7), "mean of\nsquares\n(BN.2)"),
     "root": ((9.8, 2.7), "$\\sqrt{\\;\\cdot + \\varepsilon}$"),
     "divide": ((9.8, 0.0), "÷\n(BN.3)"),
-    "times": ((13.2, 0.0), "×"),
-    "plus": ((16.2, 0.0), "+\n(BN.4)"),
+    "times": ((14.2, 0.0), "×"),
+    "plus": ((18.0, 0.0), "+\n(BN.4)"),
 }
 SYMBOLS = {  # what goes along an edge, where it has a name
     ("mean", "minus"): "$\\mu$",
@@ -77,8 +77,8 @@ def plot_computation_graph(x=(1.0, 2.0, 6.0), gamma=2.0, beta=1.0, dout=(1.0, 0.
     >>> figure = plot_computation_graph()
     >>> plt.close(figure)
     """
-    figure, ax = plt.subplots(figsize=(13, 3.5), layout="constrained")
-    ax.set(xlim=(-0.5, 19.4), ylim=(-1.6, 3.6), aspect="equal")
+    figure, ax = plt.subplots(figsize=(14.5, 3.5), layout="constrained")
+    ax.set(xlim=(-0.5, 22.2), ylim=(-1.6, 3.6), aspect="equal")
     ax.axis("off")
     nodes = {name: _draw_node(ax, *node, "circle", "white") for name, node in VARIABLES.items()}
     nodes |= {name: _draw_node(ax, *node, "round", "0.9") for name, node in OPERATIONS.items()}

@@ -270,15 +270,15 @@ def plot_lookahead(landscape, w, v, rate, momentum):
         _draw_contours(ax, landscape)
         pull = -rate * landscape.gradient(asked)
         arrows = {
-            "ρv: what is left of the velocity": (w, carried, 0.008),
+            "ρv: what is left of the velocity": (w, carried, 0.01),
             "−α times the gradient, where it is taken": (asked, pull, 0.008),
             "the new velocity: both together": (w, carried + pull, 0.014),
         }
         for k, (label, (start, arrow, width)) in enumerate(arrows.items()):
-            look = {"angles": "xy", "scale_units": "xy", "scale": 1, "zorder": 5 - k}
-            ax.quiver(
-                *start, *arrow, color=style((1, 0, 3)[k])[0], label=label, width=width, **look
-            )
+            color = style((1, 0, 3)[k])[0]
+            look = {"fc": "white" if k == 0 else color, "ec": color, "lw": 1, "zorder": 5 - k}
+            place = {"angles": "xy", "scale_units": "xy", "scale": 1}
+            ax.quiver(*start, *arrow, label=label, width=width, **look, **place)
         ends += [w, w + carried, w + carried + pull]
         ax.scatter(*w, s=60, fc="white", ec="black", zorder=9)
         ax.scatter(*landscape.minima[0], s=110, fc="black", ec="white", marker="*", zorder=4)
@@ -314,7 +314,7 @@ def animate_trajectories(races, frames=40, seconds=6.0):
     if frames > MOST_FRAMES:
         raise ValueError(f"frames must be at most {MOST_FRAMES}, so that the file stays small")
     pictures = _frames(races, frames)
-    colors = pictures[-1].quantize(64)  # of the picture that has them all
+    colors = pictures[-1].quantize(256)  # of the picture that has them all
     first, *rest = (picture.quantize(palette=colors, dither=0) for picture in pictures)
     file = io.BytesIO()
     still = 1000 * seconds / frames

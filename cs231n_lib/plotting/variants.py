@@ -53,13 +53,15 @@ def plot_whitening(panels, marked=5):
         1, len(panels), figsize=(2.9 * len(panels), 3.1), squeeze=False, layout="constrained"
     )
     chosen = _spread_out(next(iter(panels.values())), marked)
-    for ax, (title, points) in zip(axes[0], panels.items(), strict=True):
+    reaches = [1.1 * np.abs(points - points.mean(axis=0)).max() for points in panels.values()]
+    widest = max(reaches[1:], default=0.0)  # one scale for all that was treated
+    reaches[1:] = len(reaches[1:]) * [widest]
+    for ax, (title, points), reach in zip(axes[0], panels.items(), reaches, strict=True):
         plain(ax)
         ax.plot(*points.T, ".", ms=3, color="0.75")
         ax.plot(*points[chosen].T, "o", ms=13, mfc="white", mec=style(0)[0], mew=1.5)
         for number, i in enumerate(chosen, start=1):
             ax.text(*points[i], str(number), ha="center", va="center", fontsize=9)
-        reach = 1.1 * np.abs(points - points.mean(axis=0)).max()
         middle = points.mean(axis=0)
         ax.set(
             xlim=(middle[0] - reach, middle[0] + reach),

@@ -502,7 +502,7 @@ def dropconnect_closed_form(x, w, b, p):
     Returns:
         out: (N, M), after the ReLU; max(0, mean) where the variance is 0.
 
-    Slide 94. The limit of `dropconnect_inference` for ever more samples.
+    Slide 94. The limit of `dropconnect_inference` for more and more samples.
 
     >>> x, w, b = np.ones((1, 2)), np.array([[1.0], [-1.0]]), np.zeros(1)
     >>> dropconnect_closed_form(x, w, b, 0.5).round(4)  # sigma / sqrt(2 pi)

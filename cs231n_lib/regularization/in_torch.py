@@ -439,7 +439,7 @@ def dropconnect_closed_form(x, w, b, p):
     Returns:
         out: (N, M), after the ReLU; max(0, mean) where the variance is 0.
 
-    Slide 94. The limit of `dropconnect_inference` for ever more samples.
+    Slide 94. The limit of `dropconnect_inference` for more and more samples.
 
     >>> x, w, b = torch.ones((1, 2)), torch.tensor([[1.0], [-1.0]]), torch.zeros(1)
     >>> dropconnect_closed_form(x, w, b, 0.5).round(decimals=4)  # sigma / sqrt(2 pi)

@@ -290,7 +290,7 @@ def kfac_direction(dW, db, A, S, damping=0.0):
     Args:
         dW: (D_in, D_out) and db: (D_out,) gradient of the mean loss.
         A: (D_in + 1, D_in + 1) and S: (D_out, D_out) from `kfac_factors`.
-        damping: number of at least 0; its root is shared out between A and S.
+        damping: λ, at least 0, shared out between A and S by π, as in (KFAC.4).
 
     Returns:
         pW: (D_in, D_out); pb: (D_out,).

@@ -187,6 +187,8 @@ class LBFGS(torch.optim.Optimizer):
         lr: learning rate: the step is lr times the direction.
         memory: number of pairs to keep, the newest ones.
 
+    What it remembers is in `self.state` of the first parameter, so that `state_dict()` saves it.
+
     Slides 60–61. Liu & Nocedal 1989.
 
     >>> w = torch.nn.Parameter(torch.tensor([3.0]))

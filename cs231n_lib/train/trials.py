@@ -20,7 +20,7 @@ def find_rate(train, low, high, steps, keep=0.9):
         train: function (schedule, steps) -> `History`, which trains a *new* network so.
         low, high: rates of the first and the last step.
         steps: how many, at least two; a run that diverges ends sooner.
-        keep: share of the old value in the running average of the loss, which is debiased.
+        keep: fraction of the old value in the running average of the loss, which is debiased.
 
     Returns:
         (rates, losses): two arrays (T,); losses are smoothed, T <= steps. Good rates are those at

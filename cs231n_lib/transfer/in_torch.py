@@ -29,7 +29,8 @@ def extract_features(model, x, stage, pooled):
         pooled: True averages over the pixels of each channel; False keeps all of them.
 
     Returns:
-        (N, D), D the channels, or channels × pixels.
+        (N, D), D the channels, or channels × pixels; of a part without pixels, (N, D), what it
+        makes.
 
     Raises:
         AttributeError: for a part that the network does not have.

@@ -34,7 +34,7 @@
 # | 5 hyperparameter search | `log_uniform`, question 4 | 10 |
 # | **the core** | | **60** |
 # | 6 optional | kill the bug, ELU, maxout, Kaiming, PCA and more: bonus points | 35 |
-# | 7–8 the same in PyTorch | the leaky ReLU, `xavier_init` and `normalize` on tensors | 25 |
+# | 7–8 the same in PyTorch | the leaky ReLU and `xavier_init` on tensors; others (bonus) | 25 |
 # | **all of it** | | **120** |
 #
 # 80 points come from the checks, which you can run as often as you like; 20 are given by hand for
@@ -161,7 +161,7 @@ plotting.show("What each bend lets back: its slope")
 # 0.96. At five times that rate, what fraction of the units of hidden layer 5 is dead at the end?
 
 # %% role="predict"
-my_dead_share = None  # your prediction: from 0 to 1
+my_dead_fraction = None  # your prediction: from 0 to 1
 
 # %% role="setup" hide=true
 WIDTH, DEPTH = 64, 5
@@ -179,13 +179,13 @@ def net_with(pair, seed, depth=DEPTH):
 
 def lost_units(net):
     """Return the fraction of units, layer by layer, that pass back less than 0.01 for every example."""
-    shares = []
+    fractions = []
     with np.errstate(all="ignore"):  # a run that diverged has infinite activations
         for name, out in net.activations(data.x_train).items():
             if name.startswith("activation"):
                 slopes = net.layers[net.names.index(name)].backward(np.ones_like(out))
-                shares.append(np.mean(slopes.max(axis=0) < 0.01))
-    return shares
+                fractions.append(np.mean(slopes.max(axis=0) < 0.01))
+    return fractions
 
 
 def tanh_forward(x):
@@ -204,19 +204,19 @@ RELU, TANH = (relu_forward, relu_backward), (tanh_forward, tanh_backward)
 
 def trained_with(pair, learning_rate, seeds=range(5)):
     """Return the fractions of lost units (seeds, L) and the final accuracies (seeds,)."""
-    shares, accuracies = [], []
+    fractions, accuracies = [], []
     for seed in tqdm(seeds, "training", delay=2, leave=False):
         net = net_with(pair, seed)
         history = fit(
             net, data, steps=200, batch_size=64, learning_rate=learning_rate,
             rng=np.random.default_rng(seed), progress=False,
         )  # fmt: skip
-        shares.append(lost_units(net))
+        fractions.append(lost_units(net))
         accuracies.append(history.val_accuracy[-1])
-    return np.array(shares), np.array(accuracies)
+    return np.array(fractions), np.array(accuracies)
 
 
-# %% role="experiment" uses="leaky_relu_forward leaky_relu_backward" claim="relu-units-die" of="dying" says="above" slide="4" alt="Bars, the fraction of lost units in five layers: with ReLU at rate 0.5 a quarter or more, with leaky ReLU none, with tanh at rate 1 more with every layer up to all of them." hide=true
+# %% role="experiment" uses="leaky_relu_forward leaky_relu_backward" claim="relu-units-die" of="dying" says="above" slide="4" alt="Bars, the fraction of lost units in five layers: with ReLU at rate 0.5 some in every layer, by the seed up to most, with leaky ReLU none, with tanh at rate 1 more with every layer up to all of them." hide=true
 LEAKY = leaky_relu_forward, leaky_relu_backward
 runs = {
     "ReLU, rate 0.1": trained_with(RELU, 0.1),
@@ -225,14 +225,14 @@ runs = {
     "tanh, rate 0.1": trained_with(TANH, 0.1),
     "tanh, rate 1": trained_with(TANH, 1.0),
 }
-predicted(my_dead_share, runs["ReLU, rate 0.5"][0][:, -1].mean())
-for name, (shares, accuracies) in runs.items():
-    lost = ", ".join(f"{share:.2f}" for share in shares.mean(axis=0))
+predicted(my_dead_fraction, runs["ReLU, rate 0.5"][0][:, -1].mean())
+for name, (fractions, accuracies) in runs.items():
+    lost = ", ".join(f"{fraction:.2f}" for fraction in fractions.mean(axis=0))
     print(f"{name}: accuracy {accuracies.mean():.2f}; lost in layers 1 to 5: {lost}")
-plotting.plot_unit_states({name: shares for name, (shares, _) in runs.items()})
+plotting.plot_unit_states({name: fractions for name, (fractions, _) in runs.items()})
 plotting.show("A high rate kills ReLU units and saturates tanh; leaky ReLU loses none")
 
-lost = {name: shares[:, 0] for name, (shares, _) in runs.items()}  # in layer 1, a seed each
+lost = {name: fractions[:, 0] for name, (fractions, _) in runs.items()}  # in layer 1, a seed each
 dying = compare(
     lambda seed: lost["ReLU, rate 0.5"][seed],
     lambda seed: lost["leaky ReLU, rate 0.5"][seed],
@@ -243,7 +243,7 @@ dying = compare(
 print(dying)
 
 # %% [markdown]
-# At the rate 0.1 a few units in a hundred are lost. At 0.5 a good part of every layer is, and of the
+# At the rate 0.1 a few units in a hundred are lost. At 0.5 it is more of every layer, and of the
 # fifth sometimes most, depending on the seed. One large step can
 # push a whole unit to the negative side, and from there it gets no gradient to come back. With tanh at
 # rate 1 nearly all units of the last layer are saturated for all examples, and the network guesses.
@@ -661,21 +661,21 @@ for moved in (0, 1, 3):
     b_raw = b + (shift - moved * stretch) @ W
     settings[label] = data.x_train + float(moved), stretch[:, None] * W, b_raw
 
-SHARES = np.geomspace(0.01, 1, 9)
-losses = {label: np.zeros((10, len(SHARES))) for label in settings}
+FRACTIONS = np.geomspace(0.01, 1, 9)
+losses = {label: np.zeros((10, len(FRACTIONS))) for label in settings}
 for label, (x, weights, bias) in settings.items():
     for seed in range(10):
         direction = np.random.default_rng(seed).normal(size=weights.shape)
         direction *= np.linalg.norm(weights) / np.linalg.norm(direction)
-        for k, share in enumerate(SHARES):
-            scores = x @ (weights + share * direction) + bias
+        for k, fraction in enumerate(FRACTIONS):
+            scores = x @ (weights + fraction * direction) + bias
             losses[label][seed, k], _ = softmax_loss(scores, data.y_train)
     start, _ = softmax_loss(x @ weights + bias, data.y_train)
     print(f"{label:>14}: loss {start:.4f} at the start, "
           f"{np.median(losses[label][:, 4]):.3f} after a move by a tenth")  # fmt: skip
 predicted(my_loss_far_from_zero, np.median(losses["raw, moved by 3"][:, 4]))
 plotting.plot_lines(
-    SHARES, losses, "length of the move / length of the weights", "loss (nats)", log_x=True
+    FRACTIONS, losses, "length of the move / length of the weights", "loss (nats)", log_x=True
 )
 plotting.show("Far from zero, small moves cost much")
 
@@ -953,7 +953,7 @@ print({kind: f"{count} of 5" for kind, count in right.items()})
 # and once on the logarithmic one. What fraction of the *first* lies above 0.1?
 
 # %% role="predict"
-my_share_above_a_tenth = None  # your prediction: a fraction
+my_fraction_above_a_tenth = None  # your prediction: a fraction
 
 # %% [markdown]
 # ### Exercise: `log_uniform`
@@ -975,10 +975,10 @@ my_share_above_a_tenth = None  # your prediction: a fraction
 # %% role="experiment" uses="log_uniform" claim="linear-draws-are-large" of="np.mean(draws['linear'] > 0.1)" says="0.88 to 0.92" slide="9" alt="Two histograms of log10 of the draws: the linear ones pile up below 0, nine tenths of them above -1; the log-uniform ones are level from -5 to 0."
 rng = np.random.default_rng(0)
 draws = {"linear": rng.uniform(1e-5, 1, 10_000), "log-uniform": log_uniform(1e-5, 1.0, 10_000, rng)}
-predicted(my_share_above_a_tenth, np.mean(draws["linear"] > 0.1))
+predicted(my_fraction_above_a_tenth, np.mean(draws["linear"] > 0.1))
 for name, values in draws.items():
-    shares = [np.mean((values >= 10.0**p) & (values < 10.0 ** (p + 1))) for p in range(-5, 0)]
-    print(f"{name:>12}: fractions in each power of ten, from 0.00001 up: {np.round(shares, 3)}")
+    fractions = [np.mean((values >= 10.0**p) & (values < 10.0 ** (p + 1))) for p in range(-5, 0)]
+    print(f"{name:>12}: fractions in each power of ten, from 0.00001 up: {np.round(fractions, 3)}")
 plotting.plot_histograms(
     {name: {"drawn": np.log10(v)} for name, v in draws.items()}, "log10(value)"
 )
@@ -1177,7 +1177,7 @@ with np.errstate(all="ignore"):
 
 # %% role="exercise" exercise="initialization.kaiming_init"
 
-# %% role="experiment" uses="kaiming_init" alt="Root mean square of the activations by layer from your Kaiming weights: about 0.45 in every layer, with a band for ten seeds."
+# %% role="experiment" uses="kaiming_init" alt="Root mean square of the activations by layer from your Kaiming weights: from 0.4 to 0.5 in every layer, with a band for ten seeds that widens."
 sizes = []
 for seed in range(10):
     forward, _ = signals(deep_net(RELU, kaiming_init, seed))
@@ -1214,6 +1214,8 @@ for name, out in {"yours": normalize(x, x[:1]), "guarded": guarded_normalize(x, 
     print(f"{name:>8}: largest number in the result {np.abs(out[0]).max():.2g}")
 
 # %% [markdown]
+# *You can stop here.*
+#
 # ### Decorrelate and whiten
 #
 # Scaling works on each feature by itself, so a slanted cloud stays slanted. Turn it, and the axes
@@ -1258,7 +1260,7 @@ for name, out in {"yours": normalize(x, x[:1]), "guarded": guarded_normalize(x, 
 # * everything that can go wrong with the mean in `pca`.
 # </details>
 
-# %% role="experiment" uses="normalize pca whiten" alt="Two clouds with equal axes: the decorrelated one is long and flat along the first axis, the whitened one is round."
+# %% role="experiment" uses="normalize pca whiten" alt="Two clouds with equal axes: the decorrelated one is long and flat along the first axis, the whitened one is as wide as it is high."
 steps = {
     "raw": (points_train, points_val),
     "scaled": normalize(points_train, points_val, 1e-5),
@@ -1599,7 +1601,7 @@ for name, results in by_scale.items():
     span = f"from scale {good.min():.2g} to {good.max():.2g}" if good.size else "nowhere"
     print(f"{name}: above 0.8 with both seeds {span}")
 plotting.plot_scale_sweep(SCALES, by_scale, ylabel="validation accuracy")
-plotting.show("With batch norm the scale of the initial weights hardly matters")
+plotting.show("With batch norm many more scales of the initial weights can be trained")
 
 # %% [markdown]
 # Without normalization the network learns from the scales around Kaiming's 0.14 only. With
@@ -1624,10 +1626,10 @@ plotting.show("With batch norm the scale of the initial weights hardly matters")
 #
 # ## 8 The same in PyTorch: preprocessing
 #
-# `normalize`, and for the bonus `pca` and `whiten`, on tensors. **The names are used again**: after the cells below, `normalize`,
+# `normalize`, `pca` and `whiten` on tensors, for bonus points. **The names are used again**: after the cells below, `normalize`,
 # `pca` and `whiten` are the PyTorch versions. Device and type follow the input.
 #
-# ### Exercise: `normalize` in PyTorch
+# ### Exercise: `normalize` in PyTorch (bonus)
 
 # %% role="exercise" exercise="preprocessing.torch.normalize"
 

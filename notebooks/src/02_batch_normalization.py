@@ -39,12 +39,13 @@
 # | 9 the length of the weights | `effective_learning_rate`, question 3 | 15 |
 # | 10 statistics that start at zero | `debias_running` | 5 |
 # | 11 noise in training, fixed statistics in testing | question 4 | 15 |
-# | 12 the same in PyTorch | the five functions of parts 3, 4 and 7 on tensors | 25 |
+# | 12 the same in PyTorch | the functions of parts 3, 4 and 7 on tensors, a layer | 25 |
 # | **all of it** | | **180** |
 #
 # 80 points come from the checks, which you can run as often as you like; 20 are given by hand for
-# the four questions. Words and symbols are the same in all lessons (`docs/vocabulary.md`). The
-# signatures are those of the usual CS231n assignments, so code that you wrote there can be pasted.
+# the four questions; the bonus comes on top. Words and symbols are the same in all lessons
+# (`docs/vocabulary.md`). The signatures are those of the usual CS231n assignments, so code that you
+# wrote there can be pasted.
 #
 # Every experiment runs on *your* functions. While one is missing, its experiments say so and the
 # notebook goes on.
@@ -166,6 +167,8 @@ plotting.show("x takes three paths to y, so three gradients come back")
 # The thing to keep from this picture is that it *forks*: $x$ goes straight on and into the mean, and
 # the centred values go straight on and into the variance. So every output depends on every input of
 # its column. In the forward pass that is a detail. In the backward pass it is everything.
+#
+# *You can stop here.*
 #
 # ## 3 The mathematics, and the forward pass
 #
@@ -310,6 +313,8 @@ for name, dout in {"random": rng.normal(size=(6, 4)), "all ones": np.ones((6, 4)
 # With $g = 1$ the loss is the sum of the outputs, and in column $j$ that is $N \beta_j$ whatever $x$
 # is. The true gradient is 0, and a relative error would compare rounding with rounding. A test can
 # only tell you something where the answer is not trivial.
+#
+# *You can stop here.*
 #
 # ### The same gradient in one formula (beyond the core)
 #
@@ -571,6 +576,8 @@ print(f"x:\n{x.round(2)}\nx_hat:\n{out.round(2)}\nlargest |dx|: {np.abs(dx).max(
 # $x$ moves a little, no gradient gets through. The hidden layers are frozen where they started; all
 # that still learns is the last normalization's $\gamma$ and $\beta$ and the layer after it. From batch
 # size 4 on the harm is over. Where the benefit is clear, and where the two do not differ, the intervals say.
+#
+# *You can stop here.*
 #
 # ## 7 Images (beyond the core)
 #
@@ -1177,9 +1184,9 @@ def seconds_for(pair, x, gamma, beta, dout):
     return timed(forward_and_backward, 15)
 
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward_alt spatial_batchnorm_forward spatial_batchnorm_backward"
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward spatial_batchnorm_forward spatial_batchnorm_backward"
 numpy_pairs = (
-    (batchnorm_forward, batchnorm_backward_alt),
+    (batchnorm_forward, batchnorm_backward),
     (spatial_batchnorm_forward, spatial_batchnorm_backward),
 )
 for (name, shape), numpy_pair in zip(SHAPES.items(), numpy_pairs, strict=True):
@@ -1196,7 +1203,7 @@ for (name, shape), numpy_pair in zip(SHAPES.items(), numpy_pairs, strict=True):
 # %% role="exercise" exercise="normalization.torch.batchnorm_backward"
 
 # %% [markdown]
-# ### Exercise: `batchnorm_backward_alt` in PyTorch
+# ### Exercise: `batchnorm_backward_alt` in PyTorch (bonus)
 
 # %% role="exercise" exercise="normalization.torch.batchnorm_backward_alt"
 
@@ -1229,6 +1236,8 @@ for (name, shape), numpy_pair in zip(SHAPES.items(), numpy_pairs, strict=True):
 # * `.view` on a permuted tensor (PyTorch complains), or a reshape in the wrong order (it does not);
 # * tensors made on the CPU or in float32 by hand, so that device or dtype change on the way.
 # </details>
+#
+# *You can stop here.*
 #
 # ### Against autograd, and in a network
 #
@@ -1309,7 +1318,7 @@ print(paired(final["yours"], final["none"], names=("your batch norm", "none")))
 my_time_ratio = None  # your prediction: 2 means twice as long
 
 
-# %% role="experiment" uses="batchnorm_forward batchnorm_backward_alt spatial_batchnorm_forward spatial_batchnorm_backward" alt="Bars of the times of forward and backward pass for two shapes: the built-in, your PyTorch and your NumPy version, in this order." hide=true
+# %% role="experiment" uses="batchnorm_forward batchnorm_backward spatial_batchnorm_forward spatial_batchnorm_backward" alt="Bars of the times of forward and backward pass for two shapes: the built-in, your PyTorch and your NumPy version, in this order." hide=true
 def built_in_forward(x, gamma, beta, bn_param):
     leaves = [tensor.detach().requires_grad_() for tensor in (x, gamma, beta)]
     out = torch.nn.functional.batch_norm(leaves[0], None, None, *leaves[1:], training=True)
@@ -1321,7 +1330,7 @@ def built_in_backward(dout, cache):
 
 
 torch_pairs = (
-    (batchnorm_forward, batchnorm_backward_alt),
+    (batchnorm_forward, batchnorm_backward),
     (spatial_batchnorm_forward, spatial_batchnorm_backward),
 )
 for (name, shape), torch_pair in zip(SHAPES.items(), torch_pairs, strict=True):

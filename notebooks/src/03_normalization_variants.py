@@ -40,11 +40,11 @@
 # | 6 kill the bug | `separating_groups` | 10 |
 # | 8 decorrelated batch norm | `decorrelated_batchnorm_forward`, question 4 | 30 |
 # | 9 challenge | `decorrelated_batchnorm_backward` (bonus) | 15 |
-# | 10 the same in PyTorch | seven functions on tensors | 25 |
+# | 10 the same in PyTorch | layer and group norm on tensors, a layer; others (bonus) | 25 |
 # | **all of it** | | **190** |
 #
 # 80 points come from the checks, which you can run as often as you like; 20 are given by hand for
-# the four questions. The challenge gives 8 more. Words and symbols are the same in all lessons
+# the four questions; the bonus comes on top. Words and symbols are the same in all lessons
 # (`docs/vocabulary.md`). The signatures are those of the usual CS231n assignments.
 #
 # Every experiment runs on *your* functions. While one is missing, its experiments say so and the
@@ -141,6 +141,8 @@ plotting.show("Four layers, four answers: which numbers share a mean?")
 # * $\varepsilon$ outside the root, or written as a number; the unbiased variance;
 # * float32 that became float64 on the way; an input changed in place.
 # </details>
+#
+# *You can stop here.*
 #
 # The backward pass is that of batch norm, turned by a right angle, but for one thing. In batch norm all
 # numbers that share a mean share a $\gamma_j$ as well, so $\gamma$ comes out in front. Here the
@@ -281,6 +283,10 @@ last = {name: np.array(accuracy)[:, -1] for name, accuracy in by_length.items()}
 longer = paired(last["layer norm"], last["batch norm"], ("layer norm", "batch norm"))
 print("T = 64:", longer)
 
+# %% role="experiment" uses="layernorm_forward layernorm_backward" claim="batch-norm-falls-at-once" of="falls['batch norm'] - falls['layer norm']" says="0.01 to 0.2" slide="15"
+falls = {name: np.mean(accuracy, axis=0)[1:3] @ [1, -1] for name, accuracy in by_length.items()}
+print("lost from T = 16 to 24:", {name: round(float(points), 3) for name, points in falls.items()})
+
 # %% role="experiment" uses="layernorm_forward layernorm_backward" claim="layer-norm-is-not-above-none-on-long-sequences" of="run_on.mean" says="-0.15 to 0.15" slide="15"
 run_on = paired(last["layer norm"], last["none"], ("layer norm", "none"))
 print("T = 64:", run_on)
@@ -348,6 +354,8 @@ print("T = 64:", run_on)
 # * `dgamma` summed over the pixels only, or over the examples only;
 # * 1/(N·P) in `dx`, where the mean ran over P numbers.
 # </details>
+#
+# *You can stop here.*
 #
 # ### What it takes away
 #
@@ -810,6 +818,8 @@ for size, (pca, zca) in agree.items():
 # * $\mathrm E[x x^\top] - \mu \mu^\top$: the one-pass variance of lesson 02, again.
 # </details>
 #
+# *You can stop here.*
+#
 # ### The next layer's problem
 #
 # Take the hidden features of a trained network and let a linear layer learn the classes from them by
@@ -1001,12 +1011,12 @@ print(f"PyTorch {torch.__version__} on {device}")
 # %% role="exercise" exercise="normalization.torch.layernorm_backward"
 
 # %% [markdown]
-# ### Exercise: `instancenorm_forward` in PyTorch
+# ### Exercise: `instancenorm_forward` in PyTorch (bonus)
 
 # %% role="exercise" exercise="normalization.torch.instancenorm_forward"
 
 # %% [markdown]
-# ### Exercise: `instancenorm_backward` in PyTorch
+# ### Exercise: `instancenorm_backward` in PyTorch (bonus)
 
 # %% role="exercise" exercise="normalization.torch.instancenorm_backward"
 
@@ -1030,7 +1040,7 @@ print(f"PyTorch {torch.__version__} on {device}")
 # %% role="exercise" exercise="normalization.torch.GroupNorm"
 
 # %% [markdown]
-# ### Exercise: `decorrelated_batchnorm_forward` in PyTorch
+# ### Exercise: `decorrelated_batchnorm_forward` in PyTorch (bonus)
 
 # %% role="exercise" exercise="normalization.torch.decorrelated_batchnorm_forward"
 
@@ -1042,6 +1052,8 @@ print(f"PyTorch {torch.__version__} on {device}")
 # * `torch.cov`, which wants features in rows and divides by N − 1;
 # * tensors made on the CPU or in float32 by hand, so that device or dtype change on the way.
 # </details>
+#
+# *You can stop here.*
 #
 # ### Against the built-in, in a network
 #

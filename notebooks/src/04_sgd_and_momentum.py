@@ -40,12 +40,13 @@
 # | 4 gradients from mini-batches | a prediction | 10 |
 # | 7 kill the bug | `separating_curvatures` | 5 |
 # | 8 the race | question 4 | 15 |
-# | 9 the same in PyTorch | the five rules on tensors | 25 |
+# | 9 the same in PyTorch | two rules on tensors, an optimizer; others (bonus) | 25 |
 # | **all of it** | | **150** |
 #
 # 80 points come from the checks, which you can run as often as you like; 20 are given by hand for
-# the four questions. Words and symbols are the same in all lessons (`docs/vocabulary.md`). The
-# signatures are those of the usual CS231n assignments, so code that you wrote there can be pasted.
+# the four questions; the bonus comes on top. Words and symbols are the same in all lessons
+# (`docs/vocabulary.md`). The signatures are those of the usual CS231n assignments, so code that you
+# wrote there can be pasted.
 #
 # Every experiment runs on *your* functions. While one is missing, its experiments say so and the
 # notebook goes on.
@@ -132,13 +133,13 @@ print(data)
 
 
 # %% role="setup" hide=true
-def descents(rule, condition, shares, steps=40):
+def descents(rule, condition, multiples, steps=40):
     """Return {title: (ravine, its paths)} for learning rates that are these multiples of 1/κ."""
     hill = plotting.ravine(condition)
     races = {}
-    for share in shares:
-        way = hill.path(rule, steps, {"learning_rate": share / condition})
-        races[f"κ = {condition:g}, ακ = {share:g}"] = (hill, {"gradient descent": way})
+    for multiple in multiples:
+        path = hill.path(rule, steps, {"learning_rate": multiple / condition})
+        races[f"κ = {condition:g}, ακ = {multiple:g}"] = (hill, {"gradient descent": path})
     return races
 
 
@@ -159,19 +160,21 @@ plotting.show("No rate suits the steep and the flat direction at once")
 # %% role="experiment" uses="sgd" alt="The path of gradient descent over the contours of a ravine of condition number 50, with the loss below; two knobs change condition and rate."
 from ipywidgets import FloatLogSlider, FloatSlider, interact
 
-condition, share = 50, 1.5
+condition, multiple = 50, 1.5
 
 
-def show(condition, share):
-    plotting.plot_trajectories(descents(sgd, condition, (share,)))
+def show(condition, multiple):
+    plotting.plot_trajectories(descents(sgd, condition, (multiple,)))
     plotting.show("Turn the knobs: the steep direction limits the rate")
 
 
-show(condition, share)  # without widgets, this is the picture
+show(condition, multiple)  # without widgets, this is the picture
 interact(
     show,
     condition=FloatLogSlider(condition, min=0, max=4, step=0.25, continuous_update=False),
-    share=FloatSlider(share, min=0.1, max=2.1, step=0.1, description="ακ", continuous_update=False),
+    multiple=FloatSlider(
+        multiple, min=0.1, max=2.1, step=0.1, description="ακ", continuous_update=False
+    ),
 )
 
 # %% [markdown]
@@ -296,8 +299,8 @@ OFFSETS = (1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2)
 def steps_to_leave(rule, offset, config, lookahead=False, most=3000):
     """Return after how many steps a rule, started beside the saddle's axis, is ½ away from it."""
     start = (-1.5, offset)
-    way = plotting.saddle().path(rule, most, config, start=start, lookahead=lookahead)
-    left = np.abs(way[:, 1]) > 0.5
+    path = plotting.saddle().path(rule, most, config, start=start, lookahead=lookahead)
+    left = np.abs(path[:, 1]) > 0.5
     return left.argmax() if left.any() else np.inf
 
 
@@ -333,7 +336,9 @@ for n in sizes:
     entries = rng.normal(size=(40_000, n, n))
     smallest = np.linalg.eigvalsh(entries + entries.transpose(0, 2, 1))[:, 0]
     all_positive.append((smallest > 0).mean())
-print(", ".join(f"n = {n}: {share:.4f}" for n, share in zip(sizes, all_positive, strict=True)))
+print(
+    ", ".join(f"n = {n}: {fraction:.4f}" for n, fraction in zip(sizes, all_positive, strict=True))
+)
 curves = {"symmetric, normal entries": all_positive, "independent signs: 2⁻ⁿ": 0.5**sizes}
 plotting.plot_lines(sizes, curves, "number of weights n", "fraction with a minimum")
 plotting.show("Minima get rare as weights get many")
@@ -556,8 +561,8 @@ floor = {"measured": [], "formula": []}
 for alpha in RATES:
     losses = []
     for seed in range(4):
-        way = noisy.path(sgd, 3000, {"learning_rate": alpha}, rng=np.random.default_rng(seed))
-        losses.append(noisy.above(way)[1000:].mean())
+        path = noisy.path(sgd, 3000, {"learning_rate": alpha}, rng=np.random.default_rng(seed))
+        losses.append(noisy.above(path)[1000:].mean())
     floor["measured"].append(losses)
     floor["formula"].append(alpha * noisy.noise**2 / 2 * sum(1 / (2 - alpha * h) for h in (1, 5)))
 floor = {"measured": np.transpose(floor["measured"]), "formula": floor["formula"]}
@@ -571,6 +576,8 @@ plotting.show("The floor of the loss follows the rate")
 # %% [markdown]
 # So there is a conflict: a large rate gets near the minimum soon, a small one gets nearer in the
 # end. Lesson 06 resolves it by letting the rate fall.
+#
+# *You can stop here.*
 #
 # ## 5 Momentum, twice
 #
@@ -614,6 +621,8 @@ plotting.show("The floor of the loss follows the rate")
 # * momentum or rate of the config not looked at; one velocity for several parameters;
 # * the other of the two forms: only the check in which the learning rate falls can tell.
 # </details>
+#
+# *You can stop here.*
 #
 # ### Are they the same?
 #
@@ -700,7 +709,7 @@ each_at_its_best = {
 }
 races = {"equal α": at_equal_rate, "equal effective rate": at_equal_effective_rate}
 races |= {"each at its best": each_at_its_best}
-plotting.plot_trajectories({title: (hill, ways) for title, ways in races.items()})
+plotting.plot_trajectories({title: (hill, paths) for title, paths in races.items()})
 plotting.show("At equal α momentum seems to win by far; fair is the panel on the right")
 
 # %% [markdown]
@@ -835,11 +844,11 @@ plotting.show("Nesterov asks for the gradient where the velocity leads")
 
 # %% role="experiment" uses="nesterov_lookahead nesterov" claim="two-forms-of-nesterov" of="gap" says="0 to 1e-10" slide="35"
 settings = {"learning_rate": 0.05, "momentum": 0.8}
-way = plotting.two_valleys().path(nesterov_lookahead, 100, settings, lookahead=True)
+path = plotting.two_valleys().path(nesterov_lookahead, 100, settings, lookahead=True)
 rearranged = plotting.two_valleys().path(nesterov, 100, settings)
-ahead = way[1:] + settings["momentum"] * np.diff(way, axis=0)
+ahead = path[1:] + settings["momentum"] * np.diff(path, axis=0)
 gap = np.abs(ahead - rearranged[1:]).max()
-print(f"x itself against x̃: differs by up to {np.abs(way[1:] - rearranged[1:]).max():.1e}")
+print(f"x itself against x̃: differs by up to {np.abs(path[1:] - rearranged[1:]).max():.1e}")
 print(f"x + ρv against x̃:   differs by up to {gap:.1e}")
 
 # %% [markdown]
@@ -860,11 +869,11 @@ print(f"x + ρv against x̃:   differs by up to {gap:.1e}")
 measured = {"gradient descent": [], "momentum": [], "Nesterov": []}
 for condition in CONDITIONS:
     hill, root = plotting.ravine(condition), np.sqrt(condition)
-    share = (root - 1) / (root + 1)
+    ratio = (root - 1) / (root + 1)
     rules = {
         "gradient descent": (sgd, {"learning_rate": 2 / (1 + condition)}),
-        "momentum": (sgd_momentum, {"learning_rate": 4 / (1 + root) ** 2, "momentum": share**2}),
-        "Nesterov": (nesterov_lookahead, {"learning_rate": 1 / condition, "momentum": share}),
+        "momentum": (sgd_momentum, {"learning_rate": 4 / (1 + root) ** 2, "momentum": ratio**2}),
+        "Nesterov": (nesterov_lookahead, {"learning_rate": 1 / condition, "momentum": ratio}),
     }
     for name, (rule, settings) in rules.items():
         steps = steps_to_arrive(rule, hill, settings, lookahead=name == "Nesterov")
@@ -960,7 +969,7 @@ plotting.show("Looking backward amplifies what looking ahead damps")
 # of them ρ, with the lowest loss over the last fifth of the steps.
 
 
-# %% role="experiment" uses="sgd sgd_momentum nesterov_lookahead" claim="momentum-wins-in-the-ravine" of="places['ravine'].above(races['poor conditioning'][1]['momentum'])[-1] / places['ravine'].above(races['poor conditioning'][1]['SGD'])[-1]" says="0 to 0.9" slide="36" alt="Four landscapes with equal axes, the ways of SGD, momentum and Nesterov at their best rates, losses below on one scale; then the first two as an animation." hide=true
+# %% role="experiment" uses="sgd sgd_momentum nesterov_lookahead" claim="momentum-wins-in-the-ravine" of="places['ravine'].above(races['poor conditioning'][1]['momentum'])[-1] / places['ravine'].above(races['poor conditioning'][1]['SGD'])[-1]" says="0 to 0.9" slide="36" alt="Four landscapes with equal axes, the paths of SGD, momentum and Nesterov at their best rates, losses below on one scale; then the first two as an animation." hide=true
 SETTINGS = {
     "SGD": [{"learning_rate": rate} for rate in np.logspace(-3, 0, 31)],
     "momentum": [
@@ -974,15 +983,15 @@ RULES = {"SGD": sgd, "momentum": sgd_momentum, "Nesterov": nesterov_lookahead}
 
 
 def race(landscape, steps=60):
-    """Return the ways of the three rules on one landscape, each with its best settings."""
-    ways = {}
+    """Return the paths of the three rules on one landscape, each with its best settings."""
+    paths = {}
     for name, rule in RULES.items():
-        best, ways[name] = landscape.best_path(
+        best, paths[name] = landscape.best_path(
             rule, steps, SETTINGS[name], lookahead=name == "Nesterov"
         )
         chosen = ", ".join(f"{key} {value:.3g}" for key, value in best.items())
-        print(f"{name:>10}: {chosen}; loss at the end {landscape.above(ways[name])[-1]:.1e}")
-    return landscape, ways
+        print(f"{name:>10}: {chosen}; loss at the end {landscape.above(paths[name])[-1]:.1e}")
+    return landscape, paths
 
 
 places, races = plotting.landscapes(100, noise=2.0), {}
@@ -1007,7 +1016,7 @@ display(plotting.animate_trajectories({name: races[name] for name in list(races)
 #
 # Each rule with its own best rate out of nine, as part 5 taught.
 
-# %% role="experiment" uses="sgd sgd_momentum nesterov" alt="Loss against the learning rate for SGD, momentum and Nesterov: three bowls, that of SGD ten times further to the right and with the highest bottom."
+# %% role="experiment" uses="sgd sgd_momentum nesterov" alt="Loss against the learning rate for SGD, momentum and Nesterov: three bowls; on the left side that of SGD comes down at rates ten times as high, and its bottom is the highest."
 RATES = np.logspace(-1.5, 0.5, 9)
 contenders = {"SGD": sgd, "momentum": sgd_momentum, "Nesterov": nesterov}
 by_rate = {name: [] for name in contenders}
@@ -1016,7 +1025,7 @@ for seed in tqdm(SEEDS, "seeds", delay=2, leave=False):
         by_rate[name].append([final_loss(rule, rate, seed) for rate in RATES])
 by_rate = {name: np.array(losses) for name, losses in by_rate.items()}  # (seeds, rates)
 plotting.plot_lines(RATES, by_rate, "learning rate", "loss, steps 81 to 100", log_x=True)
-plotting.show("Momentum's curve lies to the left, and its lowest point is lower")
+plotting.show("Momentum falls at lower rates, and its lowest point is lower")
 at_best = {}
 for name, losses in by_rate.items():
     best = np.median(losses, axis=0).argmin()
@@ -1034,10 +1043,10 @@ further = compare(
 print("loss:", further)
 
 # %% [markdown]
-# Two effects are in this picture, and now you can tell them apart. The curve of momentum is that of
-# SGD moved to the left by a factor of about ten: that is the effective rate, and worth nothing. But
-# its lowest point is lower, and that is a gain which no learning rate gives to SGD; Nesterov's is
-# lower still. The intervals exclude zero. Mind what was measured: the training loss after 100 steps
+# Two effects are in this picture, and now you can tell them apart. Where it falls, the curve of
+# momentum is that of SGD moved to the left by a factor of about ten: that is the effective rate, and
+# worth nothing. But it does not turn up ten times sooner, and its lowest point is lower: that is a
+# gain which no learning rate gives to SGD. Nesterov's is lower still. The intervals exclude zero. Mind what was measured: the training loss after 100 steps
 # of one small network. Try `steps=300`: the order stays, and all losses are below 0.1.
 
 # %% [markdown] role="question" id="unfair-picture" points=4
@@ -1082,12 +1091,12 @@ device = "cuda" if torch.cuda.is_available() else "cpu"
 print(f"PyTorch {torch.__version__} on {device}")
 
 # %% [markdown]
-# ### Exercise: `sgd` in PyTorch
+# ### Exercise: `sgd` in PyTorch (bonus)
 
 # %% role="exercise" exercise="optim.torch.sgd"
 
 # %% [markdown]
-# ### Exercise: `sgd_momentum` in PyTorch
+# ### Exercise: `sgd_momentum` in PyTorch (bonus)
 
 # %% role="exercise" exercise="optim.torch.sgd_momentum"
 
@@ -1107,7 +1116,7 @@ print(f"PyTorch {torch.__version__} on {device}")
 # %% role="exercise" exercise="optim.torch.Momentum"
 
 # %% [markdown]
-# ### Exercise: `nesterov_lookahead` in PyTorch
+# ### Exercise: `nesterov_lookahead` in PyTorch (bonus)
 
 # %% role="exercise" exercise="optim.torch.nesterov_lookahead"
 
@@ -1124,6 +1133,8 @@ print(f"PyTorch {torch.__version__} on {device}")
 # * `w.sub_(...)`, `w -= ...`: these change the caller's weights;
 # * NumPy functions on tensors.
 # </details>
+#
+# *You can stop here.*
 #
 # ### As optimizers
 #
@@ -1164,18 +1175,15 @@ def trained_in_torch(make_optimizer, seed=0):
     return np.array(history.loss)
 
 
-# %% role="experiment" uses="sgd sgd_momentum sgd_momentum_unscaled nesterov" claim="your-rules-are-the-frameworks" of="max(differences.values())" says="0 to 0.001"
+# %% role="experiment" uses="sgd_momentum_unscaled nesterov" claim="your-rules-are-the-frameworks" of="max(differences.values())" says="0 to 0.001"
 settings, built_in = {"learning_rate": 0.02, "momentum": 0.9}, {"lr": 0.02, "momentum": 0.9}
 pairs = {
-    "sgd": ({"learning_rate": 0.02}, {"lr": 0.02}),
-    "sgd_momentum": (settings, built_in),
-    "sgd_momentum_unscaled": (settings, built_in),
-    "nesterov": (settings, built_in | {"nesterov": True}),
+    "sgd_momentum_unscaled": (sgd_momentum_unscaled, built_in),
+    "nesterov": (nesterov, built_in | {"nesterov": True}),
 }
-rules = dict(zip(pairs, (sgd, sgd_momentum, sgd_momentum_unscaled, nesterov), strict=True))
 differences = {}
-for name, (yours, theirs) in pairs.items():
-    own = trained_in_torch(lambda p, name=name, yours=yours: YourOptimizer(p, rules[name], **yours))
+for name, (rule, theirs) in pairs.items():
+    own = trained_in_torch(lambda p, rule=rule: YourOptimizer(p, rule, **settings))
     other = trained_in_torch(lambda p, theirs=theirs: torch.optim.SGD(p, **theirs))
     differences[name] = np.abs(own - other).max()
     print(f"{name:>22}: loss {own[0]:.2f} to {own[-1]:.2f}, "
@@ -1183,7 +1191,7 @@ for name, (yours, theirs) in pairs.items():
 
 # %% [markdown]
 # In single precision, over a hundred steps, the losses differ by rounding: your rules are those of
-# the framework, in both forms of momentum, because the rate stays constant.
+# the framework. (So is the other form of momentum, as long as the rate stays constant.)
 #
 # With autograd, the look-ahead form needs no formula for the gradient. Here it is, on the landscape
 # with two valleys, against the rearranged form.
@@ -1218,14 +1226,14 @@ print(f"after 100 steps at {x.tolist()}; x + ρv against x̃: {gap:.0e}")
 # %% role="predict"
 my_time_ratio = None  # your prediction: 2 means twice as long
 
-# %% role="experiment" uses="sgd_momentum"
+# %% role="experiment" uses="sgd_momentum_unscaled"
 torch.manual_seed(0)
 p = torch.nn.Parameter(torch.randn(1_000_000, device=device))
 p.grad = torch.randn_like(p)
 optimizer = torch.optim.SGD([p], lr=0.01, momentum=0.9)
 config = {"learning_rate": 0.01, "momentum": 0.9}
 w, dw = p.detach().clone(), p.grad.clone()
-yours, theirs = timed(lambda: sgd_momentum(w, dw, config), 20), timed(optimizer.step, 20)
+yours, theirs = timed(lambda: sgd_momentum_unscaled(w, dw, config), 20), timed(optimizer.step, 20)
 predicted(my_time_ratio, yours / theirs, "times as long")
 
 # %% [markdown]

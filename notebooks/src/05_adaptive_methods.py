@@ -40,7 +40,7 @@
 # | 7 which β forgets how fast? | nothing | 5 |
 # | 8 kill the bug | `separating_gradients` | 10 |
 # | 10 beyond: decoupled weight decay | `adamw` (bonus) | 15 |
-# | 11 the same in PyTorch | the rules on tensors | 25 |
+# | 11 the same in PyTorch | two rules on tensors, an optimizer; others (bonus) | 25 |
 # | **all of it** | | **160** |
 #
 # 80 points come from the checks, which you can run as often as you like; 20 are given by hand for
@@ -81,15 +81,15 @@ print(data)
 # is $\frac12 (x^2 + 100\, y^2)$, and its condition number is 100. Gradient descent (`sgd_update`,
 # which the course gives you) takes the same rate for both weights.
 
-# %% role="experiment" claim="one-rate-is-a-compromise" of="abs(ways['rate 0.003'][-1][0])" says="3 to 4" slide="37" alt="Contours of a ravine with equal axes and two paths of gradient descent: the small rate stops short along the floor, the large one zigzags; the losses below."
+# %% role="experiment" claim="one-rate-is-a-compromise" of="abs(paths['rate 0.003'][-1][0])" says="3 to 4" slide="37" alt="Contours of a ravine with equal axes and two paths of gradient descent: the small rate stops short along the floor, the large one zigzags; the losses below."
 ravine = plotting.ravine(100)
-ways = {
+paths = {
     f"rate {rate}": ravine.path(sgd_update, 60, {"learning_rate": rate}) for rate in (0.003, 0.018)
 }
-plotting.plot_trajectories({"one rate for both weights": (ravine, ways)})
+plotting.plot_trajectories({"one rate for both weights": (ravine, paths)})
 plotting.show("One rate for two curvatures is a compromise")
-for name, way in ways.items():
-    print(f"{name}: after 60 steps at ({way[-1, 0]:.2f}, {way[-1, 1]:.2g})")
+for name, path in paths.items():
+    print(f"{name}: after 60 steps at ({path[-1, 0]:.2f}, {path[-1, 1]:.2g})")
 
 # %% [markdown]
 # The small rate settles the steep weight in a few steps and leaves the flat one where it was. The
@@ -134,8 +134,8 @@ my_first_ratio = None  # your prediction: 25 would be as far as gradient descent
 # </details>
 
 # %% role="experiment" uses="adagrad" claim="the-first-step-is-a-sign" of="steep / flat" says="0.999 to 1.001" slide="37"
-way = ravine.path(adagrad, 1, {"learning_rate": 0.5})
-flat, steep = np.abs(way[1] - way[0])
+path = ravine.path(adagrad, 1, {"learning_rate": 0.5})
+flat, steep = np.abs(path[1] - path[0])
 predicted(my_first_ratio, steep / flat, "times as far")
 
 # %% [markdown]
@@ -174,11 +174,11 @@ def best_loss(rule, landscape, steps=100):
 races = {}
 for degrees in (0, 45):
     ravine = plotting.ravine(100, degrees)
-    ways = {
+    paths = {
         "SGD, rate 0.018": ravine.path(sgd_update, 60, {"learning_rate": 0.018}),
         "AdaGrad, rate 0.5": ravine.path(adagrad, 60, {"learning_rate": 0.5}),
     }
-    races[f"turned by {degrees}°"] = ravine, ways
+    races[f"turned by {degrees}°"] = ravine, paths
 plotting.plot_trajectories(races)
 plotting.show("AdaGrad undoes the ravine along the axes, not the turned one")
 
@@ -594,9 +594,9 @@ hills = {
 }
 races, at_the_end = {}, {}
 for place, hill in hills.items():
-    ways = {name: hill.best_path(rule, 60, tried)[1] for name, (rule, tried) in racers.items()}
-    races[place] = hill, ways
-    at_the_end[place] = {name: max(hill.above(way)[-1], FLOOR) for name, way in ways.items()}
+    paths = {name: hill.best_path(rule, 60, tried)[1] for name, (rule, tried) in racers.items()}
+    races[place] = hill, paths
+    at_the_end[place] = {name: max(hill.above(path)[-1], FLOOR) for name, path in paths.items()}
     print(
         f"{place}: loss at the end", ", ".join(f"{n} {v:.0e}" for n, v in at_the_end[place].items())
     )
@@ -616,13 +616,13 @@ display(plotting.animate_trajectories(races, frames=30))
 # fair only if all contestants were tuned with the same effort. Here every method tries seven learning
 # rates, a factor of √10 apart, around a value that is usual for it, each with two seeds. The best
 # one, by steps until the training loss (averaged over 20 steps) is below 0.1, goes into the race:
-# six other seeds. All other settings are the defaults. SGD, momentum and Nesterov are PyTorch's
-# own.
+# six other seeds. All other settings are the defaults; momentum and Nesterov have ρ = 0.9. These
+# two and SGD are given.
 #
 # **Predict, then run.** How many steps will Adam need, as a fraction of those of SGD?
 
 # %% role="predict"
-my_share = None  # your prediction: 0.5 means half as many
+my_fraction_of_steps = None  # your prediction: 0.5 means half as many
 
 
 # %% role="setup" hide=true
@@ -673,10 +673,9 @@ usual = {  # a method, and a learning rate that is usual for it
     "Adam (almost)": (adam_uncorrected, 0.003),
     "Adam": (adam, 0.003),
 }
-rates, forgiving = {}, {}
+rates, tried = {}, {}
 for name, (rule, start) in tqdm(usual.items(), "tuning", delay=3, leave=False):
-    rates[name], needed = tuned_rate(rule, start)
-    forgiving[name] = int((needed <= 2 * needed.min()).sum())
+    rates[name], tried[name] = tuned_rate(rule, start)
 
 runs = {
     name: [train(rule, rates[name], seed) for seed in range(6)]
@@ -688,13 +687,18 @@ print("method           rate  within 2× of best  steps to target       validati
 for name in ranked:
     accuracy = [run.val_accuracy[-1] for run in runs[name]]
     low, middle, high = np.percentile(needed[name], [0, 50, 100])
+    forgiving = np.sum(tried[name] <= 2 * tried[name].min())
     print(
-        f"{name:<14}{rates[name]:7.4f}{forgiving[name]:>10} of 7       "
+        f"{name:<14}{rates[name]:7.4f}{forgiving:>10} of 7       "
         f"{middle:4.0f} ({low:.0f} to {high:.0f}){np.mean(accuracy):16.3f} ± {np.std(accuracy):.3f}"
     )
 plotting.plot_ranking({name: needed[name] for name in ranked}, "steps to training loss 0.1")
 plotting.show("Adam takes about half the steps of SGD")
-predicted(my_share, np.median(needed["Adam"]) / np.median(needed["SGD"]), "of the steps of SGD")
+predicted(
+    my_fraction_of_steps,
+    np.median(needed["Adam"]) / np.median(needed["SGD"]),
+    "of the steps of SGD",
+)
 plotting.plot_curves({name: runs[name] for name in ("SGD", "Nesterov", "AdaGrad", "Adam")})
 plotting.show("Four of the seven at their best rates")
 
@@ -710,17 +714,33 @@ for pair in (("SGD", "Adam"), ("Nesterov", "Adam")):
     final = [[run.val_accuracy[-1] for run in runs[name]].__getitem__ for name in pair]
     print("accuracy:", compare(*final, range(6), names=pair))
 
+# %% role="experiment" uses="adagrad rmsprop adam_uncorrected adam" claim="all-beat-plain-sgd" of="slowest / np.median(needed['SGD'])" says="0.3 to 0.95" slide="48"
+slowest = max(np.median(needed[name]) for name in needed if name != "SGD")
+print(f"the slowest of the other six takes {slowest / np.median(needed['SGD']):.2f} of SGD's steps")
+
+# %% role="experiment" uses="adagrad rmsprop adam_uncorrected adam" claim="final-accuracies-tie" of="max(ends) - min(ends)" says="0 to 0.015" slide="48"
+ends = [np.mean([run.val_accuracy[-1] for run in six]) for six in runs.values()]
+print(f"final accuracies of all seven lie within {max(ends) - min(ends):.3f}")
+
+# %% role="experiment" uses="adagrad rmsprop adam_uncorrected adam" claim="without-its-correction-adam-is-no-slower" of="almost / np.median(needed['Adam'])" says="0.5 to 1.1" slide="46"
+almost = np.median(needed["Adam (almost)"])
+print(f"without its correction Adam takes {almost / np.median(needed['Adam']):.2f} of its steps")
+
+# %% role="experiment" uses="adagrad rmsprop adam_uncorrected adam" claim="a-rate-of-a-thousandth-is-slow" of="slow" says="1.5 to 8" slide="47"
+slow = tried["Adam"][2] / tried["Adam"].min()
+print(f"Adam at the rate {0.003 / 10**0.5:.2g}: {slow:.1f} times the steps of its best rate")
+
 # %% [markdown]
 # What this race shows, and what it does not:
 #
 # * Everything beats plain SGD. Adam needs about half its steps.
 # * Nesterov and Adam do not differ clearly. A tuned momentum keeps up with any adaptive method
 #   here; AdaGrad and RMSProp are behind it.
-# * Without its correction Adam is no slower, even a little faster. Its best rate is ten times
+# * Without its correction Adam is no slower, even a little faster. Its best rate is several times
 #   smaller, and its long first steps turn it into a rate that starts high and falls. So the
 #   correction does not buy speed. It makes the learning rate mean the same in step 1 as in step
 #   1,000.
-# * Final accuracies tie. They lie between 0.975 and 0.981, and one validation example is 0.004.
+# * Final accuracies tie. They lie within a hundredth, and one validation example is 0.004.
 #   Whether adaptive methods generalize worse (Wilson et al. 2017, arXiv:1705.08292) can be neither
 #   seen nor refuted at this size.
 # * The ranking belongs to its target. In the curves, Adam at the rate that is best for *this*
@@ -730,6 +750,8 @@ for pair in (("SGD", "Adam"), ("Nesterov", "Adam")):
 #   the steps of its best rate, with 5e-4 still more.
 # * "Adam needs less tuning": three of its seven rates are within twice its best, as with Nesterov,
 #   and one of SGD's. That is a hint and no proof; the rates are a factor of three apart.
+#
+# *You can stop here.*
 #
 # ## 10 Beyond the lecture: decoupled weight decay (bonus)
 #
@@ -799,7 +821,7 @@ device = "cuda" if torch.cuda.is_available() else "cpu"
 print(f"PyTorch {torch.__version__} on {device}")
 
 # %% [markdown]
-# ### Exercise: `adagrad` in PyTorch
+# ### Exercise: `adagrad` in PyTorch (bonus)
 
 # %% role="exercise" exercise="optim.torch.adagrad"
 
@@ -809,7 +831,7 @@ print(f"PyTorch {torch.__version__} on {device}")
 # %% role="exercise" exercise="optim.torch.rmsprop"
 
 # %% [markdown]
-# ### Exercise: `adam_uncorrected` in PyTorch
+# ### Exercise: `adam_uncorrected` in PyTorch (bonus)
 
 # %% role="exercise" exercise="optim.torch.adam_uncorrected"
 
@@ -840,6 +862,8 @@ print(f"PyTorch {torch.__version__} on {device}")
 # * operations that end in an underscore change their tensor, `w` and `dw` included;
 # * tensors made on the CPU or in float32 by hand; `np.sqrt` of a tensor.
 # </details>
+#
+# *You can stop here.*
 #
 # ### As an optimizer of PyTorch
 #
@@ -872,9 +896,8 @@ def torch_net(seed):
     return torch.nn.Sequential(torch.nn.Flatten(), *hidden, torch.nn.Linear(64, len(data.classes)))
 
 
-# %% role="experiment" uses="adagrad rmsprop adam" claim="your-rules-are-pytorchs" of="max(differences.values())" says="0 to 1e-6"
+# %% role="experiment" uses="rmsprop adam" claim="your-rules-are-pytorchs" of="max(differences.values())" says="0 to 1e-6"
 pairs = {
-    "AdaGrad": (adagrad, lambda p: torch.optim.Adagrad(p, lr=0.03, eps=1e-8), 0.03),
     "RMSProp": (rmsprop, lambda p: torch.optim.RMSprop(p, lr=0.003), 0.003),
     "Adam": (adam, lambda p: torch.optim.Adam(p, lr=0.003), 0.003),
 }
@@ -893,8 +916,8 @@ for name, (rule, theirs, lr) in pairs.items():
           f"yours and PyTorch's differ by at most {apart:.0e}")  # fmt: skip
 
 # %% [markdown]
-# In float64 yours and PyTorch's are one method but for rounding. (For AdaGrad that took `eps=1e-8`
-# in PyTorch's; its own default is 1e-10.) And the price?
+# In float64 yours and PyTorch's are one method but for rounding. (So is AdaGrad, with `eps=1e-8` in
+# PyTorch's; its own default is 1e-10.) And the price?
 #
 # **Predict, then run.** A step of Adam for a million weights: how many times as long as PyTorch's
 # does yours take?

@@ -37,7 +37,7 @@
 # | 7 kill the bug | `misleading_pair` | 5 |
 # | 8 full batch against mini-batch | a prediction, question 3 | 15 |
 # | 9 K-FAC, and a step for saddles (bonus) | `saddle_free_step`, three `kfac_…` functions | 20 |
-# | 10 the same in PyTorch | `newton_step`, `bfgs_update`, `lbfgs_direction` on tensors; `LBFGS` (bonus) | 25 |
+# | 10 the same in PyTorch | `newton_step`, `lbfgs_direction` on tensors; `bfgs_update`, `LBFGS` (bonus) | 25 |
 # | 11 in practice | question 4 | 15 |
 # | **all of it** | | **185** |
 #
@@ -234,6 +234,8 @@ plotting.show("A line is off like δ², a parabola like δ³")
 # * the step returned in place of the new $w$; `w` or `H` changed in place.
 # </details>
 #
+# *You can stop here.*
+#
 # ### On a quadratic
 #
 # Lesson 04 showed what a large condition number κ does to gradient descent: with its best rate,
@@ -374,15 +376,15 @@ def path_of(step, start=(0.8, 0.1), steps=25):
 start = np.array([0.8, 0.1])
 slope, curvature = saddle_derivatives(start)
 dampings = np.arange(0.005, 4, 0.01)
-ways = np.array([newton_step(start, slope, curvature, d) - start for d in dampings])
-downhill_way = -ways * np.sign(slope)  # positive where the step goes against the gradient
-first_good = dampings[downhill_way[:, 1] > 0].min()
+moves = np.array([newton_step(start, slope, curvature, d) - start for d in dampings])
+downhill_move = -moves * np.sign(slope)  # positive where the step goes against the gradient
+first_good = dampings[downhill_move[:, 1] > 0].min()
 predicted(my_damping, first_good)
 
 scale = np.abs(slope)  # so that the curves are 1 / (h + λ)
 pole = -np.diag(curvature)[1]
-curves = {f"curvature {h:.2g}".replace("-", "−"): way for h, way in
-          zip(np.diag(curvature), (downhill_way / scale).T, strict=True)}  # fmt: skip
+curves = {f"curvature {h:.2g}".replace("-", "−"): move for h, move in
+          zip(np.diag(curvature), (downhill_move / scale).T, strict=True)}  # fmt: skip
 plotting.plot_damped_step(dampings, curves, [pole])
 plotting.show("Damping below the curvature makes the step worse")
 
@@ -429,6 +431,8 @@ for damping in (0.0, 0.5 * abs(h.min()), 2 * abs(h.min()), 10 * abs(h.min())):
 # the loss much worse. (Lesson 04 counted such curvatures. Dauphin et al. 2014, arXiv:1406.2572, argue
 # that in many dimensions saddles, not local minima, are what gradient methods meet.) Part 9 has a step
 # that turns this around; it is a bonus exercise.
+#
+# *You can stop here.*
 #
 # ## 5 The price (beyond the core)
 #
@@ -588,6 +592,8 @@ for step in range(9):
 # * `dw` changed in place; no pair yet.
 # </details>
 #
+# *You can stop here.*
+#
 # ### First look
 #
 # The cell below puts your direction into a loop: direction, line search, new pair. (The loop and the
@@ -694,7 +700,7 @@ print(f"without the pair: {dw @ lbfgs_direction(dw, nothing, nothing):+.3g}")
 # search on a fixed loss it would be none.)
 
 # %% role="predict"
-my_share = None  # your prediction: a fraction
+my_negative_fraction = None  # your prediction: a fraction
 
 # %% role="setup" hide=true
 PASSES, BATCH = 60, 64
@@ -780,19 +786,19 @@ def lbfgs_run(seed, direction, full_batch=False, same_batch=False, memory=10):
     return work
 
 
-# %% role="experiment" uses="lbfgs_direction" claim="few-pairs-are-negative" of="share['L-BFGS, mini-batch']" says="0.005 to 0.15" slide="61" alt="Training loss against passes over the data, logarithmic: full-batch L-BFGS starts slowly and ends lowest, the two on mini-batches fall quickly and stop, SGD goes on falling below them."
+# %% role="experiment" uses="lbfgs_direction" claim="few-pairs-are-negative" of="negative['L-BFGS, mini-batch']" says="0.005 to 0.15" slide="61" alt="Training loss against passes over the data, logarithmic: full-batch L-BFGS starts slowly and ends lowest, the two on mini-batches fall quickly and stop, SGD goes on falling below them."
 runs = {
     "L-BFGS, full batch": [lbfgs_run(s, lbfgs_direction, full_batch=True) for s in range(5)],
     "L-BFGS, mini-batch": [lbfgs_run(s, lbfgs_direction) for s in range(5)],
     "L-BFGS, same batch": [lbfgs_run(s, lbfgs_direction, same_batch=True) for s in range(5)],
     "SGD": [sgd_run(s) for s in range(5)],
 }
-share = {
+negative = {
     name: sum(run.negative for run in works) / max(1, sum(run.pairs for run in works))
     for name, works in runs.items()
 }
-predicted(my_share, share["L-BFGS, mini-batch"])
-print({name: round(float(value), 3) for name, value in share.items() if name != "SGD"})
+predicted(my_negative_fraction, negative["L-BFGS, mini-batch"])
+print({name: round(float(value), 3) for name, value in negative.items() if name != "SGD"})
 losses = {name: [run.losses[: PASSES + 1] for run in works] for name, works in runs.items()}
 figure = plotting.plot_lines(
     range(PASSES + 1), losses, "passes over the data", "training loss (nats)"
@@ -820,8 +826,8 @@ print(f"on mini-batches {10 ** versus['L-BFGS, mini-batch', 'SGD'].mean:.0f} tim
 # %% [markdown]
 # Both halves of the slide's sentence show. On the full batch L-BFGS is slow at first, since a pass buys it
 # one step only, but then it gets *faster*, and ends below all others. On mini-batches the picture
-# is reversed: a quick start, and then nothing. As it comes, L-BFGS stays at a loss that plain SGD,
-# with a tuned rate, has long left behind, and each of its steps costs at least twice as much. Pairs from
+# is reversed: a quick start, and then nothing. As it comes, L-BFGS stays at a loss that plain SGD
+# has long left behind, and each of its steps costs at least twice as much. Pairs from
 # the *same* batch help somewhat, and are still no match for SGD.
 #
 # Look at the fraction again. Only a few pairs in a hundred have $y^\top s \le 0$, and those are left out.
@@ -1016,7 +1022,7 @@ print(f"PyTorch {torch.__version__} on {device}")
 # %% role="exercise" exercise="second_order.torch.newton_step"
 
 # %% [markdown]
-# ### Exercise: `bfgs_update` in PyTorch
+# ### Exercise: `bfgs_update` in PyTorch (bonus)
 
 # %% role="exercise" exercise="second_order.torch.bfgs_update"
 
@@ -1050,6 +1056,8 @@ print(f"PyTorch {torch.__version__} on {device}")
 # * pairs in an attribute of the optimizer, which is not saved;
 # * a closure called without gradients, or twice.
 # </details>
+#
+# *You can stop here.*
 #
 # ### Against the built-in
 #

@@ -1002,3 +1002,10 @@ score_predictions()
 # * New weights need their own running statistics.
 #
 # **Next:** lesson 09 changes the loss and the network, so that there is less to stop.
+#
+# **Sources.** Lecture 7, slides 63–68. Prechelt 1998, *Early stopping – but when?*, in Neural Networks:
+# Tricks of the Trade · Huang et al. 2017, *Snapshot Ensembles: Train 1, get M for free*,
+# arXiv:1704.00109 · Loshchilov & Hutter 2017, *SGDR*, arXiv:1608.03983 · Polyak & Juditsky 1992,
+# *Acceleration of stochastic approximation by averaging*, SIAM Journal on Control and Optimization 30 ·
+# Izmailov et al. 2018, *Averaging Weights Leads to Wider Optima and Better Generalization*,
+# arXiv:1803.05407.

@@ -168,7 +168,7 @@ plotting.show("It learns the digits first, then the wrong labels")
 # the exceptions, one by one. The peak is where lesson 08 stops. The question here is whether a
 # network can be made *unable* to learn the exceptions.
 #
-# You can stop here.
+# *You can stop here.*
 #
 # ## 2 A penalty on the weights
 #
@@ -223,7 +223,7 @@ for k, hinge in zip(factors, hinge_losses, strict=True):
 # end, so there the penalty is what keeps them from growing. In both, $\lambda R(W)$ decides between
 # weights that the data cannot tell apart.
 #
-# You can stop here.
+# *You can stop here.*
 #
 # ## 3 Dropout
 #
@@ -261,7 +261,7 @@ for k, hinge in zip(factors, hinge_losses, strict=True):
 # * a generator made from nothing: `np.random.default_rng(seed)` takes a number *or* a generator.
 # </details>
 #
-# You can stop here.
+# *You can stop here.*
 #
 # ## 4 Wire the pipeline
 #
@@ -304,7 +304,7 @@ print(f"the same network, noise left on by mistake: {net.accuracy(one.x_val, one
 # The last line is the mistake that nobody notices: the network is fine, and somebody measures it in
 # the wrong mode.
 #
-# You can stop here.
+# *You can stop here.*
 #
 # ## 5 At the end, and stopped in time
 #
@@ -353,8 +353,8 @@ shrunk = {
     for name in ("dropout", "L2")
 }
 most = max(shrunk.values())
-for name, share in shrunk.items():
-    print(f"{name}: of the gain at the end, {share:.0%} is left when both are stopped in time")
+for name, fraction in shrunk.items():
+    print(f"{name}: of the gain at the end, {fraction:.0%} is left when both are stopped in time")
 
 # %% [markdown]
 # Both statements are true: "dropout gains nine points" and "dropout gains two". The first compares
@@ -397,7 +397,7 @@ clean_gains = report({"none": Runs(clean), "dropout": with_dropout, "L2": with_l
 # otherwise.
 
 # %% [markdown]
-# You can stop here.
+# *You can stop here.*
 #
 # ## 6 Units that can be missed
 #
@@ -413,10 +413,10 @@ clean_gains = report({"none": Runs(clean), "dropout": with_dropout, "L2": with_l
 my_rest_without, my_rest_with_dropout = None, None  # your predictions: percent
 
 # %% role="setup"
-SHARES = (0, 0.25, 0.5, 0.75)
+FRACTIONS = (0, 0.25, 0.5, 0.75)
 
 
-def silenced(runs, share, repeats=4):
+def silenced(runs, fraction, repeats=4):
     """Return the test accuracies (seeds,) with this fraction of the hidden units set to 0."""
     results = []
     for seed, net, one in zip(SEEDS, runs.nets, runs.sets, strict=True):
@@ -426,7 +426,7 @@ def silenced(runs, share, repeats=4):
             for layer in net.layers:
                 x = layer.forward(x)
                 if isinstance(layer, ReLU):
-                    gone = rng.permutation(x.shape[1])[: round(share * x.shape[1])]
+                    gone = rng.permutation(x.shape[1])[: round(fraction * x.shape[1])]
                     x[:, gone] = 0
             accuracies.append(np.mean(x.argmax(axis=1) == one.y_test))
         results.append(np.mean(accuracies))
@@ -438,8 +438,8 @@ gone = np.mean(dropping(np.random.default_rng(0)).forward(np.ones((1, 10_000))) 
 squares, _ = l2_penalty(plain.nets[0].params["affine2.w"], 1.0)
 print(f"in every step of training with dropout {gone:.0%} of the units were gone")
 print(f"sum of the squares of the second layer's weights, without L2: {squares:.0f}")
-rest = {name: np.array([silenced(runs, s) for s in SHARES]).T for name, runs in ways.items()}
-quarter = SHARES.index(0.25)
+rest = {name: np.array([silenced(runs, s) for s in FRACTIONS]).T for name, runs in ways.items()}
+quarter = FRACTIONS.index(0.25)
 predicted(my_rest_without, 100 * rest["none"][:, quarter].mean(), "percent")
 predicted(my_rest_with_dropout, 100 * rest["dropout"][:, quarter].mean(), "percent")
 lost = {name: 100 * (results[:, 0] - results[:, quarter]) for name, results in rest.items()}
@@ -447,7 +447,7 @@ points = ", ".join(f"{name} {values.mean():.1f}" for name, values in lost.items(
 print("points lost with a quarter of the units:", points)
 redundancy = paired(lost["L2"], lost["dropout"], ("points lost with L2", "with dropout"))
 print(redundancy)
-plotting.plot_lines(SHARES, rest, "fraction of the hidden units silenced", "test accuracy")
+plotting.plot_lines(FRACTIONS, rest, "fraction of the hidden units silenced", "test accuracy")
 plotting.show("Nearly equal accuracy, unequal redundancy")
 
 # %% [markdown]
@@ -479,7 +479,7 @@ plotting.show("Nearly equal accuracy, unequal redundancy")
 # supports the first, does not refute the second.
 
 # %% [markdown]
-# You can stop here.
+# *You can stop here.*
 #
 # ## 7 The mean over all masks
 #
@@ -543,7 +543,7 @@ for p in (0.5, 0.8):
 # The ReLU is a straight line on either side of 0. What must some masks do, and others not?
 # </details>
 #
-# You can stop here.
+# *You can stop here.*
 #
 # ## 8 Dropout is a penalty
 #
@@ -621,7 +621,7 @@ plotting.show("Random masks average to the formula (dotted)")
 # the evidence.
 
 # %% [markdown]
-# You can stop here; this is the end of the core.
+# *You can stop here; this is the end of the core.*
 #
 # ## 9 L1, and zeros
 #
@@ -691,12 +691,17 @@ zeros = paired(exact_zeros["L1 proximal"], exact_zeros["L1 slope"], ("proximal",
 left = ", ".join(f"{k} {100 * silenced(runs, 0.25).mean():.1f}" for k, runs in sparse.items())
 print("accuracy (%) with a quarter of the units silenced:", left)
 
+# %% role="experiment" uses="dropout_forward dropout_backward l1_penalty l1_proximal_step" claim="l1-is-the-opposite-of-dropout" of="opposite" says="above" slide="73"
+by_quarter = [100 * silenced(runs, 0.25) for runs in (dropped, sparse["L1 proximal"])]
+opposite = paired(*by_quarter, ("with a quarter silenced dropout", "L1"))
+print(opposite)
+
 # %% [markdown]
 # Both make weights small, about as many; only the proximal step makes zeros. The accuracies are
 # alike. And on the axes of part 6, L1 is the opposite of dropout: it throws away what is not needed,
 # and what is left is needed.
 #
-# You can stop here.
+# *You can stop here.*
 #
 # ## 10 Vanilla dropout
 #
@@ -746,7 +751,7 @@ for name, forward in (("inverted", dropout_forward), ("vanilla", vanilla_dropout
 # points: 1 for the two that would not, 1 for the loss. (d) 1 point: a test that could fail.
 
 # %% [markdown]
-# You can stop here.
+# *You can stop here.*
 #
 # ## 11 Which mean?
 #
@@ -810,7 +815,7 @@ plotting.show("One scaled pass is as good as thirty random ones")
 # noise in training, averaged out at test time, exactly where that is possible and approximately where
 # it is not. Lesson 10 has more of the kind.
 #
-# You can stop here.
+# *You can stop here.*
 #
 # ## 12 The same in PyTorch
 #

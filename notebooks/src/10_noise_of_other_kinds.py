@@ -37,12 +37,13 @@
 # | **the core** | | **90** |
 # | 7 the Gaussian without a draw | `dropconnect_closed_form` (bonus) | 8 |
 # | 8 fractional pooling, the whole layer | `pooling_regions`, `fractional_max_pool_forward`, `fractional_max_pool_backward` (bonus) | 22 |
-# | 9 the same in PyTorch | six functions again | 15 |
+# | 9 the same in PyTorch | both pairs again; two more (bonus) | 15 |
 # | 10 one picture | question 4 | 10 |
 # | **all of it** | | **145** |
 #
 # 80 points come from the checks, which you can run as often as you like; 20 are given by hand for
-# the four questions. Words and symbols are the same in all lessons (`docs/vocabulary.md`).
+# the four questions; the bonus comes on top. Words and symbols are the same in all lessons
+# (`docs/vocabulary.md`).
 #
 # Every experiment runs on *your* functions. While one is missing, its experiments say so and the
 # notebook goes on.
@@ -181,6 +182,8 @@ noisy = [sample(seed) for seed in SEEDS]
 # * dw divided by N: the loss is a mean already.
 # </details>
 #
+# *You can stop here.*
+#
 # ### Does it help?
 #
 # Two hidden layers of 48 ReLUs, 400 steps. The second layer comes in three versions: as it is, with
@@ -285,9 +288,9 @@ def cosine(t):
     return 0.15 * (1 + math.cos(math.pi * t / STEPS))
 
 
-pair, ten = (dropconnect_forward, dropconnect_backward), noisy[:10]
+pair = dropconnect_forward, dropconnect_backward
 at_the_end = {
-    kind: trained([two_layers(seed, kind, pair) for seed in range(10)], ten, STEPS, cosine)
+    kind: trained([two_layers(seed, kind, pair) for seed in SEEDS], noisy, STEPS, cosine)
     for kind in ("none", "DropConnect")
 }
 falling = paired(at_the_end["DropConnect"], at_the_end["none"], ("DropConnect", "none"))
@@ -300,7 +303,7 @@ print(falling)
 # another number again.) None of these is "the gain of DropConnect": each belongs to one kind of
 # training.
 #
-# You can stop here.
+# *You can stop here.*
 #
 # ## 3 Which average?
 #
@@ -359,6 +362,8 @@ print(falling)
 # * the variance where its root belongs;
 # * one draw for several outputs, or one sample whatever K is.
 # </details>
+#
+# *You can stop here.*
 #
 # ### How good is the Gaussian?
 #
@@ -451,7 +456,7 @@ print(sampled)
 # 1 for the noise of the gradient.
 
 # %% [markdown]
-# You can stop here.
+# *You can stop here.*
 #
 # ## 4 Regions that move
 #
@@ -524,7 +529,7 @@ predicted(my_number_of_sequences, len(sequences), "sequences")
 # (d) 1 point: what would happen at 1 and at 2.
 
 # %% [markdown]
-# You can stop here.
+# *You can stop here.*
 #
 # ## 5 Blocks that come and go
 #
@@ -577,7 +582,7 @@ predicted(my_number_of_sequences, len(sequences), "sequences")
 # %% role="exercise" exercise="regularization.stochastic_depth_backward"
 
 # %% [markdown]
-# You can stop here.
+# *You can stop here.*
 #
 # ## 6 Wire a network, and remove half of it
 #
@@ -743,7 +748,7 @@ unscaled.p = p
 # what early ones put out. (e) 1 point: the computation of a branch, with one draw a batch only.
 
 # %% [markdown]
-# You can stop here; this is the end of the core.
+# *You can stop here; this is the end of the core.*
 #
 # ## 7 The Gaussian without a draw
 #
@@ -804,6 +809,8 @@ for K in (10, 100, 1000, 10_000):
 # * `=` for `+=` where regions overlap; the whole gradient to every tied number;
 # * the maximum found again by its value, anywhere in the image.
 # </details>
+#
+# *You can stop here.*
 #
 # Does it help? Digits pooled from 8 × 8 to 5 × 5 before a small network: with regions that never change,
 # and with new ones in every batch. At test time one draw, or the mean over 12 (FMP.6).
@@ -895,19 +902,22 @@ device = "cuda" if torch.cuda.is_available() else "cpu"
 print(f"PyTorch {torch.__version__} on {device}")
 
 # %% [markdown]
-# ### Exercises in PyTorch
+# ### Exercises in PyTorch: DropConnect and stochastic depth
 
 # %% role="exercise" exercise="regularization.torch.dropconnect_forward"
 
 # %% role="exercise" exercise="regularization.torch.dropconnect_backward"
 
-# %% role="exercise" exercise="regularization.torch.dropconnect_moments"
-
-# %% role="exercise" exercise="regularization.torch.dropconnect_inference"
-
 # %% role="exercise" exercise="regularization.torch.stochastic_depth_forward"
 
 # %% role="exercise" exercise="regularization.torch.stochastic_depth_backward"
+
+# %% [markdown]
+# ### Bonus exercises: moments and inference in PyTorch
+
+# %% role="exercise" exercise="regularization.torch.dropconnect_moments"
+
+# %% role="exercise" exercise="regularization.torch.dropconnect_inference"
 
 # %% [markdown]
 # Autograd knows nothing of your backward passes, and can judge them: with the same generator the same
@@ -952,7 +962,7 @@ param = {"p": 0.6, "mode": "row", "scale": "train"}
 print("stochastic depth:", judged(pair, lambda: (dict(param), same_generator()), (5, 3), (5, 3)))
 
 # %% [markdown]
-# You can stop here.
+# *You can stop here.*
 #
 # ## 10 One picture
 #
@@ -1078,7 +1088,7 @@ smallest_rise = min(final[kind] - single[kind] for kind in gaps)
 
 # %% role="experiment" uses="dropconnect_forward stochastic_depth_forward" claim="sixteen-passes" of="float(widest)" says="0.0 to 5.0" slide="93"
 widest = max(abs(gap) for gap in final.values())
-print(f"with {COUNTS[-1]} passes all are within {widest:.1f} points of their own way at test time")
+print(f"with {COUNTS[-1]} passes all are within {widest:.1f} points of their own test-time pass")
 
 # %% [markdown]
 # One pattern, five times: every curve rises. Where the noise is strong (dropout, moving regions) one

@@ -39,12 +39,13 @@
 # | **the core** | | **90** |
 # | 8 a lens | `lens_distortion` (bonus) | 8 |
 # | 9 mixing two images | `mixup` (bonus) | 8 |
-# | 10 the same in PyTorch | four functions again | 14 |
+# | 10 the same in PyTorch | `color_jitter`, `affine_warp` again; two more (bonus) | 14 |
 # | 11 workers and their generators | question 4 | 10 |
 # | **all of it** | | **130** |
 #
 # 80 points come from the checks, which you can run as often as you like; 20 are given by hand for
-# the four questions. Words and symbols are the same in all lessons (`docs/vocabulary.md`).
+# the four questions; the bonus comes on top. Words and symbols are the same in all lessons
+# (`docs/vocabulary.md`).
 #
 # Every experiment runs on *your* functions. While one is missing, its experiments say so and the
 # notebook goes on.
@@ -261,6 +262,9 @@ predicted(my_gain_by_flips, 100 * flips.mean, "points")
 print("Left to right:", flips)
 print("Top to bottom:", upright)
 
+# %% role="experiment" uses="horizontal_flip" claim="upside-down-gains-nothing-there" of="float(upright.mean)" says="-0.02 to 0.03" slide="87"
+print(f"upside down: {100 * upright.mean:+.1f} points")
+
 # %% [markdown]
 # Flips gain four to five points; the same number of new images upside down gains nothing that 16
 # seeds could tell from zero. A photographer holds the camera upright, so that is what one expects.
@@ -288,7 +292,7 @@ print("Top to bottom:", turned_split)
 # training image helps where it looks like a test image that you do not have, whatever the reason.
 # And a claim about an augmentation is a claim about a test set: look at how it was made.
 #
-# **You can stop here.** Next: moving the window.
+# *You can stop here.* Next: moving the window.
 #
 # ## 2 Random crops
 #
@@ -366,7 +370,7 @@ print("no black edges, 25 pieces of each photograph:", inside)
 # Now crops gain. (Change 25 to 100, and see what is left of it.) The same two lines of code help or hurt by
 # what lies beyond the edge, and by how much the examples that you have leave unsaid.
 #
-# **You can stop here.** Next: scales.
+# *You can stop here.* Next: scales.
 #
 # ## 3 Scales
 #
@@ -426,7 +430,7 @@ plotting.show("Only where the edges stay do all new pixels have one size")
 # same at the other end.
 # </details>
 #
-# **You can stop here.** Next: crops when testing.
+# *You can stop here.* Next: crops when testing.
 #
 # ## 4 A fixed set of crops at test time
 #
@@ -488,6 +492,9 @@ after = gain(
 print("trained without flips:", before)
 print("trained with flips:   ", after)
 
+# %% role="experiment" uses="horizontal_flip average_over_crops" claim="the-same-points-not-twice" of="float(after.mean)" says="-0.02 to 0.02" slide="89"
+print(f"after training with flips averaging gains {100 * after.mean:+.1f} points")
+
 # %% [markdown]
 # Averaging helps the network that has not seen mirrored pieces, by about as much as training with
 # flips did. After training with flips there is at most little left to gain: that network answers
@@ -517,7 +524,7 @@ print("trained with flips:   ", after)
 # repeated.
 
 # %% [markdown]
-# **You can stop here.** Next: colours.
+# *You can stop here.* Next: colours.
 #
 # ## 5 Colours
 #
@@ -648,7 +655,7 @@ for scale in (1, 255):
 # cannot change the tint.
 
 # %% [markdown]
-# **You can stop here.** Next: moving, turning, bending.
+# *You can stop here.* Next: moving, turning, bending.
 #
 # ## 6 Geometry
 #
@@ -736,6 +743,12 @@ predicted(my_loss_by_mirrors, -100 * mirrors.mean, "points")
 plotting.plot_gains(on_digits)
 plotting.show("Digits: what keeps the label helps, what breaks it hurts")
 
+# %% role="experiment" uses="horizontal_flip affine_matrices affine_warp" claim="mirrored-digits-cost-points" of="mirrors" says="below" slide="87"
+print(mirrors)
+
+# %% role="experiment" uses="horizontal_flip affine_matrices affine_warp" claim="any-angle-costs-more" of="float(angles.mean / mirrors.mean)" says="1.5 to 30" slide="92"
+print(f"any angle costs {angles.mean / mirrors.mean:.1f} times as many points as mirror images")
+
 # %% role="experiment" alt="Dots of 16 seeds and intervals for four augmentations of pieces of photographs: flips and jitter gain, upside down gains nothing, crops with zeros lose." hide=true
 if len(on_photographs) == 4:
     plotting.plot_gains(on_photographs)
@@ -770,7 +783,7 @@ else:
 # reason is right.
 
 # %% [markdown]
-# **You can stop here.** Next: where it all goes.
+# *You can stop here.* Next: where it all goes.
 #
 # ## 7 Wire the pipeline
 #
@@ -860,10 +873,10 @@ plotting.show("A wall through a cushion (left) and a barrel (right)")
 
 # %% role="experiment" uses="mixup" alt="Six mixtures of a cat and a cup of coffee, each with its fraction of cat." hide=true
 pair = np.stack([cat[10:110, 60:190], coffee[40:140, 40:170]] * 6)
-mixed, shares = mixup(pair, np.tile(np.eye(2), (6, 1)), 1.0, np.random.default_rng(5))
+mixed, fractions = mixup(pair, np.tile(np.eye(2), (6, 1)), 1.0, np.random.default_rng(5))
 plotting.plot_versions({"cat and coffee": mixed[:6]})
 plotting.show("What the network is to call a mixture")
-print("fractions of cat:", shares[:6, 0].round(2))
+print("fractions of cat:", fractions[:6, 0].round(2))
 
 # %% [markdown]
 # Does it help? On the photographs, with $\alpha = 0.2$, as the paper has it for ImageNet. Beside it
@@ -909,13 +922,16 @@ from cs231n_lib.sampling import bilinear_tensor
 torch.set_num_threads(1)
 device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-# %% role="exercise" exercise="augmentation.torch.horizontal_flip"
-
-# %% role="exercise" exercise="augmentation.torch.pad_crop"
-
 # %% role="exercise" exercise="augmentation.torch.color_jitter"
 
 # %% role="exercise" exercise="augmentation.torch.affine_warp"
+
+# %% [markdown]
+# ### Bonus exercises: flips and crops in PyTorch
+
+# %% role="exercise" exercise="augmentation.torch.horizontal_flip"
+
+# %% role="exercise" exercise="augmentation.torch.pad_crop"
 
 # %% [markdown]
 # Your warp next to PyTorch's own, which takes the inverse map in units of half an image:
@@ -1034,3 +1050,9 @@ score_predictions()
 #   to 1.
 #
 # **Next:** lesson 12 begins with a network that others have trained on a million images.
+#
+# **Sources.** Lecture 7, slides 85–92. Krizhevsky, Sutskever & Hinton 2012, *ImageNet Classification
+# with Deep Convolutional Neural Networks*, NeurIPS · He, Zhang, Ren & Sun 2016, *Deep Residual Learning
+# for Image Recognition*, arXiv:1512.03385 · DeVries & Taylor 2017, *Improved Regularization of
+# Convolutional Neural Networks with Cutout*, arXiv:1708.04552 · Zhang et al. 2018, *mixup: Beyond
+# Empirical Risk Minimization*, arXiv:1710.09412.

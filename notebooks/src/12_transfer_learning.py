@@ -113,6 +113,8 @@ def paired(a, b, names):
 # image: each shifts the average, and a classifier that gets "standardized" features of this kind
 # cannot see it.
 #
+# *You can stop here.*
+#
 # **How strong the penalty is.** Too weak and a probe on a thousand features fits five examples by
 # heart; too strong and it sees nothing. Try a few, and keep the one that is best on *validation*
 # data (Probe.2). The test examples have no say in anything. Your function gets `fit`, which fits a
@@ -202,7 +204,7 @@ plotting.show("More pixels of the same kind help little")
 # from pixels, a network has to learn edges, textures and parts before it can learn *your* classes.
 # The idea of the next part is that edges and textures have been learnt already.
 #
-# **You can stop here.** What comes next starts afresh, with PyTorch.
+# *You can stop here.* What comes next starts afresh, with PyTorch.
 #
 # ## 2 Features of a trained network
 #
@@ -379,7 +381,7 @@ plotting.show("On a map of trained features photographs keep together")
 # use, in all axes together, is the next picture.
 
 # %% role="experiment" uses="extract_features standardize linear_probe transfer_matrix" claim="trained-features-against-random" of="trained_gain" says="above" slide="98–100" alt="Accuracy of linear probes against the number of training examples: a middle stage of the trained network is best, then its top, the untrained network, and pixels."
-FEW_AND_MORE = [5, 25]
+FEW_AND_MORE = [5, 10, 25]
 kinds = features_by(extract_features)
 
 
@@ -413,6 +415,11 @@ trained_gain = paired(
     ("A probe on the trained network with 5 examples", "one on the untrained network"),
 )
 print(trained_gain)
+
+# %% role="experiment" uses="extract_features standardize linear_probe transfer_matrix" claim="a-middle-stage-is-above-the-top" of="middle" says="above" slide="103"
+middle, top = (by_kind[f"trained, {stage}"].mean(axis=1) for stage in ("stage 3", "top"))
+middle = paired(middle, top, ("A probe on stage 3", "one on the top"))
+print(middle)
 
 # %% [markdown]
 # With *five* examples of each photograph a probe on the trained network is far above what pixels
@@ -468,7 +475,7 @@ for name, p in answers.items():
 # test images in the pre-training set; 1 for another leak only.
 
 # %% [markdown]
-# **You can stop here.**
+# *You can stop here.*
 #
 # ## 3 A new head, the rest frozen
 #
@@ -545,7 +552,7 @@ for name, p in answers.items():
 # grey. We freeze it, and let 20 batches of another kind of images pass, without training anything.
 
 
-# %% role="experiment" uses="freeze"
+# %% role="experiment" uses="freeze" claim="frozen-parameters-are-no-frozen-network" of="moved['parameters only']" says="0.02 to 10" slide="100"
 def shift_of_features(freezing, mode_of):
     """Return how far the scores move when 20 batches pass through a frozen network."""
     model = freezing(pretrained_small_cnn())
@@ -562,9 +569,10 @@ def parameters_only(model):
     return model.requires_grad_(False)
 
 
+moved = {}
 for name, freezing in (("parameters only", parameters_only), ("your freeze", freeze)):
-    moved = shift_of_features(freezing, lambda model: model.train())
-    print(f"{name:>16}: the scores of the same 50 images move by {moved:.0%}")
+    moved[name] = shift_of_features(freezing, lambda model: model.train())
+    print(f"{name:>16}: the scores of the same 50 images move by {moved[name]:.0%}")
 
 # %% [markdown]
 # Not a single weight has changed, and yet it is a different network. A head that is trained on top
@@ -596,7 +604,7 @@ for name, freezing in (("parameters only", parameters_only), ("your freeze", fre
 # with a reason.
 
 # %% [markdown]
-# **You can stop here.**
+# *You can stop here.*
 #
 # ## 4 Fine-tuning, and the table of slide 104
 #
@@ -869,7 +877,7 @@ print(plain)
 # random features and one more baseline, 1 for validation data without the test set.
 
 # %% [markdown]
-# **You can stop here: this is the end of the core.**
+# *You can stop here: this is the end of the core.*
 #
 # ## 5 Features from a file
 #
@@ -971,3 +979,10 @@ score_predictions()
 # * Very different data: early stages, or none. Pre-training can hurt, without any error message.
 #
 # **Next:** lesson 13 puts all of it together.
+#
+# **Sources.** Lecture 7, slides 97–107. Donahue et al. 2014, *DeCAF*, arXiv:1310.1531 · Razavian et al.
+# 2014, *CNN Features off-the-shelf*, arXiv:1403.6382 · Yosinski et al. 2014, *How transferable are
+# features in deep neural networks?*, arXiv:1411.1792 · van der Maaten & Hinton 2008, *Visualizing Data
+# using t-SNE*, JMLR 9 · Howard & Ruder 2018, *Universal Language Model Fine-tuning*, arXiv:1801.06146 ·
+# Tan & Le 2019, *EfficientNet*, arXiv:1905.11946 · Kornblith, Shlens & Le 2019, *Do Better ImageNet
+# Models Transfer Better?*, arXiv:1805.08974.

@@ -110,7 +110,7 @@ threadpool_limits(1)  # networks this small are fastest on one thread
 # a reason. (c) 2 points: 32 (1), 6 (1).
 
 # %% [markdown]
-# You can stop here.
+# *You can stop here.*
 #
 # ## 2 What it is worth
 #
@@ -159,7 +159,7 @@ for label, table in (("paired", ablation_table(runs, 2.776)),
     print(f"{label:>9}: {table[0, 0]:+.3f}, from {table[0, 1]:+.3f} to {table[0, 2]:+.3f}")
 
 # %% [markdown]
-# You can stop here.
+# *You can stop here.*
 #
 # ## 3 Your functions, and the framework's
 #
@@ -208,21 +208,21 @@ def network(recipe, seed, functions, strength):
     """Return a new network; the ingredients that are off are not in it."""
     rng = np.random.default_rng(seed)
     layers = [Affine(data.x_train.shape[1], WIDTH, rng)]
-    if recipe["batch norm"]:
+    if recipe.get("batch norm"):
         pair = functions.batchnorm_forward, functions.batchnorm_backward
         layers.append(Normalization(*pair, WIDTH, momentum=0.9))
     layers += [ReLU(), Affine(WIDTH, len(data.classes), rng)]
-    if recipe["shifts"]:
+    if recipe.get("shifts"):
         shifts = Noise(shifted, lambda dout, cache: dout, rng=np.random.default_rng(seed))
         layers = [shifts, *layers]
-    return Network(layers, penalty=decaying(strength) if recipe["weight decay"] else None)
+    return Network(layers, penalty=decaying(strength) if recipe.get("weight decay") else None)
 
 
 def trained(recipe, seed, functions, settings=TRIED, steps=STEPS, **options):
     """Return one trained network and its history."""
     rate, strength = settings
     net = network(recipe, seed, functions, strength)
-    falling = recipe["decay"]
+    falling = recipe.get("decay")
     history = fit(
         net, data, steps=steps, batch_size=BATCH, update=functions.adam, progress=False,
         schedule=lambda t: functions.cosine_restarts(t, rate, 0.0, STEPS, 1) if falling else rate,
@@ -233,7 +233,7 @@ def trained(recipe, seed, functions, settings=TRIED, steps=STEPS, **options):
 
 def members(recipe, seed, functions, settings):
     """Return the trained networks of one seed: several, or one where the ensemble is off."""
-    count = MEMBERS if recipe["ensemble"] else 1
+    count = MEMBERS if recipe.get("ensemble") else 1
     return [trained(recipe, MEMBERS * seed + m, functions, settings)[0] for m in range(count)]
 
 
@@ -242,8 +242,8 @@ def vote(networks, x):
     probabilities = 0.0
     for net in networks:
         scores = net.scores(x)
-        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
-        probabilities = probabilities + shares / shares.sum(axis=1, keepdims=True)
+        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+        probabilities = probabilities + exponentials / exponentials.sum(axis=1, keepdims=True)
     return probabilities.argmax(axis=1)
 
 
@@ -278,7 +278,7 @@ print(f"first loss {with_own.loss[0]:.3f}, last loss {with_own.loss[-1]:.3f}")
 # * Run `autograder carry` again: only what passes its checks is carried.
 # </details>
 #
-# You can stop here.
+# *You can stop here.*
 #
 # ## 4 From coarse to fine; a run that stops
 #
@@ -338,7 +338,7 @@ same = all(np.array_equal(resumed.params[name], w) for name, w in at_once.params
 print(f"the same weights as without a stop, to the last bit: {same}")
 
 # %% [markdown]
-# You can stop here.
+# *You can stop here.*
 #
 # ## 5 The ablation
 #
@@ -393,7 +393,7 @@ for name, (gain, low, high) in zip(RECIPE, table, strict=True):
 # points: 1 for an experiment, 1 for four times. (c) 2 points: 1 for cost, 1 for the direction.
 
 # %% [markdown]
-# You can stop here.
+# *You can stop here.*
 #
 # ## 6 One page
 #
@@ -484,3 +484,6 @@ score_predictions()
 #
 # What was not measured: the same recipe with convolutions on all of CIFAR-10 needs a GPU, and no
 # number for it is claimed here.
+#
+# **Sources.** Lecture 7, slide 108. Student 1908, *The probable error of a mean*, Biometrika 6 · Bergstra
+# & Bengio 2012, *Random Search for Hyper-Parameter Optimization*, JMLR 13.

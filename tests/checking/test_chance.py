@@ -16,7 +16,7 @@ DRAWN = [
     and exercise.framework == "numpy"
     and not exercise.function.endswith("_backward")
 ]
-OF_CHANCE = re.compile(r"share of .* kept|spread of|too (many|few)|evenly spread")
+OF_CHANCE = re.compile(r"fraction of .* kept|spread of|too (many|few)|evenly spread")
 NUMBERS = re.compile(r"\d.*(expected|range|draws|calls|steps|places|reach)")
 
 

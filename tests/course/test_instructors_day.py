@@ -115,8 +115,9 @@ def test_feedback_has_a_page_for_everyone_and_says_who_has_none(day, capsys):
     page = (day / "feedback" / "carl" / NAME / f"{NAME}.html").read_text("utf-8")
     assert "Gauß" in page and "late day used" in page and "not graded yet" in page
     assert "Lovelace" not in page and "ada" not in page.partition("<body>")[2]
-    run("feedback", day, "2", "--student", "zoe", status=1)
-    assert "zoe: there are no marks yet" in capsys.readouterr().err
+    run("feedback", day, "2", "--student", "carla", status=1)
+    said = capsys.readouterr().err
+    assert "carla: there are no marks yet" in said and "Did you mean carl?" in said
 
 
 def test_who_marks_must_be_among_those_who_do(day, capsys):

@@ -1,5 +1,6 @@
 """Late days: one budget a student, spent in order of hand-in, whatever the order of the rows."""
 
+import contextlib
 import datetime
 import random
 
@@ -8,7 +9,13 @@ import pytest
 from autograder.course.errors import CourseError
 from autograder.course.late import Arrival, Lateness, days_left, decide
 from autograder.course.markbook import Line, Question, drop_lowest, total
-from autograder.course.settings import LateRule, LessonSettings, Settings, read_settings
+from autograder.course.settings import (
+    LateRule,
+    LessonSettings,
+    Settings,
+    read_settings,
+    require_known,
+)
 
 DUE = datetime.datetime(2026, 10, 1, 22, 0)
 RULE = LateRule(
@@ -205,3 +212,10 @@ def test_settings_in_another_encoding_are_named(tmp_path):
     (tmp_path / "course.toml").write_bytes("[course]\nname = 'Zoë'".encode("latin-1"))
     with pytest.raises(CourseError, match="UTF-8"):
         read_settings(tmp_path)
+
+
+@pytest.mark.parametrize(("dropped", "fine"), [(0, True), (1, True), (2, False), (99, False)])
+def test_of_all_lessons_one_has_to_count(dropped, fine):
+    expected = contextlib.nullcontext() if fine else pytest.raises(CourseError, match="than 2, the")
+    with expected:
+        require_known(Settings(drop_lowest=dropped), ["a", "b"], ())

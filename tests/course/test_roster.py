@@ -45,6 +45,13 @@ def test_canvas_leaves_out_points_and_the_test_student(tmp_path):
     assert found.roster.person("carl").name == "Carl Friedrich Gauß"
 
 
+def test_a_column_that_is_there_twice_is_no_key_until_one_is_renamed(tmp_path):
+    twice = CANVAS.replace("Final Score", "id")
+    with pytest.raises(CourseError, match=r"called 'ID' \(numbers 2, 7\)"):
+        imported(tmp_path, twice)
+    assert imported(tmp_path, CANVAS.replace("Final Score", "Lesson 2 (77)")).added
+
+
 def test_several_imports_give_one_student_all_numbers(tmp_path):
     people = ()
     for text in (CANVAS, MOODLE, WORKSHEET, GRADESCOPE):

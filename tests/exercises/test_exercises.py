@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from built_ins import BUILT_INS, REMARKED, WITHOUT, built_ins_for
 from providers import provider
@@ -13,7 +14,7 @@ from providers import provider
 from autograder import exercises, expectations, misconceptions
 from autograder.checking.diagnose import judge_exercise
 from autograder.checking.observe import observe
-from autograder.checking.spec import Misconception
+from autograder.checking.spec import KILLS_A_BUG, Misconception
 from autograder.quality.measure import seeded
 
 EXERCISES = exercises.all_exercises()
@@ -57,6 +58,27 @@ def test_every_variant_earns_full_marks_with_its_remark(exercise):
     for variant in misconceptions.variants_of(exercise.id):
         report = report_on(exercise, misconceptions.functions_of(variant))
         assert_full_marks(report, variant.remark)
+
+
+def as_typed(value):
+    """Return what somebody types for an array: a list, of whole numbers where they are whole."""
+    if isinstance(value, tuple):
+        return tuple(map(as_typed, value))
+    if getattr(value, "dtype", None) == np.float32:  # this precision is part of the question
+        return value
+    whole = np.all(np.asarray(value) == np.round(value))
+    return np.asarray(value, int if whole else None).tolist()
+
+
+KILLERS = [exercise for exercise in EXERCISES if exercise.no_small == KILLS_A_BUG]
+
+
+@pytest.mark.parametrize("exercise", KILLERS, ids=lambda e: e.id)
+def test_an_input_that_kills_a_bug_may_be_typed_as_a_list_of_whole_numbers(exercise):
+    functions = expectations.reference(exercise)
+    find = functions[exercise.function]
+    typed = {exercise.function: lambda *args: as_typed(find(*args))}
+    assert_full_marks(report_on(exercise, functions | typed))
 
 
 WITH_BUILT_IN = [exercise for exercise in EXERCISES if built_ins_for(exercise)]

@@ -172,4 +172,4 @@ def test_a_wrong_expectation_kills_no_bug():
         "regularization.separating_products",
         expectation_over_masks=lambda f, x, p: f(p * x),
     )
-    assert report.rows[0].message == PRODUCT_OUTCOMES[4]
+    assert report.rows[0].message == PRODUCT_OUTCOMES[3]

@@ -1,5 +1,6 @@
 """What is kept of a submission: it is judged again to the mark that executing it again gives."""
 
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 
@@ -8,6 +9,7 @@ import pytest
 from classroom import NAME, added, cell, content, solution, template
 
 from autograder import exercises, expectations, misconceptions
+from autograder.checking.diagnose import judge_exercise
 from autograder.checking.observe import Fault, Seen
 from autograder.checking.spec import Verdict
 from autograder.course.folder import Course, observations_of
@@ -323,6 +325,31 @@ def test_the_class_is_judged_again_without_a_sandbox(observed, monkeypatch):
     assert list(results) == ["ada"] and results["ada"] == store.load("ada")
     assert faults.keys() == {"eve"} and "executes it again" in faults["eve"] and not calls
     assert grade_batch(grader, {"ada": path}, store)[0] == results
+
+
+def test_what_a_class_showed_alike_is_judged_once_and_the_rest_for_each(observed, monkeypatch):
+    grader, path, store = observed
+    first = grader.remark(path, "ada", store, keep=False)
+    kept, judged = store.observations(store.load("ada")), []
+    seen = dict(kept.outcome.seen)
+    (name, one), *rest = seen[FOLD.id].items()
+    moved = Seen({key: array + 1 for key, array in one.arrays.items()})
+    seen[FOLD.id] = {name: moved, **dict(rest)}
+    for student, shown in (("bob", kept.outcome.seen), ("eve", seen)):
+        other = replace(kept, outcome=replace(kept.outcome, seen=shown))
+        store.save(replace(store.load("ada"), student=student), other)
+    again = grader_of()
+    monkeypatch.setattr(
+        trusted,
+        "judge_exercise",
+        lambda exercise, *rest: judged.append(exercise.id) or judge_exercise(exercise, *rest),
+    )
+    results = [again.remark(path, student, store, keep=False) for student in ("ada", "bob", "eve")]
+    every = [exercise.id for exercise in again.exercises.values()]
+    assert Counter(judged) == Counter([*every, FOLD.id])
+    assert results[0].reports == results[1].reports == first.reports
+    assert results[2].report(FORWARD.id) == first.report(FORWARD.id)
+    assert results[2].report(FOLD.id) != first.report(FOLD.id)
 
 
 def test_what_was_found_in_the_code_is_kept_as_long_as_nothing_else_reads_it(observed, monkeypatch):

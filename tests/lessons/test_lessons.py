@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from all_lessons import all_lessons
 
+from autograder import misconceptions
 from autograder.checking.spec import COMMON_HELPERS
 from autograder.exercises import all_exercises
 from autograder.lessons.lesson import SRC
@@ -102,6 +103,79 @@ def test_a_part_with_something_to_write_ends_with_you_can_stop_here(lesson):
         if re.search(r'role="(exercise|question)"', part) and "stop here" not in part.lower()
     ]
     assert endless == []
+
+
+def minutes_and_stops(lesson):
+    """Yield the minutes and the text of each part, or of the parts that share rows of the table."""
+    text = text_of(lesson)
+    _, *found = re.split(r"^# ## (?=\d)", text, flags=re.M)
+    parts = {int(re.match(r"\d+", part)[0]): part for part in found}
+    minutes = {}
+    for title, number in re.findall(r"^# \| (\d[^|]*) \|.*\| (\d+) \|$", text, re.M):
+        first, last = re.match(r"(\d+)(?:–(\d+))?", title).groups()
+        together = range(int(first), int(last or first) + 1)
+        minutes[together] = minutes.get(together, 0) + int(number)
+    for together in sorted(minutes, key=lambda numbers: numbers[0]):
+        yield minutes[together], "".join(parts[number] for number in together)
+
+
+def sittings(lesson):
+    """Return the minutes from each "you can stop here" to the next, the end of the lesson included.
+
+    A part is cut at its stops into pieces of equal length: where exactly they lie nobody measures.
+    """
+    lengths, since = [], 0.0
+    for minutes, text in minutes_and_stops(lesson):
+        *before, after = re.split(r"stop here", text, flags=re.I)
+        pieces = len(before) + ("# %% role=" in after)
+        for _ in before:
+            lengths.append(since + minutes / pieces)
+            since = 0.0
+        since += minutes / pieces * (pieces - len(before))
+    return [*lengths, since]
+
+
+@every_lesson
+def test_no_sitting_is_longer_than_twenty_minutes(lesson):
+    assert max(sittings(lesson)) <= 20, [round(one, 1) for one in sittings(lesson)]
+
+
+@every_lesson
+def test_a_lesson_names_its_sources(lesson):
+    """The slides and the papers, at the end."""
+    *_, last = (cell.student for cell in lesson.cells if cell.kind == "markdown")
+    assert re.search(r"\*\*Sources\.\*\* Lecture 7, slides? \d", last)
+
+
+@every_lesson
+def test_two_translations_count_and_the_others_are_a_bonus(lesson):
+    """Whoever has translated two functions knows how; a forward and its backward pass are one."""
+    own = {exercise.id for exercise in lesson.exercises}
+    translated = {
+        exercise.function.removesuffix("_forward").removesuffix("_backward")
+        for exercise in lesson.exercises
+        if not exercise.bonus and ".torch." in exercise.id
+        if exercise.id.replace(".torch.", ".") in own
+    }
+    assert len(translated) <= 2, translated
+
+
+PLAIN = {  # what is not said: what is, or the one use that is meant
+    r"shall|for ever|hangs? on|mend(?:s|ed|ing)?": "must, without end, depends on, repair",
+    r"shares? of": "fraction of",
+    r"stands? (?:a|for) (?:higher|larger)": "tolerates",
+}
+
+
+@pytest.mark.parametrize("lesson", ALL, ids=lambda lesson: lesson.name)
+def test_a_lesson_says_it_in_plain_words(lesson):
+    """In its prose, its stubs, and its hints."""
+    texts = [cell.solution for cell in lesson.cells if cell.kind == "markdown"]
+    texts += [cell.student for cell in lesson.cells if cell.role == "solution"]
+    texts += [wrong.hint for one in lesson.exercises for wrong in misconceptions.of(one.id)]
+    prose = "\n".join(texts)
+    found = {word: say for word, say in PLAIN.items() if re.search(rf"\b(?:{word})\b", prose, re.I)}
+    assert found == {}
 
 
 def figures():

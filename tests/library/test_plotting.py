@@ -288,6 +288,16 @@ def test_the_graph_shows_its_numbers():
     assert "(BN.3)" in " ".join(texts)
 
 
+def test_no_number_of_the_graph_touches_a_node_or_another_number():
+    figure = plotting.plot_computation_graph()
+    figure.canvas.draw()
+    texts = [text for text in figure.axes[0].texts if text.get_text()]
+    boxes = [text.get_bbox_patch() or text for text in texts if text.get_rotation() == 0]
+    places = [box.get_window_extent() for box in boxes]
+    assert len(places) > 20
+    assert not [(a, b) for k, a in enumerate(places) for b in places[:k] if a.overlaps(b)]
+
+
 def test_the_layers_that_are_drawn_share_the_means_of_pytorchs():
     """Nothing else moves an output of theirs, and nothing that does is left out."""
     functional = torch.nn.functional

@@ -6,6 +6,7 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 from cs231n_lib import plotting
@@ -130,6 +131,20 @@ def test_an_animation_has_its_frames_moves_and_is_small():
     changes = [np.abs(b - a).max() for a, b in pairwise(pictures)]
     assert min(changes) > 25  # grey values: dots and lines move
     assert plt.get_fignums() == []
+
+
+def test_an_animation_has_the_colours_of_its_legend():
+    """A GIF has 256 colours, and thin lines must not lose theirs to the many greys."""
+    hill, rng = plotting.ravine(4), np.random.default_rng(0)
+    names = ("SGD", "momentum", "AdaGrad", "RMSProp", "Adam")
+    ways = {name: np.cumsum(rng.normal(0, 0.3, (60, 2)), axis=0) for name in names}
+    race = {title: (hill, ways) for title in ("first", "second", "third")}
+    gif = Image.open(io.BytesIO(plotting.animate_trajectories(race, frames=4).data))
+    gif.seek(3)
+    found = np.array([color for _, color in gif.convert("RGB").getcolors(1 << 24)])
+    for name, line in zip(names, plotting.plot_trajectories(race).axes[0].lines, strict=False):
+        wanted = 255 * np.array(to_rgb(line.get_color()))
+        assert np.abs(found - wanted).max(axis=1).min() < 3, name
 
 
 def test_an_animation_has_an_end():

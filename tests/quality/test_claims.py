@@ -96,6 +96,20 @@ def test_every_claim_of_the_lessons_was_measured_under_every_profile_and_holds()
             assert not failing, f"lesson {found.number}: {claim.id} does not hold under {failing}"
 
 
+def test_comparisons_of_lessons_08_to_10_rest_on_twenty_seeds():
+    """Networks that are trained together make seeds cheap there."""
+    results = claims.read()
+    measured = [
+        (number, name, found["seeds"])
+        for number in ("08", "09", "10")
+        for name, by_profile in results[number].items()
+        for found in by_profile.values()
+        if "seeds" in found
+    ]
+    assert len(measured) > 30
+    assert [one for one in measured if one[-1] < 20] == []
+
+
 def test_ids_of_claims_are_unique_in_a_lesson():
     for found in all_lessons():
         ids = [claim.id for claim in claims.claims_of(found)]

@@ -18,8 +18,8 @@ EXERCISES = (
     pipeline.PIPELINE,
     geometry.LENS,
     pipeline.MIXUP,
-    in_torch(crops.FLIP, points=2),
-    in_torch(crops.PAD_CROP, points=3),
-    in_torch(colors.JITTER, points=3),
-    in_torch(geometry.WARP, points=4, small=geometry.SMALL_WARP_IN_TORCH),
+    in_torch(crops.FLIP, points=1, optional=True),
+    in_torch(crops.PAD_CROP, points=2, optional=True),
+    in_torch(colors.JITTER, points=5),
+    in_torch(geometry.WARP, points=7, small=geometry.SMALL_WARP_IN_TORCH),
 )

@@ -270,7 +270,7 @@ MIXES = (
     "the images are not mixed",
     "images and labels are mixed by different shares: λ for one and 1 − λ for the other",
     "images and labels are mixed with different partners, or by different shares",
-    "the shares of a label do not add up to 1",
+    "the parts of a label do not add up to 1",
     "the images are mixed pixel by pixel, and not by one share",
 )
 

@@ -90,9 +90,9 @@ def _moved(value, source, destination):
     return value
 
 
-def in_torch(numpy_exercise, points, small=()):
+def in_torch(numpy_exercise, points, small=(), optional=False):
     """Return the same exercise for PyTorch, where images are (N, C, H, W), and small inputs too."""
-    changed = numpy_exercise.in_torch(points)
+    changed = numpy_exercise.in_torch(points, optional)
     checks = tuple(replace(check, scenario=_first(check.scenario)) for check in changed.checks)
     return replace(changed, checks=checks, small=small)
 

@@ -255,7 +255,7 @@ def groupnorm_swapped(x, G, eps=1e-5):
 OUTCOMES = (
     "right and wrong differ",
     "x must have shape (N, C, H, W), with 1 to 10,000 numbers",
-    "x must hold floats within ±1,000,000",
+    "x must hold numbers within ±1,000,000",
     "C must be even, because G is 2",
     "your own spatial_groupnorm_forward is wrong on this x",
     "both form the same groups of this x",
@@ -281,7 +281,7 @@ def _outcome(x, own):
 def _unfair(x):
     if x.ndim != 4 or not 0 < x.size <= 10_000:
         return 1
-    if x.dtype.kind != "f" or not (np.abs(x) <= 1e6).all():
+    if not (np.abs(x) <= 1e6).all():
         return 2
     return 3 if x.shape[1] % 2 else 0
 

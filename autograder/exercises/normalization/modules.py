@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from autograder.checking.observe import BadReturn
 from autograder.checking.spec import Check
 from autograder.exercises.normalization import tiny
 from autograder.exercises.normalization.shared import EPS, MOMENTUM, batch, exercise
@@ -14,8 +15,21 @@ def _made(impl, rng, *settings):
     """Return a layer with parameters of its own, in the precision of its inputs."""
     _, gamma, beta = batch(rng, *ROWS)
     layer = impl.BatchNorm(ROWS[1], *settings).to(impl.tensor(gamma).dtype)
-    layer.gamma.data.copy_(impl.tensor(gamma))
-    layer.beta.data.copy_(impl.tensor(beta))
+    return _with(impl, layer, gamma, beta)
+
+
+def _with(impl, layer, gamma, beta):
+    """Give a layer these parameters.
+
+    Raises:
+        BadReturn: when its own have another shape.
+    """
+    for name, array in (("gamma", gamma), ("beta", beta)):
+        parameter = getattr(layer, name)
+        if parameter.shape != array.shape:
+            shapes = f"shape {array.shape}, got {tuple(parameter.shape)}"
+            raise BadReturn(f"{name} of the layer must have {shapes}")
+        parameter.data.copy_(impl.tensor(array))
     return layer
 
 
@@ -40,8 +54,10 @@ def _training(impl, rng):
 
 
 def _settings(impl, rng):
-    layer = _made(impl, rng, EPS, MOMENTUM)
-    return {"out": impl.array("out", layer(_batch(impl, rng))), **_statistics_of(impl, layer)}
+    """A layer as it was made, with the gamma and beta that it starts with."""
+    x = _batch(impl, rng)
+    layer = impl.BatchNorm(ROWS[1], EPS, MOMENTUM).to(x.dtype)
+    return {"out": impl.array("out", layer(x)), **_statistics_of(impl, layer)}
 
 
 def _three_batches(impl, rng):
@@ -56,7 +72,10 @@ def _three_batches(impl, rng):
 
 
 def _evaluation(impl, rng):
-    layer = _know(impl, rng, _made(impl, rng)).eval()
+    """A layer that has been trained is evaluated."""
+    layer = _made(impl, rng)
+    layer(_batch(impl, rng))
+    _know(impl, rng, layer).eval()
     out = impl.array("out", layer(_batch(impl, rng)[:1]))
     return {"out": out, **_statistics_of(impl, layer)}
 
@@ -74,7 +93,9 @@ def _saved(impl, rng):
     known = _know(impl, rng, _made(impl, rng)).state_dict()
     restored = _made(impl, rng)
     restored.load_state_dict(known)
-    return {"out": impl.array("out", restored.eval()(_batch(impl, rng)))}
+    out = impl.array("out", restored.eval()(_batch(impl, rng)))
+    found = sum(parameter.numel() for parameter in restored.parameters())
+    return {"out": out, "numbers that an optimizer finds": np.array(found)}
 
 
 BATCH_NORM = exercise(
@@ -82,7 +103,7 @@ BATCH_NORM = exercise(
     "batchnorm_forward BatchNorm",
     (
         Check("output in training", 0.8, _training),
-        Check("eps and momentum of the layer", 0.4, _settings),
+        Check("a new layer with other settings", 0.4, _settings),
         Check("running statistics after three batches", 0.8, _three_batches),
         Check("output and statistics after eval()", 0.8, _evaluation),
         Check("gradients of x, gamma and beta", 0.8, _gradients),
@@ -106,9 +127,7 @@ def _made_of_groups(impl, rng, *settings):
     """Return a layer with parameters of its own, in the precision of its inputs."""
     gamma, beta = rng.uniform(0.5, 2, PARAMETERS), rng.normal(size=PARAMETERS)
     layer = impl.GroupNorm(GROUPS, IMAGES[1], *settings).to(impl.tensor(gamma).dtype)
-    layer.gamma.data.copy_(impl.tensor(gamma))
-    layer.beta.data.copy_(impl.tensor(beta))
-    return layer
+    return _with(impl, layer, gamma, beta)
 
 
 def _images(impl, rng):
@@ -120,7 +139,10 @@ def _of_groups(impl, rng):
 
 
 def _eps_of_groups(impl, rng):
-    return {"out": impl.array("out", _made_of_groups(impl, rng, EPS)(_images(impl, rng)))}
+    """A layer as it was made, with the gamma and beta that it starts with."""
+    x = _images(impl, rng)
+    layer = impl.GroupNorm(GROUPS, IMAGES[1], EPS).to(x.dtype)
+    return {"out": impl.array("out", layer(x))}
 
 
 def _groups_evaluated(impl, rng):
@@ -141,8 +163,9 @@ def _gradients_of_groups(impl, rng):
 def _trained_by_its_parameters(impl, rng):
     """What `parameters()` holds is moved, as an optimizer moves it."""
     layer = _made_of_groups(impl, rng)
-    for parameter in layer.parameters():
-        parameter.data.add_(impl.tensor(rng.normal(size=tuple(parameter.shape))))
+    moves = {id(w): impl.tensor(rng.normal(size=PARAMETERS)) for w in (layer.gamma, layer.beta)}
+    for parameter in layer.parameters():  # in any order
+        parameter.data.add_(moves.get(id(parameter), 0))
     return {"out": impl.array("out", layer(_images(impl, rng)))}
 
 
@@ -151,7 +174,7 @@ GROUP_NORM = exercise(
     "spatial_groupnorm_forward GroupNorm",
     (
         Check("output in training", 1, _of_groups),
-        Check("eps of the layer", 0.5, _eps_of_groups),
+        Check("a new layer with another eps", 0.5, _eps_of_groups),
         Check("output after eval()", 1, _groups_evaluated),
         Check("gradients of x, gamma and beta", 1, _gradients_of_groups),
         Check("an optimizer finds gamma and beta", 0.5, _trained_by_its_parameters),

@@ -151,7 +151,7 @@ def both_modes(impl, rng):
 
 
 def _survivors(given, answers):
-    """Judge the share of branches that are there; rows that share a draw are another check's."""
+    """Judge the fraction of branches that are there; rows that share a draw are another check's."""
     pairs = ((answers["outs"], given["x"]), (answers["rows"], given["rows"]))
     if any(outs.shape[-x.ndim :] != x.shape for outs, x in pairs):
         return 1
@@ -507,6 +507,6 @@ EXERCISES = (
     FORWARD,
     BACKWARD,
     NETWORK,
-    FORWARD.in_torch(points=4),
-    BACKWARD.in_torch(points=2),
+    FORWARD.in_torch(points=5),
+    BACKWARD.in_torch(points=3),
 )

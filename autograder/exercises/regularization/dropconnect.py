@@ -87,13 +87,13 @@ def _sums(given, answers):
 SHARES = (
     "right",
     "which weights were kept cannot be told from the sums",
-    "the share of weights that are kept is that of those to drop",
+    "the fraction of weights that are kept is that of those to drop",
     "all weights are kept",
     "no weight is kept",
     "a weight that is gone in one example is gone in all that follow",
-    "the share of weights that are kept is one half, whatever p is",
-    "the share of weights that are kept is that of normal random numbers below p",
-    "the share of weights that are kept is another one",
+    "the fraction of weights that are kept is one half, whatever p is",
+    "the fraction of weights that are kept is that of normal random numbers below p",
+    "the fraction of weights that are kept is another one",
 )
 
 
@@ -643,8 +643,8 @@ EXERCISES = (
     SEPARATING,
     INFERENCE,
     CLOSED_FORM,
-    FORWARD.in_torch(points=5),
-    BACKWARD.in_torch(points=4),
-    MOMENTS.in_torch(points=2),
-    INFERENCE.in_torch(points=3),
+    FORWARD.in_torch(points=6),
+    BACKWARD.in_torch(points=6),
+    MOMENTS.in_torch(points=1, optional=True),
+    INFERENCE.in_torch(points=2, optional=True),
 )

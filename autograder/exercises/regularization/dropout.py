@@ -60,10 +60,10 @@ KEPT = (
     NO_ARRAY,
     "no unit is dropped",
     "all units are dropped",
-    "the share of the units that are kept is 1 − p",
-    "the share of the units that are kept is ½, whatever p is",
-    "the share of the units that are kept is that of normal random numbers below p",
-    "the share of the units that are kept is not p",
+    "the fraction of the units that are kept is 1 − p",
+    "the fraction of the units that are kept is ½, whatever p is",
+    "the fraction of the units that are kept is that of normal random numbers below p",
+    "the fraction of the units that are kept is not p",
 )
 
 
@@ -241,6 +241,7 @@ SEEDED = (
     "right",
     "one seed gives different masks",
     "different seeds give the same mask",
+    "without a seed every call gives the same mask",
 )
 GOES_ON = (
     "right",
@@ -253,15 +254,16 @@ def _seed_check(kind, points):
     def scenario(impl, rng):
         p, x, seed = _keep(rng), _x(rng), _seed(rng)
         seeds = {"first": seed, "again": seed, "other": seed + 1}
-        return {}, {
-            name: _forward(impl, kind)(x, _param(p, number))[0] != 0
-            for name, number in seeds.items()
-        }
+        given = {name: _param(p, number) for name, number in seeds.items()}
+        params = given | {"fresh": {"p": p}, "fresh again": {"p": p}}
+        return {}, {name: _forward(impl, kind)(x, param)[0] != 0 for name, param in params.items()}
 
     def place(inputs, raw):
         if not np.array_equal(raw["first"], raw["again"]):
             return 1
-        return 2 if np.array_equal(raw["first"], raw["other"]) else 0
+        if np.array_equal(raw["first"], raw["other"]):
+            return 2
+        return 3 if np.array_equal(raw["fresh"], raw["fresh again"]) else 0
 
     return outcome_check("the seed decides", points, SEEDED, scenario, place)
 
@@ -468,7 +470,6 @@ def _rectified(a):
 PRODUCT_OUTCOMES = (
     "right and wrong differ",
     f"a must have shape (D,), with 2 to {MOST} numbers",
-    "a must hold floats",
     "every product must lie between −100 and 100, and one of them at least 0.01 from 0",
     "your own expectation_over_masks is wrong for these products",
     "both are 0 here: no mask makes the sum positive",
@@ -480,22 +481,20 @@ PRODUCT_OUTCOMES = (
 def _unfair_products(a):
     if a.ndim != 1 or not 2 <= a.size <= MOST:
         return 1
-    if a.dtype.kind != "f":
-        return 2
-    return 0 if (np.abs(a) <= 100).all() and np.abs(a).max() >= 0.01 else 3
+    return 0 if (np.abs(a) <= 100).all() and np.abs(a).max() >= 0.01 else 2
 
 
 def _product_outcome(a, own):
     """Return the place in PRODUCT_OUTCOMES of what `a` and the student's mean of it show."""
     right = _mean_by_binary_numbers(a)
     if own is None or own.ndim or not np.isclose(own, right, 1e-6, 1e-9):
-        return 4
+        return 3
     apart = abs(right - scaled_neuron(a, KILL_P)) / np.abs(a).max()
     if apart > APART:
         return 0
     if apart > 1e-9:
-        return 7
-    return 6 if right else 5
+        return 6
+    return 5 if right else 4
 
 
 def _mean_by_binary_numbers(a):

@@ -76,7 +76,7 @@ FALSE_ALARM = 1e-10  # of one bound; a check has a few
 
 
 def share_bound(n):
-    """Return how far a share of n independent draws may lie from its probability (Hoeffding)."""
+    """Return how far a fraction of n independent draws may lie from its probability (Hoeffding)."""
     return math.sqrt(math.log(2 / FALSE_ALARM) / (2 * n))
 
 

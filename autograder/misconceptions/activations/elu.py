@@ -20,6 +20,12 @@ MISCONCEPTIONS = (
             ("np.expm1(", "np.exp("),
         ),
         (
+            "the exponential of 0 stays",
+            "Where x is positive, min(x, 0) is 0, and its exponential is not. What has to be taken "
+            "away on both sides?",
+            (OUT, "np.maximum(x, 0) + alpha * np.exp(x.clip(max=0))"),
+        ),
+        (
             "alpha left out",
             "Far to the left your output is −1, whatever alpha is. To which depth should it fall?",
             ("alpha * np.expm1", "np.expm1"),

@@ -19,6 +19,11 @@ MISCONCEPTIONS = (
             (OUT, "alpha * x"),
         ),
         (
+            "alpha in place of a share of x",
+            "Every negative number becomes alpha with you. What should come of −2, and what of −1?",
+            (OUT, "np.where(x > 0, x, alpha + 0 * x)"),
+        ),
+        (
             "nothing leaks",
             "What your function makes of −1 is 0, and that is the unit that can die. "
             "What is left of negative numbers here?",
@@ -89,6 +94,11 @@ MISCONCEPTIONS = (
             "Where x is positive, the output moves exactly as x does. "
             "What happens to the gradient there?",
             (DX, "alpha * dout"),
+        ),
+        (
+            "the slope has the wrong sign",
+            "A larger x never gives a smaller output. Which sign has the slope on the left, then?",
+            (DX, "np.where(x > 0, dout, -alpha * dout)"),
         ),
         (
             "no gradient on the negative side",
@@ -178,7 +188,7 @@ def forward_by_mask(x, alpha=0.1):
 
 
 def forward_by_clipping(x, alpha=0.1):
-    """Add what is positive and a share of what is negative."""
+    """Add what is positive and a fraction of what is negative."""
     return x.clip(min=0) + alpha * x.clip(max=0), (x, alpha)
 
 

@@ -27,12 +27,6 @@ MISCONCEPTIONS = wrong(
         (INPUT, "np.random.default_rng(0).normal(size=100)"),
     ),
     (
-        "whole numbers",
-        "What arrives at an activation function are floats. How does NumPy decide which kind of "
-        "numbers an array holds?",
-        (INPUT, "np.array([-1, 0, 2])"),
-    ),
-    (
         "infinity",
         "Infinity divided by infinity is no number either, but then the network had been lost "
         "before. There is a harmless number for which it fails too.",

@@ -166,7 +166,7 @@ MIXUP = wrong(
         ("x_mix = for_x * x + (1 - for_x) * x[order]", "x_mix = x.copy()"),
     ),
     (
-        "the share of the other image for the labels",
+        "the fraction of the other image for the labels",
         "An image that is nine tenths cat has the label nine tenths *dog* with you. Which share "
         "belongs to whom?",
         (LABELS, "(1 - for_y) * y + for_y * y[order]"),

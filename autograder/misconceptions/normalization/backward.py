@@ -1,6 +1,6 @@
 """Wrong backward passes of batch normalization, step by step and in one formula."""
 
-from autograder.misconceptions.records import fundamental, wrong
+from autograder.misconceptions.records import fundamental, grouped, wrong
 
 SUMS = (
     (
@@ -23,6 +23,13 @@ SUMS = (
         "The loss already says how the examples are weighted; it is inside dout. "
         "One beta reaches N outputs: what does the chain rule do with N paths?",
         ("dbeta = dout.sum(axis=0)", "dbeta = dout.mean(axis=0)"),
+        ("(dout * x_hat).sum(axis=0)", "(dout * x_hat).mean(axis=0)"),
+    ),
+    (
+        "dgamma averaged over the batch",
+        "The loss already says how the examples are weighted; it is inside dout. "
+        "One gamma reaches N outputs: what does the chain rule do with N paths?",
+        grouped("dgamma and dbeta averaged over the batch"),
         ("(dout * x_hat).sum(axis=0)", "(dout * x_hat).mean(axis=0)"),
     ),
     (
@@ -172,6 +179,11 @@ BRACKET = "(dout - dbeta / N - x_hat * dgamma / N)"
 BACKWARD_ALT = wrong(
     "batchnorm_backward_alt",
     *SUMS,
+    (
+        "dx N times too large",
+        "Your dx has the right direction. Which factor stands in front of the bracket in (BN.14)?",
+        (BRACKET, f"N * {BRACKET}"),
+    ),
     (
         "mean and variance treated as constants",
         "Move one x: the mean and the variance of its feature move too, and with them all other "

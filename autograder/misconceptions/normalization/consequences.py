@@ -178,8 +178,8 @@ DEBIAS = wrong(
     "debias_running",
     (
         "momentum times steps",
-        "Each batch keeps a share of what was there. After two batches, is the share of the start "
-        "doubled, or is it a share of a share?",
+        "Each batch keeps a fraction of what was there. After two batches, is that fraction "
+        "doubled, or is it a fraction of a fraction?",
         ("momentum**steps", "momentum * steps"),
     ),
     (
@@ -189,8 +189,8 @@ DEBIAS = wrong(
         ("momentum**steps", "momentum"),
     ),
     (
-        "power of the wrong share",
-        "Which share of the start at zero survives one batch: momentum, or the rest?",
+        "power of the wrong fraction",
+        "Which fraction of the start at zero survives one batch: momentum, or the rest?",
         ("1 - momentum**steps", "1 - (1 - momentum) ** steps"),
     ),
     (

@@ -167,8 +167,8 @@ FORWARD = wrong(
     ),
     (
         "momentum the other way round",
-        "There are two conventions: momentum as the share of the old value, and PyTorch's, as the "
-        "share of the new one. Which one does the description of dbn_param name?",
+        "There are two conventions: momentum as the fraction of the old value, and PyTorch's, as "
+        "that of the new one. Which one does the description of dbn_param name?",
         (
             "momentum * running_mean + (1 - momentum) * mu",
             "(1 - momentum) * running_mean + momentum * mu",
@@ -308,7 +308,7 @@ BACKWARD = wrong(
     ),
     (
         "the division by N forgotten",
-        "The covariance is a mean over the examples. What share of its gradient gets each of them?",
+        "The covariance is a mean over the examples. What part of its gradient gets each of them?",
         ("2 / N * groups", "2 * groups"),
     ),
     (
@@ -432,11 +432,6 @@ SEPARATING_GROUPS = wrong(
         "rows in place of images",
         "x needs four axes, (N, C, H, W), even with a single pixel.",
         ("np.tile(levels, (1, 1, 2, 3))", "np.tile(levels, (1, 1, 2, 3)).reshape(1, -1)"),
-    ),
-    (
-        "whole numbers",
-        "A normalization needs floats. Which dtype has your array?",
-        ("np.arange(6.0)", "np.arange(6)"),
     ),
 )
 

@@ -22,6 +22,26 @@ MISCONCEPTIONS = wrong(
         ("np.sqrt(var + eps)", "(np.sqrt(var) + eps)"),
     ),
     (
+        "eps outside the root in training",
+        "Test mode divides as (BN.3) says. Does train mode divide by the same expression?",
+        SLIP,
+        grouped("eps outside the root"),
+        (
+            "np.sqrt(var + eps)",
+            'np.sqrt(var) + eps if mode == "train" else np.sqrt(var + eps)',
+        ),
+    ),
+    (
+        "no shift in test mode",
+        "Train mode scales and shifts. Does test mode do both too?",
+        ("        var = running_var\n", "        var = running_var\n        beta = 0 * beta\n"),
+    ),
+    (
+        "not centred in training",
+        "Your outputs have the mean of x still in them. What stands in the numerator of (BN.3)?",
+        ("    elif mode", "        x_mu = x\n    elif mode"),
+    ),
+    (
         "eps kept inside running_var",
         "A feature that never changes should end with a running variance of 0; yours does not. "
         "What belongs to the statistic, and what only to the division?",
@@ -98,8 +118,8 @@ MISCONCEPTIONS = wrong(
     ),
     (
         "momentum the other way round",
-        "There are two conventions: momentum as the share of the old value, and PyTorch's, as the "
-        "share of the new one. Which one does the description of bn_param name?",
+        "There are two conventions: momentum as the fraction of the old value, and PyTorch's, as "
+        "that of the new one. Which one does the description of bn_param name?",
         (
             "momentum * running_mean + (1 - momentum) * mu",
             "(1 - momentum) * running_mean + momentum * mu",

@@ -1,6 +1,6 @@
 """Wrong layer, instance and group normalization: the same slips in three kinds of statistics."""
 
-from autograder.misconceptions.records import SLIP, fundamental, wrong
+from autograder.misconceptions.records import SLIP, fundamental, grouped, wrong
 
 # ------------------------------------------------------------------ forward
 
@@ -323,6 +323,13 @@ def backward_slips(x, sums, axes, dx_hat, x_hat, count, dx="dx"):
             "The loss already says how the examples are weighted; it is inside dout. One beta "
             "reaches many outputs: what does the chain rule do with many paths?",
             (dbeta, f"{dbeta} / len(dout)"),
+            (dgamma, f"{dgamma} / len(dout)"),
+        ),
+        (
+            "dgamma averaged over the batch",
+            "The loss already says how the examples are weighted; it is inside dout. One gamma "
+            "reaches many outputs: what does the chain rule do with many paths?",
+            grouped("dgamma and dbeta averaged over the batch"),
             (dgamma, f"{dgamma} / len(dout)"),
         ),
         (

@@ -1,6 +1,8 @@
 """Wrong batch normalization of images."""
 
-from autograder.misconceptions.records import wrong
+from autograder.misconceptions.normalization.backward import DIRECT, MEAN, VARIANCE
+from autograder.misconceptions.normalization.forward import VAR
+from autograder.misconceptions.records import SLIP, wrong
 
 ROWS = "rows = x.transpose(1, 0, 2, 3).reshape(C, -1).T"
 IMAGES = "out.T.reshape(C, N, H, W).transpose(1, 0, 2, 3)"
@@ -216,4 +218,42 @@ SPATIAL_BACKWARD = wrong(
         (DIMAGES, f"{DIMAGES}.astype(np.float32)"),
     ),
 )
-MISCONCEPTIONS = (*SPATIAL_FORWARD, *SPATIAL_BACKWARD)
+# What rows get wrong, images get wrong where somebody writes the formula once more.
+AS_ROWS = (
+    *wrong(
+        "spatial_batchnorm_forward",
+        (
+            "unbiased variance",
+            "Over the batch the squares of x_hat should have the mean 1 (nearly: eps). Yours are a "
+            "little small. By what do you divide the sum of squares in (BN.2)?",
+            (VAR, "(x_mu**2).sum(axis=0) / (len(x) - 1)"),
+        ),
+        (
+            "eps outside the root",
+            "Read (BN.3) once more: what exactly is eps added to?",
+            SLIP,
+            ("np.sqrt(var + eps)", "(np.sqrt(var) + eps)"),
+        ),
+        edited="batchnorm_forward",
+    ),
+    *wrong(
+        "spatial_batchnorm_backward",
+        (
+            "gamma forgotten on the way to x_hat",
+            "With gamma = 0 the output does not depend on x at all; what would your dx be?",
+            ("dx_hat = dout * gamma", "dx_hat = dout"),
+        ),
+        (
+            "mean treated as a constant",
+            "Move one x: the mean of its channel moves too. Does that path reach your dx?",
+            (f"{VARIANCE} + {MEAN}", VARIANCE),
+        ),
+        (
+            "variance treated as a constant",
+            "Move one x: the variance of its channel moves too. Does that path reach your dx?",
+            (f"{DIRECT} + {VARIANCE}", DIRECT),
+        ),
+        edited="batchnorm_backward",
+    ),
+)
+MISCONCEPTIONS = (*SPATIAL_FORWARD, *SPATIAL_BACKWARD, *AS_ROWS)

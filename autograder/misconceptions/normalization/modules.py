@@ -14,6 +14,28 @@ KEPT = """\
         self.running_mean = bn_param["running_mean"].detach()
         self.running_var = bn_param["running_var"].detach()
 """
+MODE = '"train" if self.training else "test"'
+FOLLOWING = """\
+        if not self.training:
+            now = {"running_mean": x.mean(dim=0), "running_var": x.var(dim=0, correction=0)}
+            for name, value in now.items():
+                getattr(self, name).lerp_(value.detach(), 1 - self.momentum)
+"""
+FROZEN = "self.running_{} = torch.nn.Parameter(torch.zeros(features), requires_grad=False)"
+AS_MADE = (
+    (
+        "beta starts at one",
+        "A new layer should only normalize. Which shift leaves everything where it is?",
+        SLIP,
+        ("self.beta = torch.nn.Parameter(torch.zeros", "self.beta = torch.nn.Parameter(torch.ones"),
+    ),
+    (
+        "the base class is not called",
+        "A module keeps lists of its parameters and buffers. Who makes these lists, and when?",
+        fundamental("no layer is made"),
+        ("        super().__init__()\n", ""),
+    ),
+)
 
 IN_INIT = wrong(
     "BatchNorm",
@@ -30,6 +52,27 @@ IN_INIT = wrong(
         "else is trained.",
         (PARAMETERS, PARAMETERS.replace("torch.nn.Parameter(", "(")),
     ),
+    (
+        "gamma is no parameter",
+        "What does list(layer.parameters()) hold? The optimizer is given that list, and nothing "
+        "else is trained.",
+        ("torch.nn.Parameter(torch.ones(features))", "torch.ones(features)"),
+    ),
+    (
+        "running statistics are parameters",
+        "The layer tells running statistics and parameters apart: the first come from the data, "
+        "the second from the optimizer. What does list(layer.parameters()) hold?",
+        SLIP,
+        ('self.register_buffer("running_mean", torch.zeros(features))', FROZEN.format("mean")),
+        ('self.register_buffer("running_var", torch.zeros(features))', FROZEN.format("var")),
+    ),
+    (
+        "running_var starts at one",
+        "PyTorch's own layer starts there. What does the docstring say of the start of this one?",
+        SLIP,
+        ('"running_var", torch.zeros', '"running_var", torch.ones'),
+    ),
+    *AS_MADE,
     edited="BatchNorm.__init__",
 )
 IN_FORWARD = wrong(
@@ -38,13 +81,25 @@ IN_FORWARD = wrong(
         "always in training mode",
         "After eval() one example alone should come out like any other. What does the module know "
         "about the mode it is in, and who tells batchnorm_forward?",
-        ('"train" if self.training else "test"', '"train"'),
+        (MODE, '"train"'),
     ),
     (
         "always in evaluation mode",
         "A new layer knows nothing yet, and normalizes by what it does not know. By which mean "
         "should a batch be centred while the network is trained?",
-        ('"train" if self.training else "test"', '"test"'),
+        (MODE, '"test"'),
+    ),
+    (
+        "the mode of the first call stays",
+        "The layer does the right thing until somebody calls eval(). When do you ask which mode it "
+        "is in: once, or in every forward pass?",
+        (MODE, f'self.__dict__.setdefault("mode", {MODE})'),
+    ),
+    (
+        "statistics follow in evaluation too",
+        "A layer that is evaluated should not learn from what it sees. When do your running "
+        "statistics move?",
+        ("        bn_param = {\n", FOLLOWING + "        bn_param = {\n"),
     ),
     (
         "running statistics stay where they started",
@@ -83,6 +138,24 @@ IN_FORWARD = wrong(
     ),
     edited="BatchNorm.forward",
 )
+IN_FUNCTION = wrong(
+    "BatchNorm",
+    (
+        "no gradient through mean and variance",
+        "Move one x: the mean and the variance of its feature move too. Does autograd hear of it, "
+        "or is something detached?",
+        SLIP,
+        ("mu = x.mean(dim=0)", "mu = x.detach().mean(dim=0)"),
+        ("var = (x_mu**2).mean(dim=0)", "var = (x_mu.detach() ** 2).mean(dim=0)"),
+    ),
+    (
+        "unbiased variance",
+        "Your variance is divided by N − 1, as torch.var does it unless told otherwise. By what "
+        "does the formula divide?",
+        ("var = (x_mu**2).mean(dim=0)", "var = (x_mu**2).sum(dim=0) / (len(x) - 1)"),
+    ),
+    edited="batchnorm_forward",
+)
 GROUP_PARAMETERS = """\
         self.gamma = torch.nn.Parameter(torch.ones(1, channels, 1, 1))
         self.beta = torch.nn.Parameter(torch.zeros(1, channels, 1, 1))
@@ -96,6 +169,14 @@ OF_GROUPS = (
             "nothing else is trained.",
             (GROUP_PARAMETERS, GROUP_PARAMETERS.replace("torch.nn.Parameter(", "(")),
         ),
+        (
+            "gamma and beta of shape (C,)",
+            "Against which axes of an image does an array of shape (C,) broadcast? The group norm "
+            "of this lesson takes other shapes.",
+            fundamental("every output depends on gamma and beta"),
+            (GROUP_PARAMETERS, GROUP_PARAMETERS.replace("1, channels, 1, 1", "channels")),
+        ),
+        *AS_MADE,
         edited="GroupNorm.__init__",
     ),
     *wrong(
@@ -126,10 +207,16 @@ OF_GROUPS = (
             "of the graph?",
             ("        return out", "        return out.detach().requires_grad_()"),
         ),
+        (
+            "no gradients are recorded",
+            "Call backward on a loss of what your layer returns. Where does its graph end, under "
+            "which `with`?",
+            ("        return out", "        return out.detach()"),
+        ),
         edited="GroupNorm.forward",
     ),
 )
-MISCONCEPTIONS = (*IN_INIT, *IN_FORWARD, *OF_GROUPS)
+MISCONCEPTIONS = (*IN_INIT, *IN_FORWARD, *IN_FUNCTION, *OF_GROUPS)
 
 
 class OneDict(torch.nn.Module):
@@ -217,6 +304,12 @@ class GroupsOneByOne(torch.nn.Module):
 VARIANTS = (
     *right("BatchNorm", "one dict of options, buffers in place", BatchNorm=OneDict),
     *right("BatchNorm", "the formula once more", BatchNorm=OwnFormula),
+    *right(
+        "GroupNorm",
+        "beta before gamma",
+        (GROUP_PARAMETERS, "".join(reversed(GROUP_PARAMETERS.splitlines(keepends=True)))),
+        edited="GroupNorm.__init__",
+    ),
     *right(
         "BatchNorm",
         "statistics kept without a graph",

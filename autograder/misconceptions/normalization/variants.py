@@ -236,7 +236,7 @@ def images_without_rows(x, gamma, beta, bn_param):
 
 
 def images_channel_by_channel(x, gamma, beta, bn_param):
-    """Normalize each channel on its own, with its own share of the running statistics."""
+    """Normalize each channel on its own, with its own fraction of the running statistics."""
     N, C, H, W = x.shape
     keys = ("running_mean", "running_var")
     for key in keys:

@@ -149,12 +149,12 @@ RMSPROP = wrong(
         (RMSPROP_UPDATE, "(1 - decay_rate) * cache + decay_rate * dw**2"),
     ),
     (
-        "the new share forgotten",
+        "the new fraction forgotten",
         "Let all gradients be 1 forever: a mean of their squares is 1. Where does your cache end?",
         (RMSPROP_UPDATE, "decay_rate * cache + dw**2"),
     ),
     (
-        "the new share squared as well",
+        "the new fraction squared as well",
         "Let all gradients be 1 forever: a mean of their squares is 1, and yours ends far below. "
         "What exactly do you square?",
         (RMSPROP_UPDATE, "decay_rate * cache + ((1 - decay_rate) * dw) ** 2"),
@@ -253,12 +253,12 @@ def means(step_m, step_v, m, v, stored):
             (step_v, "(1 - beta2) * v + beta2 * dw**2"),
         ),
         (
-            "new share of the gradient forgotten",
+            "new fraction of the gradient forgotten",
             "Let all gradients be 1 forever: their mean is 1. Where does your first mean end?",
             (step_m, "beta1 * m + dw  #"),
         ),
         (
-            "new share of the square forgotten",
+            "new fraction of the square forgotten",
             "Let all gradients be 1 forever: the mean of their squares is 1. Where does your "
             "second mean end?",
             (step_v, "beta2 * v + dw**2"),
@@ -329,16 +329,16 @@ def corrections(stored):
             (f"v / {CORRECT_V}", "v"),
         ),
         (
-            "one share corrects both means",
+            "one fraction corrects both means",
             "Both means are freed of their start at zero by the same number. They forget at "
-            "different speeds: which share belongs to which?",
+            "different speeds: which fraction belongs to which?",
             (CORRECT_V, CORRECT_M),
         ),
         (
-            "one share corrects both means, that of the squares",
+            "one fraction corrects both means, that of the squares",
             "Both means are freed of their start at zero by the same number. They forget at "
-            "different speeds: which share belongs to which?",
-            grouped("one share corrects both means"),
+            "different speeds: which fraction belongs to which?",
+            grouped("one fraction corrects both means"),
             (CORRECT_M, CORRECT_V),
         ),
         (
@@ -385,8 +385,8 @@ def corrections(stored):
             (CORRECT_V, "(1 - beta2 * t)"),
         ),
         (
-            "power of the wrong share",
-            "Which share of the start at zero survives one step: beta, or the rest?",
+            "power of the wrong fraction",
+            "Which fraction of the start at zero survives one step: beta, or the rest?",
             (CORRECT_M, "(1 - (1 - beta1) ** t)"),
             (CORRECT_V, "(1 - (1 - beta2) ** t)"),
         ),
@@ -488,7 +488,7 @@ ADAMW = wrong(
     ),
     (
         "decay of the weights after the step",
-        "The decay takes a share of the weights as they came. Of which weights does yours?",
+        "The decay takes a fraction of the weights as they came. Of which weights does yours?",
         (DECAY, ")"),
         ("    config.update", "    next_w = next_w - learning_rate * weight_decay * next_w\n"
          "    config.update"),
@@ -502,7 +502,7 @@ ADAMW = wrong(
     ),
     (
         "decay with the factor 2",
-        "A penalty would be differentiated; a share is taken as it is. How large a share does the "
+        "A penalty would be differentiated; a fraction is taken as it is. How large a one does the "
         "docstring name?",
         (DECAY, " + 2 * weight_decay * w)"),
     ),

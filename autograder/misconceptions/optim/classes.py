@@ -45,7 +45,7 @@ LINES = (
         ("if w.grad is not None", "if True"),
     ),
     (
-        "the closure is not called",
+        "the loss does not come back",
         "Some training loops hand the computation of the loss to the step. What do they get back "
         "from yours?",
         SLIP,
@@ -62,8 +62,8 @@ LINES = (
         ),
     ),
     (
-        "the closure is called for every group",
-        "How often is the loss computed in one step of yours? It should not depend on how the "
+        "the closure is called more than once",
+        "How often is the loss computed in one step of yours? Once is enough, however the "
         "parameters are grouped.",
         SLIP,
         (
@@ -71,7 +71,60 @@ LINES = (
             "                loss = closure() + 0 * closure()\n",
         ),
     ),
+    (
+        "the closure is called after the step",
+        "A closure computes the gradients anew. Which gradients does your step go along?",
+        SLIP,
+        (CLOSURE, ""),
+        ("        return loss\n", f"{CLOSURE}        return loss\n"),
+    ),
+    (
+        "only the first group",
+        "Parameters may come in several groups, each with its settings. What becomes of the second "
+        "group?",
+        SLIP,
+        ("in self.param_groups", "in self.param_groups[:1]"),
+    ),
+    (
+        "the state is kept elsewhere",
+        "Your steps are right, and a run that is saved forgets its state. Which dict does "
+        "state_dict() write down?",
+        SLIP,
+        ("**self.state[w]", '**self.__dict__.setdefault("own", {}).setdefault(w, {})'),
+        ("self.state[w].update(config)", "self.own[w].update(config)"),
+    ),
+    (
+        "the rate of the first step stays",
+        "A scheduler changes the rate of a group on the way. When do you look it up?",
+        SLIP,
+        ('group["lr"]', 'group.setdefault("first", group["lr"])'),
+    ),
 )
+NO_BASE = (
+    "the base class is not called",
+    "An optimizer keeps groups and states in what `torch.optim.Optimizer.__init__` makes. Who "
+    "calls it?",
+    fundamental("no optimizer is made"),
+)
+
+
+class MomentumWithAnAlias(torch.optim.Optimizer):
+    """Take the first gradient itself for the velocity."""
+
+    def __init__(self, params, lr=1e-2, momentum=0.9):
+        super().__init__(params, dict(lr=lr, momentum=momentum))
+
+    def step(self, closure=None):
+        loss = closure() if closure else None
+        with torch.no_grad():
+            for group in self.param_groups:
+                for p in [p for p in group["params"] if p.grad is not None]:
+                    if "velocity" in self.state[p]:
+                        self.state[p]["velocity"].mul_(group["momentum"]).add_(p.grad)
+                    else:
+                        self.state[p]["velocity"] = p.grad
+                    p.sub_(group["lr"] * self.state[p]["velocity"])
+        return loss
 
 
 MISCONCEPTIONS = (
@@ -85,7 +138,29 @@ MISCONCEPTIONS = (
             SLIP,
             (', "momentum": group["momentum"]}', "}"),
         ),
+        (
+            "the velocity holds the learning rate",
+            "While the rate stays, both forms of momentum go the same way. What becomes of the old "
+            "steps in yours when the rate falls?",
+            SLIP,
+            ("(w, w.grad, ", '(w, group["lr"] * w.grad, '),
+            ('group["lr"], "momentum"', '1.0, "momentum"'),
+        ),
         edited="Momentum.step",
+    ),
+    *wrong(
+        "Momentum",
+        (
+            "the velocity is the gradient's own memory",
+            "The first velocity is equal to the gradient, and with you it *is* that tensor. What "
+            "happens to it when the next backward pass writes there?",
+            MomentumWithAnAlias,
+        ),
+    ),
+    *wrong(
+        "Momentum",
+        (*NO_BASE, ('super().__init__(params, {"lr": lr, "momentum": momentum})', "self.lr = lr")),
+        edited="Momentum.__init__",
     ),
     *wrong("Adam", *LINES, edited="Adam.step"),
     *wrong(
@@ -96,7 +171,45 @@ MISCONCEPTIONS = (
             "which to that of their squares?",
             ("beta1, beta2 = group", "beta2, beta1 = group"),
         ),
+        (
+            "betas of the optimizer are not used",
+            "Your steps are right as long as nobody chooses other betas. What becomes of those "
+            "that stand in the group?",
+            SLIP,
+            ('            settings |= {"beta1": beta1, "beta2": beta2}\n', ""),
+        ),
+        (
+            "eps of the optimizer is not used",
+            "Your steps are right as long as nobody chooses another eps. What becomes of the one "
+            "that stands in the group?",
+            SLIP,
+            (', "epsilon": group["eps"]}', "}"),
+        ),
+        (
+            "all parameters share one count",
+            "With two parameters your t goes up by two in a step. Of what does t count the steps?",
+            ("**settings})", '**settings, "t": self.__dict__.get("t", 0)})'),
+            (
+                "self.state[w].update(config)",
+                'self.state[w].update(config)\n                    self.t = config["t"]',
+            ),
+        ),
+        (
+            "no bias correction",
+            "The first steps of yours are too small: both means start at zero. What does Adam "
+            "divide them by?",
+            fundamental("every check looks at the first steps"),
+            ("**settings})", '**settings, "t": 10**9})'),
+        ),
         edited="Adam.step",
+    ),
+    *wrong(
+        "Adam",
+        (
+            *NO_BASE,
+            ('super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})', "self.lr = lr"),
+        ),
+        edited="Adam.__init__",
     ),
 )
 

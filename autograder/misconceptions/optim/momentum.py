@@ -211,7 +211,7 @@ LOOKAHEAD = wrong(
     ),
     (
         "look-ahead by the whole velocity",
-        "Of the velocity only a share survives into this step. How far ahead does that lead?",
+        "Of the velocity only a fraction survives into this step. How far ahead does that lead?",
         ("gradient(w + momentum * v)", "gradient(w + v)"),
     ),
     (
@@ -290,7 +290,7 @@ NESTEROV = wrong(
     (
         "the one missing in front of the new velocity",
         "Put the new point into the change of variables: the step by v, and the look-ahead by a "
-        "share of v. How many v is that together?",
+        "fraction of v. How many v is that together?",
         ("(1 + momentum) * v", "momentum * v"),
     ),
     (

@@ -248,7 +248,7 @@ def nesterov_as_pytorch(w, dw, config=None):
 
 
 def nesterov_by_change(w, dw, config=None):
-    """Add the velocity and a share of its change."""
+    """Add the velocity and a fraction of its change."""
     config = {} if config is None else config
     rho, v = config.get("momentum", 0.9), config.get("velocity", np.zeros_like(w))
     change = (rho - 1) * v - config.get("learning_rate", 1e-2) * dw
@@ -257,7 +257,7 @@ def nesterov_by_change(w, dw, config=None):
 
 
 def nesterov_short(w, dw, config=None):
-    """Leave out what cancels: the gradient's step, and a share of the new velocity."""
+    """Leave out what cancels: the gradient's step, and a fraction of the new velocity."""
     config = {} if config is None else config
     rho, step = config.get("momentum", 0.9), -config.get("learning_rate", 1e-2) * dw
     config["velocity"] = rho * config.get("velocity", np.zeros_like(w)) + step
@@ -577,7 +577,7 @@ def adamw_shrinking_first(w, dw, config=None):
 
 
 def adamw_decay_last(w, dw, config=None):
-    """Take away the share of the old weights at the end; t counted afterwards."""
+    """Take away the fraction of the old weights at the end; t counted afterwards."""
     if config is None:
         config = {}
     defaults = {"learning_rate": 1e-3, "weight_decay": 1e-2, "beta1": 0.9, "beta2": 0.999}

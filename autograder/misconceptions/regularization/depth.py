@@ -136,7 +136,7 @@ FORWARD = (
         ),
         (
             "scaled by what is left out",
-            "At test time you multiply by the share of calls in which the branch was *gone*.",
+            "At test time you multiply by the fraction of calls in which the branch was *gone*.",
             (AT_TEST, 'q = 1 - p if scale == "test" else 1'),
         ),
         (

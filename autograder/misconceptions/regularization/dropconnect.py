@@ -59,7 +59,7 @@ FORWARD = (
         ),
         (
             "half of the weights, whatever p is",
-            "The share of the weights that you keep does not change with p.",
+            "The fraction of the weights that you keep does not change with p.",
             (DRAWN, "drawn < 0.5"),
         ),
         (
@@ -448,7 +448,7 @@ CLOSED_FORM = wrong(
     (
         "the density of a mean of 0",
         "Where the mean is many deviations away from 0, the ReLU changes nothing, and yours still "
-        "adds a share of the deviation. How much of the Gaussian lies beyond 0 there?",
+        "adds a fraction of the deviation. How much of the Gaussian lies beyond 0 there?",
         ("mean * normal_cdf(t) + sigma * density", "mean.clip(0) + sigma / math.sqrt(2 * math.pi)"),
     ),
     (

@@ -34,7 +34,7 @@ def everywhere(function):
             ),
             (
                 "half of the units, whatever p is",
-                "The share of the units that you keep does not change with p.",
+                "The fraction of the units that you keep does not change with p.",
                 (" < p", " < 0.5"),
             ),
             (
@@ -68,6 +68,13 @@ def everywhere(function):
                 "gone forever.",
                 SLIP,
                 (SEED, "0"),
+            ),
+            (
+                "one seed where none is given",
+                "Without a seed every call of yours gives the same mask. What does the docstring "
+                "promise to those who give none?",
+                SLIP,
+                (SEED, 'dropout_param.get("seed", 0)'),
             ),
             (
                 "an unknown mode passes",
@@ -495,11 +502,6 @@ WRONG_PRODUCTS = wrong(
         "nothing but zeros",
         "All products are 0, and so is every mean.",
         (PRODUCTS, "np.zeros(3)"),
-    ),
-    (
-        "whole numbers",
-        "Products are floats: write 1.0 in place of 1.",
-        (PRODUCTS, "np.array([1, -1])"),
     ),
 )
 

@@ -322,7 +322,7 @@ WRONG_PROX = wrong(
     ),
     (
         "the step of L2",
-        "Your weights shrink by a share of their size, and never become 0.",
+        "Your weights shrink by a fraction of their size, and never become 0.",
         (SHRUNK, "v * (1 - learning_rate * reg)"),
     ),
     (

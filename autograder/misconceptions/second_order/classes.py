@@ -82,6 +82,12 @@ REMEMBER = wrong(
         ("if y @ s > 0:", "if y @ s != 0:"),
     ),
     (
+        "a step with a bad pair is not remembered",
+        "A pair that is left out was a step all the same. From where does the next step start?",
+        SLIP,
+        ("if y @ s > 0:", "if y @ s <= 0:\n                return\n            if True:"),
+    ),
+    (
         "all pairs are kept",
         "The memory should hold so many pairs, and yours grows with every step. Which ones go?",
         SLIP,

@@ -151,7 +151,7 @@ DIRECTION = wrong(
     ),
     (
         "the balance upside down",
-        "The larger factor should get the larger share of the damping. Does it?",
+        "The larger factor should get the larger fraction of the damping. Does it?",
         (
             "pi = np.sqrt(np.trace(A) / len(A) / (np.trace(S) / len(S)))",
             "pi = np.sqrt(np.trace(S) / len(S) / (np.trace(A) / len(A)))",

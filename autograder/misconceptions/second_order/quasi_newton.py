@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograder.checking.spec import Misconception
-from autograder.misconceptions.records import SLIP, fundamental, ids_of, wrong
+from autograder.misconceptions.records import SLIP, fundamental, grouped, ids_of, wrong
 
 GUARD = "    if y @ s <= 0:\n        return M.copy()\n"
 
@@ -171,6 +171,12 @@ DIRECTION = wrong(
         "correction, which comes first, is its.",
         ("for s, y in reversed(pairs):", "for s, y in pairs:"),
         ("zip(pairs, reversed(alphas)", "zip(reversed(pairs), reversed(alphas)"),
+    ),
+    (
+        "uphill once there is a pair",
+        "Without a pair your direction is −dw. Which sign has it with pairs?",
+        grouped("uphill"),
+        ("return -q", "return q if pairs else -q"),
     ),
     (
         "both loops run from newest to oldest",
