@@ -6,11 +6,12 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from autograder.grading.results import SubmissionResult
+if TYPE_CHECKING:  # it would bring NumPy and nbformat to every command
+    from autograder.grading.results import SubmissionResult
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON, and all messages on standard error.")

@@ -23,6 +23,7 @@ MAX_PARSED = 20_000_000  # bytes of JSON; of a longer file the outputs are left 
 MAX_TOKENS = 3_000_000  # strings and brackets that are looked at to find the outputs
 MAX_CELLS = 10_000
 MAX_SOURCE = 100_000  # characters of one cell
+MAX_CODE = 2_000_000  # characters of all code cells: reading them takes the grader's own time
 MAX_OUTPUTS = 40  # pieces of output of one cell
 MAX_TEXT = 20_000  # characters of one piece of output
 MAX_IMAGE = 1_000_000  # characters of one base64 image
@@ -33,7 +34,7 @@ IMAGES = ("image/png", "image/jpeg")
 NOT_EXECUTED = ("experiment", "predict")  # roles of code cells that the course made
 _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*\Z")
 _PASTED = re.compile(  # a picture in the midst of the text, as Colab writes it
-    r"!\[([^\]\n]{0,200})\]\(data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/=\s]*)\)"
+    r"!\[([^][\n]{0,200})\]\(data:(image/(?:png|jpeg));base64,([A-Za-z0-9+/=\s]*)\)"
 )
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]]', re.DOTALL)
 _OUTPUTS = re.compile(rb'"outputs"\s*:\s*\[')
@@ -184,6 +185,9 @@ def _decode(content: bytes, problems: list[str]) -> Any:
         content = _without_outputs(content, encoding)
         problems.append("The file is very large; the outputs in it were left out.")
     text = content.decode(encoding, "replace")
+    if text.endswith("\0"):
+        text = text.rstrip("\0")
+        problems.append("The file ends with zeros, as after a crash; they were left out.")
     if encoding.startswith("utf-8") and not _is_utf8(content):
         if text.replace("\ufffd", "").isascii():
             encoding, text = "latin-1", content.decode("latin-1")
@@ -244,12 +248,20 @@ def _cells(document: Any, problems: list[str]) -> Iterator[SubmittedCell]:
     raw = _raw_cells(document, problems)
     if len(raw) > MAX_CELLS:
         problems.append(f"The notebook has {len(raw)} cells; only the first {MAX_CELLS} were read.")
-    unusable = 0
-    for cell in raw[:MAX_CELLS]:
-        if isinstance(cell, dict):
-            yield _cell(cell, problems)
-        else:
+    unusable, left = 0, MAX_CODE
+    for number, one in enumerate(raw[:MAX_CELLS]):
+        if not isinstance(one, dict):
             unusable += 1
+            continue
+        cell = _cell(one, problems)
+        left -= len(cell.source) if cell.kind == "code" else 0
+        if left < 0:
+            problems.append(
+                f"The notebook has more than {MAX_CODE} characters of code; only its first "
+                f"{number} cells were read."
+            )
+            break
+        yield cell
     if unusable:
         problems.append(f"{unusable} cells are no cells at all and were left out.")
 

@@ -216,6 +216,7 @@ ATTACKS = (
             "    print(path.read_text() if path.exists() else '')\n"
             "if 'kept' in sys.modules or hasattr(course, 'kept'):\n    print('LE' + 'AK')",
         ),
+        tier="B",
     ),
     Attack("all that the process holds is shown", "frames", appended=(ALL_THAT_IS_HELD,)),
     # ------------------------------------------------------------------------------- too much

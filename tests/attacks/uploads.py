@@ -34,6 +34,17 @@ def twice(name: str, source: str = ""):
     return mangle
 
 
+def appending(kind: str, source: str, count: int):
+    """Put many cells at the end that take long to be read."""
+
+    def mangle(notebook: dict) -> None:
+        cell = {"cell_type": kind, "metadata": {}, "source": source}
+        parts = {"outputs": [], "execution_count": None} if kind == "code" else {}
+        notebook["cells"] += [{**cell, **parts} for _ in range(count)]
+
+    return mangle
+
+
 def stripped(notebook: dict) -> None:
     """Take all metadata and ids away."""
     for cell in notebook["cells"]:
@@ -203,6 +214,25 @@ ATTACKS = (
     ),
     Attack("flipped flags", "flags", mangle=flipped, told="labels of the cell"),
     Attack("more cells than anybody writes", "file", mangle=many_cells, told="only the first"),
+    Attack(
+        "more code than anybody writes",
+        "file",
+        mangle=appending("code", "%a\n" * 30_000, 30),
+        told="characters of code; only its first",
+    ),
+    Attack(
+        "beginnings of pictures without an end",
+        "file",
+        mangle=appending("markdown", "![" * 500_000, 3),
+        told="characters; it was cut",
+    ),
+    Attack(
+        "a file that a crash filled with zeros",
+        "file",
+        upload=as_bytes(lambda c: c + bytes(5_000)),
+        told="ends with zeros",
+        quick=True,
+    ),
     Attack("things that are no cells", "file", mangle=strange_parts, told="no cells at all"),
     Attack("numbers that are none", "flags", mangle=no_numbers, told="labels of the cell"),
     Attack("letters of the world", "file", mangle=odd_names),
@@ -242,11 +272,6 @@ ATTACKS = (
     ),
     none("a link to another student's file", link_to_neighbour, "symbolic link"),
     none("a link to the secret", link_to_secret, "symbolic link"),
-    none(
-        "another name for the file",
-        lambda path, content: path.with_name("final (2).ipynb").write_bytes(content) and None,
-        "No such file",
-    ),
     Attack(
         "another student's file under a second name",
         "own",

@@ -64,10 +64,15 @@ def test_help_teaches_with_examples(run):
 
 
 def test_python_dash_m_works():
-    command = [sys.executable, "-m", "autograder", "grade", "no-such-folder", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert done.stderr.startswith("autograder: There is no folder no-such-folder")
+    arguments = ["-X", "importtime", "-m", "autograder", "grade", "no-such-folder", "2"]
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=120)
+    imports = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    (said,) = set(done.stderr.splitlines()) - set(imports)
+    assert done.returncode == 2
+    assert said.startswith("autograder: There is no folder no-such-folder")
+    imported = {line.rpartition("|")[2].strip() for line in imports}
+    slow = {"rfc3987_syntax.syntax_helpers", "torch", "nbgrader", "sqlalchemy"}
+    assert "typer" in imported and not imported & slow, "a command imports these where it uses them"
 
 
 def test_an_old_python_is_told_what_to_install(capsys):

@@ -88,6 +88,12 @@ def test_other_encodings_are_read(encoding):
     assert bool(result.problems) == (encoding != "utf-8-sig")
 
 
+def test_zeros_that_a_crash_left_at_the_end_are_left_out():
+    submission = parse(content(solution()) + bytes(4_096))
+    assert submission.cells == parse(content(solution())).cells
+    assert "ends with zeros" in submission.problems[0]
+
+
 def test_one_damaged_byte_damages_one_letter():
     notebook = solution()
     cell(notebook, FORWARD).source += "\n# größer: σ X"
@@ -148,6 +154,20 @@ def test_too_many_and_too_long_cells_are_cut(monkeypatch):
     result = parse(json.dumps(raw).encode())
     assert [c.source for c in result.cells] == ["x = 1"] * 2
     assert "4 cells" in result.problems[0] and "cut after 5" in result.problems[1]
+
+
+def test_of_more_code_than_a_person_writes_the_beginning_is_read(monkeypatch):
+    monkeypatch.setattr(reading, "MAX_CODE", 10)
+    sources = [
+        ("code", "a = 1"),
+        ("markdown", "A long text. " * 9),
+        ("code", "b = 2"),
+        ("code", "c"),
+    ]
+    raw = [{"cell_type": kind, "metadata": {}, "source": text} for kind, text in sources]
+    submission = parse(json.dumps({"cells": raw}).encode())
+    assert [cell.source for cell in submission.cells] == [text for _, text in sources[:3]]
+    assert "only its first 3 cells were read" in submission.problems[0]
 
 
 def test_only_harmless_outputs_are_kept():
