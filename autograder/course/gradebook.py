@@ -379,9 +379,9 @@ class Writer:
     """
 
     def __init__(self, template: NotebookNode):
-        empty = {"outputs": [], "execution_count": None}
+        empty: dict[str, object] = {"outputs": [], "execution_count": None}
         released = [
-            {**cell, **(empty if cell.cell_type == "code" else {})} for cell in template.cells
+            cell | empty if cell.cell_type == "code" else dict(cell) for cell in template.cells
         ]
         self._released = {cell.get("id"): (cell, words(cell)) for cell in released}
 

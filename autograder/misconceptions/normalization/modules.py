@@ -138,12 +138,10 @@ AS_PARAMETERS = Misconception(
     "The layer tells running statistics and parameters apart: the first come from the data, the "
     "second from the optimizer. What does list(layer.parameters()) hold?",
     edits={
-        "BatchNorm.__init__": [(BUFFER.format(n), FROZEN.format(n)) for n in ("mean", "var")],
-        "BatchNorm.forward": [
-            (KEPT, KEPT.replace(" =", ".data =")),
-        ],
+        "BatchNorm.__init__": tuple((BUFFER.format(n), FROZEN.format(n)) for n in ("mean", "var")),
+        "BatchNorm.forward": ((KEPT, KEPT.replace(" =", ".data =")),),
     },
-    **SLIP,
+    kind="slip",
 )
 IN_FUNCTION = wrong(
     "BatchNorm",
