@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import CodeType
 
-from autograder.checking.in_page import keep
+from autograder.checking.browser import keep
 from autograder.checking.ladder import KNOWN, READING
 from autograder.checking.report import Report
 

@@ -137,6 +137,15 @@ for g in (4.0, -2.0, 1.0):
     optimizer.step()
 w""",
         f"""\
+w = torch.nn.Parameter(torch.tensor([1.0]))
+w.grad = torch.zeros(1)
+optimizer = {name}([w], {given})
+for g, rate in ((4.0, 0.5), (-1.0, 0.25)):
+    w.grad.fill_(g)
+    optimizer.param_groups[0]["lr"] = rate
+    optimizer.step()
+w""",
+        f"""\
 a, b = (torch.nn.Parameter(torch.tensor([1.0])) for _ in range(2))
 optimizer = {name}([{{"params": [a], "lr": 0.5}}, {{"params": [b]}}], lr=0.125)
 for g in (4.0, -2.0):
@@ -181,6 +190,6 @@ ADAM = exercise(
     in_torch=True,
     kind="class",
     needs_autograd=True,
-    small=small_runs("Adam", "betas=(0.5, 0.75)"),
+    small=small_runs("Adam", "betas=(0.5, 0.75)", "eps=2.0"),
 )
 EXERCISES = (MOMENTUM, ADAM)

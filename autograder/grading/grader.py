@@ -237,7 +237,7 @@ class Grader:
             outcome = self._execute(code.readable, student)
             self.canaries.require()  # before anything is judged or kept
         findings = look_through(rebuilt, code, outcome, self.exercises)
-        result = self._result(student, upload, findings, outcome)
+        result = self._result(student, upload, findings, outcome, judge_exercise)
         stopped = {cell: [fault.kind, fault.text] for cell, fault in outcome.stopped.items()}
         observed = self._observations(findings, outcome, result) if store else None
         result = self._keep(store, result, "graded", observed, stopped=stopped)
@@ -318,7 +318,7 @@ class Grader:
             self._judged[key] = seen, judge_exercise(exercise, seen, provider)
         return self._judged[key][1]
 
-    def _result(self, student, upload, findings, outcome, judge=judge_exercise) -> SubmissionResult:
+    def _result(self, student, upload, findings, outcome, judge) -> SubmissionResult:
         reports, unjudged, problems = self._judge(findings, outcome, judge)
         return SubmissionResult(
             student=student,
@@ -383,7 +383,8 @@ class Grader:
             prepared = meanwhile.submit(self.prepare)
             outcome = self._execute(code.readable, "")
             prepared.result()
-        reports, _, _ = self._judge(look_through(rebuilt, code, outcome, self.exercises), outcome)
+        findings = look_through(rebuilt, code, outcome, self.exercises)
+        reports, _, _ = self._judge(findings, outcome, judge_exercise)
         return reports
 
     def expect(self) -> None:
@@ -411,7 +412,7 @@ class Grader:
                 self.log.write("retried", student=student, why=str(error))
         return execute()
 
-    def _judge(self, findings, outcome, judge=judge_exercise):
+    def _judge(self, findings, outcome, judge):
         reports, unjudged, problems = [], [], [*findings.notes]
         for exercise in self.exercises.values():
             names = ", ".join(findings.shortcuts.get(exercise.id, ()))

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from autograder.checking.in_page import keep
+from autograder.checking.browser import keep
 from autograder.learning.errors import LearnerError
 from autograder.learning.history import History
 from autograder.learning.items import Item, items_for

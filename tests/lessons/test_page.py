@@ -15,7 +15,7 @@ import pytest
 
 from autograder import check as checks
 from autograder import exercises
-from autograder.checking import in_page
+from autograder.checking import browser
 from autograder.learning import review
 from autograder.learning.shelf import LOG
 from autograder.lessons import page
@@ -74,7 +74,7 @@ def in_a_page(tmp_path, monkeypatch):
         for name, text in kept.items():
             (home / name).write_text(text, encoding="utf-8")
 
-    monkeypatch.setattr(in_page, "IN_A_PAGE", True)
+    monkeypatch.setattr(browser, "IN_A_PAGE", True)
     monkeypatch.setitem(sys.modules, "js", SimpleNamespace(BroadcastChannel=Channel))
     start()
     yield start
