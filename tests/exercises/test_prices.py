@@ -8,7 +8,12 @@ import pytest
 from providers import provider
 
 from autograder import exercises, expectations, misconceptions
-from autograder.checking.diagnose import ANOTHER_DEFAULT, judge_exercise, shows_same
+from autograder.checking.diagnose import (
+    ANOTHER_DEFAULT,
+    CHANGED_HINT,
+    judge_exercise,
+    shows_same,
+)
 from autograder.checking.observe import observe
 from autograder.misconceptions.derived import texts_of_both
 
@@ -100,7 +105,9 @@ def test_a_wrong_answer_that_is_not_known_gets_no_other_ones_name(asked):
                 if groups(exercise, [r.name]) == groups(exercise, [record.name])
             }
             report = judge_exercise(exercise, known.seen, Without(*own))
+            facts = {row.misconception for row in report.rows if row.hint == CHANGED_HINT}
             others = groups(exercise, report.misconceptions) - groups(exercise, [record.name])
+            others -= facts  # that an input is another one than before is seen, not guessed
             tried += 1
             if others and not made_of(exercise, known, report.misconceptions):
                 misnamed.append(f"{exercise.id}: {record.name} is taken for {others}")
