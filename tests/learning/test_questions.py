@@ -234,10 +234,10 @@ def test_keys_of_some_exercises_are_right(exercise_id):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("framework", "seeds"), [("numpy", SEEDS), ("torch", SEEDS // 20)])
-def test_keys_of_all_references_and_variants_are_right(framework, seeds):
+@pytest.mark.parametrize("framework", ["numpy", "torch"])
+def test_keys_of_all_references_and_variants_are_right(framework):
     found = {
-        e.id: assert_keys(e, range(seeds)) for e in all_exercises() if e.framework == framework
+        e.id: assert_keys(e, range(SEEDS)) for e in all_exercises() if e.framework == framework
     }
     asked = {exercise: len(questions) for exercise, questions in found.items() if questions}
     assert sum(asked.values()) > 500 and 2 * len(asked) > len(found)
