@@ -16,13 +16,13 @@ import numpy as np
 from autograder.checking.judge import Expected, agree, verdict_on
 from autograder.checking.observe import BAD_RETURN, SHORTCUT, STUB_MESSAGE, Fault, Seen, stem_of
 from autograder.checking.report import Report, Row
+from autograder.checking.scenarios import AFTERWARDS
 from autograder.checking.settings import never_asked
 from autograder.checking.spec import Exercise, Verdict
 from autograder.checking.traces import CLEAR, SAME, compared, sums_of
 
 PROPORTIONAL = 1e-3  # relative; differences closer than that are one another's multiple
 ANOTHER_DEFAULT = "another default"  # so start the names of what is recognised in any size
-AFTER = " after the call"  # so end the observations of what went into a function
 CHANGED_HINT = (
     "After the call the caller's numbers are no longer what they were. Which of your lines writes "
     "into what it was given, and who else may still need that?"
@@ -82,7 +82,7 @@ def _changed_inputs(verdicts):
     """Return {check name: name} of the checks in which nothing is wrong but inputs."""
     named = {}
     for check, verdict in verdicts.items():
-        inputs = [key.removesuffix(AFTER) for key in verdict.wrong if key.endswith(AFTER)]
+        inputs = [key.removesuffix(AFTERWARDS) for key in verdict.wrong if key.endswith(AFTERWARDS)]
         if inputs and len(inputs) == len(verdict.wrong):
             verb = "is" if len(inputs) == 1 else "are"
             named[check] = _Name(f"{' and '.join(inputs)} {verb} changed", CHANGED_HINT)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from autograder.checking.observe import Seen
-from autograder.checking.scenarios import refuses
+from autograder.checking.scenarios import AFTERWARDS, refuses
 from autograder.checking.slopes import APART, MEASURED
 from autograder.checking.spec import Arrays, Check, Exercise, Verdict
 
@@ -109,9 +109,6 @@ def dtypes_alone(seen: Arrays, expected: Expected) -> Verdict:
         if gain > 0:
             remark = WASTEFUL
     return Verdict(1, remark=remark)
-
-
-AFTERWARDS = " after the call"  # so end the names of inputs as observations
 
 
 def keeps_types(seen: Arrays, expected: Expected) -> Verdict:

@@ -7,6 +7,8 @@ import numpy as np
 
 from autograder.checking.spec import Check, Exercise, Verdict
 
+AFTERWARDS = " after the call"  # so end the names of inputs as observations
+
 
 def family(name, returns, forbidden):
     """Return a function that writes down the exercises of a family.
@@ -41,7 +43,7 @@ def family(name, returns, forbidden):
 
 def afterwards(names, arrays):
     """Return arrays that went into a function as observations: it should not have changed them."""
-    return {f"{n} after the call": array for n, array in zip(names.split(), arrays, strict=True)}
+    return {f"{n}{AFTERWARDS}": array for n, array in zip(names.split(), arrays, strict=True)}
 
 
 def refusal(call):

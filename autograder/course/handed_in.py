@@ -59,10 +59,8 @@ def _is_absent(path: Path) -> bool:
     """Whether there certainly is no file of this name, not even a link."""
     try:
         path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, FileNotFoundError | NotADirectoryError)
     return False
 
 

@@ -29,6 +29,7 @@ from autograder.sandbox.process import Limits
 from autograder.submissions.rebuild import read_template
 
 SECRET = b"planted: the secret of this course, which nobody may read"
+# The whole time is so long that a busy machine ends no attack before the engine does.
 LIMITS = Limits(cell_seconds=6, total_seconds=300, memory=2**30, file=2**26)
 COMMON = ("/tmp", "/var/tmp", "/dev/shm", "/root", str(ROOT))
 ACTIVE = re.compile(  # in a browser

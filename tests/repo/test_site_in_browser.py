@@ -13,10 +13,7 @@ from site_server import served
 
 SITE = Path(os.environ.get("COURSE_SITE", "no site"))
 AXE = Path(os.environ.get("AXE", "no axe"))
-ELSEWHERE = {
-    "try",
-    "_static",
-}  # the lessons in JupyterLite, and parts of the theme that are no pages
+ELSEWHERE = {"try", "_static"}  # the lessons in JupyterLite; parts of the theme that are no pages
 PAGES = sorted(path for path in SITE.rglob("*.html") if not ELSEWHERE & set(path.parts))
 PHONE, DESK, PAPER = 390, 1440, 794  # CSS pixels
 GRAVE = ("serious", "critical")

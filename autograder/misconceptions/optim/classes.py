@@ -107,26 +107,6 @@ NO_BASE = (
     fundamental("no optimizer is made"),
 )
 
-
-class MomentumWithAnAlias(torch.optim.Optimizer):
-    """Take the first gradient itself for the velocity."""
-
-    def __init__(self, params, lr=1e-2, momentum=0.9):
-        super().__init__(params, dict(lr=lr, momentum=momentum))
-
-    def step(self, closure=None):
-        loss = closure() if closure else None
-        with torch.no_grad():
-            for group in self.param_groups:
-                for p in [p for p in group["params"] if p.grad is not None]:
-                    if "velocity" in self.state[p]:
-                        self.state[p]["velocity"].mul_(group["momentum"]).add_(p.grad)
-                    else:
-                        self.state[p]["velocity"] = p.grad
-                    p.sub_(group["lr"] * self.state[p]["velocity"])
-        return loss
-
-
 MISCONCEPTIONS = (
     *wrong("Momentum", *LINES, edited="Momentum.step"),
     *wrong(
@@ -146,16 +126,17 @@ MISCONCEPTIONS = (
             ("(w, w.grad, ", '(w, group["lr"] * w.grad, '),
             ('group["lr"], "momentum"', '1.0, "momentum"'),
         ),
-        edited="Momentum.step",
-    ),
-    *wrong(
-        "Momentum",
         (
             "the velocity is the gradient's own memory",
             "The first velocity is equal to the gradient, and with you it *is* that tensor. What "
             "happens to it when the next backward pass writes there?",
-            MomentumWithAnAlias,
+            (
+                "self.state[w].update(config)",
+                'first = {} if self.state[w] else {"velocity": w.grad}\n'
+                "                    self.state[w].update(config | first)",
+            ),
         ),
+        edited="Momentum.step",
     ),
     *wrong(
         "Momentum",
