@@ -35,6 +35,18 @@ def in_single_throughout(function):
     return _computed(function, back)
 
 
+def loss_in_single(function):
+    """Let a function of loss and gradient compute in single precision; only the gradient is half.
+
+    The loss is a sum, which half precision cannot hold, and is kept as it was computed.
+
+    >>> import numpy as np
+    >>> loss_in_single(lambda w: (np.sum(w**2), 2 * w))(np.array([300.0], np.float16))
+    (np.float32(90000.0), array([600.], dtype=float16))
+    """
+    return _computed(function, lambda found, dtype: (found[0], _as(found[1], dtype)))
+
+
 def _computed(function, back):
     """Return the function with its half-precision arguments made single, and results taken back."""
 

@@ -7,6 +7,7 @@ in the order of the forward pass's arguments. float32 stays float32, and no inpu
 import numpy as np
 
 from cs231n_lib.errors import labels, validated, whole
+from cs231n_lib.precision import loss_in_single
 
 CONV_PARAM = {"stride": whole(1), "pad": whole(0)}
 POOL_PARAM = {"pool_height": whole(1), "pool_width": whole(1), "stride": whole(1)}
@@ -161,19 +162,17 @@ def conv_backward(dout, cache):
 
     windows = _windows(_padded(x, pad), (KH, KW), stride)  # (N, C, KH, KW, OH, OW)
     columns = np.empty((C * KH * KW, OH * OW), x.dtype)
-    dcolumns = np.empty((C, KH, KW, OH, OW), dtype)
-    filters = w.reshape(F, -1)  # (F, C·KH·KW)
-    dfilters = np.zeros(filters.shape, dtype)
-    dpadded = np.zeros((N, C, H + 2 * pad, W + 2 * pad), dtype)
-    dwindows = _windows(dpadded, (KH, KW), stride, writeable=True)
+    dfilters = np.zeros((F, C * KH * KW), dtype)
+    taps = w.transpose(2, 3, 0, 1).copy()  # (KH, KW, F, C)
+    dpadded = np.zeros((N, H + 2 * pad, W + 2 * pad, C), dtype)  # a pixel's channels side by side
     for n in range(N):
         columns.reshape(C, KH, KW, OH, OW)[...] = windows[n]
         dout_rows = dout[n].reshape(F, -1)  # (F, OH·OW)
         dfilters += dout_rows @ columns.T
-        np.matmul(filters.T, dout_rows, out=dcolumns.reshape(-1, OH * OW))
         for i, j in np.ndindex(KH, KW):  # windows overlap: one offset of them never does
-            dwindows[n, :, i, j] += dcolumns[:, i, j]
-    dx = dpadded[:, :, pad : pad + H, pad : pad + W]
+            pixels = slice(i, i + stride * OH, stride), slice(j, j + stride * OW, stride)
+            dpadded[n][pixels] += (dout_rows.T @ taps[i, j]).reshape(OH, OW, C)
+    dx = dpadded[:, pad : pad + H, pad : pad + W].transpose(0, 3, 1, 2)
     return dx, dfilters.reshape(w.shape), dout.sum(axis=(0, 2, 3))
 
 
@@ -247,6 +246,7 @@ def max_pool_backward(dout, cache):
 
 
 @validated(scores="N C", y=labels("N", "C"))
+@loss_in_single
 def softmax_loss(scores, y):
     """Mean cross-entropy of softmax(scores), and its gradient.
 
@@ -275,6 +275,7 @@ def softmax_loss(scores, y):
 
 
 @validated(scores="N C", y=labels("N", "C"))
+@loss_in_single
 def svm_loss(scores, y):
     """Mean multiclass hinge loss with margin 1, and its gradient.
 

@@ -8,6 +8,7 @@ import torch
 
 from cs231n_lib.errors import labels, validated
 from cs231n_lib.layers.in_numpy import CONV_PARAM, POOL_PARAM, _output_size
+from cs231n_lib.precision import loss_in_single
 
 IMAGES = 8  # whose columns are in memory at once: they are KH·KW times the images
 
@@ -201,6 +202,7 @@ def max_pool_backward(dout, cache):
 
 
 @validated(scores="N C", y=labels("N", "C"))
+@loss_in_single
 def softmax_loss(scores, y):
     """Mean cross-entropy (a tensor, in nats) of scores (N, C) at labels y (N,), and dscores.
 
@@ -221,6 +223,7 @@ def softmax_loss(scores, y):
 
 
 @validated(scores="N C", y=labels("N", "C"))
+@loss_in_single
 def svm_loss(scores, y):
     """Mean hinge loss, margin 1 (a tensor), of scores (N, C) at labels y (N,), and dscores.
 

@@ -14,7 +14,7 @@ from cs231n_lib.errors import (
     validated,
     whole,
 )
-from cs231n_lib.precision import in_single_throughout
+from cs231n_lib.precision import in_single_throughout, loss_in_single
 from cs231n_lib.regularization import (
     DEPTH_PARAM,
     FMP_PARAM,
@@ -28,6 +28,7 @@ from cs231n_lib.regularization import (
 
 
 @validated(W="...", reg="nonnegative")
+@loss_in_single
 def l2_penalty(W, reg):
     """L2 penalty on weights, λ·ΣW², and its gradient.
 
@@ -56,6 +57,7 @@ def l2_penalty(W, reg):
 
 
 @validated(W="...", reg="nonnegative")
+@loss_in_single
 def l1_penalty(W, reg):
     """L1 penalty on weights, λ·Σ|W|, and a gradient of it.
 
@@ -82,6 +84,7 @@ def l1_penalty(W, reg):
 
 
 @validated(W="...", reg="nonnegative", beta="nonnegative")
+@loss_in_single
 def elastic_net_penalty(W, reg, beta):
     """Elastic net, λ·Σ(β·W² + |W|), and a gradient of it.
 

@@ -17,7 +17,7 @@ from cs231n_lib.errors import (
     validated,
     whole,
 )
-from cs231n_lib.precision import in_single_throughout
+from cs231n_lib.precision import in_single_throughout, loss_in_single
 from cs231n_lib.regularization import (
     DEPTH_PARAM,
     FMP_PARAM,
@@ -31,6 +31,7 @@ from cs231n_lib.regularization import (
 
 
 @validated(W="...", reg="nonnegative")
+@loss_in_single
 def l2_penalty(W, reg):
     """L2 penalty on weights, λ·ΣW², and its gradient.
 
@@ -59,6 +60,7 @@ def l2_penalty(W, reg):
 
 
 @validated(W="...", reg="nonnegative")
+@loss_in_single
 def l1_penalty(W, reg):
     """L1 penalty on weights, λ·Σ|W|, and a gradient of it.
 
@@ -85,6 +87,7 @@ def l1_penalty(W, reg):
 
 
 @validated(W="...", reg="nonnegative", beta="nonnegative")
+@loss_in_single
 def elastic_net_penalty(W, reg, beta):
     """Elastic net, λ·Σ(β·W² + |W|), and a gradient of it.
 

@@ -1,5 +1,7 @@
 """Normalization of half-precision numbers: computed in single precision, as frameworks do."""
 
+import importlib
+
 import numpy as np
 import pytest
 import torch
@@ -76,3 +78,30 @@ def test_a_layer_in_half_precision_keeps_finite_statistics():
     assert layer.running_var.isfinite().all() and (layer.running_var > 1e4).all()
     out.float().pow(2).sum().backward()
     assert layer.weight.grad.dtype == torch.float16
+
+
+LOSSES = {
+    "softmax_loss": ("layers", [0, 3, 1, 2] * 8),
+    "svm_loss": ("layers", [0, 3, 1, 2] * 8),
+    "l2_penalty": ("regularization", 0.01),
+    "l1_penalty": ("regularization", 100.0),
+    "elastic_net_penalty": ("regularization", 10.0, 0.5),
+}
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("framework", ["in_numpy", "in_torch"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_of_half_numbers_is_single_and_its_gradient_half(name, framework, seed):
+    family, *rest = LOSSES[name]
+    function = getattr(importlib.import_module(f"cs231n_lib.{family}.{framework}"), name)
+    single = np.random.default_rng(seed).normal(size=(32, 4), scale=300).astype(np.float16)
+    rest = [np.array(value) if isinstance(value, list) else value for value in rest]
+    if framework == "in_torch":
+        single = torch.from_numpy(single)
+        rest = [torch.from_numpy(v) if isinstance(v, np.ndarray) else v for v in rest]
+    half, single = single, single.float() if framework == "in_torch" else single.astype(np.float32)
+    (loss, gradient), (right, slope) = function(half, *rest), function(single, *rest)
+    assert float(loss) == float(right) and np.isfinite(float(loss))
+    assert gradient.dtype == half.dtype
+    np.testing.assert_allclose(np.asarray(gradient, float), np.asarray(slope, float), 1e-3, 1e-7)
