@@ -24,6 +24,7 @@ GOALS = {
     ("pad-crop", "NumPy"): 0.35,
     ("pad-crop", "PyTorch"): 1.0,
     ("colour jitter", "NumPy"): 1.3,
+    ("colour jitter", "PyTorch, compiled"): 0.6,
     ("rotation", "NumPy"): 2.0,
     ("rotation", "PyTorch"): 3.0,
 }
@@ -63,7 +64,7 @@ def rotation(x, matrices):
     return F.grid_sample(x, grid, padding_mode="border", align_corners=True)
 
 
-def contestants(N, side):
+def contestants(N, side, compiled=False):
     """Return {task: {name: function}}; the functions of a task do the same."""
     x, t = images(N, side)
     rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
@@ -71,7 +72,7 @@ def contestants(N, side):
     rest = np.ones((N, 2), np.float32), np.zeros(N, np.float32), np.zeros((N, 2), np.float32)
     matrices = in_numpy.affine_matrices(angle, *rest)
     tensors = torch.from_numpy(matrices)
-    return {
+    tasks = {
         "pad-crop": {
             BASE: lambda: pad_crop(t, 4, generator),
             "NumPy": lambda: in_numpy.pad_crop(x, 4, rng),
@@ -88,6 +89,11 @@ def contestants(N, side):
             "PyTorch": lambda: in_torch.affine_warp(t, tensors),
         },
     }
+    if compiled:
+        torch.compiler.reset()  # only so many versions of one function are compiled
+        jitters = torch.compile(in_torch.color_jitter)
+        tasks["colour jitter"]["PyTorch, compiled"] = lambda: jitters(t, 0.3, 0.2, generator)
+    return tasks
 
 
 def main():

@@ -46,7 +46,11 @@ def rows(compiled):
     for size, shape in augmentation.SIZES.items():
         for task in ("pad-crop", "colour jitter", "rotation"):
             goals = {who: goal for (what, who), goal in augmentation.GOALS.items() if what == task}
-            yield f"{task}, {size}", lambda t=task, s=shape: augmentation.contestants(*s)[t], goals
+            yield (
+                f"{task}, {size}",
+                lambda t=task, s=shape: augmentation.contestants(*s, compiled)[t],
+                goals,
+            )
     yield "L-BFGS, 1 M, m = 10", lambda: second_order.contestants(1_000_000), second_order.GOALS
 
 

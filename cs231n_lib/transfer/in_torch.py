@@ -8,7 +8,6 @@ import hashlib
 import os
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -86,13 +85,13 @@ def cached_features(model, x, stage, pooled, folder):
     content = hashlib.sha256(f"{stage} {pooled}".encode())
     for name, tensor in {**model.state_dict(), "x": x}.items():
         content.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
-        content.update(tensor.cpu().numpy().tobytes())
-    path = Path(folder) / f"{content.hexdigest()}.npy"
+        content.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy().tobytes())
+    path = Path(folder) / f"{content.hexdigest()}.pt"
     if not path.exists():
-        new = path.with_suffix(f".{os.getpid()}.npy")
-        np.save(new, extract_features(model, x, stage, pooled).cpu().numpy())
+        new = path.with_suffix(f".{os.getpid()}.pt")
+        torch.save(extract_features(model, x, stage, pooled).cpu(), new)
         os.replace(new, path)  # an interrupted write leaves no half of a file
-    return torch.from_numpy(np.load(path))
+    return torch.load(path, weights_only=True)
 
 
 @validated(n_classes=whole(1))

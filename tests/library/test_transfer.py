@@ -286,6 +286,14 @@ def test_extracting_leaves_nothing_behind():
     features.requires_grad_().sum().backward()  # an ordinary tensor: a probe may learn from it
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+def test_the_cache_keeps_features_of_any_dtype(dtype, tmp_path):
+    model, x = network().to(dtype), examples(4)[0].to(dtype)
+    first, again = (cached_features(model, x, "stage1", True, tmp_path) for _ in range(2))
+    assert first.dtype == dtype and torch.equal(first, extract_features(model, x, "stage1", True))
+    assert torch.equal(first, again) and len(os.listdir(tmp_path)) == 1
+
+
 def test_features_of_the_pretrained_architecture():
     model, x = efficientnet_lite0(), torch.rand(2, 3, 64, 64)
     sizes = {"stem": 32, "stage1": 16, "stage7": 320, "top": 1280, "pool": 1280}
