@@ -94,6 +94,13 @@ LINES = (
         ("self.state[w].update(config)", "self.own[w].update(config)"),
     ),
     (
+        "the step clears the gradients",
+        "Your steps are right, and after them the gradients are gone: somebody may want to look at "
+        "their size. In a training loop, who calls zero_grad?",
+        SLIP,
+        ("        return loss", "        self.zero_grad()\n        return loss"),
+    ),
+    (
         "the rate of the first step stays",
         "A scheduler changes the rate of a group on the way. When do you look it up?",
         SLIP,
