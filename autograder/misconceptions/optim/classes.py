@@ -33,6 +33,13 @@ LINES = (
         ("w.copy_(next_w)", "w = next_w"),
     ),
     (
+        "the step goes uphill",
+        "The gradient points to where the loss grows. On which side of its old place does a "
+        "parameter lie after your step?",
+        fundamental("every question is about where the parameters go"),
+        ("w.copy_(next_w)", "w.copy_(2 * w - next_w)"),
+    ),
+    (
         "one learning rate for all groups",
         "Two groups may learn at different rates, and a scheduler changes them on the way. Of "
         "which group is the rate that you use?",
