@@ -99,6 +99,10 @@ class Implementation:
 
         return call
 
+    def namespace(self, name: str) -> dict[str, object]:
+        """Return the global names that a function under test sees."""
+        return inspect.unwrap(self._functions[name]).__globals__
+
     def tensor(self, value: np.ndarray):
         """Return an array of a scenario's as code under test is given it."""
         return self._inward(value)

@@ -40,6 +40,11 @@ class Run:
             w.grad.copy_(self.impl.tensor(LARGE * self.rng.normal(size=tuple(w.shape))))
         optimizer.step()
 
+    def gradients(self):
+        """Return the gradients of all parameters that have one, as one row of numbers."""
+        found = [self.impl.array("a gradient", w.grad) for w in self.w if w.grad is not None]
+        return np.concatenate([np.empty(0), *(gradient.ravel() for gradient in found)])
+
     def now(self):
         """Return all parameters as one row of numbers."""
         return np.concatenate([self.impl.array("a parameter", w).ravel() for w in self.w])
@@ -77,7 +82,7 @@ def optimizer_checks(name, settings, points):
         optimizer = built(impl, run.w)
         run.w[0].grad = impl.tensor(LARGE * rng.normal(size=SHAPE))
         optimizer.step()
-        return {"parameters after a step": run.now()}
+        return {"parameters after a step": run.now(), "gradients after a step": run.gradients()}
 
     def closure(impl, rng):
         run = Run(impl, rng)
@@ -156,7 +161,7 @@ a, b""",
 a, b = (torch.nn.Parameter(torch.tensor([1.0])) for _ in range(2))
 a.grad = torch.tensor([4.0])
 {name}([a, b], {given}).step()
-a, b""",
+a, b, a.grad""",
         f"""\
 w, losses = torch.nn.Parameter(torch.tensor([1.0])), []
 groups = [{{"params": [w]}}, {{"params": [torch.nn.Parameter(torch.tensor([1.0]))]}}]

@@ -94,6 +94,7 @@ def _closure(impl, rng):
     return {
         "loss that step returns, less the loss before it": returned - before,
         "calls of the closure": np.array(run.calls),
+        "gradients after the step": run.gradients(),
     }
 
 
@@ -124,7 +125,7 @@ def closure():
 
 THREE_STEPS = "[optimizer.step(closure).item() for step in range(3)], w"
 SMALL = (
-    small_run("optimizer.step(closure), w, len(losses)"),
+    small_run("optimizer.step(closure), w, len(losses), w.grad"),
     small_run(THREE_STEPS),
     small_run(THREE_STEPS, loss="((w**2 - 4) ** 2).sum()", start="0.5", settings="lr=0.0625"),
     small_run(

@@ -6,6 +6,7 @@ running statistics, what it computes. So any way to freeze, replace or train tha
 PyTorch is imported where it is used; the checks of the NumPy half never do.
 """
 
+import contextlib
 import tempfile
 from dataclasses import replace
 
@@ -52,8 +53,11 @@ def _own_features(impl, rng):
 
 def _dead_feature(impl, rng):
     x_train, x = _spread(rng, 9), _spread(rng, 6)
-    x_train[:, 2] = x[:, 2] = 0  # a unit that never fires
-    return {"z": impl.standardize(x_train, x)}
+    x_train[:, 2] = x[:, 2] = 4096  # a unit that never changes; its sums are exact
+    z = impl.standardize(x_train, x)
+    if z.shape != x.shape:
+        return {"z": z}
+    return {"z": np.delete(z, 2, axis=1), "sum of z over the features": z.sum(axis=1)}
 
 
 def _feature_types(impl, rng):
@@ -345,8 +349,21 @@ def _other_statistics(asked, rng):
     asked[0].stage1[1].running_mean.add_(0.5)
 
 
+def _images(impl, rng):
+    """Ask for others of the same sum, and for the same numbers in another shape."""
+    (others,), (turned,) = (
+        _cached(change)(impl, rng).values() for change in (_other_images, _other_shape)
+    )
+    return {"features of other images": others, "features in another shape": turned}
+
+
 def _other_images(asked, rng):
-    asked[1] = asked[1].flip(0)  # of the same sum
+    asked[1] = asked[1].flip(0)
+
+
+def _other_shape(asked, rng):
+    N, C, H, W = asked[1].shape
+    asked[1] = asked[1].reshape(N, C, W, H)
 
 
 def _stage_and_pixels(impl, rng):
@@ -372,7 +389,27 @@ def _asked_again(impl, rng):
         first = impl.cached_features(model, x, "stage2", True, folder)
         computed = len(calls)
         impl.cached_features(model, x.clone(), "stage2", True, folder)
-    return {"features": first, "computed again": np.array(len(calls) > computed)}
+        again = len(calls)
+        with _hashing_anew(impl.namespace("cached_features")):
+            impl.cached_features(model, x.clone(), "stage2", True, folder)
+    return {
+        "features": first,
+        "computed again": np.array(again > computed),
+        "computed again by another kernel": np.array(len(calls) > again),
+    }
+
+
+@contextlib.contextmanager
+def _hashing_anew(names):
+    """Let hash() give other numbers than before, as it does in a kernel that has just started."""
+    if "hash" in names:
+        yield  # the student's own
+        return
+    names["hash"] = lambda value: ~hash(value)
+    try:
+        yield
+    finally:
+        del names["hash"]
 
 
 # ------------------------------------------------------------------ a new head
@@ -769,7 +806,7 @@ CACHED = on_modules(
         Check("asked again: nothing is computed", 1, _asked_again),
         Check("another network of the same architecture", 1, _cached(_other_network)),
         Check("other running statistics", 1, _cached(_other_statistics)),
-        Check("other images", 1, _cached(_other_images)),
+        Check("other images", 1, _images),
         Check("another stage, and all pixels", 1, _stage_and_pixels),
     ),
     "99–101",

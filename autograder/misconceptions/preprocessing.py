@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from autograder.misconceptions.records import SLIP, fundamental, grouped, right, wrong
+from autograder.misconceptions.records import (
+    SLIP,
+    another_default,
+    fundamental,
+    grouped,
+    right,
+    wrong,
+)
 
 # ------------------------------------------------------------------ wrong: normalize
 
@@ -140,6 +147,7 @@ WRONG_NORMALIZE = wrong(
         SLIP,
         ("np.sqrt(var + eps)", "(np.sqrt(var) + eps)"),
     ),
+    another_default("eps", "eps=1e-5):", "eps=1e-3):"),
     (
         "eps hard-coded",
         "The caller may choose eps, and your result does not care.",
@@ -495,6 +503,7 @@ WRONG_WHITEN = wrong(
         SLIP,
         (ROOT, "np.sqrt(eigenvalues)"),
     ),
+    another_default("eps", "eps=1e-5):", "eps=1e-3):"),
     (
         "eps hard-coded",
         "The caller may choose eps, and your result does not care.",

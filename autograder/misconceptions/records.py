@@ -33,6 +33,17 @@ def collected(package: str, path: Iterable[str]):
     return *records, {name: lines for table in tables for name, lines in table.items()}
 
 
+def another_default(setting, default, other):
+    """Return the line about a `setting` that a caller may leave out: an edit of its default."""
+    return (
+        f"another default {setting}",
+        f"With {setting} given you are right. Which one does the docstring promise to callers who "
+        "give none?",
+        SLIP,
+        (default, other),
+    )
+
+
 def fundamental(reason):
     """Return, for a line of `wrong`, that nothing of such an answer can be right, and why."""
     return {"fundamental": reason}

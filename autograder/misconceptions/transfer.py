@@ -70,6 +70,16 @@ STANDARDIZE = wrong(
         ("np.where(std > 0, std, 1)", "std"),
     ),
     (
+        "a constant feature left as it is",
+        "A feature that never changes needs no scale, and you leave it alone altogether. What "
+        "about its mean?",
+        SLIP,
+        (
+            "(x - mean) / np.where(std > 0, std, 1)",
+            "np.where(std > 0, (x - mean) / np.where(std > 0, std, 1), x)",
+        ),
+    ),
+    (
         "the input is overwritten",
         "After the call the features that came in have changed: -= and /= work in place. Make a "
         "new array.",
@@ -340,6 +350,15 @@ def keyed_by_examples(model, x, stage, pooled, folder):
     return torch.load(path)
 
 
+def keyed_by_pythons_hash(model, x, stage, pooled, folder):
+    """A file's name from `hash()`, which is another one in each process."""
+    content = b"".join(t.numpy().tobytes() for t in (*model.state_dict().values(), x))
+    path = Path(folder) / f"{hash(content)} {tuple(x.shape)} {stage} {pooled}.pt"
+    if not path.exists():
+        torch.save(extract_features(model, x, stage, pooled), path)
+    return torch.load(path)
+
+
 CACHED = wrong(
     "cached_features",
     (
@@ -388,6 +407,19 @@ CACHED = wrong(
             "tensor.cpu().reshape(-1).view(torch.uint8).numpy().tobytes()",
             "str(tensor.sum().item()).encode()",
         ),
+    ),
+    (
+        "the shape is not in the key",
+        "The same numbers in another shape are other images. What of the examples besides their "
+        "numbers must go into the hash?",
+        SLIP,
+        ('f"{name} {tuple(tensor.shape)} {tensor.dtype}"', "name"),
+    ),
+    (
+        "Python's own hash()",
+        "Restart the kernel and ask again: the file is there, and you do not find it. What does "
+        "Python's documentation say about hash() of text from one start to the next?",
+        keyed_by_pythons_hash,
     ),
     (
         "computed every time",
@@ -911,7 +943,8 @@ def cached_with_torch_save(model, x, stage, pooled, folder):
     def digest(tensors):
         return hashlib.md5(b"".join(t.numpy().tobytes() for t in tensors)).hexdigest()
 
-    name = "-".join([digest(model.state_dict().values()), digest([x]), stage, str(pooled)])
+    digests = digest(model.state_dict().values()), digest([x])
+    name = "-".join([*digests, *map(str, x.shape), stage, str(pooled)])
     path = Path(folder) / (name + ".pt")
     if path.is_file():
         return torch.load(path, weights_only=True)

@@ -131,6 +131,7 @@ class Momentum(torch.optim.Optimizer):
         """Change every parameter that has a gradient; return the loss of `closure`, if given.
 
         A closure computes the loss and its gradients anew; it is called once, before the step.
+        The gradients stay as they are: whoever trains clears them.
         """
         loss = None
         if closure is not None:
@@ -384,6 +385,7 @@ class Adam(torch.optim.Optimizer):
         """Change every parameter that has a gradient; return the loss of `closure`, if given.
 
         A closure computes the loss and its gradients anew; it is called once, before the step.
+        The gradients stay as they are: whoever trains clears them.
         """
         loss = None
         if closure is not None:

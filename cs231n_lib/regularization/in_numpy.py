@@ -653,7 +653,7 @@ def fractional_max_pool_forward(x, pool_param, rng):
 
 @validated(dout="N C height width")
 def fractional_max_pool_backward(dout, cache):
-    """Gradient of fractional max pooling: dout goes to the first largest value of its region.
+    """Gradient of fractional max pooling: dout goes to the largest value of its region.
 
     Args:
         dout: (N, C, height, width) gradient of the loss with respect to the output.
@@ -661,7 +661,8 @@ def fractional_max_pool_backward(dout, cache):
 
     Returns:
         dx: (N, C, H, W); a value that is the largest of several regions collects all their
-        gradients.
+        gradients. Where several values of a region are largest, they may share its gradient in any
+        way, as long as their shares sum to 1.
 
     Slide 95. Graham 2014, arXiv:1412.6071.
 

@@ -46,7 +46,7 @@ def newton_step(w, dw, H, damping=0.0):
         next_w: (D,), a new array.
 
     Raises:
-        numpy.linalg.LinAlgError: when H + damping·I is singular.
+        numpy.linalg.LinAlgError: when H + damping·I is singular; yours may do otherwise.
 
     Slides 56–59.
 
@@ -71,7 +71,8 @@ def saddle_free_step(w, dw, H, damping=0.0):
         next_w: (D,), a new array.
 
     Raises:
-        numpy.linalg.LinAlgError: when a curvature is 0 and the damping is too.
+        numpy.linalg.LinAlgError: when a curvature is 0 and the damping is too; yours may do
+            otherwise.
 
     Beyond slide 59. Dauphin et al. 2014, arXiv:1406.2572.
 

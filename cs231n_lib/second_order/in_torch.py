@@ -49,7 +49,7 @@ def newton_step(w, dw, H, damping=0.0):
         next_w: (D,), a new tensor.
 
     Raises:
-        torch.linalg.LinAlgError: when H + damping·I is singular.
+        torch.linalg.LinAlgError: when H + damping·I is singular; yours may do otherwise.
 
     Slides 56–59.
 
@@ -75,7 +75,8 @@ def saddle_free_step(w, dw, H, damping=0.0):
         next_w: (D,), a new tensor.
 
     Raises:
-        numpy.linalg.LinAlgError: when a curvature is 0 and the damping is too.
+        numpy.linalg.LinAlgError: when a curvature is 0 and the damping is too; yours may do
+            otherwise.
 
     Beyond slide 59. Dauphin et al. 2014, arXiv:1406.2572.
 
@@ -212,6 +213,7 @@ class LBFGS(torch.optim.Optimizer):
         """Change all parameters by one step; return the loss of `closure`.
 
         The closure computes the loss and its gradients anew; it is called once, before the step.
+        The gradients stay as they are: the closure clears them.
         """
         with torch.enable_grad():
             loss = closure()

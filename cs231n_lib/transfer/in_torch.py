@@ -58,7 +58,8 @@ def cached_features(model, x, stage, pooled, folder):
     """Return `extract_features`, from a file where the same was asked before.
 
     The file's name is a hash of all that the features depend on: every weight and running statistic
-    of the network, every number of the examples, the stage, and what is done with its pixels.
+    of the network, every number of the examples and their shape, the stage, and what is done with
+    its pixels. A kernel that is started tomorrow finds the file too.
 
     Args:
         model, x, stage, pooled: as for `extract_features`.

@@ -1,6 +1,6 @@
 """Wrong answers about what follows from batch normalization: folding, rates, debiasing."""
 
-from autograder.misconceptions.records import SLIP, fundamental, grouped, wrong
+from autograder.misconceptions.records import SLIP, another_default, fundamental, grouped, wrong
 
 FOLD = wrong(
     "fold_batchnorm",
@@ -19,6 +19,7 @@ FOLD = wrong(
             '(np.sqrt(bn_param["running_var"]) + bn_param.get("eps", 1e-5))',
         ),
     ),
+    another_default("eps", 'bn_param.get("eps", 1e-5)', 'bn_param.get("eps", 1e-3)'),
     (
         "eps hard-coded",
         "The caller may choose eps. Where does the function learn about it?",

@@ -11,7 +11,7 @@ from autograder.misconceptions.normalization.equivalent import (
     WIDER,
 )
 from autograder.misconceptions.normalization.variants import WITH_AXIS
-from autograder.misconceptions.records import right, wrong
+from autograder.misconceptions.records import another_default, right, wrong
 from cs231n_lib.normalization import by_group, side_by_side, zca_kernel
 
 MU = "mu = x.mean(axis=0, dtype=float).astype(x.dtype)"
@@ -113,6 +113,10 @@ FORWARD = wrong(
         "eps outside the root",
         "Read (DBN.3) once more: what exactly is eps added to?",
         (ROOT, "root = np.sqrt(lam.clip(0)) + eps"),
+    ),
+    another_default("eps", 'dbn_param.get("eps", 1e-5)', 'dbn_param.get("eps", 1e-3)'),
+    another_default(
+        "momentum", 'dbn_param.get("momentum", 0.9)', 'dbn_param.get("momentum", 0.99)'
     ),
     (
         "eps hard-coded",

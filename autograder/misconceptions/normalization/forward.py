@@ -1,6 +1,6 @@
 """Wrong forward passes of batch normalization."""
 
-from autograder.misconceptions.records import SLIP, grouped, wrong
+from autograder.misconceptions.records import SLIP, another_default, grouped, wrong
 
 MU = "mu = x.mean(axis=0, dtype=float).astype(x.dtype)"
 VAR = "(x_mu**2).mean(axis=0, dtype=float).astype(x.dtype)"
@@ -143,6 +143,8 @@ MISCONCEPTIONS = wrong(
         "Where does the function learn about it?",
         ('bn_param.get("momentum", 0.9)', "0.9"),
     ),
+    another_default("eps", 'bn_param.get("eps", 1e-5)', 'bn_param.get("eps", 1e-3)'),
+    another_default("momentum", 'bn_param.get("momentum", 0.9)', 'bn_param.get("momentum", 0.99)'),
     (
         "eps hard-coded",
         "The caller may choose eps, and your output does not care. "

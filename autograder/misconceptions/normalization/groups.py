@@ -1,6 +1,6 @@
 """Wrong layer, instance and group normalization: the same slips in three kinds of statistics."""
 
-from autograder.misconceptions.records import SLIP, fundamental, grouped, wrong
+from autograder.misconceptions.records import SLIP, another_default, fundamental, grouped, wrong
 
 # ------------------------------------------------------------------ forward
 
@@ -31,6 +31,9 @@ def forward_slips(tag, x, axes, count, scaled, shifted):
             "With an eps as small as usual nobody would notice; here eps is large.",
             SLIP,
             ("np.sqrt(var + eps)", "(np.sqrt(var) + eps)"),
+        ),
+        another_default(
+            "eps", f'{tag.lower()}_param.get("eps", 1e-5)', f'{tag.lower()}_param.get("eps", 1e-3)'
         ),
         (
             "eps hard-coded",

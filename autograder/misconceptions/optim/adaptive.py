@@ -457,6 +457,13 @@ ADAMW = wrong(
         {"kind": "mistake"},  # a decay that is usual hardly shows, so all checks give another
     ),
     (
+        "uphill, with the decay downhill",
+        UPHILL[1],
+        grouped(UPHILL[0]),
+        ("w - learning_rate * (m_hat /", "w + learning_rate * (m_hat /"),
+        (DECAY, " - weight_decay * w)"),
+    ),
+    (
         "another default decay",
         "With a decay in the config your steps are right. Which one does the docstring promise to "
         "callers who give none?",

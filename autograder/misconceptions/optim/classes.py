@@ -33,6 +33,13 @@ LINES = (
         ("w.copy_(next_w)", "w = next_w"),
     ),
     (
+        "the step goes uphill",
+        "The gradient points to where the loss grows. On which side of its old place does a "
+        "parameter lie after your step?",
+        fundamental("every question is about where the parameters go"),
+        ("w.copy_(next_w)", "w.copy_(2 * w - next_w)"),
+    ),
+    (
         "one learning rate for all groups",
         "Two groups may learn at different rates, and a scheduler changes them on the way. Of "
         "which group is the rate that you use?",
@@ -92,6 +99,13 @@ LINES = (
         SLIP,
         ("**self.state[w]", '**self.__dict__.setdefault("own", {}).setdefault(w, {})'),
         ("self.state[w].update(config)", "self.own[w].update(config)"),
+    ),
+    (
+        "the step clears the gradients",
+        "Your steps are right, and after them the gradients are gone: somebody may want to look at "
+        "their size. In a training loop, who calls zero_grad?",
+        SLIP,
+        ("        return loss", "        self.zero_grad()\n        return loss"),
     ),
     (
         "the rate of the first step stays",

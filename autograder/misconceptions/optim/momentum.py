@@ -25,6 +25,12 @@ NOT_STORED = (
 )
 SHARED = (MOMENTUM_IGNORED, OTHER_MOMENTUM, NOT_STORED)
 
+UPHILL = grouped("the step goes uphill")
+UPHILL_HINT = (
+    "Follow the signs from the gradient through the velocity to the weights: with no velocity yet, "
+    "does your first step go against the gradient?"
+)
+
 SGD = wrong(
     "sgd",
     *usual(),
@@ -61,9 +67,14 @@ MOMENTUM = wrong(
     *SHARED,
     (
         "the step goes uphill",
-        "Follow the signs from the gradient through the velocity to the weights: with no velocity "
-        "yet, does your first step go against the gradient?",
+        UPHILL_HINT,
         ("- learning_rate * dw", "+ learning_rate * dw"),
+    ),
+    (
+        "uphill along the gradient alone",
+        UPHILL_HINT,
+        UPHILL,
+        ("next_w = w + v", "next_w = w + learning_rate * dw"),
     ),
     (
         "learning rate twice",
@@ -141,6 +152,12 @@ UNSCALED = wrong(
         ("w - learning_rate * v", "w + learning_rate * v"),
     ),
     (
+        "uphill along the gradient alone",
+        UPHILL_HINT,
+        UPHILL,
+        ("w - learning_rate * v", "w + learning_rate * dw"),
+    ),
+    (
         "learning rate twice",
         "In this form the rate comes in at one place only, when w moves. Is it in your velocity?",
         ("momentum * v + dw", "momentum * v + learning_rate * dw"),
@@ -216,9 +233,23 @@ LOOKAHEAD = wrong(
     ),
     (
         "the step goes uphill",
-        "Follow the signs from the gradient through the velocity to the weights: with no velocity "
-        "yet, does your first step go against the gradient?",
+        UPHILL_HINT,
         ("- learning_rate * gradient", "+ learning_rate * gradient"),
+    ),
+    (
+        "the velocity subtracted from the weights",
+        UPHILL_HINT,
+        UPHILL,
+        ("next_w = w + v", "next_w = w - v"),
+    ),
+    (
+        "uphill, and the look-ahead backwards",
+        UPHILL_HINT,
+        UPHILL,
+        (
+            "- learning_rate * gradient(w + momentum * v)",
+            "+ learning_rate * gradient(w - momentum * v)",
+        ),
     ),
     (
         "learning rate twice",
@@ -312,9 +343,15 @@ NESTEROV = wrong(
     ),
     (
         "the step goes uphill",
-        "Follow the signs from the gradient through the velocity to the weights: with no velocity "
-        "yet, does your first step go against the gradient?",
+        UPHILL_HINT,
         ("- learning_rate * dw", "+ learning_rate * dw"),
+    ),
+    (
+        "the last gradient's step goes uphill",
+        "The look-ahead is right, and the step beside it follows the gradient. Does the loss grow "
+        "or fall that way?",
+        UPHILL,
+        (STEP, "w + momentum * v + learning_rate * dw"),
     ),
     (
         "learning rate twice",

@@ -156,6 +156,13 @@ STEP = wrong(
         SLIP,
         ("        return loss", "        return torch.zeros(())"),
     ),
+    (
+        "the step clears the gradients",
+        "Your steps are right, and after them the gradients are gone: somebody may want to look at "
+        "their size. In a training loop, who calls zero_grad?",
+        SLIP,
+        ("        return loss", "        self.zero_grad()\n        return loss"),
+    ),
     edited="LBFGS.step",
 )
 MISCONCEPTIONS = (
