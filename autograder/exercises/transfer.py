@@ -52,12 +52,18 @@ def _own_features(impl, rng):
 
 
 def _dead_feature(impl, rng):
-    x_train, x = _spread(rng, 9), _spread(rng, 6)
-    x_train[:, 2] = x[:, 2] = 4096  # a unit that never changes; its sums are exact
-    z = impl.standardize(x_train, x)
+    """A feature that never changes in training; on other examples it does not either, or it does."""
+    x_train, x, firing = (_spread(rng, N) for N in (9, 6, 6))
+    x_train[:, 2] = x[:, 2] = 4096  # its sums are exact
+    z = impl.standardize(x_train.copy(), x)
     if z.shape != x.shape:
         return {"z": z}
-    return {"z": np.delete(z, 2, axis=1), "sum of z over the features": z.sum(axis=1)}
+    x_train[:, 2] = 0
+    return {
+        "z": np.delete(z, 2, axis=1),
+        "sum of z over the features": z.sum(axis=1),
+        "z of a feature that only these examples have": impl.standardize(x_train, firing),
+    }
 
 
 def _feature_types(impl, rng):
@@ -112,24 +118,35 @@ def _what_is_fitted(impl, rng):
     return {"x as fitted": fitting.x[0], "y as fitted": fitting.y[0]}
 
 
-def _predictions_from_afar(impl, rng):
-    """One penalty only: what is left is how the test features are standardized."""
+def _from_afar(impl, rng):
+    """Two penalties: the first is right on features as standardized, the second as they come."""
     fitting = Fitting(rng)
-    x, x_val = _spread(rng, 20, 4), _spread(rng, 9, 4)
-    x_test = _spread(rng, 61, 4) + np.float32(2)
-    y, y_val = rng.integers(3, size=20), rng.integers(3, size=9)
-    predictions, _ = _call(impl, fitting, x, y, x_val, y_val, x_test, PENALTIES[1:2])
-    return {"predictions": predictions}
+    x, y = _spread(rng, 20, 4), rng.integers(3, size=20)
+    mean, deviation, (first, second) = x.mean(axis=0), x.std(axis=0), PENALTIES[:2]
+    x_val, x_test = (
+        (mean + deviation * rng.normal(shift, 1, (n, 4))).astype(np.float32)
+        for n, shift in ((31, 0), (61, 1))
+    )
+    fitting.weights[second] = fitting.weights[first] / deviation[:, None]
+    fitting.bias[second] = fitting.bias[first] - mean @ fitting.weights[second]
+    y_val = fitting.classes(x_val, second)
+    predictions, penalty = _call(impl, fitting, x, y, x_val, y_val, x_test, (first, second))
+    return {"predictions": predictions, "penalty": penalty}
 
 
 def _selection(impl, rng, twins=False):
     """Validation labels that one penalty's weights get right, and training labels of another.
 
-    All features are standardized as they are, so that nothing depends on how that is done.
+    All features are standardized as they are, so that nothing depends on how that is done. What
+    tells the first penalty and the tempting one from the best is the bias alone.
     `twins`: the last penalty has the weights of the best, and is equally good.
     """
     fitting = Fitting(rng)
     best, tempting = rng.permutation([1, 2])  # neither the first nor the last
+    bias = rng.permutation([-1.5, 0.0, 1.5])
+    for place, shifted in ((best, bias), (tempting, -bias), (0, np.roll(bias, 1))):
+        fitting.weights[PENALTIES[place]] = fitting.weights[PENALTIES[best]]
+        fitting.bias[PENALTIES[place]] = shifted
     if twins:
         for numbers in (fitting.weights, fitting.bias):
             numbers[PENALTIES[3]] = numbers[PENALTIES[best]]
@@ -200,7 +217,7 @@ TABLE = (2, 4, 3)  # cells, ways, seeds
 def _numbers(rng):
     """Return cells whose data are numbers, ways that multiply them, and seeds out of order."""
     made, factor = rng.uniform(1, 2, TABLE[::2]), rng.uniform(1, 2, TABLE[1:])
-    seeds = [int(seed) for seed in rng.permutation(TABLE[2])]
+    seeds = [int(seed) for seed in np.roll(np.arange(TABLE[2]), rng.integers(1, TABLE[2]))]
     cells = [lambda seed, row=row: row[seed] for row in made]
     ways = [lambda data, seed, row=row: float(data * row[seed]) for row in factor]
     return cells, ways, seeds
@@ -497,13 +514,16 @@ def _frozen_in_motion(impl, rng):
     return held(weights=model.stage1[0].weight) | {"weights that moved": np.array(moved)}
 
 
-def _statistics_after(*modes):
-    """Return the scenario of a frozen batch norm that saw a batch after `modes` were set."""
+def _statistics_after(*modes, whole=False):
+    """Return the scenario of a frozen batch norm that saw a batch after `modes` were set.
+
+    `whole`: frozen is all of the network, of which the batch norm is a part of a part.
+    """
 
     def scenario(impl, rng):
         model, (x, _) = network(rng), images(rng, 9)
         model.train()
-        impl.freeze(model.stage1)
+        impl.freeze(model if whole else model.stage1)
         for mode in modes:
             model.train(mode)
         model(x)
@@ -557,14 +577,23 @@ def _scale_and_shift(stage):
 
 
 def _thawed_statistics(impl, rng):
+    """A stage that was frozen twice, and one that thaws with all of the network."""
+    again = _seen_after_thawing(impl, rng, lambda model: impl.freeze(model.stage1), "stage1")
+    within = _seen_after_thawing(impl, rng, lambda model: None, "")
+    return held(running_mean=again, running_mean_within_a_network=within)
+
+
+def _seen_after_thawing(impl, rng, more, thawed):
+    """Return the running mean of a stage that froze, and after `more` thawed with a part."""
     model, (x, _) = network(rng), images(rng, 9)
     impl.freeze(model.stage1)
+    more(model)
     model.train()
     model(x)
-    impl.unfreeze(model.stage1)
+    impl.unfreeze(model.get_submodule(thawed))
     model.train()
     model(x)
-    return held(running_mean=model.stage1[1].running_mean)
+    return model.stage1[1].running_mean
 
 
 def _mode_after_thawing(impl, rng):
@@ -741,7 +770,7 @@ PROBE = exercise(
     "standardize linear_probe",
     (
         Check("what is fitted: the training features, standardized", 3, _what_is_fitted),
-        Check("test features standardized by the training set", 3, _predictions_from_afar),
+        Check("other features, standardized by the training set", 3, _from_afar),
         Check("the penalty that is best on validation data", 3, _which_penalty),
         Check("predictions with that penalty", 3, _predictions_of_the_chosen),
     ),
@@ -833,7 +862,7 @@ FREEZE = on_modules(
         Check("weights of convolutions stay", 3, _frozen_convolutions),
         Check("biases stay, and scale and shift of batch norms", 1.5, _frozen_scale),
         Check("momentum, weight decay and an old gradient move nothing", 2, _frozen_in_motion),
-        Check("running statistics stay", 1.5, _statistics_after()),
+        Check("running statistics stay, however deep", 1.5, _statistics_after(whole=True)),
         Check("running statistics stay after model.train()", 1.5, _statistics_after(False, True)),
         Check("a frozen batch norm uses its running statistics", 1.5, _frozen_norm),
         Check("what is not frozen learns on", 1, _the_rest_learns),

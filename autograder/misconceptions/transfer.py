@@ -80,6 +80,13 @@ STANDARDIZE = wrong(
         ),
     ),
     (
+        "divided by almost nothing",
+        "A feature that never varied in training may do so later. Divided by 0 and a little it is "
+        "enormous. What is to become of it?",
+        SLIP,
+        ("np.where(std > 0, std, 1)", "(std + np.float32(1e-7))"),
+    ),
+    (
         "the input is overwritten",
         "After the call the features that came in have changed: -= and /= work in place. Make a "
         "new array.",
@@ -119,6 +126,18 @@ PROBE = wrong(
         "test features as they come",
         "What you fitted knows standardized features. What do you show it in the end?",
         ("(z_test @ w + b)", "(x_test @ w + b)"),
+    ),
+    (
+        "validation features as they come",
+        "The probe knows standardized features. The penalty is chosen by how it does on others.",
+        SLIP,
+        ("(z_val @ w + b)", "(x_val @ w + b)"),
+    ),
+    (
+        "validation scores without the bias",
+        "Each penalty is judged by scores that forget something that fit returns.",
+        SLIP,
+        ("(z_val @ w + b)", "(z_val @ w)"),
     ),
     (
         "the penalty by training accuracy",
@@ -560,6 +579,13 @@ FREEZE = wrong(
         ),
     ),
     (
+        "only the children are frozen",
+        "Given a stage you freeze its batch norm; given the whole network you see stages, and look "
+        "no deeper. Which method goes through parts of parts?",
+        SLIP,
+        ("for part in model.modules():", "for part in model.children():"),
+    ),
+    (
         "old gradients stay",
         "A gradient from before the freezing is still there, or is set to zeros, and the optimizer "
         "takes a step for every parameter that *has* one: momentum and weight decay need no more. "
@@ -599,6 +625,18 @@ FREEZE = wrong(
     ),
 )
 
+FROZEN_TWICE = wrong(
+    "unfreeze",
+    (
+        "frozen twice, thawed once",
+        "Freeze a network and then one of its stages: two hooks, and you remember the last. The "
+        "other one is there after thawing.",
+        SLIP,
+        (' and not hasattr(part, "frozen")', ""),
+    ),
+    edited="freeze",
+)
+
 UNFREEZE = wrong(
     "unfreeze",
     (
@@ -612,6 +650,13 @@ UNFREEZE = wrong(
         "Somebody may thaw a network that is in eval mode. In which mode does it go on with you?",
         SLIP,
         ("return model.train(model.training)", "return model.train()"),
+    ),
+    (
+        "only the children thaw",
+        "A stage is a part that has parts, and the batch norm is among those. You look at the "
+        "parts of what you are given and no deeper.",
+        SLIP,
+        ("for part in model.modules():", "for part in model.children():"),
     ),
     (
         "only the statistics thaw",
@@ -790,6 +835,7 @@ MISCONCEPTIONS = (
     *CACHED,
     *HEAD,
     *FREEZE,
+    *FROZEN_TWICE,
     *UNFREEZE,
     *GROUPS,
     *FINETUNE,
@@ -1220,3 +1266,52 @@ VARIANTS = (
         ("            loss = nn", "            optimizer.zero_grad()\n            loss = nn"),
     ),
 )
+
+ANY_START = "any start below 0, the least accuracy, gives way to the first penalty"
+ANY_KEY = "other words around what has to be in the key, and bytes in a fixed order need no names"
+OWN_FILE = "where, how and from which device the file is written is not asked for"
+NO_GPU = "differs on a GPU only, and checks run without one"
+ANY_NUMBER = "how many go through the network at once is not asked for"
+CHILDREN = "a Sequential goes through its children"
+EQUIVALENT = {
+    "transfer.separating_features": {"...": "any features that separate are a right answer"},
+    "transfer.linear_probe": {
+        "best = -2.0": ANY_START,
+        "best = -0.5": ANY_START,
+        "accuracy = np.sum((z_val @ w + b).argmax(axis=1) == y_val)": "the largest sum has the "
+        "largest mean",
+    },
+    "transfer.torch.extract_features": {
+        "for batch in x.split(101):": ANY_NUMBER,
+        "for batch in x.split(99):": ANY_NUMBER,
+    },
+    "transfer.torch.cached_features": {
+        "content = hashlib.sha256(f'{stage} _{pooled}'.encode())": ANY_KEY,
+        "for name, tensor in {**model.state_dict(), 'x_': x}.items():": ANY_KEY,
+        "content.update(f'...encode())": ANY_KEY,
+        "f'{name} {tuple(tensor.shape)} {tensor.dtype}'.encode()": ANY_KEY,
+        "content": ANY_KEY,
+        "left out: content.update(f'{name} {tuple(tensor.shape)} {tensor.dtype}'.encode())": (
+            "every number is in the key, as in the variant 'torch.save'"
+        ),
+        "content.update(tensor.cpu().numpy())": "the bytes of an array, without a copy",
+        "content.update(tensor.numpy().tobytes())": NO_GPU,
+        "path = Path(folder) / f'{content.hexdigest()}.npy_'": OWN_FILE,
+        "new = ...": OWN_FILE,
+        "...save(new, extract_features(...": OWN_FILE,
+    },
+    "transfer.torch.freeze": {
+        "if getattr(part, 'running_mean', None) is not None and (not hasattr(part, 'frozen_')):": (
+            "that a part may be frozen twice is asked for with `unfreeze`"
+        ),
+    },
+    "transfer.torch.unfreeze": {
+        "for parameter in model:": "a part passes it on to its parameters",
+    },
+    "transfer.torch.parameter_groups": {
+        "parts = [list(part.parameters()) for part in model]": CHILDREN,
+    },
+    "transfer.torch.finetune": {
+        "losses[epoch] += loss / len(batches)": "the same numbers, with more kept in memory",
+    },
+}

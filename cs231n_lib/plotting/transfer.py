@@ -83,7 +83,7 @@ def plot_transfer_matrix(examples, results, baseline=None):
 
     Args:
         examples: (S,) numbers of training examples a class.
-        results: dict kind -> dict way -> (seeds, S) accuracies.
+        results: dict kind -> dict way -> (seeds, S) accuracies; a way looks the same in each panel.
         baseline: name of the way that is drawn as a grey band, such as random features.
 
     >>> curves = {"probe": [[0.3, 0.6]], "random": [[0.2, 0.4]]}
@@ -93,12 +93,14 @@ def plot_transfer_matrix(examples, results, baseline=None):
     >>> plt.close(figure)
     """
     figure, axes = panels(len(results))
+    drawn = list(dict.fromkeys(way for ways in results.values() for way in ways))
+    drawn = [way for way in drawn if way != baseline]
     lows = []
     for ax, (kind, ways) in zip(axes, results.items(), strict=True):
         plain(ax)
-        drawn = [way for way in ways if way != baseline]
         for k, way in enumerate(drawn):
-            line(ax, examples, np.asarray(ways[way]), k, way)
+            if way in ways:
+                line(ax, examples, np.asarray(ways[way]), k, way)
         if baseline is not None:
             level = np.median(ways[baseline], axis=0)
             ax.fill_between(examples, 0, level, color="0.9", label=baseline, zorder=0)

@@ -151,7 +151,7 @@ def freeze(model):
 
 
 def unfreeze(model):
-    """Undo `freeze`: let a network or a part of it learn again.
+    """Undo `freeze`, however often it was called: let a network or a part of it learn again.
 
     Args:
         model: a module; changed in place. What was not frozen stays as it is.

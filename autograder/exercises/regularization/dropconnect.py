@@ -522,7 +522,10 @@ for K in (1, 10, 1000):
 
 
 def _closed_form(impl, rng):
-    return {"out": impl.dropconnect_closed_form(*around_zero(rng), P)}
+    """Also with weights so small that no output deviates by as much as 1."""
+    x, w, b = around_zero(rng)
+    small = impl.dropconnect_closed_form(x.copy(), w / 20, b / 20, P)
+    return {"out": impl.dropconnect_closed_form(x, w, b, P), "out of small weights": small}
 
 
 def _closed_form_far(impl, rng):

@@ -76,6 +76,7 @@ EQUIVALENT = {
             EITHER
         ),
         "r, s = torch.randint(2 * pad + 1, (2, N), generator=rng).tolist()": ON_CPU,
+        "return windows": A_LIST,
     },
     "augmentation.torch.color_jitter": {
         "c, b = (1 - draw(contrast), draw(brightness))": SYMMETRIC,

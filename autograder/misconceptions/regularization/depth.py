@@ -446,9 +446,3 @@ VARIANTS = (
     *right("stochastic_depth_network", "the branch by itself",
            (CALL, "f = block(x)\n        x = stochastic_depth_forward(x, f, param, rng)[0]")),
 )  # fmt: skip
-
-EQUIVALENT = {
-    "regularization.stochastic_depth_backward": {
-        "return (dout, q * dout)": "dx is dout itself, as in a variant",
-    },
-}

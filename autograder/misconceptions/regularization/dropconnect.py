@@ -671,7 +671,3 @@ VARIANTS = (
     *right("separating_weights", "by a row", ("np.array([[1.0], [-1.0]])",
                                               "np.array([[1.0, 1.0, -2.0]]).T")),
 )  # fmt: skip
-
-EQUIVALENT = {
-    "regularization.separating_weights": {"...": "any weights that separate are a right answer"},
-}

@@ -721,39 +721,3 @@ VARIANTS = (
     *right("separating_products", "small ones", (PRODUCTS, "np.array([-0.3, 0.2])")),
     *right("separating_products", "by p", (PRODUCTS, "np.array([10.0, -10.0, 1 - p])")),
 )
-OPTIONS_GIVEN = "every option is passed: code for the usual assignment reads them without a default"
-CACHE = "what is kept for the way back is asked for with the backward pass"
-SAME_LAW = "the boundary is met with probability 0"
-FORWARD_ALIKE = {
-    "p, mode = (dropout_param.get('p', 1.0), dropout_param.get('mode', 'train'))": OPTIONS_GIVEN,
-    "p, mode = (dropout_param.get('p', 0.25), dropout_param.get('mode', 'train'))": OPTIONS_GIVEN,
-    "p, mode = (dropout_param.get('p', 0.5), dropout_param.get('mode', 'train_'))": OPTIONS_GIVEN,
-    "return (out, out)": CACHE,
-    "return (out, x)": CACHE,
-}
-NO_GPU = "differs on a GPU only, and checks run without one"
-EQUIVALENT = {
-    "regularization.dropout_forward": {
-        **FORWARD_ALIKE,
-        "kept = rng.random(x.shape, dtype=np.float32) <= p": SAME_LAW,
-        "kept = rng.random(x.shape) < p": "the same law, with more digits",
-        "mask = kept / p": "right, in more memory than needed, and remarked upon",
-    },
-    "regularization.torch.dropout_forward": {
-        "kept = torch.rand(x.shape, generator=rng) < p": NO_GPU,
-        "mask = kept.to(kept.dtype) / p": "a mask of float32 serves any x of more digits",
-    },
-    "regularization.vanilla_dropout_forward": {
-        **FORWARD_ALIKE,
-        "mask = rng.random(x.shape, dtype=np.float32) <= p": SAME_LAW,
-        "mask = rng.random(x.shape) < p": "the same law, with more digits",
-    },
-    "regularization.dropout_backward": {"dx = dout * cache": "the cache is the mask"},
-    "regularization.vanilla_dropout_backward": {"dx = dout * cache": "the cache is the mask"},
-    "regularization.expectation_over_masks": {
-        "for kept in itertools.product((1, 0), repeat=D):": "the same masks in another order",
-        "m = kept": "numbers 0 and 1, of whatever type",
-        "m = np.array(kept)": "numbers 0 and 1, of whatever type",
-    },
-    "regularization.separating_products": {"...": "any products that separate are right"},
-}
