@@ -53,6 +53,7 @@ EXTRAS = {
 }
 NOT_OWN = ("site-packages", "__pycache__", "setup.py")
 MOST_PROGRAMS = 100  # files below a folder that are taken together
+NAMED = 5  # students that one line names
 WRONG_INPUT = 2
 INTERRUPTED = 130
 PROJECT = "cs231n-lecture7-course"
@@ -300,8 +301,14 @@ def show_preview(course: Path, lesson: str, students, execute: bool, jobs: int, 
         why = printable("; ".join(change.why))
         print(f"{printable(change.student)}: {before} → {change.after:g}, {why}")
     print(found.words)
-    for who, why in found.runs.items():
-        print(f"{printable(who)}: {why}", file=sys.stderr)
+    for why, who in found.reasons().items():
+        named = ", ".join(map(printable, who[:NAMED]))
+        more = f" and {len(who) - NAMED} more" if len(who) > NAMED else ""
+        print(f"{named}{more}: {why}", file=sys.stderr)
+    for student, why in found.faults.items():
+        print(f"{printable(student)}: {printable(why)}", file=sys.stderr)
+    if found.faults:
+        raise typer.Exit(FAILED)
 
 
 def complain(graded) -> None:
