@@ -18,8 +18,21 @@ def require_python(version=tuple(sys.version_info[:2])):
 
 
 def run():
-    """Run the command line; Ctrl-C ends it with one line, however early it comes."""
+    """Run the command line; Ctrl-C ends it with one line, however early or late it comes."""
     require_python()
+    terminal, told = sys.stderr, sys.unraisablehook
+
+    def stop():
+        terminal.write("autograder: Stopped. What was done before is kept.\n")
+        terminal.flush()
+        os._exit(130)  # waits for no thread
+
+    def tell(found):
+        if issubclass(found.exc_type, KeyboardInterrupt):
+            stop()
+        told(found)
+
+    sys.unraisablehook = tell  # in a finalizer and at the very end Python would only print it
     # What is checked are many small arrays: threads would wait for each other most of their time.
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when NumPy and PyTorch are imported
     try:
@@ -27,9 +40,7 @@ def run():
 
         main()
     except KeyboardInterrupt:
-        sys.stderr.write("autograder: Stopped. What was done before is kept.\n")
-        sys.stderr.flush()
-        os._exit(130)  # waits for no thread
+        stop()
 
 
 if __name__ == "__main__":

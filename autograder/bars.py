@@ -42,10 +42,15 @@ class Rate(ProgressColumn):
 
 
 @contextlib.contextmanager
-def stages() -> Iterator[Callable[[str, str, int], None]]:
+def stages(
+    kept: str = "what was graded is kept, and the same command goes on from there",
+) -> Iterator[Callable[[str, str, int], None]]:
     """Show a progress bar for each stage of grading that begins.
 
     Raises `GradingInterrupted` on Ctrl-C, with the number of submissions that are done.
+
+    Args:
+        kept: what is true then.
     """
     names = {
         "execute": "execute and judge",
@@ -73,10 +78,8 @@ def stages() -> Iterator[Callable[[str, str, int], None]]:
         yield tell
     except KeyboardInterrupt:
         done = progress.tasks[0] if progress.tasks else None
-        count = f"{done.completed:g} of {done.total:g}" if done else "none"
-        raise GradingInterrupted(
-            f"Stopped: {count} are graded and kept; the same command goes on from there."
-        ) from None
+        after = f" after {done.completed:g} of {done.total:g}" if done else ""
+        raise GradingInterrupted(f"Stopped{after}: {kept}.") from None
     finally:
         if tasks:
             progress.stop()

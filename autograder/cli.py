@@ -53,6 +53,8 @@ EXTRAS = {
 }
 NOT_OWN = ("site-packages", "__pycache__", "setup.py")
 MOST_PROGRAMS = 100  # files below a folder that are taken together
+FORCED = "what was graded again is kept, and the same command begins anew"
+NAMED = 5  # students that one line names
 WRONG_INPUT = 2
 INTERRUPTED = 130
 PROJECT = "cs231n-lecture7-course"
@@ -243,7 +245,7 @@ def grade(
     with answering(as_json) as answer:
         if dry_run:
             return show_preview(course, lesson, student or (), force, jobs, answer)
-        with stages() as tell:
+        with stages(*[FORCED] * force) as tell:
             opened = open_course(course)
             name = find_name(lesson, opened.lessons())
             graded = grade_class(
@@ -292,7 +294,7 @@ def show_preview(course: Path, lesson: str, students, execute: bool, jobs: int, 
 
     opened = open_course(course)
     name = find_name(lesson, opened.lessons())
-    with stages() as tell:
+    with stages("nothing was written") as tell:
         found = preview(opened, name, students=students, execute=execute, jobs=jobs, progress=tell)
     answer({"lesson": name, **asdict(found)})
     for change in found.changes:
@@ -300,8 +302,14 @@ def show_preview(course: Path, lesson: str, students, execute: bool, jobs: int, 
         why = printable("; ".join(change.why))
         print(f"{printable(change.student)}: {before} → {change.after:g}, {why}")
     print(found.words)
-    for who, why in found.runs.items():
-        print(f"{printable(who)}: {why}", file=sys.stderr)
+    for why, who in found.reasons().items():
+        named = ", ".join(map(printable, who[:NAMED]))
+        more = f" and {len(who) - NAMED} more" if len(who) > NAMED else ""
+        print(f"{named}{more}: {why}", file=sys.stderr)
+    for student, why in found.faults.items():
+        print(f"{printable(student)}: {printable(why)}", file=sys.stderr)
+    if found.faults:
+        raise typer.Exit(FAILED)
 
 
 def complain(graded) -> None:
@@ -619,6 +627,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from autograder.lessons.lesson import BuildError
 
     given = list(sys.argv[1:] if arguments is None else arguments)
+    terminal = sys.stderr  # which threads that judge replace for a while
     try:
         with quietly(given):
             app(args=[one for one in given if one != QUIET], prog_name="autograder")
@@ -636,11 +645,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         place = f"{name}: " if name else ""
         leave(f"{place}{error.strerror or error}. What was written before is kept.")
     except GradingInterrupted as error:
-        say(str(error))
+        say(str(error), terminal)
         end_now(INTERRUPTED)
     except SystemExit as left:
         if left.code == INTERRUPTED:  # what typer makes of Ctrl-C
-            say("Stopped. What was done before is kept.")
+            say("Stopped. What was done before is kept.", terminal)
             end_now(INTERRUPTED)
         raise
 
@@ -680,6 +689,7 @@ def leave(message: str, status: int = WRONG_INPUT) -> None:
     sys.exit(status)
 
 
-def say(message: str) -> None:
+def say(message: str, file=None) -> None:
     """Print one line on standard error."""
-    print(f"autograder: {printable(' '.join(message.split()))}", file=sys.stderr)
+    line = f"autograder: {printable(' '.join(message.split()))}"
+    print(line, file=file or sys.stderr, flush=True)

@@ -175,7 +175,7 @@ class SubmissionExporter(NotebookExporter):
 class RunInSandbox(Execute):
     """Puts the engine's outputs and reports into the cells; other notebooks run as ever."""
 
-    cell_seconds = Float(Limits.cell_seconds, help="Seconds that one cell may take.").tag(
+    cell_seconds = Float(Limits.cell_seconds, help="Seconds of work that one cell may take.").tag(
         config=True
     )
     total_seconds = Float(

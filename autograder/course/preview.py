@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from autograder.course.folder import Course
@@ -22,6 +23,7 @@ from autograder.course.grade_class import select_submissions, template_path
 from autograder.course.markbook import Line, Question, marks
 from autograder.course.marks import mark_of
 from autograder.course.nbgrader_api import NbgraderCourse
+from autograder.grading.batch import told
 from autograder.grading.grader import Grader, graded_exercises
 from autograder.grading.observations import NotKept
 from autograder.grading.results import Store, SubmissionResult
@@ -44,6 +46,9 @@ class Change:
     why: tuple[str, ...]
 
 
+Found = Change | NotKept | str | None  # None: nothing would change; a text: nobody can tell
+
+
 @dataclass(frozen=True)
 class Preview:
     """What grading a lesson again would come to."""
@@ -51,6 +56,7 @@ class Preview:
     changes: tuple[Change, ...] = ()
     same: int = 0
     runs: Mapping[str, str] = field(default_factory=dict)  # why only a run can tell, by student
+    faults: Mapping[str, str] = field(default_factory=dict)  # why nobody can tell, by student
     minutes: float = 0.0  # that these runs would take
 
     @property
@@ -59,7 +65,16 @@ class Preview:
         said = f"{len(self.changes)} marks would change, {self.same} would not"
         if self.runs:
             said += f"; needs {len(self.runs)} runs, about {max(1, round(self.minutes))} minutes"
+        if self.faults:
+            said += f"; {len(self.faults)} could not be read or judged"
         return f"{said}. Nothing was written."
+
+    def reasons(self) -> dict[str, list[str]]:
+        """Who has to be executed, by the reason."""
+        found: dict[str, list[str]] = {}
+        for student, why in self.runs.items():
+            found.setdefault(why, []).append(student)
+        return found
 
 
 def preview(
@@ -94,34 +109,36 @@ def preview(
         turn=course.turn(lesson),
         expected=course.expected(lesson),
     ) as grader:
-        runs: dict[str, str] = {}
 
-        def change_of(student: str, result: SubmissionResult) -> Change | None:
-            return _change(student, result, recorded.get(student), asked)
-
-        def look_at(student: str) -> Change | NotKept | None:
+        def change_of(student: str, judge: Callable[[Path, str], SubmissionResult]) -> Found:
             try:
-                return change_of(student, _judged(grader, submissions[student], student, store))
+                result = judge(submissions[student], student)
             except NotKept as why:
                 return why
+            except Exception as error:
+                return told(error)
+            return _change(student, result, recorded.get(student), asked)
 
         grader.expect()
-        found: dict[str, Change | None] = {}
+        found: dict[str, Found] = {}
+        look_at = partial(change_of, judge=partial(_judged, grader, store))
         looked = _side_by_side(look_at, submissions, jobs)
         for student, one in zip(submissions, looked, strict=True):
-            if isinstance(one, NotKept):
-                runs[student] = str(one)
-            else:
-                found[student] = one
+            found[student] = one
             tell("execute", student, len(submissions))
-        minutes = _minutes(store, runs, jobs)
+        waiting = [student for student, one in found.items() if isinstance(one, NotKept)]
+        minutes = _minutes(store, waiting, jobs)
         if execute:
             with ThreadPoolExecutor(max_workers=jobs) as pool:
-                results = pool.map(lambda name: grader.grade(submissions[name], name), runs)
-                found |= {who: change_of(who, r) for who, r in zip(runs, results, strict=True)}
-            runs = {}
-    changes = tuple(filter(None, found.values()))
-    return Preview(changes, len(found) - len(changes), runs, minutes)
+                executed = pool.map(partial(change_of, judge=grader.grade), waiting)
+                found |= zip(waiting, executed, strict=True)
+    return Preview(
+        tuple(one for one in found.values() if isinstance(one, Change)),
+        sum(one is None for one in found.values()),
+        {who: str(one) for who, one in found.items() if isinstance(one, NotKept)},
+        {who: one for who, one in found.items() if isinstance(one, str)},
+        minutes,
+    )
 
 
 def _side_by_side(look_at: Callable, students: Collection[str], jobs: int) -> Iterator:
@@ -149,7 +166,7 @@ def _look(student: str):
     return _inherited[0](student)
 
 
-def _judged(grader: Grader, path: Path, student: str, store: Store) -> SubmissionResult:
+def _judged(grader: Grader, store: Store, path: Path, student: str) -> SubmissionResult:
     """The result that grading would give; raises `NotKept` where only a run can tell."""
     upload, kept = take(path), store.load(student)
     if kept and kept.complete and (kept.basis, kept.file) == (grader.basis, upload.digest):
@@ -157,7 +174,7 @@ def _judged(grader: Grader, path: Path, student: str, store: Store) -> Submissio
     return grader.remark(upload, student, store, keep=False)
 
 
-def _minutes(store: Store, students: Mapping[str, str], jobs: int) -> float:
+def _minutes(store: Store, students: Sequence[str], jobs: int) -> float:
     """How long runs would take, by how long they took before."""
     known = [kept.seconds for kept in store.all() if kept.seconds] if students else []
     each = statistics.median(known) if known else SECONDS

@@ -44,7 +44,7 @@ def remark_blocks(
             except NotKept as why:
                 block.faults[student] = f"{why}; `autograder grade --force` executes it again"
             except Exception as error:
-                block.faults[student] = _short(error)
+                block.faults[student] = told(error)
             if progress:
                 progress(student, block.results.get(student))
         yield block
@@ -110,6 +110,11 @@ def grade_blocks(
     grader.log.write("batch ended", results=results, faults=faults)
 
 
+def told(error: Exception) -> str:
+    """Why there is no result, in one line; what is ours or the machine's says it in words."""
+    return str(error) if isinstance(error, Infrastructure | OutOfReach) else _short(error)
+
+
 @dataclass
 class Block:
     """Submissions whose marks are written together."""
@@ -134,10 +139,8 @@ class Batch:
             if self.distrust:
                 raise Infrastructure(self.distrust)
             marked = self.grader.mark(what, student, self.store, self.accept)
-        except (Infrastructure, OutOfReach) as error:
-            self._fault(block, student, str(error))
         except Exception as error:
-            self._fault(block, student, _short(error))
+            self._fault(block, student, told(error))
         else:
             block.results[student] = marked.result
             if marked.notebook is not None:

@@ -27,8 +27,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -36,6 +37,7 @@ from autograder.checking.observe import Fault, Seen, known_kind
 from autograder.checking.slopes import MEASURED, Probe
 from autograder.checking.spec import Check, Exercise
 from autograder.exercises import check_names
+from autograder.sandbox.clock import PATIENCE, Clock, WorkClock
 from autograder.sandbox.inside import messages
 from autograder.submissions.code import WRITTEN, definitions_below, only_definitions
 from autograder.submissions.notebook import (
@@ -49,6 +51,7 @@ from autograder.submissions.notebook import (
 
 MAX_FAULT = 2_000  # characters
 MAX_STOPS = 3  # cells that may have to be stopped before the rest is given up
+LOOK_SECONDS = 0.25  # between two looks at the clock and at what a child wrote to the disk
 OWN = ("module", "added")  # roles of what students add to a lesson
 KILLED = signal.SIGKILL.name
 _HEADER = re.compile(
@@ -58,11 +61,12 @@ _HEADER = re.compile(
     re.DOTALL,
 )
 MALFORMED = "what came back was not as agreed"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one submission may use: seconds of wall time, bytes of memory and of one file.
+    """What one submission may use: seconds on a `WorkClock`, bytes of memory and of one file.
 
     The cells that students add have their own time, so that they take none from what is graded.
     """
@@ -176,7 +180,7 @@ class _Run:
                 if step.cell_id in self.left_out:
                     continue
                 exercise = self.exercises.get(step.grade_id) if step.role == "check" else None
-                start = time.monotonic()
+                before = child.left_own
                 try:
                     if observing and exercise is not None:
                         self._observe(child, step, exercise)
@@ -196,7 +200,7 @@ class _Run:
                         self._stop_graded(step, exercise, stop.fault, child.is_used_up(own=False))
                     return self.outcome.aborted is not None
                 if step.role in OWN:
-                    taken[step.cell_id] = time.monotonic() - start
+                    taken[step.cell_id] = before - child.left_own
         return True
 
     def measure(self, probe_of: Callable[[Exercise, Check, Seen], Probe | None]) -> None:
@@ -390,6 +394,7 @@ class Process:
         self.limits = limits
         self.left = limits.total_seconds  # for what is graded
         self.left_own = limits.own_seconds
+        self._alone: int | None = None  # its number, where it can start no process to work for it
 
     def __enter__(self) -> Process:
         self.box = Path(tempfile.mkdtemp(prefix="autograder-"))
@@ -430,7 +435,7 @@ class Process:
                 start_new_session=True,
             )
         try:
-            ready = self._read(time.monotonic() + self.limits.start_seconds)
+            ready = self._read(Clock(self.limits.start_seconds))
         except (Stopped, OSError) as stop:
             text = (self.box / "stderr").read_text(errors="replace").strip()
             raise Infrastructure(f"The sandbox did not start: {text[-2000:] or stop}") from None
@@ -456,51 +461,62 @@ class Process:
         Args:
             own: whether it takes from the time of the cells that the student added.
         """
-        start = time.monotonic()
-        deadline = start + min(self.limits.cell_seconds, self.left_own if own else self.left)
+        allowed = min(self.limits.cell_seconds, self.left_own if own else self.left)
+        clock = Clock(allowed) if self._alone is None else WorkClock(allowed, self._alone)
         try:
-            self._wait(deadline)
-            self.connection.sendall(messages.framed(request))
-            return self._read(deadline)
+            self._send(messages.framed(request), clock)
+            return self._read(clock)
         except TimeoutError:
-            raise Stopped(self._too_slow(own, time.monotonic() - start)) from None
+            raise Stopped(self._too_slow(own, clock)) from None
         except OSError:
             raise Stopped(self._ended()) from None
         finally:
             if own:
-                self.left_own -= time.monotonic() - start
+                self.left_own -= clock.taken()
             else:
-                self.left -= time.monotonic() - start
+                self.left -= clock.taken()
 
     def is_used_up(self, own: bool) -> bool:
         """Whether no time is left for cells of a kind."""
         return (self.left_own if own else self.left) <= 0
 
-    def _wait(self, deadline: float) -> None:
-        remaining = deadline - time.monotonic()
-        if remaining <= 0:
-            raise TimeoutError
-        self.connection.settimeout(remaining)
+    def _look(self) -> None:
+        """Do nothing: there is nothing to look at while a child works."""
 
-    def _read(self, deadline: float) -> dict:
+    def _in_time(self, clock: Clock, do: Callable[[], T]) -> T:
+        """Send or receive; raises OSError when that is not possible, or not in time."""
+        self.connection.settimeout(LOOK_SECONDS)
+        while not clock.is_over():
+            with contextlib.suppress(TimeoutError):
+                return do()
+            self._look()
+        raise TimeoutError
+
+    def _send(self, message: bytes, clock: Clock) -> None:
+        rest = memoryview(message)
+        while rest:
+            rest = rest[self._in_time(clock, partial(self.connection.send, rest)) :]
+
+    def _read(self, clock: Clock) -> dict:
         try:
-            answer, self._parts = messages.read(lambda: self._receive(deadline))
+            answer, self._parts = messages.read(lambda: self._receive(clock))
         except messages.Refused as refused:
             raise Stopped(Fault(f"stopped: {refused}")) from None
         return answer
 
-    def _receive(self, deadline: float) -> bytes:
+    def _receive(self, clock: Clock) -> bytes:
         """Return some bytes of an answer; raises OSError when none come."""
-        self._wait(deadline)
-        chunk = self.connection.recv(1 << 20)
+        chunk = self._in_time(clock, partial(self.connection.recv, 1 << 20))
         if not chunk:
             raise ConnectionError
         return chunk
 
-    def _too_slow(self, own: bool, seconds: float) -> Fault:
-        if seconds >= self.limits.cell_seconds:
-            most = self.limits.cell_seconds
-            return Fault(f"stopped: it took longer than {most:g} seconds (an endless loop?)")
+    def _too_slow(self, own: bool, clock: Clock) -> Fault:
+        most, why = self.limits.cell_seconds, "an endless loop?"
+        if clock.waits():
+            most, why = PATIENCE * most, "does it wait for something?"
+        if clock.allowed == self.limits.cell_seconds:
+            return Fault(f"stopped: it took longer than {most:g} seconds ({why})")
         kind, most = (
             ("added", self.limits.own_seconds) if own else ("graded", self.limits.total_seconds)
         )

@@ -26,7 +26,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -36,6 +35,7 @@ from autograder.exercises import check_names
 from autograder.lessons import kit
 from autograder.lessons.answers import ROOT
 from autograder.sandbox import process
+from autograder.sandbox.clock import Clock
 from autograder.sandbox.inside import cgroup, isolation
 from autograder.sandbox.inside.isolation import Allowance, Layers
 from autograder.sandbox.process import Infrastructure, Limits, Stopped
@@ -47,7 +47,6 @@ LEASES = Path("/tmp")  # the same for all graders of a machine, whatever TMPDIR 
 START_SECONDS = 120.0  # for all imports, on a busy machine
 CALL_SECONDS = 30.0  # for a fork, or for the end of a killed child
 COPIED = 256 * 2**20  # bytes of the warm process that a child may come to have copies of
-LOOK_SECONDS = 0.25  # between two looks at what a child has written to the disk
 SECRET_PLACES = tuple(ROOT / name for name in ("cs231n_lib", "autograder", "notebooks", "tests"))
 
 
@@ -326,12 +325,14 @@ class Process(process.Process):
         }
         with theirs:
             self._warm, self._child, self._handle = zygote._fork(request, theirs)
+        number = _number_here(self._handle)
+        self._alone = number if zygote.layers.seccomp else None
         self._group = zygote._group(self._slot, limits)
         if self._group:
             self._kills = self._group.kills()
-            self._group.add(_number_here(self._handle))
+            self._group.add(number)
         try:
-            ready = self._read(time.monotonic() + limits.start_seconds)
+            ready = self._read(Clock(limits.start_seconds))
         except (Stopped, OSError) as stop:
             raise Infrastructure(f"The child did not start: {stop}") from None
         if ready.get("ready") is not True:
@@ -341,29 +342,13 @@ class Process(process.Process):
         """Return what came with the last answer: `.npy` files, not looked at yet."""
         return self._parts
 
-    def _read(self, deadline: float) -> dict:
-        answer = super()._read(deadline)
-        self._require_little_on_disk()
+    def _read(self, clock: Clock) -> dict:
+        answer = super()._read(clock)
+        self._look()
         return answer
 
-    def _receive(self, deadline: float) -> bytes:
-        """Return some bytes; look now and then at what the child wrote to the disk."""
-        while True:
-            self._wait(deadline)
-            if self._folder is not None:
-                self.connection.settimeout(
-                    min(self.connection.gettimeout() or LOOK_SECONDS, LOOK_SECONDS)
-                )
-            try:
-                chunk = self.connection.recv(1 << 20)
-            except TimeoutError:
-                self._require_little_on_disk()
-                continue
-            if not chunk:
-                raise ConnectionError
-            return chunk
-
-    def _require_little_on_disk(self) -> None:
+    def _look(self) -> None:
+        """Require that the child has written little to the disk."""
         if self._folder is not None and _is_larger(self._folder, self.limits.file):
             allowed = self.limits.file / 2**20
             raise Stopped(Fault(f"stopped: it wrote more than {allowed:g} MB, or too many files"))

@@ -247,7 +247,7 @@ def test_an_interruption_is_one_line_that_says_what_is_kept(run, made, monkeypat
     monkeypatch.setattr(cli, "end_now", sys.exit)
     status, _, err = run("grade", released(made).root, "2")
     assert status == cli.INTERRUPTED and err.count("\n") == 1
-    assert err.startswith("autograder: Stopped: 1 of 3 are graded and kept;")
+    assert err.startswith("autograder: Stopped after 1 of 3: what was graded is kept")
 
 
 def test_an_interruption_before_the_first_stage_is_one_line_too(run, made, monkeypatch):

@@ -21,6 +21,8 @@ from autograder.course.regrades import decide, forget_requests, request, request
 from autograder.grading import grader
 from autograder.lessons import build
 from autograder.lessons.lesson import read_lesson
+from autograder.submissions.notebook import OutOfReach
+from autograder.submissions.uploads import take
 
 pytestmark = pytest.mark.slow  # one course, graded twice
 
@@ -199,6 +201,28 @@ def test_a_dry_run_judges_again_and_counts_what_must_be_run(day, monkeypatch):
     assert not found.changes
     assert set(found.runs) == {"ada", "carl"}
     assert "needs 2 runs, about 1 minutes" in found.words
+
+
+def test_a_dry_run_goes_on_where_one_file_cannot_be_read(day, capsys, monkeypatch):
+    def taken(path):
+        if "carl" in path.parts:
+            raise OutOfReach.of(path, PermissionError(13, "Permission denied"))
+        return take(path)
+
+    monkeypatch.setattr(previewing, "take", taken)
+    run("grade", day, "2", "--dry-run", status=1)
+    shown = capsys.readouterr()
+    assert "0 marks would change, 1 would not; 1 could not be read" in shown.out
+    (line,) = shown.err.splitlines()
+    assert line.startswith("carl: ") and line.endswith("cannot be read: Permission denied")
+
+
+def test_a_dry_run_gives_the_same_reason_for_many_once(day, capsys, monkeypatch):
+    monkeypatch.setattr(grader, "software", lambda: "of another judge")
+    monkeypatch.setattr(grader, "surroundings", lambda: "another library")
+    run("grade", day, "2", "--dry-run")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("ada, carl: the lesson, a library")
 
 
 def test_a_request_is_open_then_decided_within_its_window(day, capsys):

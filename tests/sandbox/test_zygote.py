@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -522,6 +522,53 @@ def test_what_ends_a_child_ends_only_that(zygote, source, why):
         assert said(other, "print(1)") == "1\n"
     with zygote.process(LIMITS) as child:
         assert said(child, "print(2)") == "2\n"
+
+
+@contextmanager
+def without_processor(child, seconds):
+    """Keep a child from the processor for a while, as a busy machine does."""
+    signal.pidfd_send_signal(child._handle, signal.SIGSTOP)
+    later = threading.Timer(seconds, signal.pidfd_send_signal, (child._handle, signal.SIGCONT))
+    later.start()
+    yield
+    later.join()
+
+
+def test_a_busy_machine_takes_no_time_from_a_cell(zygote):
+    walled(zygote)
+    with zygote.process(replace(LIMITS, cell_seconds=1)) as child:
+        with without_processor(child, 1.5):
+            assert said(child, "print(sum(range(1000)))") == "499500\n"
+        assert LIMITS.total_seconds - child.left < 1
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("while True: pass", "than 0.5 seconds .an endless loop"),
+        ("import time\nwhile True: time.sleep(1)", "than 2 seconds .does it wait"),
+        ("import time\nwhile time.sleep(0.001) is None: pass", "than 2 seconds .does it wait"),
+        (
+            "import threading\ndef work():\n    while True: pass\n"
+            "worker = threading.Thread(target=work)\nworker.start()\nworker.join()",
+            "than 0.5 seconds .an endless loop",
+        ),
+    ],
+    ids=["a loop", "sleep", "short naps", "a thread that works for it"],
+)
+def test_neither_work_nor_sleep_lasts_for_ever(zygote, source, why):
+    walled(zygote)
+    with zygote.process(replace(LIMITS, cell_seconds=0.5)) as child:
+        with pytest.raises(Stopped, match=why):
+            run(child, source)
+        assert LIMITS.total_seconds - child.left > 0.5
+
+
+def test_where_processes_may_be_started_what_passes_counts(unfiltered):
+    source = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'while True: pass'])"
+    limits = replace(LIMITS, cell_seconds=0.5)
+    with unfiltered.process(limits) as child, pytest.raises(Stopped, match="an endless loop"):
+        run(child, source)
 
 
 WRITE = """

@@ -751,24 +751,35 @@ def picture_pasted_into_an_answer(cells, folder):
 # ------------------------------------------------------------------------ slow and large
 
 
+def work(seconds):
+    """A piece of code that keeps the processor busy."""
+    clock = "time.process_time()"
+    return f"import time\n\nend = {clock} + {seconds}\nwhile {clock} < end:\n    pass"
+
+
 @situation(told="longer than 5 seconds", slow=True)
 def two_slow_cells_of_ones_own(cells, folder):
     """Shared case 5: two training runs of 6 s."""
-    sleep = "import time\ntime.sleep(6)"
-    cells[2:2] = [code(sleep), code(sleep)]
+    cells[2:2] = [code(work(6)), code(work(6))]
+
+
+@situation(quiet=True, slow=True)
+def waiting_cells_of_ones_own(cells, folder):
+    """To wait, as for a busy machine, is no work."""
+    cells[2:2] = [code("import time\ntime.sleep(6)")] * 2
 
 
 @situation(told="longer than 5 seconds", slow=True)
 def helper_in_a_slow_cell(cells, folder):
     """A helper and a training run stand in one cell."""
-    cells.insert(2, code(f"{HELPER}\n\nimport time\ntime.sleep(6)"))
+    cells.insert(2, code(f"{HELPER}\n\n{work(6)}"))
     use_helper(cells)
 
 
 @situation(told="longer than 5 seconds", slow=True)
 def slow_work_below_the_answer(cells, folder):
     """The answer's own cell goes on with a training run."""
-    find(cells, f"{FORWARD}-solution")["source"] += "\n\nimport time\ntime.sleep(6)"
+    find(cells, f"{FORWARD}-solution")["source"] += f"\n\n{work(6)}"
 
 
 @situation(told="longer than 5 seconds", slow=True)
@@ -780,7 +791,7 @@ def five_endless_cells_of_ones_own(cells, folder):
 @situation(told="all added cells together took longer", slow=True)
 def eight_cells_that_are_slow_in_all(cells, folder):
     """Each stays below its own limit, all of them together do not; a helper comes last."""
-    cells[2:2] = [*[code("import time\ntime.sleep(4)")] * 8, code(HELPER)]
+    cells[2:2] = [*[code(work(4))] * 8, code(HELPER)]
     use_helper(cells)
 
 
