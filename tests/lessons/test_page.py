@@ -15,11 +15,11 @@ import pytest
 
 from autograder import check as checks
 from autograder import exercises
-from autograder.checking import browser
 from autograder.learning import review
 from autograder.learning.shelf import LOG
 from autograder.lessons import page
 from autograder.lessons.compiled import forms
+from cs231n_lib import webpage
 
 UNIT_ROWS = exercises.find("getting_started.unit_rows")
 IN_TORCH = next(e for e in exercises.all_exercises() if e.framework == "torch")
@@ -74,7 +74,7 @@ def in_a_page(tmp_path, monkeypatch):
         for name, text in kept.items():
             (home / name).write_text(text, encoding="utf-8")
 
-    monkeypatch.setattr(browser, "IN_A_PAGE", True)
+    monkeypatch.setattr(webpage, "IN_A_PAGE", True)
     monkeypatch.setitem(sys.modules, "js", SimpleNamespace(BroadcastChannel=Channel))
     start()
     yield start
