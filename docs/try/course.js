@@ -153,22 +153,12 @@
 
   // ------------------------------------------------------------------------------ start
 
-  // What Python asks for when JupyterLab has started: loaded and compiled while that starts.
-  async function fetchAhead() {
-    const ask = (file) => fetch(new URL(file, new URL("static/pyodide/", root)), { priority: "low" });
-    const compiled = WebAssembly.compileStreaming(ask("pyodide.asm.wasm"));
-    const { packages } = await (await ask("pyodide-lock.json")).json();
-    const files = ["python_stdlib.zip", ...Object.values(packages).map((one) => one.file_name)];
-    await Promise.all([compiled, ...files.map(async (file) => (await ask(file)).arrayBuffer())]);
-  }
-
   async function start() {
     if (typeof WebAssembly === "undefined") {
       say("This browser has no WebAssembly, so lessons cannot run here: use another browser, or install the course.");
       return;
     }
     if (inNotebook) {
-      fetchAhead().catch(() => null); // Python asks again, and says what is wrong
       navigator.storage?.persist?.();
       say("Starting Python: the first time about half a minute. An endless loop ends with Kernel → Restart.");
       button("Save a copy", saveCopy);

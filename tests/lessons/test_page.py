@@ -1,5 +1,6 @@
 """The page without a browser: its wheel, its lock, and what Python in a page lacks."""
 
+import ast
 import importlib
 import inspect
 import json
@@ -12,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from all_lessons import all_lessons, numpy_half
 
 from autograder import check as checks
 from autograder import exercises
@@ -258,3 +260,26 @@ def test_a_runtime_that_is_damaged_missing_or_another_one_is_named(runtime, tmp_
 def test_a_wheel_that_was_not_fetched_is_named(tmp_path):
     with pytest.raises(page.PageError, match="comm"):
         page._found(tmp_path, ["comm"])
+
+
+IN_THE_PAGE = {*sys.stdlib_module_names, "autograder", "cs231n_lib"} | {
+    {"pillow": "PIL", "ipython": "IPython"}.get(name, name)
+    for name in (*page.IMPORTED, *page.KERNEL, *page.OURS)
+}
+
+
+def imported(node):
+    """Yield the packages that a program imports whatever it finds: under no `if` or `try`."""
+    if isinstance(node, ast.Import):
+        yield from (one.name.partition(".")[0] for one in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield node.module.partition(".")[0]
+    elif not isinstance(node, ast.If | ast.Try):
+        for child in ast.iter_child_nodes(node):
+            yield from imported(child)
+
+
+@pytest.mark.parametrize("lesson", all_lessons(), ids=lambda lesson: lesson.name)
+def test_a_numpy_half_imports_what_the_page_has(lesson):
+    packages = {name for _, source in numpy_half(lesson) for name in imported(ast.parse(source))}
+    assert "autograder" in packages and packages <= IN_THE_PAGE

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from all_lessons import all_lessons
+from all_lessons import all_lessons, numpy_half
 from browsing import chromium, faults_of, needs_chromium
 from site_server import served
 
@@ -276,13 +276,6 @@ def said_natively(folder):
         check=True,
     )
     return json.loads(done.stdout)
-
-
-def numpy_half(lesson):
-    """Return [(role, source), …] of a solution up to its PyTorch half, without the checks."""
-    code = [cell for cell in lesson.cells if cell.kind == "code" and cell.role != "check"]
-    torch = (i for i, c in enumerate(code) if c.role == "setup" and "import torch" in c.solution)
-    return [(cell.role, cell.solution) for cell in code[: next(torch, None)]]
 
 
 @pytest.mark.skipif(not os.environ.get("ALL"), reason="ALL=1 runs every experiment in the page")
