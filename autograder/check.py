@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from autograder import exercises, expectations
-from autograder.checking import browser
 from autograder.checking.attempts import Attempts, digest_of
 from autograder.checking.diagnose import judge_exercise
 from autograder.checking.ladder import READING, SMALLEST, Hint, Part, reading, smallest_difference
@@ -28,6 +27,7 @@ from autograder.checking.observe import STUB_MESSAGE, observe
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
 from autograder.learning.shelf import lessons, log_in
+from cs231n_lib import webpage
 
 if TYPE_CHECKING:
     from autograder.learning.history import History
@@ -60,7 +60,7 @@ _last: _Checked | None = None  # the last check of this kernel
 def _attempts() -> Attempts:
     """Return the log: a file beside a kit or one's lessons, or of a page, else of the kernel."""
     path = log_in(Path())
-    kept = browser.IN_A_PAGE or path.is_file() or (ROOT / "kit.json").is_file()
+    kept = webpage.IN_A_PAGE or path.is_file() or (ROOT / "kit.json").is_file()
     return Attempts(path if kept else None)
 
 
@@ -97,7 +97,7 @@ def check(exercise_id: str, *functions) -> float:
     for name in files_beside(named.values()):
         _say(f"{name} must be handed in with this notebook: your answer uses it.")
     _say(_score_so_far(exercise))
-    _say(KEEP if browser.IN_A_PAGE and all(row.status == "passed" for row in report.rows) else "")
+    _say(KEEP if webpage.IN_A_PAGE and all(row.status == "passed" for row in report.rows) else "")
     return 0.0 if exercise.bonus else report.score  # nbgrader allows no value on 0 points
 
 

@@ -5,16 +5,15 @@ Python shares with the page is not for this: where storage is full, it never ans
 """
 
 import json
-import sys
 from importlib import import_module
 from pathlib import Path
 
-IN_A_PAGE = sys.platform == "emscripten"  # no threads, no PyTorch
+from cs231n_lib import webpage
 
 
 def keep(path: Path) -> None:
     """Have the page keep what a file holds now; elsewhere the file itself is kept."""
-    if IN_A_PAGE:
+    if webpage.IN_A_PAGE:
         channel = import_module("js").BroadcastChannel.new("course-files")
         text = path.read_text(encoding="utf-8")
         channel.postMessage(json.dumps({"name": path.name, "text": text}))

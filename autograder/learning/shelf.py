@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from autograder.checking import browser
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
 from autograder.exercises import all_exercises
+from cs231n_lib import webpage
 
 PACKAGE = Path(__file__).resolve().parents[1]
 # In a wheel the notebooks lie in the package, in a clone and in a kit beside it.
@@ -59,7 +59,7 @@ def log_in(folder: Path) -> Path:
     A kit has one log, beside its packages, and so has a page. Elsewhere it lies beside the
     lessons, where `autograder lessons` has put it.
     """
-    if browser.IN_A_PAGE:
+    if webpage.IN_A_PAGE:
         return Path.home() / LOG
     root = PACKAGE.parent
     return root / LOG if (root / "kit.json").is_file() else Path(folder).resolve() / LOG

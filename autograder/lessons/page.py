@@ -37,11 +37,13 @@ IMPORTED = ("matplotlib", "numpy", "pillow", "threadpoolctl")  # by the NumPy ha
 KERNEL = ("ipython", "micropip", "sqlite3")  # by the kernel
 # Asked for by the kernel or by matplotlib, which do without: 6 MB that no lesson uses.
 LEFT_OUT = ("fonttools", "jedi", "matplotlib-pyodide", "pytz", "ssl")
-# Of the others no lesson uses fonts for PDF, rare fonts, samples, types, and the colours of
-# languages other than Python.
+# Of the others no lesson uses fonts for PDF, rare fonts, samples, types, time zones, text in
+# photographs, and the colours of languages other than Python.
+RARE_FONTS = r"STIX|DejaVuSerif|DejaVuSansMono-|DejaVuSans-BoldOblique"
 SPARED = re.compile(
-    r"matplotlib/(mpl-data/(fonts/(afm|pdfcorefonts|ttf/(STIX|DejaVuSerif))|sample_data|images))"
-    r"|numpy/f2py/|pygments/lexers/(?!__init__|_mapping|python|special)|.*\.pyi$"
+    rf"matplotlib/(mpl-data/(fonts/(afm|pdfcorefonts|ttf/({RARE_FONTS}))|sample_data|images))"
+    r"|matplotlib/testing/|numpy/f2py/|PIL/_(imagingft|webp)\."
+    r"|dateutil/zoneinfo/.*\.gz$|pygments/lexers/(?!__init__|_mapping|python|special)|.*\.pyi$"
 )
 OURS = ("comm", "tqdm", "cs231n-lecture7-kit")  # not in Pyodide's release
 LITE = ("ipykernel", "piplite", "pyodide_kernel")  # of the kernel, which else installs each alone

@@ -1,8 +1,6 @@
 """The size of an experiment: smaller in a web page, where Python computes five times as long."""
 
-import sys
-
-IN_A_PAGE = sys.platform == "emscripten"
+from cs231n_lib import webpage
 
 
 def sized(full, in_a_page, what):
@@ -15,7 +13,7 @@ def sized(full, in_a_page, what):
     >>> sized(6, 2, "seeds")
     6
     """
-    if not IN_A_PAGE:
+    if not webpage.IN_A_PAGE:
         return full
     print(f"In this page {in_a_page} {what}, where the text has {full}: it computes more slowly.")
     return in_a_page

@@ -155,10 +155,11 @@ plotting.show("No rate suits the steep and the flat direction at once")
 # $-1$, and the path leaves the picture. **The steepest direction limits the rate, and the
 # flattest one has to live with it.**
 #
-# Turn the knobs yourself. (Where widgets do not work, change the two numbers and run the cell again.)
+# Turn the knobs yourself. (Where widgets do not work, as in the web page, change the two
+# numbers and run the cell again.)
 
 # %% role="experiment" uses="sgd" alt="The path of gradient descent over the contours of a ravine of condition number 50, with the loss below; two knobs change condition and rate."
-from ipywidgets import FloatLogSlider, FloatSlider, interact
+from importlib.util import find_spec
 
 condition, multiple = 50, 1.5
 
@@ -169,13 +170,16 @@ def show(condition, multiple):
 
 
 show(condition, multiple)  # without widgets, this is the picture
-interact(
-    show,
-    condition=FloatLogSlider(condition, min=0, max=4, step=0.25, continuous_update=False),
-    multiple=FloatSlider(
-        multiple, min=0.1, max=2.1, step=0.1, description="ακ", continuous_update=False
-    ),
-)
+if find_spec("ipywidgets"):
+    from ipywidgets import FloatLogSlider, FloatSlider, interact
+
+    interact(
+        show,
+        condition=FloatLogSlider(condition, min=0, max=4, step=0.25, continuous_update=False),
+        multiple=FloatSlider(
+            multiple, min=0.1, max=2.1, step=0.1, description="ακ", continuous_update=False
+        ),
+    )
 
 # %% [markdown]
 # ### How many steps?

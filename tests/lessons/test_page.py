@@ -1,5 +1,6 @@
 """The page without a browser: its wheel, its lock, and what Python in a page lacks."""
 
+import ast
 import importlib
 import inspect
 import json
@@ -12,14 +13,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from all_lessons import all_lessons, numpy_half
 
 from autograder import check as checks
 from autograder import exercises
-from autograder.checking import browser
 from autograder.learning import review
 from autograder.learning.shelf import LOG
 from autograder.lessons import page
 from autograder.lessons.compiled import forms
+from cs231n_lib import webpage
 
 UNIT_ROWS = exercises.find("getting_started.unit_rows")
 IN_TORCH = next(e for e in exercises.all_exercises() if e.framework == "torch")
@@ -74,7 +76,7 @@ def in_a_page(tmp_path, monkeypatch):
         for name, text in kept.items():
             (home / name).write_text(text, encoding="utf-8")
 
-    monkeypatch.setattr(browser, "IN_A_PAGE", True)
+    monkeypatch.setattr(webpage, "IN_A_PAGE", True)
     monkeypatch.setitem(sys.modules, "js", SimpleNamespace(BroadcastChannel=Channel))
     start()
     yield start
@@ -258,3 +260,26 @@ def test_a_runtime_that_is_damaged_missing_or_another_one_is_named(runtime, tmp_
 def test_a_wheel_that_was_not_fetched_is_named(tmp_path):
     with pytest.raises(page.PageError, match="comm"):
         page._found(tmp_path, ["comm"])
+
+
+IN_THE_PAGE = {*sys.stdlib_module_names, "autograder", "cs231n_lib"} | {
+    {"pillow": "PIL", "ipython": "IPython"}.get(name, name)
+    for name in (*page.IMPORTED, *page.KERNEL, *page.OURS)
+}
+
+
+def imported(node):
+    """Yield the packages that a program imports whatever it finds: under no `if` or `try`."""
+    if isinstance(node, ast.Import):
+        yield from (one.name.partition(".")[0] for one in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        yield node.module.partition(".")[0]
+    elif not isinstance(node, ast.If | ast.Try):
+        for child in ast.iter_child_nodes(node):
+            yield from imported(child)
+
+
+@pytest.mark.parametrize("lesson", all_lessons(), ids=lambda lesson: lesson.name)
+def test_a_numpy_half_imports_what_the_page_has(lesson):
+    packages = {name for _, source in numpy_half(lesson) for name in imported(ast.parse(source))}
+    assert "autograder" in packages and packages <= IN_THE_PAGE

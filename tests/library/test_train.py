@@ -575,7 +575,7 @@ def test_the_bar_counts_the_trials(tmp_path, capsys):
 
 def test_an_experiment_is_smaller_in_a_page_and_says_so(monkeypatch, capsys):
     assert sized(20, 3, "seeds") == 20 and capsys.readouterr().out == ""
-    monkeypatch.setattr("cs231n_lib.train.sizes.IN_A_PAGE", True)
+    monkeypatch.setattr("cs231n_lib.webpage.IN_A_PAGE", True)
     assert sized(20, 3, "seeds") == 3
     said = capsys.readouterr().out
     assert "3 seeds" in said and "20" in said and said.count("\n") == 1
