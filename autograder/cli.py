@@ -278,11 +278,11 @@ def grade(
         Console().print(table(results, name, read_roster(opened)))
         if graded.unchanged:
             print(f"{len(graded.unchanged)} were unchanged and already in the gradebook.")
-        if graded.old_bonus:
+        if graded.otherwise:
             print(
-                f"Bonus points still count in the maximum of {name}: move source/{name} away, run "
-                f"`autograder init {course}` and `nbgrader generate_assignment {name}`, grade "
-                "again."
+                f"In the released {name} {'; '.join(graded.otherwise)}: run `autograder init "
+                f"{course}` and, in {course}, `nbgrader generate_assignment {name} --force`, then "
+                "grade again."
             )
         complain(graded)
 

@@ -1,7 +1,7 @@
 """What students handed in elsewhere: the zips of Canvas, Moodle, Blackboard and Gradescope.
 
     Canvas      lovelaceada_LATE_104_9001_02_batch_normalization-1.ipynb
-    Moodle      Ada Lovelace_4711_assignsubmission_file_/02_batch_normalization.ipynb
+    Moodle      Ada Lovelace_4711_assignsubmission_file/02_batch_normalization.ipynb
     Blackboard  Lesson 2_ada_attempt_2026-10-01-23-30-00_02_batch_normalization.ipynb
     Gradescope  assignment_7_export/submission_31/02_batch_normalization.ipynb, and a metadata file
 
@@ -57,9 +57,13 @@ DAMAGED = (
 )
 GRADESCOPE = "submission_metadata.yml"
 CANVAS_NAME = re.compile(r"(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<user>\d+)_\d+_(?P<file>.+)")
-MOODLE_NAME = re.compile(r"(?P<name>[^_/]+)_(?P<user>\d+)_assignsubmission_file_/?(?P<file>.+)")
+MOODLE_NAME = (
+    re.compile(  # the folder ends in _ before Moodle 4.1; a text typed there is a file too
+        r"(?:.*/)?(?P<name>[^_/]+)_(?P<user>\d+)_assignsubmission_[a-z]+(?:_?/+|_)(?P<file>.+)"
+    )
+)
 BLACKBOARD_NAME = re.compile(
-    r"(?P<lesson>.+?)_(?P<user>[^_]+)_attempt_(?P<when>\d{4}(?:-\d\d){5})(?:_(?P<file>.+))?\.?"
+    r"(?P<before>.+_.+)_attempt_(?P<when>\d{4}(?:-\d\d){5})(?:_(?P<file>.+))?\.?"
 )
 AGAIN = re.compile(r"-(\d+)(?=\.\w+$)")  # Canvas numbers what is uploaded again
 
@@ -230,8 +234,7 @@ def _moodle(members: Members) -> tuple[list[HandIn], list[str]]:
     grouped: defaultdict[str, dict[str, zipfile.ZipInfo]] = defaultdict(dict)
     names, strange = {}, []
     for path, info in members.items():
-        match = MOODLE_NAME.fullmatch("/".join(PurePosixPath(path).parts[-2:]))
-        match = match or MOODLE_NAME.fullmatch(PurePosixPath(path).name)
+        match = MOODLE_NAME.fullmatch(path)
         if match is None:
             strange.append(path)
             continue
@@ -254,11 +257,18 @@ def _blackboard(members: Members) -> tuple[list[HandIn], list[str]]:
         if match is None:
             strange.append(path)
             continue
-        grouped[match["user"], match["when"]][match["file"]] = info
+        grouped[match["before"], match["when"]][match["file"]] = info
     return [
-        HandIn(user, (("id", user), ("sis", user)), files, _digits_time(when))
-        for (user, when), files in grouped.items()
+        HandIn(before.rpartition("_")[2], _user_keys(before), files, _digits_time(when))
+        for (before, when), files in grouped.items()
     ], strange
+
+
+def _user_keys(before: str) -> tuple[tuple[str, str], ...]:
+    """What may be the user name at the end of `Lesson 2_ada_l`, the longest first: `ada_l`, `l`."""
+    words = before.split("_")
+    users = ["_".join(words[at:]) for at in range(1, len(words))]
+    return tuple((key, user) for user in users for key in ("id", "sis"))
 
 
 def _digits_time(text: str) -> datetime.datetime:

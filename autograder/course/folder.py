@@ -35,6 +35,7 @@ from autograder.grading.observations import NotKept, Observations
 from autograder.grading.results import Store, SubmissionResult, write_atomically
 from autograder.lessons.build import nbgrader_source, notebook_text
 from autograder.lessons.lesson import SRC, Lesson, find_lesson
+from autograder.submissions.rebuild import PRACTICE
 
 CONFIG = '''\
 """Settings of nbgrader for this course, made by `autograder init`. Yours to edit.
@@ -275,7 +276,8 @@ def _write_config(course: Course, exchange: Path | None) -> None:
 def leave_out(notebook: NotebookNode, names: Sequence[str], lesson: Lesson) -> NotebookNode:
     """Return a lesson's notebook in which some exercises are for practice: their checks give hints.
 
-    They count in no maximum, and what they define is still there for what comes after.
+    They count in no maximum, and what they define is still there for what comes after. nbgrader
+    goes on knowing their cells: it adds or removes none once a submission is graded.
 
     Raises `CourseError` when the lesson has no such exercise.
     """
@@ -283,8 +285,8 @@ def leave_out(notebook: NotebookNode, names: Sequence[str], lesson: Lesson) -> N
     checks = {f"{exercise.grade_id}-check" for exercise in left_out}
     for cell in notebook.cells:
         if cell.metadata.get("nbgrader", {}).get("grade_id") in checks:
-            for mark in ("nbgrader", "deletable", "editable"):
-                cell.metadata.pop(mark, None)
+            cell.metadata["course"]["role"] = PRACTICE
+            cell.metadata["nbgrader"]["points"] = 0
     return notebook
 
 

@@ -30,7 +30,7 @@ class Graded:
     unchanged: tuple[str, ...]  # students whose marks in the gradebook were already right
     unread: dict[str, list[str]]  # a sentence for each notebook that was not read, by student
     lost: tuple[str, ...] = ()  # students of whom nothing was read
-    old_bonus: bool = False  # the released notebook counts bonus points in its maximum
+    otherwise: tuple[str, ...] = ()  # what the released notebook counts as a new one would not
 
 
 def grade_class(
@@ -101,7 +101,7 @@ def _grade_class(
 ) -> Graded:
     from autograder.course.feedback import NoPage, write_feedback
     from autograder.course.gradebook import NO_MARK, Recorder
-    from autograder.course.marks import with_counted_bonus
+    from autograder.course.marks import counted_otherwise
     from autograder.course.nbgrader_api import NbgraderCourse
 
     tell = progress or (lambda stage, student, total: None)
@@ -165,7 +165,7 @@ def _grade_class(
         tuple(student for student in marked if student in unchanged),
         unread,
         lost,
-        with_counted_bonus(template),
+        tuple(counted_otherwise(template, course.settings().lesson(lesson).leave_out)),
     )
 
 

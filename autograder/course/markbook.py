@@ -11,16 +11,15 @@ import datetime
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cache
 
 from sqlalchemy import select
 
-from autograder import exercises
 from autograder.course.collect import late_unknown
 from autograder.course.folder import Course
 from autograder.course.late import Arrival, Lateness, decide
 from autograder.course.nbgrader_api import NbgraderCourse, asking, quiet
 from autograder.course.settings import Settings
+from autograder.grading.grader import exercise_of
 
 ROWS = 10_000  # of the gradebook that are read at a time
 
@@ -40,13 +39,8 @@ class Question:
     @property
     def title(self) -> str:
         """The exercise's title, or the name of a question."""
-        found = _titles().get(self.name.removesuffix("-check"))
-        return found or self.name.removesuffix("-question").replace("-", " ")
-
-
-@cache
-def _titles() -> dict[str, str]:
-    return {one.grade_id: one.title for one in exercises.all_exercises()}
+        found = exercise_of(self.name)
+        return found.title if found else self.name.removesuffix("-question").replace("-", " ")
 
 
 @dataclass(frozen=True)
@@ -175,6 +169,12 @@ def enter_due_dates(course: Course) -> list[str]:
         return book.write_due_dates(course.settings(), course.lessons())
 
 
+def _is_practice(name: str, maximum: float) -> bool:
+    """Whether a cell is the check of an exercise that `course.toml` leaves out."""
+    exercise = exercise_of(name)
+    return exercise is not None and not exercise.bonus and not maximum
+
+
 def _commented(name: str) -> str:
     """The cell on which a person comments: an exercise's solution, or the answer itself."""
     return f"{name.removesuffix('-check')}-solution" if name.endswith("-check") else name
@@ -220,7 +220,11 @@ class _Gradebook:
         cells: dict[str, tuple[str, float]] = {}
         with asking():
             for kind in (api.GradeCell, api.TaskCell):
-                cells |= {one.id: (one.name, one.max_score) for one in self.db.query(kind).all()}
+                cells |= {
+                    one.id: (one.name, one.max_score)
+                    for one in self.db.query(kind).all()
+                    if not _is_practice(one.name, one.max_score)
+                }
             entries = self.db.execute(
                 select(
                     api.SubmittedNotebook.id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,8 +15,9 @@ from nbgrader.api import Grade
 
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
-from autograder.grading.grader import graded_exercises
+from autograder.grading.grader import exercise_of, graded_exercises
 from autograder.grading.results import SubmissionResult
+from autograder.submissions.rebuild import is_practice
 
 EQUAL_REPORTS = 2000  # of a class, as those of right answers are, that are put into words once
 
@@ -29,7 +31,7 @@ def fill(notebook: NotebookNode, result: SubmissionResult) -> None:
             cell.outputs = report_outputs(result, exercises[grade_id].id, cell["id"])
         elif cell["cell_type"] == "code" and cell["id"] in result.outputs:
             cell.outputs = [nbformat.from_dict(o) for o in result.outputs[cell["id"]]]
-        elif cell["cell_type"] == "code" and utils.is_grade(cell):
+        elif cell["cell_type"] == "code" and utils.is_grade(cell) and not is_practice(cell):
             cell.outputs = [_error("NotExecuted", "this cell was not reached")]
     if result.problems:
         notes = nbformat.v4.new_markdown_cell(_notes(result), id="grading-notes")
@@ -112,13 +114,29 @@ def _report(result: SubmissionResult, exercise_id: str) -> Report:
     return report
 
 
-def with_counted_bonus(template: NotebookNode) -> bool:
-    """Whether a released notebook is so old that its bonus points count in the maximum."""
+def counted_otherwise(template: NotebookNode, left_out: Collection[str]) -> list[str]:
+    """Say what a released notebook counts, or does not, and a new release would not, or would.
+
+    Args:
+        left_out: exercises that `course.toml` leaves out now.
+    """
     cells = {
         cell.metadata.nbgrader.grade_id: cell for cell in template.cells if utils.is_grade(cell)
     }
     known = graded_exercises(template)
-    return any(exercise.bonus and _points(cells[name]) for name, exercise in known.items())
+    found = [
+        f"{exercise.id} counts, which course.toml leaves out"
+        for exercise in known.values()
+        if exercise.id in left_out
+    ]
+    if any(exercise.bonus and _points(cells[name]) for name, exercise in known.items()):
+        found.append("bonus points count in the maximum")
+    practice = (exercise_of(name) for name, cell in cells.items() if is_practice(cell))
+    return found + [
+        f"{exercise.id} does not count, which course.toml no longer leaves out"
+        for exercise in practice
+        if exercise and exercise.id not in left_out
+    ]
 
 
 def _points(cell: NotebookNode) -> float:

@@ -64,7 +64,7 @@ class Preview:
         """The outcome in one line."""
         said = f"{len(self.changes)} marks would change, {self.same} would not"
         if self.runs:
-            said += f"; needs {len(self.runs)} runs, about {max(1, round(self.minutes))} minutes"
+            said += f"; needs {len(self.runs)} runs, about {in_minutes(self.minutes)}"
         if self.faults:
             said += f"; {len(self.faults)} could not be read or judged"
         return f"{said}. Nothing was written."
@@ -75,6 +75,16 @@ class Preview:
         for student, why in self.runs.items():
             found.setdefault(why, []).append(student)
         return found
+
+
+def in_minutes(minutes: float) -> str:
+    """Return a time in words.
+
+    >>> in_minutes(0.2), in_minutes(7.6)
+    ('1 minute', '8 minutes')
+    """
+    whole = max(1, round(minutes))
+    return f"{whole} minute{'s' if whole > 1 else ''}"
 
 
 def preview(

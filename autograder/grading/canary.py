@@ -23,6 +23,7 @@ from autograder.checking.diagnose import judge_exercise
 from autograder.checking.observe import observe
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
+from autograder.exercises import all_exercises
 from autograder.expectations import reference
 from autograder.lessons.source import solution_source, undecorated
 from autograder.sandbox.process import Infrastructure
@@ -78,6 +79,17 @@ def filled(
         if cell is not None and text is not None:
             cell.source = text
     return notebook
+
+
+def left_out(template: NotebookNode, counted: Iterable[Exercise]) -> list[Exercise]:
+    """The exercises that a released notebook asks for and that count nowhere; others use them."""
+    named = {cell.metadata.get("nbgrader", {}).get("grade_id") for cell in template.cells}
+    known = {exercise.grade_id for exercise in counted}
+    return [
+        exercise
+        for exercise in all_exercises()
+        if f"{exercise.grade_id}-solution" in named and exercise.grade_id not in known
+    ]
 
 
 class Canaries:
@@ -150,9 +162,10 @@ class Canaries:
     def _compare(self) -> str:
         with lock:  # it may import PyTorch, which two threads at once get in pieces
             known = {exercise.id: self._answers(exercise) for exercise in self._exercises}
+            template = filled(self._template, left_out(self._template, self._exercises), _right)
         notebooks = [
-            filled(self._template, self._exercises, lambda e: known[e.id].right),
-            filled(self._template, self._exercises, lambda e: known[e.id].wrong),
+            filled(template, self._exercises, lambda e: known[e.id].right),
+            filled(template, self._exercises, lambda e: known[e.id].wrong),
         ]
         with ThreadPoolExecutor(max_workers=2) as both:
             right, wrong = both.map(self._grade, notebooks)

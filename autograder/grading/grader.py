@@ -509,6 +509,11 @@ def graded_exercises(template: NotebookNode) -> dict[str, Exercise]:
     }
 
 
+def exercise_of(grade_id: str) -> Exercise | None:
+    """The exercise that a check cell checks."""
+    return _by_check().get(grade_id)
+
+
 @cache
 def _by_check() -> dict[str, Exercise]:
     return {f"{exercise.grade_id}-check": exercise for exercise in exercises.all_exercises()}

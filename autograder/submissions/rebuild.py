@@ -42,6 +42,7 @@ from autograder.submissions.notebook import Step, Submission, SubmittedCell
 MAX_ADDED = 300  # code cells of the student's own that are executed
 SHORT_ANSWER = 20  # letters of a text that may stand in the course's as well: "zero", "gamma"
 ASK = "*This answer cell is as it was released, or was not found: {where} may hold the answer.*"
+PRACTICE = "practice"  # the role of a check that counts in no maximum
 _QUESTION = re.compile(r"\W*question\W+(\d+)\b", re.IGNORECASE)
 
 
@@ -66,9 +67,11 @@ def role(cell: NotebookNode) -> str:
     """What a cell of the template is.
 
     given (locked code), check (graded code), solution (the student's code), answer (marked by
-    hand) or shown (prose and experiments, which are not executed for marks).
+    hand) or shown (prose, experiments and practice, which are not executed for marks).
     """
     marks = cell.metadata.get("nbgrader", {})
+    if is_practice(cell):
+        return "shown"
     if marks.get("solution"):
         return "answer" if marks.get("grade") or cell.cell_type != "code" else "solution"
     if cell.cell_type == "code" and marks.get("grade"):
@@ -76,6 +79,11 @@ def role(cell: NotebookNode) -> str:
     if cell.cell_type == "code" and marks.get("locked"):
         return "given"
     return "shown"
+
+
+def is_practice(cell: NotebookNode) -> bool:
+    """Whether a cell of the template is a check that counts in no maximum."""
+    return cell.metadata.get("course", {}).get("role") == PRACTICE
 
 
 # ---------------------------------------------------------------------------------- rebuild

@@ -13,7 +13,7 @@ from autograder.check import check
 from autograder.cli import main
 from autograder.course.folder import init, open_course
 from autograder.course.grade_class import grade_class
-from autograder.course.marks import Mark, set_mark, with_counted_bonus
+from autograder.course.marks import Mark, counted_otherwise, set_mark
 from autograder.course.nbgrader_api import NbgraderCourse
 from autograder.expectations import reference
 from autograder.lessons import build
@@ -109,7 +109,7 @@ def test_an_old_release_counts_as_it_did_and_one_line_says_what_to_do(course, ca
         path.chmod(0o644)
         nbformat.write(notebook, path)
     NbgraderCourse(root).generate_assignment(NAME)
-    assert with_counted_bonus(notebook)
+    assert counted_otherwise(notebook, ()) == ["bonus points count in the maximum"]
     with pytest.raises(SystemExit) as left:
         main(["grade", str(root), NAME, "--student", "ada"])
     assert left.value.code == 0

@@ -101,6 +101,22 @@ def test_moodle_in_folders_and_without(course):
     assert (read(course, "ada"), read(course, "zoe")) == (b"ada", b"zoe")
 
 
+@pytest.mark.parametrize("folder", ["file_/", "file/", "file_/work/deep/", "file/work/", "file_"])
+def test_moodle_of_every_version_with_folders_of_the_student_and_what_was_typed(course, folder):
+    typed = folder.partition("/")[0].replace("file", "onlinetext")
+    done = collected(
+        course,
+        {
+            f"Ada Lovelace_4711_assignsubmission_{folder}{NOTEBOOK}": b"ada",
+            f"Ada Lovelace_4711_assignsubmission_{typed}/onlinetext.html": b"my notes",
+            f"Zoë Ångström_4712_assignsubmission_{typed}/onlinetext.html": b"only this",
+        },
+    )
+    assert done.students == {"ada": "new"}
+    assert read(course, "ada") == b"ada"
+    assert done.problems == [f"zoe: no notebook instead of one {NOTEBOOK}: not collected"]
+
+
 def test_moodle_by_name_where_the_roster_has_no_number(course):
     roster = Roster([Person("ada", "Lovelace, Ada")])
     archive = zipped(course.root.parent / "m.zip", MOODLE)
@@ -116,6 +132,24 @@ def test_blackboard_has_times_and_the_latest_counts(course):
     when, _ = timestamp(course.root / "submitted" / "ada" / LESSON)
     assert when == datetime.datetime(2026, 10, 2, 11, 30)
     assert done.problems == ["ada: 2 hand-ins, the latest was taken"]
+
+
+def test_blackboard_finds_user_names_with_underscores_and_not_who_is_called_as_their_end(course):
+    roster = Roster([Person("ada_l"), Person("l"), Person("zoe")])
+    names = [
+        f"{lesson}_{user}" for lesson in ("Lesson 2", "gradebook_x_2") for user in ("l", "zoe")
+    ]
+    for before, user in zip(names, ("l", "zoe", "l", "zoe"), strict=True):
+        archive = zipped(
+            course.root.parent / "b.zip",
+            {f"{before}_attempt_2026-10-01-10-00-00_{NOTEBOOK}": before.encode()},
+        )
+        assert list(collect(course, LESSON, [archive], roster).students) == [user]
+    archive = zipped(
+        course.root.parent / "b.zip",
+        {f"Lesson 2_ada_l_attempt_2026-10-01-10-00-00_{NOTEBOOK}": b"of ada_l"},
+    )
+    assert list(collect(course, LESSON, [archive], roster).students) == ["ada_l"]
 
 
 def test_gradescope_has_times_with_their_zone(course):

@@ -3,6 +3,7 @@
 import csv
 import datetime
 import io
+import shutil
 import zipfile
 from dataclasses import replace
 
@@ -87,6 +88,36 @@ def test_a_left_out_exercise_is_in_no_maximum_and_the_rest_is_graded(day):
     automatic = [one for one in ada.questions if not one.waiting]
     assert all(one.score == one.maximum for one in automatic if one.maximum)
     assert len(automatic) > 3
+
+
+def test_what_is_left_out_is_decided_anew_after_marks_are_given(day, tmp_path, capsys, monkeypatch):
+    course = tmp_path / "course"
+    shutil.copytree(day, course)
+    src = day.parent / "src"
+    monkeypatch.setattr(init, "__defaults__", ((), None, src))
+
+    def maximum():
+        return {line.maximum for line in marks(open_course(course))}
+
+    (before,) = maximum()
+    other = SETTINGS.replace("fold_batchnorm", "batchnorm_forward")
+    (course / "course.toml").write_text(other, encoding="utf-8")
+    run("grade", course, "2")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "normalization.batchnorm_forward counts, which course.toml leaves out" in said
+    assert "fold_batchnorm does not count, which course.toml no longer leaves out" in said
+    assert maximum() == {before}
+    run("init", course)
+    NbgraderCourse(course).generate_assignment(NAME)
+    run("grade", course, "2")
+    assert "In the released" not in capsys.readouterr().out
+    (after,) = maximum()
+    points = {one.id: one.points for one in read_lesson(src / f"{NAME}.py").exercises}
+    fold, forward = (points[f"normalization.{n}"] for n in ("fold_batchnorm", "batchnorm_forward"))
+    assert after - before == pytest.approx(fold - forward)
+    ada = next(line for line in marks(open_course(course)) if line.student == "ada")
+    assert not [one for one in ada.questions if not one.maximum and not one.bonus]
+    assert all(one.score == one.maximum for one in ada.questions if not one.waiting)
 
 
 def test_late_days_are_used_then_points(day):
@@ -200,7 +231,7 @@ def test_a_dry_run_judges_again_and_counts_what_must_be_run(day, monkeypatch):
     found = preview(course, NAME, students=["ada", "carl"])
     assert not found.changes
     assert set(found.runs) == {"ada", "carl"}
-    assert "needs 2 runs, about 1 minutes" in found.words
+    assert "needs 2 runs, about 1 minute" in found.words
 
 
 def test_a_dry_run_goes_on_where_one_file_cannot_be_read(day, capsys, monkeypatch):
@@ -260,8 +291,6 @@ def test_a_request_is_open_then_decided_within_its_window(day, capsys):
 
 
 def test_a_student_is_forgotten_everywhere(day, tmp_path, capsys):
-    import shutil
-
     course = tmp_path / "course"
     shutil.copytree(day, course)
     excused = f'[lessons.{NAME}.extensions]\ncarl = "excused"\n'
