@@ -44,6 +44,17 @@ def another_default(setting, default, other):
     )
 
 
+def in_one_place_too(name, hint, *parts):
+    """Return a line with two edits, and two lines in which one of these is made alone."""
+    options = [part for part in parts if isinstance(part, dict)]
+    edits = [part for part in parts if not isinstance(part, dict)]
+    alone = (
+        (f"{name}: the {place} alone", hint, *options, grouped(name), edit)
+        for place, edit in zip(("first", "second"), edits, strict=True)
+    )
+    return (name, hint, *parts), *alone
+
+
 def fundamental(reason):
     """Return, for a line of `wrong`, that nothing of such an answer can be right, and why."""
     return {"fundamental": reason}
