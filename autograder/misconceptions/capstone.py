@@ -44,8 +44,8 @@ WRONG_ABLATE = (
         ),
         (
             "seeds of its own for every row",
-            "Your rows differ in their seeds as well as in their recipes. Which of the two is then the "
-            "reason for a difference?",
+            "Your rows differ in their seeds as well as in their recipes. Which of the two is then "
+            "the reason for a difference?",
             grouped("other seeds for each row"),
             (
                 "train(dict(r), seed) for seed in seeds] for r in recipes",

@@ -53,8 +53,8 @@ WRONG_NORMALIZE = wrong(
     ),
     (
         "a constant feature left as it is",
-        "A feature that never changes needs no scale, and you leave it alone altogether. What about "
-        "its mean?",
+        "A feature that never changes needs no scale, and you leave it alone altogether. What "
+        "about its mean?",
         SLIP,
         (
             "return (x_train - mean) / std, (x_val - mean) / std",
