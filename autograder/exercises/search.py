@@ -73,6 +73,7 @@ ORDERED = "the values come in ascending order"
 PART = "a part of the range is never reached"
 TOP_HEAVY = "nearly all values lie in the highest factor of ten"
 CLUSTERED = "the values are not evenly spread on a logarithmic axis"
+CROWDED = "the values crowd in the middle of a logarithmic axis"
 ROOTS = "the square roots of the values are evenly spread, and not their logarithms"
 POWERS = "some values lie outside of the range, and all are whole powers of ten"
 FIXED = "the values lie at fixed places: nothing about them is random"
@@ -87,7 +88,7 @@ LAST = "the results must stand in the first column, not in the last"
 TOGETHER = "two hyperparameters rise and fall together"
 OUTCOMES = (
     *(FINE, WRONG_SHAPE, NOT_FINITE, NEGATIVE, OUTSIDE, EQUAL, ORDERED, PART),
-    *(TOP_HEAVY, CLUSTERED, FIXED, NOT_FROM_RNG, ALWAYS_SAME, ROOTS, POWERS),
+    *(TOP_HEAVY, CLUSTERED, CROWDED, FIXED, NOT_FROM_RNG, ALWAYS_SAME, ROOTS, POWERS),
     *(TABLE_SHAPE, ONE_ROW, ROWS, RESULTS, LAST, TOGETHER),
 )
 
@@ -121,6 +122,8 @@ def _kind_of_crowd(values, low, high):
     shares, decades = position(values.clip(low, high), low, high), math.log10(high / low)
     if shares.min() > 0.1 or shares.max() < 0.9:
         return PART
+    if min(np.mean(shares < 0.75), np.mean(shares > 0.25)) > 0.75 + allowed(values.size):
+        return CROWDED
     roots = (np.sqrt(values) - math.sqrt(low)) / (math.sqrt(high) - math.sqrt(low))
     if decades > 2 and deviation(roots) < allowed(values.size):
         return ROOTS

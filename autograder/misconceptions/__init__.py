@@ -35,16 +35,20 @@ TO_TORCH = {
 
 
 @cache
-def _modules():
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return [importlib.import_module(f"{__name__}.{name}") for name in names]
+def _modules(family, framework):
+    """Return the modules with a family's records; those written with PyTorch for its half alone."""
+    modules = [importlib.import_module(f"{__name__}.{family}")]
+    inside = {module.name for module in pkgutil.iter_modules(getattr(modules[0], "__path__", ()))}
+    if framework == "torch" and "in_torch" in inside:
+        modules.append(importlib.import_module(f"{__name__}.{family}.in_torch"))
+    return modules
 
 
 @cache
-def _records() -> tuple[Misconception | Variant, ...]:
+def _records(family, framework) -> tuple[Misconception | Variant, ...]:
     return tuple(
         record
-        for module in _modules()
+        for module in _modules(family, framework)
         for name in ("MISCONCEPTIONS", "VARIANTS")
         for record in getattr(module, name, ())
     )
@@ -70,7 +74,9 @@ def variants_of(exercise_id: str) -> tuple[Variant, ...]:
 
 
 def _select(exercise_id, kind):
-    return tuple(r for r in _records() if r.exercise == exercise_id and isinstance(r, kind))
+    exercise = exercises.find(exercise_id)
+    records = _records(exercise.family, exercise.framework)
+    return tuple(r for r in records if r.exercise == exercise_id and isinstance(r, kind))
 
 
 @cache
@@ -78,7 +84,7 @@ def equivalent_of(exercise_id: str) -> dict[str, str]:
     """Return {mutated line: why it changes nothing that counts}; "..." stands for anything."""
     exercise = exercises.find(exercise_id)
     lines: dict[str, str] = {}
-    for module in _modules():
+    for module in _modules(exercise.family, exercise.framework):
         tables = getattr(module, "EQUIVALENT", {})
         for name in (f"{exercise.family}.{exercise.function}", exercise.id):  # PyTorch's own last
             lines |= tables.get(name, {})

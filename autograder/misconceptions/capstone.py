@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograder.misconceptions.records import SLIP, fundamental, right, wrong
+from autograder.misconceptions.records import SLIP, fundamental, grouped, right, wrong
 
 # ------------------------------------------------------------------ wrong: ablate
 
@@ -36,6 +36,21 @@ WRONG_ABLATE = (
             "Print the recipe before each training. Which ingredients does the last row miss: one, "
             "or all of them?",
             ablate_without_end,
+        ),
+        (
+            "the row with everything is missing",
+            "From what is a loss counted? Look at the first row that the docstring asks for.",
+            ("[dict(recipe)] + [", "["),
+        ),
+        (
+            "seeds of its own for every row",
+            "Your rows differ in their seeds as well as in their recipes. Which of the two is then "
+            "the reason for a difference?",
+            grouped("other seeds for each row"),
+            (
+                "train(dict(r), seed) for seed in seeds] for r in recipes",
+                "train(dict(r), seed + i) for seed in seeds] for i, r in enumerate(recipes)",
+            ),
         ),
         (
             "one ingredient alone",

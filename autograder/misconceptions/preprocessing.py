@@ -45,6 +45,24 @@ def squeeze_into_unit_interval(x_train, x_val, eps=1e-5):
 WRONG_NORMALIZE = wrong(
     "normalize",
     (
+        "the mean of training and validation data together",
+        "Validation data should play the part of data that nobody has seen. What does your mean "
+        "know about them?",
+        grouped("statistics of training and validation data together"),
+        ("x_train.mean(axis=0)", "np.concatenate([x_train, x_val]).mean(axis=0)"),
+    ),
+    (
+        "a constant feature left as it is",
+        "A feature that never changes needs no scale, and you leave it alone altogether. What "
+        "about its mean?",
+        SLIP,
+        (
+            "return (x_train - mean) / std, (x_val - mean) / std",
+            "mean, std = (np.where(var > 0, s, alone) for s, alone in ((mean, 0), (std, 1)))\n"
+            "    return (x_train - mean) / std, (x_val - mean) / std",
+        ),
+    ),
+    (
         "validation data normalized by its own statistics",
         "A validation set of one example comes out as zeros, whatever it shows. From which data "
         "may a mean and a spread be learned, and which data are only looked at with them?",

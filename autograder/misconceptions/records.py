@@ -3,7 +3,6 @@
 import importlib
 import pkgutil
 from collections.abc import Iterable
-from types import ModuleType, SimpleNamespace
 
 from autograder.checking.spec import Misconception, Variant
 from autograder.exercises import all_exercises
@@ -11,20 +10,13 @@ from autograder.exercises import all_exercises
 SLIP = {"kind": "slip"}
 
 
-def where_torch_is(name: str) -> ModuleType | SimpleNamespace:
-    """Return a module of records for PyTorch; one without any where that is not installed."""
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        return SimpleNamespace()
-
-
 def collected(package: str, path: Iterable[str]):
-    """Return (MISCONCEPTIONS, VARIANTS, EQUIVALENT) of all modules in a family's folder."""
-    names = sorted(module.name for module in pkgutil.iter_modules(path))
-    modules = [where_torch_is(f"{package}.{name}") for name in names]
+    """Return (MISCONCEPTIONS, VARIANTS, EQUIVALENT) of all modules in a family's folder.
+
+    One that is called `in_torch` is left out: it is read for the PyTorch half alone.
+    """
+    names = sorted({module.name for module in pkgutil.iter_modules(path)} - {"in_torch"})
+    modules = [importlib.import_module(f"{package}.{name}") for name in names]
     records = (
         tuple(record for module in modules for record in getattr(module, kind, ()))
         for kind in ("MISCONCEPTIONS", "VARIANTS")
@@ -42,6 +34,17 @@ def another_default(setting, default, other):
         SLIP,
         (default, other),
     )
+
+
+def in_one_place_too(name, hint, *parts):
+    """Return a line with two edits, and two lines in which one of these is made alone."""
+    options = [part for part in parts if isinstance(part, dict)]
+    edits = [part for part in parts if not isinstance(part, dict)]
+    alone = (
+        (f"{name}: the {place} alone", hint, *options, grouped(name), edit)
+        for place, edit in zip(("first", "second"), edits, strict=True)
+    )
+    return (name, hint, *parts), *alone
 
 
 def fundamental(reason):

@@ -422,6 +422,21 @@ STEP_AND_SCHEDULE = (
 PIPELINE = wrong(
     "train_with_schedule",
     (
+        "the weights of the worst epoch",
+        "You keep the weights with the lowest score. Look at the comparison and at what it starts "
+        "from.",
+        ("best = -math.inf", "best = math.inf"),
+        ("score > best", "score < best"),
+    ),
+    (
+        "per epoch, and after every batch as well",
+        "A schedule that counts epochs moves on once an epoch, and yours after each batch, too.",
+        (
+            '            if per == "batch":\n                scheduler.step()',
+            "            scheduler.step()",
+        ),
+    ),
+    (
         "always stepped per batch",
         "This schedule counts epochs, and you move it on after every batch: it runs through its "
         "whole plan in the first few epochs. Where does each of the two kinds of step belong?",

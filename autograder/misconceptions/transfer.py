@@ -34,6 +34,17 @@ STANDARDIZE = wrong(
         OWN_STATISTICS,
     ),
     (
+        "scaled by its own deviation",
+        "The mean is that of the training set. Whose deviation do you divide by?",
+        grouped("standardized by its own statistics"),
+        ("x_train.std(axis=0)", "x.std(axis=0)"),
+    ),
+    (
+        "scaled before it is centred",
+        "After the division the mean has another size, too. Which of the two steps comes first?",
+        ("(x - mean) / np.where(std > 0, std, 1)", "x / np.where(std > 0, std, 1) - mean"),
+    ),
+    (
         "one mean for all features",
         "Every feature has a mean and a deviation of its own. Along which axis are the examples?",
         ("x_train.mean(axis=0)", "x_train.mean()"),
@@ -487,6 +498,13 @@ HEAD = wrong(
         "The first loss should be log C, as when nothing is known yet. Yours depends on random "
         "scores. Where is the new head to begin?",
         ("nn.init.zeros_(parameter)", "pass"),
+    ),
+    (
+        "weights at zero, a random bias",
+        "All scores of one class are alike, and they are not zero. What is left in the new layer "
+        "that was drawn at random?",
+        grouped("random weights"),
+        ("nn.init.zeros_(parameter)", "parameter.data *= parameter.ndim == 1"),
     ),
     (
         "a head on top of the head",

@@ -409,7 +409,8 @@ def mixup(x, y, alpha, rng):
         y: (N, K) labels as probabilities: one-hot rows.
         alpha: the share comes from Beta(alpha, alpha).
         rng: torch.Generator, the only source of randomness; a share for each image, or
-            one for the whole batch, and a random order of the batch for the partners.
+            one for the whole batch, and an order of the batch for the partners, usually a random
+            one.
 
     Returns:
         x_mix: (N, C, H, W); y_mix: (N, K), of the dtypes of x and y.

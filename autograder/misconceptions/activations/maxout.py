@@ -19,6 +19,12 @@ MISCONCEPTIONS = (
             (OUT, "pieces.sum(axis=0)"),
         ),
         (
+            "the bias of the first piece for all",
+            "Each piece is an affine function with a bias of its own. Which row of b does yours "
+            "get?",
+            ("b[:, None]", "b[0]"),
+        ),
+        (
             "the mean of the pieces",
             "A mean of affine functions is affine again: your layer bends nowhere. "
             "What does the name of the layer say?",
@@ -117,9 +123,21 @@ MISCONCEPTIONS = (
         ),
         (
             "the mask without the gradient",
-            "Your gradients do not change when dout does. What does the chain rule do with the "
-            "gradient that arrives?",
+            "Your gradients do not change when dout does. What does the chain rule do with "
+            "the gradient that arrives?",
             ("left = dout.copy()", "left = 0 * dout + 1"),
+        ),
+        (
+            "dw without the gradient",
+            "Double dout: your dx and db double, and dw stays. What does the chain rule do with "
+            "the gradient that arrives?",
+            ("x.T @ dpiece", "x.T @ (dpiece / dout)"),
+        ),
+        (
+            "db without the gradient",
+            "Double dout: your dx and dw double, and db stays. What does the chain rule do with "
+            "the gradient that arrives?",
+            ("dpiece.sum(axis=0)", "(dpiece / dout).sum(axis=0)"),
         ),
         (
             "dx of one piece only",

@@ -1,16 +1,16 @@
 """Wrong backward passes of batch normalization, step by step and in one formula."""
 
-from autograder.misconceptions.records import fundamental, grouped, wrong
+from autograder.misconceptions.records import fundamental, grouped, in_one_place_too, wrong
 
 SUMS = (
-    (
+    *in_one_place_too(
         "dgamma and dbeta summed over everything",
         "gamma has one number for each feature, so its gradient has too. "
         "Over which axis does one gamma reach into the outputs?",
         ("dbeta = dout.sum(axis=0)", "dbeta = dout.sum()"),
         ("(dout * x_hat).sum(axis=0)", "(dout * x_hat).sum()"),
     ),
-    (
+    *in_one_place_too(
         "dgamma and dbeta summed over the features",
         "There are as many numbers in your dbeta as examples in the batch. "
         "How many beta are there, and which outputs does one of them reach?",

@@ -1,6 +1,12 @@
 """Wrong forward passes of batch normalization."""
 
-from autograder.misconceptions.records import SLIP, another_default, grouped, wrong
+from autograder.misconceptions.records import (
+    SLIP,
+    another_default,
+    grouped,
+    in_one_place_too,
+    wrong,
+)
 
 MU = "mu = x.mean(axis=0, dtype=float).astype(x.dtype)"
 VAR = "(x_mu**2).mean(axis=0, dtype=float).astype(x.dtype)"
@@ -30,6 +36,25 @@ MISCONCEPTIONS = wrong(
             "np.sqrt(var + eps)",
             'np.sqrt(var) + eps if mode == "train" else np.sqrt(var + eps)',
         ),
+    ),
+    (
+        "no eps in training",
+        "A feature that never changes has variance 0. What is 0 divided by 0, and what does eps do "
+        "about it in (BN.3)?",
+        SLIP,
+        ("np.sqrt(var + eps)", 'np.sqrt(var + eps * (mode == "test"))'),
+    ),
+    (
+        "beta added before the scaling in training",
+        "With gamma = 0 every output should be beta; yours is 0. In which order does (BN.4) "
+        "scale and shift?",
+        grouped("beta added before the scaling"),
+        ("gamma * x_hat + beta", 'gamma * x_hat + beta * (gamma if mode == "train" else 1)'),
+    ),
+    (
+        "test mode forgets gamma",
+        "Train mode scales and shifts. Does test mode do both too?",
+        ("gamma * x_hat + beta", '(gamma if mode == "train" else 1) * x_hat + beta'),
     ),
     (
         "no shift in test mode",
@@ -95,28 +120,28 @@ MISCONCEPTIONS = wrong(
             "    return out, (x_hat, gamma, std)",
         ),
     ),
-    (
+    *in_one_place_too(
         "running statistics not stored",
         "The running statistics change inside the function only. "
         "Where will the next call look for them?",
         ('bn_param["running_mean"] = momentum', "running_mean = momentum"),
         ('bn_param["running_var"] = momentum', "running_var = momentum"),
     ),
-    (
+    *in_one_place_too(
         "running statistics of the last batch only",
         "After three batches your running statistics know nothing of the first two. "
         "What is momentum for?",
         ("momentum * running_mean + (1 - momentum) * mu", "mu"),
         ("momentum * running_var + (1 - momentum) * var", "var"),
     ),
-    (
+    *in_one_place_too(
         "running statistics add up",
         "Feed the same batch many times: your running mean grows without end, and should settle. "
         "How much of the old value is kept?",
         ("momentum * running_mean +", "running_mean +"),
         ("momentum * running_var +", "running_var +"),
     ),
-    (
+    *in_one_place_too(
         "momentum the other way round",
         "There are two conventions: momentum as the fraction of the old value, and PyTorch's, as "
         "that of the new one. Which one does the description of bn_param name?",

@@ -1,6 +1,13 @@
 """Wrong layer, instance and group normalization: the same slips in three kinds of statistics."""
 
-from autograder.misconceptions.records import SLIP, another_default, fundamental, grouped, wrong
+from autograder.misconceptions.records import (
+    SLIP,
+    another_default,
+    fundamental,
+    grouped,
+    in_one_place_too,
+    wrong,
+)
 
 # ------------------------------------------------------------------ forward
 
@@ -314,7 +321,7 @@ def backward_slips(x, sums, axes, dx_hat, x_hat, count, dx="dx"):
     share = f"share = ({dx_hat} * {x_hat}).mean({axes}, keepdims=True)"
     bracket = f"({dx_hat} - mean - {x_hat} * share)"
     return (
-        (
+        *in_one_place_too(
             "dgamma and dbeta summed over everything",
             "gamma has one number for each feature or channel, so its gradient has too. "
             "Over which axes does one gamma reach into the outputs?",
@@ -440,7 +447,7 @@ DOUT_CHANGED = (
 LAYER_BACKWARD = wrong(
     "layernorm_backward",
     *backward_slips("row", "axis=0", "axis=1", "dx_hat", "x_hat", "dout.shape[1]"),
-    (
+    *in_one_place_too(
         "dgamma and dbeta of each example",
         "There are as many numbers in your dbeta as examples in the batch. gamma and beta are "
         "still those of a feature: which outputs does one of them reach?",
@@ -484,14 +491,14 @@ INSTANCE_BACKWARD = wrong(
         "x_hat",
         "(dout.shape[2] * dout.shape[3])",
     ),
-    (
+    *in_one_place_too(
         "dgamma and dbeta of each image",
         "You have one dbeta for each channel of each image. How many beta are there, and in how "
         "many images does one of them appear?",
         ("dbeta = dout.sum(axis=(0, 2, 3))", "dbeta = dout.sum(axis=(2, 3))"),
         ("(dout * x_hat).sum(axis=(0, 2, 3))", "(dout * x_hat).sum(axis=(2, 3))"),
     ),
-    (
+    *in_one_place_too(
         "dgamma and dbeta keep the axes of the image",
         "gamma has shape (C,). A gradient has the shape of its parameter.",
         ("dbeta = dout.sum(axis=(0, 2, 3))", "dbeta = dout.sum(axis=(0, 2, 3), keepdims=True)"),
@@ -562,14 +569,14 @@ GROUP_BACKWARD = wrong(
         "h.shape[1]",
         dx="dx.reshape(dout.shape)",
     ),
-    (
+    *in_one_place_too(
         "dgamma and dbeta in the wrong shape",
         "The numbers of your dgamma and dbeta are right, their shape is not. Which shape has gamma "
         "here, and how can a sum keep its axes?",
         (f"dbeta = dout.sum{SHAPED}", "dbeta = dout.sum(axis=(0, 2, 3))"),
         (f"(dout * x_hat).sum{SHAPED}", "(dout * x_hat).sum(axis=(0, 2, 3))"),
     ),
-    (
+    *in_one_place_too(
         "dgamma and dbeta of each image",
         "You have one dbeta for each channel of each image. How many beta are there, and in how "
         "many images does one of them appear?",

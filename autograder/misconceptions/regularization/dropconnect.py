@@ -93,6 +93,14 @@ FORWARD = (
             SLIP,
             (", masked) + b", ", masked) + (drawn[:, 0] < p) * b"),
         ),
+        (
+            "the bias is taken away for a whole batch",
+            "In some batches a bias is missing. The paper does that, and this layer does not: see "
+            "its docstring.",
+            SLIP,
+            grouped("the bias is taken away too"),
+            (", masked) + b", ", masked) + (drawn[0, 0] < p) * b"),
+        ),
     ),
     *wrong(
         "dropconnect_forward",

@@ -170,6 +170,17 @@ SADDLE_FREE = wrong(
         ("np.linalg.eigh(H)", "np.linalg.eigh(abs(H))"),
     ),
     (
+        "squares in place of absolute values",
+        "Twice the curvature should halve the step. What does it do to yours?",
+        ("abs(h)", "h**2"),
+    ),
+    (
+        "curvatures applied to the coordinates",
+        "You divided the slope along an axis by the curvature along an eigenvector. In which "
+        "directions do the curvatures hold?",
+        ("Q @ ((Q.T @ dw) / (abs(h) + damping))", "dw / (abs(h) + damping)"),
+    ),
+    (
         "damping before the absolute value",
         "A damping as large as a negative curvature cancels it in your step. In which order are "
         "the two done?",

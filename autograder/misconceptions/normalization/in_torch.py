@@ -4,7 +4,7 @@ import torch
 
 from autograder.checking.spec import Misconception
 from autograder.misconceptions.normalization.variants import UNBIASED
-from autograder.misconceptions.records import SLIP, fundamental, right, wrong
+from autograder.misconceptions.records import SLIP, fundamental, grouped, right, wrong
 from cs231n_lib.normalization.in_torch import batchnorm_forward
 
 PARAMETERS = """\
@@ -29,6 +29,15 @@ AS_MADE = (
         "A new layer should only normalize. Which shift leaves everything where it is?",
         SLIP,
         ("self.beta = torch.nn.Parameter(torch.zeros", "self.beta = torch.nn.Parameter(torch.ones"),
+    ),
+    (
+        "gamma starts at zero",
+        "A new layer should only normalize. Which factor leaves everything as it is?",
+        SLIP,
+        (
+            "self.gamma = torch.nn.Parameter(torch.ones",
+            "self.gamma = torch.nn.Parameter(torch.zeros",
+        ),
     ),
     (
         "the base class is not called",
@@ -182,6 +191,14 @@ OF_GROUPS = (
             fundamental("every output depends on gamma and beta"),
             (GROUP_PARAMETERS, GROUP_PARAMETERS.replace("1, channels, 1, 1", "channels")),
         ),
+        (
+            "gamma and beta of shape (C, 1, 1)",
+            "The numbers broadcast as they should. Which shape does the docstring promise to those "
+            "who load the parameters from a file?",
+            grouped("gamma and beta of shape (C,)"),
+            fundamental("every question is put to given gamma and beta"),
+            (GROUP_PARAMETERS, GROUP_PARAMETERS.replace("1, channels, 1, 1", "channels, 1, 1")),
+        ),
         *AS_MADE,
         edited="GroupNorm.__init__",
     ),
@@ -200,6 +217,13 @@ OF_GROUPS = (
             "numbers does the function ask for?",
             fundamental("every question is about groups of the right size"),
             ("self.groups, gn_param", "x.shape[1] // self.groups, gn_param"),
+        ),
+        (
+            "every channel a group of its own",
+            "With as many groups as channels this is instance norm. Which number did your layer "
+            "get?",
+            fundamental("every question is about groups of the right size"),
+            ("self.groups, gn_param", "x.shape[1], gn_param"),
         ),
         (
             "no normalization after eval()",

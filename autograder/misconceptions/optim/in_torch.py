@@ -141,6 +141,13 @@ MISCONCEPTIONS = (
             ('group["lr"], "momentum"', '1.0, "momentum"'),
         ),
         (
+            "dampened gradient",
+            "Let the gradient be 1 forever: the velocity should become a sum, larger than one step "
+            "of gradient descent, and yours a mean. By what is your gradient multiplied?",
+            fundamental("every question begins with a step along the gradient"),
+            ("(w, w.grad, ", '(w, (1 - group["momentum"]) * w.grad, '),
+        ),
+        (
             "the velocity is the gradient's own memory",
             "The first velocity is equal to the gradient, and with you it *is* that tensor. What "
             "happens to it when the next backward pass writes there?",
