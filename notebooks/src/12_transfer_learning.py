@@ -748,6 +748,34 @@ strategies = {
     "from scratch": tuning(untrained_cnn, EVERYTHING, 1.0),
 }
 
+
+def accuracies_of(kind, ways, seeds):
+    """Return {way: (seeds, sizes) accuracies} on one kind of data."""
+    cells = [cell_of(data_sets[kind], each) for each in SIZES]
+    runs = transfer_matrix(cells, list(ways.values()), list(range(seeds)))
+    return dict(zip(ways, runs.transpose(1, 2, 0), strict=True))
+
+
+def at_each_size(way):
+    """Compare a way with training from scratch on similar data, a comparison for each size."""
+    return [
+        paired(a, b, (f"{way} with {each} similar pieces", "training from scratch"))
+        for each, a, b in zip(SIZES, similar[way].T, similar["from scratch"].T, strict=True)
+    ]
+
+
+longer = [
+    tuning(trained_cnn, EVERYTHING, 0.3, 2 * STEPS),
+    tuning(untrained_cnn, EVERYTHING, 1.0, 2 * STEPS),
+]
+
+
+def after_more_steps(kind, seeds):
+    """Return accuracies (seeds,) of fine-tuning all and of training from scratch."""
+    cell = cell_of(data_sets[kind], SIZES[-1])
+    return transfer_matrix([cell], longer, list(range(seeds)))[0]
+
+
 # %% role="experiment"
 data_sets = {
     "similar: photographs": grey_photographs(),
@@ -758,13 +786,6 @@ for kind, (images, _) in data_sets.items():
 
 
 # %% role="experiment" uses="standardize linear_probe transfer_matrix extract_features replace_head freeze unfreeze parameter_groups finetune" claim="similar-more-data-fine-tuning" of="tuned[-1]" says="above" slide="104" alt="Test accuracy against the number of training examples, two panels. Similar photographs: the trained top stage and fine-tuning lie above random features and above scratch. Permuted digits: the trained top stage lies below random features, its first stage is best, and fine-tuning lies below scratch."
-def accuracies_of(kind, ways, seeds):
-    """Return {way: (seeds, sizes) accuracies} on one kind of data."""
-    cells = [cell_of(data_sets[kind], each) for each in SIZES]
-    runs = transfer_matrix(cells, list(ways.values()), list(range(seeds)))
-    return dict(zip(ways, runs.transpose(1, 2, 0), strict=True))
-
-
 on_photographs = {way: run for way, run in strategies.items() if way != "fine-tune the top"}
 table = {
     "similar: photographs": accuracies_of("similar: photographs", on_photographs, 20),
@@ -781,26 +802,14 @@ for kind, ways in table.items():
         print(f"{way:>20}: {' '.join(f'{mean:.2f}' for mean in accuracies.mean(axis=0))}")
 
 
-def at_each_size(way):
-    """Compare a way with training from scratch on similar data, a comparison for each size."""
-    return [
-        paired(a, b, (f"{way} with {each} similar pieces", "training from scratch"))
-        for each, a, b in zip(SIZES, similar[way].T, similar["from scratch"].T, strict=True)
-    ]
-
-
 tuned = at_each_size("fine-tune all")
 print(*tuned, sep="\n")
 
-# %% role="experiment" uses="standardize linear_probe transfer_matrix extract_features replace_head freeze unfreeze parameter_groups finetune" claim="fine-tuning-at-every-size" of="min(pair.low for pair in tuned)" says="0 to 0.3" slide="104"
-surely = min(pair.low for pair in tuned)
-print(f"Fine-tuning gains {surely:+.1%} at least, with 5, 10 and 25 pieces.")
-
-# %% role="experiment" uses="standardize linear_probe transfer_matrix extract_features replace_head freeze unfreeze parameter_groups finetune" claim="a-probe-at-every-size" of="min(pair.low for pair in probed)" says="0 to 0.3" slide="104"
+# %% role="experiment" uses="standardize linear_probe transfer_matrix extract_features replace_head freeze unfreeze parameter_groups finetune" claim="similar-data-gain-at-every-size" of="min(pair.low for pair in [*tuned, *probed])" says="0 to 0.3" slide="104" hide=true
 probed = at_each_size("probe, top stage")
 print(*probed, sep="\n")
 
-# %% role="experiment" uses="standardize linear_probe transfer_matrix extract_features replace_head freeze unfreeze parameter_groups finetune" claim="different-more-data-all-layers" of="deeper" says="above" slide="104"
+# %% role="experiment" uses="standardize linear_probe transfer_matrix extract_features replace_head freeze unfreeze parameter_groups finetune" claim="different-more-data-all-layers" of="deeper" says="above" slide="104" hide=true
 deeper = paired(different["fine-tune all"][:, -1], different["fine-tune the top"][:, -1],
                 ("Fine-tuning all with 25 permuted digits", "fine-tuning the top"))  # fmt: skip
 print(deeper)
@@ -809,19 +818,6 @@ print(deeper)
 # All had the same 40 steps. Who begins with random numbers may need more of them than who was trained
 # before. The same comparison with 25 examples after twice as many steps, first on similar data, then on
 # different ones:
-
-# %% role="setup"
-longer = [
-    tuning(trained_cnn, EVERYTHING, 0.3, 2 * STEPS),
-    tuning(untrained_cnn, EVERYTHING, 1.0, 2 * STEPS),
-]
-
-
-def after_more_steps(kind, seeds):
-    """Return accuracies (seeds,) of fine-tuning all and of training from scratch."""
-    cell = cell_of(data_sets[kind], SIZES[-1])
-    return transfer_matrix([cell], longer, list(range(seeds)))[0]
-
 
 # %% role="experiment" uses="standardize linear_probe transfer_matrix extract_features replace_head freeze unfreeze parameter_groups finetune" claim="much-of-the-gain-is-a-head-start" of="head_start" says="above" slide="104"
 tuned_longer, alone_longer = after_more_steps("similar: photographs", 8)
