@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Rectangle
 
-from cs231n_lib.plotting.style import plain, style
+from cs231n_lib.plotting.style import legend, plain, style
 
 BROKEN = "#cf222e"  # the frame of a version that has lost its label
 
@@ -61,8 +61,8 @@ def plot_crop_places(image, size):
     """Draw where the five crops of `size` pixels lie in an image (H, W, C).
 
     >>> figure = plot_crop_places(np.full((6, 9, 3), 0.5), 4)
-    >>> len(figure.axes[0].patches)
-    5
+    >>> len(figure.axes[0].patches)  # each has a white edge below its own, for dark places
+    10
     >>> plt.close(figure)
     """
     H, W = image.shape[:2]
@@ -74,7 +74,8 @@ def plot_crop_places(image, size):
         color, _, dash, _ = style(k)
         inset = 0.3 + 0.02 * k * size  # so that no two edges cover each other
         corner, side = (column - 0.5 + inset, row - 0.5 + inset), size - 2 * inset
-        ax.add_patch(Rectangle(corner, side, side, fill=False, ec=color, ls=dash, lw=2.5))
+        for edge in ({"ec": "w", "lw": 5}, {"ec": color, "ls": dash, "lw": 2.5}):
+            ax.add_patch(Rectangle(corner, side, side, fill=False, **edge))
         ax.text(
             column + 0.12 * size, row + 0.16 * size, str(k + 1), color="w", fontsize=11,
             bbox={"fc": color, "ec": "w", "boxstyle": "circle"},
@@ -125,7 +126,7 @@ def plot_color_components(colors, mean, eigenvalues, U):
     2
     >>> plt.close(figure)
     """
-    figure, axes = plt.subplots(1, 2, figsize=(8.2, 4.1), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(9.6, 4.1), layout="constrained")
     order = np.argsort(-eigenvalues)
     for ax, (i, j) in zip(axes, ((0, 1), (0, 2)), strict=True):
         plain(ax)
@@ -134,12 +135,13 @@ def plot_color_components(colors, mean, eigenvalues, U):
             color, _, dash, _ = style(rank)
             length = 2 * np.sqrt(eigenvalues[k])
             ends = mean[:, None] + length * U[:, [k]] * np.array([-1, 1])  # (3, 2)
-            label = f"component {rank + 1}: ± 2 standard deviations"
+            label = f"component {rank + 1},\n± 2 deviations"
+            ax.plot(ends[i], ends[j], color="white", lw=7)  # else a dashed line is lost in the dots
             ax.plot(ends[i], ends[j], color=color, ls=dash, lw=3, label=label)
         names = ("red", "green", "blue")
         ax.set(xlabel=names[i], ylabel=names[j], xlim=(-0.05, 1.05), ylim=(-0.05, 1.05))
         ax.set_aspect("equal")
-    axes[0].legend(fontsize=8, loc="upper left", framealpha=0.9)
+    legend(figure, axes)
     return figure
 
 

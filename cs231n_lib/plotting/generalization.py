@@ -71,6 +71,7 @@ def plot_results(groups, xlabel, titles=None):
         ax.set(xlabel=xlabel, title=(titles or {}).get(name, name))
         plain(ax)
     axes[0, 0].set_yticks(range(len(ways)), ways)
+    axes[0, 0].locator_params(axis="x", nbins=6)  # numbers of three decimals fit side by side
     axes[0, 0].invert_yaxis()
     return figure
 

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from cs231n_lib.plotting.style import PANEL, line, plain, style
+from cs231n_lib.plotting.style import PANEL, line, plain
 
 
 def plot_pooling_regions(image, draws):
@@ -22,11 +22,12 @@ def plot_pooling_regions(image, draws):
     figure, axes = plt.subplots(
         1, len(draws), figsize=(3.2 * len(draws), 3.4), squeeze=False, layout="constrained"
     )
-    color = style(1)[0]
+    lines = ("white", 2.6), ("black", 1.0)  # one of the two is seen on any grey, in print too
     for ax, (title, (rows, columns)) in zip(axes[0], draws.items(), strict=True):
         ax.imshow(image, cmap="gray", vmin=0, vmax=1)
-        ax.hlines(np.asarray(rows) - 0.5, -0.5, image.shape[1] - 0.5, color=color, lw=1.2)
-        ax.vlines(np.asarray(columns) - 0.5, -0.5, image.shape[0] - 0.5, color=color, lw=1.2)
+        for color, width in lines:
+            ax.hlines(np.asarray(rows) - 0.5, -0.5, image.shape[1] - 0.5, color=color, lw=width)
+            ax.vlines(np.asarray(columns) - 0.5, -0.5, image.shape[0] - 0.5, color=color, lw=width)
         ax.set_title(title, fontsize=10)
         ax.axis("off")
     return figure

@@ -184,7 +184,8 @@ numerals = tuple(map(np.stack, zip(*map(few_digits, range(SEEDS)), strict=True))
 cat, coffee = photograph("cat") / 255, photograph("coffee") / 255
 plain_pieces, plain_numerals = trained(pieces, as_it_is), trained(numerals, as_it_is)
 without = accuracies(plain_pieces, pieces), accuracies(plain_numerals, numerals)
-print(f"without augmentation: photographs {without[0].mean():.3f}, digits {without[1].mean():.3f}")
+photographs, others = (one.mean() for one in without)
+print(f"without augmentation: photographs {photographs:.3f}, {data.name} {others:.3f}")
 on_photographs = {}  # gains over no augmentation, as they are measured below
 
 # %% [markdown]
@@ -226,8 +227,9 @@ def upside_down(x, rng):
 
 rng = np.random.default_rng(1)
 faces = np.stack([cat[10:110, 60:190]] * 5)
-first = [np.flatnonzero(data.y_train == digit)[0] for digit in (3, 4, 6, 7, 9)]
-five_digits = channels_last(data.x_train[first])
+digits = load("digits").images()
+first = [np.flatnonzero(digits.y_train == digit)[0] for digit in (3, 4, 6, 7, 9)]
+five_digits = channels_last(digits.x_train[first])
 plotting.plot_versions(
     {
         "a cat, mirrored\nor not": horizontal_flip(faces, 0.5, rng),
@@ -334,7 +336,7 @@ crops = gain(
 )  # fmt: skip
 of_digits = gain(
     accuracies(trained(numerals, lambda x, rng: pad_crop(x, 1, rng)), numerals),
-    without[1], ("digits with crops", "without"),
+    without[1], (f"{data.name} with crops", "without"),
 )  # fmt: skip
 on_photographs["crops with zeros"] = crops
 predicted(my_gain_by_crops, 100 * crops.mean, "points")
@@ -742,7 +744,7 @@ maps, mirrors, angles = on_digits.values()
 predicted(my_gain_by_maps, 100 * maps.mean, "points")
 predicted(my_loss_by_mirrors, -100 * mirrors.mean, "points")
 plotting.plot_gains(on_digits)
-plotting.show("Digits: what keeps the label helps, what breaks it hurts")
+plotting.show("What keeps the label helps, what breaks it hurts")
 
 # %% role="experiment" uses="horizontal_flip affine_matrices affine_warp" claim="mirrored-digits-cost-points" of="mirrors" says="below" slide="87"
 print(mirrors)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from cs231n_lib.data import TARGET, digits, patches
+from cs231n_lib.data import TARGET, digits, grey, patches
 from cs231n_lib.train import softmax_regression
 from cs231n_lib.transfer.in_numpy import linear_probe
 from cs231n_lib.transfer.in_torch import extract_features, finetune, replace_head
@@ -100,14 +100,22 @@ def test_on_permuted_digits_the_first_stage_is_best_and_the_top_hurts():
     assert (random - top).mean() > 0.005
 
 
-def tuned_accuracy(net, each, seed):
-    x, y = permuted()
+@cache
+def grey_pieces():
+    """Return grey pieces (N, 1, 16, 16) of the six photographs, and labels."""
+    pieces = [grey(patches(name)) for name in TARGET]
+    labels = np.repeat(np.arange(len(TARGET)), list(map(len, pieces)))
+    return torch.from_numpy(np.concatenate(pieces)), labels
+
+
+def tuned_accuracy(data, net, each, seed, n_batches, epochs):
+    x, y = data
     train, _, test = chosen(y, each, seed, n_test=40)
     order = np.random.default_rng(seed).permutation(train)
-    batches = [(x[part], torch.from_numpy(y[part])) for part in np.split(order, 10)]
-    replace_head(net, 10)
+    batches = [(x[part], torch.from_numpy(y[part])) for part in np.split(order, n_batches)]
+    replace_head(net, int(y.max()) + 1)
     optimizer = torch.optim.AdamW(net.parameters(), lr=0.005, weight_decay=0.01)
-    finetune(net, batches, optimizer, 8, {})
+    finetune(net, batches, optimizer, epochs, {})
     with torch.no_grad():
         return float((net(x[test]).argmax(dim=1).numpy() == y[test]).mean())
 
@@ -116,13 +124,27 @@ def tuned_accuracy(net, each, seed):
 def test_on_permuted_digits_scratch_is_above_fine_tuning():
     pairs = [
         (
-            tuned_accuracy(untrained(seed), 30, seed),
-            tuned_accuracy(pretrained_small_cnn(), 30, seed),
+            tuned_accuracy(permuted(), untrained(seed), 30, seed, 10, 8),
+            tuned_accuracy(permuted(), pretrained_small_cnn(), 30, seed, 10, 8),
         )
         for seed in range(4)
     ]
     scratch, tuned = np.array(pairs).T
     assert (scratch - tuned).mean() > 0
+
+
+@pytest.mark.slow
+def test_much_of_what_fine_tuning_gains_on_similar_data_is_a_head_start():
+    def gain(seed, epochs):
+        tuned, scratch = (
+            tuned_accuracy(grey_pieces(), net, 25, seed, 3, epochs)
+            for net in (pretrained_small_cnn(), untrained(seed))
+        )
+        return tuned - scratch
+
+    early, late = np.array([[gain(seed, epochs) for epochs in (14, 28)] for seed in range(6)]).T
+    assert early.mean() > 0.05
+    assert late.mean() < 0.75 * early.mean()
 
 
 # ---------------------------------------------------------------------------- a new head
