@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 PATIENCE = 4  # seconds in which a process sleeps, for each that is counted
+SOON = 0.2  # seconds in which sleep is not looked for
 
 
 class Clock:
@@ -43,14 +44,17 @@ class WorkClock(Clock):
         super().__init__(allowed)
         self._process = process
         self._last = 0.0
-        self._before, self._queue = self._processor(), self._queued()
+        self._before = self._processor()
+        self._queue: float | None = None  # what was queued when sleep was first looked for
 
     def taken(self) -> float:
         """Return the seconds that count until now."""
         passed, worked = super().taken(), self._worked()
-        if passed > PATIENCE * worked:
-            passed -= self._queued() - self._queue
-        return max(worked, passed / PATIENCE)
+        if passed < SOON:
+            return worked
+        queued = self._queued()
+        self._queue = queued if self._queue is None else self._queue
+        return max(worked, (passed - queued + self._queue) / PATIENCE)
 
     def waits(self) -> bool:
         """Whether more is counted than the process worked."""
