@@ -141,11 +141,19 @@ def lesson_page(name: str) -> dict:
 def note(name: str) -> str:
     """Say what a page shows, and where its exercises are written."""
     links = doors(name, os.environ.get("COURSE_REPOSITORY", ""), os.environ.get("COURSE_HUB", ""))
-    if (SITE / "try").is_dir():
-        links = {"in this browser": f"../try/notebooks/index.html?path={name}.ipynb", **links}
+    if size := megabytes():
+        here = f"in this browser ({size} the first time)"
+        links = {here: f"../try/notebooks/index.html?path={name}.ipynb", **links}
     places = [f'<a href="{html.escape(address)}">{words}</a>' for words, address in links.items()]
     places.append("take the student's notebook")
     return f"*This page shows the solutions.* To write them yourself: {', '.join(places)}."
+
+
+def megabytes() -> str:
+    """Return what the lessons in the page say that they load, as "about 30 MB"; "" without them."""
+    page = SITE / "try" / "index.html"
+    said = re.search(r"about \d+ MB", page.read_text("utf-8")) if page.is_file() else None
+    return said[0] if said else ""
 
 
 def doors(name: str, repository: str, hub: str = "") -> dict[str, str]:
@@ -268,7 +276,7 @@ def syllabus_page(lessons: list[str]) -> str:
 def landing(lessons: list[str]) -> str:
     """Return the first page: something to break, three doors, and where everything stands."""
     page = (HERE / "index.md").read_text("utf-8")
-    facts = json.dumps(list(broken()), ensure_ascii=False)
+    facts, size = json.dumps(list(broken()), ensure_ascii=False), megabytes()
     trees = {
         "@LESSONS@": [f"lessons/{name}" for name in lessons],
         "@GUIDES@": ["syllabus", "gallery", *GUIDES],
@@ -276,6 +284,8 @@ def landing(lessons: list[str]) -> str:
     }
     for mark, names in trees.items():
         page = page.replace(mark, "\n".join(names))
+    here = f'Nothing to install: <a href="try/index.html">write them in this browser</a> ({size}).'
+    page = page.replace("@TRY@", f"<p>{here}</p>" if size else "")
     return page.replace("@FACTS@", facts.replace("</", "<\\/"))
 
 

@@ -401,7 +401,8 @@ def hessian_eigenvalues(net):
     ], axis=1)  # fmt: skip
     root = np.sqrt(p)[:, None] * (slopes - (slopes * p[:, None]).sum(axis=2, keepdims=True))
     flat = root.swapaxes(1, 2).reshape(-1, root.shape[1])  # (N·C, all weights)
-    hessian = flat.T @ flat / n
+    # In parts of 20 rows, which stay in the processor's cache where there is no BLAS.
+    hessian = sum(part.T @ part for part in np.split(flat, n // 2)) / n
     # Scores are curved between a weight of the first layer and one of the second, same unit.
     off = (p - each[Y_FEW]) / n  # (N, C)
     inputs = np.concatenate([X_FEW, np.ones((n, 1))], axis=1)

@@ -79,6 +79,16 @@ def test_a_lesson_says_what_it_shows_and_every_prediction_is_compared(lesson):
     assert bool(asked) == bool(measured) and measured >= asked
 
 
+def test_what_the_lessons_in_the_browser_load_is_said_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(site, "SITE", tmp_path)
+    assert "this browser" not in site.note("02_norm") + site.landing([])
+    (tmp_path / "try").mkdir()
+    text = (ROOT / "docs" / "try" / "index.html").read_text("utf-8").replace("@MEGABYTES@", "31")
+    (tmp_path / "try" / "index.html").write_text(text, encoding="utf-8")
+    for page in (site.note("02_norm"), site.landing([])):
+        assert "this browser" in page and "about 31 MB" in page
+
+
 def test_a_lesson_opens_elsewhere_by_one_setting(monkeypatch):
     links = site.doors("02_norm", "https://github.com/ada/course", "https://hub.example.org/")
     assert set(links) == {"on Binder", "on Colab", "on your hub"}
