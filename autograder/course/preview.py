@@ -65,7 +65,7 @@ class Preview:
 def in_minutes(minutes: float) -> str:
     """Return a time in words.
 
-    >>> in_minutes(0.2), _minutes(7.6)
+    >>> in_minutes(0.2), in_minutes(7.6)
     ('1 minute', '8 minutes')
     """
     whole = max(1, round(minutes))
