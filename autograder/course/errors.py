@@ -15,6 +15,12 @@ class NbgraderError(Exception):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ' Did you mean X?' for the known name nearest to `name`, or nothing."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    """Return ' Did you mean X?' for the known name nearest to `name`, or nothing.
+
+    >>> nearest("adda", ["ada", "zoe"]), nearest("02", ["02_batch_normalization"])
+    (' Did you mean ada?', ' Did you mean 02_batch_normalization?')
+    """
+    names = list(known)
+    found = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
+    found = found or [one for one in names if name and one.startswith(name)]
     return f" Did you mean {found[0]}?" if found else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +14,12 @@ from autograder.course.nbgrader_api import NbgraderCourse, asking
 from autograder.course.regrades import forget_requests
 from autograder.course.roster import Roster, read_roster, write_roster
 from autograder.course.settings import FILE, read_settings
+from autograder.grading.results import write_atomically
 
 FOLDERS = ("submitted", "autograded", "feedback", ".autograder/earlier")
+LISTS = ("handed_in/*.json", "collected/*/*.json")  # which have an entry for each student
+NOT_LOOKED_THROUGH = (*FOLDERS[:3], ".autograder", "source", "release", "roster.csv", FILE)
+PAGES = (".csv", ".txt", ".html", ".json", ".md", ".ipynb", ".py")  # that were written for people
 
 
 def traces(course: Course, student: str) -> list[Path]:
@@ -30,14 +36,16 @@ def traces(course: Course, student: str) -> list[Path]:
 def forget(course: Course, student: str) -> list[str]:
     """Remove a student; returns one line for each thing that was removed.
 
-    The log keeps digests and verdicts without names of files; backups of yours are yours to clean.
+    Exports, reports and backups are yours to clean; those in the course's folder that still name
+    the student are said.
 
     Raises `CourseError` when the course has nothing of them.
     """
     if student in ("", ".", "..") or "/" in student or "\0" in student:
         raise CourseError(f"{student!r} is no student's name.")
+    name = read_roster(course).person(student).name
     removed = list(_forget(course, student)) or _nothing(course, student)
-    return [*removed, *_still_named(course, student)]
+    return [*removed, *_still_named(course, student), *_pages(course, student, name)]
 
 
 def _forget(course: Course, student: str) -> Iterator[str]:
@@ -48,6 +56,9 @@ def _forget(course: Course, student: str) -> Iterator[str]:
             path.unlink()
         yield f"removed {path.relative_to(course.root)}"
     yield from _from_gradebook(course, student)
+    yield from _from_lists(course, student)
+    if decisions := course.log.forget(student):
+        yield f"removed {decisions} lines of .autograder/log.jsonl"
     if asked := forget_requests(course, student):
         yield f"removed {asked} regrade requests"
     roster = read_roster(course)
@@ -65,6 +76,33 @@ def _from_gradebook(course: Course, student: str) -> Iterator[str]:
         except MissingEntry:
             return
     yield "removed from the gradebook"
+
+
+def _from_lists(course: Course, student: str) -> Iterator[str]:
+    for path in sorted(found for form in LISTS for found in course.private.glob(form)):
+        try:
+            listed = json.loads(path.read_text("utf-8"))
+        except ValueError:  # damaged, and made anew when it is needed
+            path.unlink()
+            continue
+        if student in listed:
+            kept = [name for name in listed if name != student]
+            left = {name: listed[name] for name in kept} if isinstance(listed, dict) else kept
+            write_atomically(path, json.dumps(left).encode())
+            yield f"removed from {path.relative_to(course.root)}"
+
+
+def _pages(course: Course, student: str, name: str) -> Iterator[str]:
+    """What was written for people and has the student's folder or name in it."""
+    words = "|".join(re.escape(word) for word in (student, name) if word)
+    called = re.compile(rf"(?<!\w)({words})(?!\w)")
+    for path in sorted(course.root.rglob("*")):
+        place = path.relative_to(course.root)
+        if place.parts[0] in NOT_LOOKED_THROUGH or path.suffix not in PAGES or not path.is_file():
+            continue
+        encoding = "utf-16" if path.suffix == ".txt" else "utf-8"  # as Blackboard wants it
+        if called.search(f"{place}\n{path.read_bytes().decode(encoding, 'replace')}"):
+            yield f"{place} still names them: remove it, or write it again"
 
 
 def _still_named(course: Course, student: str) -> Iterator[str]:

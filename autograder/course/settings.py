@@ -193,6 +193,9 @@ def _lesson(name: str, lessons: dict[str, Any]) -> LessonSettings:
     if not isinstance(left_out, list):
         raise _wrong(f"{place}.leave_out", left_out, "a list of exercises")
     each = _table(given, "extensions", None, f"{place}.")
+    for student, until in each.items():
+        if isinstance(until, str) and until != EXCUSED:
+            raise _wrong(f"{place}.extensions.{student}", until, f"a time, or {EXCUSED!r}")
     times = {key: _time(f"{place}.{key}", given[key]) for key in TIMES if key in given}
     extensions = {
         student: _time(f"{place}.extensions.{student}", until)

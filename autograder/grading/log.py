@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from autograder.grading.results import write_atomically
+
 
 class Log:
     """Appends to a file, or does nothing where `path` is None; processes may share a file."""
@@ -30,6 +32,15 @@ class Log:
                 os.write(descriptor, line.encode() + b"\n")
             finally:
                 os.close(descriptor)
+
+    def forget(self, student: str) -> int:
+        """Remove the decisions about a student; returns how many there were."""
+        lines = self.read()
+        kept = [line for line in lines if line.get("student") != student]
+        if self.path is not None and len(kept) < len(lines):
+            text = "".join(f"{json.dumps(line)}\n" for line in kept)
+            write_atomically(self.path, text.encode())
+        return len(lines) - len(kept)
 
     def read(self) -> list[dict[str, Any]]:
         """Return what was logged; a line that a crash cut short is passed over."""

@@ -295,8 +295,27 @@ def test_a_student_is_forgotten_everywhere(day, tmp_path, capsys):
     shutil.copytree(day, course)
     excused = f'[lessons.{NAME}.extensions]\ncarl = "excused"\n'
     (course / "course.toml").write_text(SETTINGS + excused, encoding="utf-8")
+    for form in ("--csv", "--gradescope", "--blackboard"):
+        run("export", course, "2", form)
+    run("report", course, "2")
+    run("collect", course, "2", archive(tmp_path / "late.zip", gausscarl_LATE_102_9="again"))
+    damaged = course / ".autograder" / "handed_in" / "damaged.json"
+    damaged.write_text("{", encoding="utf-8")
+    capsys.readouterr()
     run("forget", course, "carl", "--yes")
     said = capsys.readouterr().out
+    files = [path for path in course.rglob("*") if path.is_file()]
+    named = {
+        str(path.relative_to(course))
+        for path in files
+        if b"carl" in str(path).encode() + path.read_bytes().replace(b"\0", b"")
+    }
+    assert named == {line.partition(" still ")[0] for line in said.splitlines() if "still" in line}
+    assert {name.partition("/")[0] for name in named} == {
+        *("course.toml", "exports", f"summary-{NAME}.html")
+    }
+    assert not damaged.exists()
+    shutil.rmtree(course / "exports")
     assert "removed from the gradebook" in said
     assert f"course.toml still names them in lessons.{NAME}.extensions" in said
     (course / "course.toml").write_text(SETTINGS, encoding="utf-8")
