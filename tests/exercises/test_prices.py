@@ -1,5 +1,6 @@
 """What wrong answers cost, and that their names are earned: laws of every exercise."""
 
+import re
 from functools import cache
 from itertools import combinations
 
@@ -112,6 +113,36 @@ def test_a_wrong_answer_that_is_not_known_gets_no_other_ones_name(asked):
             if others and not made_of(exercise, known, report.misconceptions):
                 misnamed.append(f"{exercise.id}: {record.name} is taken for {others}")
     assert len(misnamed) <= MOST_MISNAMED * tried, "\n".join(misnamed)
+
+
+# A number that stands for a setting of the caller's; 0 is where a count starts.
+DEFAULT = re.compile(r'\.get\("(\w+)", (\d*[1-9.][\d.e-]*)\)')
+# Many answers take the settings of dropout for given, as the usual assignment gives them.
+NEVER_LEFT_OUT = ("dropout_forward", "vanilla_dropout_forward")
+
+
+def with_half_a_default(exercise):
+    """Yield (setting, functions) of answers in which one default is half of what it should be."""
+    text = misconceptions.reference_source(exercise, exercise.function)
+    for found in DEFAULT.finditer(text):
+        half = f"{text[: found.start(2)]}{float(found[2]) / 2}{text[found.end(2) :]}"
+        texts = {exercise.function: half}
+        yield found[1], misconceptions.assembled(exercise, texts, label="half a default")
+
+
+def test_a_default_of_another_size_is_named():
+    asked, unnamed = 0, []
+    for exercise in NUMPY:
+        if exercise.function in NEVER_LEFT_OUT:
+            continue
+        for setting, functions in with_half_a_default(exercise):
+            seen = observe(exercise, functions, expectations.public_seed)
+            names = judge_exercise(exercise, seen, provider()).misconceptions
+            asked += 1
+            if groups(exercise, names) != {ANOTHER_DEFAULT}:
+                unnamed.append(f"{exercise.id}: half the default of {setting} is called {names}")
+    assert asked > 20
+    assert not unnamed, "\n".join(unnamed)
 
 
 def both(exercise, first, second):
