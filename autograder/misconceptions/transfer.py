@@ -146,8 +146,7 @@ PROBE = wrong(
     ),
     (
         "validation scores without the bias",
-        "Each penalty is judged by scores that forget something that fit returns.",
-        SLIP,
+        "Each penalty is judged by scores that forget something that fit returns. What is it?",
         ("(z_val @ w + b)", "(z_val @ w)"),
     ),
     (
