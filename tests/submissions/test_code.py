@@ -4,9 +4,12 @@ import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
-from autograder import exercises, misconceptions
+from autograder import exercises
+from autograder.quality import accusations
+from autograder.quality.styles import styled
 from autograder.submissions import code as looking
 from autograder.submissions.code import (
     Code,
@@ -106,15 +109,18 @@ def test_a_complex_step_of_the_forward_pass_costs_the_exercise():
 
 @pytest.mark.slow
 def test_honest_answers_are_not_noted_and_cost_nothing():
-    """The reference and every legitimate other way to write an exercise, from their sources."""
-    for exercise in exercises.all_exercises():
-        texts = [{exercise.function: misconceptions.reference_source(exercise, exercise.function)}]
-        texts += map(misconceptions.texts_of, misconceptions.variants_of(exercise.id))
-        for text in texts:
-            source = "\n\n".join(text.values())
-            code = Code([Step("a", "solution", source, f"{exercise.grade_id}-solution")])
-            assert not code.shortcuts(exercise), source
-            assert not [*code.by_steps(exercise), *code.notes()], source
+    """References, other right answers and known mistakes, as they stand and in another style."""
+    measured = list(accusations.measure(exercises.all_exercises(), styles=1))
+    assert [(source, said) for _, source, said in measured if said] == []
+    assert {exercise.id for exercise, _, _ in measured} == {e.id for e in exercises.all_exercises()}
+
+
+def test_who_is_not_honest_is_accused_in_every_style():
+    exercise = exercises.find("normalization.fold_batchnorm")
+    source = f"def fold_batchnorm(W, b):\n    first = b * b\n    return {NORM}(W, first)"
+    rng = np.random.default_rng(0)
+    for text in (source, *(styled(source, rng) for _ in range(5))):
+        assert list(accusations.accused(exercise, text)) == [accusations.COSTS]
 
 
 @pytest.mark.parametrize(
