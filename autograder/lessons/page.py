@@ -49,7 +49,7 @@ OURS = ("comm", "tqdm", "cs231n-lecture7-kit")  # not in Pyodide's release
 LITE = ("ipykernel", "piplite", "pyodide_kernel")  # of the kernel, which else installs each alone
 LITE_WHEELS = "share/jupyter/labextensions/@jupyterlite/pyodide-kernel-extension/static/pypi"
 SOURCES = ROOT / "docs" / "try"
-APP_MEGABYTES = 3  # JupyterLite itself, packed
+APP_MEGABYTES = 2  # JupyterLite itself, packed
 
 
 class PageError(ValueError):

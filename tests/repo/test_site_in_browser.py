@@ -111,6 +111,14 @@ def test_a_line_broken_on_the_first_page_changes_picture_and_name_at_once(opened
     assert tab.locator(".doors > a").count() == 3
 
 
+def test_a_name_in_a_table_breaks_between_its_words(opened):
+    tab = opened(SITE / "lessons" / "02_batch_normalization.html", PHONE)
+    table = tab.locator("table").first
+    assert "batchnorm_<wbr>forward" in table.inner_html()
+    assert "batchnorm_forward" in table.inner_text()
+    assert table.evaluate("t => t.parentElement.scrollWidth <= t.parentElement.clientWidth")
+
+
 def test_what_is_searched_is_found(opened):
     tab = opened(SITE / "search.html", DESK)
     tab.goto(f"{tab.url}?q=batchnorm_backward")

@@ -1,5 +1,6 @@
 // Predict, then look: what an experiment measured waits until the reader has guessed, or taps.
-// And a repair of the theme: a button that shows words is called by them.
+// Long names in tables break between their words. And a repair of the theme: a button that shows
+// words is called by them.
 "use strict";
 
 const MEASURED = /measured: (-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)/g;
@@ -13,6 +14,11 @@ function distance(guess, measured) {
   const off = Math.round((100 * (guess - measured)) / Math.abs(measured));
   const words = off === 0 ? "exactly right" : `${Math.abs(off)} % too ${off > 0 ? "high" : "low"}`;
   return `You predicted ${guess}; it is ${measured}: ${words}.`;
+}
+
+function breakBetweenWords(code) {
+  const parts = code.textContent.split(/(?<=\w[._])(?=\w)/);
+  code.replaceChildren(...parts.flatMap((part) => [part, document.createElement("wbr")]).slice(0, -1));
 }
 
 function wait(output) {
@@ -51,5 +57,6 @@ window.addEventListener("load", () => {
 
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll(".tag_measured .cell_output").forEach(wait);
+  document.querySelectorAll("td code .pre").forEach(breakBetweenWords);
   document.querySelectorAll(".search-button-field").forEach((b) => b.removeAttribute("aria-label"));
 });
