@@ -343,7 +343,7 @@ def mark(
     from autograder.course.marking import Marking
 
     opened = open_course(course)
-    everyone = [name.strip() for name in graders.split(",") if name.strip()]
+    everyone = [*dict.fromkeys(filter(None, map(str.strip, graders.split(","))))]
     marking = Marking(opened, find_name(lesson, opened.lessons()), grader or _user(), everyone)
     dealt = marking.file.read().graders
     if dealt and marking.grader not in dealt:

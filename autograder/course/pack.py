@@ -56,6 +56,8 @@ def pack(notebook: Path, output: Path | None = None, modules: Sequence[Path] = (
     for path in modules:
         if path.resolve().parent != notebook.resolve().parent:
             raise CourseError(f"{path} lies in another folder: put it beside {notebook.name}.")
+    if not notebook.exists():
+        raise CourseError(f"There is no file {notebook}.")
     try:
         content = read_regular(notebook, MAX_FILE, 1)
         missing = _missing(nbformat.reads(content.decode("utf-8"), as_version=4).cells)

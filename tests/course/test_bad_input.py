@@ -195,6 +195,8 @@ def test_marking_without_marks_a_name_or_a_port(made, refused, monkeypatch):
     [
         ("[lessons.02_batch_normalisation]\npoints = 3\n", f"Did you mean {NAME}?"),
         (f"[lessons.{NAME}.extensions]\nadda = 2026-10-01\n", "Did you mean ada?"),
+        ("[lessons.02]\npoints = 3\n", f"Did you mean {NAME}?"),
+        (f'[lessons.{NAME}.extensions]\nada = "excuse"\n', "a time, or 'excused'"),
         (f'[lessons.{NAME}.extensions]\nzoe = "excused"\n', "'zoe', who is not in the roster"),
         (
             f'[lessons.{NAME}]\nleave_out = ["normalization.batchnorm_forwrd"]\n',
@@ -241,6 +243,11 @@ def test_what_is_packed_is_never_written_over(tmp_path):
         pack(notebook, None, [other])
     assert files(tmp_path) == before
     assert pack(notebook, None, [module]).beside == ("helper.py",)
+
+
+def test_a_notebook_that_is_not_there_is_not_packed(tmp_path):
+    with pytest.raises(CourseError, match="There is no file"):
+        pack(tmp_path / f"{NAME}.ipynb")
 
 
 @pytest.mark.parametrize("marks", ["none", ["none"], None])
