@@ -66,7 +66,9 @@ def test_importing_the_check_brings_nothing_but_numpy():
     assert done.returncode == 0, done.stderr
     brought = set(done.stdout.split())
     packages = {name.partition(".")[0] for name in brought}
-    assert packages - sys.stdlib_module_names == {"autograder", "numpy"}
+    assert packages - sys.stdlib_module_names == {"autograder", "cs231n_lib", "numpy"}
+    library = {name for name in brought if name.startswith("cs231n_lib")}
+    assert library == {"cs231n_lib", "cs231n_lib.webpage"}
     learning = {name for name in brought if name.startswith("autograder.learning.")}
     assert learning == {"autograder.learning.shelf"}  # the rest comes with the first question
     assert not brought & {"autograder.checking.disputes", "autograder.misconceptions", "random"}

@@ -101,7 +101,7 @@ def test_moodle_in_folders_and_without(course):
     assert (read(course, "ada"), read(course, "zoe")) == (b"ada", b"zoe")
 
 
-@pytest.mark.parametrize("folder", ["file_/", "file/", "file_/work/deep/", "file/work/", "file_"])
+@pytest.mark.parametrize("folder", ["file_/", "file/", "file_/mine/deep/", "file/mine/", "file_"])
 def test_moodle_of_every_version_with_folders_of_the_student_and_what_was_typed(course, folder):
     typed = folder.partition("/")[0].replace("file", "onlinetext")
     done = collected(

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from cs231n_lib.capstone.full_size import (
+from cs231n_lib.capstone.full_size_in_torch import (
     INGREDIENTS,
     Prepared,
     accuracy,

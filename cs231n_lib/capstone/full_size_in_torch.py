@@ -1,6 +1,6 @@
 """The capstone's recipe around convolutions, at full size: CIFAR-10 on a GPU (slide 108).
 
-    python -m cs231n_lib.capstone.full_size --help
+    python -m cs231n_lib.capstone.full_size_in_torch --help
 
 The ingredients are those of lesson 13, made for photographs: batch norm in a residual network, a
 rate that warms up and then falls along a cosine, images that are shifted, mirrored and partly
@@ -135,7 +135,7 @@ def accuracy(model, x, y):
 def main(arguments=None):
     """Train once, and print accuracies and seconds."""
     parser = argparse.ArgumentParser(
-        prog="python -m cs231n_lib.capstone.full_size", description=__doc__.splitlines()[0]
+        prog="python -m cs231n_lib.capstone.full_size_in_torch", description=__doc__.splitlines()[0]
     )
     parser.add_argument("--data", default="cifar10", choices=SOURCES, help="default: cifar10")
     parser.add_argument("--images", type=int, help="of the training images; default: all")
