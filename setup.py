@@ -20,6 +20,8 @@ class WithLessons(build_py):
 
     def run(self):
         """Build, then copy; an editable installation reads the lessons where they are."""
+        if not self.editable_mode:  # what an earlier build left may be gone from the sources
+            shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()
         for form, pattern in () if self.editable_mode else FORMS.items():
             target = Path(self.build_lib, "autograder", "notebooks", form)
