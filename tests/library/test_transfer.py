@@ -330,13 +330,13 @@ def test_the_cache_runs_the_network_once(tmp_path, monkeypatch):
 
 
 def test_an_interrupted_write_leaves_no_features(tmp_path, monkeypatch):
-    def interrupted(path, array):
+    def interrupted(features, path):
         path.write_bytes(b"half")
         raise KeyboardInterrupt
 
     model, (x, _) = network(), examples(2)
     with monkeypatch.context() as patch:
-        patch.setattr(np, "save", interrupted)
+        patch.setattr(torch, "save", interrupted)
         with pytest.raises(KeyboardInterrupt):
             cached_features(model, x, "stage1", True, tmp_path)
     features = cached_features(model, x, "stage1", True, tmp_path)
