@@ -167,17 +167,17 @@ def test_students_and_the_instructor_get_their_pages(day):
     assert "Ada Lovelace" in text and "have not handed in" in text  # zoe
 
 
-def test_canvas_gets_its_own_file_back(day, capsys):
+def test_canvas_gets_its_own_file_back(day, tmp_path, capsys):
     template = day.parent / "canvas.csv"
     run(
         *("export", day, "2", "--canvas", "--template", template),
-        *("--column", "Lesson 2 (77)", "--output", day / "out"),
+        *("--column", "Lesson 2 (77)", "--output", tmp_path / "out"),
     )
-    text = (day / "out" / "canvas.csv").read_text(encoding="utf-8")
+    text = (tmp_path / "out" / "canvas.csv").read_text(encoding="utf-8")
     rows = list(csv.reader(io.StringIO(text)))
     assert float(rows[2][5]) > float(rows[3][5]) > 0
     assert rows[4][5] == ""  # zoe handed nothing in
-    run("export", day, "--csv", "--output", day / "out", status=2)
+    run("export", day, "--csv", "--output", tmp_path / "out", status=2)
     assert "not empty" in capsys.readouterr().err
 
 

@@ -103,14 +103,13 @@ def test_it_is_said_while_a_thread_that_judges_has_the_stream(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [(), ("--force",)], ids=["unchanged", "forced"])
-def test_it_is_one_line_at_any_call_and_the_next_grading_completes(options, tmp_path):
+def test_it_is_one_line_at_any_call_and_the_next_grading_completes(tmp_path):
     course, _ = init(tmp_path / "course", ["02"])
     NbgraderCourse(course.root).generate_assignment(NAME)
     path = course.root / "submitted" / "ada" / NAME / f"{NAME}.ipynb"
     path.parent.mkdir(parents=True)
     path.write_bytes(content(solution()))
-    number, grade = tmp_path / "number", ("grade", course.root, "2", *options)
+    number, grade = tmp_path / "number", ("grade", course.root, "2", "--force")
     assert python(AT_A_CALL, number, 0, *grade).returncode == 0
     (mark,) = marks(open_course(course.root))
     calls = int(number.read_text())

@@ -68,6 +68,12 @@ def groups(exercise, names):
     return {ANOTHER_DEFAULT if name.startswith(ANOTHER_DEFAULT) else name for name in found}
 
 
+def guessed(exercise, report):
+    """Return the groups of a report's names; that an input was changed is seen, and no guess."""
+    facts = {row.misconception for row in report.rows if row.hint == CHANGED_HINT}
+    return groups(exercise, report.misconceptions) - facts
+
+
 class Without:
     """Expectations in which some known wrong answers are unknown."""
 
@@ -106,9 +112,7 @@ def test_a_wrong_answer_that_is_not_known_gets_no_other_ones_name(asked):
                 if groups(exercise, [r.name]) == groups(exercise, [record.name])
             }
             report = judge_exercise(exercise, known.seen, Without(*own))
-            facts = {row.misconception for row in report.rows if row.hint == CHANGED_HINT}
-            others = groups(exercise, report.misconceptions) - groups(exercise, [record.name])
-            others -= facts  # that an input is another one than before is seen, not guessed
+            others = guessed(exercise, report) - groups(exercise, [record.name])
             tried += 1
             if others and not made_of(exercise, known, report.misconceptions):
                 misnamed.append(f"{exercise.id}: {record.name} is taken for {others}")
@@ -165,11 +169,11 @@ def test_two_mistakes_get_the_names_of_these_or_none(asked):
             if functions is None:
                 continue
             seen = observe(exercise, functions, expectations.public_seed)
-            names = judge_exercise(exercise, seen, provider()).misconceptions
+            report = judge_exercise(exercise, seen, provider())
             own = groups(exercise, [first.name, second.name])
-            others = groups(exercise, names) - own
+            others = guessed(exercise, report) - own
             tried += 1
-            named += bool(own & groups(exercise, names))
+            named += bool(own & groups(exercise, report.misconceptions))
             if others:
                 misnamed.append(f"{exercise.id}: {first.name} + {second.name}: {others}")
     assert tried > 100
