@@ -486,7 +486,8 @@ score_predictions()
 #
 # On 7,200 images of CIFAR-10, with 256 units and 300 steps, this recipe gets about 42 % of the test
 # images right (one seed, by hand). Photographs need convolutions, and `cs231n_lib.capstone` has the same
-# ingredients around eight of them, in a residual network, with a switch for each:
+# ingredients around eight of them, in a residual network, with a switch for each. It uses the library's
+# own functions, which are your exercises, so it is in a clone of the course and not in a kit:
 #
 #     python -m cs231n_lib.capstone.full_size_in_torch --help
 #
