@@ -103,7 +103,7 @@ def summary_html(
     register = register or Register()
     measured = items(results)
     return _page(
-        f"Lesson {lesson}: what the class understood",
+        f"Lesson {lesson.replace('_', ' ')}: what the class understood",
         _lead(results, register),
         [_chart("How the points are spread", results)] if results else [],
         [
@@ -180,7 +180,7 @@ def _misunderstood(results, register):
 
 def _place(exercise_id, register):
     exercise = exercises.find(exercise_id)
-    heading = register.sections.get(f"{exercise.grade_id}-check", "")
+    heading = register.sections.get(f"{exercise.grade_id}-check", "").replace("`", "")
     return ", ".join(filter(None, (heading, exercise.title, exercise.slides)))
 
 
