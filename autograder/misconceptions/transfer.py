@@ -1311,9 +1311,20 @@ EQUIVALENT = {
         "left out: content.update(f'{name} {tuple(tensor.shape)} {tensor.dtype}'.encode())": (
             "every number is in the key, as in the variant 'torch.save'"
         ),
-        "content.update(tensor.cpu().numpy())": "the bytes of an array, without a copy",
-        "content.update(tensor.numpy().tobytes())": NO_GPU,
-        "path = Path(folder) / f'{content.hexdigest()}.npy_'": OWN_FILE,
+        "content.update(tensor.cpu().reshape(-1).view(torch.uint8).numpy())": (
+            "the bytes of an array, without a copy"
+        ),
+        "content.update(tensor.cpu().reshape(-1).numpy().tobytes())": (
+            "the same bytes; only bfloat16, which NumPy has not, needs the view"
+        ),
+        "content.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())": NO_GPU,
+        "path = Path(folder) / f'{content.hexdigest()}.pt_'": OWN_FILE,
+        "return torch.load(path)": "since PyTorch 2.6 nothing but weights is the default",
+        "return torch.load(path, weights_only=False)": "what is in the file was written here",
+        "torch.save(extract_features(model, x, stage, pooled), new)": NO_GPU,
+        "torch.save(extract_features(model, tensor, stage, pooled).cpu(), new)": (
+            "the last of what is hashed are the examples"
+        ),
         "new = ...": OWN_FILE,
         "...save(new, extract_features(...": OWN_FILE,
     },
