@@ -245,7 +245,7 @@ def grade(
     with answering(as_json) as answer:
         if dry_run:
             return show_preview(course, lesson, student or (), force, jobs, answer)
-        with stages(*[FORCED] * force) as tell:
+        with stages(FORCED) if force else stages() as tell:
             opened = open_course(course)
             name = find_name(lesson, opened.lessons())
             graded = grade_class(

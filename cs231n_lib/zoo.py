@@ -285,12 +285,10 @@ def residual_cnn(n_classes, channels=3, width=64, norm=nn.BatchNorm2d):
         return nn.Sequential(conv, norm(n_out), nn.ReLU())
 
     def stage(n_out, residual):
-        halved = layer(n_out // 2, n_out).append(nn.MaxPool2d(2))
-        return (
-            halved.append(_Residual(layer(n_out, n_out), layer(n_out, n_out)))
-            if residual
-            else halved
-        )
+        parts = layer(n_out // 2, n_out).append(nn.MaxPool2d(2))
+        if residual:
+            parts.append(_Residual(layer(n_out, n_out), layer(n_out, n_out)))
+        return parts
 
     parts = OrderedDict(
         stem=layer(channels, width),

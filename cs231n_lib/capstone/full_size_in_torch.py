@@ -101,7 +101,7 @@ def train_full_size(data, recipe, seed, epochs, width=64, device="cpu", progress
 
     def rate(t):
         falling = cosine_restarts(t, RATE, 0.0, steps, 1) if recipe.get("decay") else RATE
-        return linear_warmup(t, falling, max(1, steps // 5), 0.01) if falling else 0.0
+        return linear_warmup(t, falling, max(1, steps // 5), 0.01)
 
     history = fit_torch(
         model, data, epochs=epochs, batch_size=BATCH, schedule=rate, progress=progress,

@@ -491,9 +491,9 @@ score_predictions()
 #
 #     python -m cs231n_lib.capstone.full_size_in_torch --help
 #
-# On the same 7,200 images a narrow one (`--width 16 --epochs 20`) gets 71 % (one seed, 7 minutes on one
-# thread of a CPU). It is made for all of CIFAR-10 and a GPU (`--width 64 --epochs 30`), where networks of
-# this kind are known to exceed 93 %; that was not measured here, and no number for it is claimed.
+# On the same 7,200 images a narrow one (`--width 16 --epochs 20`) gets 71 % (one seed, on a CPU). It is
+# made for all of CIFAR-10 and a GPU (`--width 64 --epochs 30`); what it gets there was not measured, and no
+# number for it is claimed.
 #
 # **Sources.** Lecture 7, slide 108. Student 1908, *The probable error of a mean*, Biometrika 6 · Bergstra
 # & Bengio 2012, *Random Search for Hyper-Parameter Optimization*, JMLR 13.
