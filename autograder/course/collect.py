@@ -57,10 +57,9 @@ DAMAGED = (
 )
 GRADESCOPE = "submission_metadata.yml"
 CANVAS_NAME = re.compile(r"(?P<name>[^_/]+)_(?P<late>LATE_)?(?P<user>\d+)_\d+_(?P<file>.+)")
-MOODLE_NAME = (
-    re.compile(  # the folder ends in _ before Moodle 4.1; a text typed there is a file too
-        r"(?:.*/)?(?P<name>[^_/]+)_(?P<user>\d+)_assignsubmission_[a-z]+(?:_?/+|_)(?P<file>.+)"
-    )
+# The folder ends in _ before Moodle 4.1; a text that was typed is a file too.
+MOODLE_NAME = re.compile(
+    r"(?:.*/)?(?P<name>[^_/]+)_(?P<user>\d+)_assignsubmission_[a-z]+(?:_?/+|_)(?P<file>.+)"
 )
 BLACKBOARD_NAME = re.compile(
     r"(?P<before>.+_.+)_attempt_(?P<when>\d{4}(?:-\d\d){5})(?:_(?P<file>.+))?\.?"

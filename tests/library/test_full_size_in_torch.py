@@ -73,8 +73,8 @@ def test_accuracy_averages_each_image_and_its_mirror_image(count):
 
 
 def test_it_learns_the_digits():
-    model, _ = train_full_size(digits().images(), ALL, seed=0, epochs=3, width=4, progress=False)
-    assert accuracy(model, digits().images().x_test, digits().y_test) > 0.5
+    model, _ = train_full_size(digits().images(), ALL, seed=0, epochs=5, width=6, progress=False)
+    assert accuracy(model, digits().images().x_test, digits().y_test) > 0.5  # 8 seeds: 0.75 to 0.88
 
 
 def test_parts_of_the_network_have_the_names_of_the_zoo():
