@@ -131,7 +131,7 @@ def batchnorm_backward_alt(dout, cache):
 
     dbeta = dout.sum(dim=0)  # (D,) BN.8
     dgamma = (dout * x_hat).sum(dim=0)  # (D,) BN.9
-    dx = gamma / std * (dout - dbeta / N - x_hat * dgamma / N)  # (N, D) BN.14
+    dx = gamma / std * (dout - dbeta / N - x_hat * (dgamma / N))  # (N, D) BN.14
     return dx, dgamma, dbeta
 
 
@@ -368,7 +368,7 @@ def layernorm_backward(dout, cache):
     dx_hat = dout * gamma  # (N, D) LN.7
     mean = dx_hat.mean(dim=1, keepdim=True)  # (N, 1)
     share = (dx_hat * x_hat).mean(dim=1, keepdim=True)  # (N, 1)
-    dx = (dx_hat - mean - x_hat * share) / std  # (N, D) LN.8
+    dx = 1 / std * (dx_hat - mean - x_hat * share)  # (N, D) LN.8
     return dx, dgamma, dbeta
 
 
@@ -494,7 +494,7 @@ def spatial_groupnorm_backward(dout, cache):
     h = x_hat.reshape(len(std), -1)  # (N·G, M)
     mean = dx_hat.mean(dim=1, keepdim=True)  # (N·G, 1)
     share = (dx_hat * h).mean(dim=1, keepdim=True)  # (N·G, 1)
-    dx = (dx_hat - mean - h * share) / std  # (N·G, M) GN.8
+    dx = 1 / std * (dx_hat - mean - h * share)  # (N·G, M) GN.8
     return dx.reshape(dout.shape), dgamma, dbeta
 
 

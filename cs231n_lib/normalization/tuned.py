@@ -384,7 +384,7 @@ def _backward_of_all(dout, cache):
     dbeta, dgamma = (s.sum(0).reshape(gamma.shape) for s in (sums, products))  # GN.5, GN.6
     mean = (scales * sums).sum(2, keepdim=True) / (J * P)  # (N, K, 1, 1), of dx_hat
     share = (scales * products).sum(2, keepdim=True) / (J * P)  # of dx_hat * x_hat
-    dx = (scales * g - mean - x_hat * share) / std  # GN.7, GN.8
+    dx = 1 / std * (scales * g - mean - x_hat * share)  # GN.7, GN.8
     return dx.reshape(dout.shape), dgamma, dbeta
 
 

@@ -95,7 +95,7 @@ def test_portions_hold_every_number_once_and_no_more_than_they_may(numbers, monk
 
 
 @every_kind
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_dtypes_stay(name, options, dtype):
     (ours, w), (theirs, expected) = pair(name, options, dtype=dtype)
     for seed in range(3):

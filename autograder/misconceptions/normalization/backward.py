@@ -174,7 +174,7 @@ BACKWARD = wrong(
     ),
 )
 
-BRACKET = "(dout - dbeta / N - x_hat * dgamma / N)"
+BRACKET = "(dout - dbeta / N - x_hat * (dgamma / N))"
 
 BACKWARD_ALT = wrong(
     "batchnorm_backward_alt",
@@ -194,7 +194,7 @@ BACKWARD_ALT = wrong(
         "mean treated as a constant",
         "Sum your dx over the batch: moving all x of a feature together changes nothing, so the "
         "sum must be 0. Which term would make it so?",
-        (BRACKET, "(dout - x_hat * dgamma / N)"),
+        (BRACKET, "(dout - x_hat * (dgamma / N))"),
     ),
     (
         "variance treated as a constant",
@@ -216,7 +216,7 @@ BACKWARD_ALT = wrong(
         "wrong sign of the sums",
         "Sum your dx over the batch: moving all x of a feature together changes nothing, so the "
         "sum must be 0. Is it twice something instead?",
-        (BRACKET, "(dout + dbeta / N + x_hat * dgamma / N)"),
+        (BRACKET, "(dout + dbeta / N + x_hat * (dgamma / N))"),
     ),
     (
         "N forgotten",
@@ -232,7 +232,7 @@ BACKWARD_ALT = wrong(
     (
         "N forgotten in the path of the mean",
         "One x has only a small share in the mean of its feature. How small?",
-        (BRACKET, "(dout - dbeta - x_hat * dgamma / N)"),
+        (BRACKET, "(dout - dbeta - x_hat * (dgamma / N))"),
     ),
     (
         "N forgotten in the path of the variance",
@@ -248,12 +248,12 @@ BACKWARD_ALT = wrong(
         "x_hat missing in the last term",
         "The variance does not push all x the same way: some move it up, some down. "
         "What tells them apart?",
-        ("x_hat * dgamma", "dgamma"),
+        ("x_hat * (dgamma / N)", "dgamma / N"),
     ),
     (
         "x - mu in the last term",
         "Write the path of the variance with x_hat only: how many roots are left over?",
-        ("x_hat * dgamma", "x_hat * std * dgamma"),
+        ("x_hat * (dgamma", "x_hat * std * (dgamma"),
     ),
     (
         "divided by the variance",
@@ -266,7 +266,7 @@ BACKWARD_ALT = wrong(
         "After the call the caller's dout is no longer what it was: a statement such as -= writes "
         "into it. Other layers may still need it.",
         (f"gamma / std * {BRACKET}", "gamma / std * dout"),
-        ("    dx = ", "    dout -= dbeta / N + x_hat * dgamma / N\n    dx = "),
+        ("    dx = ", "    dout -= dbeta / N + x_hat * (dgamma / N)\n    dx = "),
     ),
 ) + wrong(
     "batchnorm_backward_alt",

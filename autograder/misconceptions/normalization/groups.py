@@ -475,7 +475,7 @@ LAYER_BACKWARD = wrong(
     (
         *IN_FRONT,
         ("dx_hat = dout * gamma", "dx_hat = dout"),
-        ("share) / std", "share) / std * gamma"),
+        ("1 / std * (dx_hat", "gamma / std * (dx_hat"),
     ),
     (*GAMMA_FORGOTTEN, ("dx_hat = dout * gamma", "dx_hat = dout")),
     (*DOUT_CHANGED, ("dx_hat = dout * gamma", "dout *= gamma\n    dx_hat = dout")),

@@ -188,7 +188,7 @@ SPATIAL_BACKWARD = wrong(
             DCALL,
             "x_hat, gamma, std = cache\n"
             "    dgamma, dbeta = (rows * x_hat).sum(axis=0), rows.sum(axis=0)\n"
-            "    dx = gamma / std * (rows - dbeta / N - x_hat * dgamma / N)",
+            "    dx = gamma / std * (rows - dbeta / N - x_hat * (dgamma / N))",
         ),
     ),
     (
