@@ -75,17 +75,16 @@ def test_the_noise_in_a_pair_does_not_shrink_with_the_step(rng):
     """y of two batches = change along the step + difference of the batches at one point."""
     f, w = network_loss(0, rows=slice(0, 64))
     g, _ = network_loss(0, rows=slice(64, 128))
-    direction = rng.normal(size=len(w))
-    changes, noises = [], []
-    for length in (1e-1, 1e-2, 1e-3):
-        s = length * direction / np.linalg.norm(direction)
-        y = g(w + s)[1] - f(w)[1]
-        change = g(w + s)[1] - g(w)[1]
-        changes.append(np.linalg.norm(change))
-        noises.append(np.linalg.norm(y - change))
-    assert noises[0] == pytest.approx(noises[2], rel=1e-9)
-    assert changes[0] / changes[2] == pytest.approx(100, rel=0.3)  # ReLU's kinks bend it a little
-    assert noises[2] > 100 * changes[2]
+    shrinks = []
+    for direction in rng.normal(size=(20, len(w))):
+        steps = [length * direction / np.linalg.norm(direction) for length in (1e-1, 1e-3)]
+        changes = [g(w + s)[1] - g(w)[1] for s in steps]
+        noises = [g(w + s)[1] - f(w)[1] - c for s, c in zip(steps, changes, strict=True)]
+        sizes, noise = np.linalg.norm(changes, axis=1), np.linalg.norm(noises, axis=1)
+        assert noise[0] == pytest.approx(noise[1], rel=1e-9)
+        assert noise[1] > 100 * sizes[1]
+        shrinks.append(sizes[0] / sizes[1])
+    assert np.median(shrinks) > 50  # 100 without the kinks of ReLU, which only add to a long step
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

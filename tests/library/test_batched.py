@@ -90,7 +90,7 @@ def assert_same(one, other):
         (mlp, {"steps": None, "epochs": 2}),
         (mlp, {"learning_rate": None, "schedule": lambda t: 0.2 * 0.9**t}),
         (mlp, {"update": adam, "learning_rate": 1e-2}),
-        (lambda s: mlp(s, loss=svm_loss), {}),
+        (lambda s: mlp(s, loss=svm_loss), {"learning_rate": 0.02}),  # at 0.2 it dies: ties
         (lambda s: mlp(s, penalty=lambda w: (s * (w**2).sum(), 2 * s * w)), {"steps": 10}),
         (lambda s: mlp(s, lambda: dropout(s)), {}),
         (lambda s: mlp(s, normalization), {}),

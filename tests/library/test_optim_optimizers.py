@@ -235,7 +235,7 @@ def test_a_network_learns_as_with_the_built_in_one(name):
         optimizer = getattr(module, name)(model.parameters(), lr=0.02)
         rng = np.random.default_rng(0)
         history = fit_torch(
-            model, digits(), steps=30, batch_size=50, learning_rate=0.02, rng=rng,
+            model, digits(), steps=100, batch_size=50, learning_rate=0.02, rng=rng,
             optimizer=optimizer, progress=False,
         )  # fmt: skip
         losses.append(history.loss)
