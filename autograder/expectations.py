@@ -182,16 +182,16 @@ def _tags(exercise):
 
 
 def _run_variants(exercise, check, seed):
-    """Yield (remark, arrays) of the variants with a remark; the others match the reference."""
+    """Yield (remark, arrays) of what is right here and does not match the reference."""
     from autograder import misconceptions
 
-    for variant in misconceptions.variants_of(exercise.id):
-        if not variant.remark:
-            continue
-        impl = Implementation(misconceptions.functions_of(variant), exercise)
+    accepted = [(v, v.remark) for v in misconceptions.variants_of(exercise.id) if v.remark]
+    elsewhere = [m for m in misconceptions.of(exercise.id) if m.judged_by not in ("", check.name)]
+    for record, remark in [*accepted, *((record, "") for record in elsewhere)]:
+        impl = Implementation(misconceptions.functions_of(record), exercise)
         seen = observe_check(impl, exercise, check, seed)
         if seen.arrays is not None:
-            yield variant.remark, seen.arrays
+            yield remark, seen.arrays
 
 
 def _run_misconceptions(exercise, seed_of, provider):

@@ -53,8 +53,9 @@ class TiedRun(Run):
 
 
 def _first_step(impl, rng):
+    """Default settings; in all other checks the rate is given."""
     run = TiedRun(impl, rng)
-    return {PATH: run.steps(impl.LBFGS(run.w, lr=RATE), count=1)}
+    return {PATH: run.steps(impl.LBFGS(run.w), count=1)}
 
 
 def _steps(impl, rng):
@@ -89,7 +90,7 @@ def _falling_rate(impl, rng):
 def _closure(impl, rng):
     run = TiedRun(impl, rng)
     before = impl.array("the loss", run.loss())
-    run.steps(impl.LBFGS(run.w), count=1)
+    run.steps(impl.LBFGS(run.w, lr=RATE), count=1)
     returned = impl.array("what step returns", run.returned)
     return {
         "loss that step returns, less the loss before it": returned - before,

@@ -7,12 +7,17 @@ from autograder.misconceptions.records import (
     another_default,
     fundamental,
     grouped,
+    judged_by,
     right,
     wrong,
 )
 
 # ------------------------------------------------------------------ wrong: normalize
 
+UNBIASED = (
+    "Compute the variance of your result over all N examples: it is a little less than 1. By how "
+    "many is the sum of squares divided in the formula, and what does your library do unasked?"
+)
 MEAN = "mean = x_train.mean(axis=0)"
 VAR = "((x_train - mean) ** 2).mean(axis=0)"
 OF_VAL = "(x_val - mean) / std"
@@ -171,6 +176,12 @@ WRONG_NORMALIZE = wrong(
         "The caller may choose eps, and your result does not care.",
         SLIP,
         ("np.sqrt(var + eps)", "np.sqrt(var + 1e-5)"),
+    ),
+    (
+        "unbiased variance",
+        UNBIASED,
+        judged_by("training data"),
+        (VAR, "((x_train - mean) ** 2).sum(axis=0) / (len(x_train) - 1)"),
     ),
     (
         "the variance is a sum",
@@ -473,6 +484,12 @@ WRONG_WHITEN = wrong(
         whiten_each,
     ),
     (
+        "unbiased covariance",
+        UNBIASED,
+        judged_by("training data"),
+        (COV, "cov = x_mu.T @ x_mu / (len(x_train) - 1)"),
+    ),
+    (
         "the covariance is a sum",
         "With ten times as many examples your result becomes smaller. What turns a sum over "
         "examples into a covariance?",
@@ -550,12 +567,6 @@ WRONG_WHITEN = wrong(
 MISCONCEPTIONS = (*WRONG_NORMALIZE, *WRONG_SEPARATING, *WRONG_PCA, *WRONG_WHITEN)
 
 # ------------------------------------------------------------------ right in other ways
-
-UNBIASED = (
-    "Your variance is the unbiased one, from a sum divided by N - 1; the formula here has N. Both "
-    "are in use, and with many examples nobody can tell them apart."
-)
-
 
 def normalize_by_feature(x_train, x_val, eps=1e-5):
     """Treat one feature at a time."""
@@ -680,12 +691,6 @@ VARIANTS = (
     *right("normalize", "a feature at a time", normalize=normalize_by_feature),
     *right("normalize", "all rows at once", normalize=normalize_everything_at_once),
     *right("normalize", "a function applied twice", normalize=normalize_by_a_function),
-    *right(
-        "normalize",
-        "unbiased variance",
-        (VAR, "((x_train - mean) ** 2).sum(axis=0) / (len(x_train) - 1)"),
-        remark=UNBIASED,
-    ),
     *right("separating_feature", "tenths", separating_feature=constant_tenths),
     *right("separating_feature", "thirds and sevenths", separating_feature=constant_thirds),
     *right("separating_feature", "random constants", separating_feature=constant_noise),
@@ -696,12 +701,6 @@ VARIANTS = (
     *right("whiten", "PCA whitening", whiten=whiten_by_pca),
     *right("whiten", "Cholesky factor", whiten=whiten_by_cholesky),
     *right("whiten", "singular value decomposition", whiten=whiten_by_svd),
-    *right(
-        "whiten",
-        "unbiased covariance",
-        (COV, "cov = x_mu.T @ x_mu / (len(x_train) - 1)"),
-        remark=UNBIASED,
-    ),
 )
 
 SAME_LENGTH = "x_mu has as many rows as x_train"

@@ -57,6 +57,11 @@ def grouped(group):
     return {"group": group}
 
 
+def judged_by(check):
+    """Return, for a line of `wrong`, the one check that asks for the statement's convention."""
+    return SLIP | {"judged_by": check}
+
+
 def wrong(function, *lines, edited=None, framework=None, **options):
     """Return misconceptions from lines (name, hint, *edits), in both frameworks or in one.
 

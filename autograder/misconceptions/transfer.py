@@ -478,8 +478,19 @@ def emptied_head(model, n_classes):
     return model
 
 
+NOT_BACK = (
+    "All is as it should be, and what comes back is something else: the next function in a row, or "
+    "a line such as `model = …`, is given that. What does the docstring promise?"
+)
+
 HEAD = wrong(
     "replace_head",
+    (
+        "the head comes back",
+        NOT_BACK,
+        SLIP,
+        ("    return model", "    return model.head"),
+    ),
     (
         "the old head kept where it fits",
         "With as many classes as before you kept the old head, which knows the *old* classes: the "
@@ -540,6 +551,12 @@ NORM_HOOK = "part.frozen = part.register_forward_pre_hook(use_running_statistics
 
 FREEZE = wrong(
     "freeze",
+    (
+        "nothing comes back",
+        NOT_BACK,
+        SLIP,
+        ("    return model", ""),
+    ),
     (
         "the hook returns the module",
         "What a forward pre-hook returns takes the place of the inputs, unless it is None. What "
@@ -656,6 +673,12 @@ FROZEN_TWICE = wrong(
 
 UNFREEZE = wrong(
     "unfreeze",
+    (
+        "nothing comes back",
+        NOT_BACK,
+        SLIP,
+        ("    return model", "    model"),
+    ),
     (
         "only the parameters thaw",
         "The weights learn again, and the batch norms go on using their old statistics: what you "
