@@ -185,9 +185,7 @@ def closure():
 MOMENTUM = exercise(
     "Momentum as an optimizer",
     "sgd_momentum_unscaled Momentum",
-    optimizer_checks(
-        "Momentum", {"momentum": 0.9}, {"momentum": 0.7}, (1.5, 0.5, 1, 0.5, 0.5, 1)
-    ),
+    optimizer_checks("Momentum", {"momentum": 0.9}, {"momentum": 0.7}, (1.5, 0.5, 1, 0.5, 0.5, 1)),
     "27–28",
     in_torch=True,
     kind="class",

@@ -568,6 +568,7 @@ MISCONCEPTIONS = (*WRONG_NORMALIZE, *WRONG_SEPARATING, *WRONG_PCA, *WRONG_WHITEN
 
 # ------------------------------------------------------------------ right in other ways
 
+
 def normalize_by_feature(x_train, x_val, eps=1e-5):
     """Treat one feature at a time."""
     train, val = x_train * 0, x_val * 0

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autograder.misconceptions.records import SLIP, fundamental, grouped, right, wrong
+from autograder.misconceptions.records import (
+    SLIP,
+    fundamental,
+    grouped,
+    right,
+    with_convention,
+    wrong,
+)
 
 if TYPE_CHECKING:  # an answer finds these beside it
     from cs231n_lib.transfer.in_numpy import standardize
@@ -24,8 +31,7 @@ OWN_STATISTICS = (
     "x.mean(axis=0)\n    std = x.std(axis=0)",
 )
 
-STANDARDIZE = wrong(
-    "standardize",
+LINES_OF_STANDARDIZE = (
     (
         "standardized by its own statistics",
         "The training features come out right and others do not: their mean is 0 as well, whatever "
@@ -98,11 +104,27 @@ STANDARDIZE = wrong(
         ("np.where(std > 0, std, 1)", "(std + np.float32(1e-7))"),
     ),
     (
+        "an eps under the root",
+        "A feature that never varied in training may do so later. Divided by the root of a little "
+        "it is enormous. What is to become of it?",
+        grouped("divided by almost nothing"),
+        SLIP,
+        ("std = x_train.std(axis=0)", "std = np.sqrt(x_train.var(axis=0) + np.float32(1e-5))"),
+    ),
+    (
         "the input is overwritten",
         "After the call the features that came in have changed: -= and /= work in place. Make a "
         "new array.",
         SLIP,
         ("return (x - mean) /", "x -= mean\n    return x /"),
+    ),
+)
+STANDARDIZE = wrong(
+    "standardize",
+    *with_convention(
+        "over one example less",
+        ("x_train.std(axis=0)", "x_train.std(axis=0, ddof=1)"),
+        *LINES_OF_STANDARDIZE,
     ),
 )
 
@@ -226,6 +248,13 @@ SEPARATING = wrong(
     ),
 )
 
+
+def way_after_way(cells, ways, seeds):
+    """Ask the cell again for each way."""
+    rows = [[[way(cell(seed), seed) for seed in seeds] for way in ways] for cell in cells]
+    return np.array(rows)
+
+
 MATRIX = wrong(
     "transfer_matrix",
     (
@@ -234,6 +263,13 @@ MATRIX = wrong(
         "should a cell be asked for one seed?",
         ("            data = examples(seed)\n", ""),
         ("way(data, seed)", "way(examples(seed), seed)"),
+    ),
+    (
+        "data for every way anew, one way after the other",
+        "Each way got examples of its own, so what you compare is luck as well as ways. How often "
+        "should a cell be asked for one seed?",
+        grouped("data for every way anew"),
+        way_after_way,
     ),
     (
         "one seed for all",
@@ -810,6 +846,11 @@ FINETUNE = wrong(
             "    losses = torch.zeros(epochs)\n    for name in thaw.values():\n"
             "        unfreeze(model.get_submodule(name))\n",
         ),
+    ),
+    (
+        "everything thaws with the first part",
+        "A part has its turn, and all others thaw with it. What do you hand to `unfreeze`?",
+        ("unfreeze(model.get_submodule(thaw[epoch]))", "unfreeze(model)"),
     ),
     (
         "thawed one epoch late",
