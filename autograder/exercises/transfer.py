@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from autograder.checking.judge import same_dtype
+from autograder.checking.judge import keeps_types
 from autograder.checking.scenarios import afterwards, family, separation
 from autograder.checking.spec import CALLBACK, KILLS_A_BUG, Check
 
@@ -771,7 +771,7 @@ STANDARDIZE = exercise(
         Check("the deviation of the training set", 1.5, _other_deviation),
         Check("the training features themselves", 1, _own_features),
         Check("a feature that is always the same", 1, _dead_feature),
-        Check("float32 stays float32, inputs stay as they were", 1, _feature_types, same_dtype),
+        Check("float32 stays float32, inputs stay as they were", 1, _feature_types, keeps_types),
     ),
     "99–101",
     small=SMALL_STANDARDIZE,

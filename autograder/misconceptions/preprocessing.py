@@ -151,6 +151,13 @@ WRONG_NORMALIZE = wrong(
         ("std = np.sqrt(var + eps)", "std = var + eps"),
     ),
     (
+        "divided by the unbiased variance",
+        "Double the data: the result must (nearly) stay the same, and yours becomes half as large. "
+        "Is it the variance or its root that has the unit of x?",
+        grouped("divided by the variance"),
+        ("std = np.sqrt(var + eps)", "std = var * len(x_train) / (len(x_train) - 1) + eps"),
+    ),
+    (
         "no eps",
         "A feature that never changes in the training data has variance 0. What do you divide by "
         "then, and what is in the formula against it?",

@@ -1,6 +1,5 @@
 """Wrong and other right answers of the family `transfer`."""
 
-import contextlib
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +16,11 @@ from autograder.misconceptions.records import (
 )
 
 if TYPE_CHECKING:  # an answer finds these beside it
-    from cs231n_lib.transfer.in_numpy import standardize
-    from cs231n_lib.transfer.in_torch import extract_features, unfreeze
-
-with contextlib.suppress(ModuleNotFoundError):  # the NumPy answers of lesson 12 do without
     import torch
     from torch import nn
+
+    from cs231n_lib.transfer.in_numpy import standardize
+    from cs231n_lib.transfer.in_torch import extract_features, unfreeze
 
 # ------------------------------------------------------------------ features as arrays
 

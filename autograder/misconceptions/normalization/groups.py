@@ -525,6 +525,7 @@ INSTANCE_BACKWARD = wrong(
         "dgamma and dbeta used for the means",
         "dbeta and dgamma are sums over all images, and they serve batch norm well. "
         "Over how many images does a mean of instance norm run?",
+        grouped("means over the batch too"),
         (
             "mean = dout.mean(axis=(2, 3), keepdims=True)",
             "mean = dbeta[:, None, None] / (dout.shape[2] * dout.shape[3])",

@@ -390,7 +390,7 @@ WRONG_VANILLA_BACKWARD = (
         "vanilla_dropout_backward",
         "divided by p on the way back",
         "Nothing is scaled up in your forward pass. By what was a unit multiplied that was kept?",
-        "mask / p",
+        '(mask / p if mode == "train" else mask)',
     ),
     *everywhere_back("vanilla_dropout_backward"),
 )
