@@ -12,6 +12,7 @@ import json
 from collections import defaultdict
 from dataclasses import asdict
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -185,9 +186,9 @@ def _run_variants(exercise, check, seed):
     """Yield (remark, arrays) of what is right here and does not match the reference."""
     from autograder import misconceptions
 
-    accepted = [(v, v.remark) for v in misconceptions.variants_of(exercise.id) if v.remark]
+    variants = [(v, v.remark) for v in misconceptions.variants_of(exercise.id) if v.remark]
     elsewhere = [m for m in misconceptions.of(exercise.id) if m.judged_by not in ("", check.name)]
-    for record, remark in [*accepted, *((record, "") for record in elsewhere)]:
+    for record, remark in chain(variants, ((m, "") for m in elsewhere)):
         impl = Implementation(misconceptions.functions_of(record), exercise)
         seen = observe_check(impl, exercise, check, seed)
         if seen.arrays is not None:

@@ -168,6 +168,7 @@ WRONG_NORMALIZE = wrong(
         "a spread of 0 replaced by 1",
         "You look for features with a spread of 0 and leave eps unused. The formula needs no such "
         "case: what does it do to a feature that never changes?",
+        grouped("no eps"),
         ("np.sqrt(var + eps)", "np.sqrt(var)\n    std = np.where(std == 0, 1 + 0 * std, std)"),
     ),
     (

@@ -1176,12 +1176,13 @@ def unfreeze_by_class(model):
 
 
 def freeze_by_lambda(model):
-    """A hook of one's own, on every module; nothing is returned."""
+    """A hook of one's own, on every module."""
     for p in model.parameters():
         p.requires_grad, p.grad = False, None
     for module in model.modules():
         if "BatchNorm" in type(module).__name__:
             module.register_forward_pre_hook(lambda m, args: setattr(m, "training", False))
+    return model
 
 
 def unfreeze_by_clearing(model):
@@ -1191,6 +1192,7 @@ def unfreeze_by_clearing(model):
         module.training = model.training
         for p in module.parameters(recurse=False):
             p.requires_grad_()
+    return model
 
 
 def groups_by_loop(model, rate, factor):
