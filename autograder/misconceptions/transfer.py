@@ -1172,7 +1172,7 @@ def unfreeze_by_class(model):
             part.__class__ = nn.BatchNorm2d
     for p in model.parameters():
         p.requires_grad = True
-    model.train(model.training)
+    return model.train(model.training)
 
 
 def freeze_by_lambda(model):
