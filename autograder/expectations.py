@@ -12,7 +12,6 @@ import json
 from collections import defaultdict
 from dataclasses import asdict
 from functools import cache
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ from autograder.checking.observe import (
     observe_check,
     observe_wholly,
 )
-from autograder.checking.spec import Arrays, Check, Exercise
+from autograder.checking.spec import Arrays, Check, Exercise, Misconception, Variant
 from autograder.checking.traces import trace_from
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -186,9 +185,11 @@ def _run_variants(exercise, check, seed):
     """Yield (remark, arrays) of what is right here and does not match the reference."""
     from autograder import misconceptions
 
-    variants = [(v, v.remark) for v in misconceptions.variants_of(exercise.id) if v.remark]
-    elsewhere = [m for m in misconceptions.of(exercise.id) if m.judged_by not in ("", check.name)]
-    for record, remark in chain(variants, ((m, "") for m in elsewhere)):
+    accepted: list[tuple[Misconception | Variant, str]] = []
+    accepted += [(v, v.remark) for v in misconceptions.variants_of(exercise.id) if v.remark]
+    known = misconceptions.of(exercise.id)
+    accepted += [(m, "") for m in known if m.judged_by not in ("", check.name)]
+    for record, remark in accepted:
         impl = Implementation(misconceptions.functions_of(record), exercise)
         seen = observe_check(impl, exercise, check, seed)
         if seen.arrays is not None:
