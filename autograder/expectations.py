@@ -27,7 +27,7 @@ from autograder.checking.observe import (
     observe_check,
     observe_wholly,
 )
-from autograder.checking.spec import Arrays, Check, Exercise
+from autograder.checking.spec import Arrays, Check, Exercise, Misconception, Variant
 from autograder.checking.traces import trace_from
 
 RECORDINGS = Path(__file__).parent / "recordings"
@@ -182,16 +182,18 @@ def _tags(exercise):
 
 
 def _run_variants(exercise, check, seed):
-    """Yield (remark, arrays) of the variants with a remark; the others match the reference."""
+    """Yield (remark, arrays) of what is right here and does not match the reference."""
     from autograder import misconceptions
 
-    for variant in misconceptions.variants_of(exercise.id):
-        if not variant.remark:
-            continue
-        impl = Implementation(misconceptions.functions_of(variant), exercise)
+    accepted: list[tuple[Misconception | Variant, str]] = []
+    accepted += [(v, v.remark) for v in misconceptions.variants_of(exercise.id) if v.remark]
+    known = misconceptions.of(exercise.id)
+    accepted += [(m, "") for m in known if m.judged_by not in ("", check.name)]
+    for record, remark in accepted:
+        impl = Implementation(misconceptions.functions_of(record), exercise)
         seen = observe_check(impl, exercise, check, seed)
         if seen.arrays is not None:
-            yield variant.remark, seen.arrays
+            yield remark, seen.arrays
 
 
 def _run_misconceptions(exercise, seed_of, provider):

@@ -181,6 +181,9 @@ class Misconception:
 
     `group`: records of one group are synonyms, and to name one for the other is no wrong name;
     an empty group is a group of its own.
+
+    `judged_by`: the check that costs a convention of which the statement has another one; in all
+    others what it shows is right as well.
     """
 
     exercise: str
@@ -191,6 +194,7 @@ class Misconception:
     kind: str = "mistake"  # or "slip"
     fundamental: str = ""
     group: str = ""
+    judged_by: str = ""
 
     def __post_init__(self):
         if self.kind not in KINDS or (self.fundamental and self.kind == "slip"):

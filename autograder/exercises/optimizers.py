@@ -16,12 +16,12 @@ PATH = "parameters after each step"
 
 
 class Run:
-    """Two parameters of different shapes, and random gradients for them."""
+    """Two parameters of different shapes and a given `size`, and random gradients for them."""
 
-    def __init__(self, impl, rng):
+    def __init__(self, impl, rng, size=1.0):
         self.torch = importlib.import_module("torch")
         self.impl, self.rng = impl, rng
-        arrays = (rng.normal(size=shape) for shape in (SHAPE, OTHER_SHAPE))
+        arrays = (size * rng.normal(size=shape) for shape in (SHAPE, OTHER_SHAPE))
         self.w = [self.torch.nn.Parameter(impl.tensor(array)) for array in arrays]
 
     def steps(self, optimizer, count=STEPS, between=lambda step: None):
@@ -50,14 +50,21 @@ class Run:
         return np.concatenate([self.impl.array("a parameter", w).ravel() for w in self.w])
 
 
-def optimizer_checks(name, settings, points):
-    """Return the checks of an optimizer; `settings` are what it takes besides the rate."""
+def optimizer_checks(name, usual, settings, points):
+    """Return the checks of an optimizer; `settings` are what it takes besides the rate.
+
+    Where neither these nor the defaults are the question, the `usual` ones are given.
+    """
 
     def built(impl, *args, **options):
         return getattr(impl, name)(*args, **options)
 
+    def as_usual(impl, params):
+        return built(impl, params, lr=RATE, **usual)
+
     def defaults(impl, rng):
-        run = Run(impl, rng)
+        """Beside parameters this small, small steps show in full."""
+        run = Run(impl, rng, size=1e-3)
         return {PATH: run.steps(built(impl, run.w))}
 
     def given(impl, rng):
@@ -69,7 +76,7 @@ def optimizer_checks(name, settings, points):
         run = Run(impl, rng)
         first, second = ([w] for w in run.w)
         groups = [{"params": first}, {"params": second, "lr": OTHER_RATE}]
-        optimizer = built(impl, groups, lr=RATE)
+        optimizer = as_usual(impl, groups)
 
         def lower(step):
             for group in optimizer.param_groups:
@@ -79,14 +86,14 @@ def optimizer_checks(name, settings, points):
 
     def without_gradient(impl, rng):
         run = Run(impl, rng)
-        optimizer = built(impl, run.w)
+        optimizer = as_usual(impl, run.w)
         run.w[0].grad = impl.tensor(LARGE * rng.normal(size=SHAPE))
         optimizer.step()
         return {"parameters after a step": run.now(), "gradients after a step": run.gradients()}
 
     def closure(impl, rng):
         run = Run(impl, rng)
-        optimizer, calls = built(impl, run.w), []
+        optimizer, calls = as_usual(impl, run.w), []
 
         def again():
             optimizer.zero_grad()
@@ -105,9 +112,9 @@ def optimizer_checks(name, settings, points):
     def saved(impl, rng):
         """Training stops after some steps, and goes on with a new optimizer."""
         run = Run(impl, rng)
-        before = built(impl, run.w)
+        before = as_usual(impl, run.w)
         run.steps(before)
-        after = built(impl, run.w)
+        after = as_usual(impl, run.w)
         after.load_state_dict(before.state_dict())
         return {PATH: run.steps(after)}
 
@@ -178,7 +185,7 @@ def closure():
 MOMENTUM = exercise(
     "Momentum as an optimizer",
     "sgd_momentum_unscaled Momentum",
-    optimizer_checks("Momentum", {"momentum": 0.7}, (1.5, 0.5, 1, 0.5, 0.5, 1)),
+    optimizer_checks("Momentum", {"momentum": 0.9}, {"momentum": 0.7}, (1.5, 0.5, 1, 0.5, 0.5, 1)),
     "27–28",
     in_torch=True,
     kind="class",
@@ -189,7 +196,10 @@ ADAM = exercise(
     "Adam as an optimizer",
     "adam Adam",
     optimizer_checks(
-        "Adam", {"betas": (0.6, 0.83), "eps": 0.3 * LARGE}, (1.5, 0.5, 1, 0.5, 0.5, 1)
+        "Adam",
+        {"betas": (0.9, 0.999), "eps": 1e-8},
+        {"betas": (0.6, 0.83), "eps": 0.3 * LARGE},
+        (1.5, 0.5, 1, 0.5, 0.5, 1),
     ),
     "46–47",
     in_torch=True,

@@ -53,13 +53,14 @@ class TiedRun(Run):
 
 
 def _first_step(impl, rng):
+    """Default settings; in all other checks the rate is given."""
     run = TiedRun(impl, rng)
-    return {PATH: run.steps(impl.LBFGS(run.w, lr=RATE), count=1)}
+    return {PATH: run.steps(impl.LBFGS(run.w), count=1)}
 
 
 def _steps(impl, rng):
     run = TiedRun(impl, rng)
-    return {PATH: run.steps(impl.LBFGS(run.w, lr=RATE), STEPS)}
+    return {PATH: run.steps(impl.LBFGS(run.w, lr=RATE), count=8)}
 
 
 def _memory(impl, rng):
@@ -89,7 +90,7 @@ def _falling_rate(impl, rng):
 def _closure(impl, rng):
     run = TiedRun(impl, rng)
     before = impl.array("the loss", run.loss())
-    run.steps(impl.LBFGS(run.w), count=1)
+    run.steps(impl.LBFGS(run.w, lr=RATE), count=1)
     returned = impl.array("what step returns", run.returned)
     return {
         "loss that step returns, less the loss before it": returned - before,
@@ -158,8 +159,8 @@ OPTIMIZER = exercise(
     "L-BFGS as an optimizer",
     "lbfgs_direction LBFGS",
     (
-        Check("the first step goes against the gradient", 0.5, _first_step),
-        Check("five steps, all parameters as one vector", 1, _steps),
+        Check("the first step goes against the gradient, default rate", 0.5, _first_step),
+        Check("eight steps, all parameters as one vector, default memory", 1, _steps),
         Check("a short memory", 0.5, _memory),
         Check("pairs without positive curvature are left out", 0.5, _negative_curvature),
         Check("the learning rate falls on the way", 0.5, _falling_rate),

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from autograder.checking.judge import same_dtype
+from autograder.checking.judge import keeps_types
 from autograder.checking.scenarios import afterwards, family, separation
 from autograder.checking.spec import CALLBACK, KILLS_A_BUG, Check
 
@@ -482,6 +482,18 @@ def _head_dtype(impl, rng):
     return {"bytes of a weight": np.array(model.head.weight.element_size())}
 
 
+def _comes_back(function, *args):
+    """Return the scenario of what `function` returns of the stage or network it was given."""
+
+    def scenario(impl, rng):
+        model = network(rng)
+        part = model if args else model.stage1
+        returned = getattr(impl, function)(part, *args)
+        return {"the model is what comes back": np.array(returned is part)}
+
+    return scenario
+
+
 # ------------------------------------------------------------------ freezing
 
 
@@ -759,7 +771,7 @@ STANDARDIZE = exercise(
         Check("the deviation of the training set", 1.5, _other_deviation),
         Check("the training features themselves", 1, _own_features),
         Check("a feature that is always the same", 1, _dead_feature),
-        Check("float32 stays float32, inputs stay as they were", 1, _feature_types, same_dtype),
+        Check("float32 stays float32, inputs stay as they were", 1, _feature_types, keeps_types),
     ),
     "99–101",
     small=SMALL_STANDARDIZE,
@@ -848,9 +860,10 @@ HEAD = on_modules(
     (
         Check("as many scores as classes, from the same features", 2.5, _number_of_scores),
         Check("all scores begin at zero", 1.5, _first_scores),
-        Check("as many classes as before: still a new head", 2, _equal_number),
+        Check("as many classes as before: still a new head", 1.5, _equal_number),
         Check("it learns, while the rest is frozen", 1, _head_learns),
         Check("the dtype of the old head", 1, _head_dtype),
+        Check("the network comes back", 0.5, _comes_back("replace_head", CLASSES)),
     ),
     "99–101",
     no_small=CALLBACK,
@@ -859,13 +872,14 @@ FREEZE = on_modules(
     "Freeze",
     "freeze",
     (
-        Check("weights of convolutions stay", 3, _frozen_convolutions),
+        Check("weights of convolutions stay", 2.5, _frozen_convolutions),
         Check("biases stay, and scale and shift of batch norms", 1.5, _frozen_scale),
         Check("momentum, weight decay and an old gradient move nothing", 2, _frozen_in_motion),
         Check("running statistics stay, however deep", 1.5, _statistics_after(whole=True)),
         Check("running statistics stay after model.train()", 1.5, _statistics_after(False, True)),
         Check("a frozen batch norm uses its running statistics", 1.5, _frozen_norm),
         Check("what is not frozen learns on", 1, _the_rest_learns),
+        Check("what was frozen comes back", 0.5, _comes_back("freeze")),
     ),
     "100–101",
     no_small=CALLBACK,
@@ -874,8 +888,9 @@ UNFREEZE = on_modules(
     "Unfreeze",
     "freeze unfreeze",
     (
-        Check("the weights of convolutions learn again", 1, _thawed(_convolution)),
+        Check("the weights of convolutions learn again", 0.75, _thawed(_convolution)),
         Check("scale and shift of batch norms learn again", 1, _thawed(_scale_and_shift)),
+        Check("what thaws comes back", 0.25, _comes_back("unfreeze")),
         Check("the running statistics move again", 1, _thawed_statistics),
         Check("all parts are in the mode that the network was set to", 1, _mode_after_thawing),
     ),

@@ -2,7 +2,14 @@
 
 import numpy as np
 
-from autograder.misconceptions.records import SLIP, fundamental, grouped, right, wrong
+from autograder.misconceptions.records import (
+    SLIP,
+    fundamental,
+    grouped,
+    in_one_place_too,
+    right,
+    wrong,
+)
 
 # ------------------------------------------------------------------ wrong: ablate
 
@@ -25,6 +32,16 @@ def ablate_in_place(train, recipe, seeds):
     for name in list(recipe):
         accuracy.append([train({**recipe, name: False}, seed) for seed in seeds])
     recipe[name] = False
+    return np.array(accuracy)
+
+
+def ablate_by_switching(train, recipe, seeds):
+    """Switch ingredients off in the caller's own recipe, and on again."""
+    accuracy = [[train(recipe, seed) for seed in seeds]]
+    for name in recipe:
+        recipe[name] = False
+        accuracy.append([train(recipe, seed) for seed in seeds])
+        recipe[name] = True
     return np.array(accuracy)
 
 
@@ -101,6 +118,20 @@ WRONG_ABLATE = (
             "find there, if it gets the same dict?",
             SLIP,
             ("train(dict(r), seed)", "train(r, seed)"),
+        ),
+        (
+            "one dict for all runs",
+            "A training function may write into its recipe, or keep it. What does the next run "
+            "find there, if it gets the same dict?",
+            grouped("runs share a dict"),
+            SLIP,
+            ablate_by_switching,
+        ),
+        (
+            "the mean over the seeds",
+            "You return one number for each recipe. How far the seeds lie apart is what comes "
+            "next: what is the shape of the table?",
+            (ROWS, "[np.mean([train(dict(r), seed) for seed in seeds]) for r in recipes]"),
         ),
         (
             "nothing left out",
@@ -209,7 +240,7 @@ WRONG_REPORT = wrong(
         "validation reported as test",
         "The validation examples have chosen the recipe. What does your line `test` say?",
         SLIP,
-        ("{measured[name]:.3f}", "{measured['validation']:.3f}"),
+        ("{measured[name]:.3f}", "{measured['validation' if name == 'test' else name]:.3f}"),
     ),
     (
         "all is clear",
@@ -248,10 +279,16 @@ WRONG_REPORT = wrong(
             '"## Recipe", *measured["recipe"], "## Data", measured["data"]',
         ),
     ),
-    (
+    *in_one_place_too(
         "two digits",
         "Gains are a few thousandths: with two digits they vanish.",
         ("{gain:.3f}, {low:.3f} to {high:.3f}", "{gain:.2f}, {low:.2f} to {high:.2f}"),
+        ("{measured[name]:.3f}", "{measured[name]:.2f}"),
+    ),
+    (
+        "results in percent",
+        "All numbers of the page are fractions of 1. In which unit are your results?",
+        ("{measured[name]:.3f}", "{100 * measured[name]:.3f}"),
     ),
     (
         "seeds written as rows",

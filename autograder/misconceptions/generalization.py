@@ -749,6 +749,14 @@ SELECT = wrong(
         ('accuracy("val")', 'accuracy("test")'),
     ),
     (
+        "the test set selects, and the validation data report",
+        "Your stopper sees accuracies of the test set. The one that it picks is then too good to "
+        "be true: it was picked *because* it was high. Which part of the data is for choices?",
+        grouped("the test set selects"),
+        ('accuracy("val")', 'accuracy("test")'),
+        ('return stopper.best, accuracy("test")', 'return accuracy("val"), stopper.best'),
+    ),
+    (
         "the training data select",
         "Your stopper sees training accuracies, which go on rising when the model has begun to "
         "learn the data by heart.",

@@ -7,12 +7,17 @@ from autograder.misconceptions.records import (
     another_default,
     fundamental,
     grouped,
+    judged_by,
     right,
     wrong,
 )
 
 # ------------------------------------------------------------------ wrong: normalize
 
+UNBIASED = (
+    "Compute the variance of your result over all N examples: it is a little less than 1. By how "
+    "many is the sum of squares divided in the formula, and what does your library do unasked?"
+)
 MEAN = "mean = x_train.mean(axis=0)"
 VAR = "((x_train - mean) ** 2).mean(axis=0)"
 OF_VAL = "(x_val - mean) / std"
@@ -146,6 +151,13 @@ WRONG_NORMALIZE = wrong(
         ("std = np.sqrt(var + eps)", "std = var + eps"),
     ),
     (
+        "divided by the unbiased variance",
+        "Double the data: the result must (nearly) stay the same, and yours becomes half as large. "
+        "Is it the variance or its root that has the unit of x?",
+        grouped("divided by the variance"),
+        ("std = np.sqrt(var + eps)", "std = var * len(x_train) / (len(x_train) - 1) + eps"),
+    ),
+    (
         "no eps",
         "A feature that never changes in the training data has variance 0. What do you divide by "
         "then, and what is in the formula against it?",
@@ -156,6 +168,7 @@ WRONG_NORMALIZE = wrong(
         "a spread of 0 replaced by 1",
         "You look for features with a spread of 0 and leave eps unused. The formula needs no such "
         "case: what does it do to a feature that never changes?",
+        grouped("no eps"),
         ("np.sqrt(var + eps)", "np.sqrt(var)\n    std = np.where(std == 0, 1 + 0 * std, std)"),
     ),
     (
@@ -171,6 +184,12 @@ WRONG_NORMALIZE = wrong(
         "The caller may choose eps, and your result does not care.",
         SLIP,
         ("np.sqrt(var + eps)", "np.sqrt(var + 1e-5)"),
+    ),
+    (
+        "unbiased variance",
+        UNBIASED,
+        judged_by("training data"),
+        (VAR, "((x_train - mean) ** 2).sum(axis=0) / (len(x_train) - 1)"),
     ),
     (
         "the variance is a sum",
@@ -473,6 +492,12 @@ WRONG_WHITEN = wrong(
         whiten_each,
     ),
     (
+        "unbiased covariance",
+        UNBIASED,
+        judged_by("training data"),
+        (COV, "cov = x_mu.T @ x_mu / (len(x_train) - 1)"),
+    ),
+    (
         "the covariance is a sum",
         "With ten times as many examples your result becomes smaller. What turns a sum over "
         "examples into a covariance?",
@@ -550,11 +575,6 @@ WRONG_WHITEN = wrong(
 MISCONCEPTIONS = (*WRONG_NORMALIZE, *WRONG_SEPARATING, *WRONG_PCA, *WRONG_WHITEN)
 
 # ------------------------------------------------------------------ right in other ways
-
-UNBIASED = (
-    "Your variance is the unbiased one, from a sum divided by N - 1; the formula here has N. Both "
-    "are in use, and with many examples nobody can tell them apart."
-)
 
 
 def normalize_by_feature(x_train, x_val, eps=1e-5):
@@ -680,12 +700,6 @@ VARIANTS = (
     *right("normalize", "a feature at a time", normalize=normalize_by_feature),
     *right("normalize", "all rows at once", normalize=normalize_everything_at_once),
     *right("normalize", "a function applied twice", normalize=normalize_by_a_function),
-    *right(
-        "normalize",
-        "unbiased variance",
-        (VAR, "((x_train - mean) ** 2).sum(axis=0) / (len(x_train) - 1)"),
-        remark=UNBIASED,
-    ),
     *right("separating_feature", "tenths", separating_feature=constant_tenths),
     *right("separating_feature", "thirds and sevenths", separating_feature=constant_thirds),
     *right("separating_feature", "random constants", separating_feature=constant_noise),
@@ -696,12 +710,6 @@ VARIANTS = (
     *right("whiten", "PCA whitening", whiten=whiten_by_pca),
     *right("whiten", "Cholesky factor", whiten=whiten_by_cholesky),
     *right("whiten", "singular value decomposition", whiten=whiten_by_svd),
-    *right(
-        "whiten",
-        "unbiased covariance",
-        (COV, "cov = x_mu.T @ x_mu / (len(x_train) - 1)"),
-        remark=UNBIASED,
-    ),
 )
 
 SAME_LENGTH = "x_mu has as many rows as x_train"

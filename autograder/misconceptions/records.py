@@ -47,6 +47,22 @@ def in_one_place_too(name, hint, *parts):
     return (name, hint, *parts), *alone
 
 
+def with_convention(name, edit, *lines):
+    """Return lines, each of which follows once more where another convention, an `edit`, is used.
+
+    That a statement leaves a convention open changes what a mistake shows, and not its name.
+    """
+    return tuple(line for written in lines for line in _in_both_conventions(name, edit, written))
+
+
+def _in_both_conventions(name, edit, line):
+    yield line
+    edits = [part for part in line[2:] if isinstance(part, tuple)]
+    if edits and not any(edit[0] in old or old in edit[0] for old, _ in edits):
+        group = next((part["group"] for part in line[2:] if "group" in part), line[0])
+        yield f"{line[0]}, {name}", *line[1:], grouped(group), edit
+
+
 def fundamental(reason):
     """Return, for a line of `wrong`, that nothing of such an answer can be right, and why."""
     return {"fundamental": reason}
@@ -55,6 +71,11 @@ def fundamental(reason):
 def grouped(group):
     """Return, for a line of `wrong`, the group in which its name has synonyms."""
     return {"group": group}
+
+
+def judged_by(check):
+    """Return, for a line of `wrong`, the one check that asks for the statement's convention."""
+    return SLIP | {"judged_by": check}
 
 
 def wrong(function, *lines, edited=None, framework=None, **options):

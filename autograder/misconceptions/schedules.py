@@ -46,6 +46,14 @@ STEP = wrong(
         ("t // every", "(t - 1) // every"),
     ),
     (
+        "drops one step late, and none before the start",
+        "With a drop every 4 steps, step 4 is the first with the lower rate. At which t do you "
+        "drop?",
+        grouped("drops one step late"),
+        SLIP,
+        ("t // every", "(max(t, 1) - 1) // every"),
+    ),
+    (
         "the nearest drop",
         "With a drop every 10 steps, yours comes at step 5 or 6. How many drops lie behind you in "
         "the middle of an interval?",

@@ -34,6 +34,14 @@ WRONG_SANITY_LOSS = wrong(
         ("math.log(C)", "math.log2(C)"),
     ),
     (
+        "both logarithms to the base 2",
+        "The loss is in nats, from the natural logarithm. Which base undoes the exponential that "
+        "comes before?",
+        grouped("logarithm to the base 2"),
+        ("np.log(np.exp", "np.log2(np.exp"),
+        ("math.log(C)", "math.log2(C)"),
+    ),
+    (
         "classes counted in the labels",
         "A class that has no example among these few is still one that the network can choose. "
         "Where can you read off how many classes it knows?",

@@ -1,21 +1,26 @@
 """Wrong and other right answers of the family `transfer`."""
 
-import contextlib
 import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autograder.misconceptions.records import SLIP, fundamental, grouped, right, wrong
+from autograder.misconceptions.records import (
+    SLIP,
+    fundamental,
+    grouped,
+    right,
+    with_convention,
+    wrong,
+)
 
 if TYPE_CHECKING:  # an answer finds these beside it
-    from cs231n_lib.transfer.in_numpy import standardize
-    from cs231n_lib.transfer.in_torch import extract_features, unfreeze
-
-with contextlib.suppress(ModuleNotFoundError):  # the NumPy answers of lesson 12 do without
     import torch
     from torch import nn
+
+    from cs231n_lib.transfer.in_numpy import standardize
+    from cs231n_lib.transfer.in_torch import extract_features, unfreeze
 
 # ------------------------------------------------------------------ features as arrays
 
@@ -24,8 +29,7 @@ OWN_STATISTICS = (
     "x.mean(axis=0)\n    std = x.std(axis=0)",
 )
 
-STANDARDIZE = wrong(
-    "standardize",
+LINES_OF_STANDARDIZE = (
     (
         "standardized by its own statistics",
         "The training features come out right and others do not: their mean is 0 as well, whatever "
@@ -98,11 +102,27 @@ STANDARDIZE = wrong(
         ("np.where(std > 0, std, 1)", "(std + np.float32(1e-7))"),
     ),
     (
+        "an eps under the root",
+        "A feature that never varied in training may do so later. Divided by the root of a little "
+        "it is enormous. What is to become of it?",
+        grouped("divided by almost nothing"),
+        SLIP,
+        ("std = x_train.std(axis=0)", "std = np.sqrt(x_train.var(axis=0) + np.float32(1e-5))"),
+    ),
+    (
         "the input is overwritten",
         "After the call the features that came in have changed: -= and /= work in place. Make a "
         "new array.",
         SLIP,
         ("return (x - mean) /", "x -= mean\n    return x /"),
+    ),
+)
+STANDARDIZE = wrong(
+    "standardize",
+    *with_convention(
+        "over one example less",
+        ("x_train.std(axis=0)", "x_train.std(axis=0, ddof=1)"),
+        *LINES_OF_STANDARDIZE,
     ),
 )
 
@@ -226,6 +246,13 @@ SEPARATING = wrong(
     ),
 )
 
+
+def way_after_way(cells, ways, seeds):
+    """Ask the cell again for each way."""
+    rows = [[[way(cell(seed), seed) for seed in seeds] for way in ways] for cell in cells]
+    return np.array(rows)
+
+
 MATRIX = wrong(
     "transfer_matrix",
     (
@@ -234,6 +261,13 @@ MATRIX = wrong(
         "should a cell be asked for one seed?",
         ("            data = examples(seed)\n", ""),
         ("way(data, seed)", "way(examples(seed), seed)"),
+    ),
+    (
+        "data for every way anew, one way after the other",
+        "Each way got examples of its own, so what you compare is luck as well as ways. How often "
+        "should a cell be asked for one seed?",
+        grouped("data for every way anew"),
+        way_after_way,
     ),
     (
         "one seed for all",
@@ -478,8 +512,19 @@ def emptied_head(model, n_classes):
     return model
 
 
+NOT_BACK = (
+    "All is as it should be, and what comes back is something else: the next function in a row, or "
+    "a line such as `model = …`, is given that. What does the docstring promise?"
+)
+
 HEAD = wrong(
     "replace_head",
+    (
+        "the head comes back",
+        NOT_BACK,
+        SLIP,
+        ("    return model", "    return model.head"),
+    ),
     (
         "the old head kept where it fits",
         "With as many classes as before you kept the old head, which knows the *old* classes: the "
@@ -540,6 +585,12 @@ NORM_HOOK = "part.frozen = part.register_forward_pre_hook(use_running_statistics
 
 FREEZE = wrong(
     "freeze",
+    (
+        "nothing comes back",
+        NOT_BACK,
+        SLIP,
+        ("    return model", ""),
+    ),
     (
         "the hook returns the module",
         "What a forward pre-hook returns takes the place of the inputs, unless it is None. What "
@@ -656,6 +707,12 @@ FROZEN_TWICE = wrong(
 
 UNFREEZE = wrong(
     "unfreeze",
+    (
+        "nothing comes back",
+        NOT_BACK,
+        SLIP,
+        ("    return model", "    model"),
+    ),
     (
         "only the parameters thaw",
         "The weights learn again, and the batch norms go on using their old statistics: what you "
@@ -787,6 +844,11 @@ FINETUNE = wrong(
             "    losses = torch.zeros(epochs)\n    for name in thaw.values():\n"
             "        unfreeze(model.get_submodule(name))\n",
         ),
+    ),
+    (
+        "everything thaws with the first part",
+        "A part has its turn, and all others thaw with it. What do you hand to `unfreeze`?",
+        ("unfreeze(model.get_submodule(thaw[epoch]))", "unfreeze(model)"),
     ),
     (
         "thawed one epoch late",
@@ -1110,16 +1172,17 @@ def unfreeze_by_class(model):
             part.__class__ = nn.BatchNorm2d
     for p in model.parameters():
         p.requires_grad = True
-    model.train(model.training)
+    return model.train(model.training)
 
 
 def freeze_by_lambda(model):
-    """A hook of one's own, on every module; nothing is returned."""
+    """A hook of one's own, on every module."""
     for p in model.parameters():
         p.requires_grad, p.grad = False, None
     for module in model.modules():
         if "BatchNorm" in type(module).__name__:
             module.register_forward_pre_hook(lambda m, args: setattr(m, "training", False))
+    return model
 
 
 def unfreeze_by_clearing(model):
@@ -1129,6 +1192,7 @@ def unfreeze_by_clearing(model):
         module.training = model.training
         for p in module.parameters(recurse=False):
             p.requires_grad_()
+    return model
 
 
 def groups_by_loop(model, rate, factor):

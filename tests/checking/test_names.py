@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import subprocess
 import sys
 
 import numpy as np
@@ -218,3 +219,86 @@ def test_statistics_with_the_axes_of_a_mean_cost_one_check():
     )
     failed = [row.check for row in report.rows if row.earned < row.points]
     assert failed == ["running statistics after three batches"]
+
+
+# ---------------------------------------------------------------------------------- conventions
+
+
+@pytest.mark.parametrize("exercise_id", ["preprocessing.normalize", "preprocessing.torch.whiten"])
+def test_a_variance_over_one_number_less_costs_the_one_check_that_asks_for_it(exercise_id):
+    exercise = exercises.find(exercise_id)
+    (known,) = (m for m in misconceptions.of(exercise_id) if m.judged_by)
+    report = run(exercise, misconceptions.functions_of(known))
+    lost = [row for row in report.rows if row.earned < row.points]
+    assert [(row.check, row.misconception) for row in lost] == [(known.judged_by, known.name)]
+
+
+def test_a_judge_of_a_convention_is_a_check_of_the_exercise():
+    judged = [m for e in exercises.all_exercises() for m in misconceptions.of(e.id) if m.judged_by]
+    assert judged
+    for known in judged:
+        assert known.judged_by in [check.name for check in exercises.find(known.exercise).checks]
+
+
+def test_a_mistake_keeps_its_name_where_the_statement_leaves_a_convention_open():
+    def rows_of_an_unbiased_covariance(x):
+        eigenvalues, U = np.linalg.eigh(np.cov(x.reshape(-1, x.shape[-1]).T))
+        return eigenvalues, U.T
+
+    components = exercises.find("augmentation.color_components")
+    report = run(components, {"color_components": rows_of_an_unbiased_covariance})
+    assert [name.partition(",")[0] for name in report.misconceptions] == ["components in rows"]
+
+
+def test_whole_numbers_written_as_floats_change_no_name():
+    boundaries = exercises.find("regularization.pooling_boundaries")
+
+    def u_outside(n_in, n_out, u):
+        return np.array([math.ceil(n_in / n_out * i + u) - math.ceil(u) for i in range(n_out + 1)])
+
+    report = run(boundaries, {"pooling_boundaries": u_outside})
+    assert report.misconceptions == ("u outside the product",)
+
+
+# ---------------------------------------------------------------------------------- classes
+
+SIGNATURES = {
+    "optim.torch.Momentum": ("lr=1e-2", "lr=2e-3"),
+    "optim.torch.Adam": ("lr=1e-3", "lr=4e-3"),
+    "second_order.torch.LBFGS": ("memory=10", "memory=4"),
+    "normalization.torch.BatchNorm": ("eps=1e-5", "eps=1e-2"),
+    "normalization.torch.GroupNorm": ("eps=1e-5", "eps=1e-2"),
+}
+
+
+@pytest.mark.parametrize("exercise_id", SIGNATURES)
+def test_a_default_in_a_signature_costs_one_check_and_is_named(exercise_id):
+    report = edited(exercises.find(exercise_id), SIGNATURES[exercise_id])
+    (lost,) = (row for row in report.rows if row.earned < row.points)
+    assert lost.misconception.startswith(ANOTHER_DEFAULT)
+
+
+@pytest.mark.parametrize("function", ["freeze", "unfreeze", "replace_head"])
+def test_what_comes_back_is_looked_at_where_a_model_is_changed_in_place(function):
+    exercise = exercises.find(f"transfer.torch.{function}")
+    functions = expectations.reference(exercise)
+    written = functions[function]
+    report = run(exercise, functions | {function: lambda *args: [written(*args)]})
+    (lost,) = (row for row in report.rows if row.earned < row.points)
+    assert "comes back" in lost.check
+
+
+# ---------------------------------------------------------------------------------- no PyTorch
+
+
+def test_a_check_of_an_array_exercise_of_lesson_12_imports_no_torch():
+    program = """
+import sys
+from autograder import exercises
+from autograder.check import run
+exercise = exercises.find("transfer.standardize")
+report = run(exercise, {"standardize": lambda x_train, x: (x - x.mean(0)) / x.std(0)})
+assert report.misconceptions == ("standardized by its own statistics",)
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

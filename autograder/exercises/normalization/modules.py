@@ -8,6 +8,7 @@ from autograder.exercises.normalization import tiny
 from autograder.exercises.normalization.shared import EPS, MOMENTUM, batch, exercise
 
 ROWS = (7, 5)  # N, D
+USUAL = (1e-5, 0.9)  # eps and momentum, given where the defaults are not the question
 STATISTICS = ("running_mean", "running_var")
 
 
@@ -73,7 +74,7 @@ def _three_batches(impl, rng):
 
 def _evaluation(impl, rng):
     """A layer that has been trained is evaluated."""
-    layer = _made(impl, rng)
+    layer = _made(impl, rng, *USUAL)
     layer(_batch(impl, rng))
     _know(impl, rng, layer).eval()
     out = impl.array("out", layer(_batch(impl, rng)[:1]))
@@ -81,7 +82,7 @@ def _evaluation(impl, rng):
 
 
 def _gradients(impl, rng):
-    layer, x = _made(impl, rng), _batch(impl, rng)
+    layer, x = _made(impl, rng, *USUAL), _batch(impl, rng)
     dout = impl.tensor(rng.normal(size=ROWS))
     (layer(x) * dout).sum().backward()
     gradients = {"dx": x.grad, "dgamma": layer.gamma.grad, "dbeta": layer.beta.grad}
@@ -90,8 +91,8 @@ def _gradients(impl, rng):
 
 def _saved(impl, rng):
     """The state of a layer moves into a new one, as after a restart."""
-    known = _know(impl, rng, _made(impl, rng)).state_dict()
-    restored = _made(impl, rng)
+    known = _know(impl, rng, _made(impl, rng, *USUAL)).state_dict()
+    restored = _made(impl, rng, *USUAL)
     restored.load_state_dict(known)
     out = impl.array("out", restored.eval()(_batch(impl, rng)))
     found = sum(parameter.numel() for parameter in restored.parameters())
@@ -147,14 +148,14 @@ def _eps_of_groups(impl, rng):
 
 def _groups_evaluated(impl, rng):
     """Train on some batches; afterwards one image comes out as it would have before."""
-    layer = _made_of_groups(impl, rng)
+    layer = _made_of_groups(impl, rng, *USUAL[:1])
     for _ in range(3):
         layer(_images(impl, rng))
     return {"out": impl.array("out", layer.eval()(_images(impl, rng)[:1]))}
 
 
 def _gradients_of_groups(impl, rng):
-    layer, x = _made_of_groups(impl, rng), _images(impl, rng)
+    layer, x = _made_of_groups(impl, rng, *USUAL[:1]), _images(impl, rng)
     (layer(x) * impl.tensor(rng.normal(size=IMAGES))).sum().backward()
     gradients = {"dx": x.grad, "dgamma": layer.gamma.grad, "dbeta": layer.beta.grad}
     return {label: impl.array(label, gradients[label]) for label in gradients}
@@ -162,7 +163,7 @@ def _gradients_of_groups(impl, rng):
 
 def _trained_by_its_parameters(impl, rng):
     """What `parameters()` holds is moved, as an optimizer moves it."""
-    layer = _made_of_groups(impl, rng)
+    layer = _made_of_groups(impl, rng, *USUAL[:1])
     moves = {id(w): impl.tensor(rng.normal(size=PARAMETERS)) for w in (layer.gamma, layer.beta)}
     for parameter in layer.parameters():  # in any order
         parameter.data.add_(moves.get(id(parameter), 0))

@@ -9,7 +9,11 @@ from autograder.misconceptions.augmentation.shared import (
     drawn_elsewhere_in_torch,
     in_both,
 )
-from autograder.misconceptions.records import grouped, wrong
+from autograder.misconceptions.records import (
+    grouped,
+    with_convention,
+    wrong,
+)
 
 # ------------------------------------------------------------------ jitter
 
@@ -157,8 +161,14 @@ def rows_of_singular_vectors(x):
     return singular**2 / len(colors), V
 
 
-COMPONENTS = wrong(
-    "color_components",
+def by_image(x):
+    """Take one colour from each image."""
+    colors = x.mean(axis=(1, 2))
+    centred = colors - colors.mean(axis=0)
+    return np.linalg.eigh(centred.T @ centred / len(colors))
+
+
+LINES_OF_COMPONENTS = (
     (
         "not centred",
         "Your first component points from black to the mean colour. A covariance is about how "
@@ -169,6 +179,12 @@ COMPONENTS = wrong(
         "one mean for all colours",
         "Red, green and blue have means of their own. Over which axis do you take it?",
         ("colors.mean(axis=0)", "colors.mean()"),
+    ),
+    (
+        "one colour for each image",
+        "You average over the pixels before anything else. What is left of how the colours inside "
+        "of one image differ?",
+        by_image,
     ),
     (
         "divided by the images, not by the pixels",
@@ -227,6 +243,14 @@ COMPONENTS = wrong(
         ("x.reshape(-1, x.shape[-1])", "x.reshape(len(x), -1)"),
     ),
 )  # fmt: skip
+COMPONENTS = wrong(
+    "color_components",
+    *with_convention(
+        "over one pixel less",
+        (COV, "centred.T @ centred / (len(colors) - 1)"),
+        *LINES_OF_COMPONENTS,
+    ),
+)
 
 # ------------------------------------------------------------------ offsets
 

@@ -1,7 +1,10 @@
 """Wrong answers about matrices, warps and lenses."""
 
 from autograder.misconceptions.augmentation.shared import IN_PLACE, SINGLE, in_both
-from autograder.misconceptions.records import wrong
+from autograder.misconceptions.records import (
+    grouped,
+    wrong,
+)
 
 # ------------------------------------------------------------------ matrices
 
@@ -87,6 +90,11 @@ def everywhere(*lines):
     return in_both("affine_warp", *((name, hint, edits, edits) for name, hint, *edits in lines))
 
 
+FORWARDS = (
+    ("columns = a * (z_x - t_x) + b * (z_y - t_y)", "columns = a * z_x + b * z_y + t_x"),
+    ("rows = c * (z_x - t_x) + d * (z_y - t_y)", "rows = c * z_x + d * z_y + t_y"),
+)
+
 WARP = (
     *in_both(
         "affine_warp",
@@ -130,7 +138,25 @@ WARP = (
             [("(x, rows, columns)", "(x, rows.round(), columns.round())")],
         ),
     ),
+    *in_both(
+        "affine_warp",
+        (
+            "matrix and shift as they are",
+            "For a pixel of the *new* image you ask where its content came from. Your images move "
+            "the wrong way round: what takes a place back to where it was?",
+            [(INVERSE, "matrices[:, :, :2]"), *FORWARDS],
+            [(INVERSE_TORCH, "matrices[:, :, :2]"), *FORWARDS],
+        ),
+    ),
     *everywhere(
+        (
+            "x and y exchanged",
+            "The first row of a matrix, and the first number of a shift, say where x goes. You "
+            "took them for y: try a shift to the right.",
+            grouped("x and y exchanged in the matrix"),
+            ("a, b, c, d = ", "d, c, b, a = "),
+            ("t_x, t_y = ", "t_y, t_x = "),
+        ),
         (
             "the shift backwards",
             "A positive shift should move the image to the right and down. Where did the content "
@@ -206,6 +232,18 @@ LENS = wrong(
         "distance in half widths",
         "In a corner, |z| / R should be 1. What is R the distance of?",
         ("squares.max()", "((W - 1) / 2) ** 2"),
+    ),
+    (
+        "distance in half heights",
+        "In a corner, |z| / R should be 1. What is R the distance of?",
+        grouped("distance in half widths"),
+        ("squares.max()", "((H - 1) / 2) ** 2"),
+    ),
+    (
+        "distance in halves of the longer side",
+        "In a corner, |z| / R should be 1. What is R the distance of?",
+        grouped("distance in half widths"),
+        ("squares.max()", "((max(H, W) - 1) / 2) ** 2"),
     ),
     (
         "the same k for all images",

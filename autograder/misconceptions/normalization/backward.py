@@ -1,6 +1,13 @@
 """Wrong backward passes of batch normalization, step by step and in one formula."""
 
-from autograder.misconceptions.records import fundamental, grouped, in_one_place_too, wrong
+from autograder.checking.spec import Misconception
+from autograder.misconceptions.records import (
+    fundamental,
+    grouped,
+    ids_of,
+    in_one_place_too,
+    wrong,
+)
 
 SUMS = (
     *in_one_place_too(
@@ -185,6 +192,12 @@ BACKWARD_ALT = wrong(
         (BRACKET, f"N * {BRACKET}"),
     ),
     (
+        "dx N times too small",
+        "Your dx has the right direction. Count how often you divide by N: in (BN.14) no term is "
+        "divided twice.",
+        (BRACKET, f"{BRACKET} / N"),
+    ),
+    (
         "mean and variance treated as constants",
         "Move one x: the mean and the variance of its feature move too, and with them all other "
         "outputs. Where are they in your formula?",
@@ -278,4 +291,27 @@ BACKWARD_ALT = wrong(
     ),
     edited="batchnorm_forward",
 )
-MISCONCEPTIONS = (*BACKWARD, *BACKWARD_ALT)
+FROM_X = tuple(
+    Misconception(
+        exercise_id,
+        "dgamma from x",
+        f"By what is gamma multiplied in ({tag}): by x as it came, or by what became of it?",
+        edits={
+            forward: (("return out, (x_hat, gamma, std)", "return out, (x_hat, gamma, std, x)"),),
+            backward: (
+                ("x_hat, gamma, std = cache", "x_hat, gamma, std, x = cache"),
+                ("dgamma = (dout * x_hat)", "dgamma = (dout * x)"),
+            ),
+        },
+    )
+    for forward, backward, tag in (
+        ("batchnorm_forward", "batchnorm_backward", "BN.4"),
+        ("batchnorm_forward", "batchnorm_backward_alt", "BN.4"),
+        ("layernorm_forward", "layernorm_backward", "LN.4"),
+        ("instancenorm_forward", "instancenorm_backward", "IN.4"),
+        ("spatial_groupnorm_forward", "spatial_groupnorm_backward", "GN.4"),
+    )
+    for exercise_id in ids_of(backward)
+)
+
+MISCONCEPTIONS = (*BACKWARD, *BACKWARD_ALT, *FROM_X)

@@ -97,6 +97,21 @@ MISCONCEPTIONS = wrong(
         ("(1 - momentum) * var", "(1 - momentum) * np.sqrt(var)"),
     ),
     (
+        "running statistics start at the first batch",
+        "Whoever starts at zero is far off at first; you start at the first batch. Where do (BN.5) "
+        "and (BN.6) start by the docstring, and which share has the first batch then?",
+        (
+            "momentum * running_mean + (1 - momentum) * mu",
+            '(mu if "running_mean" not in bn_param else '
+            "momentum * running_mean + (1 - momentum) * mu)",
+        ),
+        (
+            "momentum * running_var + (1 - momentum) * var",
+            '(var if "running_var" not in bn_param else '
+            "momentum * running_var + (1 - momentum) * var)",
+        ),
+    ),
+    (
         "scaled and shifted before the normalization",
         "Double gamma and beta: the output should double, and yours stays as it is. What does "
         "(BN.3) make of a scale and a shift that were there before it?",

@@ -525,6 +525,7 @@ INSTANCE_BACKWARD = wrong(
         "dgamma and dbeta used for the means",
         "dbeta and dgamma are sums over all images, and they serve batch norm well. "
         "Over how many images does a mean of instance norm run?",
+        grouped("means over the batch too"),
         (
             "mean = dout.mean(axis=(2, 3), keepdims=True)",
             "mean = dbeta[:, None, None] / (dout.shape[2] * dout.shape[3])",
@@ -558,6 +559,7 @@ def means_of(shape):
     )
 
 
+OVER_PIXELS = "keepdims=True) / dout[0, 0].reshape(-1).shape[0]"
 GROUP_BACKWARD = wrong(
     "spatial_groupnorm_backward",
     *backward_slips(
@@ -582,6 +584,12 @@ GROUP_BACKWARD = wrong(
         "many images does one of them appear?",
         (f"dbeta = dout.sum{SHAPED}", "dbeta = dout.sum(axis=(2, 3), keepdims=True)"),
         (f"(dout * x_hat).sum{SHAPED}", "(dout * x_hat).sum(axis=(2, 3), keepdims=True)"),
+    ),
+    (
+        "divided by the numbers of one channel",
+        "How many numbers went into the mean of one group? Your sums are divided by H·W.",
+        ("mean = dx_hat.mean(axis=1, keepdims=True)", f"mean = dx_hat.sum(axis=1, {OVER_PIXELS}"),
+        ("(dx_hat * h).mean(axis=1, keepdims=True)", f"(dx_hat * h).sum(axis=1, {OVER_PIXELS}"),
     ),
     (
         "means over the examples",

@@ -2,12 +2,23 @@
 
 from autograder.misconceptions.normalization.backward import DIRECT, MEAN, VARIANCE
 from autograder.misconceptions.normalization.forward import VAR
-from autograder.misconceptions.records import SLIP, wrong
+from autograder.misconceptions.records import (
+    SLIP,
+    grouped,
+    wrong,
+)
 
 ROWS = "rows = x.transpose(1, 0, 2, 3).reshape(C, -1).T"
 IMAGES = "out.T.reshape(C, N, H, W).transpose(1, 0, 2, 3)"
 CALL = "out, cache = batchnorm_forward(rows, gamma, beta, bn_param)"
 
+OF_EVERY_IMAGE = """\
+params, out = [dict(bn_param) for _ in range(N)], 0 * rows
+    for n, param in enumerate(params):
+        of_image = slice(n * H * W, (n + 1) * H * W)
+        out[of_image], cache = batchnorm_forward(rows[of_image], gamma, beta, param)
+    for key in ("running_mean", "running_var"):
+        bn_param[key] = sum(param[key] for param in params) / N"""
 SPATIAL_FORWARD = wrong(
     "spatial_batchnorm_forward",
     (
@@ -59,6 +70,13 @@ SPATIAL_FORWARD = wrong(
             "    out, cache = batchnorm_forward(rows, gamma, beta, bn_param)",
         ),
         (IMAGES, "out.reshape(N, C, H, W)"),
+    ),
+    (
+        "statistics of every image, their means kept",
+        "Each image is normalized on its own here; that is another kind of normalization. "
+        "Over which axes does batch norm take its mean?",
+        grouped("statistics of every image"),
+        (CALL, OF_EVERY_IMAGE),
     ),
     (
         "statistics of every image",
@@ -179,6 +197,17 @@ SPATIAL_BACKWARD = wrong(
             DCALL,
             "dx, dgamma, dbeta = batchnorm_backward(rows, cache)\n"
             "    dgamma, dbeta = dgamma / (H * W), dbeta / (H * W)",
+        ),
+    ),
+    (
+        "dgamma and dbeta averaged over images and pixels",
+        "One beta reaches every pixel of its channel in every image. What does the chain rule do "
+        "with many paths?",
+        grouped("dgamma and dbeta averaged over the pixels"),
+        (
+            DCALL,
+            "dx, dgamma, dbeta = batchnorm_backward(rows, cache)\n"
+            "    dgamma, dbeta = dgamma / len(rows), dbeta / len(rows)",
         ),
     ),
     (

@@ -4,7 +4,14 @@ import torch
 
 from autograder.checking.spec import Misconception
 from autograder.misconceptions.normalization.variants import UNBIASED
-from autograder.misconceptions.records import SLIP, fundamental, grouped, right, wrong
+from autograder.misconceptions.records import (
+    SLIP,
+    another_default,
+    fundamental,
+    grouped,
+    right,
+    wrong,
+)
 from cs231n_lib.normalization.in_torch import batchnorm_forward
 
 PARAMETERS = """\
@@ -74,6 +81,8 @@ IN_INIT = wrong(
         SLIP,
         ('"running_var", torch.zeros', '"running_var", torch.ones'),
     ),
+    another_default("eps", "eps=1e-5", "eps=1e-3"),
+    another_default("momentum", "momentum=0.9)", "momentum=0.1)"),
     *AS_MADE,
     edited="BatchNorm.__init__",
 )
@@ -199,6 +208,19 @@ OF_GROUPS = (
             fundamental("every question is put to given gamma and beta"),
             (GROUP_PARAMETERS, GROUP_PARAMETERS.replace("1, channels, 1, 1", "channels, 1, 1")),
         ),
+        (
+            "gamma and beta without a place in parameters()",
+            "Gradients flow into both, and yet no optimizer moves them: what does "
+            "list(layer.parameters()) hold?",
+            grouped("gamma and beta are not parameters"),
+            (
+                GROUP_PARAMETERS,
+                GROUP_PARAMETERS.replace("torch.nn.Parameter(", "(").replace(
+                    "1, 1)", "1, 1, requires_grad=True)"
+                ),
+            ),
+        ),
+        another_default("eps", "eps=1e-5):", "eps=1e-3):"),
         *AS_MADE,
         edited="GroupNorm.__init__",
     ),

@@ -2,7 +2,7 @@
 
 import torch
 
-from autograder.misconceptions.records import SLIP, fundamental, right, wrong
+from autograder.misconceptions.records import SLIP, another_default, fundamental, right, wrong
 from cs231n_lib.optim.in_torch import adam, sgd_momentum_unscaled
 
 CLOSURE = """\
@@ -162,6 +162,8 @@ MISCONCEPTIONS = (
     *wrong(
         "Momentum",
         (*NO_BASE, ('super().__init__(params, {"lr": lr, "momentum": momentum})', "self.lr = lr")),
+        another_default("rate", "lr=1e-2", "lr=1e-3"),
+        another_default("momentum", "momentum=0.9", "momentum=0.99"),
         edited="Momentum.__init__",
     ),
     *wrong("Adam", *LINES, edited="Adam.step"),
@@ -211,6 +213,8 @@ MISCONCEPTIONS = (
             *NO_BASE,
             ('super().__init__(params, {"lr": lr, "betas": betas, "eps": eps})', "self.lr = lr"),
         ),
+        another_default("rate", "lr=1e-3", "lr=1e-2"),
+        another_default("betas", "betas=(0.9, 0.999)", "betas=(0.9, 0.99)"),
         edited="Adam.__init__",
     ),
 )

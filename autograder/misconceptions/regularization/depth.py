@@ -235,6 +235,15 @@ BACKWARD = (
             (GRADIENT, "dx = dout.copy()\n    dout *= q\n    return dx, dout"),
         ),
     ),
+    *wrong(
+        "stochastic_depth_backward",
+        (
+            "kept or not, without the factor",
+            "A branch that was kept may have been multiplied by 1/p, and at test time all are "
+            "multiplied by p. What is the derivative then?",
+            (GRADIENT, "return dout.copy(), dout * (q != 0)"),
+        ),
+    ),
     *through_the_cache(
         "another draw in the backward pass",
         "The gradient flows into other branches than those that were kept. What the forward pass "

@@ -286,6 +286,17 @@ def mask_of_the_last_call(function):
     )
 
 
+def dropped_in_the_cache(function, name, hint, kept):
+    """Return the mistake of a forward pass that keeps something else than its mask: `kept`."""
+    forward = function.replace("backward", "forward")
+    return tuple(
+        Misconception(
+            exercise_id, name, hint, edits={forward: (("return out, mask", f"return out, {kept}"),)}
+        )
+        for exercise_id in ids_of(function)
+    )
+
+
 def everywhere_back(function):
     """Return mistakes about gradients that both kinds of dropout invite."""
     return (
@@ -374,6 +385,12 @@ WRONG_VANILLA_BACKWARD = (
             "At test time the output is p·x. What is its derivative?",
             (DX, "dx = dout * (mask != 0)"),
         ),
+    ),
+    *dropped_in_the_cache(
+        "vanilla_dropout_backward",
+        "divided by p on the way back",
+        "Nothing is scaled up in your forward pass. By what was a unit multiplied that was kept?",
+        '(mask / p if mode == "train" else mask)',
     ),
     *everywhere_back("vanilla_dropout_backward"),
 )

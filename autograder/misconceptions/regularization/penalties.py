@@ -186,6 +186,13 @@ WRONG_L1 = (
             "does the slide add up?",
             (R1, "reg * max(np.atleast_2d(np.abs(W).reshape(W.shape[0], -1)).sum(axis=0))"),
         ),
+        (
+            "the norm of a matrix, as numpy has it",
+            "For a matrix, numpy's norm of order 1 is the largest sum of a column, and weights "
+            "with more axes have none. Which numbers does the slide add up?",
+            grouped("the norm of a matrix"),
+            (R1, "reg * np.linalg.norm(W, 1)"),
+        ),
         **NUMPY,
     ),
 )

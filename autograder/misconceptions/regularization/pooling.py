@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autograder.checking.spec import Misconception
-from autograder.misconceptions.records import SLIP, fundamental, ids_of, right, wrong
+from autograder.misconceptions.records import (
+    SLIP,
+    fundamental,
+    grouped,
+    ids_of,
+    right,
+    wrong,
+)
 
 if TYPE_CHECKING:  # an answer finds these beside it
     from cs231n_lib.regularization.in_numpy import pooling_boundaries, pooling_regions
@@ -271,6 +278,17 @@ def every_equal_number(dout, cache):
     return dx
 
 
+def region_after_region(dout, cache):
+    """Write each gradient to the place of its maximum, over what is there."""
+    x, _, (top, bottom), (left, right) = cache
+    dx = np.zeros_like(x)
+    for n, c, i, j in np.ndindex(*dout.shape):
+        region = x[n, c, top[i] : bottom[i] + 1, left[j] : right[j] + 1]
+        row, column = np.unravel_index(region.argmax(), region.shape)
+        dx[n, c, top[i] + row, left[j] + column] = dout[n, c, i, j]
+    return dx
+
+
 BACKWARD = (
     *wrong(
         "fractional_max_pool_backward",
@@ -280,6 +298,13 @@ BACKWARD = (
             "gradient that is there already?",
             ("dx[there] += met * dout[here]",
              "dx[there] = np.where(met, dout[here], dx[there])"),
+        ),
+        (
+            "the last region has the last word",
+            "Where regions overlap, a number can be the largest of several. What happens to the "
+            "gradient that is there already?",
+            grouped("later gradients replace earlier ones"),
+            region_after_region,
         ),
         (
             "every tied number gets it all",

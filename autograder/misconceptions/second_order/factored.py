@@ -1,6 +1,10 @@
 """Wrong answers about K-FAC."""
 
-from autograder.misconceptions.records import SLIP, wrong
+from autograder.misconceptions.records import (
+    SLIP,
+    in_one_place_too,
+    wrong,
+)
 
 RETURNED = "return p - one_hot[y], p - one_hot[drawn]"
 
@@ -93,7 +97,7 @@ FACTORS = wrong(
         "The gradients are already those of single examples. How often is a mean taken?",
         ("S = g.T @ g / N", "S = g.T @ g / N**2"),
     ),
-    (
+    *in_one_place_too(
         "centred covariances",
         "Nothing in (KFAC.2) subtracts a mean. What would become of the 1 of the bias?",
         ("A = a_bar.T @ a_bar / N", "A = np.cov(a_bar.T, bias=True)"),

@@ -2,7 +2,14 @@
 
 import torch
 
-from autograder.misconceptions.records import SLIP, fundamental, grouped, right, wrong
+from autograder.misconceptions.records import (
+    SLIP,
+    another_default,
+    fundamental,
+    grouped,
+    right,
+    wrong,
+)
 from cs231n_lib.second_order.in_torch import lbfgs_direction
 
 PAIR = 's, y = w - state["w"], dw - state["dw"]'
@@ -181,6 +188,12 @@ MISCONCEPTIONS = (
             SLIP,
             PairsInTheOptimizer,
         ),
+    ),
+    *wrong(
+        "LBFGS",
+        another_default("rate", "lr=1.0", "lr=0.1"),
+        another_default("memory", "memory=10", "memory=5"),
+        edited="LBFGS.__init__",
     ),
     *REMEMBER,
     *STEP,

@@ -18,6 +18,12 @@ MODEL = wrong(
         ("d = w - w0", "d = w"),
     ),
     (
+        "the point in place of the distance in the slope",
+        "At w0 itself both models must give the loss that was measured there. Do yours?",
+        grouped("the point in place of the distance"),
+        ("loss + d @ dw", "loss + w @ dw"),
+    ),
+    (
         "the distance points the wrong way",
         "Take a step against the gradient: the first-order model must fall. Which way does your "
         "distance point?",

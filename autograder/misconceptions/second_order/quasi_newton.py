@@ -117,6 +117,13 @@ UPDATE = (
             ("(1 + rho * (y @ My))", "(1 + y @ My)"),
         ),
         (
+            "rho missing in the last term",
+            "Make s and y ten times as long: y·s becomes a hundred times as large, and M should "
+            "stay the same. What does your last term do?",
+            grouped("rho missing once"),
+            ("rho * (1 + rho * (y @ My))", "(1 + rho * rho * (y @ My))"),
+        ),
+        (
             "the two factors exchanged",
             "M stands between a matrix and its transpose, and your update does not fulfil M_next @ "
             "y = s. Which of the two stands on the left?",
