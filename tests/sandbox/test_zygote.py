@@ -324,6 +324,59 @@ def test_the_servers_can_be_reached_from_here(servers):
     )
 
 
+SEND = """
+import socket
+try:
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    print(one.sendto(b"x", NAME))
+except OSError as error:
+    print("refused")
+"""
+
+
+def test_a_pair_of_sockets_reaches_nobody_else(zygote, child, planted):
+    """A pair needs no permission of `socket`, and one of datagrams can be sent anywhere."""
+    import socket
+
+    walled(zygote)
+    name = str(planted / "datagrams")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(name)
+        os.chmod(name, 0o777)
+        heard.setblocking(False)
+        assert "refused" in said(child, SEND.replace("NAME", repr(name)))
+        with pytest.raises(BlockingIOError):
+            heard.recv(1)
+    os.unlink(name)
+    said(child, "import asyncio, socket\nasyncio.new_event_loop().close()")
+
+
+CHANGE = """
+import os
+changes = [lambda: os.truncate(PATH, 0), lambda: os.chmod(PATH, 0o600)]
+changes += [lambda: os.utime(PATH, (1, 1)), lambda: os.chown(PATH, os.getuid(), -1)]
+changes += [lambda: os.setxattr(PATH, "user.a", b"1")]
+for change in changes:
+    try:
+        change()
+    except OSError:
+        pass
+import shutil
+open("mine", "w").close()
+shutil.copy2("mine", "copy")
+"""
+
+
+def test_nothing_of_a_file_that_cannot_be_opened_can_be_changed(zygote, child, planted):
+    walled(zygote)
+    path = planted / "answer"
+    path.chmod(0o666)
+    before = path.stat(), path.read_bytes(), os.listxattr(path)
+    said(child, CHANGE.replace("PATH", repr(str(path))))
+    assert (path.stat().st_mode, path.stat().st_mtime) == (before[0].st_mode, before[0].st_mtime)
+    assert (path.read_bytes(), os.listxattr(path)) == before[1:]
+
+
 CALLS = """
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
@@ -781,7 +834,8 @@ sys.exit(pytest.main([*arguments, "--basetemp", f"{scratch}/tests"]))
 
 
 WALLS = (
-    "observed or known_places or network or system_calls or gains_rights or processes or fork_bomb "
+    "observed or known_places or network or sockets or cannot_be_opened or system_calls "
+    "or gains_rights or processes or fork_bomb "
     "or daemon or memory_bomb or full_disk or deep_folders or ends_a_child"
 )
 
