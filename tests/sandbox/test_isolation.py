@@ -82,10 +82,12 @@ def test_the_filter_answers_as_it_should(machine, monkeypatch):
         assert asked(calls["kill"], other, 9) == asked(calls["tgkill"], other, 7, 9) == REFUSED
     assert asked(calls["prctl"], 15) == asked(calls["prlimit64"], 0) == ALLOWED
     assert asked(calls["prctl"], 1) == asked(calls["prlimit64"], 3) == REFUSED
-    assert {asked(calls["fcntl"], 3, shared) for shared in kernel._SHARED} == {REFUSED}
+    locks, owners, leases, hints = (6, 7, 37, 38), (8, 10, 15), (1024, 1026), (1036, 1038)
+    others = (*locks, *owners, *leases, *hints)
+    assert {asked(calls["fcntl"], 3, shared) for shared in others} == {REFUSED}
     assert {asked(calls["fcntl"], 3, own) for own in (*range(6), 1030, 1031)} == {ALLOWED}
     assert asked(calls["ioctl"], 3, 0x5401) == ALLOWED
-    assert {asked(calls["ioctl"], 3, flag) for flag in kernel._FLAGS} == {REFUSED}
+    assert {asked(calls["ioctl"], 3, what) for what in kernel._LASTING} == {REFUSED}
     assert {asked(calls["socketpair"], 1, kind) for kind in (1, 0x80001, 0x801)} == {ALLOWED}
     assert {asked(calls["socketpair"], 1, kind) for kind in (2, 3, 5, 0x80002)} == {REFUSED}
     assert asked(calls["socketpair"], 30, 1) == REFUSED

@@ -334,6 +334,19 @@ except OSError as error:
 """
 
 
+def test_nobody_is_sent_a_signal_about_a_descriptor(zygote, child):
+    """Whoever owns a descriptor gets a signal of one's choice when it can be read."""
+    walled(zygote)
+    source = "import fcntl, os, struct\nreader, _ = os.pipe()\nrefused = 0\n"
+    source += "for action in (lambda: fcntl.fcntl(reader, fcntl.F_SETOWN, os.getpid()),\n"
+    source += "               lambda: fcntl.fcntl(reader, 10, 9),\n"
+    source += (
+        "               lambda: fcntl.ioctl(reader, 0x8901, struct.pack('i', os.getpid()))):\n"
+    )
+    source += "    try:\n        action()\n    except PermissionError:\n        refused += 1\n"
+    assert said(child, source + "print(refused)") == "3\n"
+
+
 def test_a_pair_of_sockets_reaches_nobody_else(zygote, child, planted):
     """A pair needs no permission of `socket`, and one of datagrams can be sent anywhere."""
     import socket
@@ -834,9 +847,9 @@ sys.exit(pytest.main([*arguments, "--basetemp", f"{scratch}/tests"]))
 
 
 WALLS = (
-    "observed or known_places or network or sockets or cannot_be_opened or system_calls "
-    "or gains_rights or processes or fork_bomb "
-    "or daemon or memory_bomb or full_disk or deep_folders or ends_a_child"
+    "observed or known_places or network or sockets or about_a_descriptor or cannot_be_opened "
+    "or system_calls or gains_rights or processes or fork_bomb or daemon or memory_bomb "
+    "or full_disk or deep_folders or ends_a_child"
 )
 
 

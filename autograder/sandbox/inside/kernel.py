@@ -68,12 +68,13 @@ clone 56 220 | clone3 435 435 | kill 62 129 | tgkill 234 131 | prctl 157 167
 prlimit64 302 261 | sched_setaffinity 203 122 | fcntl 72 25 | socketpair 53 199 | ioctl 16 29
 """
 
-# What fcntl does to a file that others have open too: locks (also of an open file), leases, and
-# news about a folder.
-_SHARED = (6, 7, 37, 38, 1024, 1026)
-
-# What ioctl changes of a file that is only open for reading: its flags, its version, its project.
-_FLAGS = (0x40086602, 0x40046602, 0x40087602, 0x40047602, 0x401C5820)
+# What fcntl may do: copy a descriptor, ask and set its flags, ask for locks, size a pipe. The rest
+# leaves something on a file that others have open too, or has signals sent: locks, leases, news,
+# hints, owners.
+_OWN_DESCRIPTOR = (0, 1, 2, 3, 4, 5, 1030, 1031, 1032)
+# What ioctl must not: the flags, version and project of a file that is only open for reading, and
+# whom signals about a descriptor go to.
+_LASTING = (0x40086602, 0x40046602, 0x40087602, 0x40047602, 0x401C5820, 0x8901, 0x8902)
 
 _NEWEST = 450  # set_mempolicy_home_node; what came later is answered as if the kernel were older
 
@@ -327,8 +328,8 @@ def _filter(process: int, sees_files: bool) -> list[bytes]:
         "prctl": _when(_EQUAL, _PR_SET_PDEATHSIG, refuse),
         "prlimit64": _unless(_EQUAL, 0, refuse),
         "sched_setaffinity": _unless(_EQUAL, 0, refuse),
-        "fcntl": [_step(_LOAD, _SECOND), *_each(_SHARED, refuse)],
-        "ioctl": [_step(_LOAD, _SECOND), *_each(_FLAGS, refuse)],
+        "fcntl": [_step(_LOAD, _SECOND), *_each(_OWN_DESCRIPTOR, allow), _step(_RETURN, refuse)],
+        "ioctl": [_step(_LOAD, _SECOND), *_each(_LASTING, refuse)],
         # A pair of datagrams could be sent to any name; a pair of streams speaks with itself.
         "socketpair": [
             *_unless(_EQUAL, _LOCAL, refuse),
