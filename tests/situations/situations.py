@@ -5,8 +5,10 @@ handed in, and says what the grader must make of it. `test_situations.py` finds 
 themselves: a new one is tested by being written here.
 """
 
+import base64
 import copy
 import json
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -1000,6 +1002,33 @@ def picture_pasted_into_an_answer(cells, folder):
     picture = "iVBORw0KGgo" * 20_000
     answer = find(cells, "why-1-question")
     answer["source"] = f"![image.png](data:image/png;base64,{picture})\n\n{WORDS}"
+
+
+@situation(quiet=True)
+def photographs_in_answers(cells, folder):
+    """Answers are photographs of a page, as a telephone makes them: three megabytes each."""
+    picture = base64.b64encode(random.Random(0).randbytes(3_000_000)).decode()
+    attached, pasted = (find(cells, f"why-{number}-question") for number in (1, 2))
+    attached["source"] = "![page.png](attachment:page.png)"
+    attached["attachments"] = {"page.png": {"image/png": picture}}
+    pasted["source"] = f"![page](data:image/jpeg;base64,{picture})"
+
+
+@situation(told="look at what was handed in", slow=True)
+def too_many_photographs(cells, folder):
+    """28 MB of pictures in texts: the code keeps its marks, and nobody says there was none."""
+    picture = base64.b64encode(random.Random(0).randbytes(3_000_000)).decode()
+    pages = {f"page-{number}.png": {"image/png": picture} for number in range(6)}
+    find(cells, "why-1-question")["attachments"] = pages
+    find(cells, "why-2-question")["source"] = f"![page](data:image/png;base64,{picture})"
+
+
+@situation(told="Pictures in a text were left out (1)")
+def picture_of_another_kind(cells, folder):
+    """A picture that feedback cannot show."""
+    answer = find(cells, "why-1-question")
+    answer["source"] = "![page.webp](attachment:page.webp)"
+    answer["attachments"] = {"page.webp": {"image/webp": "UklGRg=="}}
 
 
 # ------------------------------------------------------------------------ slow and large
