@@ -526,6 +526,20 @@ def test_a_memory_bomb_is_an_error_of_the_student(child):
     assert said(child, "x.clear()\nprint('alive')") == "alive\n"
 
 
+def test_a_group_ends_who_takes_too_much_and_nobody_else(zygote, monkeypatch):
+    """Where rlimits count too little, such as files in memory, the group has the last word."""
+    if not cgroup.available():
+        pytest.skip("this user may not make control groups")
+    monkeypatch.setattr("autograder.sandbox.zygote.COPIED", -(2**28))  # less than the rlimit allows
+    bomb = "kept = b'x' * 450_000_000"
+    limits = replace(LIMITS, memory=LIMITS.memory + 1)  # a group of its own
+    with zygote.process(LIMITS) as neighbour, zygote.process(limits) as child:
+        said(neighbour, "kept = bytes(range(256)) * 100_000")
+        with pytest.raises(Stopped, match="it used more than 512 MB of memory"):
+            run(child, bomb)
+        assert said(neighbour, "print(sum(kept))") == f"{sum(range(256)) * 100_000}\n"
+
+
 FULL = """
 import time
 number = 0
