@@ -54,8 +54,7 @@ class WorkClock(Clock):
 
     def taken(self) -> float:
         """Return the seconds that count until now."""
-        worked, occupied = self._worked(), self.occupied()
-        return worked if occupied < SOON else max(worked, occupied / PATIENCE)
+        return max(self._worked(), self.occupied() / PATIENCE)
 
     def occupied(self) -> float:
         """Return the seconds until now without those in the queue for the processor."""
@@ -64,7 +63,7 @@ class WorkClock(Clock):
             before, self._queues = self._queues, self._queues | self._queued()
             waited = (now - before.get(thread, 0.0) for thread, now in self._queues.items())
             self._queue += max(waited, default=0.0) if before else 0.0
-        return passed - self._queue
+        return max(self._worked(), passed - self._queue)
 
     def waits(self) -> bool:
         """Whether more is counted than the process worked."""

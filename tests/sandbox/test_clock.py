@@ -51,6 +51,12 @@ def test_sleep_counts_by_a_quarter_and_work_wholly(told):
 def test_many_threads_in_the_queue_at_once_make_no_time(told):
     told.look(1, worked=1, **{f"thread-{number}": 15 / 16 for number in range(16)})
     assert told.look(60) > 60 / PATIENCE
+    assert 60 < told.occupied() < 62
+
+
+def test_work_occupies_whatever_is_queued_beside_it(told):
+    told.look(10, worked=10, one=10, other=10)
+    assert told.occupied() == pytest.approx(10)
 
 
 def test_a_thread_that_could_not_be_read_once_is_not_counted_twice(told):
