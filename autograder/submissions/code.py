@@ -24,7 +24,8 @@ from autograder.submissions.notebook import Step
 
 T = TypeVar("T")
 OWN_PACKAGES = ("autograder", "cs231n_lib")
-SHORT = 5_000  # characters of a cell whose reading is remembered
+SHORT = 5_000  # characters of a cell whose reading is remembered for long
+MAX_LONG = 32  # longer cells whose reading is remembered
 MAX_READ = 400_000  # characters of all cells of one submission
 MAX_PARTS = 12  # of a dotted name, from its root
 MAX_NAMED = 10  # in one sentence
@@ -59,12 +60,16 @@ class TooDeep(Exception):
 
 
 def _remembered(reading: Callable[[str], T]) -> Callable[[str], T]:
-    """Read a short cell once: those of a lesson come again with every submission."""
+    """Read a short cell once: those of a lesson come again with every submission.
+
+    Of long cells the last ones are kept: those of one submission are asked for several times.
+    """
     kept = lru_cache(maxsize=4_000)(reading)
+    kept_long = lru_cache(maxsize=MAX_LONG)(reading)
 
     @wraps(reading)
     def read(source):
-        return kept(source) if len(source) <= SHORT else reading(source)
+        return kept(source) if len(source) <= SHORT else kept_long(source)
 
     return read
 

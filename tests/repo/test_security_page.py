@@ -37,6 +37,7 @@ WORDS = {3: "three", 4: "four"}
         f"{notebook.MAX_CODE:,} of all code are read, {code.MAX_READ:,} characters of code are "
         "executed",
         f"Of a file of more than {notebook.MAX_PARSED / 1e6:g} MB outputs are left out",
+        f"at most {zygote.MAX_DEPTH} folders in each other",
         f"user {isolation.FIRST_USER} and up",
         f"| threads | {isolation.THREADS} | {isolation.THREADS}, or {isolation.SHARED_THREADS} "
         "shared",

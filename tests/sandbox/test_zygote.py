@@ -26,7 +26,7 @@ from autograder.checking import observe
 from autograder.lessons.answers import ROOT
 from autograder.sandbox.inside import cgroup, isolation, warm
 from autograder.sandbox.process import Infrastructure, Limits, Stopped
-from autograder.sandbox.zygote import Zygote, remove_abandoned_boxes
+from autograder.sandbox.zygote import Zygote, _is_larger, remove_abandoned_boxes
 
 LIMITS = Limits(cell_seconds=60, total_seconds=120, memory=2**29, file=2**23)
 PLANTED = "planted-" + "answer"  # in one piece only in files and in this process's memory
@@ -561,6 +561,13 @@ def test_a_full_disk_is_contained(zygote, child):
     else:
         with pytest.raises(Stopped, match="it wrote more than 8 MB, or"):
             run(child, FULL)
+
+
+@pytest.mark.parametrize(("deep", "is_larger"), [(60, False), (80, True)])
+def test_folders_in_each_other_are_looked_at_so_far_only(tmp_path, deep, is_larger):
+    folder = tmp_path / "own"
+    (folder / "/".join("d" * deep)).mkdir(parents=True)
+    assert _is_larger(folder, 2**20) == is_larger
 
 
 def test_many_and_deep_folders_leave_nothing(zygote):
