@@ -19,6 +19,10 @@ class Clock:
 
     def taken(self) -> float:
         """Return the seconds that count until now."""
+        return self.occupied()
+
+    def occupied(self) -> float:
+        """Return the seconds until now in which a place was kept from others."""
         return time.monotonic() - self._start
 
     def is_over(self) -> bool:
@@ -45,16 +49,21 @@ class WorkClock(Clock):
         self._process = process
         self._last = 0.0
         self._before = self._processor()
-        self._queue: float | None = None  # what was queued when sleep was first looked for
+        self._queues: dict[str, float] = {}  # by thread, when it was last looked at
+        self._queue = 0.0
 
     def taken(self) -> float:
         """Return the seconds that count until now."""
-        passed, worked = super().taken(), self._worked()
-        if passed < SOON:
-            return worked
-        queued = self._queued()
-        self._queue = queued if self._queue is None else self._queue
-        return max(worked, (passed - queued + self._queue) / PATIENCE)
+        return max(self._worked(), self.occupied() / PATIENCE)
+
+    def occupied(self) -> float:
+        """Return the seconds until now without those in the queue for the processor."""
+        passed = super().occupied()
+        if passed >= SOON:
+            before, self._queues = self._queues, self._queues | self._queued()
+            waited = (now - before.get(thread, 0.0) for thread, now in self._queues.items())
+            self._queue += max(waited, default=0.0) if before else 0.0
+        return max(self._worked(), passed - self._queue)
 
     def waits(self) -> bool:
         """Whether more is counted than the process worked."""
@@ -69,12 +78,16 @@ class WorkClock(Clock):
             self._last = time.clock_gettime(_clock_of(self._process))
         return self._last
 
-    def _queued(self) -> float:
-        """Seconds in which threads could go on while others had the processor; 0 if unknown."""
+    def _queued(self) -> dict[str, float]:
+        """Seconds that each thread has waited for the processor, where that is known."""
+        found, threads = {}, []
         with contextlib.suppress(OSError):
-            threads = Path(f"/proc/{self._process}/task").glob("*/schedstat")
-            return sum(int(thread.read_text().split()[1]) for thread in threads) / 1e9
-        return 0.0
+            threads = list(Path(f"/proc/{self._process}/task").iterdir())
+        for thread in threads:
+            with contextlib.suppress(OSError):
+                waited = (thread / "schedstat").read_text().split()[1]
+                found[thread.name] = int(waited) / 1e9
+        return found
 
 
 def _clock_of(process: int) -> int:

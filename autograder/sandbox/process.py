@@ -50,6 +50,7 @@ from autograder.submissions.notebook import (
 )
 
 MAX_FAULT = 2_000  # characters
+ATTEMPTS = 10  # at everything, in whose time all attempts have to come to their end
 MAX_STOPS = 3  # cells that may have to be stopped before the rest is given up
 LOOK_SECONDS = 0.25  # between two looks at the clock and at what a child wrote to the disk
 OWN = ("module", "added")  # roles of what students add to a lesson
@@ -82,6 +83,11 @@ class Limits:
     def all_seconds(self) -> float:
         """What all cells together may take."""
         return self.total_seconds + self.own_seconds
+
+    @property
+    def occupied_seconds(self) -> float:
+        """How long all attempts to execute a submission may keep a place from others."""
+        return ATTEMPTS * self.all_seconds
 
 
 @dataclass
@@ -136,6 +142,7 @@ def execute(
     executed; cells that the student added are reduced to their definitions instead. The first time
     that a process is killed counts as an accident. Where an error ends a cell that the student
     wrote, its definitions below are executed all the same: it may be this machine that differs.
+    When all of that together has kept a place for too long, nothing more is executed.
 
     Args:
         exercises: by grade id of their check cell.
@@ -163,6 +170,7 @@ class _Run:
         self.killed = ""  # id of a cell during which the process was killed
         self.last = ""  # id of the cell after which nothing is executed
         self.stops = self.own_stops = 0
+        self.occupied = 0.0  # seconds in which its processes kept their places from others
         self.left_out: set[str] = set()  # ids of cells
         self.stuck: set[tuple[str, str]] = set()  # framework, function
 
@@ -173,8 +181,10 @@ class _Run:
             observing: whether scenarios run; if so, outputs are not kept.
         """
         taken: dict[str, float] = {}  # seconds of own cells
-        with self.sandboxes.process(self.limits) as child:
+        with self._process() as child:
             for step in self.steps:
+                if self._occupies_too_long(child):
+                    self._give_up(step.cell_id)
                 if step.cell_id == self.last:
                     return True
                 if step.cell_id in self.left_out:
@@ -203,6 +213,24 @@ class _Run:
                     taken[step.cell_id] = before - child.left_own
         return True
 
+    @contextlib.contextmanager
+    def _process(self) -> Iterator[Process]:
+        """A process for the submission, whose time is taken from what all may have together."""
+        with self.sandboxes.process(self.limits) as child:
+            try:
+                yield child
+            finally:
+                self.occupied += child.occupied
+
+    def _occupies_too_long(self, child: Process) -> bool:
+        return self.occupied + child.occupied >= self.limits.occupied_seconds
+
+    def _give_up(self, cell_id: str) -> None:
+        minutes = self.limits.occupied_seconds / 60
+        fault = Fault(f"stopped: all attempts together took longer than {minutes:g} minutes")
+        self.outcome.stopped.setdefault(cell_id, fault)
+        self.outcome.aborted, self.last = self.outcome.aborted or fault, cell_id
+
     def measure(self, probe_of: Callable[[Exercise, Check, Seen], Probe | None]) -> None:
         """Call the marked forward passes at points around the places of backward passes."""
         forwards = {(e.framework, e.function): e.id for e in self.exercises.values()}
@@ -219,9 +247,9 @@ class _Run:
                 self._measure(waiting)
 
     def _measure(self, waiting):
-        with self.sandboxes.process(self.limits) as child:
+        with self._process() as child:
             for step in self.steps:
-                if step.cell_id == self.last or not waiting:
+                if step.cell_id == self.last or not waiting or self._occupies_too_long(child):
                     return
                 if step.cell_id in self.left_out:
                     continue
@@ -394,6 +422,7 @@ class Process:
         self.limits = limits
         self.left = limits.total_seconds  # for what is graded
         self.left_own = limits.own_seconds
+        self.occupied = 0.0  # seconds in which it kept its place from others
         self._alone: int | None = None  # its number, where it can start no process to work for it
 
     def __enter__(self) -> Process:
@@ -471,6 +500,7 @@ class Process:
         except OSError:
             raise Stopped(self._ended()) from None
         finally:
+            self.occupied += clock.occupied()
             if own:
                 self.left_own -= clock.taken()
             else:

@@ -47,6 +47,7 @@ LEASES = Path("/tmp")  # the same for all graders of a machine, whatever TMPDIR 
 START_SECONDS = 120.0  # for all imports, on a busy machine
 CALL_SECONDS = 30.0  # for a fork, or for the end of a killed child
 COPIED = 256 * 2**20  # bytes of the warm process that a child may come to have copies of
+MAX_DEPTH = 64  # of a child's folders: to look at thousands in each other takes a second
 SECRET_PLACES = tuple(ROOT / name for name in ("cs231n_lib", "autograder", "notebooks", "tests"))
 
 
@@ -459,8 +460,9 @@ def _remove(folder: Path) -> None:
 
 
 def _is_larger(folder: Path, limit: int) -> bool:
-    """Whether the files below a folder take more than `limit` bytes, or cannot all be looked at."""
+    """Whether the files below a folder take more than `limit` bytes, or are too long to look at."""
     size, count, folders = 0, 0, [str(folder)]
+    deepest = len(folder.parts) + MAX_DEPTH
     while folders:
         try:
             with os.scandir(folders.pop()) as entries:
@@ -469,7 +471,7 @@ def _is_larger(folder: Path, limit: int) -> bool:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.path)
                     count += 1
-                    if size > limit or count > isolation.FILES:
+                    if size > limit or count > isolation.FILES or entry.path.count("/") > deepest:
                         return True
         except FileNotFoundError:
             continue

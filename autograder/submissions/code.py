@@ -14,8 +14,8 @@ import symtable
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, wraps
 from typing import Any, TypeVar
 
@@ -24,7 +24,8 @@ from autograder.submissions.notebook import Step
 
 T = TypeVar("T")
 OWN_PACKAGES = ("autograder", "cs231n_lib")
-SHORT = 5_000  # characters of a cell whose reading is remembered
+SHORT = 5_000  # characters of a cell whose reading is remembered for long
+MAX_LONG = 32  # longer cells whose reading is remembered
 MAX_READ = 400_000  # characters of all cells of one submission
 MAX_PARTS = 12  # of a dotted name, from its root
 MAX_NAMED = 10  # in one sentence
@@ -41,6 +42,7 @@ WRITTEN = ("module", "solution", "added")  # roles of what the student wrote
 FORMATTING = ("display", "Markdown", "Latex", "md")  # what shows a text as more than output
 SHOWING = ("print", *FORMATTING)
 _MARKDOWN = re.compile(rf"\s*(?:\w+\.)*(?:{'|'.join(FORMATTING)})\(")
+_FILE = re.compile(r"\s*%%writefile\b")
 _WORDS = re.compile(r"\s*%%(?:markdown|latex)\b")
 # Lines that are IPython's: escapes, help, and names that are given what a command prints.
 _MAGIC = re.compile(r"^([ \t]*)(?:[%!?,;/](?:.*\\\n)*.*|[\w.]+\?{1,2}[ \t]*)$", re.MULTILINE)
@@ -58,12 +60,16 @@ class TooDeep(Exception):
 
 
 def _remembered(reading: Callable[[str], T]) -> Callable[[str], T]:
-    """Read a short cell once: those of a lesson come again with every submission."""
+    """Read a short cell once: those of a lesson come again with every submission.
+
+    Of long cells the last ones are kept: those of one submission are asked for several times.
+    """
     kept = lru_cache(maxsize=4_000)(reading)
+    kept_long = lru_cache(maxsize=MAX_LONG)(reading)
 
     @wraps(reading)
     def read(source):
-        return kept(source) if len(source) <= SHORT else reading(source)
+        return kept(source) if len(source) <= SHORT else kept_long(source)
 
     return read
 
@@ -117,6 +123,8 @@ def bindings(source: str) -> Mapping[str, bool]:
     >>> bindings("def f(x):\\n    pass\\nif True:\\n    g = lambda x: x")
     {'f': False, 'g': True}
     """
+    if _FILE.match(source):
+        return {}
     try:
         body = parsed(source).body
     except TooDeep:
@@ -327,12 +335,20 @@ class Names:
     used: tuple[str, ...]
     assigned: tuple[str, ...]  # attributes that were given another value
 
-    def uses(self, names: Iterable[str], elsewhere: Sequence[tuple[str, str]] = ()) -> list[str]:
+    def uses(
+        self,
+        names: Iterable[str],
+        elsewhere: Sequence[tuple[str, str]] = (),
+        functions: Set[str] = frozenset(),
+    ) -> list[str]:
         """Which of `names` the cell imports or uses, with what other cells imported.
+
+        After `from library import *` one of `functions` is the student's own.
 
         In time that grows with the length of the code only, however it was made.
         """
         spelled = {part for use in self.used for part in _beginnings(use)}
+        free = {name for name in spelled if name.partition(".")[0] not in functions}
         imported = {part for _, meant in self.imported for part in _beginnings(meant)}
         called: dict[str, set[str]] = {}  # what is imported: its names in the cells
         below: dict[str, set[str]] = {}  # the same of whatever lies in it
@@ -347,7 +363,7 @@ class Names:
             if any(name in spelled or name == "*" for name in below.get(wanted, ())):
                 return bool(spelled)
             return any(
-                (rest if name == "*" else f"{name}.{rest}") in spelled
+                rest in free if name == "*" else f"{name}.{rest}" in spelled
                 for start in _beginnings(wanted)
                 for rest in (wanted[len(start) + 1 :],)
                 for name in called.get(start, ())
@@ -405,6 +421,20 @@ def _once(parts: list[T]) -> tuple[T, ...]:
 
 
 @_remembered
+def imports_and_functions(source: str) -> tuple[tuple[str, str], ...]:
+    """What a cell imports, (name, what it stands for), and defines, (name, ""), in its order.
+
+    >>> imports_and_functions("from math import sqrt\\ndef sqrt(x): pass")
+    (('sqrt', 'math.sqrt'), ('sqrt', ''))
+    """
+    found: list[tuple[str, str]] = []
+    for node in parsed(source).body:
+        found += [(node.name, "")] if isinstance(node, Definition) else []
+        found += names_in([node]).imported
+    return tuple(found)
+
+
+@_remembered
 def unbound(source: str) -> frozenset[str]:
     """The names that the functions of a cell use without giving them a value anywhere.
 
@@ -448,20 +478,49 @@ def _taken_from_outside(node: ast.stmt) -> Iterator[str]:
 
     Of what Python cannot compile they are all names that are spelled in it.
     """
+    yield from (name for name, is_outside, _ in _referenced(node) if is_outside)
+
+
+def _referenced(node: ast.stmt) -> Iterator[tuple[str, bool, bool]]:
+    """The names that a statement uses: whether from the notebook, and whether imported in it."""
     try:
         text = ast.unparse(node)
         with lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tables = [symtable.symtable(text, "cell", "exec")]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        yield from (use.partition(".")[0] for use in names_in([node]).used)
+        yield from ((use.partition(".")[0], True, True) for use in names_in([node]).used)
         return
     for table in tables:
         tables += table.get_children()
         is_outermost = table is tables[0]
         for symbol in table.get_symbols():
-            if symbol.is_referenced() and (is_outermost or symbol.is_global()):
-                yield symbol.get_name()
+            if symbol.is_referenced():
+                is_outside = is_outermost or symbol.is_global()
+                yield symbol.get_name(), is_outside, symbol.is_imported()
+
+
+def names_reached(statements: Sequence[ast.stmt]) -> Names:
+    """The names of some statements without those that are a function's own variables.
+
+    >>> names_reached(ast.parse("def f(x):\\n    y = x.T\\n    return np.exp(y)").body).used
+    ('np.exp',)
+    """
+    found = names_in(statements)
+    reached = {name for node in statements for name, *where in _referenced(node) if any(where)}
+    used = tuple(use for use in found.used if use.partition(".")[0] in reached)
+    return replace(found, used=used)
+
+
+def _mentioned(nodes: Sequence[ast.AST]) -> Iterator[str]:
+    """The names in some code; who returns functions that it made has not called them."""
+    values = [node.value for node in nodes if isinstance(node, ast.Return)]
+    made = {id(part) for value in values for part in getattr(value, "elts", [value])}
+    for node in nodes:
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in made:
+            yield node.id
 
 
 def module_name(path: str) -> str:
@@ -538,16 +597,34 @@ class Code:
         answers do: to compare with the framework's built-in is good practice.
         """
         answers = [n for n in exercise.forbidden if n.split(".")[0] in OWN_PACKAGES]
-        imports = [pair for names in self._names.values() for pair in names.imported]
-        own = [names_in(self._parts(exercise))]
+        imports, functions = self._imports
+        own = [names_reached(self._parts(exercise))]
         own += self._imported(own, imports)
         costs = (*exercise.forbidden, *REWRITTEN)
-        used = [name for names in own for name in names.uses(costs, imports)]
+        used = [name for names in own for name in names.uses(costs, imports, functions)]
         others = (s for s in self.readable if s.role in ("module", "added"))
         used += [n for step in others for n in self._names[step.cell_id].uses(answers)]
         if len(self._small_steps(exercise)) == 2:  # no gradient by hand needs both
             used.append(f"complex steps of {exercise.functions[0]}")
         return list(dict.fromkeys(used))
+
+    @cached_property
+    def _imports(self) -> tuple[list[tuple[str, str]], frozenset[str]]:
+        """What is imported and not replaced by a function, and which functions replace it.
+
+        The latter are no names of a library of which everything was imported before.
+        """
+        found: dict[tuple[str, str], None] = {}
+        functions: set[str] = set()
+        sources = (step.source for step in self.readable if step.cell_id in self._names)
+        for name, meant in (pair for text in sources for pair in imports_and_functions(text)):
+            if meant:
+                functions = set() if name == "*" else functions - {name}
+                found[name, meant] = None
+            else:
+                functions.add(name)
+                found = {pair: None for pair in found if pair[0] != name}
+        return list(found), frozenset(functions)
 
     def answering(self, exercise: Exercise) -> list[Step]:
         """The student's cells that define the function of an exercise."""
@@ -579,9 +656,8 @@ class Code:
         forward = exercise.functions[0]
         if all(check.forward is None for check in exercise.checks):
             return []
-        parts = self._parts(exercise)
-        used = {part for name in names_in(parts).used for part in name.split(".")}
-        nodes = (node for part in parts for node in ast.walk(part))
+        nodes = [node for part in self._parts(exercise) for node in ast.walk(part)]
+        used = set(_mentioned(nodes))
         values = (node.value for node in nodes if isinstance(node, ast.Constant))
         is_complex = used.intersection(COMPLEX) or any(type(value) is complex for value in values)
         why = [f"calls {forward}"] if forward in used else []

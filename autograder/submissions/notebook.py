@@ -26,8 +26,10 @@ MAX_SOURCE = 100_000  # characters of one cell
 MAX_CODE = 2_000_000  # characters of all code cells: reading them takes the grader's own time
 MAX_OUTPUTS = 40  # pieces of output of one cell
 MAX_TEXT = 20_000  # characters of one piece of output
-MAX_IMAGE = 1_000_000  # characters of one base64 image
+MAX_IMAGE = 1_000_000  # characters of one base64 image in an output
+LONG = 100_000  # characters in a row that are left out of a file that is too long: of a picture
 
+LEFT_OUT = "](left-out)"  # the end of what stands for a picture that is not kept
 MERGE = ("<<<<<<<", ">>>>>>>")  # what git writes around two versions
 INVISIBLE = "\ufeff\u200b"  # what editors and web pages put before a text
 IMAGES = ("image/png", "image/jpeg")
@@ -38,6 +40,7 @@ _PASTED = re.compile(  # a picture in the midst of the text, as Colab writes it
 )
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]]', re.DOTALL)
 _OUTPUTS = re.compile(rb'"outputs"\s*:\s*\[')
+_LONG = re.compile(rb"(?<![A-Za-z0-9+/=\\])[A-Za-z0-9+/=\\]{%d,}+" % LONG)
 
 
 # What opening a link, a file in the place of a folder, or a socket comes to: all were handed in.
@@ -184,6 +187,12 @@ def _decode(content: bytes, problems: list[str]) -> Any:
     if len(content) > MAX_PARSED:
         content = _without_outputs(content, encoding)
         problems.append("The file is very large; the outputs in it were left out.")
+    if len(content) > MAX_PARSED:
+        content = _without_pictures(content)
+        problems.append(
+            "The file is very large without outputs too; pictures in its texts were left out: look "
+            "at what was handed in."
+        )
     text = content.decode(encoding, "replace")
     if text.endswith("\0"):
         text = text.rstrip("\0")
@@ -227,7 +236,15 @@ def _without_outputs(content: bytes, encoding: str) -> bytes:
             break
         place = token.end() - 1
     kept.append(content[place:])
-    shorter = b"".join(kept)
+    return b"".join(kept)
+
+
+def _without_pictures(content: bytes) -> bytes:
+    """Leave out what has no end of a word for very long, without reading it as JSON.
+
+    Raises `Unreadable` when it is too long all the same.
+    """
+    shorter = _LONG.sub(b"", content)
     if len(shorter) > MAX_PARSED:
         raise Unreadable(
             f"The file has {len(content)} bytes, and that is not because of its outputs; at most "
@@ -282,9 +299,10 @@ def _cell(raw: dict, problems: list[str]) -> SubmittedCell:
     metadata = _dict(raw.get("metadata"))
     marks = _dict(metadata.get("nbgrader"))
     source = clean_text(raw.get("source", raw.get("input", ""))).lstrip(INVISIBLE)
-    pictures = _attachments(raw.get("attachments"))
+    pictures = _attachments(raw.get("attachments"), problems)
     if raw.get("cell_type") == "markdown":
         source = _PASTED.sub(partial(_as_attachment, pictures), source)
+        _tell_lost(source.count(LEFT_OUT), problems)
     if len(source) > MAX_SOURCE:
         problems.append(f"A cell has {len(source)} characters; it was cut after {MAX_SOURCE}.")
         source = source[:MAX_SOURCE]
@@ -303,21 +321,31 @@ def _cell(raw: dict, problems: list[str]) -> SubmittedCell:
     )
 
 
-def _attachments(raw: Any) -> dict[str, dict]:
+def _attachments(raw: Any, problems: list[str]) -> dict[str, dict]:
     """Pictures that were pasted into a written answer."""
     kept = {}
-    for name, bundle in list(_dict(raw).items())[:MAX_OUTPUTS]:
-        images = _images(_dict(bundle))
+    bundles = _dict(raw)
+    for name, bundle in list(bundles.items())[:MAX_OUTPUTS]:
+        images = _images(_dict(bundle), MAX_PARSED)
         if images:
             kept[clean_text(name)] = images
+    _tell_lost(len(bundles) - len(kept), problems)
     return kept
+
+
+def _tell_lost(count: int, problems: list[str]) -> None:
+    if count:
+        problems.append(
+            f"Pictures in a text were left out ({count}): they are no PNG or JPEG, or too many; "
+            "look at what was handed in."
+        )
 
 
 def _as_attachment(pictures: dict[str, dict], found: re.Match) -> str:
     """Put a picture that stands in the text beside it, as Jupyter does; return what names it."""
-    image = _images({found[2]: found[3]})
+    image = _images({found[2]: found[3]}, MAX_PARSED)
     if not image or len(pictures) >= MAX_OUTPUTS:
-        return f"![{found[1]}](left-out)"
+        return f"![{found[1]}{LEFT_OUT}"
     name = f"pasted-{len(pictures)}"
     pictures[name] = image
     return f"![{found[1]}](attachment:{name})"
@@ -350,7 +378,7 @@ def _clean_output(output: dict) -> dict | None:
         return {"output_type": "error", "ename": name, "evalue": value, "traceback": lines}
     if kind in ("display_data", "execute_result"):
         bundle = _dict(output.get("data"))
-        data = _images(bundle)
+        data = _images(bundle, MAX_IMAGE)
         if "text/plain" in bundle:
             data["text/plain"] = _bounded(bundle["text/plain"])
         cleaned = {"output_type": kind, "data": data, "metadata": {}}
@@ -360,12 +388,10 @@ def _clean_output(output: dict) -> dict | None:
     return None
 
 
-def _images(bundle: dict) -> dict[str, str]:
+def _images(bundle: dict, most: int) -> dict[str, str]:
     found = {kind: clean_text(bundle[kind]) for kind in IMAGES if kind in bundle}
     return {
-        kind: text
-        for kind, text in found.items()
-        if 0 < len(text) <= MAX_IMAGE and _BASE64.match(text)
+        kind: text for kind, text in found.items() if 0 < len(text) <= most and _BASE64.match(text)
     }
 
 

@@ -2,7 +2,8 @@
 
 The records stand in `forging.py` (marks), `reflecting.py` (the same through Python itself),
 `protocol.py` (what goes between a child and the judge), `leaking.py` (secrets and the reader's
-browser), `harming.py` (the machine and other people) and `uploads.py` (the file that is handed in).
+browser), `harming.py` (the machine and other people), `assuming.py` (what everybody takes for
+granted) and `uploads.py` (the file that is handed in).
 `test_attacks.py` walks over all of them.
 """
 

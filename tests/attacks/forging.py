@@ -384,6 +384,17 @@ for folder in ("<course>", "../../..", ".."):
         told="uses torch._C: look at what for",
     ),
     Attack(
+        "the framework's own function behind one of one's own that had its name for a while",
+        "shortcut",
+        added=(
+            "from torch.nn.functional import batch_norm as helper\nkept = helper",
+            "def helper(*arguments):\n    return arguments",
+            "helper = kept",
+        ),
+        cells=built_in("helper"),
+        honest=NOT_WRITTEN_IN_TORCH,
+    ),
+    Attack(
         "the framework's own function in a thread and outside of inference mode",
         "shortcut",
         added=(

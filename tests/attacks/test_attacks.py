@@ -6,6 +6,7 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+import assuming
 import corpus
 import forging
 import harming
@@ -29,7 +30,7 @@ from world import (
 
 from autograder.sandbox.inside import isolation
 
-MODULES = (forging, reflecting, protocol, leaking, harming, uploads)
+MODULES = (forging, reflecting, protocol, leaking, harming, assuming, uploads)
 ATTACKS = tuple(attack for module in MODULES for attack in module.ATTACKS)
 REFERENCE = (corpus.ROOT / "cs231n_lib" / "normalization" / "in_numpy.py").read_text("utf-8")
 numbers = itertools.count()

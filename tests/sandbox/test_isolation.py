@@ -34,7 +34,7 @@ def test_numbers_of_system_calls_are_those_of_the_kernel(machine, monkeypatch):
     lines = re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)\b", HEADERS[machine].read_text())
     known = {name: int(number) for name, number in lines}
     monkeypatch.setattr(kernel.platform, "machine", lambda: machine)
-    for text in (kernel._NUMBERS, kernel._DENIED, kernel._INSPECTED):
+    for text in (kernel._NUMBERS, kernel._DENIED, kernel._PRETENDED, kernel._INSPECTED):
         table = kernel._table(text)
         assert len(table) > 3
         assert table == {name: known[name] for name in table}
@@ -56,14 +56,14 @@ def answer(program, architecture, number, *arguments):
             at += when if tests[code] else otherwise
 
 
-ALLOWED, REFUSED = (0x7FFF0000, 0), (0x00050000, errno.EPERM)
+ALLOWED, REFUSED, DONE = (0x7FFF0000, 0), (0x00050000, errno.EPERM), (0x00050000, 0)
 MISSING, KILLED = (0x00050000, errno.ENOSYS), (0x80000000, 0)
 
 
 @pytest.mark.parametrize("machine", ARCHITECTURES)
 def test_the_filter_answers_as_it_should(machine, monkeypatch):
     monkeypatch.setattr(kernel.platform, "machine", lambda: machine)
-    program, here = kernel._filter(process=7), ARCHITECTURES[machine]
+    program, here = kernel._filter(process=7, sees_files=False), ARCHITECTURES[machine]
     calls = kernel._table(kernel._INSPECTED)
     read, openat = {"x86_64": (0, 257), "aarch64": (63, 56)}[machine]
 
@@ -75,15 +75,26 @@ def test_the_filter_answers_as_it_should(machine, monkeypatch):
     thread, new_users = 0x003D0F00, 0x10000000
     assert asked(calls["clone"], thread) == ALLOWED
     assert asked(calls["clone"], 17) == asked(calls["clone"], thread | new_users) == REFUSED
-    assert asked(calls["clone3"]) == asked(457) == asked(10_000) == MISSING
+    assert asked(calls["clone3"]) == asked(451) == asked(10_000) == MISSING
     assert asked(calls["kill"], 7) == asked(calls["tgkill"], 7) == ALLOWED
     assert asked(calls["kill"], 7, 9) == asked(calls["tgkill"], 7, 7, 9) == KILLED
     for other in (1, 8, 0, 2**32 - 1):
         assert asked(calls["kill"], other, 9) == asked(calls["tgkill"], other, 7, 9) == REFUSED
     assert asked(calls["prctl"], 15) == asked(calls["prlimit64"], 0) == ALLOWED
     assert asked(calls["prctl"], 1) == asked(calls["prlimit64"], 3) == REFUSED
-    assert {asked(calls["fcntl"], 3, shared) for shared in kernel._SHARED} == {REFUSED}
+    locks, owners, leases, hints = (6, 7, 37, 38), (8, 10, 15), (1024, 1026), (1036, 1038)
+    others = (*locks, *owners, *leases, *hints)
+    assert {asked(calls["fcntl"], 3, shared) for shared in others} == {REFUSED}
     assert {asked(calls["fcntl"], 3, own) for own in (*range(6), 1030, 1031)} == {ALLOWED}
+    assert asked(calls["ioctl"], 3, 0x5401) == ALLOWED
+    assert {asked(calls["ioctl"], 3, what) for what in kernel._LASTING} == {REFUSED}
+    assert {asked(calls["socketpair"], 1, kind) for kind in (1, 0x80001, 0x801)} == {ALLOWED}
+    assert {asked(calls["socketpair"], 1, kind) for kind in (2, 3, 5, 0x80002)} == {REFUSED}
+    assert asked(calls["socketpair"], 30, 1) == REFUSED
+    pretended = kernel._table(kernel._PRETENDED).values()
+    assert {asked(number) for number in pretended} == {ALLOWED}
+    seeing = kernel._filter(process=7, sees_files=True)
+    assert {answer(seeing, here, number) for number in pretended} == {DONE}
     (foreign,) = set(ARCHITECTURES.values()) - {here}
     assert answer(program, foreign, read) == KILLED
     if machine == "x86_64":

@@ -207,6 +207,17 @@ def test_when_the_time_of_graded_cells_is_used_up_the_rest_is_not_reached():
     )
 
 
+def test_who_waits_again_and_again_is_given_up(monkeypatch):
+    monkeypatch.setattr(process, "ATTEMPTS", 0.05)
+    wait = "import time\ntime.sleep(60)"
+    steps = steps_of(solution(), *[wait] * 3)
+    outcome = run(steps, Limits(cell_seconds=0.5))
+    said = [fault.kind for fault in outcome.stopped.values()]
+    assert outcome.aborted and said[-1] == outcome.aborted.kind
+    assert "all attempts together took longer than 0.05 minutes" in said[-1]
+    assert len(outcome.stopped) == 3 and set(outcome.seen) == set()
+
+
 def test_a_process_without_a_warm_one_leaves_nothing_behind():
     daemon = (
         "import os, subprocess\nprint(subprocess.Popen(['sleep', '600']).pid)\n"

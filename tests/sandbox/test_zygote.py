@@ -26,7 +26,7 @@ from autograder.checking import observe
 from autograder.lessons.answers import ROOT
 from autograder.sandbox.inside import cgroup, isolation, warm
 from autograder.sandbox.process import Infrastructure, Limits, Stopped
-from autograder.sandbox.zygote import Zygote, remove_abandoned_boxes
+from autograder.sandbox.zygote import Zygote, _is_larger, remove_abandoned_boxes
 
 LIMITS = Limits(cell_seconds=60, total_seconds=120, memory=2**29, file=2**23)
 PLANTED = "planted-" + "answer"  # in one piece only in files and in this process's memory
@@ -324,6 +324,72 @@ def test_the_servers_can_be_reached_from_here(servers):
     )
 
 
+SEND = """
+import socket
+try:
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    print(one.sendto(b"x", NAME))
+except OSError as error:
+    print("refused")
+"""
+
+
+def test_nobody_is_sent_a_signal_about_a_descriptor(zygote, child):
+    """Whoever owns a descriptor gets a signal of one's choice when it can be read."""
+    walled(zygote)
+    source = "import fcntl, os, struct\nreader, _ = os.pipe()\nrefused = 0\n"
+    source += "for action in (lambda: fcntl.fcntl(reader, fcntl.F_SETOWN, os.getpid()),\n"
+    source += "               lambda: fcntl.fcntl(reader, 10, 9),\n"
+    source += (
+        "               lambda: fcntl.ioctl(reader, 0x8901, struct.pack('i', os.getpid()))):\n"
+    )
+    source += "    try:\n        action()\n    except PermissionError:\n        refused += 1\n"
+    assert said(child, source + "print(refused)") == "3\n"
+
+
+def test_a_pair_of_sockets_reaches_nobody_else(zygote, child, planted):
+    """A pair needs no permission of `socket`, and one of datagrams can be sent anywhere."""
+    import socket
+
+    walled(zygote)
+    name = str(planted / "datagrams")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(name)
+        os.chmod(name, 0o777)
+        heard.setblocking(False)
+        assert "refused" in said(child, SEND.replace("NAME", repr(name)))
+        with pytest.raises(BlockingIOError):
+            heard.recv(1)
+    os.unlink(name)
+    said(child, "import asyncio, socket\nasyncio.new_event_loop().close()")
+
+
+CHANGE = """
+import os
+changes = [lambda: os.truncate(PATH, 0), lambda: os.chmod(PATH, 0o600)]
+changes += [lambda: os.utime(PATH, (1, 1)), lambda: os.chown(PATH, os.getuid(), -1)]
+changes += [lambda: os.setxattr(PATH, "user.a", b"1")]
+for change in changes:
+    try:
+        change()
+    except OSError:
+        pass
+import shutil
+open("mine", "w").close()
+shutil.copy2("mine", "copy")
+"""
+
+
+def test_nothing_of_a_file_that_cannot_be_opened_can_be_changed(zygote, child, planted):
+    walled(zygote)
+    path = planted / "answer"
+    path.chmod(0o666)
+    before = path.stat(), path.read_bytes(), os.listxattr(path)
+    said(child, CHANGE.replace("PATH", repr(str(path))))
+    assert (path.stat().st_mode, path.stat().st_mtime) == (before[0].st_mode, before[0].st_mtime)
+    assert (path.read_bytes(), os.listxattr(path)) == before[1:]
+
+
 CALLS = """
 import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
@@ -460,6 +526,20 @@ def test_a_memory_bomb_is_an_error_of_the_student(child):
     assert said(child, "x.clear()\nprint('alive')") == "alive\n"
 
 
+def test_a_group_ends_who_takes_too_much_and_nobody_else(zygote, monkeypatch):
+    """Where rlimits count too little, such as files in memory, the group has the last word."""
+    if not cgroup.available():
+        pytest.skip("this user may not make control groups")
+    monkeypatch.setattr("autograder.sandbox.zygote.COPIED", -(2**28))  # less than the rlimit allows
+    bomb = "kept = b'x' * 450_000_000"
+    limits = replace(LIMITS, memory=LIMITS.memory + 1)  # a group of its own
+    with zygote.process(LIMITS) as neighbour, zygote.process(limits) as child:
+        said(neighbour, "kept = bytes(range(256)) * 100_000")
+        with pytest.raises(Stopped, match="it used more than 512 MB of memory"):
+            run(child, bomb)
+        assert said(neighbour, "print(sum(kept))") == f"{sum(range(256)) * 100_000}\n"
+
+
 FULL = """
 import time
 number = 0
@@ -481,6 +561,13 @@ def test_a_full_disk_is_contained(zygote, child):
     else:
         with pytest.raises(Stopped, match="it wrote more than 8 MB, or"):
             run(child, FULL)
+
+
+@pytest.mark.parametrize(("deep", "is_larger"), [(60, False), (80, True)])
+def test_folders_in_each_other_are_looked_at_so_far_only(tmp_path, deep, is_larger):
+    folder = tmp_path / "own"
+    (folder / "/".join("d" * deep)).mkdir(parents=True)
+    assert _is_larger(folder, 2**20) == is_larger
 
 
 def test_many_and_deep_folders_leave_nothing(zygote):
@@ -781,8 +868,9 @@ sys.exit(pytest.main([*arguments, "--basetemp", f"{scratch}/tests"]))
 
 
 WALLS = (
-    "observed or known_places or network or system_calls or gains_rights or processes or fork_bomb "
-    "or daemon or memory_bomb or full_disk or deep_folders or ends_a_child"
+    "observed or known_places or network or sockets or about_a_descriptor or cannot_be_opened "
+    "or system_calls or gains_rights or processes or fork_bomb or daemon or memory_bomb "
+    "or full_disk or deep_folders or ends_a_child"
 )
 
 

@@ -5,8 +5,10 @@ handed in, and says what the grader must make of it. `test_situations.py` finds 
 themselves: a new one is tested by being written here.
 """
 
+import base64
 import copy
 import json
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -679,6 +681,260 @@ def helper_below_work_in_other_processes(cells, folder):
     use_helper(cells)
 
 
+# ------------------------------------------------------------- unusual forms of a right answer
+
+
+def another_form(cells: list, name: str, wrap: str) -> None:
+    """Write an answer under the name `right`, and make the function of it in another way."""
+    cell = find(cells, f"{name}-solution")
+    cell["source"] = cell["source"].replace(f"def {name}", "def right") + f"\n\n\n{wrap}"
+
+
+@situation(quiet=True)
+def partial_of_a_general_function(cells, folder):
+    """The answers are functions of functools, cached where they can be."""
+    lines = "from functools import lru_cache, partial\n\n\n@lru_cache\ndef root(eps):\n    "
+    lines += f"return np.sqrt(eps)\n\n\n{FORWARD} = partial(right)"
+    another_form(cells, FORWARD, lines)
+
+
+@situation(quiet=True)
+def object_that_can_be_called(cells, folder):
+    """A class with `__call__`, and a method that belongs to no object."""
+    called = "class Fold:\n    def __call__(self, *arguments):\n        return right(*arguments)"
+    another_form(cells, FOLD, f"{called}\n\n\n{FOLD} = Fold()")
+    held = f"class Backward:\n    run = staticmethod(right)\n\n\n{BACKWARD} = Backward.run"
+    another_form(cells, BACKWARD, held)
+
+
+@situation(quiet=True)
+def functions_made_by_a_function(cells, folder):
+    """Two answers come out of one closure, which keeps what they share."""
+    sources = [solved(f"{name}-solution") for name in (FORWARD, BACKWARD)]
+    inner = "\n\n".join(sources).replace("\n", "\n    ")
+    text = f"def make():\n    calls = 0\n\n    {inner}\n\n    return {FORWARD}, {BACKWARD}"
+    find(cells, f"{FORWARD}-solution")["source"] = f"{text}\n\n\n{FORWARD}, {BACKWARD} = make()"
+    find(cells, f"{BACKWARD}-solution")["source"] = "# written above, in one go"
+
+
+@situation(quiet=True)
+def mode_by_pattern_and_walrus(cells, folder):
+    """`match`, `:=`, names for settings in one pattern."""
+    source = solved(f"{FORWARD}-solution")
+    source = source.replace('    if mode == "train":', '    if (train := mode == "train"):')
+    start, end = source.index("    mode = bn"), source.index("    running_mean = ")
+    match = (
+        '    match bn_param:\n        case {"mode": "train" | "test" as mode}:\n'
+        '            pass\n        case {"mode": other}:\n            mode = other\n'
+        '        case _:\n            mode = "train"\n'
+        "    match dict(eps=1e-5, momentum=0.9) | bn_param:\n"
+        '        case {"eps": float(eps) | int(eps), "momentum": momentum, **rest}:\n'
+        "            pass\n"
+    )
+    find(cells, f"{FORWARD}-solution")["source"] = source[:start] + match + source[end:]
+
+
+@situation(quiet=True)
+def cache_in_a_dataclass_with_type_hints(cells, folder):
+    """Type hints that are kept as text, a dataclass and a named tuple for what is passed on."""
+    hints = (
+        "from __future__ import annotations\n\nfrom dataclasses import dataclass\n"
+        "from typing import NamedTuple\n\nfrom numpy.typing import NDArray\n\n\n"
+        "@dataclass(frozen=True, slots=True)\nclass Cache:\n    x_hat: NDArray[np.float64]\n"
+        "    gamma: NDArray\n    std: NDArray\n    note: str | None = None\n\n\n"
+        "class Two(NamedTuple):\n    out: NDArray\n    cache: Cache\n\n\n"
+    )
+    cell = find(cells, f"{FORWARD}-solution")
+    cell["source"] = hints + cell["source"].replace(
+        "return out, (x_hat, gamma, std)", "return Two(out, Cache(x_hat, gamma, std))"
+    ).replace("bn_param):", "bn_param: dict[str, float | NDArray]) -> tuple[NDArray, Cache]:")
+    cell = find(cells, f"{BACKWARD}-solution")
+    unpacked = "x_hat, gamma, std = cache.x_hat, cache.gamma, cache.std"
+    cell["source"] = cell["source"].replace("x_hat, gamma, std = cache", unpacked)
+
+
+@situation(quiet=True)
+def arguments_of_every_kind(cells, folder):
+    """Arguments by position only, stars, defaults, and a generator that is unpacked."""
+    cell = find(cells, f"{FORWARD}-solution")
+    cell["source"] = cell["source"].replace("bn_param):", "bn_param, /, *, np=np, tiny=0.0):")
+    cell = find(cells, f"{BACKWARD}-solution")
+    cell["source"] = cell["source"].replace(
+        "dout, cache):", "*both, **none):\n    dout, cache = both"
+    )
+    cell["source"] = cell["source"].replace(
+        "return dx, dgamma, dbeta", "return [*(g for g in (dx, dgamma, dbeta))]"
+    )
+    cell = find(cells, f"{FOLD}-solution")
+    cell["source"] = (
+        cell["source"]
+        .replace("bn_param):", "bn_param=None, *more):")
+        .replace("return W_folded, b_folded", "return tuple(map(np.asarray, (W_folded, b_folded)))")
+    )
+
+
+@situation(quiet=True)
+def everything_imported_from_the_libraries(cells, folder):
+    """All names of NumPy and PyTorch, and helpers that happen to have names of theirs."""
+    stars = "from numpy import *\nfrom torch import *\nfrom torch.nn.functional import *"
+    cells.insert(1, code(stars))
+    own = "import numpy as np\n\n\ndef batch_norm(x_mu, std):\n    return x_mu / std"
+    cells.insert(2, code(own))
+    source = solved(f"{FORWARD}-solution").replace("=float)", "=np.float64)")
+    source = source.replace("x_hat = x_mu / std", "x_hat = batch_norm(x_mu, std)")
+    find(cells, f"{FORWARD}-solution")["source"] = source
+
+
+@situation(quiet=True)
+def helper_named_like_what_it_was_compared_with(cells, folder):
+    """A helper of one's own has the name of the framework's function, used to compare before."""
+    compared = "from torch.nn.functional import batch_norm\n\nprint(batch_norm(torch.ones(4, 2),"
+    cells.insert(2, code(f"{compared} None, None, training=True))"))
+    cell = find(cells, f"{FORWARD}-solution")
+    cell["source"] = "def batch_norm(x_mu, std):\n    return x_mu / std\n\n\n" + cell[
+        "source"
+    ].replace("x_hat = x_mu / std", "x_hat = batch_norm(x_mu, std)")
+
+
+@situation(quiet=True)
+def variable_named_like_a_function_of_the_framework(cells, folder):
+    """A star import elsewhere, and a local name that PyTorch has for what is to be written."""
+    cells.insert(2, code("from torch import *\nimport numpy as np"))
+    cell = find(cells, f"{FORWARD}-solution")
+    cell["source"] = (
+        cell["source"].replace("x_hat", "batch_norm").replace("=float)", "=np.float64)")
+    )
+
+
+@situation(quiet=True)
+def answers_defined_in_blocks(cells, folder):
+    """Definitions under `with`, `try`, a loop and a pattern."""
+    blocks = {
+        FORWARD: "with np.errstate(all='ignore'):",
+        BACKWARD: "for once in range(1):",
+        FOLD: "try:",
+    }
+    for name, head in blocks.items():
+        cell = find(cells, f"{name}-solution")
+        body = "\n".join(f"    {line}" for line in cell["source"].splitlines())
+        tail = "\nfinally:\n    pass" if head == "try:" else ""
+        cell["source"] = f"{head}\n{body}{tail}"
+
+
+@situation(quiet=True)
+def state_in_globals(cells, folder):
+    """The cache is a global name, and the functions count how often they were called."""
+    cell = find(cells, f"{FORWARD}-solution")
+    cell["source"] = "calls, last = 0, None\n\n\n" + cell["source"].replace(
+        "    return out, (x_hat, gamma, std)",
+        "    global calls, last\n    calls, last = calls + 1, (x_hat, gamma, std)\n"
+        "    return out, last",
+    )
+
+
+@situation(quiet=True)
+def answer_from_a_text(cells, folder):
+    """The definition stands in a text that is executed, or is put among the globals."""
+    cell = find(cells, f"{FOLD}-solution")
+    source = cell["source"].replace('"""', "'''")
+    cell["source"] = f'exec(r"""\n{source}\n""")'
+    another_form(cells, BACKWARD, f"globals()['{BACKWARD}'] = right")
+
+
+@situation(quiet=True)
+def answers_written_by_a_magic(cells, folder):
+    """%%writefile, in the labelled cell, and an import of all that it wrote below."""
+    cell = find(cells, f"{FORWARD}-solution")
+    position = place(cells, f"{FORWARD}-solution")
+    written = f"%%writefile bn.py\nimport numpy as np\n\n\n{cell['source']}"
+    cells.insert(position, code(written))
+    cell["source"] = f"from bn import {FORWARD}"
+
+
+@situation(quiet=True)
+def talkative_functions(cells, folder):
+    """Functions that print, warn, log, assert and plot."""
+    cell = find(cells, f"{FORWARD}-solution")
+    talk = "    import logging, warnings\n    warnings.warn('look')\n    logging.warning('x')\n"
+    talk += "    print('shape', x.shape, end='')\n    assert x.ndim == 2, x.shape\n    mode = "
+    cell["source"] = cell["source"].replace("    mode = ", talk, 1)
+
+
+@situation(quiet=True)
+def kernel_that_ran_many_times(cells, folder):
+    """Executed again and again: counts out of order, errors left in outputs."""
+    error = {"output_type": "error", "ename": "NameError", "evalue": "x", "traceback": ["x"]}
+    for number, cell in enumerate(cells):
+        if cell["cell_type"] == "code":
+            cell["execution_count"] = 97 - number
+            cell["outputs"] = [error, {"output_type": "stream", "name": "stdout", "text": ["1"]}]
+
+
+@situation(quiet=True)
+def metadata_of_other_front_ends(cells, folder):
+    """Colab, Deepnote, VS Code, Kaggle, SageMaker and Databricks leave their own marks."""
+    marks = {
+        "id": "aBcDeF123456",
+        "colab": {"base_uri": "https://localhost:8080/", "height": 34},
+        "outputId": "f00",
+        "deepnote_cell_type": "code",
+        "source_hash": None,
+        "execution_start": 1717171717171,
+        "vscode": {"languageId": "python"},
+        "trusted": True,
+        "application/vnd.databricks.v1+cell": {"inputWidgets": {}, "nuid": "1-2-3"},
+        "jupyter": {"outputs_hidden": True, "source_hidden": True},
+        "scrolled": "auto",
+        "tags": ["remove-cell", ""],
+    }
+    for cell in cells:
+        cell["metadata"] |= marks
+        cell.pop("id", None)
+
+
+@situation()
+def answers_moved_to_the_top(cells, folder):
+    """All answers were dragged above the setup, which imports what they use."""
+    names = [f"{name}-solution" for name in (FORWARD, BACKWARD, FOLD)]
+    moved = [cells.pop(place(cells, name)) for name in names]
+    cells[:0] = moved
+
+
+@situation()
+def answers_moved_below_their_checks(cells, folder):
+    """Each answer was dragged below the check that needs it."""
+    for name in (FORWARD, BACKWARD, FOLD):
+        cell = cells.pop(place(cells, f"{name}-solution"))
+        cells.insert(place(cells, f"{name}-check") + 1, cell)
+
+
+@situation(told="SystemExit")
+def names_that_the_notebook_had(cells, folder):
+    """The student's own variables have names of the course, of Python and of the answers."""
+    cells.insert(2, code("check = needs = print\nlist = dict = len = None\nnumpy = torch"))
+    cells.insert(place(cells, f"{FORWARD}-check"), code("np = __import__('numpy')\ncheck = 1"))
+    cells.append(code(f"del {FORWARD}, {BACKWARD}, {FOLD}\nimport sys\nsys.exit()"))
+
+
+@situation(quiet=True)
+def forms_and_comments_of_colab(cells, folder):
+    """Form fields, a title, and a cell that only has a comment."""
+    cells.insert(2, code("#@title Settings { run: 'auto' }\nrate = 0.1 #@param {type:'slider'}"))
+    cells.insert(3, code("# %load_ext later\n"))
+    cell = find(cells, f"{FOLD}-solution")
+    cell["source"] = (
+        f"#@title My answer {{ display-mode: 'form' }}\n{cell['source']}\n#@markdown ok"
+    )
+
+
+@situation(quiet=True)
+def letters_of_mathematics(cells, folder):
+    """Greek letters, primes by number, and text in another language."""
+    cell = find(cells, f"{FORWARD}-solution")
+    source = cell["source"].replace("x_mu", "ξ").replace("std", "σ").replace("x_hat", "x̂")
+    cell["source"] = source.replace("gamma", "γ").replace('"γ', '"gamma') + "\n# 平均を引く — ✓"
+
+
 # ------------------------------------------------------------------- how editors write it
 
 
@@ -746,6 +1002,33 @@ def picture_pasted_into_an_answer(cells, folder):
     picture = "iVBORw0KGgo" * 20_000
     answer = find(cells, "why-1-question")
     answer["source"] = f"![image.png](data:image/png;base64,{picture})\n\n{WORDS}"
+
+
+@situation(quiet=True)
+def photographs_in_answers(cells, folder):
+    """Answers are photographs of a page, as a telephone makes them: three megabytes each."""
+    picture = base64.b64encode(random.Random(0).randbytes(3_000_000)).decode()
+    attached, pasted = (find(cells, f"why-{number}-question") for number in (1, 2))
+    attached["source"] = "![page.png](attachment:page.png)"
+    attached["attachments"] = {"page.png": {"image/png": picture}}
+    pasted["source"] = f"![page](data:image/jpeg;base64,{picture})"
+
+
+@situation(told="look at what was handed in", slow=True)
+def too_many_photographs(cells, folder):
+    """28 MB of pictures in texts: the code keeps its marks, and nobody says there was none."""
+    picture = base64.b64encode(random.Random(0).randbytes(3_000_000)).decode()
+    pages = {f"page-{number}.png": {"image/png": picture} for number in range(6)}
+    find(cells, "why-1-question")["attachments"] = pages
+    find(cells, "why-2-question")["source"] = f"![page](data:image/png;base64,{picture})"
+
+
+@situation(told="Pictures in a text were left out (1)")
+def picture_of_another_kind(cells, folder):
+    """A picture that feedback cannot show."""
+    answer = find(cells, "why-1-question")
+    answer["source"] = "![page.webp](attachment:page.webp)"
+    answer["attachments"] = {"page.webp": {"image/webp": "UklGRg=="}}
 
 
 # ------------------------------------------------------------------------ slow and large

@@ -62,6 +62,33 @@ def test_imports_of_other_cells_count_where_they_are_used():
     assert Code(steps).shortcuts(FOLD) == [NORM]
 
 
+IMPORTED = "from torch.nn.functional import batch_norm"
+STAR = "from torch.nn.functional import *"
+HELPER = "def batch_norm(x):\n    return x"
+
+
+@pytest.mark.parametrize(
+    ("before", "answer", "costs"),
+    [
+        ([IMPORTED], "return batch_norm(W)", True),
+        ([STAR], "return batch_norm(W)", True),
+        ([IMPORTED, HELPER], "return batch_norm(W)", False),
+        ([STAR, HELPER], "return batch_norm(W)", False),
+        ([f"{STAR}\n{HELPER}"], "return batch_norm(W)", False),
+        ([HELPER, IMPORTED], "return batch_norm(W)", True),
+        ([HELPER, STAR], "return batch_norm(W)", True),
+        ([STAR], "batch_norm = 2 * W\n    return batch_norm", False),
+        ([STAR], "inner = lambda batch_norm: batch_norm\n    return inner(W)", False),
+        ([STAR], "inner = lambda: batch_norm\n    return inner()(W)", True),
+        ([], f"{IMPORTED}\n    return batch_norm(W)", True),
+    ],
+)
+def test_a_function_of_ones_own_may_have_the_name_of_a_library_s(before, answer, costs):
+    own = f"def fold_batchnorm(W):\n    {answer}"
+    steps = [Step(f"a{number}", "added", text) for number, text in enumerate(before)]
+    assert bool(Code([*steps, Step("b", "solution", own, OWN)]).shortcuts(FOLD)) == costs
+
+
 @pytest.mark.parametrize(
     ("source", "costs"),
     [
@@ -93,6 +120,12 @@ BACKWARD = exercises.find("normalization.batchnorm_backward")
         ("def batchnorm_backward(dout, cache):\n    return (dout + 1e-20j).imag", True),
         ("def slope(f): pass\ndef batchnorm_backward(d, c): slope(batchnorm_forward)", True),
         ("def batchnorm_backward(d, c): return d\nbatchnorm_forward(x + h)", False),
+        (
+            "def make():\n    def batchnorm_forward(x): pass\n    def batchnorm_backward(d): pass\n"
+            "    return batchnorm_forward, batchnorm_backward\n"
+            "batchnorm_forward, batchnorm_backward = make()",
+            False,
+        ),
     ],
 )
 def test_a_gradient_by_small_steps_is_told_to_the_instructor(source, noted):
@@ -215,7 +248,7 @@ def test_what_an_answer_uses_of_files_beside_it_is_looked_at(cell, found):
     assert Code(steps).shortcuts(FOLD) == ([NORM] if found else [])
     deeper = [Step("more.py", "module", cell), *steps[:1], Step("b", "solution", "", OWN)]
     assert Code(deeper).shortcuts(FOLD) == []
-    deeper[2] = Step("b", "solution", "from more import *\nf = norm, norms, n", OWN)
+    deeper[2] = Step("b", "solution", "from more import *\ng = norm, norms, n, f", OWN)
     assert Code(deeper).shortcuts(FOLD) == ([NORM] if found else [])
 
 
@@ -237,6 +270,7 @@ def test_a_cell_that_answers_counts_wherever_it_stands():
         ("try:\n    import f\nexcept ImportError:\n    f = None", {"f": True}),
         ("!pip install x\n%time y = 1\nf = !ls\nnp.x?\ndef g(): return 1", {"f": True, "g": True}),
         ("def f(x:\n    return", {"f": True}),
+        ("%%writefile f.py\ndef f(x):\n    return x", {}),
         ("[f for f in range(3)]\nprint(lambda f: f)", {}),
         ("with open('a') as f, open('b') as (g, h):\n    (i := 2)", dict.fromkeys("fghi", True)),
     ],

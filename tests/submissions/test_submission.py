@@ -112,13 +112,16 @@ def test_both_sides_of_a_merge_are_told_by_name():
 def test_a_picture_in_the_text_becomes_an_attachment_and_no_word_is_cut():
     pasted = f"![a](data:image/png;base64,{'QUFB' * 40_000}) and ![b](data:image/svg+xml;base64,AA)"
     raw = {"cell_type": "markdown", "metadata": {}, "source": f"{pasted} The words."}
-    large = {**raw, "source": pasted.replace("QUFB" * 40_000, "A" * 1_100_000)}
-    submission = parse(json.dumps({"cells": [raw, large]}).encode())
-    one, other = submission.cells
+    large = {**raw, "source": pasted.replace("QUFB" * 40_000, "A" * 4_000_000)}
+    many = {**raw, "source": "![c](data:image/png;base64,QUFB)" * 42}
+    submission = parse(json.dumps({"cells": [raw, large, many]}).encode())
+    one, other, most = submission.cells
     assert one.source.startswith("![a](attachment:pasted-0) and ") and one.source.endswith("words.")
     assert one.attachments == {"pasted-0": {"image/png": "QUFB" * 40_000}}
-    assert other.source.startswith("![a](left-out)") and not other.attachments
-    assert submission.problems == ()
+    assert len(other.attachments["pasted-0"]["image/png"]) == 4_000_000
+    assert len(most.attachments) == 40 and most.source.endswith("![c](left-out)" * 2)
+    (told,) = submission.problems
+    assert "left out (2)" in told
 
 
 def test_format_3_is_read():

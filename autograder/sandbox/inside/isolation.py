@@ -440,7 +440,7 @@ def confine(
         shown = ("/",) if layers.namespaces else (*readable, f"/proc/{os.getpid()}")
         kernel.restrict_files(shown, (private, "/dev/null"))
     if layers.seccomp:
-        kernel.filter_calls(os.getpid())
+        kernel.filter_calls(os.getpid(), sees_files=not layers.namespaces)
     if layers.tier != "C":
         _require_hidden(hidden)
 

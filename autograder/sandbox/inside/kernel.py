@@ -35,7 +35,8 @@ fanotify_mark 301 263 | mknod 133 - | mknodat 259 33
 unshare 272 97 | setns 308 268 | sethostname 170 161 | setdomainname 171 162
 setuid 105 146 | setgid 106 144 | setreuid 113 145 | setregid 114 143 | setresuid 117 147
 setresgid 119 149 | setfsuid 122 151 | setfsgid 123 152 | setgroups 116 159 | capset 126 91
-socket 41 198 | shmget 29 194 | shmat 30 196 | shmctl 31 195 | shmdt 67 197
+socket 41 198 | bind 49 200 | connect 42 203 | listen 50 201 | accept 43 202 | accept4 288 242
+truncate 76 45 | shmget 29 194 | shmat 30 196 | shmctl 31 195 | shmdt 67 197
 semget 64 190 | semop 65 193 | semctl 66 191 | semtimedop 220 192
 msgget 68 186 | msgsnd 69 189 | msgrcv 70 188 | msgctl 71 187 | mq_open 240 180
 mq_unlink 241 181 | memfd_create 319 279 | memfd_secret 447 447
@@ -52,16 +53,30 @@ adjtimex 159 171 | setpriority 141 140 | ioprio_set 251 30 | sched_setparam 142 
 sched_setscheduler 144 119 | sched_setattr 314 274 | migrate_pages 256 238 | move_pages 279 239
 """
 
-_INSPECTED = """
-clone 56 220 | clone3 435 435 | kill 62 129 | tgkill 234 131 | prctl 157 167
-prlimit64 302 261 | sched_setaffinity 203 122 | fcntl 72 25
+# What changes modes, owners, times and attributes, of files that cannot be opened too: answered as
+# if it were done, since who copies a file does it without a thought.
+_PRETENDED = """
+chmod 90 - | fchmod 91 52 | fchmodat 268 53
+chown 92 - | fchown 93 55 | lchown 94 - | fchownat 260 54
+utime 132 - | utimes 235 - | futimesat 261 - | utimensat 280 88
+setxattr 188 5 | lsetxattr 189 6 | fsetxattr 190 7
+removexattr 197 14 | lremovexattr 198 15 | fremovexattr 199 16
 """
 
-# What fcntl does to a file that others have open too: locks (also of an open file), leases, and
-# news about a folder.
-_SHARED = (6, 7, 37, 38, 1024, 1026)
+_INSPECTED = """
+clone 56 220 | clone3 435 435 | kill 62 129 | tgkill 234 131 | prctl 157 167
+prlimit64 302 261 | sched_setaffinity 203 122 | fcntl 72 25 | socketpair 53 199 | ioctl 16 29
+"""
 
-_NEWEST = 456  # futex_requeue; what came later is answered as if the kernel were older
+# What fcntl may do: copy a descriptor, ask and set its flags, ask for locks, size a pipe. The rest
+# leaves something on a file that others have open too, or has signals sent: locks, leases, news,
+# hints, owners.
+_OWN_DESCRIPTOR = (0, 1, 2, 3, 4, 5, 1030, 1031, 1032)
+# What ioctl must not: the flags, version and project of a file that is only open for reading, and
+# whom signals about a descriptor go to.
+_LASTING = (0x40086602, 0x40046602, 0x40087602, 0x40047602, 0x401C5820, 0x8901, 0x8902)
+
+_NEWEST = 450  # set_mempolicy_home_node; what came later is answered as if the kernel were older
 
 _MACHINES = {"x86_64": (1, 0xC000003E), "aarch64": (2, 0xC00000B7)}  # column, AUDIT_ARCH
 
@@ -260,19 +275,21 @@ def _allow(rules: int, path: str, rights: int) -> None:
 
 _LOAD, _EQUAL, _ABOVE, _ANY_BIT, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
 _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
-_EPERM, _ENOSYS = 1, 38
+_DONE, _EPERM, _ENOSYS = 0, 1, 38
 _NUMBER, _ARCHITECTURE, _FIRST, _SECOND, _THIRD = 0, 4, 16, 24, 32  # in struct seccomp_data
 _SIGKILL = 9
 _THREAD = 0x00010000  # CLONE_THREAD
+_LOCAL, _NO_STREAM = 1, 0xE  # AF_UNIX; the bits of every type but SOCK_STREAM
 
 
-def filter_calls(process: int) -> None:
+def filter_calls(process: int, sees_files: bool) -> None:
     """Refuse the system calls that a child never needs, in this thread and all it starts.
 
     Args:
         process: the number of this process, the only one that it may send signals to.
+        sees_files: whether there are paths to files that are not its own and could be changed.
     """
-    program = _filter(process)
+    program = _filter(process, sees_files)
     instructions = ctypes.create_string_buffer(b"".join(program))
     length = struct.calcsize("HxxxxxxP")
     header = struct.pack("HxxxxxxP", len(program), ctypes.addressof(instructions))
@@ -288,7 +305,7 @@ def seccomp_available() -> None:
     _checked("seccomp", _prctl(get_mode))
 
 
-def _filter(process: int) -> list[bytes]:
+def _filter(process: int, sees_files: bool) -> list[bytes]:
     """The program: about architecture, age, denied calls, then calls that arguments decide."""
     _, architecture = _MACHINES[platform.machine()]
     refuse, missing, allow = _REFUSE | _EPERM, _REFUSE | _ENOSYS, _ALLOW
@@ -302,6 +319,8 @@ def _filter(process: int) -> list[bytes]:
     ]
     for number in _table(_DENIED).values():
         program += _when(_EQUAL, number, refuse)
+    for number in _table(_PRETENDED).values() if sees_files else ():
+        program += _when(_EQUAL, number, _REFUSE | _DONE)
     about_arguments = {
         "clone": [*_when(_ANY_BIT, _NEW_ANYTHING, refuse), *_unless(_ANY_BIT, _THREAD, refuse)],
         "kill": [*_unless(_EQUAL, process, refuse), *_end_itself(_SECOND)],
@@ -309,7 +328,14 @@ def _filter(process: int) -> list[bytes]:
         "prctl": _when(_EQUAL, _PR_SET_PDEATHSIG, refuse),
         "prlimit64": _unless(_EQUAL, 0, refuse),
         "sched_setaffinity": _unless(_EQUAL, 0, refuse),
-        "fcntl": [_step(_LOAD, _SECOND), *_each(_SHARED, refuse)],
+        "fcntl": [_step(_LOAD, _SECOND), *_each(_OWN_DESCRIPTOR, allow), _step(_RETURN, refuse)],
+        "ioctl": [_step(_LOAD, _SECOND), *_each(_LASTING, refuse)],
+        # A pair of datagrams could be sent to any name; a pair of streams speaks with itself.
+        "socketpair": [
+            *_unless(_EQUAL, _LOCAL, refuse),
+            _step(_LOAD, _SECOND),
+            *_when(_ANY_BIT, _NO_STREAM, refuse),
+        ],
     }
     for name, steps in about_arguments.items():
         body = [_step(_LOAD, _FIRST), *steps, _step(_RETURN, allow)]
