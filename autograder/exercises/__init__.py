@@ -21,13 +21,18 @@ def check_names() -> list[str]:
     return [f"{e.id}: {check.name}" for e in all_exercises() for check in e.checks]
 
 
+@cache
+def _by_id() -> dict[str, Exercise]:
+    return {exercise.id: exercise for exercise in all_exercises()}
+
+
 def find(exercise_id: str) -> Exercise:
     """Return the exercise with this id.
 
     Raises:
         KeyError: naming the nearest id.
     """
-    known = {exercise.id: exercise for exercise in all_exercises()}
+    known = _by_id()
     if exercise_id in known:
         return known[exercise_id]
     near = difflib.get_close_matches(str(exercise_id), known, n=1, cutoff=0.0)

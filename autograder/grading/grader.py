@@ -138,6 +138,7 @@ class Grader:
         self.canaries = Canaries(template, self.exercises, texts, self._marks_of, self.log.write)
         self._turns: dict[int, Grader] = {}
         self._same: dict[str, str] = {}  # experiments found the same, by exercise id
+        self._experiments = cache(self._experiments_of)
         self._judged: dict[tuple, tuple[Mapping[str, Seen], Report]] = {}  # by `_judge_once`
         self._write_expected = None
         if expected and not known:
@@ -282,6 +283,7 @@ class Grader:
         if turn not in self._turns:
             other = copy.copy(self)
             other.turn, other._same, other._judged = turn, {}, {}
+            other._experiments = cache(other._experiments_of)
             vars(other).pop("seeds", None)  # they are of this turn
             other.seed_of = expectations.secret_seed(self.secret, self.assignment, turn)
             other.provider = expectations.live(other.seed_of)
@@ -348,7 +350,8 @@ class Grader:
         run = self.run(findings.steps)
         return Observations(run, outcome, experiments, self.reader, findings)
 
-    def _experiments(self, exercise) -> str:
+    def _experiments_of(self, exercise: Exercise) -> str:
+        """What identifies the checks of an exercise, which is the same for a whole class."""
         with lock:
             return text_of(
                 {

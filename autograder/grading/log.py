@@ -11,6 +11,8 @@ from typing import Any
 
 from autograder.grading.results import write_atomically
 
+FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+
 
 class Log:
     """Appends to a file, or does nothing where `path` is None; processes may share a file."""
@@ -24,10 +26,12 @@ class Log:
             return
         time = datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"time": time, "process": os.getpid(), "event": event, **values})
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         with contextlib.suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(self.path, flags, 0o600)
+            try:
+                descriptor = os.open(self.path, FLAGS, 0o600)
+            except FileNotFoundError:
+                self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                descriptor = os.open(self.path, FLAGS, 0o600)
             try:
                 os.write(descriptor, line.encode() + b"\n")
             finally:

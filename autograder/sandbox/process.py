@@ -4,8 +4,8 @@
     {"do": "module", "name": …, …}       ──▶   keeps a file to import      ──▶  {"outputs": …}
     {"do": "run", "source": …}           ──▶   executes a cell             ──▶  {"outputs": …}
     {"do": "check", "exercise": …, …}    ──▶   executes a check cell, which keeps the functions
-    {"do": "observe", "check": …, "seed": …} ▶ runs one scenario on them   ──▶  {"arrays": files}
-    {"do": "forward", "check": …, …}     ──▶   calls the forward at points ──▶  {"arrays": files}
+    {"do": "observe", "check": …, "seed": …} ▶ runs one scenario on them   ──▶  {"arrays": names}
+    {"do": "forward", "check": …, …}     ──▶   calls the forward at points ──▶  {"arrays": names}
 
 The outside sends a cell or a seed only when its turn has come, holds the clock, and reads arrays
 back as bounded `.npy` files without pickle. Nothing that comes back is a mark.
@@ -41,12 +41,10 @@ from autograder.sandbox.clock import PATIENCE, Clock, WorkClock
 from autograder.sandbox.inside import messages
 from autograder.submissions.code import WRITTEN, definitions_below, only_definitions
 from autograder.submissions.notebook import (
-    OutOfReach,
     Step,
     Unreadable,
     clean_outputs,
     clean_text,
-    read_regular,
 )
 
 MAX_FAULT = 2_000  # characters
@@ -260,7 +258,7 @@ class _Run:
                     points = [[array.tolist() for array in point] for point in probe.points]
                     request = {"exercise": exercise.id, "check": check.name, "points": points}
                     reply = child.ask({"do": "forward"} | request)
-                    outs = _seen(reply, child.read_arrays).arrays or {}
+                    outs = _seen(reply, child.arrays).arrays or {}
                     if len(outs) == len(points):
                         seen = self.outcome.seen[exercise.id]
                         shown = seen[check.name].arrays | probe.measured(list(outs.values()))
@@ -326,7 +324,7 @@ class _Run:
         for check in waiting:
             request = {"check": check.name, "seed": self.seed_of(exercise, check)}
             reply = child.ask({"do": "observe"} | request)
-            seen[check.name] = _seen(reply, child.read_arrays)
+            seen[check.name] = _seen(reply, child.arrays)
 
 
 def _slowest(taken: Mapping[str, float], allowed: float) -> Iterator[str]:
@@ -339,7 +337,7 @@ def _slowest(taken: Mapping[str, float], allowed: float) -> Iterator[str]:
         yield cell_id
 
 
-def _seen(reply: dict, read_arrays: Callable[[], Sequence[bytes]]) -> Seen:
+def _seen(reply: dict, contents: Sequence[bytes]) -> Seen:
     """Read back what a scenario showed; whatever is not as agreed is a fault of the submission."""
     fault, names = reply.get("fault"), reply.get("arrays")
     if isinstance(fault, list) and [type(part) for part in fault] == [str, str]:
@@ -347,13 +345,12 @@ def _seen(reply: dict, read_arrays: Callable[[], Sequence[bytes]]) -> Seen:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return Seen(fault=Fault(MALFORMED))
     try:
-        contents = read_arrays()
         if len(contents) != len(names):
             raise Unreadable(f"{len(names)} arrays were announced and {len(contents)} came.")
         keys = [clean_text(name[:100]) for name in names]
         shown = zip(keys, map(read_array, contents), strict=True)
         return Seen(arrays={k: array for k, array in shown if not k.startswith(MEASURED)})
-    except (Unreadable, OutOfReach) as error:  # whose files these are may also take them away
+    except Unreadable as error:
         return Seen(fault=Fault(MALFORMED, str(error)))
 
 
@@ -441,8 +438,7 @@ class Process:
         self._end()
 
     def _start(self) -> None:
-        self.results = self.box / "results"
-        for folder in (self.results, self.box / "home", self.box / "tmp"):
+        for folder in (self.box / "home", self.box / "tmp"):
             folder.mkdir()
         self.connection, theirs = socket.socketpair()
         limits = {
@@ -454,7 +450,7 @@ class Process:
         command = [sys.executable, "-P", "-s", "-m", "autograder.sandbox.inside.child"]
         with theirs, open(self.box / "stderr", "wb") as errors:
             self.child = subprocess.Popen(
-                [*command, str(theirs.fileno()), str(self.results), json.dumps(limits)],
+                [*command, str(theirs.fileno()), json.dumps(limits)],
                 cwd=self.box / "home",
                 env=_environment(self.box),
                 stdin=subprocess.DEVNULL,
@@ -470,19 +466,6 @@ class Process:
             raise Infrastructure(f"The sandbox did not start: {text[-2000:] or stop}") from None
         if ready != {"ready": check_names()}:
             raise Infrastructure("The exercises were changed while grading ran; start it again.")
-
-    def read_arrays(self) -> list[bytes]:
-        """Return what came with the last answer: `.npy` files, not looked at yet.
-
-        Raises `Unreadable` when one is not an ordinary file.
-        """
-        contents: list[bytes] = []
-        while len(contents) < messages.MAX_PARTS:
-            path = self.results / f"{len(contents)}.npy"
-            if not os.path.lexists(path):
-                break
-            contents.append(read_regular(path, messages.MAX_PART))
-        return contents
 
     def ask(self, request: dict, own: bool = False) -> dict:
         """Send one request and return the answer; raises `Stopped` when none comes in time.
@@ -529,7 +512,7 @@ class Process:
 
     def _read(self, clock: Clock) -> dict:
         try:
-            answer, self._parts = messages.read(lambda: self._receive(clock))
+            answer, self.arrays = messages.read(lambda: self._receive(clock))
         except messages.Refused as refused:
             raise Stopped(Fault(f"stopped: {refused}")) from None
         return answer

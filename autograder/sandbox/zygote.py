@@ -339,10 +339,6 @@ class Process(process.Process):
         if ready.get("ready") is not True:
             raise Infrastructure(f"The child did not start: {ready.get('why')}")
 
-    def read_arrays(self) -> list[bytes]:
-        """Return what came with the last answer: `.npy` files, not looked at yet."""
-        return self._parts
-
     def _read(self, clock: Clock) -> dict:
         answer = super()._read(clock)
         self._look()

@@ -105,6 +105,7 @@ def _parsed(source: str) -> ast.Module | None:
 # ------------------------------------------------------------------------ what a cell defines
 
 
+@_remembered
 def definitions(source: str) -> tuple[str, ...]:
     """The names of the functions and classes that a cell of the course defines.
 
@@ -280,16 +281,9 @@ def definitions_below(line: int, source: str) -> str:
 def _unparsed(source: str, chosen: Callable[[list[ast.stmt]], list[ast.stmt]]) -> str:
     """The text of what is chosen of a cell's statements; nothing where it is too deep."""
     try:
-        return _text_of(chosen(parsed(source).body))
-    except (TooDeep, RecursionError):
-        return ""
-
-
-def _text_of(body: list[ast.stmt]) -> str:
-    """The text of some statements; nothing where it is too deep."""
-    try:
+        body = chosen(parsed(source).body)
         return ast.unparse(ast.Module(body=body, type_ignores=[]))
-    except RecursionError:
+    except (TooDeep, RecursionError):
         return ""
 
 
@@ -347,18 +341,12 @@ class Names:
 
         In time that grows with the length of the code only, however it was made.
         """
-        spelled = {part for use in self.used for part in _beginnings(use)}
+        spelled = self._spelled
         free = {name for name in spelled if name.partition(".")[0] not in functions}
-        imported = {part for _, meant in self.imported for part in _beginnings(meant)}
-        called: dict[str, set[str]] = {}  # what is imported: its names in the cells
-        below: dict[str, set[str]] = {}  # the same of whatever lies in it
-        for name, meant in (*elsewhere, *self.imported):
-            called.setdefault(meant, set()).add(name)
-            for part in _beginnings(meant):
-                below.setdefault(part, set()).add(name)
+        called, below = _called((*elsewhere, *self.imported))
 
         def is_used(wanted: str) -> bool:
-            if wanted in imported or wanted in spelled:
+            if wanted in self._brought or wanted in spelled:
                 return True
             if any(name in spelled or name == "*" for name in below.get(wanted, ())):
                 return bool(spelled)
@@ -370,6 +358,28 @@ class Names:
             )
 
         return [name for name in names if is_used(name)]
+
+    @cached_property
+    def _spelled(self) -> frozenset[str]:
+        return frozenset(part for use in self.used for part in _beginnings(use))
+
+    @cached_property
+    def _brought(self) -> frozenset[str]:
+        return frozenset(part for _, meant in self.imported for part in _beginnings(meant))
+
+
+@lru_cache(maxsize=100)
+def _called(
+    imported: tuple[tuple[str, str], ...],
+) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """By what is imported its names in the cells, and the same by whatever that lies in."""
+    called: dict[str, set[str]] = {}
+    below: dict[str, set[str]] = {}
+    for name, meant in imported:
+        called.setdefault(meant, set()).add(name)
+        for part in _beginnings(meant):
+            below.setdefault(part, set()).add(name)
+    return called, below
 
 
 def _beginnings(name: str) -> Iterator[str]:
@@ -441,9 +451,14 @@ def unbound(source: str) -> frozenset[str]:
     >>> sorted(unbound("def f(x):\\n    y = x\\n    return helper(y)"))
     ['helper']
     """
+    return unbound_in(parsed(source).body)
+
+
+def unbound_in(statements: Iterable[ast.stmt]) -> frozenset[str]:
+    """The names that some statements use without giving them a value anywhere."""
     used: set[str] = set()
     given: set[str] = set()
-    waiting: deque[Any] = deque(parsed(source).body)
+    waiting: deque[Any] = deque(statements)
     while waiting:
         node = waiting.popleft()
         if isinstance(node, ast.Name):
@@ -559,6 +574,30 @@ def title(step: Step) -> str:
     return step.grade_id or "that the student added"
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What the statements say of which the answer to an exercise consists."""
+
+    names: Names
+    words: frozenset[str]  # that it mentions
+    unbound: frozenset[str]
+    is_complex: bool  # whether it computes with complex numbers
+
+
+def _answer(cells: tuple[str, ...], function: str) -> Answer:
+    """Read of some cells what defines a function; all, if nothing does."""
+    body = [statement for source in cells for statement in parsed(source).body]
+    parts = parts_of(body, [function]) or body
+    nodes = [node for part in parts for node in ast.walk(part)]
+    words = frozenset(_mentioned(nodes))
+    values = (node.value for node in nodes if isinstance(node, ast.Constant))
+    is_complex = bool(words.intersection(COMPLEX)) or any(type(v) is complex for v in values)
+    return Answer(names_reached(parts), words, unbound_in(parts), is_complex)
+
+
+_remembered_answer = lru_cache(maxsize=4_000)(_answer)  # many of a class are the same, stubs too
+
+
 class Code:
     """The code cells of one submission, each read once."""
 
@@ -566,7 +605,7 @@ class Code:
         self.steps = steps
         self.unread: dict[str, str] = {}  # cell id: why it cannot be executed
         self._names: dict[str, Names] = {}  # by cell id
-        self._needed: dict[str, list[ast.stmt]] = {}  # by exercise id
+        self._answers: dict[str, Answer] = {}  # by exercise id
         left = MAX_READ
         for step in (s for s in steps if s.role in ("given", *WRITTEN)):
             left -= len(step.source) if step.role != "module" else 0
@@ -598,8 +637,8 @@ class Code:
         """
         answers = [n for n in exercise.forbidden if n.split(".")[0] in OWN_PACKAGES]
         imports, functions = self._imports
-        own = [names_reached(self._parts(exercise))]
-        own += self._imported(own, imports)
+        own = [self._answer(exercise).names]
+        own += self._imported(own)
         costs = (*exercise.forbidden, *REWRITTEN)
         used = [name for names in own for name in names.uses(costs, imports, functions)]
         others = (s for s in self.readable if s.role in ("module", "added"))
@@ -635,13 +674,13 @@ class Code:
             if grade_id in step.answers or (step.grade_id, step.role) == (grade_id, "solution")
         ]
 
-    def _parts(self, exercise: Exercise) -> list[ast.stmt]:
-        """The statements of which the answer to an exercise consists; all, if none defines it."""
-        if exercise.id not in self._needed:
-            cells = (s for s in self.answering(exercise) if s.cell_id in self._names)
-            body = [statement for step in cells for statement in parsed(step.source).body]
-            self._needed[exercise.id] = parts_of(body, [exercise.function]) or body
-        return self._needed[exercise.id]
+    def _answer(self, exercise: Exercise) -> Answer:
+        if exercise.id not in self._answers:
+            steps = (s for s in self.answering(exercise) if s.cell_id in self._names)
+            cells = tuple(step.source for step in steps)
+            read = _remembered_answer if sum(map(len, cells)) <= SHORT else _answer
+            self._answers[exercise.id] = read(cells, exercise.function)
+        return self._answers[exercise.id]
 
     def by_steps(self, exercise: Exercise) -> Iterator[str]:
         """Whether a backward pass may be made of small steps of the forward pass.
@@ -656,23 +695,20 @@ class Code:
         forward = exercise.functions[0]
         if all(check.forward is None for check in exercise.checks):
             return []
-        nodes = [node for part in self._parts(exercise) for node in ast.walk(part)]
-        used = set(_mentioned(nodes))
-        values = (node.value for node in nodes if isinstance(node, ast.Constant))
-        is_complex = used.intersection(COMPLEX) or any(type(value) is complex for value in values)
-        why = [f"calls {forward}"] if forward in used else []
-        return why + (["computes with complex numbers"] if is_complex else [])
+        answer = self._answer(exercise)
+        why = [f"calls {forward}"] if forward in answer.words else []
+        return why + (["computes with complex numbers"] if answer.is_complex else [])
 
     def undefined(self, exercise: Exercise) -> Iterator[str]:
         """What the answer to an exercise uses although nothing that is executed defines it."""
-        unknown = unbound(_text_of(self._parts(exercise))) - self._known
+        unknown = self._answer(exercise).unbound - self._known
         if unknown and "*" not in self._known:
             yield (
                 f"{exercise.function} uses {listed(sorted(unknown))}, which no cell that "
                 "is executed defines."
             )
 
-    def _imported(self, own: Iterable[Names], imports: Iterable[tuple[str, str]]) -> list[Names]:
+    def _imported(self, own: Iterable[Names]) -> list[Names]:
         """What some cells use of files beside the notebook, and what that needs there."""
         files = {module_name(s.cell_id): s.source for s in self.readable if s.role == "module"}
         if not files:
@@ -680,7 +716,7 @@ class Code:
         waiting, seen, parts = [], set(), []
         for names in own:
             roots = {use.partition(".")[0] for use in names.used} | {"*"}
-            waiting += [(meant, names.used) for name, meant in imports if name in roots]
+            waiting += [(meant, names.used) for name, meant in self._imports[0] if name in roots]
             waiting += [(meant, names.used) for _, meant in names.imported]
         while waiting:
             meant, used = waiting.pop()

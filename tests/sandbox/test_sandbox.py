@@ -267,22 +267,11 @@ def is_gone(pid):
 
 
 FORGED = """
-import itertools, os, numpy
-ways = itertools.cycle([
-    lambda path: open(path, "wb").write(b"\\x80pickle"),
-    lambda path: None,
-    lambda path: os.symlink("/etc/passwd", path),
-])
-way = None
-
-
-def save(path, array, **options):  # all arrays of a scenario in one way
-    global way
-    way = next(ways) if os.path.basename(path) == "0.npy" else way
-    way(path)
-
-
-numpy.save = save
+import itertools
+from autograder.sandbox.inside import messages
+ways = itertools.cycle([lambda arrays: [b"\\x80pickle"] * len(arrays), lambda arrays: arrays[1:]])
+framed = messages.framed
+messages.framed = lambda answer, arrays: framed(answer, next(ways)(arrays) if arrays else arrays)
 """
 
 
@@ -293,7 +282,7 @@ def test_results_that_are_not_as_agreed_are_faults_of_the_submission():
     assert len(seen) > 6
     assert {one.fault.kind for one in seen} == {process.MALFORMED}
     details = " ".join(one.fault.text for one in seen)
-    assert all(said in details for said in ("not an array", "were announced", "symbolic link"))
+    assert all(said in details for said in ("not an array", "were announced"))
 
 
 def test_an_answer_that_is_not_as_agreed_stops_the_process():
@@ -361,7 +350,7 @@ def test_half_a_letter_is_replaced_in_errors_and_names():
     texts = [seen.fault.text for seen in outcome.seen[FOLD].values()]
     assert all("ValueError: ?" in text for text in texts) and texts
     reply = {"arrays": ["half \ud800"]}
-    assert list(process._seen(reply, lambda: [saved(np.zeros(2))]).arrays) == ["half ?"]
+    assert list(process._seen(reply, [saved(np.zeros(2))]).arrays) == ["half ?"]
 
 
 # --------------------------------------------------------------------------------- arrays

@@ -135,7 +135,7 @@ def test_a_check_is_observed_as_it_is_here(child):
     )
     for name, seed in seeds.items():
         reply = child.ask({"do": "observe", "check": name, "seed": seed})
-        arrays = [np.load(io.BytesIO(data), allow_pickle=False) for data in child.read_arrays()]
+        arrays = [np.load(io.BytesIO(data), allow_pickle=False) for data in child.arrays]
         expected = here[name].arrays
         assert reply["arrays"] == list(expected) and expected
         for array, wanted in zip(arrays, expected.values(), strict=True):
@@ -491,7 +491,7 @@ def processes_of(box):
             command = Path(f"/proc/{name}/cmdline").read_bytes()
         except OSError:
             continue
-        if b"autograder.sandbox.inside.warm" in command and os.fsencode(box) in command:
+        if b"warm.main" in command and os.fsencode(box) in command:
             found.append(int(name))
     return found
 

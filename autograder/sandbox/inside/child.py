@@ -49,16 +49,23 @@ SHOWN = ("text/plain", "image/png", "image/jpeg")  # of a rich output
 
 def main(arguments: Sequence[str]) -> None:
     """Answer the requests of the grader until it hangs up."""
-    descriptor, results, limits = arguments
+    descriptor, limits = arguments
     connection = socket.socket(fileno=int(descriptor))
     connection.set_inheritable(False)
-    inside = Inside(Path(results))
+    inside = Inside()
     import_from_here()
     stop_nowhere()
     set_limits(**json.loads(limits))
     connection.sendall(messages.framed({"ready": exercises.check_names()}))
+    serve(connection, inside)
+
+
+def serve(connection: socket.socket, inside: Inside) -> None:
+    """Answer what the grader asks, until it hangs up."""
     for request in requests(connection):
-        connection.sendall(messages.framed(inside.answer(request)))
+        inside.arrays = []
+        answer = inside.answer(request)
+        connection.sendall(messages.framed(answer, inside.arrays))
 
 
 def requests(connection: socket.socket) -> Iterator[dict]:
@@ -106,8 +113,8 @@ def set_limits(memory: int, file: int, seconds: int) -> None:
 class Inside:
     """Executes cells, and runs scenarios on the functions that a check cell hands over."""
 
-    def __init__(self, results: Path):
-        self.results = results
+    def __init__(self):
+        self.arrays: list[bytes] = []  # those that an answer names, each as a `.npy` file
         self.outputs = Outputs()
         self.shell = _shell(lambda kind, **content: self.outputs.add(kind, **content))
         self.streams = [_Stream(name, self) for name in ("stdout", "stderr")]
@@ -171,11 +178,14 @@ class Inside:
         return self._shown({str(number): out for number, out in enumerate(outs)})
 
     def _shown(self, arrays: Mapping[str, np.ndarray]) -> dict:
-        for old in self.results.glob("*.npy"):
-            old.unlink()
-        for number, array in enumerate(arrays.values()):
-            np.save(self.results / f"{number}.npy", np.asarray(array), allow_pickle=False)
+        self.arrays = [_file_of(array) for array in arrays.values()]
         return {"arrays": list(arrays)}
+
+
+def _file_of(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, np.asarray(array), allow_pickle=False)
+    return file.getvalue()
 
 
 def line_of(error: BaseException | None) -> int:

@@ -1,7 +1,7 @@
 """The warm process: everything imported, no answers, one thread; forks a child per submission.
 
-Started by `isolation.main` inside of the namespaces. Its only partner is `zygote.py`, over a
-socket that no child has:
+Started by `isolation.main` inside of the namespaces; no garbage is collected before it is warm.
+Its only partner is `zygote.py`, over a socket that no child has:
 
     {"do": "fork", "slot": 3, "private": …, "allowance": …} + socket  ──▶  {"pid": 7} + pidfd
     {"do": "reap", "pid": 7}                                          ──▶  {"status": -9}
@@ -25,14 +25,13 @@ import tempfile
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from autograder import exercises
 from autograder.sandbox.inside import isolation, messages
-from autograder.sandbox.inside.child import Inside, import_from_here, requests, stop_nowhere
+from autograder.sandbox.inside.child import Inside, import_from_here, serve, stop_nowhere
 
 with contextlib.suppress(ModuleNotFoundError):  # without the extra there are the NumPy halves
     import torch
@@ -61,7 +60,7 @@ def main(arguments: Sequence[str]) -> None:
     sys.argv[1:] = []
     control = socket.socket(fileno=setup["control"])
     control.set_inheritable(False)
-    inside = _warm_up(setup["private"], setup["imports"])
+    inside = _warm_up(setup["imports"])
     require_one_thread(setup["views"]["tasks"])
     control.sendall(json.dumps({"ready": exercises.check_names()}).encode())
     children: set[int] = set()
@@ -73,11 +72,12 @@ def main(arguments: Sequence[str]) -> None:
         end_orphans(())
 
 
-def _warm_up(private: str, imports: str) -> Inside:
+def _warm_up(imports: str) -> Inside:
     """Import and use once what every submission uses; leave nothing of it behind but the memory."""
     if HAS_TORCH:
         torch.set_num_threads(1)
-    inside = Inside(Path(private) / "results")
+    inside = Inside()
+    gc.freeze()  # what is there to stay need not be looked through below
     for source in (imports, USE_OF_LIBRARIES, *([USE_OF_TORCH] if HAS_TORCH else [])):
         inside.answer({"do": "run", "source": source})
     inside.shell.reset(new_session=True)
@@ -85,6 +85,7 @@ def _warm_up(private: str, imports: str) -> Inside:
     plt.close("all")
     gc.collect()
     gc.freeze()  # a collection in a child would write to, and so copy, every page
+    gc.enable()
     return inside
 
 
@@ -173,8 +174,7 @@ def _live(connection, layers, setup, request, inside) -> None:
         connection.sendall(messages.framed({"ready": False, "why": why}))
         return
     connection.sendall(messages.framed({"ready": True}))
-    for request in requests(connection):
-        _reply(connection, inside, request)
+    serve(connection, inside)
     os._exit(0)
 
 
@@ -197,7 +197,6 @@ def _become_harmless(connection, layers, setup, request, inside) -> None:
     import_from_here()
     stop_nowhere()
     _start_afresh()
-    inside.results = Path(request["private"]) / "results"
 
 
 def _keep_only(descriptor: int) -> None:
@@ -215,14 +214,3 @@ def _start_afresh() -> None:
     np.random.seed(SEED)
     if HAS_TORCH:
         torch.manual_seed(SEED)
-
-
-def _reply(connection: socket.socket, inside: Inside, request: Mapping[str, Any]) -> None:
-    reply = inside.answer(request)
-    files = [inside.results / f"{i}.npy" for i in range(len(reply.get("arrays", ())))]
-    contents = [file.read_bytes() for file in files]
-    connection.sendall(messages.framed(reply, contents))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
