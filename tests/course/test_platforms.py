@@ -162,6 +162,15 @@ def test_scores_are_posted_once_and_again_when_they_change(platform):
     assert len(server.scores) == 3
 
 
+def test_scores_with_answers_that_wait_for_a_person_say_so(platform):
+    server, course, marks = platform
+    open_ = replace(line("ada", 5.0).questions[1], waiting=True)
+    waiting = replace(line("ada", 5.0), questions=(open_,))
+    done = lti.post(course, replace(marks, lines=(waiting,)))
+    assert "1 answers of 1 students wait" in done.notes[1] and not done.problems
+    assert server.scores[0][1]["gradingProgress"] == "PendingManual"
+
+
 def test_who_cannot_be_posted_is_named_and_tried_again(platform):
     server, course, marks = platform
     nameless = replace(marks, roster=Roster([Person("ada", lti="u-1")]))

@@ -84,7 +84,8 @@ def post(course: Course, marks: Marks) -> Exported:
         except NoUse as error:
             left = len(due) - due.index(one)
             problems.append(f"{error}: {left} scores were not tried, post again later")
-    return Exported((), (f"{new} scores were posted", *problems), len(problems))
+    notes = (f"{new} scores were posted", *problems, *marks.waiting([marks.lesson]))
+    return Exported((), notes, len(problems))
 
 
 def _due(course: Course, marks: Marks, item: str) -> Iterator[_Due]:
