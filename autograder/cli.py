@@ -280,13 +280,17 @@ def grade(
         Console().print(table(results, name, read_roster(opened)))
         if graded.unchanged:
             print(f"{len(graded.unchanged)} were unchanged and already in the gradebook.")
-        if graded.otherwise:
-            print(
-                f"In the released {name} {'; '.join(graded.otherwise)}: run `autograder init "
-                f"{course}` and, in {course}, `nbgrader generate_assignment {name} --force`, then "
-                "grade again."
-            )
+        print_otherwise(course, name, graded.otherwise)
         complain(graded)
+
+
+def print_otherwise(course: Path, lesson: str, otherwise: Sequence[str]) -> None:
+    """Print what the released notebook counts otherwise than course.toml has it, if anything."""
+    if otherwise:
+        print(
+            f"In the released {lesson} {'; '.join(otherwise)}: run `autograder init {course}` and, "
+            f"in {course}, `nbgrader generate_assignment {lesson} --force`, then grade again."
+        )
 
 
 def show_preview(course: Path, lesson: str, students, execute: bool, jobs: int, answer) -> None:
@@ -304,6 +308,7 @@ def show_preview(course: Path, lesson: str, students, execute: bool, jobs: int, 
         why = printable("; ".join(change.why))
         print(f"{printable(change.student)}: {before} → {change.after:g}, {why}")
     print(found.words)
+    print_otherwise(course, name, found.otherwise)
     for why, who in found.reasons().items():
         named = ", ".join(map(printable, who[:NAMED]))
         more = f" and {len(who) - NAMED} more" if len(who) > NAMED else ""

@@ -200,6 +200,58 @@ def test_a_mark_given_with_keys_reaches_the_export(course, page, started, tmp_pa
     assert marks["eve"] != marks["ada"]
 
 
+def test_keys_of_the_marking_page_lose_nothing_and_save_once(course, page, started):
+    program = started(
+        *(sys.executable, "-m", "autograder", "mark", str(course.root), "2", "--as", "ada"),
+        stdout=subprocess.PIPE,
+    )
+    sent, answer = [], page.locator("#where")
+    page.on("request", lambda one: one.method == "POST" and sent.append(one.url.split("/")[-1]))
+    page.goto(program.stdout.readline().split()[1])
+    page.locator("#items kbd").first.wait_for()
+    page.get_by_role("button", name="useless bias").click()
+    answer.filter(has_text="Answer 1 of").wait_for()
+    page.keyboard.press("c")
+    page.keyboard.insert_text("Why so?")
+    for key in ("Control", "Enter", "Enter", "Enter"):  # held down
+        page.keyboard.down(key)
+    for key in ("Enter", "Control"):
+        page.keyboard.up(key)
+    page.locator("#comments button", has_text="Why so?").wait_for()
+    assert sent == ["mark"]
+
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    answer.filter(has_text="Answer 1 of").wait_for()
+    page.wait_for_function("asked === 0")
+    page.keyboard.press("c")
+    page.keyboard.insert_text("Or not?")
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    answer.filter(has_text="Answer 2 of").wait_for()
+    page.keyboard.press("k")
+    page.get_by_text("This mark is not saved yet.").wait_for()
+    assert "Or not?" in page.input_value("#comment")
+
+    page.keyboard.press("r")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("4")
+    page.keyboard.press("Control+Enter")
+    page.locator("#items b", has_text="+4").wait_for()
+    page.get_by_text("The rubric is changed").wait_for()
+    assert sent == ["mark", "rubric"] and "Or not?" in page.input_value("#comment")
+    page.keyboard.press("r")
+    page.locator("#editor").wait_for()
+    page.keyboard.press("Escape")
+    assert page.locator("#editor").is_hidden()
+    page.fill("#comment", "")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Shift+Digit1")
+    assert page.input_value("#comment") == page.locator("#comments button").first.evaluate(
+        "button => button.lastChild.textContent.trim()"
+    )
+
+
 def test_a_mark_given_in_the_formgrader_reaches_the_export(course, page, started, tmp_path):
     with NbgraderCourse(course.root).gradebook() as gradebook:
         submission = gradebook.find_submission_notebook(NAME, NAME, "eve").id
