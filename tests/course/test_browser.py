@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
 import nbformat
 import pytest
@@ -18,9 +19,12 @@ from browsing import chromium, needs_chromium
 from classroom import NAME, cell, record_unrun
 
 from autograder.cli import main
+from autograder.course.class_page import summary_html
 from autograder.course.feedback import write_feedback
 from autograder.course.folder import init
+from autograder.course.markbook import marks
 from autograder.course.nbgrader_api import NbgraderCourse
+from autograder.course.register import Register
 from autograder.lessons import build
 from autograder.lessons.answers import ROOT
 from autograder.lessons.lesson import NOTEBOOKS, find_lesson
@@ -273,6 +277,32 @@ def question_marks(course, folder):
     with (folder / "out" / "questions.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["question"] == QUESTION]
     return {row["id"]: (row["score"], row["state"]) for row in rows}
+
+
+# ------------------------------------------------------------------ the page about a class
+
+
+def test_no_table_about_a_class_scrolls_sideways_on_a_telephone(course, page, tmp_path):
+    path, name = tmp_path / "class.html", "A name that is_as_long_as_people_sometimes_have_names"
+    results = course.store(NAME).all()
+    reports = [
+        replace(one, rows=(replace(one.rows[0], misconception=f"{one.exercise_id} forgotten"),))
+        for one in results[0].reports
+    ]
+    results = [replace(one, reports=tuple(reports), problems=(name,)) for one in results]
+    lines = {line.student: line for line in marks(course)}
+    register = Register({one.student: name for one in results}, lines, missing=("zoe",))
+    path.write_text(summary_html(NAME, results, register), encoding="utf-8")
+    label = "getComputedStyle(document.querySelector('td.number'), '::before').content"
+    for width, is_card in ((390, True), (1280, False)):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(path.as_uri())
+        tables = page.evaluate(
+            "[...document.querySelectorAll('.wide')].map(one => [one.scrollWidth, one.clientWidth])"
+        )
+        assert len(tables) >= 4 and all(needed <= there for needed, there in tables)
+        assert page.locator("thead").first.is_visible() != is_card
+        assert (page.evaluate(label) == '"students: "') == is_card
 
 
 # --------------------------------------------------------------------------- a feedback page
