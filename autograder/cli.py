@@ -59,6 +59,8 @@ WRONG_INPUT = 2
 INTERRUPTED = 130
 PROJECT = "cs231n-lecture7-course"
 QUIET = "--quiet"
+# Of Click, or of the copy of it that typer has.
+WrongUsage: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def show_version(wanted: bool) -> None:
@@ -278,13 +280,17 @@ def grade(
         Console().print(table(results, name, read_roster(opened)))
         if graded.unchanged:
             print(f"{len(graded.unchanged)} were unchanged and already in the gradebook.")
-        if graded.otherwise:
-            print(
-                f"In the released {name} {'; '.join(graded.otherwise)}: run `autograder init "
-                f"{course}` and, in {course}, `nbgrader generate_assignment {name} --force`, then "
-                "grade again."
-            )
+        print_otherwise(course, name, graded.otherwise)
         complain(graded)
+
+
+def print_otherwise(course: Path, lesson: str, otherwise: Sequence[str]) -> None:
+    """Print what the released notebook counts otherwise than course.toml has it, if anything."""
+    if otherwise:
+        print(
+            f"In the released {lesson} {'; '.join(otherwise)}: run `autograder init {course}` and, "
+            f"in {course}, `nbgrader generate_assignment {lesson} --force`, then grade again."
+        )
 
 
 def show_preview(course: Path, lesson: str, students, execute: bool, jobs: int, answer) -> None:
@@ -302,6 +308,7 @@ def show_preview(course: Path, lesson: str, students, execute: bool, jobs: int, 
         why = printable("; ".join(change.why))
         print(f"{printable(change.student)}: {before} → {change.after:g}, {why}")
     print(found.words)
+    print_otherwise(course, name, found.otherwise)
     for why, who in found.reasons().items():
         named = ", ".join(map(printable, who[:NAMED]))
         more = f" and {len(who) - NAMED} more" if len(who) > NAMED else ""
@@ -630,7 +637,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     terminal = sys.stderr  # which threads that judge replace for a while
     try:
         with quietly(given):
-            app(args=[one for one in given if one != QUIET], prog_name="autograder")
+            wanted = [one for one in given if one != QUIET]
+            sys.exit(app(args=wanted, prog_name="autograder", standalone_mode=False))
+    except WrongUsage as error:
+        leave(wrong_usage(error))
+    except typer.Abort:  # a question was not answered with yes
+        leave("Nothing was done.", FAILED)
     except (CourseError, BuildError, KitError, LearnerError) as error:
         leave(str(error))
     except ModuleNotFoundError as error:
@@ -664,6 +676,13 @@ def quietly(arguments: Sequence[str]):
         yield
 
 
+def wrong_usage(error) -> str:
+    """Return what is wrong in how a command was called; nothing where its help was shown."""
+    said = error.format_message().strip().rstrip(".")
+    command = error.ctx.command_path if error.ctx else "autograder"
+    return said and f"{said}; `{command} -h` explains it."
+
+
 def extra_of(module: str) -> str | None:
     """Return the extra of this package that brings a module, if one does.
 
@@ -684,8 +703,9 @@ def end_now(status: int) -> None:
 
 
 def leave(message: str, status: int = WRONG_INPUT) -> None:
-    """Print one line on standard error and exit."""
-    say(message)
+    """Print one line on standard error and exit; nothing is said without a message."""
+    if message:
+        say(message)
     sys.exit(status)
 
 

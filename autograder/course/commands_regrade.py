@@ -108,6 +108,10 @@ def watch(
 
     opened = open_course(course)
     name = find_name(lesson, opened.lessons())
+    print(
+        f"Grading what arrives in {opened.root / 'submitted'} for {name}; Ctrl-C ends it.",
+        flush=True,
+    )
     for line in lines(opened, name, seconds=seconds, jobs=jobs):
         print(printable(line), flush=True)
 

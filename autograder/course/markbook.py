@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import datetime
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from sqlalchemy import select
 
@@ -54,7 +55,7 @@ class Line:
     recorded_penalty: float = 0.0  # as the gradebook has it
     by_rule: bool = False  # whether course.toml has a rule for late work
     handed_in: bool = True
-    dropped: bool = False  # one of the student's lowest, which do not count
+    dropped: bool = False  # one of the student's lowest, which do not count (`drop_lowest`)
     when: datetime.datetime | None = None  # it was handed in, in UTC
 
     @property
@@ -96,7 +97,7 @@ def marks(course: Course, settings: Settings | None = None) -> list[Line]:
         lines, arrivals = book.lines(), book.arrivals()
     decided = decide(arrivals, settings)
     times = {(one.student, one.lesson): one.when for one in arrivals}
-    found = [
+    return [
         replace(
             line,
             lateness=decided[line.student, line.lesson],
@@ -105,7 +106,30 @@ def marks(course: Course, settings: Settings | None = None) -> list[Line]:
         )
         for line in lines
     ]
-    return drop_lowest(found, settings)
+
+
+def absences(
+    lines: Sequence[Line], students: Iterable[str], settings: Settings, now: datetime.datetime
+) -> list[Line]:
+    """Return a line for each lesson of which a student has none although that says something.
+
+    It is excused, or its due time is over and it counts nothing. A lesson that is not due, or has
+    no due time, is left out.
+
+    Args:
+        now: in UTC, without a zone.
+    """
+    maximum = {line.lesson: line.maximum for line in lines}
+    known = {(line.student, line.lesson) for line in lines}
+    found = []
+    for student, lesson in product(students, maximum):
+        rule = settings.lesson(lesson)
+        due, excused = rule.due_of(student), student in rule.excused
+        if (student, lesson) not in known and (excused or (due and due < now)):
+            asked = (Question("not handed in", maximum=maximum[lesson]),)
+            late = Lateness(excused=excused)
+            found.append(Line(student, lesson, asked, late, handed_in=False))
+    return found
 
 
 def drop_lowest(lines: Iterable[Line], settings: Settings) -> list[Line]:

@@ -18,10 +18,13 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from nbformat import NotebookNode
+
+from autograder.checking.spec import Exercise
 from autograder.course.folder import Course
 from autograder.course.grade_class import select_submissions, template_path
 from autograder.course.markbook import Line, Question, marks
-from autograder.course.marks import mark_of
+from autograder.course.marks import counted_otherwise, mark_of
 from autograder.course.nbgrader_api import NbgraderCourse
 from autograder.grading.batch import told
 from autograder.grading.grader import Grader, graded_exercises
@@ -58,6 +61,7 @@ class Preview:
     runs: Mapping[str, str] = field(default_factory=dict)  # why only a run can tell, by student
     faults: Mapping[str, str] = field(default_factory=dict)  # why nobody can tell, by student
     minutes: float = 0.0  # that these runs would take
+    otherwise: tuple[str, ...] = ()  # what the released notebook counts, and a new one would not
 
     @property
     def words(self) -> str:
@@ -107,9 +111,11 @@ def preview(
     book, store = NbgraderCourse(course.root), course.store(lesson)
     submissions = select_submissions(students, book.handed_in(lesson), lesson)
     template = read_template(template_path(book, lesson))
+    left_out = course.settings().lesson(lesson).leave_out
     recorded = {line.student: line for line in marks(course) if line.lesson == lesson}
     cells = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in template.cells}
     asked = {name: (one, cells[name]) for name, one in graded_exercises(template).items()}
+    gone = {name for name, (one, _) in asked.items() if one.id in left_out}
     with Grader(
         template,
         lesson,
@@ -127,7 +133,7 @@ def preview(
                 return why
             except Exception as error:
                 return told(error)
-            return _change(student, result, recorded.get(student), asked)
+            return _change(student, result, recorded.get(student), asked, gone)
 
         grader.expect()
         found: dict[str, Found] = {}
@@ -148,6 +154,7 @@ def preview(
         {who: str(one) for who, one in found.items() if isinstance(one, NotKept)},
         {who: one for who, one in found.items() if isinstance(one, str)},
         minutes,
+        tuple(counted_otherwise(template, left_out)),
     )
 
 
@@ -181,7 +188,13 @@ def _judged(grader: Grader, store: Store, path: Path, student: str) -> Submissio
     upload, kept = take(path), store.load(student)
     if kept and kept.complete and (kept.basis, kept.file) == (grader.basis, upload.digest):
         return kept
-    return grader.remark(upload, student, store, keep=False)
+    try:
+        return grader.remark(upload, student, store, keep=False)
+    except NotKept:
+        counted = frozenset(report.exercise_id for report in kept.reports) if kept else frozenset()
+        if not counted > {exercise.id for exercise in grader.exercises.values()}:
+            raise
+        return grader.released_with(counted).remark(upload, student, store, keep=False)
 
 
 def _minutes(store: Store, students: Sequence[str], jobs: int) -> float:
@@ -191,13 +204,20 @@ def _minutes(store: Store, students: Sequence[str], jobs: int) -> float:
     return len(students) * each / jobs / 60
 
 
-def _change(student: str, result: SubmissionResult, line: Line | None, asked) -> Change | None:
+def _change(
+    student: str,
+    result: SubmissionResult,
+    line: Line | None,
+    asked: Mapping[str, tuple[Exercise, NotebookNode]],
+    gone: Collection[str],
+) -> Change | None:
+    """What a result would change; `gone` are questions that a new release would not count."""
     if line is None:
         return Change(student, None, result.score + result.bonus, ("it has no mark yet",))
-    questions = tuple(_marked(one, result, asked) for one in line.questions)
-    after = replace(line, questions=questions)
+    left = [one for one in line.questions if one.name not in gone]
+    after = replace(line, questions=tuple(_marked(one, result, asked) for one in left))
     before = line.score - line.recorded_penalty
-    if abs(after.final - before) < NEAR:
+    if abs(after.final - before) < NEAR and after.maximum == line.maximum:
         return None
     return Change(student, before, after.final, tuple(_why(line, after)))
 
@@ -212,10 +232,15 @@ def _marked(question: Question, result: SubmissionResult, asked) -> Question:
 
 
 def _why(before: Line, after: Line) -> Iterator[str]:
-    for old, new in zip(before.questions, after.questions, strict=True):
-        was, would = old.score + old.bonus, new.score + new.bonus
-        if abs(was - would) > NEAR:
-            yield f"{new.title}: {was:g} → {would:g}"
+    would = {one.name: one for one in after.questions}
+    for old in before.questions:
+        was, new = old.score + old.bonus, would.get(old.name)
+        if new is None:
+            yield f"{old.title}: {was:g} of {old.maximum:g} are left out"
+        elif abs(was - new.score - new.bonus) > NEAR:
+            yield f"{new.title}: {was:g} → {new.score + new.bonus:g}"
+    if before.maximum != after.maximum:
+        yield f"of {after.maximum:g} points instead of {before.maximum:g}"
     if abs(before.recorded_penalty - after.penalty) > NEAR:
         words = after.lateness.words or "on time"
         yield f"penalty {before.recorded_penalty:g} → {after.penalty:g} ({words})"

@@ -29,7 +29,7 @@ class Register:
 
     names: Mapping[str, str] = field(default_factory=dict)  # by student
     marks: Mapping[str, Line] = field(default_factory=dict)  # by student
-    missing: tuple[str, ...] = ()  # of the roster, without a result
+    missing: tuple[str, ...] = ()  # of the roster, without a result or an excuse
     feedback: Mapping[str, str] = field(default_factory=dict)  # address relative to the page
     changes: Mapping[str, str] = field(default_factory=dict)  # since the hand-in before
     sections: Mapping[str, str] = field(default_factory=dict)  # heading of the lesson, by exercise
@@ -54,12 +54,13 @@ def register_of(
         lines: the marks of the course, if they were read already.
     """
     known = {result.student for result in results}
+    excused = course.settings().lesson(lesson).excused
     people = read_roster(course)
     lines = marks_of(course) if lines is None else lines
     return Register(
         names={person.id: person.name for person in people},
         marks={line.student: line for line in lines if line.lesson == lesson},
-        missing=tuple(person.id for person in people if person.id not in known),
+        missing=tuple(person.id for person in people if person.id not in known | excused),
         feedback=_feedback(course, lesson, known, page),
         changes=remember(course, lesson, results),
         sections=sections(course.root / "source" / lesson / f"{lesson}.ipynb"),

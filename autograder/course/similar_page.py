@@ -125,6 +125,7 @@ def similarity_html(
         rates=rates,
         rows=[_row(*row) for row in rates.table()],
         copied=sorted(rates.copies),
+        own=[(k, *rates.of_own_code(k)) for k in sorted(rates.own)],
         published=sum(map(len, published.values())),
         answers=answers,
         found=len(pairs),

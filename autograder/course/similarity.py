@@ -40,6 +40,7 @@ WRONG = 3.0  # shared fingerprints that one shared wrong output is worth
 ALIKE = 0.8  # share of the fingerprints of the shorter answer, in functions that are similar
 PUBLISHED = 0.9  # fraction of an answer's fingerprints that are in one published solution
 HONEST_RATE = 0.005  # of honest pairs that the default threshold lets through
+OWN_CODE = 2  # copied answers with code of their own, from which on a copy can be told
 CLASS, COPIES = 100, 60  # made-up students; planted copies of each kind
 
 Print = tuple[str, int]  # (exercise id, hash)
@@ -262,6 +263,8 @@ class Rates:
     copies: Mapping[int, np.ndarray]  # by how many functions were copied
     functions: int
     identical: float  # fraction of answers of the honest class that are as published
+    # How many of the copied answers of each copy have code that is in nothing published.
+    own: Mapping[int, np.ndarray]
     threshold: float = field(init=False)
 
     def __post_init__(self):
@@ -275,6 +278,15 @@ class Rates:
     def found(self, copied: int, threshold: float) -> float:
         """Share of copies of so many functions with at least this score."""
         return float((self.copies[copied] >= threshold).mean())
+
+    def of_own_code(self, copied: int) -> tuple[float, float]:
+        """Of copies of so many functions: how many have code of their own in two or more.
+
+        And what share of these the threshold finds, 0 where there are none.
+        """
+        has = self.own[copied] >= OWN_CODE
+        found = self.copies[copied] >= self.threshold
+        return float(has.mean()), float((has & found).sum()) / max(int(has.sum()), 1)
 
     def table(self) -> list[tuple[float, ...]]:
         """Rows (threshold, honest pairs flagged, copies found by how many were copied)."""
@@ -319,14 +331,19 @@ def measured(
     scores = [pair.score for pair in group.pairs()]
     honest[: len(scores)] = scores
     found: dict[int, list[float]] = defaultdict(list)
+    held: dict[int, list[int]] = defaultdict(list)
     for functions in sorted({min(k, len(exercises)) for k in (2, 3, len(exercises))}):
         for _ in range(copies):
             victim, own = (works[i] for i in rng.choice(size, 2, replace=False))
-            found[functions].append(group.score(victim, copied_from(victim, own, functions, rng)))
+            copy = copied_from(victim, own, functions, rng)
+            found[functions].append(group.score(victim, copy))
+            taken = [name for name, text in copy.texts.items() if text is not own.texts[name]]
+            held[functions].append(sum(bool(group.own[victim.student][name]) for name in taken))
     published = sum(len(group.as_published(work)) for work in works)
     return Rates(
         np.sort(honest),
         {k: np.array(values) for k, values in found.items()},
         len(exercises),
         published / (size * len(exercises)),
+        {k: np.array(values) for k, values in held.items()},
     )

@@ -57,7 +57,7 @@ from autograder.sandbox.process import Fresh, Infrastructure, Limits, Outcome
 from autograder.sandbox.zygote import Zygote
 from autograder.submissions.code import OWN_PACKAGES, Code, lock
 from autograder.submissions.notebook import Step, clean_text, parse
-from autograder.submissions.rebuild import rebuild, role
+from autograder.submissions.rebuild import is_practice, rebuild, role
 from autograder.submissions.uploads import Upload, take
 
 LATE = "import torch._dynamo"  # which the first optimizer of a process makes: two seconds
@@ -137,6 +137,7 @@ class Grader:
         texts = known.answers if known else answers
         self.canaries = Canaries(template, self.exercises, texts, self._marks_of, self.log.write)
         self._turns: dict[int, Grader] = {}
+        self._releases: dict[frozenset[str], Grader] = {}  # by `released_with`
         self._same: dict[str, str] = {}  # experiments found the same, by exercise id
         self._experiments = cache(self._experiments_of)
         self._judged: dict[tuple, tuple[Mapping[str, Seen], Report]] = {}  # by `_judge_once`
@@ -289,6 +290,25 @@ class Grader:
             other.provider = expectations.live(other.seed_of)
             self._turns[turn] = other
         return self._turns[turn]
+
+    def released_with(self, counted: frozenset[str]) -> Grader:
+        """The same grader for a release that counted these exercises too, which it has as practice.
+
+        For what was observed of submissions to that one.
+        """
+        if counted not in self._releases:
+            other = copy.copy(self)
+            other.template = copy.deepcopy(self.template)
+            for cell in other.template.cells:
+                one = exercise_of(cell.metadata.get("nbgrader", {}).get("grade_id"))
+                if one and one.id in counted and is_practice(cell):
+                    cell.metadata["course"]["role"] = "check"
+            other.exercises = graded_exercises(other.template)
+            other._same, other._judged, other._turns = {}, {}, {}
+            for cached in ("seeds", "reader"):
+                vars(other).pop(cached, None)
+            self._releases[counted] = other
+        return self._releases[counted]
 
     def _require_same(self, observed: Observations, findings: Findings) -> None:
         """Raise `NotKept` unless executing the submission would show the same again."""

@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
 import nbformat
 import pytest
@@ -18,9 +19,12 @@ from browsing import chromium, needs_chromium
 from classroom import NAME, cell, record_unrun
 
 from autograder.cli import main
+from autograder.course.class_page import summary_html
 from autograder.course.feedback import write_feedback
 from autograder.course.folder import init
+from autograder.course.markbook import marks
 from autograder.course.nbgrader_api import NbgraderCourse
+from autograder.course.register import Register
 from autograder.lessons import build
 from autograder.lessons.answers import ROOT
 from autograder.lessons.lesson import NOTEBOOKS, find_lesson
@@ -200,6 +204,58 @@ def test_a_mark_given_with_keys_reaches_the_export(course, page, started, tmp_pa
     assert marks["eve"] != marks["ada"]
 
 
+def test_keys_of_the_marking_page_lose_nothing_and_save_once(course, page, started):
+    program = started(
+        *(sys.executable, "-m", "autograder", "mark", str(course.root), "2", "--as", "ada"),
+        stdout=subprocess.PIPE,
+    )
+    sent, answer = [], page.locator("#where")
+    page.on("request", lambda one: one.method == "POST" and sent.append(one.url.split("/")[-1]))
+    page.goto(program.stdout.readline().split()[1])
+    page.locator("#items kbd").first.wait_for()
+    page.get_by_role("button", name="useless bias").click()
+    answer.filter(has_text="Answer 1 of").wait_for()
+    page.keyboard.press("c")
+    page.keyboard.insert_text("Why so?")
+    for key in ("Control", "Enter", "Enter", "Enter"):  # held down
+        page.keyboard.down(key)
+    for key in ("Enter", "Control"):
+        page.keyboard.up(key)
+    page.locator("#comments button", has_text="Why so?").wait_for()
+    assert sent == ["mark"]
+
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    answer.filter(has_text="Answer 1 of").wait_for()
+    page.wait_for_function("asked === 0")
+    page.keyboard.press("c")
+    page.keyboard.insert_text("Or not?")
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    answer.filter(has_text="Answer 2 of").wait_for()
+    page.keyboard.press("k")
+    page.get_by_text("This mark is not saved yet.").wait_for()
+    assert "Or not?" in page.input_value("#comment")
+
+    page.keyboard.press("r")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("4")
+    page.keyboard.press("Control+Enter")
+    page.locator("#items b", has_text="+4").wait_for()
+    page.get_by_text("The rubric is changed").wait_for()
+    assert sent == ["mark", "rubric"] and "Or not?" in page.input_value("#comment")
+    page.keyboard.press("r")
+    page.locator("#editor").wait_for()
+    page.keyboard.press("Escape")
+    assert page.locator("#editor").is_hidden()
+    page.fill("#comment", "")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Shift+Digit1")
+    assert page.input_value("#comment") == page.locator("#comments button").first.evaluate(
+        "button => button.lastChild.textContent.trim()"
+    )
+
+
 def test_a_mark_given_in_the_formgrader_reaches_the_export(course, page, started, tmp_path):
     with NbgraderCourse(course.root).gradebook() as gradebook:
         submission = gradebook.find_submission_notebook(NAME, NAME, "eve").id
@@ -221,6 +277,32 @@ def question_marks(course, folder):
     with (folder / "out" / "questions.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["question"] == QUESTION]
     return {row["id"]: (row["score"], row["state"]) for row in rows}
+
+
+# ------------------------------------------------------------------ the page about a class
+
+
+def test_no_table_about_a_class_scrolls_sideways_on_a_telephone(course, page, tmp_path):
+    path, name = tmp_path / "class.html", "A name that is_as_long_as_people_sometimes_have_names"
+    results = course.store(NAME).all()
+    reports = [
+        replace(one, rows=(replace(one.rows[0], misconception=f"{one.exercise_id} forgotten"),))
+        for one in results[0].reports
+    ]
+    results = [replace(one, reports=tuple(reports), problems=(name,)) for one in results]
+    lines = {line.student: line for line in marks(course)}
+    register = Register({one.student: name for one in results}, lines, missing=("zoe",))
+    path.write_text(summary_html(NAME, results, register), encoding="utf-8")
+    label = "getComputedStyle(document.querySelector('td.number'), '::before').content"
+    for width, is_card in ((390, True), (1280, False)):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.goto(path.as_uri())
+        tables = page.evaluate(
+            "[...document.querySelectorAll('.wide')].map(one => [one.scrollWidth, one.clientWidth])"
+        )
+        assert len(tables) >= 4 and all(needed <= there for needed, there in tables)
+        assert page.locator("thead").first.is_visible() != is_card
+        assert (page.evaluate(label) == '"students: "') == is_card
 
 
 # --------------------------------------------------------------------------- a feedback page

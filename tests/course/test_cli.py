@@ -1,5 +1,6 @@
 """The command line: what it teaches, what it does, and one clear line for each mistake."""
 
+import io
 import json
 import os
 import re
@@ -274,9 +275,32 @@ def test_to_judge_again_and_to_execute_again_are_two_things(run, made):
     assert "give one of them" in one_line(run("grade", made.root, "2", "--remark", "--force"))
 
 
-def test_wrong_options_are_one_message_of_typer(run):
-    status, _, err = run("grade")
-    assert status == 2 and "Missing argument" in err
+@pytest.mark.parametrize(
+    ("arguments", "said", "explained"),
+    [
+        ("grade", "Missing argument 'COURSE'", "grade -h"),
+        ("grade c 2 --jbos 3", "--jobs", "grade -h"),
+        ("grade c 2 --jobs 0", "'--jobs'", "grade -h"),
+        ("grade c 2 --student", "'--student'", " -h"),
+        ("mine c 2 extra", "(extra)", "mine -h"),
+        ("grde c 2", "Did you mean 'grade'", "autograder -h"),
+        ("roster imprt c", "Did you mean 'import'", "roster -h"),
+    ],
+)
+def test_a_wrong_call_is_one_line_with_what_there_is(run, arguments, said, explained):
+    line = one_line(run(*arguments.split()))
+    assert said in line and f"{explained}` explains it" in line
+
+
+def test_a_group_of_commands_alone_shows_its_help(run):
+    status, out, err = run("roster")
+    assert status == 2 and "import" in out + err and "explains it" not in err
+
+
+def test_a_question_that_is_not_answered_with_yes_does_nothing(run, made, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    status, _, err = run("forget", made.root, "ada")
+    assert status == 1 and err.endswith("autograder: Nothing was done.\n")
 
 
 # ---------------------------------------------------------------------------------- working

@@ -1,6 +1,7 @@
 """Marks for other systems: what they read back is what the gradebook holds, and no more."""
 
 import csv
+import datetime
 import io
 import json
 from dataclasses import replace
@@ -8,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from autograder.course.errors import CourseError
-from autograder.course.export import gradescope, sheets
+from autograder.course.export import FORMATS, gradescope, sheets
 from autograder.course.export.marks import Marks
 from autograder.course.late import Lateness
 from autograder.course.markbook import Line, Question
@@ -61,6 +62,53 @@ def test_csv_has_everyone_with_names_bonus_and_lateness(tmp_path):
     assert (rows["ada"]["total"], rows["ada"]["of"]) == ("10.25", "10")
 
 
+OTHER = "03_layer_group_normalization"
+DUE = datetime.datetime(2026, 10, 1)
+RULES = {
+    LESSON: LessonSettings(points=10, due=DUE, excused=frozenset({"eve"})),
+    OTHER: LessonSettings(points=10, due=DUE, excused=frozenset({"eve", "zoe"})),
+}
+
+
+def test_csv_over_lessons_drops_excuses_and_counts_what_is_missing(tmp_path):
+    lines = (
+        *(replace(line("ada", 15.5), lesson=OTHER), line("ada", 5.0)),
+        replace(line("bob", 15.5), lesson=OTHER),
+        line("zoe", 5.0),
+    )
+    after = DUE + datetime.timedelta(days=1)
+    for dropped, expected in (
+        (0, {"ada": ("15.25", "20"), "bob": ("10.25", "20"), "zoe": ("5", "10")}),
+        (1, {"ada": ("10.25", "10"), "bob": ("10.25", "10"), "zoe": ("5", "10")}),
+    ):
+        settings = Settings(drop_lowest=dropped, lessons=RULES)
+        marks = replace(MARKS, lines=lines, settings=settings, lesson="", now=after)
+        path = sheets.write_csv(marks, tmp_path / str(dropped)).files[0]
+        rows = {row["id"]: row for row in records(path)}
+        sums = {who: (row["total"], row["of"]) for who, row in rows.items() if who != "eve"}
+        assert sums == expected
+        eve = rows["eve"]
+        assert (eve["total"], eve["of"], eve["percent"], eve[LESSON]) == ("", "", "", "")
+        assert eve[f"{LESSON} late"] == rows["zoe"][f"{OTHER} late"] == "excused"
+        missing = "not handed in" + ("; dropped" if dropped else "")
+        assert (rows["bob"][LESSON], rows["bob"][f"{LESSON} late"]) == ("0", missing)
+
+
+def test_a_lesson_that_is_missing_and_has_no_due_date_is_said(tmp_path):
+    done = sheets.write_csv(MARKS, tmp_path)
+    assert "no part of the total of 1 students" in done.notes[-1]  # eve
+    with_due = replace(MARKS, settings=Settings(lessons=RULES), now=DUE)
+    assert sheets.write_csv(with_due, tmp_path / "due").notes == ()
+
+
+@pytest.mark.parametrize("write", [*FORMATS.values()])
+def test_every_form_says_how_many_answers_wait_for_a_person(tmp_path, write):
+    open_ = replace(line("ada", 5.0).questions[1], waiting=True)
+    waiting = replace(line("ada", 5.0), questions=(open_, open_))
+    done = write(replace(MARKS, lines=(waiting, line("zoe", 5.0))), tmp_path)
+    assert any("2 answers of 1 students wait for a person" in note for note in done.notes)
+
+
 def test_csv_of_questions_has_titles(tmp_path):
     path = sheets.write_csv(MARKS, tmp_path).files[1]
     rows = list(records(path))
@@ -78,7 +126,7 @@ def test_a_name_is_no_formula_of_a_spreadsheet(tmp_path):
 def test_questions_that_wait_for_a_person_are_said(tmp_path):
     waiting = replace(MARKS.lines[0], questions=(Question("why", 0, 5, waiting=True),))
     done = sheets.write_csv(replace(MARKS, lines=(waiting,)), tmp_path)
-    assert "1 submissions have questions" in done.notes[0]
+    assert "1 answers of 1 students wait for a person" in done.notes[0]
 
 
 CANVAS = (

@@ -120,6 +120,38 @@ def test_what_is_left_out_is_decided_anew_after_marks_are_given(day, tmp_path, c
     assert all(one.score == one.maximum for one in ada.questions if not one.waiting)
 
 
+def test_a_dry_run_shows_what_leaving_out_changes_without_a_run(day, tmp_path, capsys, monkeypatch):
+    course = tmp_path / "course"
+    shutil.copytree(day, course)
+    monkeypatch.setattr(init, "__defaults__", ((), None, day.parent / "src"))
+    before = {line.student: line for line in marks(open_course(course))}
+    forward = next(one for one in before["ada"].questions if "batchnorm_forward" in one.name)
+    more = SETTINGS.replace("fold_batchnorm", 'fold_batchnorm", "normalization.batchnorm_forward')
+    (course / "course.toml").write_text(more, encoding="utf-8")
+    found = preview(open_course(course), NAME)
+    after = {one.student: one.after for one in found.changes}
+    assert after["ada"] == pytest.approx(before["ada"].score - forward.score)
+    assert after["carl"] == pytest.approx(0.75 * after["ada"]) and not found.runs
+    run("grade", course, "2", "--dry-run")
+    said = capsys.readouterr().out
+    assert f"{forward.score:g} of {forward.maximum:g} are left out" in said
+    assert "In the released" in said and "autograder init" in said
+    run("init", course)
+    NbgraderCourse(course).generate_assignment(NAME)
+    again = preview(open_course(course), NAME)
+    assert (again.same, again.runs, again.otherwise) == (1, {}, ())
+    assert [(one.student, one.after) for one in again.changes] == [
+        ("carl", pytest.approx(after["carl"]))  # whose penalty is of fewer points
+    ]
+    run("grade", course, "2")
+    graded = {line.student: line.final for line in marks(open_course(course))}
+    assert graded == pytest.approx(after)
+    (course / "course.toml").write_text(SETTINGS, encoding="utf-8")
+    run("init", course)
+    NbgraderCourse(course).generate_assignment(NAME)
+    assert len(preview(open_course(course), NAME).runs) == 2  # what counts again was not observed
+
+
 def test_late_days_are_used_then_points(day):
     by_student = {line.student: line for line in marks(open_course(day))}
     assert by_student["ada"].penalty == 0

@@ -8,7 +8,7 @@ import pytest
 
 from autograder.course.errors import CourseError
 from autograder.course.late import Arrival, Lateness, days_left, decide
-from autograder.course.markbook import Line, Question, drop_lowest, total
+from autograder.course.markbook import Line, Question, absences, drop_lowest, total
 from autograder.course.settings import (
     LateRule,
     LessonSettings,
@@ -120,6 +120,33 @@ def test_an_excused_lesson_is_neither_dropped_nor_counted():
     )
     assert [one.lesson for one in lines if one.dropped] == ["c"]
     assert total(lines, Settings()).percent == pytest.approx(90)
+
+
+def test_what_is_due_and_not_handed_in_counts_nothing_and_an_excuse_does_not_count():
+    rules = {
+        "a": LessonSettings(due=DUE, extensions={"bob": hours(10)}, excused=frozenset({"carl"})),
+        "b": LessonSettings(due=hours(48)),
+        "c": LessonSettings(),
+    }
+    lines = [line(lesson, 50) for lesson in rules]
+    who = ["ada", "bob", "carl", "dora"]
+    found = absences(lines, who, Settings(lessons=rules), hours(1))
+    assert {(one.student, one.lesson, one.lateness.excused) for one in found} == {
+        ("carl", "a", True),
+        ("dora", "a", False),
+    }
+    assert [(one.score, one.maximum, one.handed_in) for one in found] == 2 * [(0, 100, False)]
+    later = absences(lines, who, Settings(lessons=rules), hours(49))
+    assert {(one.student, one.lesson) for one in later} == {
+        *(("bob", "a"), ("bob", "b"), ("carl", "a"), ("carl", "b"), ("dora", "a"), ("dora", "b"))
+    }
+
+
+def test_the_lowest_is_what_was_not_handed_in():
+    missing = line("b", 0, handed_in=False)
+    found = drop_lowest([line("a", 90), missing, line("c", 50)], Settings(drop_lowest=1))
+    assert [one.lesson for one in found if one.dropped] == ["b"]
+    assert total(found, Settings()).percent == pytest.approx(70)
 
 
 def test_lessons_count_by_their_weight_and_bonus_comes_on_top():

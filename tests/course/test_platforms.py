@@ -3,6 +3,7 @@
 import datetime
 import http.server
 import json
+import socket
 import threading
 import urllib.parse
 from dataclasses import replace
@@ -85,14 +86,17 @@ class Platform(http.server.BaseHTTPRequestHandler):
             return self.answer(200 if fine else 401, {"access_token": "t-1"})
         if self.headers["Authorization"] != "Bearer t-1" or self.path in known.refused:
             return self.answer(403, {})
+        known.asked += 1
+        if known.failing:
+            return known.failing(self)
         kind = "application/vnd.ims.lis.v1.score+json"
         assert self.headers["Content-Type"] == kind
         known.scores.append((self.path, json.loads(body)))
         return self.answer(200, {})
 
-    def answer(self, status, data):
-        """Send JSON."""
-        content = json.dumps(data).encode()
+    def answer(self, status, data, content=b""):
+        """Send JSON, or what is given."""
+        content = content or json.dumps(data).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -123,6 +127,7 @@ def platform(key, tmp_path):
     """A platform on this machine, and a course that knows it: (server, course, marks)."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Platform)
     server.scores, server.refused, server.decode = [], set(), key[1]
+    server.asked, server.failing = 0, None
     threading.Thread(target=server.serve_forever, daemon=True).start()
     place = f"http://127.0.0.1:{server.server_port}"
     (tmp_path / ".autograder").mkdir()
@@ -157,16 +162,58 @@ def test_scores_are_posted_once_and_again_when_they_change(platform):
     assert len(server.scores) == 3
 
 
+def test_scores_with_answers_that_wait_for_a_person_say_so(platform):
+    server, course, marks = platform
+    open_ = replace(line("ada", 5.0).questions[1], waiting=True)
+    waiting = replace(line("ada", 5.0), questions=(open_,))
+    done = lti.post(course, replace(marks, lines=(waiting,)))
+    assert "1 answers of 1 students wait" in done.notes[1] and not done.problems
+    assert server.scores[0][1]["gradingProgress"] == "PendingManual"
+
+
 def test_who_cannot_be_posted_is_named_and_tried_again(platform):
     server, course, marks = platform
     nameless = replace(marks, roster=Roster([Person("ada", lti="u-1")]))
     server.refused.add("/items/7/scores")
     done = lti.post(course, nameless)
     assert done.problems == 2
-    assert "403" in done.notes[1]
-    assert "zoe has no number" in done.notes[2]
+    assert "ada: the platform answered 403" in done.notes[2]
+    assert "zoe has no number" in done.notes[1]
     server.refused.clear()
     assert lti.post(course, marks).notes == ("2 scores were posted",)
+
+
+@pytest.mark.parametrize(
+    ("failing", "said"),
+    [
+        (lambda asked: asked.answer(401, {}), "answered 401"),
+        (lambda asked: asked.answer(500, {}), "answered 500"),
+        (lambda asked: asked.answer(429, {"error": "slowly"}), 'Too Many Requests {"error": "slow'),
+        (lambda asked: asked.server.never.wait(60), "no answer in 0.2 s"),
+        (lambda asked: asked.connection.shutdown(socket.SHUT_RDWR), "cannot be reached"),
+    ],
+)
+def test_what_keeps_the_platform_from_taking_any_score_is_one_line(
+    platform, monkeypatch, failing, said
+):
+    server, course, marks = platform
+    monkeypatch.setattr(lti, "SECONDS", 0.2)
+    server.never, server.failing = threading.Event(), failing
+    done = lti.post(course, marks)
+    server.never.set()
+    posted, line = done.notes
+    assert (posted, done.problems, server.asked) == ("0 scores were posted", 1, 1)
+    assert said in line and "2 scores were not tried" in line
+    server.failing = None
+    monkeypatch.undo()
+    assert lti.post(course, marks).notes == ("2 scores were posted",)
+
+
+def test_an_answer_in_other_words_than_json_is_a_success(platform):
+    server, course, marks = platform
+    server.failing = lambda asked: asked.answer(200, None, b"thank you")
+    assert lti.post(course, marks).notes == ("2 scores were posted",)
+    assert lti.post(course, marks).notes == ("0 scores were posted",)
 
 
 def test_credentials_that_others_can_read_or_that_lack_something(platform):

@@ -140,9 +140,22 @@ def test_few_honest_pairs_are_flagged_and_most_copies_are_found():
         assert np.mean([rates.found(copied, least) for rates in classes]) >= share
 
 
+@pytest.mark.slow
+def test_copies_that_have_code_of_their_own_are_found_in_lessons_of_which_half_is_published():
+    rates = measured(find_lesson("12").exercises, seed=33, copies=120)
+    share, found = rates.of_own_code(3)
+    assert 0.3 < share < 0.7 and found >= 0.85 > rates.found(3, rates.threshold)
+
+
+def test_copies_with_code_of_their_own_are_counted_among_themselves():
+    scores, own = np.array([0.0, 9.0, 9.0, 0.0]), np.array([0, 1, 2, 3])
+    rates = Rates(np.zeros(1000), {3: scores}, 8, 0.3, {3: own})
+    assert rates.threshold < 9 and rates.of_own_code(3) == (0.5, 0.5)
+
+
 def test_rates_fall_with_the_threshold():
     honest, copies = np.arange(1000.0), {3: np.arange(900.0, 1100.0)}
-    rates = Rates(honest, copies, 8, 0.3)
+    rates = Rates(honest, copies, 8, 0.3, {})
     assert rates.flagged(rates.threshold) <= 0.005
     table = np.array(rates.table())
     assert (np.diff(table[:, 0]) > 0).all() and (np.diff(table[:, 1:], axis=0) <= 0).all()
@@ -156,10 +169,11 @@ def test_the_page_shows_pairs_side_by_side_and_nothing_acts():
     works += honest_class(exercises, np.random.default_rng(0), 6)
     group = Class(works, published_of(exercises))
     pairs = group.pairs()
-    rates = Rates(np.arange(100.0), {3: np.arange(10.0)}, 3, 0.3)
+    rates = Rates(np.arange(100.0), {3: np.arange(10.0)}, 3, 0.3, {3: np.full(10, 2)})
     page = similarity_html("02", group, pairs, rates, 1.0, {"ada": "Ada L"}, 24)
     assert pairs[0].students == (nasty, "ada")
     assert "<script" not in page and "Ada L (ada)" in page and "<mark>" in page
+    assert "finds 0 % where 3 were copied" in page
     assert "similar" in page and "copied from" not in page.lower()
 
 

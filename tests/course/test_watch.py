@@ -3,6 +3,7 @@
 import pytest
 from classroom import NAME, write_lesson
 
+from autograder.cli import main
 from autograder.course import watch as watching
 from autograder.course.errors import CourseError
 from autograder.course.folder import init
@@ -86,3 +87,13 @@ def test_a_hand_in_that_is_taken_away_ends_nothing(course, monkeypatch):
     monkeypatch.setattr(watching, "_notebooks", lambda course, lesson: found)
     assert len(watched(made)) == 1
     assert calls == [["ada"]]
+
+
+def test_the_command_says_at_once_what_it_waits_for(course, monkeypatch, capsys):
+    made, _ = course
+    monkeypatch.setattr(watching, "watch", lambda *_, **options: iter(["10:00:00 ada: 1/2"]))
+    with pytest.raises(SystemExit) as left:
+        main(["watch", str(made.root), "2"])
+    first, second = capsys.readouterr().out.splitlines()
+    assert not left.value.code and str(made.root / "submitted") in first and NAME in first
+    assert "Ctrl-C" in first and second == "10:00:00 ada: 1/2"

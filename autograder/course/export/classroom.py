@@ -33,7 +33,8 @@ def write(marks: Marks, output: Path, **options: object) -> Exported:
         for name, content in (("result.json", text), ("summary.md", summary(line))):
             files.append(output / line.student / name)
             write_atomically(files[-1], content.encode())
-    return Exported(tuple(files), tuple(_notes(lines, factor)))
+    notes = (*_notes(lines, factor), *marks.waiting([marks.lesson]))
+    return Exported(tuple(files), notes)
 
 
 def whole(lines: Iterable[Line]) -> int:

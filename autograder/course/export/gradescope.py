@@ -19,7 +19,7 @@ def write(marks: Marks, output: Path, **options: object) -> Exported:
             text = json.dumps(results(line), indent=2, ensure_ascii=False)
             write_atomically(path, text.encode())
             files.append(path)
-    return Exported(tuple(files))
+    return Exported(tuple(files), tuple(marks.waiting([marks.lesson])))
 
 
 def results(line: Line) -> dict:

@@ -23,6 +23,8 @@ import datetime
 import json
 import stat
 import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -34,12 +36,29 @@ from autograder.grading.results import write_atomically
 
 SCORE: Final = "https://purl.imsglobal.org/spec/lti-ags/scope/score"
 NEEDED = ("client_id", "token_url", "private_key_file")
+SECONDS = 20.0  # that the platform has for an answer
+OF_ALL = (401, 429)  # statuses that the next score would meet too, as those from 500 on
+
+
+class NoUse(Exception):
+    """The platform takes no score now, whoever's it is; the text says why."""
+
+
+@dataclass(frozen=True)
+class _Due:
+    """A score that is not at the platform yet."""
+
+    line: Line
+    user: str
+    kept: Path  # where it is noted once it is posted
+    told: bytes
 
 
 def post(course: Course, marks: Marks) -> Exported:
     """Post the scores of one lesson that are not at the platform yet.
 
-    Raises `CourseError` when the settings lack something or the platform gives no access.
+    Ends at the first that the platform refuses for a reason which holds for all. Raises
+    `CourseError` when the settings lack something or the platform gives no access.
     """
     item = marks.settings.lti.lineitems.get(marks.lesson)
     if not item:
@@ -48,22 +67,34 @@ def post(course: Course, marks: Marks) -> Exported:
         )
     service = _service(course, marks, item)
     with course.alone_with(marks.lesson):
-        new, problems = 0, []
-        for line in (one for one in marks.lines if one.lesson == marks.lesson):
-            user = marks.roster.person(line.student).lti
-            kept = course.private / "lti" / marks.lesson / f"{line.student}.json"
-            score = _score(line)
-            told = json.dumps([item, user, score]).encode()
-            if not user:
-                problems.append(f"{line.student} has no number in the column lti of roster.csv")
-            elif kept.is_file() and kept.read_bytes() == told:
-                continue
-            elif why := _put(service, user, score):
-                problems.append(f"{line.student}: {why}")
-            else:
-                write_atomically(kept, told)
-                new += 1
-    return Exported((), (f"{new} scores were posted", *problems), len(problems))
+        due = list(_due(course, marks, item))
+        problems = [
+            f"{one.line.student} has no number in the column lti of roster.csv"
+            for one in due
+            if not one.user
+        ]
+        due, new = [one for one in due if one.user], 0
+        try:
+            for one in due:
+                if why := _put(service, one):
+                    problems.append(f"{one.line.student}: {why}")
+                else:
+                    write_atomically(one.kept, one.told)
+                    new += 1
+        except NoUse as error:
+            left = len(due) - due.index(one)
+            problems.append(f"{error}: {left} scores were not tried, post again later")
+    notes = (f"{new} scores were posted", *problems, *marks.waiting([marks.lesson]))
+    return Exported((), notes, len(problems))
+
+
+def _due(course: Course, marks: Marks, item: str) -> Iterator[_Due]:
+    for line in marks.lines:
+        user = marks.roster.person(line.student).lti
+        kept = course.private / "lti" / marks.lesson / f"{line.student}.json"
+        told = json.dumps([item, user, _score(line)]).encode()
+        if line.lesson == marks.lesson and not (kept.is_file() and kept.read_bytes() == told):
+            yield _Due(line, user, kept, told)
 
 
 def _score(line: Line) -> dict:
@@ -83,7 +114,13 @@ def _service(course: Course, marks: Marks, item: str):
     from pylti1p3.exception import LtiException
     from pylti1p3.registration import Registration
     from pylti1p3.service_connector import ServiceConnector
-    from requests import RequestException
+    from requests import RequestException, Session
+
+    class Patient(Session):
+        """Waits for an answer, and not forever."""
+
+        def request(self, *arguments, **options):
+            return super().request(*arguments, **options | {"timeout": SECONDS})
 
     given = _credentials(course.root / (marks.settings.lti.credentials or "lti.toml"))
     registration = Registration()
@@ -92,22 +129,25 @@ def _service(course: Course, marks: Marks, item: str):
     if "audience" in given:
         registration.set_auth_audience(given["audience"])
     registration.set_tool_private_key(given["private_key"])
-    connector = ServiceConnector(registration)
+    connector = ServiceConnector(registration, Patient())
     try:
         connector.get_access_token([SCORE])
     except (LtiException, RequestException, ValueError, KeyError) as error:
-        raise CourseError(f"{given['token_url']} gave no access: {_line(error)}") from None
+        raise CourseError(f"{given['token_url']} gave no access: {_why(error)}") from None
     return AssignmentsGradesService(connector, {"scope": [SCORE], "lineitem": item})
 
 
-def _put(service, user: str, score: dict) -> str:
-    """Post one score; returns why that was not possible, or nothing."""
-    from pylti1p3.exception import LtiException
-    from pylti1p3.grade import Grade
-    from requests import RequestException
+def _put(service, due: _Due) -> str:
+    """Post one score; returns why the platform does not take it, or nothing.
 
-    grade = Grade()
-    grade.set_user_id(user)
+    Raises `NoUse` when it would take no other either.
+    """
+    from pylti1p3.exception import LtiException, LtiServiceException
+    from pylti1p3.grade import Grade
+    from requests import JSONDecodeError, RequestException
+
+    score, grade = _score(due.line), Grade()
+    grade.set_user_id(due.user)
     grade.set_score_given(score["scoreGiven"])
     grade.set_score_maximum(score["scoreMaximum"])
     grade.set_activity_progress(score["activityProgress"])
@@ -116,13 +156,33 @@ def _put(service, user: str, score: dict) -> str:
     grade.set_timestamp(datetime.datetime.now(datetime.UTC).isoformat())
     try:
         service.put_grade(grade)
-    except (LtiException, RequestException, ValueError) as error:
-        return _line(error)
+    except JSONDecodeError:  # it was taken, and what was answered is no JSON
+        return ""
+    except LtiServiceException as error:
+        if error.response.status_code in OF_ALL or error.response.status_code >= 500:
+            raise NoUse(_why(error)) from None
+        return _why(error)
+    except RequestException as error:
+        raise NoUse(_why(error)) from None
+    except (LtiException, ValueError) as error:
+        return _why(error)
     return ""
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+def _why(error: Exception) -> str:
+    """Say in a few words what a platform answered, or that it did not."""
+    from requests import ConnectionError as Unreachable
+    from requests import Timeout
+
+    if isinstance(error, Timeout):
+        return f"the platform gave no answer in {SECONDS:g} s"
+    if isinstance(error, Unreachable):
+        return "the platform cannot be reached"
+    answer = getattr(error, "response", None)
+    if answer is None:
+        return " ".join(str(error).split())[:200] or type(error).__name__
+    said = "" if "<" in answer.text else " ".join(answer.text.split())[:100]
+    return f"the platform answered {answer.status_code} {answer.reason} {said}".rstrip()
 
 
 def _credentials(path: Path) -> dict[str, str]:

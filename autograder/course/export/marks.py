@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course
-from autograder.course.markbook import Line, marks
+from autograder.course.markbook import Line, absences, drop_lowest, marks
 from autograder.course.roster import Roster, read_roster
 from autograder.course.settings import Settings
 
@@ -18,10 +19,11 @@ from autograder.course.settings import Settings
 class Marks:
     """What an export is made from."""
 
-    lines: Sequence[Line]
+    lines: Sequence[Line]  # of what was handed in
     roster: Roster
     settings: Settings
     lesson: str = ""  # where a format holds one lesson
+    now: datetime.datetime = datetime.datetime.min  # in UTC: what is due by then and not there is 0
 
     @cached_property
     def students(self) -> list[str]:
@@ -41,10 +43,30 @@ class Marks:
     def _by_place(self) -> dict[tuple[str, str], Line]:
         return {(line.student, line.lesson): line for line in self.lines}
 
-    def of(self, student: str) -> list[Line]:
-        """All lessons of one student."""
-        found = (self.line(student, lesson) for lesson in self.lessons)
-        return [line for line in found if line]
+    @cached_property
+    def counted(self) -> Mapping[str, Mapping[str, Line]]:
+        """What the total of each student is made of, by lesson; the lowest are said to be dropped.
+
+        That is also what is excused, or due and not handed in.
+        """
+        absent = absences(self.lines, self.students, self.settings, self.now)
+        found: dict[str, dict[str, Line]] = {student: {} for student in self.students}
+        for line in drop_lowest([*self.lines, *absent], self.settings):
+            found[line.student][line.lesson] = line
+        return found
+
+    def waiting(self, lessons: Sequence[str]) -> Iterator[str]:
+        """Say how many answers of these lessons a person has still to mark, if there are any."""
+        open_ = [
+            sum(one.waiting for one in line.questions)
+            for line in self.lines
+            if line.waiting and line.lesson in lessons
+        ]
+        if open_:
+            yield (
+                f"{sum(open_)} answers of {len(open_)} students wait for a person to mark them: "
+                "they count 0."
+            )
 
 
 @dataclass(frozen=True)
@@ -63,4 +85,5 @@ def marks_of(course: Course, lesson: str = "") -> Marks:
     if not any(line.lesson == lesson or not lesson for line in lines):
         of = f" for {lesson}" if lesson else ""
         raise CourseError(f"Nobody has marks{of} yet: run `autograder grade` first.")
-    return Marks(lines, read_roster(course), settings, lesson)
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    return Marks(lines, read_roster(course), settings, lesson, now)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from autograder.course.errors import CourseError, nearest
 from autograder.course.export.marks import Exported, Marks
-from autograder.course.markbook import Line, total
+from autograder.course.markbook import Line, Total, total
 from autograder.course.roster import Person, Roster
 from autograder.course.tables import Sheet, harmless, read_sheet, write_table
 
 STUDENT = ("id", "name", "email", "section")
+ABSENT = "not handed in"
 
 
 def points(value: float) -> str:
@@ -30,14 +31,13 @@ def write_csv(marks: Marks, output: Path, **options: object) -> Exported:
     columns = [f"{lesson}{kind}" for lesson in lessons for kind in ("", " bonus", " late")]
     rows: list[Sequence[object]] = [(*STUDENT, *columns, "total", "of", "percent")]
     for student in marks.students:
-        own = [line for line in marks.of(student) if line.lesson in lessons]
-        cells = [cell for lesson in lessons for cell in _cells(marks.line(student, lesson))]
-        sum_of = total(own, marks.settings)
-        sums = map(points, (sum_of.points, sum_of.maximum, sum_of.percent))
+        own = [marks.counted[student].get(lesson) for lesson in lessons]
+        cells = [cell for line in own for cell in _cells(line)]
+        sums = _sums(total(filter(None, own), marks.settings))
         rows.append((*_names(marks.roster.person(student)), *cells, *sums))
     files = [write_table(output / "marks.csv", rows)]
     files.append(write_table(output / "questions.csv", _questions(marks, lessons)))
-    return Exported(tuple(files), tuple(_waiting(marks, lessons)))
+    return Exported(tuple(files), (*marks.waiting(lessons), *_undecided(marks, lessons)))
 
 
 def _names(person: Person) -> tuple[str, ...]:
@@ -46,9 +46,31 @@ def _names(person: Person) -> tuple[str, ...]:
 
 def _cells(line: Line | None) -> tuple[str, str, str]:
     if line is None:
-        return "", "", "not handed in"
-    words = "; ".join(filter(None, (line.lateness.words, "dropped" if line.dropped else "")))
+        return "", "", ABSENT
+    absent = "" if line.handed_in or line.lateness.excused else ABSENT
+    dropped = "dropped" if line.dropped else ""
+    words = "; ".join(filter(None, (line.lateness.words, absent, dropped)))
+    if not line.handed_in and line.lateness.excused:
+        return "", "", words
     return points(line.final), points(line.bonus), words
+
+
+def _sums(of: Total) -> tuple[str, ...]:
+    """The total, of how many points, and in percent: nothing where nothing counts."""
+    sums = (of.points, of.maximum, of.percent)
+    return tuple(map(points, sums)) if of.maximum else ("", "", "")
+
+
+def _undecided(marks: Marks, lessons: Sequence[str]) -> Iterator[str]:
+    """Say which lessons are no part of a total only because they have no due date."""
+    for lesson in lessons:
+        if marks.settings.lesson(lesson).due is None:
+            left = [who for who, own in marks.counted.items() if lesson not in own]
+            if left:
+                yield (
+                    f"{lesson} is no part of the total of {len(left)} students, who have not "
+                    "handed it in: with a `due` in course.toml it would count 0."
+                )
 
 
 def _questions(marks: Marks, lessons: Sequence[str]) -> Iterator[Sequence[object]]:
@@ -59,15 +81,6 @@ def _questions(marks: Marks, lessons: Sequence[str]) -> Iterator[Sequence[object
                 state = "to be marked" if one.waiting else "marked"
                 numbers = map(points, (one.score, one.maximum, one.bonus))
                 yield (harmless(line.student), line.lesson, one.name, one.title, *numbers, state)
-
-
-def _waiting(marks: Marks, lessons: Sequence[str]) -> Iterator[str]:
-    waiting = [line for line in marks.lines if line.waiting and line.lesson in lessons]
-    if waiting:
-        yield (
-            f"{len(waiting)} submissions have questions that a person has still to mark: they "
-            "count 0 there."
-        )
 
 
 # ---------------------------------------------------------------------------- other platforms
@@ -127,7 +140,7 @@ def write_blackboard(
 
 
 def _written(marks: Marks, path: Path, rows, separator=",", encoding="utf-8") -> Exported:
-    notes = tuple(_waiting(marks, [marks.lesson]))
+    notes = tuple(marks.waiting([marks.lesson]))
     return Exported((write_table(path, rows, separator, encoding),), notes)
 
 
@@ -164,7 +177,7 @@ def _filled(marks: Marks, output: Path, template: Path, column: str, keys: Keys)
             row = (*row[:place], points(line.final), *row[place + 1 :])
         rows.append(row)
     lost = [o.student for o in marks.lines if o.lesson == marks.lesson and o.student not in filled]
-    notes = [*_waiting(marks, [marks.lesson])]
+    notes = [*marks.waiting([marks.lesson])]
     if lost:
         shown = ", ".join(lost[:5]) + ("…" if len(lost) > 5 else "")
         notes.append(f"{len(lost)} students with marks stand in no row of {template.name}: {shown}")
