@@ -35,6 +35,7 @@ import dask
 from dask.distributed import Client, Future, LocalCluster, Security, WorkerPlugin, get_worker
 from nbformat import NotebookNode
 
+from autograder.grading.baseline import Baseline
 from autograder.grading.batch import BLOCK, Batch, Block
 from autograder.grading.grader import Grader, acceptable, software
 from autograder.grading.observations import Observations
@@ -102,6 +103,7 @@ class Returned:
     worker: str  # its address
     refused: str = ""  # why it may not mark at all
     results: dict[str, tuple[bytes, bytes | None]] = field(default_factory=dict)
+    baselines: dict[str, bytes] = field(default_factory=dict)  # that observations differ from
     faults: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -139,6 +141,7 @@ class Marker(WorkerPlugin):
         batch.vouch(block)
         returned.refused = batch.distrust
         returned.results, returned.faults = carried.results, block.faults
+        returned.baselines = carried.baselines
         returned.seconds = time.monotonic() - start
         return returned
 
@@ -148,6 +151,7 @@ class _Carried:
 
     def __init__(self):
         self.results: dict[str, tuple[bytes, bytes | None]] = {}
+        self.baselines: dict[str, bytes] = {}
 
     def load(self, student: str) -> SubmissionResult | None:
         return None
@@ -156,6 +160,8 @@ class _Carried:
         self, result: SubmissionResult, observations: Observations | None = None
     ) -> SubmissionResult:
         result, content = with_observations(result, observations)
+        if observations and (baseline := observations.baseline):
+            self.baselines[baseline.digest] = baseline.content
         self.results[result.student] = json.dumps(result.to_dict()).encode(), content
         return result
 
@@ -419,6 +425,8 @@ class _Work:
         if returned.refused:
             self.refused[returned.worker] = returned.refused
             self.grader.log.write("refused", worker=returned.worker, why=returned.refused)
+        for content in returned.baselines.values():
+            self.store.keep_baseline(Baseline(content))
         for student, (result, observations) in returned.results.items():
             self._write(student, SubmissionResult.from_dict(json.loads(result)), observations)
         if chunk is None:  # it came from another worker before

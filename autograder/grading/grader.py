@@ -36,6 +36,7 @@ from autograder.checking.report import Report
 from autograder.checking.slopes import Probe
 from autograder.checking.spec import Check, Exercise
 from autograder.grading import expected as expecting
+from autograder.grading.baseline import Baseline
 from autograder.grading.canary import Canaries, answers
 from autograder.grading.findings import Findings, digest, digest_of, is_observed, look_through
 from autograder.grading.log import Log
@@ -282,7 +283,8 @@ class Grader:
         if turn not in self._turns:
             other = copy.copy(self)
             other.turn, other._same, other._judged = turn, {}, {}
-            vars(other).pop("seeds", None)  # they are of this turn
+            for name in ("seeds", "baseline"):  # which are of this turn
+                vars(other).pop(name, None)
             other.seed_of = expectations.secret_seed(self.secret, self.assignment, turn)
             other.provider = expectations.live(other.seed_of)
             self._turns[turn] = other
@@ -341,12 +343,25 @@ class Grader:
 
     def _observations(self, findings, outcome, result) -> Observations:
         experiments = {
-            exercise.id: self._experiments(exercise)
-            for exercise in self.exercises.values()
-            if exercise.id in outcome.seen and exercise.id not in result.unjudged
+            exercise: text
+            for exercise, text in self.baseline.experiments.items()
+            if exercise in outcome.seen and exercise not in result.unjudged
         }
         run = self.run(findings.steps)
-        return Observations(run, outcome, experiments, self.reader, findings)
+        return Observations(run, outcome, experiments, self.reader, findings, self.baseline)
+
+    @cached_property
+    def baseline(self) -> Baseline:
+        """What the observations of this turn differ from."""
+        exercises = self.exercises.values()
+        return Baseline.of(
+            {exercise.id: self._experiments(exercise) for exercise in exercises},
+            {exercise.id: self._expected_arrays(exercise) for exercise in exercises},
+        )
+
+    def _expected_arrays(self, exercise) -> dict[str, Mapping[str, np.ndarray]]:
+        with lock:
+            return {c.name: self.provider.expected(exercise, c).arrays for c in exercise.checks}
 
     def _experiments(self, exercise) -> str:
         with lock:

@@ -12,6 +12,7 @@ from classroom import NAME, SECRET, failing, hand_in, template, timeless
 
 pytest.importorskip("dask.distributed", reason="the extra `cluster` is not installed")
 from autograder.checking.report import Report, Row
+from autograder.grading.baseline import Baseline
 from autograder.grading.batch import grade_batch
 from autograder.grading.cluster import (
     ClusterError,
@@ -26,6 +27,7 @@ from autograder.grading.log import Log
 from autograder.grading.results import Store, SubmissionResult
 
 COUNT = 6
+COMMON = Baseline.of({}, {})
 
 
 def graded_on(connect, folder, paths, **options):
@@ -73,6 +75,8 @@ def test_a_cluster_comes_to_the_results_of_one_machine_and_goes_on_from_them(tmp
         assert left.keys() == right.keys()
         for who in left:
             assert left[who] == right[who]
+        store = Store(tmp_path / "results")
+        assert all(store.observations(one).outcome.seen for one in store.all() if one.complete)
         assert sorted(e["student"] for e in log if e["event"] == "graded") == sorted(paths)
         again, faults, log = graded_on(connect, tmp_path, paths)
         assert again == results and faults == {}
@@ -150,7 +154,9 @@ def marked(future, worker=None, **options):
         for student, upload in future.chunk.items()
     }
     content = {s: (json.dumps(result.to_dict()).encode(), None) for s, result in results.items()}
-    return Returned(worker or future.workers[0], results=content, seconds=1.0, **options)
+    baselines = {COMMON.digest: COMMON.content}
+    parts = {"results": content, "baselines": baselines, "seconds": 1.0}
+    return Returned(worker or future.workers[0], **parts, **options)
 
 
 def coordinated(play, folder, **options):
@@ -173,6 +179,7 @@ def coordinated(play, folder, **options):
     log = grader.log.read()
     written = Counter(event["student"] for event in log if event["event"] == "graded")
     assert written == Counter(results.keys())
+    assert not results or store.baseline(COMMON.digest).content == COMMON.content
     assert results.keys() | faults.keys() == paths.keys() and not results.keys() & faults.keys()
     return client, faults, log
 
