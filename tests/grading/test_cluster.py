@@ -11,10 +11,13 @@ import pytest
 from classroom import NAME, SECRET, failing, hand_in, template, timeless
 
 pytest.importorskip("dask.distributed", reason="the extra `cluster` is not installed")
+import dask
+
 from autograder.checking.report import Report, Row
 from autograder.grading.baseline import Baseline
 from autograder.grading.batch import grade_batch
 from autograder.grading.cluster import (
+    PROFILER,
     ClusterError,
     Returned,
     _Carried,
@@ -69,6 +72,8 @@ def test_a_cluster_comes_to_the_results_of_one_machine_and_goes_on_from_them(tmp
     with Grader(template(), NAME, SECRET) as grader:
         grade_batch(grader, paths, Store(tmp_path / "serial"), jobs=1)
     with session("local", jobs=2) as connect:
+        with connect() as client:
+            assert set(client.run(dask.config.get, PROFILER).values()) == {False}
         results, faults, log = graded_on(connect, tmp_path, paths)
         assert faults == {} and results.keys() == paths.keys()
         left, right = timeless(tmp_path / "results"), timeless(tmp_path / "serial")
