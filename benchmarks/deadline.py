@@ -13,8 +13,7 @@ import heapq
 import itertools
 import random
 
-from autograder.grading.batch import BLOCK
-from autograder.grading.cluster import CHUNK_SECONDS
+from autograder.grading.cluster import chunk_size
 
 # Seconds of one core for a submission of lesson 02, of the made-up class of `autograder demo` but
 # for two; measured on 29 November 2026 on two cores of an Intel Xeon at a load of 15.
@@ -26,14 +25,13 @@ DEADLINES = (1, 10, 60)  # minutes
 def minutes(times, cores, start, write):
     """When the last result is written."""
     upto = list(itertools.accumulate(times, initial=0.0))
-    most = min(int(CHUNK_SECONDS * len(times) / upto[-1]), BLOCK)
     free, ended, first = [start] * cores, [], 0
     while first < len(times):
-        share = -(-(len(times) - first) // (2 * cores))  # so that all end at about the same time
-        last = first + max(1, min(most, share))
-        end = heapq.heappop(free) + upto[min(last, len(times))] - upto[first]
+        size = chunk_size(len(times) - first, 0, cores, upto[-1] / len(times))
+        last = min(first + size, len(times))
+        end = heapq.heappop(free) + upto[last] - upto[first]
         heapq.heappush(free, end)
-        ended.append((end, min(last, len(times)) - first))
+        ended.append((end, last - first))
         first = last
     written = 0.0
     for end, count in sorted(ended):

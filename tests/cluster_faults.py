@@ -24,6 +24,7 @@ from pathlib import Path
 
 from classroom import NAME, SECRET, hand_in, template, timeless
 
+from autograder.grading import cluster
 from autograder.grading.batch import grade_batch
 from autograder.grading.cluster import (
     CERTIFICATE,
@@ -291,6 +292,7 @@ def main() -> None:
     parser.add_argument("faults", nargs="*", choices=[*FAULTS, []])
     parser.add_argument("--times", type=int, default=1)
     chosen = parser.parse_args()
+    cluster.LEAST_SECONDS = 0.0  # small chunks, of which some are under way at any time
     failed = False
     with tempfile.TemporaryDirectory() as place:
         paths = hand_in(Path(place) / "submitted", STUDENTS, broken=6)

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from nbformat import NotebookNode
@@ -159,16 +160,20 @@ class Canaries:
             if right.score != right.points or any(one.score == one.points for one in wrong):
                 raise Distrusted(DISTRUST.format("right or wrong", exercise.id))
 
-    def _compare(self) -> str:
+    @cached_property
+    def _pair(self) -> list[NotebookNode]:
+        """The two submissions: all answers right, and all of them wrong."""
         with lock:  # it may import PyTorch, which two threads at once get in pieces
             known = {exercise.id: self._answers(exercise) for exercise in self._exercises}
             template = filled(self._template, left_out(self._template, self._exercises), _right)
-        notebooks = [
+        return [
             filled(template, self._exercises, lambda e: known[e.id].right),
             filled(template, self._exercises, lambda e: known[e.id].wrong),
         ]
+
+    def _compare(self) -> str:
         with ThreadPoolExecutor(max_workers=2) as both:
-            right, wrong = both.map(self._grade, notebooks)
+            right, wrong = both.map(self._grade, self._pair)
         off = [report.exercise_id for report in right if report.score < report.points]
         if off:
             return DISTRUST.format("right", ", ".join(off))

@@ -35,6 +35,7 @@ import dask
 from dask.distributed import Client, Future, LocalCluster, Security, WorkerPlugin, get_worker
 from nbformat import NotebookNode
 
+from autograder.grading.baseline import Baseline
 from autograder.grading.batch import BLOCK, Batch, Block
 from autograder.grading.grader import Grader, acceptable, software
 from autograder.grading.observations import Observations
@@ -45,7 +46,8 @@ from autograder.submissions.notebook import OutOfReach
 from autograder.submissions.uploads import Upload, take
 
 CHUNK_SECONDS = 30.0  # of work in one task
-FIRST_CHUNK = 4  # submissions, before it is known how long one takes
+LEAST_SECONDS = 10.0  # below which the pair after each chunk would be much of the work
+FIRST_SECONDS = 0.5  # of a submission, before it is known how long one takes
 LATE_SECONDS = 300.0  # after which a chunk is given to another worker as well
 ANSWER_SECONDS = 15.0  # for all workers to take a plugin; a stopped one never does
 PATIENCE = 60.0  # seconds without a worker or a scheduler
@@ -55,9 +57,15 @@ LOCAL, SLURM, KUBERNETES = "local", "slurm", "kubernetes"
 FORWARD = ("kubectl", "port-forward", "service/grading", ":8786")  # of docs/kubernetes.yaml
 FORWARDED = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 QUEUE_PATIENCE = 86_400.0  # seconds that a job may wait for Slurm
-OF_A_JOB = ("cores", "processes", "memory", "walltime", "worker-extra-args", "scheduler-options")
+OF_A_JOB = (
+    *("cores", "processes", "memory", "walltime"),
+    *("worker-extra-args", "scheduler-options", "job-script-prologue"),
+)
 HALF_AN_HOUR = "00:30:00"
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+PROFILER = "distributed.worker.profile.enabled"  # it looks at every process 100 times a second
+NO_PROFILER = "export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False"  # the same in a job
+SAID_HERE = ("distributed", "distributed.client")  # what these log is told in one line, or mended
 CERTIFICATE, KEY = "certificate.pem", "key.pem"
 OTHER_SOFTWARE = "has another version of the course, of Python or of a library"
 WEAKER = "keeps submissions apart at tier {}, not {}"
@@ -95,6 +103,7 @@ class Returned:
     worker: str  # its address
     refused: str = ""  # why it may not mark at all
     results: dict[str, tuple[bytes, bytes | None]] = field(default_factory=dict)
+    baselines: dict[str, bytes] = field(default_factory=dict)  # that observations differ from
     faults: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -132,6 +141,7 @@ class Marker(WorkerPlugin):
         batch.vouch(block)
         returned.refused = batch.distrust
         returned.results, returned.faults = carried.results, block.faults
+        returned.baselines = carried.baselines
         returned.seconds = time.monotonic() - start
         return returned
 
@@ -141,6 +151,7 @@ class _Carried:
 
     def __init__(self):
         self.results: dict[str, tuple[bytes, bytes | None]] = {}
+        self.baselines: dict[str, bytes] = {}
 
     def load(self, student: str) -> SubmissionResult | None:
         return None
@@ -149,6 +160,8 @@ class _Carried:
         self, result: SubmissionResult, observations: Observations | None = None
     ) -> SubmissionResult:
         result, content = with_observations(result, observations)
+        if observations and (baseline := observations.baseline):
+            self.baselines[baseline.digest] = baseline.content
         self.results[result.student] = json.dumps(result.to_dict()).encode(), content
         return result
 
@@ -351,9 +364,11 @@ class _Work:
         """Keep two chunks a slot under way: no worker waits, and the scheduler stays small."""
         slots = sum(workers.values())
         while self.left and len(self.chunks) < 2 * slots:
-            each = CHUNK_SECONDS * self.count / self.seconds if self.count else FIRST_CHUNK
-            share = -(-len(self.left) // (2 * slots))  # so that all end at about the same time
-            count = 1 if self.left[0] in self.failed else max(1, min(int(each), share, BLOCK))
+            each = self.seconds / self.count if self.count else FIRST_SECONDS
+            under_way = sum(len(chunk.students) for chunk in self.chunks)
+            count = chunk_size(len(self.left), under_way, slots, each)
+            if self.left[0] in self.failed:
+                count = 1
             students, self.left = tuple(self.left[:count]), self.left[count:]
             chunk = _Chunk(students, time.monotonic())
             self.chunks.append(chunk)
@@ -410,6 +425,8 @@ class _Work:
         if returned.refused:
             self.refused[returned.worker] = returned.refused
             self.grader.log.write("refused", worker=returned.worker, why=returned.refused)
+        for content in returned.baselines.values():
+            self.store.keep_baseline(Baseline(content))
         for student, (result, observations) in returned.results.items():
             self._write(student, SubmissionResult.from_dict(json.loads(result)), observations)
         if chunk is None:  # it came from another worker before
@@ -490,6 +507,20 @@ class _Work:
                 self._submit(chunk, workers, there, arrived)
 
 
+def chunk_size(left: int, under_way: int, slots: int, seconds: float) -> int:
+    """Return how many submissions go out together, of which each takes so many seconds.
+
+    At most half a minute of work; less towards the end, so that all slots end at about the same
+    time; of a small class each slot gets an equal part.
+
+    >>> chunk_size(10_000, 0, 2, 0.5), chunk_size(100, 120, 2, 0.5), chunk_size(40, 0, 4, 0.5)
+    (60, 25, 10)
+    """
+    share = -(-left // (2 * slots))
+    least = min(-(-(left + under_way) // slots), int(LEAST_SECONDS / seconds))
+    return max(1, min(max(share, least), int(CHUNK_SECONDS / seconds), BLOCK))
+
+
 def _handed_over(future: Future) -> Returned | None:
     """What a worker returned; None where it has stopped before it was sent."""
     with _or_lost(), contextlib.suppress(TimeoutError):
@@ -527,7 +558,8 @@ def session(where: str, certificates: Path | None = None, jobs: int = 2):
 
     Raises `ClusterError` for an address that would send the secret in the clear.
     """
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+    for name in SAID_HERE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     if where == KUBERNETES:
         security = _security(certificates)
         _require_kubectl()
@@ -539,7 +571,8 @@ def session(where: str, certificates: Path | None = None, jobs: int = 2):
         yield lambda: Client(where, security=security, timeout="15s", set_as_default=False)
         return
     security = _security(certificates) if where == SLURM else Security.temporary()
-    with (_jobs_of_slurm if where == SLURM else _workers_here)(jobs, security) as cluster:
+    started = _jobs_of_slurm if where == SLURM else _workers_here
+    with dask.config.set({PROFILER: False}), started(jobs, security) as cluster:
         yield lambda: Client(cluster, security=security, set_as_default=False)
 
 
@@ -550,7 +583,7 @@ def _workers_here(jobs: int, security: Security) -> LocalCluster:
         threads_per_worker=1,
         protocol="tls",
         security=security,
-        dashboard_address=None,
+        scheduler_kwargs=NO_DASHBOARD,
         memory_limit=0,
     )
 
@@ -612,6 +645,7 @@ def _jobs_of_slurm(jobs: int, security: Security):
         processes=options["processes"] or options["cores"] or 1,  # a slot each
         memory=options["memory"] or "4GB",
         security=security,
+        job_script_prologue=[*(options["job-script-prologue"] or ()), NO_PROFILER],
         nanny=False,
         worker_extra_args=[
             *(options["worker-extra-args"] or ()),

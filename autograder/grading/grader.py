@@ -36,6 +36,7 @@ from autograder.checking.report import Report
 from autograder.checking.slopes import Probe
 from autograder.checking.spec import Check, Exercise
 from autograder.grading import expected as expecting
+from autograder.grading.baseline import Baseline
 from autograder.grading.canary import Canaries, answers
 from autograder.grading.findings import Findings, digest, digest_of, is_observed, look_through
 from autograder.grading.log import Log
@@ -139,7 +140,6 @@ class Grader:
         self._turns: dict[int, Grader] = {}
         self._releases: dict[frozenset[str], Grader] = {}  # by `released_with`
         self._same: dict[str, str] = {}  # experiments found the same, by exercise id
-        self._experiments = cache(self._experiments_of)
         self._judged: dict[tuple, tuple[Mapping[str, Seen], Report]] = {}  # by `_judge_once`
         self._write_expected = None
         if expected and not known:
@@ -284,8 +284,8 @@ class Grader:
         if turn not in self._turns:
             other = copy.copy(self)
             other.turn, other._same, other._judged = turn, {}, {}
-            other._experiments = cache(other._experiments_of)
-            vars(other).pop("seeds", None)  # they are of this turn
+            for name in ("seeds", "baseline"):  # which are of this turn
+                vars(other).pop(name, None)
             other.seed_of = expectations.secret_seed(self.secret, self.assignment, turn)
             other.provider = expectations.live(other.seed_of)
             self._turns[turn] = other
@@ -363,14 +363,27 @@ class Grader:
 
     def _observations(self, findings, outcome, result) -> Observations:
         experiments = {
-            exercise.id: self._experiments(exercise)
-            for exercise in self.exercises.values()
-            if exercise.id in outcome.seen and exercise.id not in result.unjudged
+            exercise: text
+            for exercise, text in self.baseline.experiments.items()
+            if exercise in outcome.seen and exercise not in result.unjudged
         }
         run = self.run(findings.steps)
-        return Observations(run, outcome, experiments, self.reader, findings)
+        return Observations(run, outcome, experiments, self.reader, findings, self.baseline)
 
-    def _experiments_of(self, exercise: Exercise) -> str:
+    @cached_property
+    def baseline(self) -> Baseline:
+        """What the observations of this turn differ from."""
+        exercises = self.exercises.values()
+        return Baseline.of(
+            {exercise.id: self._experiments(exercise) for exercise in exercises},
+            {exercise.id: self._expected_arrays(exercise) for exercise in exercises},
+        )
+
+    def _expected_arrays(self, exercise) -> dict[str, Mapping[str, np.ndarray]]:
+        with lock:
+            return {c.name: self.provider.expected(exercise, c).arrays for c in exercise.checks}
+
+    def _experiments(self, exercise: Exercise) -> str:
         """What identifies the checks of an exercise, which is the same for a whole class."""
         with lock:
             return text_of(

@@ -4,7 +4,8 @@ Points, judges and names change; what a student's functions returned does not. O
 submission holds the arrays and faults of every check, why cells were stopped, and what is needed
 to know that the experiments are still the same ones: a digest of what executing depended on, and
 of each check the digest of its seed with a summary of what the reference showed. What the code
-says (`findings`) lies beside it.
+says (`findings`) lies beside it. What a whole class has in common is in a file of its own
+(`baseline`).
 
     kept = store.observations(result)              -> Observations
     kept.outcome.seen["family.function"]["check"]  -> Seen: arrays, or the fault
@@ -13,9 +14,8 @@ says (`findings`) lies beside it.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 
@@ -23,11 +23,12 @@ import numpy as np
 
 from autograder.checking.judge import Expected
 from autograder.checking.observe import Fault, Seen
+from autograder.grading.baseline import Baseline, archive, read_archive
 from autograder.grading.findings import Findings
 from autograder.grading.pack import Packed, taken
 from autograder.sandbox.process import Outcome
 
-FORMAT = 3  # of the file; another one is not read
+FORMAT = 4  # of the file; another one is not read
 MAX_BYTES = 2_000_000  # of one file; honest work of a lesson takes a tenth
 SAME = 1000  # exercises whose equal observations, as those of right answers, are read once
 
@@ -95,13 +96,14 @@ class Observations:
     experiments: Mapping[str, str] = field(default_factory=dict)  # by exercise id: `text_of`
     reader: str = ""  # digest of what read the code, and what it found there
     findings: Findings = field(default_factory=Findings)
+    baseline: Baseline | None = None  # from which the file says the differences
 
     def to_bytes(self) -> bytes:
         """Return the content of a file; nothing (`b""`) where it would be too large to be kept."""
         outcome, values = self.outcome, b""
         kept: dict[str, list] = {}  # by exercise id: text, begin, end
         for exercise, checks in outcome.seen.items():
-            text, more = _text_and_values(checks)
+            text, more = self._text_and_values(exercise, checks)
             kept[exercise] = [text, len(values), len(values) + len(more)]
             values += more
         facts = {
@@ -113,54 +115,63 @@ class Observations:
             "aborted": outcome.aborted and _listed(outcome.aborted),
             "cut": sorted(outcome.cut),
             "seconds": outcome.seconds,
-            "experiments": dict(self.experiments),
+            "experiments": self._own_experiments(),
+            "baseline": self.baseline.digest if self.baseline else "",
             "reader": self.reader,
             "findings": asdict(self.findings),
         }
-        file = io.BytesIO()
-        np.savez_compressed(
-            file,
-            facts=np.frombuffer(json.dumps(facts).encode(), np.uint8),
-            values=np.frombuffer(values, np.uint8),
-        )
-        content = file.getvalue()
+        content = archive(facts, values)
         return content if len(content) <= MAX_BYTES else b""
 
+    def _text_and_values(self, exercise: str, checks: Mapping[str, Seen]) -> tuple[str, bytes]:
+        """What was seen of one exercise, which does not depend on what was seen of others."""
+        packed = Packed()
+        entries = {check: stored(seen, packed) for check, seen in checks.items()}
+        values = packed.content()
+        if self.baseline:
+            values = self.baseline.differences(exercise, entries, values)
+        return json.dumps(entries), values
+
+    def _own_experiments(self) -> dict[str, str]:
+        """The experiments, without the text of those that the baseline has."""
+        known = self.baseline.experiments if self.baseline else {}
+        return {e: "" if known.get(e) == text else text for e, text in self.experiments.items()}
+
     @classmethod
-    def from_bytes(cls, content: bytes) -> Observations:
+    def from_bytes(cls, content: bytes, baseline_of: Callable[[str], Baseline]) -> Observations:
         """Read back what `to_bytes` wrote.
+
+        Args:
+            baseline_of: returns the baseline with a digest.
 
         Raises `NotKept` when the file is of another version, or damaged.
         """
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-                facts = json.loads(archive["facts"].tobytes())
-                if facts["format"] != FORMAT:
-                    raise NotKept("its observations were kept by another version")
-                values = archive["values"].tobytes()
-                seen = {
-                    exercise: _seen(text, values[begin:end])
-                    for exercise, (text, begin, end) in facts["seen"].items()
-                }
+            facts, values = read_archive(content)
+            if facts["format"] != FORMAT:
+                raise NotKept("its observations were kept by another version")
+            baseline = baseline_of(facts["baseline"]) if facts["baseline"] else None
+            known = baseline.experiments if baseline else {}
+            seen = {
+                exercise: _seen(exercise, text, values[begin:end], baseline)
+                for exercise, (text, begin, end) in facts["seen"].items()
+            }
+            experiments = {e: text or known[e] for e, text in facts["experiments"].items()}
             outcome, findings = _outcome(facts, seen), _findings(facts["findings"])
-            return cls(facts["run"], outcome, facts["experiments"], facts["reader"], findings)
+            return cls(facts["run"], outcome, experiments, facts["reader"], findings, baseline)
         except NotKept:
             raise
         except Exception as error:  # whatever NumPy and zlib say of a damaged archive
             raise NotKept("its observations are damaged") from error
 
 
-def _text_and_values(checks: Mapping[str, Seen]) -> tuple[str, bytes]:
-    """What was seen of one exercise, which does not depend on what was seen of others."""
-    values = Packed()
-    text = json.dumps({check: stored(seen, values) for check, seen in checks.items()})
-    return text, values.content()
-
-
 @lru_cache(maxsize=SAME)
-def _seen(text: str, values: bytes) -> dict[str, Seen]:
+def _seen(exercise: str, text: str, values: bytes, baseline: Baseline | None) -> dict[str, Seen]:
     """What `_text_and_values` was given; equal ones are one object, which stays as it is."""
-    return {check: seen_from(one, values) for check, one in json.loads(text).items()}
+    entries = json.loads(text)
+    if baseline:
+        values = baseline.differences(exercise, entries, values)
+    return {check: seen_from(one, values) for check, one in entries.items()}
 
 
 def _outcome(facts, seen) -> Outcome:

@@ -8,10 +8,12 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from autograder.checking.report import Report
+from autograder.grading.baseline import Baseline
 from autograder.grading.observations import NotKept, Observations
 
 MAX_NAME = 250  # bytes of a student's name in the name of a file
@@ -127,7 +129,26 @@ class Store:
             raise NotKept("its observations cannot be read") from None
         if _digest(content) != result.observed:
             raise NotKept("its observations are damaged, or those of another run")
-        return Observations.from_bytes(content)
+        return Observations.from_bytes(content, self.baseline)
+
+    def baseline(self, digest: str) -> Baseline:
+        """Return what observations differ from.
+
+        Raises `NotKept` when it cannot be read.
+        """
+        try:
+            return _read_baseline(self._baseline_path(digest))
+        except OSError:
+            raise NotKept("what its observations differ from cannot be read") from None
+
+    def _baseline_path(self, digest: str) -> Path:
+        return self.folder / f".baseline-{digest}.npz"
+
+    def keep_baseline(self, baseline: Baseline) -> None:
+        """Write what observations differ from, unless it is there."""
+        path = self._baseline_path(baseline.digest)
+        if not path.exists():
+            write_atomically(path, baseline.content)
 
     def save(
         self, result: SubmissionResult, observations: Observations | None = None
@@ -138,6 +159,8 @@ class Store:
         a result's stands in the result, so that theirs may be lost in a crash.
         """
         result, content = with_observations(result, observations)
+        if observations and observations.baseline:
+            self.keep_baseline(observations.baseline)
         self.keep(result, content)
         return result
 
@@ -211,6 +234,15 @@ def _without_blanks(report: Report) -> dict:
     """A report as plain data: the texts that most rows of a class have not are half of it."""
     data = report.to_dict()
     return data | {"rows": [{k: v for k, v in row.items() if v != ""} for row in data["rows"]]}
+
+
+@lru_cache(maxsize=8)
+def _read_baseline(path: Path) -> Baseline:
+    """The baseline in a file, whose name says its content."""
+    baseline = Baseline(path.read_bytes())
+    if baseline.digest not in path.name:
+        raise NotKept("what its observations differ from is damaged")
+    return baseline
 
 
 def _digest(content: bytes) -> str:

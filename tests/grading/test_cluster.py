@@ -11,9 +11,13 @@ import pytest
 from classroom import NAME, SECRET, failing, hand_in, template, timeless
 
 pytest.importorskip("dask.distributed", reason="the extra `cluster` is not installed")
+import dask
+
 from autograder.checking.report import Report, Row
+from autograder.grading.baseline import Baseline
 from autograder.grading.batch import grade_batch
 from autograder.grading.cluster import (
+    PROFILER,
     ClusterError,
     Returned,
     _Carried,
@@ -26,6 +30,7 @@ from autograder.grading.log import Log
 from autograder.grading.results import Store, SubmissionResult
 
 COUNT = 6
+COMMON = Baseline.of({}, {})
 
 
 def graded_on(connect, folder, paths, **options):
@@ -67,12 +72,17 @@ def test_a_cluster_comes_to_the_results_of_one_machine_and_goes_on_from_them(tmp
     with Grader(template(), NAME, SECRET) as grader:
         grade_batch(grader, paths, Store(tmp_path / "serial"), jobs=1)
     with session("local", jobs=2) as connect:
+        with connect() as client:
+            assert set(client.run(dask.config.get, PROFILER).values()) == {False}
         results, faults, log = graded_on(connect, tmp_path, paths)
         assert faults == {} and results.keys() == paths.keys()
         left, right = timeless(tmp_path / "results"), timeless(tmp_path / "serial")
         assert left.keys() == right.keys()
         for who in left:
             assert left[who] == right[who]
+        here, there = Store(tmp_path / "serial"), Store(tmp_path / "results")
+        for one, other in zip(here.all(), there.all(), strict=True):
+            assert here.observations(one).experiments == there.observations(other).experiments
         assert sorted(e["student"] for e in log if e["event"] == "graded") == sorted(paths)
         again, faults, log = graded_on(connect, tmp_path, paths)
         assert again == results and faults == {}
@@ -150,7 +160,9 @@ def marked(future, worker=None, **options):
         for student, upload in future.chunk.items()
     }
     content = {s: (json.dumps(result.to_dict()).encode(), None) for s, result in results.items()}
-    return Returned(worker or future.workers[0], results=content, seconds=1.0, **options)
+    baselines = {COMMON.digest: COMMON.content}
+    parts = {"results": content, "baselines": baselines, "seconds": 1.0}
+    return Returned(worker or future.workers[0], **parts, **options)
 
 
 def coordinated(play, folder, **options):
@@ -173,6 +185,7 @@ def coordinated(play, folder, **options):
     log = grader.log.read()
     written = Counter(event["student"] for event in log if event["event"] == "graded")
     assert written == Counter(results.keys())
+    assert not results or store.baseline(COMMON.digest).content == COMMON.content
     assert results.keys() | faults.keys() == paths.keys() and not results.keys() & faults.keys()
     return client, faults, log
 

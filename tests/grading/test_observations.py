@@ -15,6 +15,7 @@ from autograder.checking.spec import Verdict
 from autograder.course.folder import Course, observations_of
 from autograder.grading import canary, observations
 from autograder.grading import grader as trusted
+from autograder.grading.baseline import Baseline
 from autograder.grading.batch import grade_batch, remark_blocks
 from autograder.grading.canary import Canaries, Distrusted
 from autograder.grading.findings import Findings
@@ -172,6 +173,8 @@ def test_what_was_observed_is_read_by_course_lesson_and_student(observed, tmp_pa
         ("the file, cut short", "damaged"),
         ("the file, another's", "those of another run"),
         ("the file, gone", "cannot be read"),
+        ("the baseline, gone", "differ from cannot be read"),
+        ("the baseline, damaged", "differ from is damaged"),
         ("the version", "another version"),
         ("no result", "not been graded"),
         ("too large", "were not kept"),
@@ -212,10 +215,15 @@ def test_what_only_executing_can_tell_is_not_judged_again(observed, monkeypatch,
     if what == "the file, cut short":
         file.write_bytes(whole[:100])
     if what == "the file, another's":
-        kept = Observations.from_bytes(whole)
+        kept = Observations.from_bytes(whole, store.baseline)
         file.write_bytes(replace(kept, run="another").to_bytes())
     if what == "the file, gone":
         file.unlink()
+    (common,) = store.folder.glob(".baseline-*")
+    if what == "the baseline, gone":
+        common.unlink()
+    if what == "the baseline, damaged":
+        common.write_bytes(Baseline.of({}, {}).content)
     if what == "the version":
         monkeypatch.setattr(observations, "FORMAT", observations.FORMAT + 1)
     if what == "no result":
@@ -254,8 +262,21 @@ def test_whoever_judges_again_is_judged_first(observed, monkeypatch):
 # ------------------------------------------------------------------------------ the file
 
 
+def the_same(arrays, text):
+    """What the reference of a lesson shows, where a student's functions return the same."""
+    return {"e.f": text}, {"e.f": {"one": arrays}}
+
+
+def something_else(arrays, text):
+    """The same names; other values, types and shapes, and a check that nobody has seen."""
+    others = {key: array[..., None] for key, array in arrays.items()}
+    rounded = {"facts": np.nextafter(arrays["facts"], 0), "n": arrays["n"].astype(np.int8)}
+    return {"e.f": "{}"}, {"e.f": {"one": others | rounded, "four": arrays}, "g": {"one": arrays}}
+
+
+@pytest.mark.parametrize("shared", [None, the_same, something_else])
 @pytest.mark.parametrize("seed", range(5))
-def test_what_is_kept_comes_back_bit_for_bit(seed):
+def test_what_is_kept_comes_back_bit_for_bit(seed, shared):
     rng = np.random.default_rng(seed)
     arrays = {
         "": rng.standard_normal((3, 0)),
@@ -277,7 +298,8 @@ def test_what_is_kept_comes_back_bit_for_bit(seed):
     said = Findings("steps", ("a",), ("b", "c"), {"f": ("d",)}, {"f": ("e", "é")}, {"f": "g"})
     text = text_of({"one": experiment(seed, expected)})
     kept = Observations("run", outcome, {"e.f": text}, "reader", said)
-    back = Observations.from_bytes(kept.to_bytes())
+    kept = replace(kept, baseline=shared and Baseline.of(*shared(arrays, text)))
+    back = Observations.from_bytes(kept.to_bytes(), lambda digest: kept.baseline)
     found = back.outcome.seen["e.f"]["one"].arrays
     assert list(found) == list(arrays)
     for key, array in arrays.items():
@@ -290,6 +312,20 @@ def test_what_is_kept_comes_back_bit_for_bit(seed):
     (experiments,) = map(experiments_in, back.experiments.values())
     assert experiments["one"].is_that_of(seed, expected)
     assert not experiments["one"].is_that_of(seed + 1, expected)
+
+
+def test_what_a_class_has_in_common_is_on_the_disk_once(observed, tmp_path):
+    grader, _, store = observed
+    alone = replace(store.observations(store.load("ada")), baseline=None)
+    grader.grade(write(tmp_path / "ben" / "a.ipynb", solution()), "ben", store)
+    assert len(list(store.folder.glob(".baseline-*"))) == 1
+    for student in ("ada", "ben"):
+        assert (store.folder / f"{student}.npz").stat().st_size < len(alone.to_bytes()) / 2
+    values = np.random.default_rng(0).standard_normal(1000)
+    rounded = {"dx": Seen(arrays={"": values * (1 + 2e-16)})}
+    kept = Observations("run", Outcome(seen={"e.f": rounded}))
+    baseline = Baseline.of({}, {"e.f": {"dx": {"": values}}})
+    assert len(replace(kept, baseline=baseline).to_bytes()) < len(kept.to_bytes()) / 3
 
 
 def test_an_experiment_is_known_by_its_values_and_their_order():
