@@ -154,6 +154,13 @@ optimizer = LBFGS([w], lr=0.125)
 optimizer.load_state_dict(state)
 optimizer.step(closure), w"""
     ),
+    small_run("optimizer.step(closure), w", settings="memory=2"),
+    small_run(
+        """\
+optimizer.step(closure)
+optimizer.param_groups[0]["lr"] = 0.03125
+optimizer.step(closure), w"""
+    ),
 )
 OPTIMIZER = exercise(
     "L-BFGS as an optimizer",

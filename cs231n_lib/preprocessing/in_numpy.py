@@ -102,7 +102,7 @@ def whiten(x_train, x_val, eps=1e-5):
     """Make all features of the training data uncorrelated, with variance 1 in every direction.
 
     Args:
-        x_train: (N, D) one row per example; mean and covariance are learned here.
+        x_train: (N, D) one row per example; mean and (biased) covariance are learned here.
         x_val: (M, D) gets the same treatment, with the same numbers.
         eps: added to the eigenvalues of the covariance, under the root.
 
