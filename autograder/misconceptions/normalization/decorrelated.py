@@ -11,7 +11,7 @@ from autograder.misconceptions.normalization.equivalent import (
     WIDER,
 )
 from autograder.misconceptions.normalization.variants import WITH_AXIS
-from autograder.misconceptions.records import another_default, right, wrong
+from autograder.misconceptions.records import another_default, judged_by, right, wrong
 from cs231n_lib.normalization import by_group, side_by_side, zca_kernel
 
 MU = "mu = x.mean(axis=0, dtype=float).astype(x.dtype)"
@@ -38,6 +38,7 @@ FORWARD = wrong(
         "unbiased covariance",
         "The covariance of your output is a little less than 1 (more than eps explains). By what "
         "does (DBN.2) divide? Some functions choose for you: read their documentation.",
+        judged_by("all features whitened together"),
         (COV, "cov = groups.mT @ groups / (N - 1)"),
     ),
     (

@@ -5,6 +5,7 @@ from autograder.misconceptions.records import (
     another_default,
     grouped,
     in_one_place_too,
+    judged_by,
     wrong,
 )
 
@@ -216,6 +217,7 @@ MISCONCEPTIONS = wrong(
         "Over the batch itself the squares of x_hat should have the mean 1 (nearly: eps). Yours "
         "are a little small. By what do you divide the sum of squares in (BN.2)? Some functions "
         "choose for you: read their documentation.",
+        judged_by("output of a training batch"),
         (VAR, "(x_mu**2).sum(axis=0) / (len(x) - 1)"),
     ),
     (

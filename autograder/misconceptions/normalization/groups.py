@@ -6,6 +6,7 @@ from autograder.misconceptions.records import (
     fundamental,
     grouped,
     in_one_place_too,
+    judged_by,
     wrong,
 )
 
@@ -89,6 +90,7 @@ def forward_slips(tag, x, axes, count, scaled, shifted):
             "Where one mean is taken, the squares of x_hat should have the mean 1 (nearly: eps). "
             f"Yours are a little small. By what do you divide the sum of squares in ({tag}.2)? "
             "Some functions choose for you: read their documentation.",
+            judged_by("output of a batch"),
             (var, f"(x_mu**2).sum({axes}, keepdims=True) / ({count} - 1)"),
         ),
         (

@@ -5,6 +5,7 @@ from autograder.misconceptions.normalization.forward import VAR
 from autograder.misconceptions.records import (
     SLIP,
     grouped,
+    judged_by,
     wrong,
 )
 
@@ -255,6 +256,7 @@ AS_ROWS = (
             "unbiased variance",
             "Over the batch the squares of x_hat should have the mean 1 (nearly: eps). Yours are a "
             "little small. By what do you divide the sum of squares in (BN.2)?",
+            judged_by("output of a training batch"),
             (VAR, "(x_mu**2).sum(axis=0) / (len(x) - 1)"),
         ),
         (

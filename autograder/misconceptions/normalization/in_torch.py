@@ -9,6 +9,7 @@ from autograder.misconceptions.records import (
     another_default,
     fundamental,
     grouped,
+    judged_by,
     right,
     wrong,
 )
@@ -176,6 +177,7 @@ IN_FUNCTION = wrong(
         "unbiased variance",
         "Your variance is divided by N − 1, as torch.var does it unless told otherwise. By what "
         "does the formula divide?",
+        judged_by("output in training"),
         ("var = (x_mu**2).mean(dim=0)", "var = (x_mu**2).sum(dim=0) / (len(x) - 1)"),
     ),
     edited="batchnorm_forward",
