@@ -638,7 +638,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with quietly(given):
             wanted = [one for one in given if one != QUIET]
-            sys.exit(app(args=wanted, prog_name="autograder", standalone_mode=False))
+            sys.exit(app(args=wanted, prog_name="autograder", standalone_mode=False) or 0)
     except WrongUsage as error:
         leave(wrong_usage(error))
     except typer.Abort:  # a question was not answered with yes
