@@ -58,8 +58,13 @@ FORWARD = ("kubectl", "port-forward", "service/grading", ":8786")  # of docs/kub
 FORWARDED = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
 QUEUE_PATIENCE = 86_400.0  # seconds that a job may wait for Slurm
 OF_A_JOB = (
-    *("cores", "processes", "memory", "walltime"),
-    *("worker-extra-args", "scheduler-options", "job-script-prologue"),
+    "cores",
+    "processes",
+    "memory",
+    "walltime",
+    "worker-extra-args",
+    "scheduler-options",
+    "job-script-prologue",
 )
 HALF_AN_HOUR = "00:30:00"
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}

@@ -277,15 +277,21 @@ class Grader:
         result = replace(result, observed=before.observed)
         return self._keep(store, result, "remarked") if keep else result
 
+    def _twin(self) -> Grader:
+        """A copy that works out anew what depends on seeds and exercises."""
+        other = copy.copy(self)
+        other._same, other._judged = {}, {}
+        for name in ("seeds", "reader", "baseline"):
+            vars(other).pop(name, None)
+        return other
+
     def _in_turn(self, turn: int) -> Grader:
         """The same grader with the seeds of an earlier turn, for what was observed in it."""
         if turn == self.turn:
             return self
         if turn not in self._turns:
-            other = copy.copy(self)
-            other.turn, other._same, other._judged = turn, {}, {}
-            for name in ("seeds", "baseline"):  # which are of this turn
-                vars(other).pop(name, None)
+            other = self._twin()
+            other.turn = turn
             other.seed_of = expectations.secret_seed(self.secret, self.assignment, turn)
             other.provider = expectations.live(other.seed_of)
             self._turns[turn] = other
@@ -297,16 +303,14 @@ class Grader:
         For what was observed of submissions to that one.
         """
         if counted not in self._releases:
-            other = copy.copy(self)
+            other = self._twin()
             other.template = copy.deepcopy(self.template)
             for cell in other.template.cells:
                 one = exercise_of(cell.metadata.get("nbgrader", {}).get("grade_id"))
                 if one and one.id in counted and is_practice(cell):
                     cell.metadata["course"]["role"] = "check"
             other.exercises = graded_exercises(other.template)
-            other._same, other._judged, other._turns = {}, {}, {}
-            for cached in ("seeds", "reader"):
-                vars(other).pop(cached, None)
+            other._turns = {}
             self._releases[counted] = other
         return self._releases[counted]
 

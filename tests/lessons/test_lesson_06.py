@@ -57,9 +57,9 @@ def losses_of_run(seed, schedule, steps, batch_size):
 def test_a_very_high_rate_ends_at_guessing_with_a_dead_layer(seed):
     net, rng = network(seed), np.random.default_rng(seed)
     history = fit(net, digits(), steps=100, batch_size=16, learning_rate=5.0, rng=rng)
-    assert not history.diverged and max(history.loss[:10]) > 1.5 * math.log(10)
+    assert not history.diverged and max(history.loss[:10]) > 2 * math.log(10)
     alive = (net.activations(digits().x_train)["relu1"] > 0).any(axis=0)
-    assert alive.mean() < 0.2  # of 40 seeds 34 leave no unit of 32 alive, none more than two
+    assert alive.mean() < 0.2  # a unit or two of 32 may live on
     assert np.mean(history.loss[-50:]) > 0.95 * math.log(10)  # one batch of 16 says little
 
 

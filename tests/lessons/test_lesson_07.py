@@ -82,7 +82,7 @@ def test_the_noise_in_a_pair_does_not_shrink_with_the_step(rng):
         noises = [g(w + s)[1] - f(w)[1] - c for s, c in zip(steps, changes, strict=True)]
         sizes, noise = np.linalg.norm(changes, axis=1), np.linalg.norm(noises, axis=1)
         assert noise[0] == pytest.approx(noise[1], rel=1e-9)
-        assert noise[1] > 10 * sizes[1]
+        assert noise[1] > 10 * sizes[1]  # how far above depends on the network
         shrinks.append(sizes[0] / sizes[1])
     assert np.median(shrinks) > 50  # 100 without the kinks of ReLU, which only add to a long step
 
