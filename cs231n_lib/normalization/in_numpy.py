@@ -65,7 +65,7 @@ def batchnorm_forward(x, gamma, beta, bn_param):
         raise ValueError(f"bn_param['mode'] must be 'train' or 'test', not {mode!r}")
 
     std = np.sqrt(var + eps)  # (D,)
-    x_hat = x_mu / std  # (N, D) BN.3
+    x_hat = x_mu * (1 / std)  # (N, D) BN.3
     out = gamma * x_hat + beta  # (N, D) BN.4
     return out, (x_hat, gamma, std)
 
@@ -299,7 +299,7 @@ def layernorm_forward(x, gamma, beta, ln_param):
     x_mu -= x_mu.mean(axis=1, keepdims=True)  # again: takes out the rounding of a large mean
     var = (x_mu**2).mean(axis=1, keepdims=True, dtype=float).astype(x.dtype)  # (N, 1) LN.2
     std = np.sqrt(var + eps)  # (N, 1)
-    x_hat = x_mu / std  # (N, D) LN.3
+    x_hat = x_mu * (1 / std)  # (N, D) LN.3
     out = gamma * x_hat + beta  # (N, D) LN.4
     return out, (x_hat, gamma, std)
 
@@ -361,7 +361,7 @@ def instancenorm_forward(x, gamma, beta, in_param):
     x_mu -= x_mu.mean(axis=(2, 3), keepdims=True)  # again: takes out the rounding of a large mean
     var = (x_mu**2).mean(axis=(2, 3), keepdims=True, dtype=float).astype(x.dtype)  # IN.2
     std = np.sqrt(var + eps)  # (N, C, 1, 1)
-    x_hat = x_mu / std  # (N, C, H, W) IN.3
+    x_hat = x_mu * (1 / std)  # (N, C, H, W) IN.3
     out = gamma[:, None, None] * x_hat + beta[:, None, None]  # (N, C, H, W) IN.4
     return out, (x_hat, gamma, std)
 
@@ -424,7 +424,7 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
     x_mu -= x_mu.mean(axis=1, keepdims=True)  # again: takes out the rounding of a large mean
     var = (x_mu**2).mean(axis=1, keepdims=True, dtype=float).astype(x.dtype)  # (N·G, 1) GN.2
     std = np.sqrt(var + eps)  # (N·G, 1)
-    x_hat = (x_mu / std).reshape(x.shape)  # (N, C, H, W) GN.3
+    x_hat = (x_mu * (1 / std)).reshape(x.shape)  # (N, C, H, W) GN.3
     out = gamma * x_hat + beta  # (N, C, H, W) GN.4
     return out, (x_hat, gamma, std)
 

@@ -1,7 +1,8 @@
 """Normalization in PyTorch: the functions of `in_numpy` on tensors.
 
 Every backward pass is written by hand; device and dtype follow the input. The layers around these
-functions stand in `modules`.
+functions stand in `modules`. `x_mu * (1 / std)` is x_mu / std with a division a statistic in place
+of one a number, which counts when the function is compiled.
 """
 
 import torch
@@ -70,7 +71,7 @@ def batchnorm_forward(x, gamma, beta, bn_param):
         raise ValueError(f"bn_param['mode'] must be 'train' or 'test', not {mode!r}")
 
     std = torch.sqrt(var + eps)  # (D,)
-    x_hat = x_mu / std  # (N, D) BN.3
+    x_hat = x_mu * (1 / std)  # (N, D) BN.3
     out = gamma * x_hat + beta  # (N, D) BN.4
     return out, (x_hat, gamma, std)
 
@@ -337,7 +338,7 @@ def layernorm_forward(x, gamma, beta, ln_param):
     x_mu -= x_mu.mean(dim=1, keepdim=True)  # again: takes out the rounding of a large mean
     var = (x_mu**2).mean(dim=1, keepdim=True)  # (N, 1) LN.2
     std = torch.sqrt(var + eps)  # (N, 1)
-    x_hat = x_mu / std  # (N, D) LN.3
+    x_hat = x_mu * (1 / std)  # (N, D) LN.3
     out = gamma * x_hat + beta  # (N, D) LN.4
     return out, (x_hat, gamma, std)
 
@@ -399,7 +400,7 @@ def instancenorm_forward(x, gamma, beta, in_param):
     x_mu -= x_mu.mean(dim=(2, 3), keepdim=True)  # again: takes out the rounding of a large mean
     var = (x_mu**2).mean(dim=(2, 3), keepdim=True)  # IN.2
     std = torch.sqrt(var + eps)  # (N, C, 1, 1)
-    x_hat = x_mu / std  # (N, C, H, W) IN.3
+    x_hat = x_mu * (1 / std)  # (N, C, H, W) IN.3
     out = gamma[:, None, None] * x_hat + beta[:, None, None]  # (N, C, H, W) IN.4
     return out, (x_hat, gamma, std)
 
@@ -462,7 +463,7 @@ def spatial_groupnorm_forward(x, gamma, beta, G, gn_param):
     x_mu -= x_mu.mean(dim=1, keepdim=True)  # again: takes out the rounding of a large mean
     var = (x_mu**2).mean(dim=1, keepdim=True)  # (N·G, 1) GN.2
     std = torch.sqrt(var + eps)  # (N·G, 1)
-    x_hat = (x_mu / std).reshape(x.shape)  # (N, C, H, W) GN.3
+    x_hat = (x_mu * (1 / std)).reshape(x.shape)  # (N, C, H, W) GN.3
     out = gamma * x_hat + beta  # (N, C, H, W) GN.4
     return out, (x_hat, gamma, std)
 

@@ -369,7 +369,7 @@ def _forward_of_all(x, gamma, beta, parts, eps):
     x_mu = seen - _mean(seen)  # LN.1, IN.1, GN.1
     x_mu = x_mu - _mean(x_mu)  # again: takes out the rounding of a large mean
     std = torch.sqrt(_mean(x_mu**2) + eps)  # (N, K, 1, 1) LN.2, IN.2, GN.2
-    x_hat = x_mu / std  # LN.3, IN.3, GN.3
+    x_hat = x_mu * (1 / std)  # LN.3, IN.3, GN.3; it divides one number a set
     out = gamma.reshape(K, J, 1) * x_hat + beta.reshape(K, J, 1)  # LN.4, IN.4, GN.4
     return out.reshape(x.shape), (x_hat, gamma, std)
 

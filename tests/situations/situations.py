@@ -781,7 +781,7 @@ def everything_imported_from_the_libraries(cells, folder):
     own = "import numpy as np\n\n\ndef batch_norm(x_mu, std):\n    return x_mu / std"
     cells.insert(2, code(own))
     source = solved(f"{FORWARD}-solution").replace("=float)", "=np.float64)")
-    source = source.replace("x_hat = x_mu / std", "x_hat = batch_norm(x_mu, std)")
+    source = source.replace("x_hat = x_mu * (1 / std)", "x_hat = batch_norm(x_mu, std)")
     find(cells, f"{FORWARD}-solution")["source"] = source
 
 
@@ -793,7 +793,7 @@ def helper_named_like_what_it_was_compared_with(cells, folder):
     cell = find(cells, f"{FORWARD}-solution")
     cell["source"] = "def batch_norm(x_mu, std):\n    return x_mu / std\n\n\n" + cell[
         "source"
-    ].replace("x_hat = x_mu / std", "x_hat = batch_norm(x_mu, std)")
+    ].replace("x_hat = x_mu * (1 / std)", "x_hat = batch_norm(x_mu, std)")
 
 
 @situation(quiet=True)

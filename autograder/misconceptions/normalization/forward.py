@@ -264,20 +264,20 @@ MISCONCEPTIONS = wrong(
         "divided by the variance",
         "Double x: x_hat must (nearly) stay the same, and yours becomes half as large. "
         "Is it the variance or its root that has the unit of x?",
-        ("x_hat = x_mu / std", "x_hat = x_mu / std**2"),
+        ("x_hat = x_mu * (1 / std)", "x_hat = x_mu / std**2"),
     ),
     (
         "divided by the variance in training",
         "Double x in train mode: x_hat must (nearly) stay the same, and yours becomes half as "
         "large. In test mode you do it right.",
         grouped("divided by the variance"),
-        ("x_hat = x_mu / std", 'x_hat = x_mu / std ** (2 if mode == "train" else 1)'),
+        ("x_hat = x_mu * (1 / std)", 'x_hat = x_mu / std ** (2 if mode == "train" else 1)'),
     ),
     (
         "x is not centred",
         "Add 100 to every x: the output must stay the same, and yours does not. "
         "Which step of (BN.3) is missing?",
-        ("x_hat = x_mu / std", "x_hat = x / std"),
+        ("x_hat = x_mu * (1 / std)", "x_hat = x / std"),
     ),
     (
         "gamma and beta never used",

@@ -60,14 +60,14 @@ def forward_slips(tag, x, axes, count, scaled, shifted):
             "x is not centred",
             "Add 100 to every x: the output must stay the same, and yours does not. "
             f"Which step of ({tag}.3) is missing?",
-            ("x_mu / std", f"{x} / std"),
+            ("x_mu * (1 / std)", f"{x} / std"),
         ),
         (
             "root mean square in place of the deviation",
             "You divide by the root mean square and never subtract the mean. That is a layer too "
             "(RMS norm), but another one: add 100 to every x and look at the output.",
             (var, f"({x}**2).mean({axes}, keepdims=True)"),
-            ("x_mu / std", f"{x} / std"),
+            ("x_mu * (1 / std)", f"{x} / std"),
         ),
         (
             "variance around zero",
@@ -231,7 +231,7 @@ INSTANCE_FORWARD = wrong(
 )
 
 GROUPS = "groups = x.reshape(len(x) * G, -1)"
-BACK = "(x_mu / std).reshape(x.shape)"
+BACK = "(x_mu * (1 / std)).reshape(x.shape)"
 
 GROUP_FORWARD = wrong(
     "spatial_groupnorm_forward",
