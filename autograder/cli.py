@@ -267,17 +267,16 @@ def grade(
         from autograder.course.summary import table
 
         settle(opened)
-        results = graded.results.values()  # each is read when it is needed: a class may be large
         answer(
             {
                 "lesson": name,
-                "students": students(results) if as_json else {},
+                "students": students(graded.results.values()) if as_json else {},
                 "unchanged": graded.unchanged,
                 "faults": graded.faults,
                 "unread": graded.unread,
             }
         )
-        Console().print(table(results, name, read_roster(opened)))
+        Console().print(table(graded.lines.values(), name, read_roster(opened)))
         if graded.unchanged:
             print(f"{len(graded.unchanged)} were unchanged and already in the gradebook.")
         print_otherwise(course, name, graded.otherwise)

@@ -13,6 +13,7 @@ from nbformat.reader import NotJSONError
 from autograder.course.errors import CourseError, nearest
 from autograder.course.folder import Course
 from autograder.course.handed_in import HandedIn
+from autograder.course.summary import Line, line
 from autograder.grading.batch import grade_blocks, remark_blocks
 from autograder.grading.grader import Grader, given_cells, sandboxes
 from autograder.grading.results import Kept, SubmissionResult
@@ -25,7 +26,8 @@ from autograder.submissions.rebuild import read_template
 class Graded:
     """What grading a class came to."""
 
-    results: Mapping[str, SubmissionResult]  # by student
+    results: Mapping[str, SubmissionResult]  # by student, each read when it is asked for
+    lines: Mapping[str, Line]  # the same for a table, as they were when they were marked
     faults: dict[str, str]  # what could not be done, and whether a mark was written, by student
     unchanged: tuple[str, ...]  # students whose marks in the gradebook were already right
     unread: dict[str, list[str]]  # a sentence for each notebook that was not read, by student
@@ -109,7 +111,7 @@ def _grade_class(
     found = book.handed_in(lesson)
     submissions = select_submissions(students, found, lesson)
     template = read_template(template_path(book, lesson))
-    marked: list[str] = []
+    marked: dict[str, Line] = {}
     unchanged: set[str] = set()
     faults: dict[str, str] = {}
 
@@ -145,11 +147,10 @@ def _grade_class(
             left = {name: result for name, result in block.results.items() if name not in right}
             faults |= _record(book, recorder, lesson, left, submissions, block.notebooks)
             unchanged |= right
-            marked += block.results
+            marked |= {student: line(result) for student, result in block.results.items()}
             for student in block.results:
                 tell("record", student, len(submissions))
-    order = {student: number for number, student in enumerate(submissions)}
-    marked.sort(key=order.__getitem__)
+    marked = {student: marked[student] for student in submissions if student in marked}
     fine = [student for student in marked if student not in faults]
     if feedback and fine:
         shown = write_feedback(course, lesson, fine, lambda who: tell("feedback", who, len(fine)))
@@ -161,6 +162,7 @@ def _grade_class(
     lost = tuple(who for who in found.lost if who in unread)
     return Graded(
         Kept(store, marked),
+        marked,
         faults,
         tuple(student for student in marked if student in unchanged),
         unread,
