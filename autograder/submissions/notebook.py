@@ -112,7 +112,7 @@ def read_regular(path: Path, limit: int, own: int = 1) -> bytes:
         own: how many parts at the end of the path may be a student's doing; none of them may be
             a link.
     """
-    folder, names = Path(*path.parts[:-own]), path.parts[-own:]
+    folder, names = os.path.join("", *path.parts[:-own]) or ".", path.parts[-own:]
     opened: list[int] = []
     try:
         opened.append(os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
