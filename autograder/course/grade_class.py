@@ -10,15 +10,16 @@ from pathlib import Path
 
 from nbformat.reader import NotJSONError
 
+from autograder.course import early
 from autograder.course.errors import CourseError, nearest
 from autograder.course.folder import Course
 from autograder.course.handed_in import HandedIn
 from autograder.course.summary import Line, line
 from autograder.grading.batch import grade_blocks, remark_blocks
-from autograder.grading.grader import Grader, given_cells, sandboxes
+from autograder.grading.grader import Grader, given_cells
 from autograder.grading.results import Kept, SubmissionResult
 from autograder.sandbox.process import Fresh
-from autograder.sandbox.zygote import Zygote
+from autograder.sandbox.zygote import Zygote, sandboxes
 from autograder.submissions.rebuild import read_template
 
 
@@ -47,6 +48,7 @@ def grade_class(
     certificates: Path | None = None,
     feedback: bool = False,
     progress: Callable[[str, str, int], None] | None = None,
+    started: Zygote | Fresh | None = None,
 ) -> Graded:
     """Grade submissions and write marks and comments to the gradebook, through nbgrader.
 
@@ -61,13 +63,14 @@ def grade_class(
         feedback: also write feedback pages.
         progress: called with (stage, student, how many there are) after each piece of work; the
             stages are "execute", "record" and "feedback".
+        started: sandboxes that were started for it already; they are closed in the end.
     """
     course.settings()  # what is wrong in it is said before anything is graded
-    is_needed = not (remark or cluster) and (force or _has_new(course, lesson, students))
+    is_needed = not (remark or cluster) and (force or early.has_new(course.root, lesson, students))
     with (
         course.alone_with(lesson),
         _blocks_on(cluster, certificates, jobs) as cluster_blocks,
-        _warming(course, lesson, is_needed) as places,
+        _warming(course, lesson, is_needed, started) as places,
     ):
         return _grade_class(
             course,
@@ -171,29 +174,25 @@ def _grade_class(
     )
 
 
-def _has_new(course: Course, lesson: str, students: Sequence[str]) -> bool:
-    """Whether somebody may have handed in who has no result yet."""
-    store, submitted = course.store(lesson), course.root / "submitted"
-    return any(not store.has(who) for who in students or (p.name for p in submitted.glob("*")))
-
-
 @contextlib.contextmanager
-def _warming(course: Course, lesson: str, is_needed: bool) -> Iterator[Zygote | Fresh | None]:
+def _warming(
+    course: Course, lesson: str, is_needed: bool, started: Zygote | Fresh | None
+) -> Iterator[Zygote | Fresh | None]:
     """Have sandboxes warm up while nbgrader is imported, and close them in the end.
 
     None where the course has no readable release in the usual place; the grader makes its own.
     """
-    places = None
-    with contextlib.suppress(OSError, NotJSONError):
-        if is_needed:
-            release = read_template(course.root / "release" / lesson / f"{lesson}.ipynb")
-            places = sandboxes(None, [course.root], given_cells(release))
-            places.begin()
-    try:
+    with contextlib.ExitStack() as closing:
+        if started:
+            closing.callback(started.close)
+        places = None
+        with contextlib.suppress(OSError, NotJSONError):
+            if is_needed:
+                release = read_template(course.root / "release" / lesson / f"{lesson}.ipynb")
+                places = started or sandboxes(None, [course.root])
+                closing.callback(places.close)
+                places.begin(given_cells(release))
         yield places
-    finally:
-        if places:
-            places.close()
 
 
 def _record(book, recorder, lesson, results, paths, notebooks) -> dict[str, str]:
