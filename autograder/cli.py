@@ -236,14 +236,18 @@ def grade(
 
         autograder grade my-course 2 --remark     # after a change of points, judges or names
     """
+    from autograder.course.early import start_early
     from autograder.course.errors import CourseError
-    from autograder.course.folder import find_name, open_course
-    from autograder.course.grade_class import grade_class
 
     if force and remark:
         raise CourseError("--force executes again and --remark does not: give one of them.")
     if cluster and (remark or dry_run):
         raise CourseError("--cluster executes: leave it out with --remark and --dry-run.")
+    is_run_here = not (remark or dry_run or cluster)
+    started = start_early(course, lesson, student or (), force) if is_run_here else None
+    from autograder.course.folder import find_name, open_course
+    from autograder.course.grade_class import grade_class
+
     with answering(as_json) as answer:
         if dry_run:
             return show_preview(course, lesson, student or (), force, jobs, answer)
@@ -261,23 +265,23 @@ def grade(
                 certificates=certificates,
                 feedback=feedback,
                 progress=tell,
+                started=started,
             )
         from autograder.course.markbook import settle
         from autograder.course.roster import read_roster
         from autograder.course.summary import table
 
         settle(opened)
-        results = graded.results.values()  # each is read when it is needed: a class may be large
         answer(
             {
                 "lesson": name,
-                "students": students(results) if as_json else {},
+                "students": students(graded.results.values()) if as_json else {},
                 "unchanged": graded.unchanged,
                 "faults": graded.faults,
                 "unread": graded.unread,
             }
         )
-        Console().print(table(results, name, read_roster(opened)))
+        Console().print(table(graded.lines.values(), name, read_roster(opened)))
         if graded.unchanged:
             print(f"{len(graded.unchanged)} were unchanged and already in the gradebook.")
         print_otherwise(course, name, graded.otherwise)
@@ -630,8 +634,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.modules.setdefault(unneeded, None)  # type: ignore[arg-type]  # None is allowed
 
     from autograder.course.errors import CourseError
-    from autograder.lessons.kit import KitError
-    from autograder.lessons.lesson import BuildError
+    from autograder.lessons.errors import BuildError, KitError
 
     given = list(sys.argv[1:] if arguments is None else arguments)
     terminal = sys.stderr  # which threads that judge replace for a while

@@ -197,7 +197,7 @@ def run(folder: Path = Path("demo-course")) -> Graded:
     with stages() as tell:
         graded = grade_class(course, lesson.name, feedback=True, progress=tell)
     results = list(graded.results.values())
-    console.print(table(results, f"Lesson {lesson.number}: {lesson.title}"))
+    console.print(table(graded.lines.values(), f"Lesson {lesson.number}: {lesson.title}"))
     page = Path(folder) / course.summary(lesson.name).name
     write_summary(page, lesson.name, results)
     seconds = time.monotonic() - start

@@ -28,6 +28,7 @@ from nbformat import NotebookNode
 
 from autograder.checking.spec import Exercise
 from autograder.course.errors import CourseError, nearest
+from autograder.course.names import find_name, lessons_in
 from autograder.course.roster import read_roster
 from autograder.course.settings import Settings, read_settings, require_known
 from autograder.grading.log import Log
@@ -160,7 +161,7 @@ class Course:
 
     def lessons(self) -> list[str]:
         """Names of the assignments in source/."""
-        return sorted(path.name for path in (self.root / "source").glob("*") if path.is_dir())
+        return lessons_in(self.root)
 
 
 def open_course(root: Path) -> Course:
@@ -193,25 +194,6 @@ def observations_of(course: Course, lesson: str, student: str) -> Observations:
     if result is None:
         raise NotKept("it has not been graded yet")
     return store.observations(result)
-
-
-def find_name(lesson: str, known: Sequence[str]) -> str:
-    """Return the full name of a lesson given as '2', '02' or in full.
-
-    >>> find_name("2", ["00_getting_started", "02_batch_normalization"])
-    '02_batch_normalization'
-
-    Raises `CourseError` that names the nearest lesson.
-    """
-    text = lesson.strip().rstrip("/").removesuffix(".ipynb")
-    number = text.zfill(2) if text.isdigit() else None
-    for name in known:
-        if text == name or (number and name.split("_")[0] == number):
-            return name
-    listed = ", ".join(known) or "none"
-    raise CourseError(
-        f"There is no lesson {lesson!r} here.{nearest(text, known)} Lessons: {listed}."
-    )
 
 
 # ------------------------------------------------------------------------------------- init

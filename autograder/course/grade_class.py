@@ -10,14 +10,16 @@ from pathlib import Path
 
 from nbformat.reader import NotJSONError
 
+from autograder.course import early
 from autograder.course.errors import CourseError, nearest
 from autograder.course.folder import Course
 from autograder.course.handed_in import HandedIn
+from autograder.course.summary import Line, line
 from autograder.grading.batch import grade_blocks, remark_blocks
-from autograder.grading.grader import Grader, given_cells, sandboxes
+from autograder.grading.grader import Grader, given_cells
 from autograder.grading.results import Kept, SubmissionResult
 from autograder.sandbox.process import Fresh
-from autograder.sandbox.zygote import Zygote
+from autograder.sandbox.zygote import Zygote, sandboxes
 from autograder.submissions.rebuild import read_template
 
 
@@ -25,7 +27,8 @@ from autograder.submissions.rebuild import read_template
 class Graded:
     """What grading a class came to."""
 
-    results: Mapping[str, SubmissionResult]  # by student
+    results: Mapping[str, SubmissionResult]  # by student, each read when it is asked for
+    lines: Mapping[str, Line]  # the same for a table, as they were when they were marked
     faults: dict[str, str]  # what could not be done, and whether a mark was written, by student
     unchanged: tuple[str, ...]  # students whose marks in the gradebook were already right
     unread: dict[str, list[str]]  # a sentence for each notebook that was not read, by student
@@ -45,6 +48,7 @@ def grade_class(
     certificates: Path | None = None,
     feedback: bool = False,
     progress: Callable[[str, str, int], None] | None = None,
+    started: Zygote | Fresh | None = None,
 ) -> Graded:
     """Grade submissions and write marks and comments to the gradebook, through nbgrader.
 
@@ -59,13 +63,14 @@ def grade_class(
         feedback: also write feedback pages.
         progress: called with (stage, student, how many there are) after each piece of work; the
             stages are "execute", "record" and "feedback".
+        started: sandboxes that were started for it already; they are closed in the end.
     """
     course.settings()  # what is wrong in it is said before anything is graded
-    is_needed = not (remark or cluster) and (force or _has_new(course, lesson, students))
+    is_needed = not (remark or cluster) and (force or early.has_new(course.root, lesson, students))
     with (
         course.alone_with(lesson),
         _blocks_on(cluster, certificates, jobs) as cluster_blocks,
-        _warming(course, lesson, is_needed) as places,
+        _warming(course, lesson, is_needed, started) as places,
     ):
         return _grade_class(
             course,
@@ -109,7 +114,7 @@ def _grade_class(
     found = book.handed_in(lesson)
     submissions = select_submissions(students, found, lesson)
     template = read_template(template_path(book, lesson))
-    marked: list[str] = []
+    marked: dict[str, Line] = {}
     unchanged: set[str] = set()
     faults: dict[str, str] = {}
 
@@ -145,11 +150,10 @@ def _grade_class(
             left = {name: result for name, result in block.results.items() if name not in right}
             faults |= _record(book, recorder, lesson, left, submissions, block.notebooks)
             unchanged |= right
-            marked += block.results
+            marked |= {student: line(result) for student, result in block.results.items()}
             for student in block.results:
                 tell("record", student, len(submissions))
-    order = {student: number for number, student in enumerate(submissions)}
-    marked.sort(key=order.__getitem__)
+    marked = {student: marked[student] for student in submissions if student in marked}
     fine = [student for student in marked if student not in faults]
     if feedback and fine:
         shown = write_feedback(course, lesson, fine, lambda who: tell("feedback", who, len(fine)))
@@ -161,6 +165,7 @@ def _grade_class(
     lost = tuple(who for who in found.lost if who in unread)
     return Graded(
         Kept(store, marked),
+        marked,
         faults,
         tuple(student for student in marked if student in unchanged),
         unread,
@@ -169,29 +174,25 @@ def _grade_class(
     )
 
 
-def _has_new(course: Course, lesson: str, students: Sequence[str]) -> bool:
-    """Whether somebody may have handed in who has no result yet."""
-    store, submitted = course.store(lesson), course.root / "submitted"
-    return any(not store.has(who) for who in students or (p.name for p in submitted.glob("*")))
-
-
 @contextlib.contextmanager
-def _warming(course: Course, lesson: str, is_needed: bool) -> Iterator[Zygote | Fresh | None]:
+def _warming(
+    course: Course, lesson: str, is_needed: bool, started: Zygote | Fresh | None
+) -> Iterator[Zygote | Fresh | None]:
     """Have sandboxes warm up while nbgrader is imported, and close them in the end.
 
     None where the course has no readable release in the usual place; the grader makes its own.
     """
-    places = None
-    with contextlib.suppress(OSError, NotJSONError):
-        if is_needed:
-            release = read_template(course.root / "release" / lesson / f"{lesson}.ipynb")
-            places = sandboxes(None, [course.root], given_cells(release))
-            places.begin()
-    try:
+    with contextlib.ExitStack() as closing:
+        if started:
+            closing.callback(started.close)
+        places = None
+        with contextlib.suppress(OSError, NotJSONError):
+            if is_needed:
+                release = read_template(course.root / "release" / lesson / f"{lesson}.ipynb")
+                places = started or sandboxes(None, [course.root])
+                closing.callback(places.close)
+                places.begin(given_cells(release))
         yield places
-    finally:
-        if places:
-            places.close()
 
 
 def _record(book, recorder, lesson, results, paths, notebooks) -> dict[str, str]:

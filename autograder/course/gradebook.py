@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 from nbformat import NotebookNode
 from nbgrader import utils
@@ -396,8 +397,7 @@ class Writer:
         return text if cell == released else words(cell)
 
 
-@dataclass(frozen=True)
-class _Recorded:
+class _Recorded(NamedTuple):
     """The marks of one cell as they are in the gradebook."""
 
     score: float | None

@@ -18,8 +18,8 @@ from autograder.course.errors import CourseError
 from autograder.grading.harness import TEMPLATE
 from autograder.lessons.answers import ROOT, is_answer_file
 from autograder.lessons.build import notebook_text, student_notebook
-from autograder.lessons.kit import copy_packages
 from autograder.lessons.lesson import Lesson
+from autograder.lessons.packages import copy_packages
 
 # What runs and judges, beside what a check in a notebook needs.
 GRADING_SIDE = (

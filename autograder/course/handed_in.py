@@ -46,7 +46,7 @@ def look(submitted: Path, lesson: str, lessons: Collection[str] = ()) -> HandedI
     for who in sorted(_names(submitted)):
         place = submitted / who
         wanted = place / lesson / f"{lesson}.ipynb"
-        links = [path for path in (place, place / lesson) if os.path.islink(path)]
+        links = [path for path in (place, wanted.parent) if os.path.islink(path)]
         if not links and not _is_absent(wanted):
             found.notebooks[who] = wanted
         why = list(_unread(place, wanted, links[:1], {*lessons, lesson}))
@@ -100,9 +100,9 @@ def _unread(place: Path, wanted: Path, links: list[Path], lessons: set[str]) -> 
 
 
 def _notebooks(folder: Path) -> Iterator[Path]:
-    depth = len(folder.parts)
+    depth = str(folder).count(os.sep)
     for number, (here, folders, files) in enumerate(os.walk(folder)):
-        is_deep = len(Path(here).parts) - depth >= DEPTH or number >= MOST
+        is_deep = here.count(os.sep) - depth >= DEPTH or number >= MOST
         folders[:] = [] if is_deep else sorted(name for name in folders if name not in IGNORED)
         yield from (Path(here) / name for name in sorted(files) if name.endswith(".ipynb"))
 

@@ -27,10 +27,11 @@ from autograder.checking.spec import Exercise
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course
 from autograder.course.stubs import Stub, definition, stub_of, stub_with, without_texts
-from autograder.grading.grader import _all, given_cells, sandboxes
+from autograder.grading.grader import _all, given_cells
 from autograder.grading.observations import NotKept
 from autograder.grading.results import SubmissionResult
 from autograder.sandbox.process import Limits, execute
+from autograder.sandbox.zygote import sandboxes
 from autograder.submissions.code import Code
 from autograder.submissions.notebook import OutOfReach, Step
 from autograder.submissions.rebuild import read_template, rebuild, role

@@ -25,6 +25,7 @@ from autograder.course.nbgrader_plugin import RunInSandbox
 
 PATIENCE = 90  # seconds
 LAST_LINE = b"\n],\n"  # before the line with all that is not a cell, where we write a notebook
+ENDING = 4096  # bytes in which that line mostly is
 
 # By these nbgrader looks rows up, and without an index it reads all of them for each submission.
 INDEXES = tuple(
@@ -88,7 +89,7 @@ class NbgraderCourse:
         step = self.coursedir.autograded_directory
         path = Path(self.coursedir.format_path(step, student, lesson)) / f"{lesson}.ipynb"
         try:
-            content = path.read_bytes()
+            content = _end_of(path)
             _, is_ours, rest = content.rpartition(LAST_LINE)
             notebook = json.loads(b"{" + rest if is_ours else content)
             return notebook["metadata"]["autograder"]["result"]
@@ -118,6 +119,18 @@ class NbgraderCourse:
             )
         with quiet():
             _require(self.api.autograde(lesson, student, force=True))
+
+
+def _end_of(path: Path) -> bytes:
+    """What a file ends with from before `LAST_LINE` on, or all of it where that is far up."""
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(max(0, size - ENDING))
+        end = file.read()
+        if LAST_LINE not in end:
+            file.seek(0)
+            end = file.read()
+    return end
 
 
 def _patient(url: str) -> str:

@@ -13,7 +13,7 @@ from autograder.course.errors import CourseError
 from autograder.course.folder import Course
 from autograder.course.register import marks_of, register_of
 from autograder.course.roster import read_roster
-from autograder.course.summary import table
+from autograder.course.summary import line, table
 from autograder.grading.results import SubmissionResult, write_atomically
 from autograder.submissions.notebook import OutOfReach, Unreadable, read_regular
 
@@ -35,7 +35,7 @@ def report_lesson(
         raise CourseError(
             f"Nobody is graded: run `autograder grade {course.root} {lesson}` first.{why}"
         )
-    shown = table(results, lesson, read_roster(course))
+    shown = table(map(line, results), lesson, read_roster(course))
     return results, shown, write_summary(page, lesson, results, register)
 
 

@@ -7,13 +7,14 @@ characters, which could move the cursor of a terminal, are replaced.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from autograder import exercises
-from autograder.bars import printable
+from autograder.bars import Cell, printable
 from autograder.checking.report import Report
 from autograder.course.roster import Roster
 from autograder.grading.results import SubmissionResult
@@ -81,19 +82,31 @@ def person(student: str, people: Roster) -> str:
     return " ".join(filter(None, (found.name, found.section and f"({found.section})")))
 
 
-def table(
-    results: Iterable[SubmissionResult], title: str = "", people: Roster | None = None
-) -> Group:
+class Line(NamedTuple):
+    """What a table says of one result, which is a hundredth of it."""
+
+    student: str
+    score: str
+    understood: str
+    notes: tuple[str, ...]
+
+
+def line(result: SubmissionResult) -> Line:
+    """Return what a table says of a result."""
+    return Line(result.student, score(result), "\n".join(understanding(result)), result.problems)
+
+
+def table(lines: Iterable[Line], title: str = "", people: Roster | None = None) -> Group:
     """Return a class as a table: student, score, what was misunderstood; with notes below it."""
     people = people or Roster()
-    shown = Table(title=Text(title) if title else None, show_lines=True)
-    shown.add_column("student", overflow="fold", max_width=24)
-    shown.add_column("score", justify="right", no_wrap=True)
-    shown.add_column("what they misunderstood", overflow="fold")
+    shown = Table(title=Text(title) if title else None, show_lines=True, padding=0)
+    shown.add_column(Cell("student"), overflow="fold", max_width=24 + Cell.SPACES)
+    shown.add_column(Cell("score"), justify="right", no_wrap=True)
+    shown.add_column(Cell("what they misunderstood"), overflow="fold")
     notes = []
-    for result in results:
-        who = "\n".join(filter(None, (result.student, person(result.student, people))))
-        cells = (who, score(result), "\n".join(understanding(result)))
-        shown.add_row(*(Text("\n".join(map(printable, cell.split("\n")))) for cell in cells))
-        notes += [Text(printable(f"{result.student}: {note}")) for note in result.problems]
+    for one in lines:
+        who = "\n".join(filter(None, (one.student, person(one.student, people))))
+        cells = (who, one.score, one.understood)
+        shown.add_row(*(Cell("\n".join(map(printable, cell.split("\n")))) for cell in cells))
+        notes += [Text(printable(f"{one.student}: {note}")) for note in one.notes]
     return Group(shown, *([Text("Notes for the instructor"), *notes] if notes else []))

@@ -52,10 +52,9 @@ from autograder.grading.results import Keeper, Store, SubmissionResult
 from autograder.lessons import kit
 from autograder.lessons.answers import ROOT, is_answer_file
 from autograder.sandbox import process
-from autograder.sandbox.inside import isolation
 from autograder.sandbox.inside.isolation import Layers
 from autograder.sandbox.process import Fresh, Infrastructure, Limits, Outcome
-from autograder.sandbox.zygote import Zygote
+from autograder.sandbox.zygote import Zygote, sandboxes
 from autograder.submissions.code import OWN_PACKAGES, Code, lock
 from autograder.submissions.notebook import Step, clean_text, parse
 from autograder.submissions.rebuild import is_practice, rebuild, role
@@ -503,17 +502,6 @@ def probes(provider, seed_of) -> Callable[[Exercise, Check, Seen], Probe | None]
         return Probe(expected.arrays, seed_of(exercise, for_points(check))) if follows else None
 
     return probe_of
-
-
-def sandboxes(
-    layers: Layers | None = None, hidden: Iterable[Path] = (), cells: Iterable[str] = ()
-) -> Zygote | Fresh:
-    """Return where submissions run: children of one warm process, if this machine can fork one.
-
-    Args:
-        cells: the course's own, whose imports a warm process makes beforehand.
-    """
-    return Zygote(layers, hidden, cells) if isolation.can_fork_warm() else Fresh()
 
 
 def given_cells(template: NotebookNode) -> list[str]:

@@ -16,9 +16,10 @@ from autograder.checking.observe import Fault
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
 from autograder.grading.findings import stops, why_unseen
-from autograder.grading.grader import _all, probes, sandboxes
+from autograder.grading.grader import _all, probes
 from autograder.sandbox import process
 from autograder.sandbox.process import Limits, Outcome
+from autograder.sandbox.zygote import sandboxes
 from autograder.submissions.code import Code, bindings
 from autograder.submissions.notebook import MAX_FILE, Step, Unreadable, read, read_regular
 from autograder.submissions.uploads import look_beside, modules_of

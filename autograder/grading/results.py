@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +17,10 @@ from autograder.grading.baseline import Baseline
 from autograder.grading.observations import NotKept, Observations
 
 MAX_NAME = 250  # bytes of a student's name in the name of a file
+EQUAL_REPORTS = 500  # of a class, as those of right answers are, that are read once
+# What stands before, between and behind the reports in the file of a result; a quotation mark of a
+# text never stands there without a backslash, and so none of these is part of a text.
+BEFORE, BETWEEN, BEHIND = '"reports": [{', '}, {"exercise_id": ', '}], "bonus_ids": '
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,11 @@ class SubmissionResult:
 
     def report(self, exercise_id: str) -> Report | None:
         """The report of one exercise."""
-        return next((r for r in self.reports if r.exercise_id == exercise_id), None)
+        return self._by_exercise.get(exercise_id)
+
+    @cached_property
+    def _by_exercise(self) -> Mapping[str, Report]:
+        return {report.exercise_id: report for report in self.reports}
 
     def to_dict(self) -> dict:
         """Plain data for JSON, without what is empty in the rows, which is most of them."""
@@ -77,13 +85,27 @@ class SubmissionResult:
         return data | {"reports": [_without_blanks(report) for report in self.reports]} | totals
 
     @classmethod
+    def from_text(cls, text: str) -> SubmissionResult:
+        """Rebuild a result from its file; equal reports are the same object, and read once."""
+        head, starts, rest = text.partition(BEFORE)
+        reports, ends, tail = rest.partition(BEHIND)
+        if not (starts and ends):  # there is none, or somebody else wrote it
+            return cls.from_dict(json.loads(text))
+        data = json.loads(f'{head}"reports": [], "bonus_ids": {tail}')
+        first, *others = reports.split(BETWEEN)
+        found = (first, *(f'"exercise_id": {one}' for one in others))
+        return cls.from_dict(data | {"reports": tuple(map(_report, found))})
+
+    @classmethod
     def from_dict(cls, data: Mapping) -> SubmissionResult:
-        """Rebuild a result from `to_dict`."""
+        """Rebuild a result from `to_dict`, whose reports may be objects already."""
         names = cls.__dataclass_fields__
         values: dict[str, Any] = {
             key: tuple(v) if isinstance(v, list) else v for key, v in data.items()
         }
-        values["reports"] = tuple(Report.from_dict(report) for report in data["reports"])
+        values["reports"] = tuple(
+            one if isinstance(one, Report) else Report.from_dict(one) for one in data["reports"]
+        )
         return cls(**{name: values[name] for name in names})
 
 
@@ -245,13 +267,19 @@ def _read_baseline(path: Path) -> Baseline:
     return baseline
 
 
+@lru_cache(maxsize=EQUAL_REPORTS)
+def _report(text: str) -> Report:
+    """A report of which the braces around it were cut off."""
+    return Report.from_dict(json.loads(f"{{{text}}}"))
+
+
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
 def _load(path: Path) -> SubmissionResult | None:
     try:
-        return SubmissionResult.from_dict(json.loads(path.read_text("utf-8")))
+        return SubmissionResult.from_text(path.read_text("utf-8"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

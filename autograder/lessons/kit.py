@@ -14,22 +14,11 @@ import zipfile
 from pathlib import Path
 
 from autograder import exercises, expectations
-from autograder.lessons.answers import ROOT, is_answer_file
+from autograder.lessons.answers import ROOT
 from autograder.lessons.build import notebook_text, student_notebook
+from autograder.lessons.errors import KitError
 from autograder.lessons.lesson import SRC, all_lessons
-
-__all__ = ["KitError", "copy_packages", "write_kit"]
-
-# The part of `autograder` that a check in a notebook needs; the rest grades and builds.
-STUDENT_SIDE = (
-    "__init__.py",
-    "carry.py",
-    "check.py",
-    "checking/*.py",
-    "exercises/**/*.py",
-    "expectations.py",
-    "learning/*.py",
-)
+from autograder.lessons.packages import copy_packages, is_left_behind
 
 DOCS = ("docs/vocabulary.md",)  # to which the lessons refer
 
@@ -52,7 +41,6 @@ REQUIREMENTS = (
 )
 
 MANIFEST = "kit.json"
-LEFT_BEHIND = ("__pycache__", ".ipynb_checkpoints", ".egg-info")  # by using a kit
 
 PYPROJECT = """\
 [build-system]
@@ -122,10 +110,6 @@ How a notebook is graded:
 """
 
 
-class KitError(ValueError):
-    """The kit cannot be written; says why, and what to do."""
-
-
 def write_kit(out: Path, root: Path = ROOT) -> Path:
     """Write the student kit to the folder `out`, and beside it `out` with the suffix .zip.
 
@@ -150,18 +134,6 @@ def write_kit(out: Path, root: Path = ROOT) -> Path:
         folder.rename(out)
     _zip(out, out.with_name(f"{out.name}.zip"))
     return out
-
-
-def copy_packages(folder: Path, root: Path = ROOT) -> None:
-    """Copy `autograder` and `cs231n_lib` to `folder`, without answers and what only grades."""
-    sources = [path for pattern in STUDENT_SIDE for path in (root / "autograder").glob(pattern)]
-    sources += [path for path in (root / "cs231n_lib").rglob("*") if path.is_file()]
-    for source in sources:
-        relative = source.relative_to(root)
-        if not is_answer_file(relative) and not _is_left_behind(relative):
-            target = folder / relative
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
 
 
 def _write_notebooks(folder, root):
@@ -221,12 +193,8 @@ def _digests(folder):
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
-        if not _is_left_behind(path.relative_to(folder))
+        if not is_left_behind(path.relative_to(folder))
     }
-
-
-def _is_left_behind(path):
-    return any(part.endswith(LEFT_BEHIND) for part in path.parts)
 
 
 def _zip(folder, archive):

@@ -42,6 +42,7 @@ from pathlib import Path
 from autograder import exercises
 from autograder.checking.spec import Exercise
 from autograder.lessons.answers import ROOT
+from autograder.lessons.errors import BuildError
 from autograder.lessons.source import (
     call,
     given_source,
@@ -71,10 +72,6 @@ ROLES = {
     "question": ("markdown", ("id", "points"), ()),
     "answer": ("markdown", (), ()),
 }
-
-
-class BuildError(ValueError):
-    """An author's mistake: names the file and the line, and what to do."""
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from autograder import exercises, expectations
 from autograder.lessons.answers import ROOT
 from autograder.lessons.build import notebook_text, student_notebook
 from autograder.lessons.compiled import TIME
-from autograder.lessons.kit import copy_packages
 from autograder.lessons.lesson import all_lessons
+from autograder.lessons.packages import copy_packages
 
 __all__ = ["PageError", "needed", "wheel", "write_page"]
 

@@ -384,8 +384,11 @@ class Sandboxes(Protocol):
     def process(self, limits: Limits) -> Process:
         """Return a process for one submission, to be used in a `with`."""
 
-    def begin(self) -> None:
-        """Start preparing a process in the background."""
+    def start(self) -> None:
+        """Start what needs no cells yet."""
+
+    def begin(self, cells: Iterable[str]) -> None:
+        """Start preparing a process for the course's own cells in the background."""
 
     def close(self) -> None:
         """End the processes that are ready."""
@@ -406,10 +409,13 @@ class Fresh:
         """Return a process for one submission, to be used in a `with`."""
         return Process(limits)
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Do nothing: no process is prepared."""
 
-    close = begin
+    close = start
+
+    def begin(self, cells: Iterable[str]) -> None:
+        """Do nothing: no process is prepared."""
 
 
 class Process:

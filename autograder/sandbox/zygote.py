@@ -32,13 +32,13 @@ from pathlib import Path
 
 from autograder.checking.observe import Fault
 from autograder.exercises import check_names
-from autograder.lessons import kit
 from autograder.lessons.answers import ROOT
+from autograder.lessons.packages import copy_compiled, copy_packages
 from autograder.sandbox import process
 from autograder.sandbox.clock import Clock
 from autograder.sandbox.inside import cgroup, isolation
 from autograder.sandbox.inside.isolation import Allowance, Layers
-from autograder.sandbox.process import Infrastructure, Limits, Stopped
+from autograder.sandbox.process import Fresh, Infrastructure, Limits, Stopped
 from autograder.submissions.code import parsed
 
 MAX_MESSAGE = 1 << 18  # bytes between here and the warm process
@@ -95,8 +95,14 @@ class Zygote:
         """Return a child for one submission, to be used in a `with`."""
         return Process(self, limits)
 
-    def begin(self) -> None:
-        """Start the warm process beside whatever goes on here."""
+    def start(self) -> None:
+        """Have the warm process import its libraries before any cells are known."""
+        with contextlib.suppress(Infrastructure, OSError), self._lock:  # told when it is used
+            self._started()
+
+    def begin(self, cells: Iterable[str]) -> None:
+        """Have the warm process become ready for these cells beside whatever goes on here."""
+        self._imports = imports_of(cells)
 
         def start():
             with contextlib.suppress(Infrastructure, OSError), self._lock:  # told when it is used
@@ -127,6 +133,12 @@ class Zygote:
             self._warm = None
 
     def _running(self) -> _Warm:
+        """Return the warm process, ready to fork."""
+        warm = self._started()
+        warm.become_ready(self._imports)
+        return warm
+
+    def _started(self) -> _Warm:
         """Return the warm process; start it when there is none (any more)."""
         if self._warm is None or not self._warm.is_alive():
             self._stop()
@@ -134,7 +146,7 @@ class Zygote:
                 remove_abandoned_boxes()
                 self._box, self._lease = _make_box()
                 atexit.register(self.close)
-            self._warm = _Warm(self.layers, self._box, self._imports)
+            self._warm = _Warm(self.layers, self._box)
         return self._warm
 
     def _fork(self, request: Mapping, theirs: socket.socket) -> tuple[_Warm, int, int]:
@@ -197,6 +209,17 @@ class Zygote:
         return folder
 
 
+def sandboxes(
+    layers: Layers | None = None, hidden: Iterable[Path] = (), cells: Iterable[str] = ()
+) -> Zygote | Fresh:
+    """Return where submissions run: children of one warm process, if this machine can fork one.
+
+    Args:
+        cells: the course's own, whose imports a warm process makes beforehand.
+    """
+    return Zygote(layers, hidden, cells) if isolation.can_fork_warm() else Fresh()
+
+
 def imports_of(cells: Iterable[str]) -> str:
     """Return the import statements at the top level of some cells.
 
@@ -211,14 +234,14 @@ def imports_of(cells: Iterable[str]) -> str:
 class _Warm:
     """One run of the warm process."""
 
-    def __init__(self, layers: Layers, box: Path, imports: str):
+    def __init__(self, layers: Layers, box: Path):
+        self._is_ready = False
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         setup = {
             "control": theirs.fileno(),
             "layers": asdict(layers),
             "root": str(box / "root"),
             "kit": str(box / "kit"),
-            "imports": imports,
             "private": isolation.PRIVATE if layers.namespaces else str(box / "own"),
         }
         program = (sys.executable, "-P", "-s", "-m", "autograder.sandbox.inside.isolation")
@@ -234,13 +257,19 @@ class _Warm:
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
+
+    def become_ready(self, imports: str) -> None:
+        """Have it make imports, and wait until it can fork."""
+        if self._is_ready:
+            return
         try:
-            ready, _ = self._receive(START_SECONDS)
+            ready, _ = self.call({"imports": imports}, seconds=START_SECONDS)
             if ready != {"ready": check_names()}:
                 raise Infrastructure("The exercises were changed meanwhile; start grading again.")
         except Infrastructure:
             self.close()
             raise
+        self._is_ready = True
 
     def is_alive(self) -> bool:
         return self._starter.poll() is None
@@ -251,14 +280,16 @@ class _Warm:
             raise Infrastructure("The warm process did not fork as agreed.")
         return self, reply["pid"], handles[0]
 
-    def call(self, request: Mapping, theirs: socket.socket | None = None) -> tuple[dict, list]:
+    def call(
+        self, request: Mapping, theirs: socket.socket | None = None, seconds: float = CALL_SECONDS
+    ) -> tuple[dict, list]:
         """Send one request and return the answer with its descriptors."""
         descriptors = [theirs.fileno()] if theirs else []
         try:
             socket.send_fds(self._control, [json.dumps(request).encode()], descriptors)
         except OSError:
             raise Infrastructure(self._why_ended()) from None
-        return self._receive(CALL_SECONDS)
+        return self._receive(seconds)
 
     def _receive(self, seconds: float) -> tuple[dict, list]:
         self._control.settimeout(seconds)
@@ -407,7 +438,8 @@ def _make_box() -> tuple[Path, int]:
     box.chmod(0o711)  # children may be other users, who need to pass
     for name in ("root", "own", "children"):
         (box / name).mkdir(mode=0o711)
-    kit.copy_packages(box / "kit")
+    copy_packages(box / "kit")
+    copy_compiled(box / "kit")
     here, there = Path(__file__).parent, box / "kit" / "autograder" / "sandbox"
     shutil.copytree(here / "inside", there / "inside", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copyfile(here / "__init__.py", there / "__init__.py")

@@ -112,7 +112,7 @@ def read_regular(path: Path, limit: int, own: int = 1) -> bytes:
         own: how many parts at the end of the path may be a student's doing; none of them may be
             a link.
     """
-    folder, names = Path(*path.parts[:-own]), path.parts[-own:]
+    folder, names = os.path.join("", *path.parts[:-own]) or ".", path.parts[-own:]
     opened: list[int] = []
     try:
         opened.append(os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
@@ -135,7 +135,7 @@ def read_regular(path: Path, limit: int, own: int = 1) -> bytes:
 
 def has_link(path: Path, own: int) -> str:
     """Return the first of the last `own` parts of a path that is a symbolic link, or nothing."""
-    places = [path, *path.parents][:own]
+    places = [path, *path.parents[: own - 1]]
     return next((place.name for place in reversed(places) if os.path.islink(place)), "")
 
 
@@ -146,7 +146,7 @@ def _content(descriptor: int, limit: int) -> bytes:
     if status.st_size > limit:
         raise Unreadable(f"The file has {status.st_size} bytes; at most {limit} are read.")
     with open(descriptor, "rb", closefd=False) as file:
-        return file.read(limit)
+        return file.read(status.st_size)  # room for `limit` would cost more than reading
 
 
 def read(path: Path) -> Submission:

@@ -183,30 +183,30 @@ def _walk(
     folder: Path, ignored: tuple[str, ...], missed: list[OutOfReach]
 ) -> Iterator[tuple[str, os.stat_result]]:
     """The entries under a folder, with what they are themselves; links are not followed."""
-    waiting, seen = [Path(folder)], 0
+    waiting, seen = [""], 0
     while waiting:
         here = waiting.pop()
         try:
-            entries = sorted(os.listdir(here))
+            entries = sorted(os.listdir(folder / here))
         except OSError as error:
-            missed.append(OutOfReach.of(here, error))
+            missed.append(OutOfReach.of(folder / here, error))
             continue
         for name in entries:
             seen += 1
             if seen > MAX_ENTRIES:
                 return
-            path = here / name
             if any(fnmatch(name, pattern) for pattern in ignored):
                 continue
+            path = os.path.join(here, name)
             try:
-                status = path.lstat()
+                status = (folder / path).lstat()
             except OSError as error:
-                missed.append(OutOfReach.of(path, error))
+                missed.append(OutOfReach.of(folder / path, error))
                 continue
             if stat.S_ISDIR(status.st_mode):
                 waiting.append(path)
             else:
-                yield str(path.relative_to(folder)), status
+                yield path, status
 
 
 def _refusal(name: str, status: os.stat_result) -> str:
@@ -257,11 +257,12 @@ def timestamp(folder: Path) -> tuple[datetime.datetime | None, tuple[str, ...]]:
 
     Raises `OutOfReach` when the machine does not give that file.
     """
-    path = Path(folder) / TIMESTAMP
-    if not os.path.lexists(path):
+    if not os.path.lexists(f"{folder}/{TIMESTAMP}"):
         return None, ()
     try:
-        return parse_time(read_regular(path, MAX_TIMESTAMP, OWN - 1).decode().strip()), ()
+        return parse_time(
+            read_regular(Path(folder) / TIMESTAMP, MAX_TIMESTAMP, OWN - 1).decode().strip()
+        ), ()
     except (Unreadable, ValueError, ArithmeticError, TypeError, AttributeError):
         return None, (
             f"{TIMESTAMP} holds no time, so that nobody knows whether the submission was late.",

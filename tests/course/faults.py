@@ -31,7 +31,7 @@ from pathlib import Path
 from classroom import NAME, content, solution, template, write_lesson
 
 from autograder import cli
-from autograder.course import grade_class
+from autograder.course import early
 from autograder.course.folder import init
 from autograder.course.nbgrader_api import NbgraderCourse
 
@@ -169,7 +169,7 @@ def _live(root: Path, steps: _Steps, said, count) -> None:
     try:
         os.dup2(said.fileno(), 2)
         sys.stdout, sys.stderr = out, said
-        cli.end_now, grade_class._has_new = sys.exit, lambda *_: False
+        cli.end_now, early.has_new = sys.exit, lambda *_: False
         steps.watch()
         cli.main(_arguments(root))
         status = 0

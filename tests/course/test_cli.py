@@ -18,6 +18,7 @@ from autograder.checking.report import Report, Row
 from autograder.cli import main
 from autograder.course import doctor, folder, grade_class
 from autograder.course.folder import find_name, init
+from autograder.course.summary import line
 from autograder.grading import own_file
 from autograder.grading.results import SubmissionResult
 from autograder.lessons import lesson
@@ -142,7 +143,7 @@ def test_quiet_leaves_problems_only(run, arguments):
 
 def test_json_is_all_that_stands_on_standard_output(run, made, tmp_path, monkeypatch):
     result = SubmissionResult("ada", NAME, (), problems=("odd\x1b[2J",))
-    graded = grade_class.Graded({"ada": result}, {"eve": "no mark"}, (), {})
+    graded = grade_class.Graded({"ada": result}, {"ada": line(result)}, {"eve": "no mark"}, (), {})
     monkeypatch.setattr(grade_class, "grade_class", lambda *args, **options: graded)
     status, out, err = run("grade", made.root, "2", "--json")
     found = json.loads(out)
@@ -313,7 +314,8 @@ def test_a_lesson_has_three_names(name):
 
 def test_grade_says_who_has_no_marks(run, made, monkeypatch):
     graded = grade_class.Graded(
-        results={"ada": SubmissionResult("ada", NAME, ())},
+        results={},
+        lines={"ada": line(SubmissionResult("ada", NAME, ()))},
         faults={"eve": "no mark was written: no process"},
         unchanged=("ada",),
         unread={"max": ["homework.ipynb was not read"]},

@@ -16,7 +16,7 @@ from nbgrader.coursedir import CourseDirectory
 from nbgrader.exchange import ExchangeError
 
 from autograder.cli import main
-from autograder.course import grade_class, nbgrader_api
+from autograder.course import early, nbgrader_api
 from autograder.course.nbgrader_plugin import Collect
 
 
@@ -33,7 +33,7 @@ def root(original, tmp_path):
 @pytest.fixture
 def grade(capsys, monkeypatch):
     """Grade the course; returns the status and what was said on standard error."""
-    monkeypatch.setattr(grade_class, "_has_new", lambda *_: False)  # nothing has to be executed
+    monkeypatch.setattr(early, "has_new", lambda *_: False)  # nothing has to be executed
 
     def command(root):
         try:

@@ -10,9 +10,12 @@ import nbformat
 import numpy as np
 import pytest
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 from scipy import stats
 
 from autograder import exercises
+from autograder.bars import Cell
 from autograder.checking.report import Report, Row
 from autograder.course.class_page import course_html, summary_html, write_summary
 from autograder.course.errors import CourseError
@@ -21,7 +24,7 @@ from autograder.course.items import LEAST, correlation, items
 from autograder.course.register import Register, remember, sections
 from autograder.course.report_notebook import write_notebook
 from autograder.course.roster import Person, Roster
-from autograder.course.summary import printable, score, table, understanding
+from autograder.course.summary import line, printable, score, table, understanding
 from autograder.grading.results import SubmissionResult
 
 FORWARD, BACKWARD, FOLD = (
@@ -75,7 +78,7 @@ def test_understanding_tells_mistakes_from_their_consequences_and_from_work_not_
 
 def shown(results, people=None, width=120):
     file = io.StringIO()
-    Console(width=width, file=file).print(table(results, "a title", people))
+    Console(width=width, file=file).print(table(map(line, results), "a title", people))
     return file.getvalue()
 
 
@@ -84,6 +87,26 @@ def test_the_table_has_a_row_for_each_student():
     assert "a title" in text
     assert re.search(r"carl.*2/8.*no eps", text) and re.search(r"jan.*0/8", text)
     assert text.rstrip().endswith("jan: not JSON")
+
+
+@pytest.mark.parametrize("width", [16, 20, 24, 29, 37, 50, 80, 120])
+@pytest.mark.parametrize("justify", ["left", "right"])
+@pytest.mark.parametrize("no_wrap", [False, True])
+def test_a_cell_looks_as_text_with_padding_does(width, justify, no_wrap):
+    texts = ["", "a", "two words", "wörd 李李李李 " * 5, "a-word-without-an-end" * 3, "a\n\nb c "]
+
+    def drawn(kind, padding, more):
+        table = Table(padding=padding, show_lines=True)
+        options = {"overflow": "fold", "justify": justify, "no_wrap": no_wrap}
+        table.add_column(kind("head"), max_width=12 + more, **options)
+        table.add_column(kind("head"), **options)
+        for text in texts:
+            table.add_row(kind(text), kind(text * 2))
+        file = io.StringIO()
+        Console(width=width, file=file).print(table)
+        return file.getvalue()
+
+    assert drawn(Cell, 0, Cell.SPACES) == drawn(Text, (0, 1), 0)
 
 
 def test_a_report_has_names_and_sections_and_80_columns_are_enough():

@@ -21,7 +21,7 @@ def course(tmp_path, monkeypatch):
     def grade(course, lesson, students, jobs):
         calls.append(list(students))
         results = {who: SubmissionResult(who, lesson, ()) for who in students}
-        return Graded(results, {"eve": "no mark"} if "eve" in students else {}, (), {})
+        return Graded(results, {}, {"eve": "no mark"} if "eve" in students else {}, (), {})
 
     monkeypatch.setattr(watching, "grade_class", grade)
     monkeypatch.setattr(watching, "settle", lambda course: 0)

@@ -40,6 +40,7 @@ FIRST_USER = 61_184  # of a range that systemd keeps for users who are nobody
 THREADS = 16  # of one child
 SHARED_THREADS = 256  # where those of all its children and of the grader are counted together
 DESCRIPTORS = 64
+MESSAGE = 1 << 16  # bytes between the grader and the warm process
 FILES = 4096  # in a child's own folder
 WARM = "warm process"
 OWN_PACKAGES = ("autograder", "cs231n_lib")

@@ -3,6 +3,7 @@
 Started by `isolation.main` inside of the namespaces; no garbage is collected before it is warm.
 Its only partner is `zygote.py`, over a socket that no child has:
 
+    {"imports": "import numpy …"}                                     ──▶  {"ready": check names}
     {"do": "fork", "slot": 3, "private": …, "allowance": …} + socket  ──▶  {"pid": 7} + pidfd
     {"do": "reap", "pid": 7}                                          ──▶  {"status": -9}
 
@@ -60,7 +61,10 @@ def main(arguments: Sequence[str]) -> None:
     sys.argv[1:] = []
     control = socket.socket(fileno=setup["control"])
     control.set_inheritable(False)
-    inside = _warm_up(setup["imports"])
+    message = control.recv(isolation.MESSAGE)
+    if not message:  # nobody's code is to be run after all
+        return
+    inside = _warm_up(json.loads(message)["imports"])
     require_one_thread(setup["views"]["tasks"])
     control.sendall(json.dumps({"ready": exercises.check_names()}).encode())
     children: set[int] = set()
@@ -102,7 +106,7 @@ def require_one_thread(tasks: int) -> None:
 
 def _serve(control: socket.socket, setup: Mapping, inside: Inside, children: set[int]) -> None:
     while True:
-        message, descriptors, *_ = socket.recv_fds(control, 65536, 1)
+        message, descriptors, *_ = socket.recv_fds(control, isolation.MESSAGE, 1)
         if not message:
             return
         request = json.loads(message)
