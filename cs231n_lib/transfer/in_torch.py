@@ -20,7 +20,7 @@ def extract_features(model, x, stage, pooled):
     """Return what a stage of a network makes of every example.
 
     The network computes as in a test, without gradients, 100 examples at a time; it is left in eval
-    mode.
+    mode. Yours may take other batches, as large as memory allows, and give the mode back.
 
     Args:
         model: the network; x: (N, C, H, W) examples, on its device.
