@@ -122,7 +122,8 @@ def _nudge(rng):
 
 
 def _arrays(exercise, check, seed_of, functions, cast=None):
-    seen = observe_wholly(Implementation(functions, exercise, cast), exercise, check, seed_of)
+    impl = Implementation(functions, exercise, cast, is_ours=True)
+    seen = observe_wholly(impl, exercise, check, seed_of)
     if seen.fault:
         raise RuntimeError(
             f"the reference of {exercise.id} fails its own check {check.name!r}: "
@@ -190,7 +191,7 @@ def _run_variants(exercise, check, seed):
     known = misconceptions.of(exercise.id)
     accepted += [(m, "") for m in known if m.judged_by not in ("", check.name)]
     for record, remark in accepted:
-        impl = Implementation(misconceptions.functions_of(record), exercise)
+        impl = Implementation(misconceptions.functions_of(record), exercise, is_ours=True)
         seen = observe_check(impl, exercise, check, seed)
         if seen.arrays is not None:
             yield remark, seen.arrays
@@ -201,7 +202,7 @@ def _run_misconceptions(exercise, seed_of, provider):
 
     known = []
     for m in misconceptions.of(exercise.id):
-        seen = observe(exercise, misconceptions.functions_of(m), seed_of)
+        seen = observe(exercise, misconceptions.functions_of(m), seed_of, is_ours=True)
         wrong = {
             check.name: verdict_on(check, seen[check.name], exercise, provider).wrong
             for check in exercise.checks

@@ -177,12 +177,17 @@ def _thousandths(rng, low, high, size=None):
 
 
 def _measured(rng):
-    """Return results of a made-up capstone; two of the four intervals hold 0."""
+    """Return results of a made-up capstone; two of the four intervals hold 0.
+
+    One of these is about a gain and one about a loss; of the others the last is a clear loss.
+    """
     names = rng.permutation(INGREDIENTS)[:4].tolist()
     gains, margins = _thousandths(rng, 20, 40, 4), _thousandths(rng, 5, 15, 4)
-    margins[rng.permutation(3)[:2]] += 0.04
+    wide = rng.permutation(3)[:2]
+    margins[wide] += 0.04
     rows = np.round(np.stack([gains, gains - margins, gains + margins], axis=1), 3)
-    rows[3] = -rows[3, [0, 2, 1]]  # an ingredient that clearly harms
+    for harmful in (wide[0], 3):
+        rows[harmful] = -rows[harmful, [0, 2, 1]]
     return {
         "data": "digits",
         "recipe": ["one hidden layer", "Adam"],

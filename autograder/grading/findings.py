@@ -52,10 +52,12 @@ def look_through(
         remarks[exercise.id] = (*code.undefined(exercise), *code.by_steps(exercise))
         if not is_observed(exercise, outcome):
             unseen[exercise.id] = why_unseen(exercise, check_id, code, outcome)
+    forbidden = {name for exercise in exercises.values() for name in exercise.forbidden}
+    costly = {name for found in shortcuts.values() for name in found}
     return Findings(
         digest_of(rebuilt.steps),
         rebuilt.problems,
-        (*stops(code.steps, outcome), *code.notes()),
+        (*stops(code.steps, outcome), *code.notes(), *code.idle_mentions(forbidden, costly)),
         {name: found for name, found in shortcuts.items() if found},
         {name: found for name, found in remarks.items() if found},
         unseen,

@@ -73,7 +73,7 @@ RUN_BY = (
     "checking/slopes.py",
 )
 # What reads submitted code, without running it.
-READ_BY = ("submissions/*.py", "checking/spec.py", "grading/findings.py")
+READ_BY = ("submissions/*.py", "checking/spec.py", "grading/findings.py", "lessons/answers.py")
 
 
 # ---------------------------------------------------------------------------------- grading

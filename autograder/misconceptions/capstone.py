@@ -477,7 +477,30 @@ VARIANTS = (
     ),
 )
 
+DECORATED = "an underscore is a mark of Markdown, which is free"
+ANY_ORDER = "each result has a line of its own, with its name"
+BY_CHANCE = "an end that is exactly 0"
 EQUIVALENT = {
+    "capstone.ablate": {
+        "recipes = [recipe] + [...": "every training gets a copy all the same",
+        "return [[train(dict(r), seed) for seed in seeds] for r in recipes]": "lists are a table",
+    },
+    "capstone.report_page": {
+        "page = ['# Report_', '## Data', measured['data'], '## Recipe', *measured['recipe']]": (
+            "the title is free"
+        ),
+        "for name in ('validation', 'test', 'baseline'):": ANY_ORDER,
+        "for name in ('test', 'baseline', 'validation'):": ANY_ORDER,
+        "page += [f'{name}: _{measured[name]:.3f}']": DECORATED,
+        "page += [f'- {name}: _{gain:.3f}, {low:.3f} to {high:.3f}{unclear}']": DECORATED,
+        "page += [f'- {name}: {gain:.3f}, _{low:.3f} to {high:.3f}{unclear}']": DECORATED,
+        "page += [f'- {name}: {gain:.3f}, {low:.3f} to _{high:.3f}{unclear}']": DECORATED,
+        "page += ['## Limits', f\"seeds: _{measured['seeds']}\"]": DECORATED,
+        "unclear = ', not clear_' if low <= 0 <= high else ''": DECORATED,
+        "unclear = ', not clear' if low <= 0 <= high else '_'": DECORATED,
+        "unclear = ', not clear' if low < 0 <= high else ''": BY_CHANCE,
+        "unclear = ', not clear' if low <= 0 < high else ''": BY_CHANCE,
+    },
     "capstone.separating_runs": {"...": "any runs that separate are a right answer"},
     "capstone.predictions": {"...": "any classifier that is good enough is a right answer"},
 }

@@ -15,11 +15,12 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, wraps
 from typing import Any, TypeVar
 
 from autograder.checking.spec import Exercise
+from autograder.lessons.answers import ROOT, is_answer_file
 from autograder.submissions.notebook import Step
 
 T = TypeVar("T")
@@ -333,16 +334,16 @@ class Names:
         self,
         names: Iterable[str],
         elsewhere: Sequence[tuple[str, str]] = (),
-        functions: Set[str] = frozenset(),
+        own: Set[str] = frozenset(),
     ) -> list[str]:
         """Which of `names` the cell imports or uses, with what other cells imported.
 
-        After `from library import *` one of `functions` is the student's own.
+        After `from library import *` a name in `own` is the student's.
 
         In time that grows with the length of the code only, however it was made.
         """
         spelled = self._spelled
-        free = {name for name in spelled if name.partition(".")[0] not in functions}
+        free = {name for name in spelled if name.partition(".")[0] not in own}
         called, below = _called((*elsewhere, *self.imported))
 
         def is_used(wanted: str) -> bool:
@@ -366,6 +367,48 @@ class Names:
     @cached_property
     def _brought(self) -> frozenset[str]:
         return frozenset(part for _, meant in self.imported for part in _beginnings(meant))
+
+    def of_the_course(self, packages: Iterable[str], known: Set[str] = frozenset()) -> set[str]:
+        """Which of the course's own packages the code takes an answer from.
+
+        What the student kit has of them is none. After `from package import *` what is not
+        `known` from elsewhere may be of it.
+        """
+        rest_of: dict[str, list[str]] = {}
+        for use in self.used:
+            root, _, rest = use.partition(".")
+            rest_of.setdefault(root, []).append(rest)
+            rest_of.setdefault("*", []).extend([use] if root not in known else [])
+        found: set[str] = set()
+        for package in packages:
+            for name, meant in self.imported:
+                is_whole = name == "*" or _is_within(package, meant)
+                if is_whole or _is_within(meant, package):
+                    rests = rest_of.get(name, ()) if is_whole else ("",)
+                    full = (f"{meant}.{rest}".rstrip(".") for rest in rests)
+                    if any(_is_answer(dotted, package) for dotted in full):
+                        found.add(package)
+                        break
+        return found
+
+
+def _is_within(name: str, other: str) -> bool:
+    """Whether a dotted name is another one, or lies in it."""
+    return f"{name}.".startswith(f"{other}.")
+
+
+def _is_answer(name: str, package: str) -> bool:
+    """Whether a dotted name is a package of the course's answers, or an answer in it."""
+    member = name[len(package) + 1 :].partition(".")[0]
+    return _is_within(name, package) and member not in _support_of(package)
+
+
+@lru_cache(maxsize=100)
+def _support_of(package: str) -> frozenset[str]:
+    """What a package of the course's answers has that is none: it is in the student kit too."""
+    file = ROOT.joinpath(*package.split("."), "__init__.py")
+    is_in_kit = file.is_file() and not is_answer_file(file.relative_to(ROOT))
+    return frozenset(bindings(file.read_text(encoding="utf-8")) if is_in_kit else ())
 
 
 @lru_cache(maxsize=100)
@@ -431,16 +474,16 @@ def _once(parts: list[T]) -> tuple[T, ...]:
 
 
 @_remembered
-def imports_and_functions(source: str) -> tuple[tuple[str, str], ...]:
-    """What a cell imports, (name, what it stands for), and defines, (name, ""), in its order.
+def bound_in_order(source: str) -> tuple[tuple[str, str], ...]:
+    """What a cell imports, (name, what it stands for), and what else it binds, (name, "").
 
-    >>> imports_and_functions("from math import sqrt\\ndef sqrt(x): pass")
+    >>> bound_in_order("from math import sqrt\\ndef sqrt(x): pass")
     (('sqrt', 'math.sqrt'), ('sqrt', ''))
     """
     found: list[tuple[str, str]] = []
-    for node in parsed(source).body:
-        found += [(node.name, "")] if isinstance(node, Definition) else []
-        found += names_in([node]).imported
+    for node in _statements(parsed(source).body):
+        is_import = isinstance(node, ast.Import | ast.ImportFrom)
+        found += names_in([node]).imported if is_import else ((n, "") for n in _bound(node))
     return tuple(found)
 
 
@@ -515,8 +558,10 @@ def _referenced(node: ast.stmt) -> Iterator[tuple[str, bool, bool]]:
                 yield symbol.get_name(), is_outside, symbol.is_imported()
 
 
-def names_reached(statements: Sequence[ast.stmt]) -> Names:
+def names_reached(statements: Sequence[ast.stmt], wanted: Iterable[str] = ()) -> Names:
     """The names of some statements without those that are a function's own variables.
+
+    Of imports at the outermost level are kept those of which a name is used, or wanted.
 
     >>> names_reached(ast.parse("def f(x):\\n    y = x.T\\n    return np.exp(y)").body).used
     ('np.exp',)
@@ -524,7 +569,11 @@ def names_reached(statements: Sequence[ast.stmt]) -> Names:
     found = names_in(statements)
     reached = {name for node in statements for name, *where in _referenced(node) if any(where)}
     used = tuple(use for use in found.used if use.partition(".")[0] in reached)
-    return replace(found, used=used)
+    known = reached.union(wanted)
+    outermost = [n for n in statements if isinstance(n, ast.Import | ast.ImportFrom)]
+    unused = {pair for pair in names_in(outermost).imported if pair[0] not in known}
+    imported = tuple(pair for pair in found.imported if pair not in unused)
+    return replace(found, used=used, imported=imported)
 
 
 def _mentioned(nodes: Sequence[ast.AST]) -> Iterator[str]:
@@ -567,6 +616,11 @@ def _dotted(node: ast.AST) -> tuple[str, ast.AST]:
     return ".".join([node.id, *parts[: -MAX_PARTS - 1 : -1]]), node
 
 
+def _joined(*parts: Names) -> Names:
+    imported = _once([pair for names in parts for pair in names.imported])
+    return Names(imported, _once([use for names in parts for use in names.used]), ())
+
+
 def title(step: Step) -> str:
     """What a step is called in a sentence that begins with "The cell"."""
     if step.role == "module":
@@ -574,11 +628,58 @@ def title(step: Step) -> str:
     return step.grade_id or "that the student added"
 
 
+@dataclass
+class Binding:
+    """How a cell gives a name its value."""
+
+    source: str
+    is_own: bool  # the student's cell, not the course's
+    meant: list[str] = field(default_factory=list)  # where it is imported: what it stands for
+
+
+class Place:
+    """Where a name means one thing: the cells up to a check, or a file beside the notebook."""
+
+    def __init__(self) -> None:
+        self.bindings: dict[str, list[Binding]] = {}  # by name; the last cell's counts
+        self.stars: list[tuple[str, str]] = []  # ("*", library of which everything was imported)
+        self.own: set[str] = set()  # names that no such library has replaced
+
+    def add(self, source: str, bound: Iterable[tuple[str, str]], is_own: bool) -> None:
+        """Append a cell that binds some names, as `bound_in_order` says them."""
+        for name, meant in bound:
+            if name == "*":
+                self.stars.append((name, meant))
+                self.own.clear()
+                continue
+            found = self.bindings.setdefault(name, [])
+            if not found or found[-1].source is not source:
+                found.append(Binding(source, is_own))
+            found[-1].meant += [meant] if meant else []
+            (self.own.discard if meant else self.own.add)(name)
+
+    def uses(self, names: Names, forbidden: Iterable[str], function: str) -> list[str]:
+        """Which forbidden names some code in this place uses, that a function is made of."""
+        libraries, packages = _told_apart(forbidden)
+        known = {*self.bindings, *dir(builtins), *IN_NOTEBOOKS} - {function}
+        everything = replace(names, imported=(*names.imported, *self.stars))
+        used = everything.of_the_course(packages, known)
+        return [*names.uses(libraries, self.stars, self.own), *used]
+
+
+def _told_apart(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The names that are a library's, and those that are the course's own."""
+    names = list(names)
+    own = [name for name in names if name.split(".")[0] in OWN_PACKAGES]
+    return [name for name in names if name not in own], own
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the statements say of which the answer to an exercise consists."""
 
     names: Names
+    taken: frozenset[str]  # names that they need from anywhere in the notebook
     words: frozenset[str]  # that it mentions
     unbound: frozenset[str]
     is_complex: bool  # whether it computes with complex numbers
@@ -587,12 +688,19 @@ class Answer:
 def _answer(cells: tuple[str, ...], function: str) -> Answer:
     """Read of some cells what defines a function; all, if nothing does."""
     body = [statement for source in cells for statement in parsed(source).body]
-    parts = parts_of(body, [function]) or body
+    parts = parts_of(body, [function])
+    wanted, spelled = (
+        ([function], ()) if parts else ([n for node in body for n in _bound(node)], (function,))
+    )
+    parts = parts or body
+    names = names_reached(parts, wanted)
+    names = replace(names, used=(*names.used, *spelled))
+    taken = frozenset(name for part in parts for name in _taken_from_outside(part))
     nodes = [node for part in parts for node in ast.walk(part)]
     words = frozenset(_mentioned(nodes))
     values = (node.value for node in nodes if isinstance(node, ast.Constant))
     is_complex = bool(words.intersection(COMPLEX)) or any(type(v) is complex for v in values)
-    return Answer(names_reached(parts), words, unbound_in(parts), is_complex)
+    return Answer(names, taken.union(spelled), words, unbound_in(parts), is_complex)
 
 
 _remembered_answer = lru_cache(maxsize=4_000)(_answer)  # many of a class are the same, stubs too
@@ -606,6 +714,7 @@ class Code:
         self.unread: dict[str, str] = {}  # cell id: why it cannot be executed
         self._names: dict[str, Names] = {}  # by cell id
         self._answers: dict[str, Answer] = {}  # by exercise id
+        self._statements: dict[str, dict[str, list[ast.stmt]]] = {}  # by cell, by what they bind
         left = MAX_READ
         for step in (s for s in steps if s.role in ("given", *WRITTEN)):
             left -= len(step.source) if step.role != "module" else 0
@@ -631,39 +740,51 @@ class Code:
     def shortcuts(self, exercise: Exercise) -> list[str]:
         """The forbidden names that the student's code for `exercise` uses.
 
-        In the function itself, in what it needs of the cells that answer it, and in what these
-        import from files beside the notebook, all of them count. Elsewhere only the course's own
-        answers do: to compare with the framework's built-in is good practice.
+        In the function itself and in what it needs, in other cells and in files beside the
+        notebook, all of them count. Elsewhere none does: to compare is good practice.
         """
-        answers = [n for n in exercise.forbidden if n.split(".")[0] in OWN_PACKAGES]
-        imports, functions = self._imports
-        own = [self._answer(exercise).names]
-        own += self._imported(own)
         costs = (*exercise.forbidden, *REWRITTEN)
-        used = [name for names in own for name in names.uses(costs, imports, functions)]
-        others = (s for s in self.readable if s.role in ("module", "added"))
-        used += [n for step in others for n in self._names[step.cell_id].uses(answers)]
+        made_of = self._made_of(exercise).items()
+        used = {
+            name for place, names in made_of for name in place.uses(names, costs, exercise.function)
+        }
+        found = [name for name in costs if name in used]
         if len(self._small_steps(exercise)) == 2:  # no gradient by hand needs both
-            used.append(f"complex steps of {exercise.functions[0]}")
-        return list(dict.fromkeys(used))
+            found.append(f"complex steps of {exercise.functions[0]}")
+        return found
+
+    def idle_mentions(self, names: Iterable[str], costly: Iterable[str]) -> Iterator[str]:
+        """What the student's code says of the course's own answers without costing anything."""
+        _, own = _told_apart(set(names).difference(costly))
+        written = (self._names[s.cell_id] for s in self.readable if s.role in WRITTEN)
+        found = _joined(*written).of_the_course(own)
+        if found:
+            yield f"The submitted code names {listed(sorted(found))}, which no answer needs."
 
     @cached_property
-    def _imports(self) -> tuple[list[tuple[str, str]], frozenset[str]]:
-        """What is imported and not replaced by a function, and which functions replace it.
+    def _bound(self) -> dict[str, tuple[tuple[str, str], ...]]:
+        """What each cell binds, by its id."""
+        steps = (step for step in self.readable if step.cell_id in self._names)
+        return {step.cell_id: bound_in_order(step.source) for step in steps}
 
-        The latter are no names of a library of which everything was imported before.
-        """
-        found: dict[tuple[str, str], None] = {}
-        functions: set[str] = set()
-        sources = (step.source for step in self.readable if step.cell_id in self._names)
-        for name, meant in (pair for text in sources for pair in imports_and_functions(text)):
-            if meant:
-                functions = set() if name == "*" else functions - {name}
-                found[name, meant] = None
-            else:
-                functions.add(name)
-                found = {pair: None for pair in found if pair[0] != name}
-        return list(found), frozenset(functions)
+    @cached_property
+    def _files(self) -> dict[str, Place]:
+        """The files beside the notebook, by the names they are imported by."""
+        found = {}
+        for step in (s for s in self.readable if s.role == "module"):
+            place = found[module_name(step.cell_id)] = Place()
+            place.add(step.source, self._bound[step.cell_id], True)
+        return found
+
+    def _before_check(self, exercise: Exercise) -> Place:
+        """What the notebook's names mean when an exercise is checked."""
+        place = Place()
+        for step in self.readable:
+            if step.grade_id == f"{exercise.grade_id}-check":
+                break
+            if step.role != "module" and step.cell_id in self._names:
+                place.add(step.source, self._bound[step.cell_id], step.role in WRITTEN)
+        return place
 
     def answering(self, exercise: Exercise) -> list[Step]:
         """The student's cells that define the function of an exercise."""
@@ -708,28 +829,83 @@ class Code:
                 "is executed defines."
             )
 
-    def _imported(self, own: Iterable[Names]) -> list[Names]:
-        """What some cells use of files beside the notebook, and what that needs there."""
-        files = {module_name(s.cell_id): s.source for s in self.readable if s.role == "module"}
-        if not files:
-            return []
-        waiting, seen, parts = [], set(), []
-        for names in own:
-            roots = {use.partition(".")[0] for use in names.used} | {"*"}
-            waiting += [(meant, names.used) for name, meant in self._imports[0] if name in roots]
-            waiting += [(meant, names.used) for _, meant in names.imported]
+    def _made_of(self, exercise: Exercise) -> dict[Place, Names]:
+        """What the answer to an exercise needs, by where it stands."""
+        answer, notebook = self._answer(exercise), self._before_check(exercise)
+        seen: set[tuple[Place, str, int]] = set()
+        names = _joined(answer.names, self._followed(notebook, answer.taken, seen))
+        found = {notebook: names}
+        waiting = list(self._members(names, notebook))
         while waiting:
-            meant, used = waiting.pop()
-            name = max((part for part in _beginnings(meant) if part in files), key=len, default="")
-            if not name or (name, meant) in seen:
+            file, name = waiting.pop()
+            place = self._files[file]
+            if (place, name, 0) not in seen:
+                seen.add((place, name, 0))
+                names = self._followed(place, [name], seen)
+                found[place] = _joined(found[place], names) if place in found else names
+                waiting += self._members(names, place)
+        return found
+
+    def _followed(self, place: Place, wanted: Iterable[str], seen: set) -> Names:
+        """What the student's code that gives some names their value needs in the same place."""
+        waiting = [(name, 1) for name in wanted]
+        missing = [name for name, _ in waiting if name not in place.bindings]
+        imported: list[tuple[str, str]] = []
+        statements: dict[ast.stmt, None] = {}
+        while waiting:
+            name, nth = waiting.pop()
+            bindings = place.bindings.get(name, ())
+            if nth > len(bindings) or (place, name, nth) in seen:
                 continue
-            seen.add((name, meant))
-            wanted = set(meant[len(name) + 1 :].split(".")[:1]) - {""}
-            wanted = wanted or {part for use in used for part in use.split(".")}
-            found = names_in(parts_of(parsed(files[name]).body, wanted))
-            parts.append(found)
-            waiting += [(other, found.used) for _, other in found.imported]
-        return parts
+            seen.add((place, name, nth))
+            binding = bindings[-nth]
+            imported += [(name, meant) for meant in binding.meant]
+            for node in self._binding(binding).get(name, ()):
+                if node not in statements:
+                    statements[node] = None
+                    taken = set(_taken_from_outside(node))
+                    again = name in taken and not isinstance(node, Definition)
+                    waiting += [(other, 1) for other in taken] + [(name, nth + 1)] * again
+        found = names_reached(list(statements))
+        return Names((*found.imported, *imported), (*found.used, *missing), ())
+
+    def _binding(self, binding: Binding) -> dict[str, list[ast.stmt]]:
+        """The statements of a cell of the student's by the names that they bind."""
+        if not binding.is_own:
+            return {}
+        if binding.source not in self._statements:
+            found = self._statements[binding.source] = {}
+            for node in _statements(parsed(binding.source).body):
+                if not isinstance(node, ast.Import | ast.ImportFrom):
+                    for name in _bound(node):
+                        found.setdefault(name, []).append(node)
+        return self._statements[binding.source]
+
+    def _members(self, names: Names, place: Place) -> Iterator[tuple[str, str]]:
+        """What some code takes from files beside the notebook: (file, name in it)."""
+        if not self._files:
+            return
+        rest_of: dict[str, list[str]] = {"*": list(names.used)}
+        for use in names.used:
+            root, _, rest = use.partition(".")
+            rest_of.setdefault(root, []).append(rest)
+        whole: set[str] = set()  # files that are used as objects: then any name may be of them
+        for name, meant in dict.fromkeys((*names.imported, *place.stars)):
+            file, member = self._in_file(meant)
+            for rest in rest_of.get(name, ()) if file and not member else ():
+                within, part = self._in_file(f"{file}.{rest}".rstrip("."))
+                whole |= set() if part else {within}
+                yield from [(within, part)] if part else []
+            yield from [(file, member)] if member else []
+        parts = {part for use in names.used for part in use.split(".")} if whole else ()
+        yield from ((file, part) for file in whole for part in parts)
+
+    def _in_file(self, dotted: str) -> tuple[str, str]:
+        """The file beside the notebook in which a dotted name lies, and its name there."""
+        file = max(
+            (part for part in _beginnings(dotted) if part in self._files), key=len, default=""
+        )
+        return file, dotted[len(file) + 1 :].partition(".")[0] if file else ""
 
     def notes(self) -> Iterator[str]:
         """What the instructor should know: what was not executed, what was replaced.

@@ -20,7 +20,7 @@ def ensemble_predict(scores):
         probabilities: (N, C), rows that sum to 1; labels: (N,) the likeliest class of each row.
 
     Raises:
-        ValueError: when scores have another number of axes.
+        ValueError: when scores have another number of axes; yours may do otherwise.
 
     Slide 65.
 
@@ -55,7 +55,8 @@ def polyak_average(w, config=None):
         average: the averaged weights, as w, to be used at test time; config: for the next call.
 
     Raises:
-        ValueError: for an unknown kind or start, or a number outside its range.
+        ValueError: for an unknown kind or start, or a number outside its range;
+            yours may do otherwise.
 
     Slide 68. Polyak & Juditsky 1992.
 

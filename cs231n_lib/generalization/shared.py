@@ -22,7 +22,7 @@ class EarlyStopping:
         waited: scores since then.
 
     Raises:
-        ValueError: for a number outside its range, or another mode.
+        ValueError: for a number outside its range, or another mode; yours may do otherwise.
 
     Slide 64. Prechelt 1998, *Early stopping – but when?*
 
@@ -93,7 +93,7 @@ def snapshot_ensemble(model, take_step, restart, schedule, length, cycles, membe
         order in which they were taken.
 
     Raises:
-        ValueError: for a length, cycles or members below 1.
+        ValueError: for a length, cycles or members below 1; yours may do otherwise.
 
     Slides 66–67. Huang et al. 2017, *Snapshot ensembles: train 1, get M for free*.
 
@@ -133,7 +133,7 @@ def train_and_select(model, optimizer, batches, loss_of, accuracy, stopper, epoc
         The model is left with these weights, in test mode.
 
     Raises:
-        ValueError: for epochs below 1.
+        ValueError: for epochs below 1; yours may do otherwise.
 
     Slide 64.
 

@@ -46,7 +46,8 @@ def sgd_momentum(w, dw, config=None):
         config: dict with
             learning_rate: α; default 1e-2.
             momentum: ρ, the fraction of the velocity that is kept; default 0.9.
-            velocity: v, shaped as w; starts at zero; updated here.
+            velocity: v, shaped as w; starts at zero; updated here. Yours may keep −v instead,
+                or anything else that comes to the same steps.
 
     Returns:
         next_w: the weights after the step; config: for the next step.
@@ -78,7 +79,8 @@ def sgd_momentum_unscaled(w, dw, config=None):
         config: dict with
             learning_rate: α; default 1e-2.
             momentum: ρ, the fraction of the velocity that is kept; default 0.9.
-            velocity: v, shaped as w; starts at zero; updated here.
+            velocity: v, shaped as w; starts at zero; updated here. Yours may keep −v instead,
+                or anything else that comes to the same steps.
 
     Returns:
         next_w: the weights after the step; config: for the next step.
@@ -110,7 +112,8 @@ def nesterov_lookahead(w, gradient, config=None):
         config: dict with
             learning_rate: α; default 1e-2.
             momentum: ρ, the fraction of the velocity that is kept; default 0.9.
-            velocity: v, shaped as w; starts at zero; updated here.
+            velocity: v, shaped as w; starts at zero; updated here. Yours may keep −v instead,
+                or anything else that comes to the same steps.
 
     Returns:
         next_w: the weights after the step; config: for the next step.
@@ -142,7 +145,8 @@ def nesterov(w, dw, config=None):
         config: dict with
             learning_rate: α; default 1e-2.
             momentum: ρ, the fraction of the velocity that is kept; default 0.9.
-            velocity: v, shaped as w; starts at zero; updated here.
+            velocity: v, shaped as w; starts at zero; updated here. Yours may keep −v instead,
+                or anything else that comes to the same steps.
 
     Returns:
         next_w: the weights after the step; config: for the next step.

@@ -48,7 +48,8 @@ def sgd_momentum(w, dw, config=None):
         config: dict with
             learning_rate: α; default 1e-2.
             momentum: ρ, the fraction of the velocity that is kept; default 0.9.
-            velocity: v, shaped as w; starts at zero; updated here.
+            velocity: v, shaped as w; starts at zero; updated here. Yours may keep −v instead,
+                or anything else that comes to the same steps.
 
     Returns:
         next_w: the weights after the step; config: for the next step.
@@ -80,7 +81,8 @@ def sgd_momentum_unscaled(w, dw, config=None):
         config: dict with
             learning_rate: α; default 1e-2.
             momentum: ρ, the fraction of the velocity that is kept; default 0.9.
-            velocity: v, shaped as w; starts at zero; updated here.
+            velocity: v, shaped as w; starts at zero; updated here. Yours may keep −v instead,
+                or anything else that comes to the same steps.
 
     Returns:
         next_w: the weights after the step; config: for the next step.
@@ -157,7 +159,8 @@ def nesterov_lookahead(w, gradient, config=None):
         config: dict with
             learning_rate: α; default 1e-2.
             momentum: ρ, the fraction of the velocity that is kept; default 0.9.
-            velocity: v, shaped as w; starts at zero; updated here.
+            velocity: v, shaped as w; starts at zero; updated here. Yours may keep −v instead,
+                or anything else that comes to the same steps.
 
     Returns:
         next_w: the weights after the step; config: for the next step.
@@ -189,7 +192,8 @@ def nesterov(w, dw, config=None):
         config: dict with
             learning_rate: α; default 1e-2.
             momentum: ρ, the fraction of the velocity that is kept; default 0.9.
-            velocity: v, shaped as w; starts at zero; updated here.
+            velocity: v, shaped as w; starts at zero; updated here. Yours may keep −v instead,
+                or anything else that comes to the same steps.
 
     Returns:
         next_w: the weights after the step; config: for the next step.

@@ -46,7 +46,7 @@ def l2_penalty(W, reg):
         penalty: a number, to be added to the loss; dW: like W, to be added to the gradient.
 
     Raises:
-        ValueError: for a negative strength.
+        ValueError: for a negative strength; yours may do otherwise.
 
     Slides 69–70.
 
@@ -73,7 +73,7 @@ def l1_penalty(W, reg):
         −λ to λ is right; here it is 0.
 
     Raises:
-        ValueError: for a negative strength.
+        ValueError: for a negative strength; yours may do otherwise.
 
     Slides 69–70.
 
@@ -101,7 +101,7 @@ def elastic_net_penalty(W, reg, beta):
         −λ to λ is right; here it is 0.
 
     Raises:
-        ValueError: for a negative strength or weight.
+        ValueError: for a negative strength or weight; yours may do otherwise.
 
     Slides 69–70. Zou & Hastie 2005, JRSS B 67.
 
@@ -129,7 +129,8 @@ def l1_proximal_step(w, dw, learning_rate, reg):
         zero, and stops there.
 
     Raises:
-        ValueError: for a rate that is not positive, or a negative strength.
+        ValueError: for a rate that is not positive, or a negative strength;
+            yours may do otherwise.
 
     Beside slide 70. Parikh & Boyd 2014, Proximal Algorithms, section 6.5.2.
 
@@ -160,7 +161,8 @@ def vanilla_dropout_forward(x, dropout_param):
         out: like x; cache: whatever your backward pass needs.
 
     Raises:
-        ValueError: when the mode is neither 'train' nor 'test', or for a p outside its range.
+        ValueError: when the mode is neither 'train' nor 'test'; for a p outside its range
+            yours may do otherwise.
 
     Slides 71–72, 79–81. Srivastava et al. 2014, JMLR 15.
 
@@ -220,7 +222,8 @@ def dropout_forward(x, dropout_param):
         out: like x; cache: whatever your backward pass needs.
 
     Raises:
-        ValueError: when the mode is neither 'train' nor 'test', or for a p outside its range.
+        ValueError: when the mode is neither 'train' nor 'test'; for a p outside its range
+            yours may do otherwise.
 
     Slide 82. Srivastava et al. 2014, JMLR 15.
 
@@ -282,7 +285,7 @@ def expectation_over_masks(function, x, p):
         probability.
 
     Raises:
-        ValueError: for a p outside its range.
+        ValueError: for a p outside its range; yours may do otherwise.
 
     Slides 75–78.
 
@@ -311,7 +314,7 @@ def dropout_as_l2(x, y, w, p):
         loss: the expected sum of squared errors, a number; dw: (D,) its gradient.
 
     Raises:
-        ValueError: for a p outside its range.
+        ValueError: for a p outside its range; yours may do otherwise.
 
     Beside slides 73–79. Srivastava et al. 2014, JMLR 15, section 9.1.
 
@@ -491,7 +494,7 @@ def pooling_boundaries(n_in, n_out, u):
         a: (n_out + 1,) integers from 0 to n_in; region i is a[i], ..., a[i + 1] - 1.
 
     Raises:
-        ValueError: when n_in / n_out is not between 1 and 2.
+        ValueError: when n_in / n_out is not between 1 and 2; yours may do otherwise.
 
     Slide 95. Graham 2014, arXiv:1412.6071, section 2, moved to start at 0.
 
@@ -520,7 +523,7 @@ def pooling_regions(n_in, n_out, pool_param, rng):
         ..., last[i].
 
     Raises:
-        ValueError: when n_in / n_out is not between 1 and 2.
+        ValueError: when n_in / n_out is not between 1 and 2; yours may do otherwise.
 
     Slide 95. Graham 2014, arXiv:1412.6071, section 2.
 
@@ -556,7 +559,7 @@ def fractional_max_pool_forward(x, pool_param, rng):
         have their own; cache: what your backward pass needs.
 
     Raises:
-        ValueError: when a ratio is not between 1 and 2.
+        ValueError: when a ratio is not between 1 and 2; yours may do otherwise.
 
     Slide 95. Graham 2014, arXiv:1412.6071.
 

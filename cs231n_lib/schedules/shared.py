@@ -19,7 +19,7 @@ def step_decay(t, rate, factor, every):
         the rate at time t, a float.
 
     Raises:
-        ValueError: for a number outside its range.
+        ValueError: for a number outside its range; yours may do otherwise.
 
     Slides 50–52.
 
@@ -42,7 +42,7 @@ def exponential_decay(t, rate, k):
         the rate at time t, a float.
 
     Raises:
-        ValueError: for a number outside its range.
+        ValueError: for a number outside its range; yours may do otherwise.
 
     Slide 50.
 
@@ -64,7 +64,7 @@ def inverse_time_decay(t, rate, k):
         the rate at time t, a float.
 
     Raises:
-        ValueError: for a number outside its range.
+        ValueError: for a number outside its range; yours may do otherwise.
 
     Slide 50.
 
@@ -89,7 +89,7 @@ def cosine_restarts(t, high, low, period, multiple):
         the rate at time t, a float.
 
     Raises:
-        ValueError: for a number outside its range.
+        ValueError: for a number outside its range; yours may do otherwise.
 
     Slides 66–67; Loshchilov & Hutter 2017.
 
@@ -117,7 +117,7 @@ def linear_warmup(t, rate, steps, share):
         the rate at time t, a float.
 
     Raises:
-        ValueError: for a number outside its range.
+        ValueError: for a number outside its range; yours may do otherwise.
 
     Beyond the lecture (beside slides 66–67); Goyal et al. 2017.
 
@@ -147,7 +147,7 @@ def train_with_schedule(model, optimizer, scheduler, per, batches, loss_of, eval
         the best score, a float. The model has the weights that it had then.
 
     Raises:
-        ValueError: for an unknown `per`, or epochs below 1.
+        ValueError: for an unknown `per`, or epochs below 1; yours may do otherwise.
 
     Slides 50 and 64.
 

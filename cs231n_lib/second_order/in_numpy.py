@@ -297,7 +297,8 @@ def kfac_direction(dW, db, A, S, damping=0.0):
         pW: (D_in, D_out); pb: (D_out,).
 
     Raises:
-        numpy.linalg.LinAlgError: when A or S is 0, or singular without damping.
+        numpy.linalg.LinAlgError: when A or S is 0, or singular without damping;
+            yours may do otherwise.
 
     Slide 61. Martens & Grosse 2015, arXiv:1503.05671, sections 4.2 and 6.3.
 

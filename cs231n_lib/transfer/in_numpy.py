@@ -21,7 +21,8 @@ def standardize(x_train, x):
         (M, D). A feature that is the same for all of x_train is centred and not scaled.
 
     Raises:
-        TypeError, ValueError: for arrays that are not of floats, or do not fit.
+        TypeError, ValueError: for arrays that are not of floats, or do not fit;
+            yours may do otherwise.
 
     Slides 99–101.
 
@@ -54,7 +55,7 @@ def linear_probe(fit, x_train, y_train, x_val, y_val, x_test, penalties):
         predictions (M,): integer labels for x_test; the chosen penalty.
 
     Raises:
-        TypeError, ValueError: for arrays that do not fit.
+        TypeError, ValueError: for arrays that do not fit; yours may do otherwise.
 
     Slides 99–101.
 

@@ -20,7 +20,7 @@ def extract_features(model, x, stage, pooled):
     """Return what a stage of a network makes of every example.
 
     The network computes as in a test, without gradients, 100 examples at a time; it is left in eval
-    mode.
+    mode. Yours may take other batches, as large as memory allows, and give the mode back.
 
     Args:
         model: the network; x: (N, C, H, W) examples, on its device.
@@ -188,7 +188,7 @@ def parameter_groups(model, rate, factor):
         are in it too: they may be unfrozen later.
 
     Raises:
-        ValueError: for a number outside its range.
+        ValueError: for a number outside its range; yours may do otherwise.
 
     Slide 101; Howard & Ruder 2018.
 
@@ -216,7 +216,7 @@ def finetune(model, batches, optimizer, epochs, thaw):
         losses (epochs,): the mean cross-entropy of each epoch's batches, a tensor or a list.
 
     Raises:
-        ValueError: for less than one epoch.
+        ValueError: for less than one epoch; yours may do otherwise.
 
     Slides 100–104; Howard & Ruder 2018.
 

@@ -1,6 +1,7 @@
 """Attempts to earn a mark that the code does not earn."""
 
 from corpus import Attack
+from uploads import beside
 
 BLANK = "def debias_running(running, momentum, steps):\n"
 
@@ -310,6 +311,23 @@ for folder in ("<course>", "../../..", ".."):
         "the reference is imported",
         "shortcut",
         cells={"debias_running": "from cs231n_lib.normalization.in_numpy import debias_running"},
+        told="the submitted code uses cs231n_lib.normalization",
+    ),
+    Attack(
+        "the reference is imported by a helper in another cell",
+        "shortcut",
+        added=(
+            "from cs231n_lib.normalization.in_numpy import debias_running as theirs",
+            "def helper(*arguments):\n    return theirs(*arguments)",
+        ),
+        cells=debias("return helper(running, momentum, steps)"),
+        told="the submitted code uses cs231n_lib.normalization",
+    ),
+    Attack(
+        "the reference is what a file beside the notebook returns",
+        "shortcut",
+        upload=beside(helper="import cs231n_lib.normalization.in_numpy as n\nf = n.debias_running"),
+        cells=debias("import helper\nreturn helper.f(running, momentum, steps)"),
         told="the submitted code uses cs231n_lib.normalization",
     ),
     Attack(

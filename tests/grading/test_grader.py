@@ -165,7 +165,8 @@ def test_arrays_that_cannot_be_judged_wait_for_a_person(grader, submit, monkeypa
     ("own", "elsewhere", "costs"),
     [
         ("from cs231n_lib.normalization.in_numpy import fold_batchnorm", "", True),
-        ("", "from cs231n_lib.normalization.in_numpy import fold_batchnorm as f", True),
+        ("f", "from cs231n_lib.normalization.in_numpy import fold_batchnorm as f", True),
+        ("", "from cs231n_lib.normalization.in_numpy import fold_batchnorm as f", False),
         ("torch.nn.functional.batch_norm", "import torch", True),
         ("F.batch_norm", "import torch.nn.functional as F", True),
         ("built_in", "from torch.nn.functional import batch_norm as built_in", True),

@@ -806,6 +806,59 @@ def variable_named_like_a_function_of_the_framework(cells, folder):
     )
 
 
+LIBRARY = "cs231n_lib.normalization"
+NOTED = f"names {LIBRARY}, which no answer needs"
+
+
+@situation(told=NOTED)
+def file_that_compares_with_the_library(cells, folder):
+    """A file beside the notebook brings a helper, and what others wrote to compare with."""
+    compares = (
+        f"    from {LIBRARY}.in_numpy import batchnorm_forward as theirs\n    return theirs(x)"
+    )
+    source = f"import numpy as np\n\n\n{HELPER}\n\n\ndef compared(x):\n{compares}\n"
+    (folder / "helper.py").write_text(source)
+    use_helper(cells, above="from helper import my_std\n\n\n")
+
+
+@situation(told=NOTED)
+def file_copied_from_the_lecture(cells, folder):
+    """A file that nobody imports is a copy of code that was shown."""
+    (folder / "lecture.py").write_text(f"from {LIBRARY} import *\nprint(batchnorm_forward)\n")
+
+
+@situation(told=NOTED)
+def library_imported_in_an_experiment_cell(cells, folder):
+    """An experiment compares with the library, where the student has it."""
+    experiment(cells)["source"] += (
+        f"\n\ntry:\n    from {LIBRARY}.in_numpy import batchnorm_forward as theirs\n"
+        "except ImportError:\n    theirs = batchnorm_forward"
+    )
+
+
+@situation(told=NOTED)
+def compared_with_the_library_in_a_cell(cells, folder):
+    """A cell between an answer and its check compares the two, under names that answers have."""
+    compares = f"import {LIBRARY}.in_numpy as lib\n    x = mean = lib.batchnorm_forward"
+    added = code(f"try:\n    {compares}\nexcept ImportError:\n    pass")
+    cells.insert(place(cells, f"{FORWARD}-solution") + 1, added)
+
+
+@situation(quiet=True)
+def library_named_in_words(cells, folder):
+    """A comment and a text name the library."""
+    words = f'# as {LIBRARY} does\nWHERE = "{LIBRARY}.in_numpy"\n\n\n'
+    find(cells, f"{FORWARD}-solution")["source"] = words + solved(f"{FORWARD}-solution")
+
+
+@situation(quiet=True)
+def given_parts_of_a_package_that_has_answers_too(cells, folder):
+    """What the student kit has of the library may be used."""
+    above = f"from {LIBRARY} import options\n\n\n"
+    source = solved(f"{FORWARD}-solution").replace("x_mu / std", "x_mu / (options and std)")
+    find(cells, f"{FORWARD}-solution")["source"] = above + source
+
+
 @situation(quiet=True)
 def answers_defined_in_blocks(cells, folder):
     """Definitions under `with`, `try`, a loop and a pattern."""

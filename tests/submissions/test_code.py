@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from autograder import exercises
+from autograder.lessons.answers import ROOT
 from autograder.quality import accusations
 from autograder.quality.styles import styled
 from autograder.submissions import code as looking
@@ -20,11 +21,13 @@ from autograder.submissions.code import (
     only_definitions,
     parsed,
 )
-from autograder.submissions.notebook import Step
+from autograder.submissions.notebook import Step, read
+from autograder.submissions.rebuild import read_template, rebuild
 
 FOLD = exercises.find("normalization.fold_batchnorm")
 OWN = f"{FOLD.grade_id}-solution"
 NORM = "torch.nn.functional.batch_norm"
+STUDENTS, SOLUTIONS = ROOT / "notebooks" / "student", ROOT / "notebooks" / "solution"
 
 
 @pytest.mark.parametrize(
@@ -58,8 +61,10 @@ def test_whole_packages_are_found():
 def test_imports_of_other_cells_count_where_they_are_used():
     steps = [Step("a", "added", "import torch.nn.functional as F"), Step("b", "solution", "", OWN)]
     assert Code(steps).shortcuts(FOLD) == []
-    steps[1] = Step("b", "solution", "F = 3\nF.batch_norm", OWN)
+    steps[1] = Step("b", "solution", "own = F.batch_norm", OWN)
     assert Code(steps).shortcuts(FOLD) == [NORM]
+    steps[1] = Step("b", "solution", "F = mine\nown = F.batch_norm", OWN)
+    assert Code(steps).shortcuts(FOLD) == []
 
 
 IMPORTED = "from torch.nn.functional import batch_norm"
@@ -252,9 +257,123 @@ def test_what_an_answer_uses_of_files_beside_it_is_looked_at(cell, found):
     assert Code(deeper).shortcuts(FOLD) == ([NORM] if found else [])
 
 
+LIBRARY = "cs231n_lib.normalization"
+THEIRS = f"from {LIBRARY}.in_numpy import fold_batchnorm as theirs"
+USES_HELPER = "def fold_batchnorm(W):\n    return helper(W)"
+HELPS = "def helper(W):\n    return 2 * W"
+
+
+@pytest.mark.parametrize(
+    ("before", "answer", "noted"),
+    [
+        # a module beside the notebook
+        ({"compare.py": f"{THEIRS}\ndef differs(W):\n    return theirs(W) - W"}, HELPS, True),
+        ({"helps.py": f"{THEIRS}\n{HELPS}\nprint(theirs(1))"}, "from helps import helper", True),
+        ({"helps.py": f"from {LIBRARY}.in_numpy import *\n{HELPS}"}, "from helps import *", True),
+        ({"copy.py": f"import {LIBRARY} as n\ntable = [n.in_numpy]"}, HELPS, True),
+        # a cell
+        ({"": f"{THEIRS}\nprint(theirs(1) - 1)"}, HELPS, True),
+        ({"": f"from {LIBRARY}.in_numpy import *"}, HELPS, True),
+        ({"": f"from cs231n_lib import *\nprint(normalization.in_numpy)\n{HELPS}"}, "", True),
+        ({"": f"helper = print\nimport {LIBRARY}.in_numpy as lib\nlib.f(1)"}, HELPS, True),
+        ({"": f"import torch\nhelper = {NORM}"}, HELPS, False),  # an attempt that was given up
+        ({"": f"from {NORM.rpartition('.')[0]} import batch_norm as helper"}, HELPS, False),
+        ({"": f"with a:\n    out = {NORM}(1)\n    EPS = 1"}, f"{HELPS} + EPS", False),
+        ({"": f"import torch\n{HELPS}\nif a:\n    {NORM}(1)"}, "", False),
+        # only a word, or what the kit has as well
+        ({"": f"# {LIBRARY}\nprint('{LIBRARY}.in_numpy')"}, HELPS, False),
+        ({"": f"from {LIBRARY} import options as helper"}, "", False),
+        ({"": f"import {LIBRARY} as lib"}, f"{HELPS} + lib.options(W)", False),
+        ({}, f"from torch.nn.functional import batch_norm, relu\n{HELPS} + relu(W)", False),
+    ],
+)
+def test_what_no_answer_needs_costs_nothing(before, answer, noted):
+    code = Code(handed_in(before, answer))
+    assert code.shortcuts(FOLD) == []
+    said = [f"The submitted code names {LIBRARY}, which no answer needs."]
+    assert list(code.idle_mentions(FOLD.forbidden, ())) == (said if noted else [])
+
+
+def handed_in(before, answer):
+    """Steps of a submission: files and cells, the answer to FOLD with them, its check, a cell."""
+    steps = [Step(name or "a", "module" if name else "added", before[name]) for name in before]
+    below = f"import torch\nhelper = fold_batchnorm = {NORM}\nfrom torch.nn.functional import *"
+    return [
+        *steps,
+        Step("b", "solution", f"{answer}\n{USES_HELPER}", OWN),
+        Step("c", "check", "check(fold_batchnorm)", f"{FOLD.grade_id}-check"),
+        Step("d", "added", below),
+    ]
+
+
+@pytest.mark.parametrize("way", [f"{LIBRARY}.in_numpy.fold_batchnorm", NORM])
+@pytest.mark.parametrize(
+    ("before", "answer"),
+    [
+        # a module beside the notebook
+        ({"helps.py": "import {package} as p\nhelper = p.{name}"}, "from helps import helper"),
+        ({"helps.py": "from {package} import {name} as helper"}, "from helps import *"),
+        ({"helps.py": "from {package} import *\nf = {name}"}, "import helps as h\nhelper = h.f"),
+        (
+            {"a.py": "from {package} import {name} as f", "b.py": "from a import *\nhelper = f"},
+            "import b\nn = b\ndef helper(W):\n    return n.helper(W)",
+        ),
+        # a cell
+        ({"": "from {package} import {name} as helper"}, ""),
+        ({"": "import {package} as p\nf = p.{name}\ndef helper(W):\n    return f(W)"}, ""),
+        ({"": "from {package} import *\nhelper = {name}"}, ""),
+        ({"": "import {package} as p\nclass Own:\n    f = p.{name}"}, "helper = Own().f"),
+        ({"": "if a:\n    import {package} as p\n    f = p.{name}"}, "def helper(W, f=f): f(W)"),
+        ({"": "from {package} import {name} as helper", "helps.py": ""}, "helper = helper"),
+    ],
+)
+def test_the_forbidden_function_costs_by_whatever_way_it_comes(way, before, answer):
+    package, _, name = way.rpartition(".")
+    before = {key: text.format(package=package, name=name) for key, text in before.items()}
+    assert Code(handed_in(before, answer)).shortcuts(FOLD) == [LIBRARY if LIBRARY in way else NORM]
+
+
+def test_a_name_that_is_given_its_own_value_again_is_what_it_was():
+    steps = [
+        Step("a", "added", IMPORTED),
+        Step("b", "added", "batch_norm = batch_norm"),
+        Step("c", "solution", "def fold_batchnorm(W):\n    return batch_norm(W)", OWN),
+    ]
+    assert Code(steps).shortcuts(FOLD) == [NORM]
+    steps[1] = Step("b", "added", HELPER)
+    assert Code(steps).shortcuts(FOLD) == []
+
+
+@pytest.mark.parametrize("lesson", sorted(path.name for path in SOLUTIONS.glob("*.ipynb")))
+def test_the_solution_of_no_lesson_is_accused(lesson):
+    """It may use what the course's own cells import from a package that has answers as well."""
+    rebuilt = rebuild(read_template(STUDENTS / lesson), read(SOLUTIONS / lesson))
+    checked = {f"{exercise.grade_id}-check": exercise for exercise in exercises.all_exercises()}
+    found = [checked[step.grade_id] for step in rebuilt.steps if step.role == "check"]
+    code = Code(rebuilt.steps)
+    assert found and [code.shortcuts(exercise) for exercise in found] == [[]] * len(found)
+    forbidden = {name for exercise in found for name in exercise.forbidden}
+    assert [*code.notes(), *code.idle_mentions(forbidden, ())] == []
+
+
+def test_many_cells_that_need_each_other_cost_no_more_than_their_length():
+    names = [f"f{number}" for number in range(3_000)]
+    halves = ["", ""]
+    for number, name in enumerate(names[:-1]):
+        halves[number % 2] += f"def {name}(x): return {names[number + 1]}(x)\n"
+    files = [f"from b import *\n{halves[0]}", f"from a import *\n{halves[1]}"]
+    answer = Step("c", "solution", "def fold_batchnorm(W):\n    return f0(W)", OWN)
+    for role, paths in (("added", ("a", "b")), ("module", ("a.py", "b.py"))):
+        steps = [Step(path, role, text) for path, text in zip(paths, files, strict=True)]
+        start = time.process_time()
+        brought = [Step("d", "added", "from a import *")] if role == "module" else []
+        assert Code([*steps, *brought, answer]).shortcuts(FOLD) == []
+        assert time.process_time() - start < 3
+
+
 def test_a_cell_that_answers_counts_wherever_it_stands():
     used = "import torch\ndef fold_batchnorm(x):\n    return torch.nn.functional.batch_norm(x)"
-    assert Code([Step("a", "added", used)]).shortcuts(FOLD) == []
+    assert Code([Step("a", "added", used)]).shortcuts(FOLD) == [NORM]
     assert Code([Step("a", "added", used, "", (OWN,))]).shortcuts(FOLD) == [NORM]
 
 

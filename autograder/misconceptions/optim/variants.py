@@ -166,6 +166,34 @@ UNSCALED = (
     *right(NAME, "w in place", sgd_momentum_unscaled=unscaled_moving_w, remark=IN_PLACE),
 )
 
+AGAINST = "the velocity with the other sign"
+NEGATED = (
+    *right(
+        "sgd_momentum",
+        AGAINST,
+        ("v - learning_rate * dw", "v + learning_rate * dw"),
+        ("next_w = w + v", "next_w = w - v"),
+    ),
+    *right(
+        NAME,
+        AGAINST,
+        ("momentum * v + dw", "momentum * v - dw"),
+        ("w - learning_rate * v", "w + learning_rate * v"),
+    ),
+    *right(
+        "nesterov_lookahead",
+        AGAINST,
+        ("v - learning_rate * gradient(w + momentum", "v + learning_rate * gradient(w - momentum"),
+        ("next_w = w + v", "next_w = w - v"),
+    ),
+    *right(
+        "nesterov",
+        AGAINST,
+        ("old_v - learning_rate", "old_v + learning_rate"),
+        ("w - momentum * old_v + (1", "w + momentum * old_v - (1"),
+    ),
+)
+
 # ------------------------------------------------------------------ Nesterov
 
 
@@ -655,6 +683,7 @@ VARIANTS = (
     *SGD,
     *MOMENTUM,
     *UNSCALED,
+    *NEGATED,
     *LOOKAHEAD,
     *NESTEROV,
     *CURVATURES,
