@@ -124,12 +124,26 @@ def test_a_tap_shows_how_far_off_a_prediction_was():
 # ---------------------------------------------------------------------------------- what fails
 
 
+MODULE = """
+from dataclasses import dataclass
+def told():
+    'Told.'
+def untold(): pass
+class Silent: pass
+class Heir(Exception): pass
+@dataclass
+class Record:
+    size: int
+def _private(): pass
+"""
+
+
 def test_a_public_name_without_a_docstring_fails_the_build():
     module = ModuleType("a_module")
-    exec("def told():\n    'Told.'\ndef untold(): pass\nclass Silent: pass", module.__dict__)
-    with pytest.raises(SystemExit, match=r"without a docstring: untold, Silent"):
+    exec(MODULE, module.__dict__)
+    with pytest.raises(SystemExit, match=r"docstring: untold, Silent, Heir, Record$"):
         site.public_names(module)
-    del module.untold, module.Silent
+    del module.untold, module.Silent, module.Heir, module.Record
     assert [name for name, _ in site.public_names(module)] == ["told"]
 
 
