@@ -5,6 +5,7 @@ import importlib.util
 import json
 import shutil
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 
@@ -171,6 +172,31 @@ def test_links_that_lead_nowhere_and_silent_figures_are_faults(tmp_path, body, f
     found = site.faults(html, beside)
     assert len(found) == bool(fault)
     assert all(line.startswith("a.html: ") and fault in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (0, "sound", None),
+        (2, "sound", "^2$"),
+        (0, '<a href="c.html">x</a>', "^a.html: .* nowhere$"),
+    ],
+)
+def test_what_is_broken_is_not_published(tmp_path, monkeypatch, status, body, said):
+    def write(pages, out, execute):
+        out.mkdir()
+        (out / "a.html").write_text(body, encoding="utf-8")
+        return status
+
+    monkeypatch.setattr(sys, "argv", ["build.py"])
+    monkeypatch.setattr(site, "HTML", tmp_path / "html")
+    monkeypatch.setattr(site, "SITE", tmp_path / "site")
+    monkeypatch.setattr(site, "run_sphinx", write)
+    for name in ("gather", "fill_gallery", "write_for_all"):
+        monkeypatch.setattr(site, name, lambda *arguments: None)
+    with nullcontext() if said is None else pytest.raises(SystemExit, match=said):
+        site.main()
+    assert (tmp_path / "site" / "a.html").is_file() == (said is None)
 
 
 def test_the_gallery_shows_the_figures_of_the_lessons_alone(tmp_path):
