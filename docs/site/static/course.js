@@ -66,10 +66,12 @@ function fit(table) {
   table.classList.toggle("cards", place.scrollWidth > place.clientWidth);
 }
 
-// A formula that is pushed sideways to be read can be so from the keyboard too.
+// A formula that is pushed sideways to be read, in a sentence its paragraph, can be so from the
+// keyboard too.
 window.addEventListener("load", () => {
-  const formulas = [...document.querySelectorAll(".formula")];
-  formulas.filter((f) => f.scrollWidth > f.clientWidth).forEach((f) => (f.tabIndex = 0));
+  const formulas = [...document.querySelectorAll(".formula, :is(p, li):has(> math)")];
+  const wide = formulas.filter((one) => one.scrollWidth > one.clientWidth);
+  wide.forEach((one) => Object.assign(one, { tabIndex: 0 }).classList.add("pushed"));
   const tables = [...document.querySelectorAll(".pst-scrollable-table-container > table")];
   tables.forEach(nameCells);
   const fitAll = () => tables.forEach(fit);
