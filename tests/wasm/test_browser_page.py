@@ -152,6 +152,8 @@ def test_a_lesson_from_the_first_cell_to_a_mark(site, browser, name, tmp_path):
     opened.run(task)
     assert hint in (said := opened.run(check)), said
     to_hint, downloaded = time.monotonic() - began, sum(size for _, size in sent)
+    loaded = [name for name, _ in sent]
+    assert loaded.count("static/pyodide/pyodide.asm.wasm") == 1  # the kernel has the early Python
     wrong = right.replace(old, new)
     opened.write(task, re.sub(r"(?m)^    return", "    again = True\n    return", wrong))
     opened.run(task)
@@ -169,6 +171,9 @@ def test_a_lesson_from_the_first_cell_to_a_mark(site, browser, name, tmp_path):
 
     opened.write(task, "from autograder.check import progress; progress()")
     assert "Next: " in (told := opened.run(task)), told
+    opened.write(task, "from matplotlib import pyplot as plt; plt.plot([1, 2]); plt.show()")
+    opened.run(task)
+    assert any("image/png" in output.get("data", {}) for output in opened.cells()[task].outputs)
     opened.write(task, right)
     assert "No copy" in opened.bar()
     with opened.page.expect_download() as download:
