@@ -168,7 +168,8 @@ test-site: $(READY)  ## look at the site that was built, page by page, in a real
 	@if [ -z "$(BROWSER)" ]; then \
 	    echo "test-site is skipped: there is no Chromium"; \
 	elif $(MAKE) $(AXE); then \
-	    COURSE_SITE=site AXE=$(AXE) $(PY) -m pytest -q -m slow tests/repo/test_site_in_browser.py; \
+	    COURSE_SITE=site $(PY) -m pytest -q -m slow tests/repo/test_site_in_browser.py && \
+	    $(PY) -m pytest -q -m slow tests/course/test_browser.py -k kept_out; \
 	else \
 	    echo "test-site is skipped: axe-core of npm is not to be had"; \
 	fi

@@ -47,8 +47,10 @@ SPARED = re.compile(
 )
 OURS = ("comm", "tqdm", "cs231n-lecture7-kit")  # not in Pyodide's release
 LITE = ("ipykernel", "piplite", "pyodide_kernel")  # of the kernel, which else installs each alone
+LOADED = [*IMPORTED, *KERNEL, *LITE, *LEFT_OUT, *OURS]
 LITE_WHEELS = "share/jupyter/labextensions/@jupyterlite/pyodide-kernel-extension/static/pypi"
 SOURCES = ROOT / "docs" / "try"
+SCRIPTS = ("course.js", "python.js")
 APP_MEGABYTES = 2  # JupyterLite itself, packed
 
 
@@ -287,7 +289,7 @@ def _settings():
     kernel = {
         "pyodideUrl": "./static/pyodide/pyodide.js",
         "disablePyPIFallback": True,
-        "loadPyodideOptions": {"packages": [*IMPORTED, *KERNEL, *LITE, *LEFT_OUT, *OURS]},
+        "loadPyodideOptions": {"packages": LOADED},
     }
     return {
         "jupyter-lite-schema-version": 0,
@@ -301,9 +303,11 @@ def _settings():
 
 
 def _add_ours(page, build, lessons):
-    """Add the list of lessons and `course.js`, which looks after copies and old pages."""
-    script = (SOURCES / "course.js").read_text(encoding="utf-8")
-    (page / "course.js").write_text(script.replace("@BUILD@", build), encoding="utf-8")
+    """Add the list of lessons, Python's early start, and what looks after copies and old pages."""
+    for name in SCRIPTS:
+        script = (SOURCES / name).read_text(encoding="utf-8").replace("@BUILD@", build)
+        script = script.replace("@PACKAGES@", json.dumps(LOADED))
+        (page / name).write_text(script, encoding="utf-8")
     _write_json(page / "api" / "course.json", {"build": build})  # api/ is never kept by the page
     opened = page / "notebooks" / "index.html"
     text = opened.read_text(encoding="utf-8")

@@ -1,4 +1,5 @@
-// Looks after the reader's work in the page: what cannot run, copies, full storage, old pages.
+// Looks after the reader's work in the page: what cannot run, copies, full storage, old pages; and
+// starts Python early.
 "use strict";
 
 (() => {
@@ -151,6 +152,31 @@
     });
   }
 
+  // ------------------------------------------------------------------------------ Python
+
+  // JupyterLite makes a kernel's worker seconds after the first cell can be read. Python starts with
+  // that cell, not before, which would keep it waiting; the first kernel then takes over that Python.
+  function startPython() {
+    const Plain = Worker;
+    let python;
+    const begin = () => (python ??= new Plain(new URL("python.js", root)));
+    const drawn = new MutationObserver(() => {
+      if (!document.querySelector(".jp-CodeCell")) return;
+      drawn.disconnect();
+      begin();
+    });
+    drawn.observe(document.body, { childList: true, subtree: true });
+    window.Worker = new Proxy(Plain, {
+      construct(_, [url, options]) {
+        if (!String(url).includes("/pyodide-kernel-extension/")) return new Plain(url, options);
+        window.Worker = Plain; // a kernel that starts anew has a worker of its own
+        drawn.disconnect();
+        begin().postMessage(String(url));
+        return python;
+      },
+    });
+  }
+
   // ------------------------------------------------------------------------------ start
 
   async function start() {
@@ -159,6 +185,7 @@
       return;
     }
     if (inNotebook) {
+      startPython();
       navigator.storage?.persist?.();
       say("Starting Python: the first time about half a minute. An endless loop ends with Kernel → Restart.");
       button("Save a copy", saveCopy);

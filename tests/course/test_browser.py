@@ -12,10 +12,11 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
+from itertools import product
 
 import nbformat
 import pytest
-from browsing import chromium, needs_chromium
+from browsing import SCHEMES, chromium, grave, needs_axe, needs_chromium
 from classroom import NAME, cell, record_unrun
 
 from autograder.cli import main
@@ -282,7 +283,9 @@ def question_marks(course, folder):
 # ------------------------------------------------------------------ the page about a class
 
 
-def test_no_table_about_a_class_scrolls_sideways_on_a_telephone(course, page, tmp_path):
+@pytest.fixture
+def class_page(course, tmp_path):
+    """Write the page about a class of whom each forgot something; return its path."""
     path, name = tmp_path / "class.html", "A name that is_as_long_as_people_sometimes_have_names"
     results = course.store(NAME).all()
     reports = [
@@ -293,16 +296,30 @@ def test_no_table_about_a_class_scrolls_sideways_on_a_telephone(course, page, tm
     lines = {line.student: line for line in marks(course)}
     register = Register({one.student: name for one in results}, lines, missing=("zoe",))
     path.write_text(summary_html(NAME, results, register), encoding="utf-8")
+    return path
+
+
+def test_no_table_about_a_class_scrolls_sideways_on_a_telephone(class_page, page):
     label = "getComputedStyle(document.querySelector('td.number'), '::before').content"
     for width, is_card in ((390, True), (1280, False)):
         page.set_viewport_size({"width": width, "height": 800})
-        page.goto(path.as_uri())
+        page.goto(class_page.as_uri())
         tables = page.evaluate(
             "[...document.querySelectorAll('.wide')].map(one => [one.scrollWidth, one.clientWidth])"
         )
         assert len(tables) >= 4 and all(needed <= there for needed, there in tables)
         assert page.locator("thead").first.is_visible() != is_card
         assert (page.evaluate(label) == '"students: "') == is_card
+
+
+@needs_axe
+def test_nobody_is_kept_out_of_the_pages_about_a_class_and_of_feedback(course, class_page, page):
+    feedback = write_feedback(course, NAME, ["ada"])["ada"]
+    for path, width, scheme in product((class_page, feedback), (390, 1440), SCHEMES):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=scheme)
+        page.goto(path.as_uri())
+        assert grave(page) == [], (path.name, width, scheme)
 
 
 # --------------------------------------------------------------------------- a feedback page

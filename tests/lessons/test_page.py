@@ -257,6 +257,17 @@ def test_a_runtime_that_is_damaged_missing_or_another_one_is_named(runtime, tmp_
         page.needed({}, ["numpy"])
 
 
+def test_python_that_starts_early_loads_what_the_kernel_asks_for(tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "index.html").write_text("<html><head></head></html>")
+    page._add_ours(tmp_path, "a build", [])
+    (kernel,) = page._settings()["jupyter-config-data"]["litePluginSettings"].values()
+    packages = json.dumps(kernel["loadPyodideOptions"]["packages"])
+    assert f"packages: {packages}" in (tmp_path / "python.js").read_text()
+    assert '"a build"' in (tmp_path / "course.js").read_text()
+    assert "../course.js" in (tmp_path / "notebooks" / "index.html").read_text()
+
+
 def test_a_wheel_that_was_not_fetched_is_named(tmp_path):
     with pytest.raises(page.PageError, match="comm"):
         page._found(tmp_path, ["comm"])

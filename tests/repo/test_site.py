@@ -5,6 +5,7 @@ import importlib.util
 import json
 import shutil
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
 
@@ -124,12 +125,26 @@ def test_a_tap_shows_how_far_off_a_prediction_was():
 # ---------------------------------------------------------------------------------- what fails
 
 
+MODULE = """
+from dataclasses import dataclass
+def told():
+    'Told.'
+def untold(): pass
+class Silent: pass
+class Heir(Exception): pass
+@dataclass
+class Record:
+    size: int
+def _private(): pass
+"""
+
+
 def test_a_public_name_without_a_docstring_fails_the_build():
     module = ModuleType("a_module")
-    exec("def told():\n    'Told.'\ndef untold(): pass\nclass Silent: pass", module.__dict__)
-    with pytest.raises(SystemExit, match=r"without a docstring: untold, Silent"):
+    exec(MODULE, module.__dict__)
+    with pytest.raises(SystemExit, match=r"docstring: untold, Silent, Heir, Record$"):
         site.public_names(module)
-    del module.untold, module.Silent
+    del module.untold, module.Silent, module.Heir, module.Record
     assert [name for name, _ in site.public_names(module)] == ["told"]
 
 
@@ -157,6 +172,31 @@ def test_links_that_lead_nowhere_and_silent_figures_are_faults(tmp_path, body, f
     found = site.faults(html, beside)
     assert len(found) == bool(fault)
     assert all(line.startswith("a.html: ") and fault in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (0, "sound", None),
+        (2, "sound", "^2$"),
+        (0, '<a href="c.html">x</a>', "^a.html: .* nowhere$"),
+    ],
+)
+def test_what_is_broken_is_not_published(tmp_path, monkeypatch, status, body, said):
+    def write(pages, out, execute):
+        out.mkdir()
+        (out / "a.html").write_text(body, encoding="utf-8")
+        return status
+
+    monkeypatch.setattr(sys, "argv", ["build.py"])
+    monkeypatch.setattr(site, "HTML", tmp_path / "html")
+    monkeypatch.setattr(site, "SITE", tmp_path / "site")
+    monkeypatch.setattr(site, "run_sphinx", write)
+    for name in ("gather", "fill_gallery", "write_for_all"):
+        monkeypatch.setattr(site, name, lambda *arguments: None)
+    with nullcontext() if said is None else pytest.raises(SystemExit, match=said):
+        site.main()
+    assert (tmp_path / "site" / "a.html").is_file() == (said is None)
 
 
 def test_the_gallery_shows_the_figures_of_the_lessons_alone(tmp_path):

@@ -1,22 +1,24 @@
 """The built site, as readers see it: `make test-site` builds it and names it in COURSE_SITE.
 
-Every page at a phone's width in the light and at a desk's in the dark, and in print; axe-core,
-whose file AXE names, looks for what keeps people out.
+Every page at the width of a phone and of a desk, in the light and in the dark, and in print;
+axe-core looks for what keeps people out.
 """
 
 import os
+from itertools import product
 from pathlib import Path
 
 import pytest
-from browsing import chromium, faults_of, needs_chromium
+from browsing import AXE, SCHEMES, chromium, faults_of, grave, needs_chromium
 from site_server import served
 
 SITE = Path(os.environ.get("COURSE_SITE", "no site"))
-AXE = Path(os.environ.get("AXE", "no axe"))
 ELSEWHERE = {"try", "_static"}  # the lessons in JupyterLite; parts of the theme that are no pages
 PAGES = sorted(path for path in SITE.rglob("*.html") if not ELSEWHERE & set(path.parts))
+PAGES += SITE.glob("try/index.html")
+WIDE_TABLES = """[...document.querySelectorAll(".pst-scrollable-table-container")]
+    .filter((place) => place.scrollWidth > place.clientWidth).map((place) => place.innerText)"""
 PHONE, DESK, PAPER = 390, 1440, 794  # CSS pixels
-GRAVE = ("serious", "critical")
 
 pytestmark = [
     pytest.mark.slow,
@@ -55,17 +57,6 @@ def opened(browser, address):
     assert [faults for _, faults in tabs if faults] == []
 
 
-def grave(tab):
-    """Return a line for each serious finding of axe-core: its rule, how often, and where first."""
-    tab.add_script_tag(path=AXE)
-    found = tab.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
-    return [
-        f"{rule['id']} ({len(rule['nodes'])} times): {rule['nodes'][0]['html'][:120]}"
-        for rule in found
-        if rule["impact"] in GRAVE
-    ]
-
-
 def wide(tab):
     """Say whether a page has to be pushed sideways to be read."""
     return tab.evaluate("document.documentElement.scrollWidth > window.innerWidth")
@@ -73,10 +64,11 @@ def wide(tab):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(SITE).as_posix())
 def test_a_page_can_be_read_by_everybody(opened, path):
-    for width, scheme in ((PHONE, "light"), (DESK, "dark")):
+    for width, scheme in product((PHONE, DESK), SCHEMES):
         tab = opened(path, width, color_scheme=scheme)
         assert tab.evaluate("document.documentElement.dataset.theme") in (scheme, None)
         assert not wide(tab), (width, scheme)
+        assert tab.evaluate(WIDE_TABLES) == [], (width, scheme)
         if AXE.is_file():
             assert grave(tab) == [], (width, scheme)
     tab.set_viewport_size({"width": PAPER, "height": 1123})
@@ -117,6 +109,19 @@ def test_a_name_in_a_table_breaks_between_its_words(opened):
     assert "batchnorm_<wbr>forward" in table.inner_html()
     assert "batchnorm_forward" in table.inner_text()
     assert table.evaluate("t => t.parentElement.scrollWidth <= t.parentElement.clientWidth")
+
+
+def test_a_table_is_cards_where_it_does_not_fit_and_stays_a_table_to_who_hears_it(opened):
+    for width, are_cards in ((PHONE, True), (DESK, False)):
+        tab = opened(SITE / "syllabus.html", width)
+        assert tab.locator("table.cards").count() == are_cards
+        label = "getComputedStyle(document.querySelectorAll('td')[1], '::before').content"
+        assert (tab.evaluate(label) == '"slides: "') == are_cards
+        table = tab.get_by_role("table")
+        assert table.get_by_role("columnheader", name="slides").count() == 1
+        assert table.get_by_role("row").nth(1).get_by_role("cell").count() == 5
+    tab.set_viewport_size({"width": PHONE, "height": 900})  # as a device that is turned
+    tab.wait_for_selector("table.cards")
 
 
 def test_what_is_searched_is_found(opened):

@@ -1,6 +1,6 @@
 // Predict, then look: what an experiment measured waits until the reader has guessed, or taps.
-// Long names in tables break between their words. And a repair of the theme: a button that shows
-// words is called by them.
+// Long names in tables break between their words, and a table wider than its place becomes cards.
+// And a repair of the theme: a button that shows words is called by them.
 "use strict";
 
 const MEASURED = /measured: (-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)/g;
@@ -49,10 +49,34 @@ function wait(output) {
   output.before(form);
 }
 
-// A formula that is pushed sideways to be read can be so from the keyboard too.
+// A card is a row, each of its cells with the name of the column; roles keep it a table to who
+// does not see it.
+function nameCells(table) {
+  const names = [...table.tHead.rows[0].cells].map((head) => head.textContent.trim());
+  const roles = { table: [table], rowgroup: [table.tHead, ...table.tBodies], row: table.rows };
+  roles.columnheader = table.tHead.rows[0].cells;
+  roles.cell = table.querySelectorAll("td");
+  for (const role in roles) [...roles[role]].forEach((part) => part.setAttribute("role", role));
+  roles.cell.forEach((cell) => (cell.dataset.name = names[cell.cellIndex]));
+}
+
+function fit(table) {
+  const place = table.parentElement;
+  table.classList.remove("cards");
+  table.classList.toggle("cards", place.scrollWidth > place.clientWidth);
+}
+
+// A formula that is pushed sideways to be read, in a sentence its paragraph, can be so from the
+// keyboard too.
 window.addEventListener("load", () => {
-  const formulas = [...document.querySelectorAll(".formula")];
-  formulas.filter((f) => f.scrollWidth > f.clientWidth).forEach((f) => (f.tabIndex = 0));
+  const formulas = [...document.querySelectorAll(".formula, :is(p, li):has(> math)")];
+  const wide = formulas.filter((one) => one.scrollWidth > one.clientWidth);
+  wide.forEach((one) => Object.assign(one, { tabIndex: 0 }).classList.add("pushed"));
+  const tables = [...document.querySelectorAll(".pst-scrollable-table-container > table")];
+  tables.forEach(nameCells);
+  const fitAll = () => tables.forEach(fit);
+  fitAll();
+  window.addEventListener("resize", fitAll);
 });
 
 document.addEventListener("DOMContentLoaded", () => {
