@@ -99,6 +99,7 @@ class Job:
     hidden: tuple[Path, ...]
     software: str  # digest
     tier: str  # the weakest that may mark
+    expected: bytes  # what checks expect, which takes seconds to compute
 
 
 @dataclass
@@ -191,7 +192,7 @@ def _why_not(digest: str, tier: str) -> str:
 
 def _grader(job: Job) -> Grader:
     places = (job.template, job.assignment, job.secret, job.limits)
-    return Grader(*places, hidden=job.hidden, turn=job.turn)
+    return Grader(*places, hidden=job.hidden, turn=job.turn, expected=job.expected)
 
 
 def _grade(name: str, chunk: Mapping[str, Upload]) -> Returned:
@@ -239,17 +240,9 @@ def cluster_blocks(
     Raises `ClusterError` when nobody can mark; what came before is kept.
     """
     work = _Work(grader, store, submissions, force, progress, late)
-    job = Job(
-        grader.template,
-        grader.assignment,
-        grader.secret,
-        grader.limits,
-        grader.turn,
-        tuple(hidden),
-        software(),
-        grader.tier,
-    )
     grader.log.write("cluster", submissions=len(submissions), tier=grader.tier)
+    if work.is_left():
+        job = _job(grader, hidden)
     lost = None  # since when there is no scheduler
     while work.is_left():
         try:
@@ -267,6 +260,22 @@ def cluster_blocks(
     if work.block.results or work.block.faults:
         yield work.block
     grader.log.write("cluster ended", again=work.again)
+
+
+def _job(grader: Grader, hidden: Sequence[Path]) -> Job:
+    """What workers need; what checks expect is computed here, once for all of them."""
+    grader.prepare()
+    return Job(
+        grader.template,
+        grader.assignment,
+        grader.secret,
+        grader.limits,
+        grader.turn,
+        tuple(hidden),
+        software(),
+        grader.tier,
+        grader.packed(),
+    )
 
 
 class _Lost(Exception):

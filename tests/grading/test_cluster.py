@@ -177,6 +177,8 @@ def coordinated(play, folder, **options):
         tier="B",
         log=Log(folder / "log.jsonl"),
         basis_at=lambda tier: tier,
+        prepare=lambda: None,
+        packed=lambda: b"",
     )
     results, faults, store = {}, {}, Store(folder / "results")
     for block in cluster_blocks(lambda: client, grader, paths, store, **options):
