@@ -153,11 +153,29 @@ def scheduler_restarted(machines):
 
 
 def renewed(machines):
-    """Every worker is ended and another one comes, as at the end of a walltime."""
+    """Every worker is ended and another one comes, as at a walltime within a chunk."""
     for worker in machines.workers[:2]:
         worker.terminate()
     machines.start_worker()
     machines.start_worker()
+
+
+def lifetime_over(machines):
+    """Every worker comes to the end of its lifetime within a chunk, and others come."""
+    with (
+        session(machines.address, machines.folder / "certificates") as connect,
+        connect() as client,
+    ):
+        client.run(_leave)
+    machines.start_worker()
+    machines.start_worker()
+    for worker in machines.workers[:2]:
+        worker.wait(2 * PATIENCE)
+
+
+def _leave(dask_worker):
+    """Do what a worker does when its `--lifetime` is over."""
+    dask_worker.loop.call_later(0, dask_worker.close_gracefully)
 
 
 def slow_writer(machines):
@@ -236,6 +254,7 @@ FAULTS = {  # what happens, and the event in the log by which it shows that it d
     "delivered twice": (two_workers, delivered_twice, "late"),
     "scheduler restarted": (two_workers, scheduler_restarted, "cluster lost"),
     "workers renewed": (two_workers, renewed, "graded"),
+    "lifetime over": (two_workers, lifetime_over, "graded"),
     "slow writer": (two_workers, slow_writer, "graded"),
     "disk full": (disk_full, none, "again"),
     "network cut": (on_a_cable, network_cut, "late"),
@@ -292,7 +311,7 @@ def main() -> None:
     parser.add_argument("faults", nargs="*", choices=[*FAULTS, []])
     parser.add_argument("--times", type=int, default=1)
     chosen = parser.parse_args()
-    cluster.LEAST_SECONDS = 0.0  # small chunks, of which some are under way at any time
+    cluster.LEAST = 1  # small chunks, of which some are under way at any time
     failed = False
     with tempfile.TemporaryDirectory() as place:
         paths = hand_in(Path(place) / "submitted", STUDENTS, broken=6)

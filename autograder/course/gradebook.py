@@ -12,13 +12,14 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from nbformat import NotebookNode
 from nbgrader import utils
@@ -55,6 +56,10 @@ from autograder.submissions.uploads import copy_files, take, timestamp
 
 NO_MARK = "no mark was written: {}"
 READ_ONLY = 0o444
+WAITS = (1, 2, 4, 8, 15)  # seconds until a database server that does not answer is asked again
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Changed(Exception):
@@ -153,7 +158,7 @@ class Recorder:
             except Exception as error:
                 faults[student] = NO_MARK.format(line_of(error))
         try:
-            self._enter_at_once(entries)
+            self._patiently(self._enter_at_once, entries)
         except OperationalError as error:  # of the database, and so everybody's
             return faults | dict.fromkeys(entries, NO_MARK.format(line_of(error)))
         except Exception:
@@ -191,6 +196,17 @@ class Recorder:
         return _Entry(
             when and utils.parse_utc(when), marks, comments, self.writer.text_of(notebook)
         )
+
+    def _patiently(self, ask: Callable[[Mapping[str, T]], R], by_student: Mapping[str, T]) -> R:
+        """Ask the database; a server that is restarted meanwhile is waited for."""
+        is_server = self.gradebook.engine.dialect.name != "sqlite"
+        for seconds in WAITS if is_server else ():
+            try:
+                return ask(by_student)
+            except OperationalError:
+                self.gradebook.db.remove()
+                time.sleep(seconds)
+        return ask(by_student)
 
     def _enter_at_once(self, entries: Mapping[str, _Entry]) -> None:
         with quiet(), _one_transaction(self.gradebook):
@@ -306,32 +322,35 @@ class Recorder:
             if file.is_file():
                 file.chmod(READ_ONLY)
 
-    def unchanged(self, results: dict[str, SubmissionResult]) -> set[str]:
+    def unchanged(self, results: Mapping[str, SubmissionResult]) -> set[str]:
         """Students whose marks in the gradebook and autograded notebook are those of `results`.
 
         A due date, an extension or a way of penalties that has changed since counts as a change.
         """
+        with asking():
+            return self._patiently(self._unchanged, results)
+
+    def _unchanged(self, results: Mapping[str, SubmissionResult]) -> set[str]:
         exercises = graded_exercises(self.template)
         cells = [
             (cell.metadata.nbgrader.grade_id, cell)
             for cell in self.template.cells
             if cell.metadata.get("nbgrader", {}).get("grade_id") in exercises
         ]
-        with asking():
-            entries = self._entries(results)
-            recorded = self._recorded([entry.id for _, entry, _ in entries])
-            return {
-                student
-                for student, entry, submission in entries
-                if (result := results[student])
-                and self.book.recorded(self.lesson, student) == [result.key, result.file]
-                and all(
-                    name in recorded[entry.id]
-                    and recorded[entry.id][name].agrees(mark_of(result, exercises[name], cell))
-                    for name, cell in cells
-                )
-                and self._is_as_late(student, entry, submission)
-            }
+        entries = self._entries(results)
+        recorded = self._recorded([entry.id for _, entry, _ in entries])
+        return {
+            student
+            for student, entry, submission in entries
+            if (result := results[student])
+            and self.book.recorded(self.lesson, student) == [result.key, result.file]
+            and all(
+                name in recorded[entry.id]
+                and recorded[entry.id][name].agrees(mark_of(result, exercises[name], cell))
+                for name, cell in cells
+            )
+            and self._is_as_late(student, entry, submission)
+        }
 
     def _entries(
         self, students: Iterable[str]

@@ -41,12 +41,12 @@ from autograder.grading.grader import Grader, acceptable, software
 from autograder.grading.observations import Observations
 from autograder.grading.results import Store, SubmissionResult, with_observations
 from autograder.sandbox.inside import isolation
-from autograder.sandbox.process import Limits
+from autograder.sandbox.process import Infrastructure, Limits
 from autograder.submissions.notebook import OutOfReach
 from autograder.submissions.uploads import Upload, take
 
 CHUNK_SECONDS = 30.0  # of work in one task
-LEAST_SECONDS = 10.0  # below which the pair after each chunk would be much of the work
+LEAST = 20  # submissions, below which the pair after each chunk would be much of the work
 FIRST_SECONDS = 0.5  # of a submission, before it is known how long one takes
 LATE_SECONDS = 300.0  # after which a chunk is given to another worker as well
 ANSWER_SECONDS = 15.0  # for all workers to take a plugin; a stopped one never does
@@ -68,8 +68,10 @@ OF_A_JOB = (
 )
 HALF_AN_HOUR = "00:30:00"
 NO_DASHBOARD = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
-PROFILER = "distributed.worker.profile.enabled"  # it looks at every process 100 times a second
-NO_PROFILER = "export DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False"  # the same in a job
+QUIET: dict[str, object] = {  # Dask looks at its own processes 100 and 50 times a second
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
+}
 SAID_HERE = ("distributed", "distributed.client")  # what these log is told in one line, or mended
 CERTIFICATE, KEY = "certificate.pem", "key.pem"
 OTHER_SOFTWARE = "has another version of the course, of Python or of a library"
@@ -99,6 +101,7 @@ class Job:
     hidden: tuple[Path, ...]
     software: str  # digest
     tier: str  # the weakest that may mark
+    expected: bytes  # what checks expect, which takes seconds to compute
 
 
 @dataclass
@@ -110,7 +113,7 @@ class Returned:
     results: dict[str, tuple[bytes, bytes | None]] = field(default_factory=dict)
     baselines: dict[str, bytes] = field(default_factory=dict)  # that observations differ from
     faults: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
+    seconds: float = 0.0  # without the start of its sandbox, and the pair
 
 
 class Marker(WorkerPlugin):
@@ -132,7 +135,7 @@ class Marker(WorkerPlugin):
 
     def grade(self, chunk: Mapping[str, Upload]) -> Returned:
         """Mark some submissions, one after the other; whatever one does, the others go on."""
-        start, job = time.monotonic(), self.job
+        job = self.job
         returned = Returned(self._worker.address)
         returned.refused = _why_not(job.software, job.tier)
         if returned.refused:
@@ -141,13 +144,16 @@ class Marker(WorkerPlugin):
             grader = self._grader = self._grader or _grader(job)
         carried, block = _Carried(), Block()
         batch = Batch(grader, carried)
+        with contextlib.suppress(Infrastructure):  # said of each submission below
+            grader.canaries.require()
+        start = time.monotonic()
         for student, upload in chunk.items():
             batch.one(block, student, upload)
+        returned.seconds = time.monotonic() - start
         batch.vouch(block)
         returned.refused = batch.distrust
         returned.results, returned.faults = carried.results, block.faults
         returned.baselines = carried.baselines
-        returned.seconds = time.monotonic() - start
         return returned
 
 
@@ -191,7 +197,7 @@ def _why_not(digest: str, tier: str) -> str:
 
 def _grader(job: Job) -> Grader:
     places = (job.template, job.assignment, job.secret, job.limits)
-    return Grader(*places, hidden=job.hidden, turn=job.turn)
+    return Grader(*places, hidden=job.hidden, turn=job.turn, expected=job.expected)
 
 
 def _grade(name: str, chunk: Mapping[str, Upload]) -> Returned:
@@ -239,17 +245,9 @@ def cluster_blocks(
     Raises `ClusterError` when nobody can mark; what came before is kept.
     """
     work = _Work(grader, store, submissions, force, progress, late)
-    job = Job(
-        grader.template,
-        grader.assignment,
-        grader.secret,
-        grader.limits,
-        grader.turn,
-        tuple(hidden),
-        software(),
-        grader.tier,
-    )
     grader.log.write("cluster", submissions=len(submissions), tier=grader.tier)
+    if work.is_left():
+        job = _job(grader, hidden)
     lost = None  # since when there is no scheduler
     while work.is_left():
         try:
@@ -267,6 +265,22 @@ def cluster_blocks(
     if work.block.results or work.block.faults:
         yield work.block
     grader.log.write("cluster ended", again=work.again)
+
+
+def _job(grader: Grader, hidden: Sequence[Path]) -> Job:
+    """What workers need; what checks expect is computed here, once for all of them."""
+    grader.prepare()
+    return Job(
+        grader.template,
+        grader.assignment,
+        grader.secret,
+        grader.limits,
+        grader.turn,
+        tuple(hidden),
+        software(),
+        grader.tier,
+        grader.packed(),
+    )
 
 
 class _Lost(Exception):
@@ -357,7 +371,7 @@ class _Work:
         if self.client.status != "running":
             raise _Lost("the connection to the scheduler broke")
         with _or_lost():
-            known = self.client.scheduler_info()["workers"]
+            known = self.client.scheduler_info(n_workers=-1)["workers"]
         return {a: w["nthreads"] for a, w in known.items() if a not in self.refused}
 
     def _why_nobody(self, patience: float) -> str:
@@ -520,9 +534,11 @@ def chunk_size(left: int, under_way: int, slots: int, seconds: float) -> int:
 
     >>> chunk_size(10_000, 0, 2, 0.5), chunk_size(100, 120, 2, 0.5), chunk_size(40, 0, 4, 0.5)
     (60, 25, 10)
+    >>> chunk_size(40, 40, 2, 0.5), chunk_size(40, 40, 2, 3.0)
+    (20, 10)
     """
     share = -(-left // (2 * slots))
-    least = min(-(-(left + under_way) // slots), int(LEAST_SECONDS / seconds))
+    least = min(-(-(left + under_way) // slots), LEAST)
     return max(1, min(max(share, least), int(CHUNK_SECONDS / seconds), BLOCK))
 
 
@@ -577,7 +593,7 @@ def session(where: str, certificates: Path | None = None, jobs: int = 2):
         return
     security = _security(certificates) if where == SLURM else Security.temporary()
     started = _jobs_of_slurm if where == SLURM else _workers_here
-    with dask.config.set({PROFILER: False}), started(jobs, security) as cluster:
+    with dask.config.set(QUIET), started(jobs, security) as cluster:
         yield lambda: Client(cluster, security=security, set_as_default=False)
 
 
@@ -590,6 +606,7 @@ def _workers_here(jobs: int, security: Security) -> LocalCluster:
         security=security,
         scheduler_kwargs=NO_DASHBOARD,
         memory_limit=0,
+        silence_logs=logging.CRITICAL,
     )
 
 
@@ -645,12 +662,13 @@ def _jobs_of_slurm(jobs: int, security: Security):
     Raises `ClusterError` where Slurm would not take such a job.
     """
     options = {name: dask.config.get(f"jobqueue.slurm.{name}", None) for name in OF_A_JOB}
+    exports = (f"export {name}={value}" for name, value in variables().items())
     with _slurm_cluster()(
         cores=options["cores"] or 1,
         processes=options["processes"] or options["cores"] or 1,  # a slot each
         memory=options["memory"] or "4GB",
         security=security,
-        job_script_prologue=[*(options["job-script-prologue"] or ()), NO_PROFILER],
+        job_script_prologue=[*(options["job-script-prologue"] or ()), *exports],
         nanny=False,
         worker_extra_args=[
             *(options["worker-extra-args"] or ()),
@@ -663,6 +681,11 @@ def _jobs_of_slurm(jobs: int, security: Security):
         _require_taken(cluster.job_script())
         cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)  # one that ended is renewed
         yield cluster
+
+
+def variables() -> dict[str, str]:
+    """The variables by which a process of Dask's that is started elsewhere is quiet, too."""
+    return {f"DASK_{name.replace('.', '__').upper()}": str(value) for name, value in QUIET.items()}
 
 
 def _slurm_cluster():

@@ -31,10 +31,13 @@ LENGTH = 8  # bytes that say how long the facts are
 
 
 class Kept:
-    """Answers as `expectations.live` does, from what an earlier grading computed."""
+    """Answers as `expectations.live` does, from what an earlier grading computed and packed."""
 
-    def __init__(self, facts: dict, values: bytes):
-        self._facts, self._values = facts, values
+    def __init__(self, packed: bytes):
+        self.packed = packed
+        begin = CODE + LENGTH
+        end = begin + int.from_bytes(packed[CODE:begin], "big")
+        self._facts, self._values = json.loads(packed[begin:end]), packed[end:]
         self.expected = cache(self._expected)
         self.misconceptions = cache(self._misconceptions)
 
@@ -72,24 +75,32 @@ class Kept:
         return ()
 
 
-def read(path: Path, key: str, secret: bytes) -> Kept | None:
-    """Return what was kept under this key, or None where it has to be computed."""
+def read(where: Path | bytes, key: str, secret: bytes) -> Kept | None:
+    """Return what was packed under this key, or None where it has to be computed.
+
+    Args:
+        where: the file that it was written to, or its content.
+    """
     with contextlib.suppress(OSError):
-        code, content = (whole := path.read_bytes())[:CODE], whole[CODE:]
-        if hmac.compare_digest(code, _code(secret, key, content)):
-            end = LENGTH + int.from_bytes(content[:LENGTH], "big")
-            return Kept(json.loads(content[LENGTH:end]), content[end:])
+        packed = where if isinstance(where, bytes) else where.read_bytes()
+        if hmac.compare_digest(packed[:CODE], _code(secret, key, packed[CODE:])):
+            return Kept(packed)
     return None
 
 
-def write(path: Path, key: str, secret: bytes, exercises: Iterable[Exercise], provider) -> None:
-    """Keep what a provider expects; where that fails, it is computed again next time."""
+def pack(key: str, secret: bytes, exercises: Iterable[Exercise], provider) -> bytes:
+    """Return what a provider expects, for `read`."""
     values = Packed()
     facts = {exercise.id: _facts_of(exercise, provider, values) for exercise in exercises}
     text = json.dumps(facts).encode()
     content = len(text).to_bytes(LENGTH, "big") + text + values.content()
+    return _code(secret, key, content) + content
+
+
+def write(path: Path, packed: bytes) -> None:
+    """Keep it; where that fails, it is computed again next time."""
     with contextlib.suppress(OSError):
-        write_atomically(path, _code(secret, key, content) + content, through=False)
+        write_atomically(path, packed, through=False)
 
 
 def _code(secret: bytes, key: str, content: bytes) -> bytes:

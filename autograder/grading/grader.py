@@ -103,7 +103,8 @@ class Grader:
         log: where decisions are written down.
         turn: of the assignment's seeds (`Course.turn`); a kept result stays valid in later ones.
         places: sandboxes that are warming up already, which are closed with the grader.
-        expected: a file on the trusted side where what checks expect is kept between gradings.
+        expected: a file on the trusted side where what checks expect is kept between gradings, or
+            what another grader `packed`.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class Grader:
         log: Log | None = None,
         turn: int = 0,
         places: Zygote | Fresh | None = None,
-        expected: Path | None = None,
+        expected: Path | bytes | None = None,
     ):
         self.template = template
         self.assignment = assignment
@@ -131,8 +132,8 @@ class Grader:
         self._close = weakref.finalize(self, self.sandboxes.close)
         self.secret = secret
         self.basis = self.basis_at(self.tier)
-        key = digest(self.basis, str(turn))
-        known = expected and expecting.read(expected, key, secret)
+        self._expected_key = digest(self.basis_at(""), str(turn))  # the same at every tier
+        known = expected and expecting.read(expected, self._expected_key, secret)
         self.provider = known or expectations.live(self.seed_of)
         texts = known.answers if known else answers
         self.canaries = Canaries(template, self.exercises, texts, self._marks_of, self.log.write)
@@ -140,9 +141,7 @@ class Grader:
         self._releases: dict[frozenset[str], Grader] = {}  # by `released_with`
         self._same: dict[str, str] = {}  # experiments found the same, by exercise id
         self._judged: dict[tuple, tuple[Mapping[str, Seen], Report]] = {}  # by `_judge_once`
-        self._write_expected = None
-        if expected and not known:
-            self._write_expected = partial(expecting.write, expected, key, secret)
+        self._keep_at = expected if isinstance(expected, Path) and not known else None
 
     def __enter__(self) -> Grader:
         return self
@@ -436,9 +435,16 @@ class Grader:
         """Compute what every judgement needs, and keep it for the next grading."""
         self.expect()
         with lock:
-            if self._write_expected:
-                self._write_expected(self.exercises.values(), self.provider)
-                self._write_expected = None
+            if self._keep_at:
+                expecting.write(self._keep_at, self.packed())
+                self._keep_at = None
+
+    def packed(self) -> bytes:
+        """What `prepare` computes, for the grader of another machine."""
+        if isinstance(self.provider, expecting.Kept):
+            return self.provider.packed
+        names = self._expected_key, self.secret
+        return expecting.pack(*names, self.exercises.values(), self.provider)
 
     def _execute(self, steps: tuple[Step, ...], student: str) -> Outcome:
         """Execute a submission, and again when the sandbox itself failed."""

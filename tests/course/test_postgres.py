@@ -54,6 +54,11 @@ class Server:
     def stop(self):
         self.control("stop", "-m", "immediate")
 
+    def restart(self):
+        """Stop, and start in a while, as after an update."""
+        self.stop()
+        threading.Timer(2, self.start).start()
+
     def control(self, *arguments):
         command = [*self.as_user, self.ctl, "-D", f"{self.folder}/data", "-w", *arguments]
         nothing = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
@@ -86,7 +91,7 @@ def course(tmp_path_factory):
     root = tmp_path_factory.mktemp("courses") / "course"
     made, _ = init(root, src=write_lesson(root.parent / "src"))
     NbgraderCourse(root).generate_assignment(NAME)
-    for number in range(GRADERS * EACH):
+    for number in range(GRADERS * EACH + 1):
         folder = root / "submitted" / f"student-{number:02}" / NAME
         folder.mkdir(parents=True)
         (folder / f"{NAME}.ipynb").write_bytes(content(solution()))
@@ -113,8 +118,12 @@ def result(course):
         return grader.grade(book.handed_in(NAME).notebooks["student-00"], "student-00")
 
 
-def record(root, result, students):
-    """Write the marks of some students, as a grader does; returns its faults."""
+def record(root, result, students, meanwhile=None):
+    """Write the marks of some students, as a grader does; returns its faults.
+
+    Args:
+        meanwhile: called once in the midst of the transaction, when rows have been sent.
+    """
     from autograder.course.gradebook import Recorder
     from autograder.submissions.uploads import take
 
@@ -126,10 +135,25 @@ def record(root, result, students):
     }
     with Recorder(book, NAME) as recorder:
         assert recorder.can
-        return recorder.record(results, paths)
+        if meanwhile:
+            add = recorder._add
+
+            def interrupted(new):
+                add(new)
+                recorder._add = add
+                meanwhile()
+
+            recorder._add = interrupted
+        faults = recorder.record(results, paths)
+        if meanwhile:
+            meanwhile()
+            assert recorder.unchanged(results) == set(results)
+        return faults
 
 
-def test_a_gradebook_moves_with_every_row_and_several_graders_write_it(server, course, result):
+def test_a_gradebook_moves_with_every_row_and_several_graders_write_it_through_a_restart(
+    server, course, result
+):
     assert record(course.root, result, ["student-00", "student-01"]) == {}
     old = NbgraderCourse(course.root).coursedir.db_url
     url = database(server, "moved")
@@ -156,7 +180,11 @@ def test_a_gradebook_moves_with_every_row_and_several_graders_write_it(server, c
     marks = rows(url)
     assert len(marks["submitted_assignment"]) == len(students)
 
-    server.stop()  # the connection is lost in the midst
+    assert record(course.root, result, [f"student-{GRADERS * EACH:02}"], server.restart) == {}
+    marks = rows(url)
+    assert len(marks["submitted_assignment"]) == len(students) + 1
+
+    server.stop()
     broken = pytest.raises(CourseError, match="What was graded is kept")
     with broken:
         record(course.root, result, students)

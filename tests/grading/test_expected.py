@@ -7,6 +7,8 @@ from autograder import expectations
 from autograder.grading import expected as expecting
 from autograder.grading.canary import answers
 from autograder.grading.grader import Grader, graded_exercises
+from autograder.sandbox.inside import isolation
+from autograder.sandbox.inside.isolation import Layers
 
 SECRET = b"the secret of a course"
 
@@ -20,7 +22,8 @@ def live():
 def written(tmp_path, live):
     """The path of a file with all that the small lesson expects."""
     path = tmp_path / "expected" / NAME
-    expecting.write(path, "key", SECRET, graded_exercises(template()).values(), live)
+    exercises = graded_exercises(template()).values()
+    expecting.write(path, expecting.pack("key", SECRET, exercises, live))
     return path
 
 
@@ -79,7 +82,18 @@ def test_a_second_grader_computes_nothing(tmp_path, live, monkeypatch):
     assert isinstance(second.provider, expecting.Kept) and path.stat().st_mtime_ns == before
 
 
-def test_a_folder_that_cannot_be_written_costs_nothing(tmp_path, live):
+def test_the_grader_of_another_machine_computes_nothing_whatever_its_tier(live, monkeypatch):
+    first = Grader(template(), NAME, SECRET, layers=Layers())
+    first.provider = live
+    first.prepare()
+    monkeypatch.setattr(expectations, "live", lambda seed_of: None)
+    second = Grader(template(), NAME, SECRET, expected=first.packed())
+    assert (first.tier, second.tier) == ("C", isolation.available().tier)
+    assert isinstance(second.provider, expecting.Kept) and second.packed() == first.packed()
+    assert Grader(template(), NAME, b"another", expected=first.packed()).provider is None
+
+
+def test_a_folder_that_cannot_be_written_costs_nothing(tmp_path):
     (tmp_path / "file").write_text("")
-    expecting.write(tmp_path / "file" / NAME, "key", SECRET, (), live)
+    expecting.write(tmp_path / "file" / NAME, b"packed")
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]

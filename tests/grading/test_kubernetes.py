@@ -35,6 +35,7 @@ def test_workers_find_the_scheduler_and_everything_is_encrypted(objects):
         (mount,) = container["volumeMounts"]
         assert [volume["name"] for volume in volumes] == [mount["name"]]
         assert volumes[0]["secret"]["defaultMode"] & 0o077 == 0
+        assert {one["name"]: one["value"] for one in container["env"]} == cluster.variables()
         places = {option.partition("=")[2] for option in container["args"]}
         assert places == {f"{mount['mountPath']}/{file}" for file in (CERTIFICATE, KEY)}
     service = objects["grading"]["spec"]
@@ -42,6 +43,13 @@ def test_workers_find_the_scheduler_and_everything_is_encrypted(objects):
     command = found["grading-workers"]["spec"]["containers"][0]["command"]
     assert f"tls://grading:{service['ports'][0]['port']}" in command
     assert command[command.index("--memory-limit") + 1] == "0"
+
+
+def test_the_page_of_scale_sets_the_variables_that_a_cluster_here_has(request):
+    text = (request.config.rootpath / "docs" / "scale.md").read_text()
+    exported = next(line for line in text.splitlines() if line.startswith("export "))
+    said = dict(word.split("=") for word in exported.partition("#")[0].split()[1:])
+    assert said == cluster.variables()
 
 
 def test_every_object_follows_the_schema_of_kubernetes(objects):
