@@ -211,6 +211,13 @@ def test_who_is_excused_has_no_file_where_a_platform_knows_no_excuse(tmp_path, w
     assert any("2 excused students have no file" in note for note in done.notes)
 
 
+def test_answers_that_wait_are_counted_by_student_over_all_lessons():
+    open_ = replace(MARKS.lines[0].questions[1], waiting=True)
+    first = replace(MARKS.lines[0], questions=(open_,))
+    both = replace(MARKS, lines=(first, replace(first, lesson=OTHER)))
+    assert "2 answers of 1 students" in next(both.waiting([LESSON, OTHER]))
+
+
 def test_answers_of_who_is_excused_wait_for_nobody():
     open_ = replace(MARKS.lines[0].questions[1], waiting=True)
     waiting = replace(EXCUSING.lines[0], questions=(open_,))

@@ -73,14 +73,16 @@ class Marks:
     def waiting(self, lessons: Sequence[str]) -> Iterator[str]:
         """Say how many answers of these lessons a person has still to mark, if there are any."""
         open_ = [
-            sum(one.waiting for one in line.questions)
+            line.student
             for line in self.lines
-            if line.waiting and line.lesson in lessons and not self._is_out(line)
+            if line.lesson in lessons and not self._is_out(line)
+            for one in line.questions
+            if one.waiting
         ]
         if open_:
             yield (
-                f"{sum(open_)} answers of {len(open_)} students wait for a person to mark them: "
-                "they count 0."
+                f"{len(open_)} answers of {len(set(open_))} students wait for a person to mark "
+                "them: they count 0."
             )
 
     def notes(self, excused: str) -> tuple[str, ...]:
