@@ -108,7 +108,7 @@ def clusters(
         known, provider = groups[answer.exercise.id, answer.turn], provider_of(answer.turn)
         for group in known:
             if shows_same(answer.exercise, answer.seen, group[0].seen, provider):
-                group.append(answer)
+                group.append(replace(answer, seen=group[0].seen))  # one copy in memory for all
                 break
         else:
             known.append([answer])
@@ -268,27 +268,32 @@ def _program(exercise, right):
 # ---------------------------------------------------------------------------------- a course
 
 
-def read_answers(course: Course, lesson: str) -> tuple[list[Answer], list[str]]:
-    """Return the unnamed answers of a lesson, and a line for each reason why some are missing.
+def read_clusters(
+    course: Course, lesson: str, least: int = LEAST
+) -> tuple[list[Cluster], list[str]]:
+    """Return the clusters of a lesson, and a line for each reason why some answers are missing.
 
     Raises `CourseError` when nobody is graded, or nothing was kept.
     """
     store = course.store(lesson)
     results, why = course.results(lesson), defaultdict(list)
-    answers: list[Answer] = []
-    for result in results:
-        try:
-            observed = store.observations(result)
-        except NotKept as error:
-            why[str(error)].append(result.student)
-            continue
-        answers += unnamed_of(result, observed.outcome.seen)
+
+    def answers():
+        for result in results:
+            try:
+                observed = store.observations(result)
+            except NotKept as error:
+                why[str(error)].append(result.student)
+            else:
+                yield from unnamed_of(result, observed.outcome.seen)
+
+    found = clusters(answers(), providers_of(course, lesson), least)
     if len(results) == sum(map(len, why.values())):
         raise CourseError(
             f"No observations are kept for {lesson} ({next(iter(why))}): run `autograder grade "
             f"{course.root} {lesson} --force` first."
         )
-    return answers, [f"{len(who)} left out: {reason}" for reason, who in why.items()]
+    return found, [f"{len(who)} left out: {reason}" for reason, who in why.items()]
 
 
 def providers_of(course: Course, lesson: str) -> Callable[[int], expectations.live]:
@@ -302,11 +307,10 @@ def mine(
 ) -> tuple[list[Finding], list[str]]:
     """Return the unnamed wrong answers of a class, the most common first, each tried.
 
-    With them come the lines of `read_answers` about what is missing.
+    With them come the lines of `read_clusters` about what is missing.
     """
-    answers, notes = read_answers(course, lesson)
-    provider_of = providers_of(course, lesson)
-    found = clusters(answers, provider_of, least)[:most]
+    every, notes = read_clusters(course, lesson, least)
+    found, provider_of = every[:most], providers_of(course, lesson)
     template = read_template(release_of(course, lesson))
     findings = []
     for turn in sorted({c.answers[0].turn for c in found}):

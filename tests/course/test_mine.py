@@ -184,6 +184,15 @@ def test_an_accepted_record_stands_in_its_family_where_tests_find_it(stub, tmp_p
         stubs.accept(stub)
 
 
+def test_of_answers_that_show_the_same_one_is_in_memory():
+    exercise = exercises.find("optim.sgd")
+    text = "def sgd(w, dw, config=None):\n    return w, config"
+    seen = (InProcess().observe(exercise, {"sgd": text}) for _ in range(3))
+    answers = (mine.Answer(f"s{i}", exercise, None, shown) for i, shown in enumerate(seen))
+    (found,) = mine.clusters(answers, lambda turn: everything())
+    assert len(found.answers) == 3 and len({id(one.seen) for one in found.answers}) == 1
+
+
 def test_what_is_not_written_or_not_observed_is_no_mistake():
     row = SimpleNamespace(earned=0, misconception="", message="not written yet")
     assert not mine.is_unnamed(SimpleNamespace(rows=[row]))
