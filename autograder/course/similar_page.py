@@ -61,7 +61,10 @@ def write_similarity(
     people = {person.id: person.name for person in read_roster(course)}
     html = similarity_html(lesson, group, pairs, rates, least, people, written)
     write_atomically(page, html.encode())
-    said = f"{len(pairs)} pairs of {len(works)} submissions are similar (score {least:g} or more)"
+    said = (
+        f"{len(pairs)} pairs of {len(works)} submissions are similar (score {least:g} or more; "
+        f"about {rates.by_chance(len(works), least)} if all had worked alone)"
+    )
     return page, said
 
 
@@ -122,6 +125,7 @@ def similarity_html(
         published=sum(map(len, published.values())),
         answers=answers,
         found=len(pairs),
+        by_chance=rates.by_chance(len(works), threshold),
         pairs=[_shown(pair, works, published, people) for pair in pairs[:MOST]],
     )
 

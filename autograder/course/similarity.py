@@ -287,8 +287,12 @@ class Rates:
         object.__setattr__(self, "threshold", math.floor(10 * self.honest[-above - 1] + 1) / 10)
 
     def flagged(self, threshold: float) -> float:
-        """Share of honest pairs with at least this score."""
-        return float((self.honest >= threshold).mean())
+        """Share of honest pairs with at least this score, of which nothing shared is none."""
+        return float(((self.honest >= threshold) & (self.honest > 0)).mean())
+
+    def by_chance(self, students: int, threshold: float) -> int:
+        """Pairs of so many honest students that have at least this score."""
+        return round(self.flagged(threshold) * students * (students - 1) / 2)
 
     def found(self, copied: int, threshold: float) -> float:
         """Share of copies of so many functions with at least this score."""
