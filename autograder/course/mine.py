@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import textwrap
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,11 +20,14 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from autograder import exercises, expectations
 from autograder.checking.diagnose import judge_exercise, shows_same
 from autograder.checking.observe import STUB_MESSAGE, Fault, Seen
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
+from autograder.checking.traces import sums_of
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course
 from autograder.course.stubs import Stub, definition, stub_of, stub_with, without_texts
@@ -103,17 +107,47 @@ def clusters(
         provider_of: gives what checks expect in a turn.
         least: students whom a group must have.
     """
-    groups: dict[tuple[str, int], list[list[Answer]]] = defaultdict(list)
+    every: dict[tuple[str, int], _Groups] = defaultdict(_Groups)
     for answer in answers:
-        known, provider = groups[answer.exercise.id, answer.turn], provider_of(answer.turn)
-        for group in known:
+        every[answer.exercise.id, answer.turn].add(answer, provider_of(answer.turn))
+    groups = [group for known in every.values() for group in known.groups]
+    found = [Cluster(tuple(group)) for group in groups if len(group) >= least]
+    return sorted(found, key=lambda c: (-len(c.answers), c.exercise.id, c.students))
+
+
+class _Groups:
+    """Answers to one exercise in groups that show the same, by a sum of what they return.
+
+    Only groups of nearly the same sum are looked at, so that a large class with many different
+    answers does not have all of them compared with each other.
+    """
+
+    def __init__(self) -> None:
+        self.sums: list[float] = []
+        self.groups: list[list[Answer]] = []
+
+    def add(self, answer: Answer, provider) -> None:
+        """Put an answer into the group that shows the same, or into one of its own."""
+        total, bound = _sum_of(answer, provider)
+        at, end = bisect_left(self.sums, total - bound), bisect_right(self.sums, total + bound)
+        for group in self.groups[at:end]:
             if shows_same(answer.exercise, answer.seen, group[0].seen, provider):
                 group.append(replace(answer, seen=group[0].seen))  # one copy in memory for all
-                break
-        else:
-            known.append([answer])
-    found = [Cluster(tuple(g)) for known in groups.values() for g in known if len(g) >= least]
-    return sorted(found, key=lambda c: (-len(c.answers), c.exercise.id, c.students))
+                return
+        place = bisect_right(self.sums, total)
+        self.sums.insert(place, total)
+        self.groups.insert(place, [answer])
+
+
+def _sum_of(answer: Answer, provider) -> tuple[float, float]:
+    """Return a weighted sum of all that an answer returned, and by how much the same may differ."""
+    total = bound = 0.0
+    for check in answer.exercise.checks:
+        expected = provider.expected(answer.exercise, check)
+        sums, rounding = sums_of(answer.seen.get(check.name, Seen()), expected)
+        total += 0.0 if np.isnan(sums[0]) else sums[0]
+        bound += 2 * rounding
+    return (total, bound) if np.isfinite(total) else (0.0, np.inf)
 
 
 # ---------------------------------------------------------------------------------- trying
