@@ -81,9 +81,10 @@ class Rate(ProgressColumn):
     """How many are done a minute."""
 
     def render(self, task: Task) -> Text:
-        """Return the rate, as soon as there is one."""
-        speed = task.finished_speed or task.speed
-        return Text(f"{speed * 60:.0f}/min" if speed else "", style="progress.data.speed")
+        """Return the rate, as soon as a second of it is over."""
+        seconds = task.finished_time or task.elapsed or 0.0
+        said = f"{60 * task.completed / seconds:.0f}/min" if seconds >= 1 else ""
+        return Text(said, style="progress.data.speed")
 
 
 @contextlib.contextmanager

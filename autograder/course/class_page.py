@@ -359,15 +359,14 @@ def _lessons(lessons, registers):
 
 
 def _totals(lessons, registers):
-    """A row a student: the share of the points in every lesson."""
-    shares: dict[str, dict[str, str]] = defaultdict(dict)
+    """A row a student: the share of the points in every lesson, and which of them do not count."""
+    shares: dict[str, dict[str, tuple[str, ...]]] = defaultdict(dict)
     names: dict[str, str] = {}
     for lesson, results in lessons.items():
-        for result in results:
-            names[result.student] = registers[lesson].name(result.student)
-            line = registers[lesson].marks.get(result.student)
-            got, of = (line.final, line.maximum) if line else (result.score, result.points)
-            shares[result.student][lesson] = f"{100 * got / of:.0f}" if of else ""
+        marks, known = registers[lesson].marks, {result.student: result for result in results}
+        for who in known | marks:
+            names[who] = registers[lesson].name(who)
+            shares[who][lesson] = _share(marks.get(who), known.get(who))
     held = [name for name, results in lessons.items() if results]
     return Section(
         "Everyone, in percent",
@@ -375,11 +374,20 @@ def _totals(lessons, registers):
         tuple(
             (
                 Cell("head", (names[who],) if names[who] == who else (names[who], who)),
-                *(Cell("number", (shares[who].get(name, ""),)) for name in held),
+                *(Cell("number", shares[who].get(name, ("",))) for name in held),
             )
             for who in sorted(shares, key=lambda who: (names[who], who))
         ),
     )
+
+
+def _share(line, result):
+    """What a student has of a lesson, in percent, and whether it is excused or dropped."""
+    got, of = (line.final, line.maximum) if line else (result.score, result.points)
+    percent = f"{100 * got / of:.0f}" if of else ""
+    if line and line.lateness.excused:
+        return (percent, "excused") if line.handed_in else ("excused",)
+    return (percent, "dropped") if line and line.dropped else (percent,)
 
 
 # ---------------------------------------------------------------------------------- HTML

@@ -401,7 +401,7 @@ def pack(
     print(f"{total(reports)} by the instant checks (your instructor's inputs differ)")
     print(f"wrote {packed.path}, sha256 {packed.digest}")
     if packed.missing:
-        print(f"not written yet: {', '.join(packed.missing)}", file=sys.stderr)
+        print("not written yet:", *packed.missing, sep="\n  ", file=sys.stderr)
         raise typer.Exit(FAILED)
 
 

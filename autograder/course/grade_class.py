@@ -229,7 +229,7 @@ def select_submissions(students: Sequence[str], found: HandedIn, lesson: str) ->
     submitted = found.notebooks
     if not submitted and not found.unread:
         raise CourseError(
-            f"Nobody has submitted {lesson} yet: run `nbgrader collect {lesson}`, or put files at "
+            f"Nobody has submitted {lesson} yet: run `autograder collect`, or put files at "
             f"submitted/STUDENT/{lesson}/{lesson}.ipynb."
         )
     for student in students:

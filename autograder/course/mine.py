@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import textwrap
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,11 +20,14 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from autograder import exercises, expectations
 from autograder.checking.diagnose import judge_exercise, shows_same
 from autograder.checking.observe import STUB_MESSAGE, Fault, Seen
 from autograder.checking.report import Report
 from autograder.checking.spec import Exercise
+from autograder.checking.traces import sums_of
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course
 from autograder.course.stubs import Stub, definition, stub_of, stub_with, without_texts
@@ -104,17 +108,47 @@ def clusters(
         provider_of: gives what checks expect in a turn.
         least: students whom a group must have.
     """
-    groups: dict[tuple[str, int], list[list[Answer]]] = defaultdict(list)
+    every: dict[tuple[str, int], _Groups] = defaultdict(_Groups)
     for answer in answers:
-        known, provider = groups[answer.exercise.id, answer.turn], provider_of(answer.turn)
-        for group in known:
-            if shows_same(answer.exercise, answer.seen, group[0].seen, provider):
-                group.append(answer)
-                break
-        else:
-            known.append([answer])
-    found = [Cluster(tuple(g)) for known in groups.values() for g in known if len(g) >= least]
+        every[answer.exercise.id, answer.turn].add(answer, provider_of(answer.turn))
+    groups = [group for known in every.values() for group in known.groups]
+    found = [Cluster(tuple(group)) for group in groups if len(group) >= least]
     return sorted(found, key=lambda c: (-len(c.answers), c.exercise.id, c.students))
+
+
+class _Groups:
+    """Answers to one exercise in groups that show the same, by a sum of what they return.
+
+    Only groups of nearly the same sum are looked at, so that a large class with many different
+    answers does not have all of them compared with each other.
+    """
+
+    def __init__(self) -> None:
+        self.sums: list[float] = []
+        self.groups: list[list[Answer]] = []
+
+    def add(self, answer: Answer, provider) -> None:
+        """Put an answer into the group that shows the same, or into one of its own."""
+        total, bound = _sum_of(answer, provider)
+        at, end = bisect_left(self.sums, total - bound), bisect_right(self.sums, total + bound)
+        for group in self.groups[at:end]:
+            if shows_same(answer.exercise, answer.seen, group[0].seen, provider):
+                group.append(replace(answer, seen=group[0].seen))  # one copy in memory for all
+                return
+        place = bisect_right(self.sums, total)
+        self.sums.insert(place, total)
+        self.groups.insert(place, [answer])
+
+
+def _sum_of(answer: Answer, provider) -> tuple[float, float]:
+    """Return a weighted sum of all that an answer returned, and by how much the same may differ."""
+    total = bound = 0.0
+    for check in answer.exercise.checks:
+        expected = provider.expected(answer.exercise, check)
+        sums, rounding = sums_of(answer.seen.get(check.name, Seen()), expected)
+        total += 0.0 if np.isnan(sums[0]) else sums[0]
+        bound += 2 * rounding
+    return (total, bound) if np.isfinite(total) else (0.0, np.inf)
 
 
 # ---------------------------------------------------------------------------------- trying
@@ -269,27 +303,32 @@ def _program(exercise, right):
 # ---------------------------------------------------------------------------------- a course
 
 
-def read_answers(course: Course, lesson: str) -> tuple[list[Answer], list[str]]:
-    """Return the unnamed answers of a lesson, and a line for each reason why some are missing.
+def read_clusters(
+    course: Course, lesson: str, least: int = LEAST
+) -> tuple[list[Cluster], list[str]]:
+    """Return the clusters of a lesson, and a line for each reason why some answers are missing.
 
     Raises `CourseError` when nobody is graded, or nothing was kept.
     """
     store = course.store(lesson)
     results, why = course.results(lesson), defaultdict(list)
-    answers: list[Answer] = []
-    for result in results:
-        try:
-            observed = store.observations(result)
-        except NotKept as error:
-            why[str(error)].append(result.student)
-            continue
-        answers += unnamed_of(result, observed.outcome.seen)
+
+    def answers():
+        for result in results:
+            try:
+                observed = store.observations(result)
+            except NotKept as error:
+                why[str(error)].append(result.student)
+            else:
+                yield from unnamed_of(result, observed.outcome.seen)
+
+    found = clusters(answers(), providers_of(course, lesson), least)
     if len(results) == sum(map(len, why.values())):
         raise CourseError(
             f"No observations are kept for {lesson} ({next(iter(why))}): run `autograder grade "
             f"{course.root} {lesson} --force` first."
         )
-    return answers, [f"{len(who)} left out: {reason}" for reason, who in why.items()]
+    return found, [f"{len(who)} left out: {reason}" for reason, who in why.items()]
 
 
 def providers_of(course: Course, lesson: str) -> Callable[[int], expectations.live]:
@@ -303,11 +342,10 @@ def mine(
 ) -> tuple[list[Finding], list[str]]:
     """Return the unnamed wrong answers of a class, the most common first, each tried.
 
-    With them come the lines of `read_answers` about what is missing.
+    With them come the lines of `read_clusters` about what is missing.
     """
-    answers, notes = read_answers(course, lesson)
-    provider_of = providers_of(course, lesson)
-    found = clusters(answers, provider_of, least)[:most]
+    every, notes = read_clusters(course, lesson, least)
+    found, provider_of = every[:most], providers_of(course, lesson)
     template = read_template(release_of(course, lesson))
     findings = []
     for turn in sorted({c.answers[0].turn for c in found}):

@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
+import textwrap
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +27,7 @@ from autograder.submissions.rebuild import role
 from autograder.submissions.uploads import modules_of
 
 PACK = "pack.json"  # what is put beside the notebook
+WIDTH = 70  # characters of a question that are shown
 EPOCH = (1980, 1, 1, 0, 0, 0)  # one time for all members, so that the same work packs alike
 
 
@@ -85,15 +88,29 @@ def pack(notebook: Path, output: Path | None = None, modules: Sequence[Path] = (
 
 
 def _missing(cells) -> list[str]:
-    """Names of exercises and questions that are unchanged since they were handed out."""
-    found = []
+    """Functions that are not written, by name, and questions, by their first words."""
+    found, question = [], ""
     for cell in cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
-        if role(cell) == "solution" and not all(bindings(cell.source).values()):
-            found.append(name.removesuffix("-solution"))
+        if cell.source.startswith("**Question"):
+            question = cell.source
+        elif role(cell) == "solution":
+            half = " in PyTorch" if "-torch-" in name else ""
+            is_written = bindings(cell.source)
+            found += [f"{one}{half}" for one in is_written if not is_written[one]]
         elif name.endswith("-question") and not _answered(cell):
-            found.append(name.removesuffix("-question"))
+            found.append(_first_words(question) or name)
     return found
+
+
+def _first_words(question: str) -> str:
+    """Return the beginning of a question, without its points.
+
+    >>> _first_words("**Question 2 (5 points), slide 73.** Why\\ndoes it *help*?")
+    'Question 2, slide 73. Why does it *help*?'
+    """
+    text = re.sub(r"^\*\*(Question \d+) \([^)]*\)(.*?)\*\*", r"\1\2", question)
+    return textwrap.shorten(text, WIDTH, placeholder="…")
 
 
 def _answered(cell) -> bool:

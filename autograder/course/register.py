@@ -7,6 +7,7 @@ register.name("ada"), register.marks["ada"].final, register.missing
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from autograder.course.export.marks import Marks
 from autograder.course.folder import Course
 from autograder.course.markbook import Line, marks
 from autograder.course.roster import read_roster
@@ -78,6 +80,13 @@ def marks_of(course: Course) -> list[Line]:
         and not Path(url.removeprefix("sqlite:///").partition("?")[0]).exists()
     )
     return [] if is_missing else marks(course)
+
+
+def counted_of(course: Course) -> list[Line]:
+    """Return the marks of a course as its totals count them: see `Marks.counted`."""
+    now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    found = Marks(marks_of(course), read_roster(course), course.settings(), now=now)
+    return [line for own in found.counted.values() for line in own.values()]
 
 
 def _feedback(course, lesson, students: Iterable[str], page: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from autograder.checking.disputes import PREFIX, parse
 from autograder.course.class_page import course_html, write_summary
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course
-from autograder.course.register import marks_of, register_of
+from autograder.course.register import counted_of, register_of
 from autograder.course.roster import read_roster
 from autograder.course.summary import line, table
 from autograder.grading.results import SubmissionResult, write_atomically
@@ -48,7 +48,7 @@ def report_course(course: Course, output: Path | None = None) -> Path:
     lessons = {name: course.store(name).all() for name in course.lessons()}
     if not any(lessons.values()):
         raise CourseError(f"Nobody is graded: run `autograder grade {course.root} LESSON` first.")
-    lines = marks_of(course)
+    lines = counted_of(course)
     registers = {
         name: register_of(course, name, results, page, lines) for name, results in lessons.items()
     }

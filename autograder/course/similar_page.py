@@ -14,13 +14,7 @@ from autograder import exercises
 from autograder.checking.spec import Exercise
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course
-from autograder.course.mine import (
-    clusters,
-    handed_in_code,
-    providers_of,
-    read_answers,
-    release_of,
-)
+from autograder.course.mine import handed_in_code, read_clusters, release_of
 from autograder.course.pages import environment
 from autograder.course.roster import read_roster
 from autograder.course.similarity import (
@@ -62,12 +56,15 @@ def write_similarity(
     rates = measured(found)
     least = rates.threshold if threshold is None else threshold
     group = Class(works, published_of(found))
-    pairs = [pair for pair in group.pairs() if pair.score >= least]
+    pairs = group.pairs(least)
     page = output or course.root / f"similarity-{lesson}.html"
     people = {person.id: person.name for person in read_roster(course)}
     html = similarity_html(lesson, group, pairs, rates, least, people, written)
     write_atomically(page, html.encode())
-    said = f"{len(pairs)} pairs of {len(works)} submissions are similar (score {least:g} or more)"
+    said = (
+        f"{len(pairs)} pairs of {len(works)} submissions are similar (score {least:g} or more; "
+        f"about {rates.by_chance(len(works), least)} if all had worked alone)"
+    )
     return page, said
 
 
@@ -82,9 +79,8 @@ def read_works(course: Course, lesson: str) -> tuple[list[Work], int]:
 
     With it comes how many answers were found. Raises `CourseError` when nobody is graded.
     """
-    answers, _ = read_answers(course, lesson)
     wrong = defaultdict(set)
-    for number, cluster in enumerate(clusters(answers, providers_of(course, lesson))):
+    for number, cluster in enumerate(read_clusters(course, lesson)[0]):
         for student in cluster.students:
             wrong[student].add((cluster.exercise.id, number))
     template = read_template(release_of(course, lesson))
@@ -129,6 +125,7 @@ def similarity_html(
         published=sum(map(len, published.values())),
         answers=answers,
         found=len(pairs),
+        by_chance=rates.by_chance(len(works), threshold),
         pairs=[_shown(pair, works, published, people) for pair in pairs[:MOST]],
     )
 

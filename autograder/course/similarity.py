@@ -24,7 +24,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import combinations
 
 import numpy as np
 
@@ -177,14 +176,30 @@ class Class:
         """What a fingerprint that so many share says."""
         return math.log(len(self.works) / min(holders, len(self.works)))
 
-    def pairs(self) -> list[Pair]:
-        """All pairs that share something in enough functions, the most similar first."""
+    def pairs(self, least: float = 0.0) -> list[Pair]:
+        """All pairs that share something in enough functions, the most similar first.
+
+        Looked at are those that share something which few have: a student at a time, since a class
+        has many more pairs than students.
+
+        Args:
+            least: score of those that are returned.
+        """
         shared = (*self.holders.values(), *self.wrong.values())
-        few = (students for students in shared if 1 < len(students) <= MOST_SHARING)
-        candidates = {pair for students in few for pair in combinations(students, 2)}
-        by_name = {work.student: work for work in self.works}
-        found = (self._pair(by_name[a], by_name[b]) for a, b in candidates)
-        return sorted((p for p in found if p.score), key=lambda p: (-p.score, p.students))
+        sharing: dict[str, list[list[str]]] = defaultdict(list)
+        for students in shared:
+            if 1 < len(students) <= MOST_SHARING:
+                for student in students:
+                    sharing[student].append(students)
+        place = {work.student: number for number, work in enumerate(self.works)}
+        found = []
+        for one in self.works:
+            after = {
+                s for few in sharing[one.student] for s in few if place[s] > place[one.student]
+            }
+            pairs = (self._pair(one, self.works[place[other]]) for other in after)
+            found += [pair for pair in pairs if pair.score and pair.score >= least]
+        return sorted(found, key=lambda pair: (-pair.score, pair.students))
 
     def _pair(self, a: Work, b: Work) -> Pair:
         scores = self._scores(self.own[a.student], self.own[b.student], self.holders)
@@ -272,8 +287,12 @@ class Rates:
         object.__setattr__(self, "threshold", math.floor(10 * self.honest[-above - 1] + 1) / 10)
 
     def flagged(self, threshold: float) -> float:
-        """Share of honest pairs with at least this score."""
-        return float((self.honest >= threshold).mean())
+        """Share of honest pairs with at least this score, of which nothing shared is none."""
+        return float(((self.honest >= threshold) & (self.honest > 0)).mean())
+
+    def by_chance(self, students: int, threshold: float) -> int:
+        """Pairs of so many honest students that have at least this score."""
+        return round(self.flagged(threshold) * students * (students - 1) / 2)
 
     def found(self, copied: int, threshold: float) -> float:
         """Share of copies of so many functions with at least this score."""

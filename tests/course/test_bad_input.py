@@ -12,6 +12,9 @@ from autograder.cli import main
 from autograder.course.errors import CourseError
 from autograder.course.folder import init
 from autograder.course.pack import pack
+from autograder.grading import observations
+from autograder.grading.observations import Observations
+from autograder.sandbox.process import Outcome
 
 KEPT = ("of another version",)
 DUE = f"[lessons.{NAME}]\ndue = 2026-10-01T12:00:00+02:00\n"
@@ -136,6 +139,27 @@ def test_a_score_that_is_none_and_a_page_that_is_a_folder(made, refused, tmp_pat
     capsys.readouterr()
     said = refused("report", made.root, "2", "--output", tmp_path)
     assert said.startswith(f"autograder: {tmp_path}: ")
+
+
+def test_a_class_of_nobody_of_one_or_without_observations(made, refused, capsys, monkeypatch):
+    for command in ("mine", "similarity", "report"):
+        assert "Nobody is graded" in refused(command, made.root, "2")
+    record_unrun(made, {"ada": template()})
+    for command in ("mine", "similarity"):
+        said = refused(command, made.root, "2")
+        assert "its observations were not kept" in said and "--force" in said
+    store = made.store(NAME)
+    with monkeypatch.context() as older:
+        older.setattr(observations, "FORMAT", -1)
+        store.save(store.load("ada"), Observations("run", Outcome()))
+    for command in ("mine", "similarity"):
+        assert "kept by another version" in refused(command, made.root, "2")
+    store.save(store.load("ada"), Observations("run", Outcome()))
+    assert "1 graded submissions: nothing to compare" in refused("similarity", made.root, "2")
+    with pytest.raises(SystemExit) as left:
+        main(["mine", str(made.root), "2"])
+    assert not left.value.code
+    assert capsys.readouterr().out == "no 2 students share a wrong answer without a name\n"
 
 
 def test_settings_in_another_encoding(made, refused):

@@ -218,10 +218,14 @@ def test_keys_of_the_marking_page_lose_nothing_and_save_once(course, page, start
     answer.filter(has_text="Answer 1 of").wait_for()
     page.keyboard.press("c")
     page.keyboard.insert_text("Why so?")
-    for key in ("Control", "Enter", "Enter", "Enter"):  # held down
-        page.keyboard.down(key)
-    for key in ("Enter", "Control"):
-        page.keyboard.up(key)
+    for times in (1, 2):  # with nothing chosen, the first time only asks
+        for key in ("Control", "Enter", "Enter", "Enter"):  # held down
+            page.keyboard.down(key)
+        for key in ("Enter", "Control"):
+            page.keyboard.up(key)
+        if times == 1:
+            page.get_by_text("Enter again gives 0 points.").wait_for()
+            assert sent == []
     page.locator("#comments button", has_text="Why so?").wait_for()
     assert sent == ["mark"]
 
@@ -237,7 +241,16 @@ def test_keys_of_the_marking_page_lose_nothing_and_save_once(course, page, start
     page.keyboard.press("k")
     page.get_by_text("This mark is not saved yet.").wait_for()
     assert "Or not?" in page.input_value("#comment")
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("Enter again gives 0 points.").wait_for()
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    page.get_by_text("This mark is not saved yet.").wait_for()
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("Enter again gives 0 points.").wait_for()  # asked anew
+    assert sent == ["mark"]
 
+    page.keyboard.press("Escape")
     page.keyboard.press("r")
     page.keyboard.press("Control+A")
     page.keyboard.type("4")

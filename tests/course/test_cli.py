@@ -7,13 +7,14 @@ import re
 import stat
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from classroom import NAME, content, solution, write_lesson
 
 from autograder import cli
 from autograder.__main__ import require_python
-from autograder.bars import stages
+from autograder.bars import Rate, stages
 from autograder.checking.report import Report, Row
 from autograder.cli import main
 from autograder.course import doctor, folder, grade_class
@@ -393,7 +394,12 @@ def test_the_progress_of_each_stage_is_shown(capsys):
             tell("execute", student, 2)
     out = capsys.readouterr().out
     assert "execute and judge" in out and "2/2" in out and "\x1b[2Jo" not in out
-    assert "/min" in out
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.01, ""), (30.0, "6/min")])
+def test_a_rate_is_that_of_a_whole_stage_which_took_a_second_or_more(seconds, said):
+    task = SimpleNamespace(finished_time=None, elapsed=seconds, completed=3)
+    assert Rate().render(task).plain == said
 
 
 def test_every_lesson_of_the_course_can_be_put_into_one(tmp_path):

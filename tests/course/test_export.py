@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from autograder.course.errors import CourseError
-from autograder.course.export import FORMATS, gradescope, sheets
+from autograder.course.export import FORMATS, classroom, gradescope, sheets
 from autograder.course.export.marks import Marks
 from autograder.course.late import Lateness
 from autograder.course.markbook import Line, Question
@@ -171,6 +171,57 @@ def test_a_template_is_filled_in_one_column_and_nothing_else(
             grades[" ".join(old)] = new[place]
     assert sorted(grades.values()) == ["20.5", "9"]
     assert template.read_bytes() == text.encode(encoding)
+
+
+EXCUSING = replace(  # one who handed in, and one who did not
+    MARKS,
+    lines=(replace(MARKS.lines[0], lateness=Lateness(excused=True)), MARKS.lines[1]),
+    settings=Settings(lessons={LESSON: LessonSettings(excused=frozenset({"ada", "eve"}))}),
+)
+
+
+@pytest.mark.parametrize(
+    ("write", "text", "separator", "encoding", "place", "excused"),
+    [
+        (sheets.write_canvas, CANVAS, ",", "utf-8", 6, "EX"),
+        (sheets.write_moodle, MOODLE.replace(";;20", ";7;20"), ";", "utf-8-sig", 3, ""),
+        (sheets.write_blackboard, BLACKBOARD, "\t", "utf-16", 2, ""),
+    ],
+)
+def test_who_is_excused_has_no_points_in_a_table(
+    tmp_path, write, text, separator, encoding, place, excused
+):
+    template = tmp_path / "exported.csv"
+    template.write_bytes(text.encode(encoding))
+    filled = write(EXCUSING, tmp_path / "filled", template=template)
+    (ada,) = [row for row in read(filled.files[0], separator, encoding) if "Lovelace" in str(row)]
+    assert ada[place] == excused
+    made = write(EXCUSING, tmp_path / "new")
+    is_wide = write is sheets.write_blackboard
+    _, *rows = read(made.files[0], *(("\t", "utf-16") if is_wide else (",", "utf-8")))
+    assert sorted(row[-1] for row in rows) == sorted([excused, excused, "9"])
+    for done in (filled, made):
+        assert not done.problems and "2 excused students have" in done.notes[0]
+
+
+@pytest.mark.parametrize("write", [gradescope.write, classroom.write])
+def test_who_is_excused_has_no_file_where_a_platform_knows_no_excuse(tmp_path, write):
+    done = write(EXCUSING, tmp_path)
+    assert {path.parent.name for path in done.files} == {"zoe"}
+    assert any("2 excused students have no file" in note for note in done.notes)
+
+
+def test_answers_that_wait_are_counted_by_student_over_all_lessons():
+    open_ = replace(MARKS.lines[0].questions[1], waiting=True)
+    first = replace(MARKS.lines[0], questions=(open_,))
+    both = replace(MARKS, lines=(first, replace(first, lesson=OTHER)))
+    assert "2 answers of 1 students" in next(both.waiting([LESSON, OTHER]))
+
+
+def test_answers_of_who_is_excused_wait_for_nobody():
+    open_ = replace(MARKS.lines[0].questions[1], waiting=True)
+    waiting = replace(EXCUSING.lines[0], questions=(open_,))
+    assert not list(replace(EXCUSING, lines=(waiting,)).waiting([LESSON]))
 
 
 def test_students_without_a_row_in_the_template_are_named(tmp_path):

@@ -12,6 +12,7 @@ from classroom import NAME, content, write_lesson
 
 from autograder.cli import main
 from autograder.course import preview as previewing
+from autograder.course.cells import name_of, read_cells
 from autograder.course.errors import CourseError
 from autograder.course.folder import init, open_course
 from autograder.course.markbook import marks
@@ -21,7 +22,7 @@ from autograder.course.preview import preview
 from autograder.course.regrades import decide, forget_requests, request, requests
 from autograder.grading import grader
 from autograder.lessons import build
-from autograder.lessons.lesson import read_lesson
+from autograder.lessons.lesson import NOTEBOOKS, read_lesson
 from autograder.submissions.notebook import OutOfReach
 from autograder.submissions.uploads import take
 
@@ -366,10 +367,24 @@ def test_a_pack_says_what_is_missing_and_is_the_same_every_time(tmp_path):
     assert pack(notebook).path.read_bytes() == again
     assert first.missing == ()
     notebook.write_bytes(content(build.student_notebook(lesson)))
-    assert "why-0" in pack(notebook).missing
+    assert pack(notebook).missing
     notebook.write_bytes(b"{")
     with pytest.raises(CourseError, match="no notebook"):
         pack(notebook)
+
+
+def test_what_a_pack_misses_is_named_as_a_student_knows_it(tmp_path):
+    lesson = tmp_path / "lesson.ipynb"
+    for path in sorted((NOTEBOOKS / "student").glob("*.ipynb")):
+        lesson.write_bytes(path.read_bytes())
+        missing = pack(lesson).missing
+        names = [one for one in missing if not one.startswith("Question ")]
+        assert all(name.removesuffix(" in PyTorch").isidentifier() for name in names)
+        assert len(names) == len(set(names)) >= 1
+        asked = [cell for cell in read_cells(path) if name_of(cell).endswith("-question")]
+        assert len(missing) - len(names) == len(asked)
+        lesson.write_bytes((NOTEBOOKS / "solution" / path.name).read_bytes())
+        assert pack(lesson).missing == ()
 
 
 def test_a_left_out_exercise_that_the_lesson_has_not_is_named(tmp_path):

@@ -1,14 +1,19 @@
 """Late days: one budget a student, spent in order of hand-in, whatever the order of the rows."""
 
 import contextlib
+import csv
 import datetime
 import random
 
 import pytest
 
+from autograder.course import feedback
 from autograder.course.errors import CourseError
+from autograder.course.export.marks import Marks
+from autograder.course.export.sheets import write_csv
 from autograder.course.late import Arrival, Lateness, days_left, decide
 from autograder.course.markbook import Line, Question, absences, drop_lowest, total
+from autograder.course.roster import Person, Roster
 from autograder.course.settings import (
     LateRule,
     LessonSettings,
@@ -246,3 +251,79 @@ def test_of_all_lessons_one_has_to_count(dropped, fine):
     expected = contextlib.nullcontext() if fine else pytest.raises(CourseError, match="than 2, the")
     with expected:
         require_known(Settings(drop_lowest=dropped), ["a", "b"], ())
+
+
+# --------------------------------------------------------------------------- several lessons
+
+TWO_LESSONS = """
+[late]
+days = 3
+most_per_lesson = 2
+grace_minutes = 15
+penalty_per_day = 0.1
+
+[marks]
+drop_lowest = 1
+
+[lessons.a]
+due = 2026-10-01T23:59:00+02:00
+points = 10
+
+[lessons.a.extensions]
+emmy = 2026-10-03T23:59:00+02:00
+leo = "excused"
+
+[lessons.b]
+due = 2026-10-08T23:59:00+02:00
+points = 20
+
+[lessons.b.extensions]
+carl = "excused"
+"""
+HANDED_IN = {  # (student, lesson): hour of October in UTC, points
+    ("ada", "a"): ((3, 10), 81),
+    ("carl", "a"): ((4, 10), 11),
+    ("emmy", "a"): ((3, 18), 81),
+    ("ada", "b"): ((10, 10), 85),
+    ("carl", "b"): ((10, 10), 85),
+    ("emmy", "b"): ((9, 10), 78),
+}
+
+
+def test_table_feedback_and_csv_agree_over_lessons(tmp_path):
+    """Reckoned by hand: a budget, an extension, excuses, and the lowest that is dropped."""
+    rules = read_settings(written(tmp_path, TWO_LESSONS))
+    arrivals = [
+        Arrival(*place, datetime.datetime(2026, 10, *when))
+        for place, (when, _) in HANDED_IN.items()
+    ]
+    decided = decide(arrivals, rules)
+    lines = [
+        Line(*place, (Question("q", earned, 100.0),), lateness=decided[place], by_rule=True)
+        for place, (_, earned) in HANDED_IN.items()
+    ]
+    left = {who: days_left(decided, rules, who) for who in ("ada", "carl", "emmy")}
+    assert left == {"ada": 0, "carl": 1, "emmy": 2}
+    told = {(line.student, line.lesson): feedback.late(line) for line in lines}
+    assert told["ada", "b"] == (
+        "1 d 12 h late: 1 late day used, 10 % off; 8.5 points taken off, 76.5 count."
+    )
+    assert told["carl", "b"] == "This lesson is excused: it does not count."
+    assert told["emmy", "a"] == ""
+    after = datetime.datetime(2026, 12, 1)
+    everyone = Roster([Person(who) for who in ("ada", "carl", "emmy", "leo")])
+    table = write_csv(Marks(lines, everyone, rules, now=after), tmp_path).files[0]
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    shown = {
+        who: [row[name] for name in ("a", "a late", "b", "b late", "total", "of")]
+        for who, row in rows.items()
+    }
+    some = "1 d 12 h late: 1 late day used, 10 % off"
+    much = "2 d 12 h late: 2 late days used, 10 % off"
+    assert shown == {
+        "ada": ["81", "1 d 12 h late: 2 late days used", "76.5", f"{some}; dropped", "8.1", "10"],
+        "carl": ["9.9", much, "85", "excused", "0.99", "10"],
+        "emmy": ["81", "", "78", "12 h late: 1 late day used; dropped", "8.1", "10"],
+        "leo": ["", "excused", "0", "not handed in", "0", "20"],
+    }

@@ -1,6 +1,7 @@
 """Wrong answers that nobody has named are found by what they return, and become records."""
 
 import ast
+from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
 
@@ -182,6 +183,35 @@ def test_an_accepted_record_stands_in_its_family_where_tests_find_it(stub, tmp_p
     monkeypatch.setattr(misconceptions, "of", lambda exercise_id: (record,))
     with pytest.raises(ValueError, match="already"):
         stubs.accept(stub)
+
+
+def test_of_answers_that_show_the_same_one_is_in_memory():
+    exercise = exercises.find("optim.sgd")
+    text = "def sgd(w, dw, config=None):\n    return w, config"
+    seen = (InProcess().observe(exercise, {"sgd": text}) for _ in range(3))
+    answers = (mine.Answer(f"s{i}", exercise, None, shown) for i, shown in enumerate(seen))
+    (found,) = mine.clusters(answers, lambda turn: everything())
+    assert len(found.answers) == 3 and len({id(one.seen) for one in found.answers}) == 1
+
+
+def test_answers_that_all_differ_are_not_all_compared(monkeypatch):
+    exercise, compared = exercises.find("optim.sgd"), []
+    seen = InProcess().observe(
+        exercise, {"sgd": "def sgd(w, dw, config=None):\n    return w, config"}
+    )
+
+    def off_by(factor):
+        return {
+            check: replace(one, arrays={k: v * factor for k, v in one.arrays.items()})
+            for check, one in seen.items()
+        }
+
+    answers = [mine.Answer(f"s{i}", exercise, None, off_by(2 + i % 100)) for i in range(200)]
+    same = mine.shows_same
+    monkeypatch.setattr(mine, "shows_same", lambda *two: compared.append(two) or same(*two))
+    found = mine.clusters(answers, lambda turn: everything())
+    assert [len(cluster.answers) for cluster in found] == [2] * 100
+    assert len(compared) <= 2 * len(answers)
 
 
 def test_what_is_not_written_or_not_observed_is_no_mistake():

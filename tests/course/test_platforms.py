@@ -16,7 +16,7 @@ from autograder.course.errors import CourseError
 from autograder.course.export import classroom, lti
 from autograder.course.folder import Course
 from autograder.course.roster import Person, Roster
-from autograder.course.settings import Classroom, Lti, Settings
+from autograder.course.settings import Classroom, LessonSettings, Lti, Settings
 
 WHEN = datetime.datetime(2026, 10, 1, 12, 30)
 TIME = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$"
@@ -160,6 +160,23 @@ def test_scores_are_posted_once_and_again_when_they_change(platform):
     changed = replace(marks, lines=(line("ada", 16.0), marks.lines[1]))
     assert lti.post(course, changed).notes == ("1 scores were posted",)
     assert len(server.scores) == 3
+
+
+def test_an_excuse_posts_nothing_and_clears_what_was_posted(platform):
+    server, course, marks = platform
+    lesson = LessonSettings(excused=frozenset({"ada", "bob"}))  # bob never had a score
+    people = Roster([*marks.roster.people.values(), Person("bob", lti="u-3")])
+    excusing = replace(marks.settings, lessons={LESSON: lesson})
+    excusing = replace(marks, settings=excusing, roster=people)
+    lti.post(course, marks)
+    done = lti.post(course, excusing)
+    assert done.notes[0] == "1 scores were posted" and "2 excused students" in done.notes[1]
+    _, cleared = server.scores[-1]
+    assert (cleared["userId"], cleared["gradingProgress"]) == ("u-1", "NotReady")
+    assert "scoreGiven" not in cleared
+    assert lti.post(course, excusing).notes[0] == "0 scores were posted"
+    assert lti.post(course, marks).notes == ("1 scores were posted",)
+    assert server.scores[-1][1]["scoreGiven"] == 20.5
 
 
 def test_scores_with_answers_that_wait_for_a_person_say_so(platform):

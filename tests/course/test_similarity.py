@@ -174,6 +174,7 @@ def test_the_page_shows_pairs_side_by_side_and_nothing_acts():
     assert pairs[0].students == (nasty, "ada")
     assert "<script" not in page and "Ada L (ada)" in page and "<mark>" in page
     assert "finds 0 % where 3 were copied" in page
+    assert rates.by_chance(8, 1.0) == 28 and "about 28 pairs" in page
     assert "similar" in page and "copied from" not in page.lower()
 
 

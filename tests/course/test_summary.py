@@ -21,6 +21,8 @@ from autograder.course.class_page import course_html, summary_html, write_summar
 from autograder.course.errors import CourseError
 from autograder.course.folder import Course
 from autograder.course.items import LEAST, correlation, items
+from autograder.course.late import Lateness
+from autograder.course.markbook import Line, Question
 from autograder.course.register import Register, remember, sections
 from autograder.course.report_notebook import write_notebook
 from autograder.course.roster import Person, Roster
@@ -242,6 +244,29 @@ def test_the_page_says_who_is_missing_where_feedback_is_and_what_changed(tmp_pat
     everything = course_html("A course", {"02": CLASS, "03": []}, {"02": known, "03": Register()})
     assert "4 students in 1 lessons" in everything and "Carl &lt;b&gt;F" in everything
     assert "Nobody has been graded" in course_html("A course", {}, {})
+
+
+def test_the_page_about_a_course_says_what_is_excused_dropped_or_missing():
+    asked = (Question("why-question", 3.0, 4.0),)
+    none = (Question("not handed in", 0.0, 4.0),)
+    excused = Lateness(excused=True)
+    marks = {
+        "ada": Line("ada", "02", asked, dropped=True),
+        "carl": Line("carl", "02", asked, excused),
+        "zoe": Line("zoe", "02", none, excused, handed_in=False),
+        "eve": Line("eve", "02", none, handed_in=False),
+    }
+    page = course_html("A course", {"02": CLASS}, {"02": Register(marks=marks)})
+    rows = re.findall(r"<tr>.*?</tr>", page.partition("Everyone, in percent")[2], re.DOTALL)
+    said = [re.sub(r"<[^>]*>|\s+", " ", row).split() for row in rows]
+    assert said[1:] == [
+        ["ada", "75", "dropped"],
+        ["carl", "75", "excused"],
+        ["dora", "50"],
+        ["eve", "0"],
+        ["jan", "0"],
+        ["zoe", "excused"],
+    ]
 
 
 def test_a_hand_in_is_compared_with_the_one_before(tmp_path):

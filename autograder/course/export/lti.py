@@ -37,6 +37,11 @@ from autograder.grading.results import write_atomically
 SCORE: Final = "https://purl.imsglobal.org/spec/lti-ags/scope/score"
 NEEDED = ("client_id", "token_url", "private_key_file")
 SECONDS = 20.0  # that the platform has for an answer
+EXCUSED: Final = {  # without a score: the platform clears what it had
+    "activityProgress": "Submitted",
+    "gradingProgress": "NotReady",
+    "comment": "excused",
+}
 OF_ALL = (401, 429)  # statuses that the next score would meet too, as those from 500 on
 
 
@@ -48,8 +53,9 @@ class NoUse(Exception):
 class _Due:
     """A score that is not at the platform yet."""
 
-    line: Line
+    student: str
     user: str
+    score: dict
     kept: Path  # where it is noted once it is posted
     told: bytes
 
@@ -69,7 +75,7 @@ def post(course: Course, marks: Marks) -> Exported:
     with course.alone_with(marks.lesson):
         due = list(_due(course, marks, item))
         problems = [
-            f"{one.line.student} has no number in the column lti of roster.csv"
+            f"{one.student} has no number in the column lti of roster.csv"
             for one in due
             if not one.user
         ]
@@ -77,24 +83,29 @@ def post(course: Course, marks: Marks) -> Exported:
         try:
             for one in due:
                 if why := _put(service, one):
-                    problems.append(f"{one.line.student}: {why}")
+                    problems.append(f"{one.student}: {why}")
                 else:
                     write_atomically(one.kept, one.told)
                     new += 1
         except NoUse as error:
             left = len(due) - due.index(one)
             problems.append(f"{error}: {left} scores were not tried, post again later")
-    notes = (f"{new} scores were posted", *problems, *marks.waiting([marks.lesson]))
+    told = marks.notes("have no score, and one that was posted is cleared")
+    notes = (f"{new} scores were posted", *problems, *told)
     return Exported((), notes, len(problems))
 
 
 def _due(course: Course, marks: Marks, item: str) -> Iterator[_Due]:
-    for line in marks.lines:
-        user = marks.roster.person(line.student).lti
-        kept = course.private / "lti" / marks.lesson / f"{line.student}.json"
-        told = json.dumps([item, user, _score(line)]).encode()
-        if line.lesson == marks.lesson and not (kept.is_file() and kept.read_bytes() == told):
-            yield _Due(line, user, kept, told)
+    """Scores that are not at the platform yet; who is excused has none, and loses what is there."""
+    for student in marks.students:
+        user = marks.roster.person(student).lti
+        line = marks.line(student, marks.lesson)
+        score = EXCUSED if student in marks.excused else line and _score(line)
+        kept = course.private / "lti" / marks.lesson / f"{student}.json"
+        told = json.dumps([item, user, score]).encode()
+        before = kept.read_bytes() if kept.is_file() else None
+        if score and told != before and (before or score is not EXCUSED):
+            yield _Due(student, user, score, kept, told)
 
 
 def _score(line: Line) -> dict:
@@ -146,10 +157,11 @@ def _put(service, due: _Due) -> str:
     from pylti1p3.grade import Grade
     from requests import JSONDecodeError, RequestException
 
-    score, grade = _score(due.line), Grade()
+    score, grade = due.score, Grade()
     grade.set_user_id(due.user)
-    grade.set_score_given(score["scoreGiven"])
-    grade.set_score_maximum(score["scoreMaximum"])
+    if "scoreGiven" in score:
+        grade.set_score_given(score["scoreGiven"])
+        grade.set_score_maximum(score["scoreMaximum"])
     grade.set_activity_progress(score["activityProgress"])
     grade.set_grading_progress(score["gradingProgress"])
     grade.set_comment(score["comment"])

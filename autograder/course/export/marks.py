@@ -40,6 +40,21 @@ class Marks:
         return self._by_place.get((student, lesson))
 
     @cached_property
+    def own(self) -> list[Line]:
+        """Lines of the one lesson, but of who is excused from it."""
+        return [
+            line for line in self.lines if line.lesson == self.lesson and not self._is_out(line)
+        ]
+
+    @cached_property
+    def excused(self) -> frozenset[str]:
+        """Students who are excused from the one lesson."""
+        return self.settings.lesson(self.lesson).excused & frozenset(self.students)
+
+    def _is_out(self, line: Line) -> bool:
+        return line.student in self.settings.lesson(line.lesson).excused
+
+    @cached_property
     def _by_place(self) -> dict[tuple[str, str], Line]:
         return {(line.student, line.lesson): line for line in self.lines}
 
@@ -58,15 +73,26 @@ class Marks:
     def waiting(self, lessons: Sequence[str]) -> Iterator[str]:
         """Say how many answers of these lessons a person has still to mark, if there are any."""
         open_ = [
-            sum(one.waiting for one in line.questions)
+            line.student
             for line in self.lines
-            if line.waiting and line.lesson in lessons
+            if line.lesson in lessons and not self._is_out(line)
+            for one in line.questions
+            if one.waiting
         ]
         if open_:
             yield (
-                f"{sum(open_)} answers of {len(open_)} students wait for a person to mark them: "
-                "they count 0."
+                f"{len(open_)} answers of {len(set(open_))} students wait for a person to mark "
+                "them: they count 0."
             )
+
+    def notes(self, excused: str) -> tuple[str, ...]:
+        """Say of the one lesson who is excused, and what waits for a person.
+
+        Args:
+            excused: what excused students have, as a sentence's end.
+        """
+        said = [f"{len(self.excused)} excused students {excused}."] if self.excused else []
+        return (*said, *self.waiting([self.lesson]))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.course.errors import CourseError, nearest
@@ -100,11 +101,12 @@ def write_canvas(
             person.sis,
             person.email or person.id,
             person.section,
-            points(line.final) if (line := marks.line(person.id, marks.lesson)) else "",
+            _grade(marks, person, _CANVAS) or "",
         )
         for person in map(marks.roster.person, marks.students)
     ]
-    return _written(marks, output / f"{marks.lesson}-canvas.csv", [heading, *rows])
+    path = output / f"{marks.lesson}-canvas.csv"
+    return _written(marks, path, [heading, *rows], _CANVAS)
 
 
 def write_moodle(
@@ -115,11 +117,12 @@ def write_moodle(
         return _filled(marks, output, template, column or "Grade", _MOODLE)
     heading = ("ID number", "Email address", marks.lesson)
     rows = [
-        (person.sis, person.email, points(line.final))
+        (person.sis, person.email, grade)
         for person in map(marks.roster.person, marks.students)
-        if (line := marks.line(person.id, marks.lesson))
+        if (grade := _grade(marks, person, _MOODLE)) is not None
     ]
-    return _written(marks, output / f"{marks.lesson}-moodle.csv", [heading, *rows])
+    path = output / f"{marks.lesson}-moodle.csv"
+    return _written(marks, path, [heading, *rows], _MOODLE)
 
 
 def write_blackboard(
@@ -131,17 +134,19 @@ def write_blackboard(
     maximum = max(line.maximum for line in marks.lines if line.lesson == marks.lesson)
     heading = ("Username", "Last Name", "First Name", f"{marks.lesson} [Total Pts: {maximum:g}]")
     rows = [
-        (person.id, person.family_name, person.given_name, points(line.final))
+        (person.id, person.family_name, person.given_name, grade)
         for person in map(marks.roster.person, marks.students)
-        if (line := marks.line(person.id, marks.lesson))
+        if (grade := _grade(marks, person, _BLACKBOARD)) is not None
     ]
     path = output / f"{marks.lesson}-blackboard.txt"
-    return _written(marks, path, [heading, *rows], "\t", "utf-16")
+    return _written(marks, path, [heading, *rows], _BLACKBOARD, "\t", "utf-16")
 
 
-def _written(marks: Marks, path: Path, rows, separator=",", encoding="utf-8") -> Exported:
-    notes = tuple(marks.waiting([marks.lesson]))
-    return Exported((write_table(path, rows, separator, encoding),), notes)
+def _written(
+    marks: Marks, path: Path, rows, platform: _Platform, separator=",", encoding="utf-8"
+) -> Exported:
+    table = write_table(path, rows, separator, encoding)
+    return Exported((table,), marks.notes(platform.told))
 
 
 # How a platform's table says who a row is: (key of the roster, headings, how to read it).
@@ -152,18 +157,50 @@ def _digits(text: str) -> str:
     return re.sub(r"\D", "", text)
 
 
-_CANVAS: Keys = (("canvas", ("ID",), str), ("sis", ("SIS User ID",), str))
-_MOODLE: Keys = (
-    ("moodle", ("Identifier",), _digits),
-    ("email", ("Email address",), str),
-    ("sis", ("ID number",), str),
-    ("name", ("Full name",), str),
+@dataclass(frozen=True)
+class _Platform:
+    """How a platform's table names a row, and what it has for who is excused."""
+
+    keys: Keys
+    excused: str
+    told: str  # of them, as a sentence's end
+
+
+_CANVAS = _Platform(
+    (("canvas", ("ID",), str), ("sis", ("SIS User ID",), str)),
+    "EX",
+    "have EX, by which Canvas excuses them",
 )
-_BLACKBOARD: Keys = (("id", ("Username",), str), ("sis", ("Student ID",), str))
+_MOODLE = _Platform(
+    (
+        ("moodle", ("Identifier",), _digits),
+        ("email", ("Email address",), str),
+        ("sis", ("ID number",), str),
+        ("name", ("Full name",), str),
+    ),
+    "",
+    "have an empty grade: exclude it in Moodle's grader report where no grade counts as 0",
+)
+_BLACKBOARD = _Platform(
+    (("id", ("Username",), str), ("sis", ("Student ID",), str)),
+    "",
+    "have an empty grade: exempt it in the grade centre where no grade counts as 0",
+)
 
 
-def _filled(marks: Marks, output: Path, template: Path, column: str, keys: Keys) -> Exported:
+def _grade(marks: Marks, person: Person, platform: _Platform) -> str | None:
+    """What a platform's table says of a person; None where there is no mark."""
+    if person.id in marks.excused:
+        return platform.excused
+    line = marks.line(person.id, marks.lesson)
+    return points(line.final) if line else None
+
+
+def _filled(
+    marks: Marks, output: Path, template: Path, column: str, platform: _Platform
+) -> Exported:
     """Fill one column of a platform's own table; who has no mark keeps the old value."""
+    keys = platform.keys
     sheet = read_sheet(template)
     place = _column(sheet, column or marks.lesson)
     if place in [sheet.column(*headings) for _, headings, _ in keys]:
@@ -171,13 +208,13 @@ def _filled(marks: Marks, output: Path, template: Path, column: str, keys: Keys)
     rows, filled = [], set()
     for row in sheet.rows:
         person = _person(sheet, row, marks.roster, keys)
-        line = person and marks.line(person.id, marks.lesson)
-        if line:
-            filled.add(line.student)
-            row = (*row[:place], points(line.final), *row[place + 1 :])
+        grade = _grade(marks, person, platform) if person else None
+        if person and grade is not None:
+            filled.add(person.id)
+            row = (*row[:place], grade, *row[place + 1 :])
         rows.append(row)
-    lost = [o.student for o in marks.lines if o.lesson == marks.lesson and o.student not in filled]
-    notes = [*marks.waiting([marks.lesson])]
+    lost = [line.student for line in marks.own if line.student not in filled]
+    notes = [*marks.notes(platform.told)]
     if lost:
         shown = ", ".join(lost[:5]) + ("…" if len(lost) > 5 else "")
         notes.append(f"{len(lost)} students with marks stand in no row of {template.name}: {shown}")
