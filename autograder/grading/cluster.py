@@ -201,8 +201,11 @@ def _grader(job: Job) -> Grader:
 
 
 def _grade(name: str, chunk: Mapping[str, Upload]) -> Returned:
-    """The task that Dask runs: the plugin of this name marks a chunk."""
-    return cast(Marker, get_worker().plugins[name]).grade(chunk)
+    """The task that Dask runs: the plugin of this name, which may be on its way, marks a chunk."""
+    plugins, end = get_worker().plugins, time.monotonic() + PATIENCE
+    while name not in plugins and time.monotonic() < end:
+        time.sleep(0.1)
+    return cast(Marker, plugins[name]).grade(chunk)
 
 
 # ------------------------------------------------------------------------- the coordinator

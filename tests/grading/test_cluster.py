@@ -5,6 +5,7 @@ import json
 import os
 import stat
 from collections import Counter
+from threading import Timer
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ pytest.importorskip("dask.distributed", reason="the extra `cluster` is not insta
 import dask
 
 from autograder.checking.report import Report, Row
+from autograder.grading import cluster
 from autograder.grading.baseline import Baseline
 from autograder.grading.batch import grade_batch
 from autograder.grading.cluster import (
@@ -268,6 +270,17 @@ def test_where_nobody_may_mark_one_line_says_why_and_nothing_is_lost(tmp_path):
 
     with pytest.raises(ClusterError, match="b has another version; a has another version"):
         coordinated(play, tmp_path, patience=0)
+
+
+def test_a_chunk_that_comes_before_what_marks_it_waits_for_that(monkeypatch):
+    plugins = {}
+    monkeypatch.setattr(cluster, "get_worker", lambda: SimpleNamespace(plugins=plugins))
+    marker = SimpleNamespace(grade=lambda chunk: f"marked {chunk}")
+    Timer(0.3, lambda: plugins.update(marker=marker)).start()
+    assert cluster._grade("marker", "ada") == "marked ada"
+    monkeypatch.setattr(cluster, "PATIENCE", 0)
+    with pytest.raises(KeyError):
+        cluster._grade("another", "ada")
 
 
 def test_what_a_stopped_worker_does_not_hand_over_is_marked_again(tmp_path):
