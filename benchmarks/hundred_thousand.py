@@ -6,8 +6,9 @@
 A few submissions of lesson 02 are graded. Their results, each as somebody else's, then go through
 the store and the gradebook in blocks, as `autograder grade` writes them; who hands in is a link to
 one of the few notebooks. Then everything is read: to see that nothing changed, by the report, the
-export, some feedback pages, and nbgrader's own list of submissions. For each stage: seconds, and
-seconds of the processor, which other programs do not change; for a submission; peak memory so far.
+export, some feedback pages, `mine`, `similarity`, and nbgrader's own list of submissions. For each
+stage: seconds, and seconds of the processor, which other programs do not change; for a submission;
+peak memory so far.
 
 With --folder the class stays there, and is only read where it is complete already. With --read
 results and rows are copied instead, and no notebooks: what is measured is who reads them.
@@ -35,8 +36,10 @@ from autograder.course.feedback import write_feedback
 from autograder.course.folder import open_course
 from autograder.course.grade_class import grade_class
 from autograder.course.gradebook import Recorder
+from autograder.course.mine import read_clusters
 from autograder.course.nbgrader_api import NbgraderCourse, quiet
 from autograder.course.reporting import report_lesson
+from autograder.course.similar_page import write_similarity
 from autograder.grading.batch import BLOCK
 from autograder.grading.results import write_atomically
 from autograder.submissions.rebuild import read_template, rebuild
@@ -230,6 +233,8 @@ def main():
             stage("nothing changed", count, whole.look_again)
             few = whole.students[:PAGES]
             stage(f"{len(few)} pages", len(few), lambda: write_feedback(course, lesson, few))
+            stage("unknown mistakes", count, lambda: read_clusters(course, lesson))
+            stage("similarity", count, lambda: write_similarity(course, lesson))
         stage("nbgrader's list", count, whole.list_submissions)
         print("GB on the disk:", whole.disk(), flush=True)
 

@@ -6,8 +6,9 @@ without the names that it gives itself, winnowed. So neither new names nor anoth
 copy, and what it calls by which arguments tells independent answers apart.
 What stands in a published solution is no evidence, and what many share is little:
 
-    score(a, b) = Σ log(N / df) over shared fingerprints, df of N submissions having each
+    score(a, b) = c Σ log(N / df) over shared fingerprints, df of N submissions having each
 
+with c below 1 in a class of more than a hundred, where two share rarer things by chance,
 over the functions of which they share at least four fifths of what is their own.
 
 Pairs count that share something in at least three functions. The same wrong output, which nobody
@@ -173,8 +174,14 @@ class Class:
         }
 
     def weight(self, holders: int) -> float:
-        """What a fingerprint that so many share says."""
-        return math.log(len(self.works) / min(holders, len(self.works)))
+        """What a fingerprint that so many share says.
+
+        In a class larger than the made-up one, one that two share says as much as there, so that
+        its threshold holds.
+        """
+        size = len(self.works)
+        scale = math.log(CLASS / 2) / math.log(max(size, CLASS) / 2)
+        return scale * math.log(size / min(holders, size))
 
     def pairs(self, least: float = 0.0) -> list[Pair]:
         """All pairs that share something in enough functions, the most similar first.

@@ -63,6 +63,14 @@ def test_results_fit_the_form_of_classroom_50(tmp_path):
     assert "20.5 of 20 points" in (tmp_path / "ada" / "summary.md").read_text("utf-8")
 
 
+def test_a_summary_says_what_waits_for_a_person():
+    one = line("ada", 15.5)
+    assert "wait" not in classroom.summary(one)
+    open_ = replace(one.questions[1], waiting=True)
+    said = classroom.summary(replace(one, questions=(one.questions[0], open_)))
+    assert "1 answers wait for a person" in said
+
+
 @pytest.mark.parametrize(("earned", "factor"), [(15, 1), (15.5, 2), (15.25, 4), (15.01, 100)])
 def test_points_become_whole_by_the_least_factor(earned, factor):
     found = classroom.whole([replace(line("ada", earned), by_rule=False)])

@@ -80,6 +80,14 @@ def test_few_who_share_something_rare_are_similar_and_many_are_not():
     assert rare.students == ("s0", "s1") and rare.alike == 3 and not common
 
 
+@pytest.mark.parametrize(("size", "rarest"), [(30, 15), (100, 50), (1000, 50)])
+def test_what_two_of_a_large_class_share_weighs_no_more_than_in_the_made_up_one(size, rarest):
+    group = Class([Work(f"s{i}", {}) for i in range(size)], {})
+    weights = [group.weight(holders) for holders in (2, size // 4, size)]
+    assert weights[0] == pytest.approx(np.log(rarest)) and weights[2] == 0
+    assert weights == sorted(weights, reverse=True)
+
+
 def test_two_functions_are_too_few():
     works = [Work(s, {"a": ANSWER, "b": ANSWER, "c": t}) for s, t in (("x", OTHER), ("y", ANSWER))]
     works += [Work(f"s{i}", {"a": OTHER}) for i in range(9)]

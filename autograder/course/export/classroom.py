@@ -101,7 +101,9 @@ def result(line: Line, marks: Marks, factor: int = 1) -> dict:
 def summary(line: Line) -> str:
     """Return one student's marks as Markdown, for a job's summary on GitHub."""
     rows = [(one.title, one.score + one.bonus, one.maximum) for one in line.questions]
-    said = [line.lateness.words] if line.lateness.words else []
+    open_ = sum(one.waiting for one in line.questions)
+    waits = f"{open_} answers wait for a person to mark them: they count 0." if open_ else ""
+    said = filter(None, (line.lateness.words, waits))
     return markdown(line.lesson, rows, line.final, line.maximum, said)
 
 
