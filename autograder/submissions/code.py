@@ -714,6 +714,7 @@ class Code:
         self.unread: dict[str, str] = {}  # cell id: why it cannot be executed
         self._names: dict[str, Names] = {}  # by cell id
         self._answers: dict[str, Answer] = {}  # by exercise id
+        self._read: dict[ast.stmt, tuple[frozenset[str], Names]] = {}
         self._statements: dict[str, dict[str, list[ast.stmt]]] = {}  # by cell, by what they bind
         left = MAX_READ
         for step in (s for s in steps if s.role in ("given", *WRITTEN)):
@@ -849,9 +850,9 @@ class Code:
     def _followed(self, place: Place, wanted: Iterable[str], seen: set) -> Names:
         """What the student's code that gives some names their value needs in the same place."""
         waiting = [(name, 1) for name in wanted]
-        missing = [name for name, _ in waiting if name not in place.bindings]
+        missing = tuple(name for name, _ in waiting if name not in place.bindings)
         imported: list[tuple[str, str]] = []
-        statements: dict[ast.stmt, None] = {}
+        statements: dict[ast.stmt, Names] = {}
         while waiting:
             name, nth = waiting.pop()
             bindings = place.bindings.get(name, ())
@@ -862,12 +863,16 @@ class Code:
             imported += [(name, meant) for meant in binding.meant]
             for node in self._binding(binding).get(name, ()):
                 if node not in statements:
-                    statements[node] = None
-                    taken = set(_taken_from_outside(node))
+                    taken, statements[node] = self._said(node)
                     again = name in taken and not isinstance(node, Definition)
                     waiting += [(other, 1) for other in taken] + [(name, nth + 1)] * again
-        found = names_reached(list(statements))
-        return Names((*found.imported, *imported), (*found.used, *missing), ())
+        return _joined(Names(tuple(imported), missing, ()), *statements.values())
+
+    def _said(self, node: ast.stmt) -> tuple[frozenset[str], Names]:
+        """What a statement takes from the notebook, and its names; each is read once."""
+        if node not in self._read:
+            self._read[node] = frozenset(_taken_from_outside(node)), names_reached([node])
+        return self._read[node]
 
     def _binding(self, binding: Binding) -> dict[str, list[ast.stmt]]:
         """The statements of a cell of the student's by the names that they bind."""
