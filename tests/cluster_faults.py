@@ -257,7 +257,7 @@ FAULTS = {  # what happens, and the event in the log by which it shows that it d
     "lifetime over": (two_workers, lifetime_over, "graded"),
     "slow writer": (two_workers, slow_writer, "graded"),
     "disk full": (disk_full, none, "again"),
-    "network cut": (on_a_cable, network_cut, "late"),
+    "network cut": (on_a_cable, network_cut, "graded"),
 }
 
 
@@ -282,6 +282,8 @@ def run(name: str, folder: Path, paths: dict[str, Path], expected: dict[str, dic
         session(machines.address, folder / "certificates") as connect,
         Grader(template(), NAME, SECRET, log=log) as grader,
     ):
+        with connect() as client:  # a worker that comes late would have nothing to lose
+            client.wait_for_workers(2, timeout=PATIENCE)
         try:
             options = {"progress": progress, "late": LATE, "patience": PATIENCE}
             for block in cluster_blocks(connect, grader, paths, store, **options):
