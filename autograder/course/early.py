@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,5 +32,10 @@ def start_early(
 def has_new(root: Path, lesson: str, students: Sequence[str]) -> bool:
     """Whether somebody may have handed in who has no result yet."""
     results, submitted = root / ".autograder" / "results" / lesson, root / "submitted"
-    names = students or (path.name for path in submitted.glob("*"))
-    return any(not (results / f"{who}.json").exists() for who in names)
+    return not {f"{who}.json" for who in students or _names(submitted)} <= _names(results)
+
+
+def _names(folder: Path) -> set[str]:
+    with contextlib.suppress(OSError):
+        return {*os.listdir(folder)}
+    return set()

@@ -279,7 +279,7 @@ def _digest(content: bytes) -> str:
 
 def _load(path: Path) -> SubmissionResult | None:
     try:
-        return SubmissionResult.from_text(path.read_text("utf-8"))
+        return SubmissionResult.from_text(path.read_bytes().decode())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
