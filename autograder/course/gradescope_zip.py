@@ -14,9 +14,9 @@ import zipfile
 from pathlib import Path
 
 from autograder import expectations
+from autograder.answers import ROOT, is_answer_file
 from autograder.course.errors import CourseError
 from autograder.grading.harness import TEMPLATE
-from autograder.lessons.answers import ROOT, is_answer_file
 from autograder.lessons.build import notebook_text, student_notebook
 from autograder.lessons.lesson import Lesson
 from autograder.lessons.packages import copy_packages

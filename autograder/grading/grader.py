@@ -28,6 +28,7 @@ import numpy as np
 from nbformat import NotebookNode
 
 from autograder import exercises, expectations
+from autograder.answers import ROOT, is_answer_file
 from autograder.checking.diagnose import judge_exercise
 from autograder.checking.judge import may_follow
 from autograder.checking.ladder import reading as reading_of
@@ -50,7 +51,6 @@ from autograder.grading.observations import (
 )
 from autograder.grading.results import Keeper, Store, SubmissionResult
 from autograder.lessons import kit
-from autograder.lessons.answers import ROOT, is_answer_file
 from autograder.sandbox import process
 from autograder.sandbox.inside.isolation import Layers
 from autograder.sandbox.process import Fresh, Infrastructure, Limits, Outcome
@@ -73,7 +73,7 @@ RUN_BY = (
     "checking/slopes.py",
 )
 # What reads submitted code, without running it.
-READ_BY = ("submissions/*.py", "checking/spec.py", "grading/findings.py", "lessons/answers.py")
+READ_BY = ("submissions/*.py", "checking/spec.py", "grading/findings.py", "answers.py")
 
 
 # ---------------------------------------------------------------------------------- grading

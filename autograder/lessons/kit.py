@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 from autograder import exercises, expectations
-from autograder.lessons.answers import ROOT
+from autograder.answers import ROOT
 from autograder.lessons.build import notebook_text, student_notebook
 from autograder.lessons.errors import KitError
 from autograder.lessons.lesson import SRC, all_lessons

@@ -40,8 +40,8 @@ from importlib import import_module
 from pathlib import Path
 
 from autograder import exercises
+from autograder.answers import ROOT
 from autograder.checking.spec import Exercise
-from autograder.lessons.answers import ROOT
 from autograder.lessons.errors import BuildError
 from autograder.lessons.source import (
     call,

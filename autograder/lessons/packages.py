@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-from autograder.lessons.answers import ROOT, is_answer_file
+from autograder.answers import ROOT, is_answer_file
 
 # The part of `autograder` that a check in a notebook needs; the rest grades and builds.
 STUDENT_SIDE = (

@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from autograder import exercises, expectations
-from autograder.lessons.answers import ROOT
+from autograder.answers import ROOT
 from autograder.lessons.build import notebook_text, student_notebook
 from autograder.lessons.compiled import TIME
 from autograder.lessons.lesson import all_lessons

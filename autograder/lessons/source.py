@@ -10,9 +10,9 @@ import textwrap
 import tokenize
 from collections.abc import Callable, Sequence
 
+from autograder.answers import imports_answers
 from autograder.checking.definition import definition_in
 from autograder.checking.observe import STUB_MESSAGE
-from autograder.lessons.answers import imports_answers
 
 STUB = f'raise NotImplementedError("{STUB_MESSAGE}")'
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"  # nbgrader's markers

@@ -23,7 +23,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from autograder.lessons.answers import ROOT
+from autograder.answers import ROOT
 from autograder.lessons.lesson import Claim, Lesson, all_lessons, find_lesson
 from autograder.quality.machines import PROFILES, bits, environment
 

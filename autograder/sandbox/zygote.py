@@ -30,9 +30,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+from autograder.answers import ROOT
 from autograder.checking.observe import Fault
 from autograder.exercises import check_names
-from autograder.lessons.answers import ROOT
 from autograder.lessons.packages import copy_compiled, copy_packages
 from autograder.sandbox import process
 from autograder.sandbox.clock import Clock

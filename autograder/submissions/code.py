@@ -19,8 +19,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, wraps
 from typing import Any, TypeVar
 
+from autograder.answers import ROOT, is_answer_file
 from autograder.checking.spec import Exercise
-from autograder.lessons.answers import ROOT, is_answer_file
 from autograder.submissions.notebook import Step
 
 T = TypeVar("T")

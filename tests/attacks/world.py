@@ -21,7 +21,7 @@ from autograder.course.folder import init
 from autograder.course.grade_class import grade_class
 from autograder.course.marks import comment_text
 from autograder.course.nbgrader_api import NbgraderCourse
-from autograder.course.summary import table
+from autograder.course.summary import line, table
 from autograder.grading.grader import Grader
 from autograder.grading.results import Store, SubmissionResult
 from autograder.sandbox.inside.isolation import Layers
@@ -203,7 +203,7 @@ def in_the_terminal(result: SubmissionResult) -> str:
     """The report about a class as a terminal gets it."""
     with open(os.devnull, "w") as nowhere:
         console = Console(file=nowhere, record=True, width=200, color_system=None)
-        console.print(table([result]))
+        console.print(table([line(result)]))
         return console.export_text()
 
 

@@ -19,6 +19,7 @@ import pytest
 from browsing import SCHEMES, chromium, grave, needs_axe, needs_chromium
 from classroom import NAME, cell, record_unrun
 
+from autograder.answers import ROOT
 from autograder.cli import main
 from autograder.course.class_page import summary_html
 from autograder.course.feedback import write_feedback
@@ -27,7 +28,6 @@ from autograder.course.markbook import marks
 from autograder.course.nbgrader_api import NbgraderCourse
 from autograder.course.register import Register
 from autograder.lessons import build
-from autograder.lessons.answers import ROOT
 from autograder.lessons.lesson import NOTEBOOKS, find_lesson
 
 SECONDS = 120  # at most, on a machine that has other work

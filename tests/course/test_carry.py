@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from autograder import carry as carrying
+from autograder.answers import ROOT
 from autograder.carry import CarryError, carry, main
 from autograder.cli import main as command_line
 from autograder.exercises import find
-from autograder.lessons.answers import ROOT
 from cs231n_lib import stand_ins
 from cs231n_lib.normalization import in_numpy as normalization
 from cs231n_lib.optim import in_numpy as optim

@@ -9,11 +9,11 @@ import zipfile
 import pytest
 from classroom import content, template
 
+from autograder.answers import is_answer_file
 from autograder.course.errors import CourseError
 from autograder.course.gradescope_zip import SETUP, write_zip
 from autograder.grading.harness import results
 from autograder.lessons import build
-from autograder.lessons.answers import is_answer_file
 from autograder.lessons.lesson import find_lesson
 
 # The fields that Gradescope's specification of results.json names.

@@ -20,9 +20,9 @@ from nbgrader.validator import Validator
 from traitlets.config import Config
 
 from autograder import exercises
+from autograder.answers import imports_answers, is_answer_file
 from autograder.check import run
 from autograder.lessons import build
-from autograder.lessons.answers import imports_answers, is_answer_file
 from autograder.lessons.build import BuildError, OutOfDate, build_all, find_lesson, read_lesson
 from autograder.lessons.lesson import without_magics
 from autograder.lessons.source import (

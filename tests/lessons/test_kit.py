@@ -20,9 +20,9 @@ import pytest
 from providers import provider
 
 from autograder import cli, exercises, misconceptions
+from autograder.answers import ROOT, is_answer_file
 from autograder.check import run
 from autograder.lessons import kit
-from autograder.lessons.answers import ROOT, is_answer_file
 from autograder.lessons.kit import KitError, write_kit
 from autograder.lessons.source import solution_source
 

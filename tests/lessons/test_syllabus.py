@@ -9,7 +9,7 @@ import pytest
 
 import cs231n_lib
 from autograder import exercises
-from autograder.lessons.answers import GIVEN_FAMILIES
+from autograder.answers import GIVEN_FAMILIES
 from autograder.lessons.syllabus import PLACES, SYLLABUS, sources
 from cs231n_lib import plotting
 

@@ -10,7 +10,7 @@ import tokenize
 import pytest
 
 import cs231n_lib
-from autograder.lessons.answers import GIVEN_FAMILIES
+from autograder.answers import GIVEN_FAMILIES
 from autograder.lessons.syllabus import SYLLABUS
 
 FAMILIES = [

@@ -29,6 +29,7 @@ ROOMS = (
     "submissions",
     "checking",
     "bars",
+    "answers",
 )
 # Where a student's code runs, nothing of the grading side may be within reach.
 INSIDE = ("sandbox.inside", "check", "learning", "expectations", "exercises", "checking")

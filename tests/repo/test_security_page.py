@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from autograder import expectations
+from autograder.answers import ROOT
 from autograder.checking import judge, observe
 from autograder.checking.judge import Expected
 from autograder.checking.settings import ASKED
 from autograder.grading.grader import graded_exercises
-from autograder.lessons.answers import ROOT
 from autograder.sandbox import clock, process, zygote
 from autograder.sandbox.inside import isolation, kernel
 from autograder.sandbox.process import Limits

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.lessons.answers import ROOT
+from autograder.answers import ROOT
 from autograder.sandbox.inside import cgroup, isolation, kernel
 from autograder.sandbox.inside.isolation import Layers
 

@@ -22,8 +22,8 @@ import numpy as np
 import pytest
 
 from autograder import exercises
+from autograder.answers import ROOT
 from autograder.checking import observe
-from autograder.lessons.answers import ROOT
 from autograder.sandbox.inside import cgroup, isolation, warm
 from autograder.sandbox.process import Infrastructure, Limits, Stopped
 from autograder.sandbox.zygote import Zygote, _is_larger, remove_abandoned_boxes
@@ -837,7 +837,7 @@ AS_SOMEBODY = """
 import os, sys, tempfile
 from autograder.sandbox.inside import isolation
 from autograder.sandbox.inside import kernel
-from autograder.lessons.answers import ROOT
+from autograder.answers import ROOT
 
 # What lies in closed folders, such as a Python in /root, is shown in open ones at the same place.
 scratch, *arguments = sys.argv[1:]

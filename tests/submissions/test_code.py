@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autograder import exercises
-from autograder.lessons.answers import ROOT
+from autograder.answers import ROOT
 from autograder.quality import accusations
 from autograder.quality.styles import styled
 from autograder.submissions import code as looking

@@ -7,7 +7,7 @@ notebooks that show solutions. The rest of the packages is support, `GIVEN_FAMIL
 import re
 from pathlib import Path, PurePath
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 GIVEN_FAMILIES = ("data", "layers", "plotting", "train")  # folders that students do not write
 
 _GIVEN = "|".join(GIVEN_FAMILIES)
