@@ -5,6 +5,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+starts_kernels = pytest.mark.slow  # as what is tested here, which is no part of `make test`
+
 
 def check_cell(source="", value=None, stderr=""):
     """Return a check cell worth 3 points, as if it had ended with `value`."""
@@ -46,12 +48,14 @@ def write(tmp_path):
     return write
 
 
+@starts_kernels
 def test_a_solution_passes_and_is_run_in_an_empty_folder(write, capsys):
     path = write("solution", new_code_cell("import os; print(os.listdir())"), check_cell("3.0"))
     assert execute_notebooks.main([str(path)]) == 0
     assert "3 of 3 points" in capsys.readouterr().out
 
 
+@starts_kernels
 def test_a_warning_fails_a_solution_but_not_a_student_notebook(write, capsys):
     warns = new_code_cell("import warnings; warnings.warn('careful')")
     solution, student = write("solution", warns), write("student", warns)
@@ -61,12 +65,14 @@ def test_a_warning_fails_a_solution_but_not_a_student_notebook(write, capsys):
     assert "2 notebooks, 1 with a problem" in shown
 
 
+@starts_kernels
 def test_a_dead_kernel_is_a_problem_and_not_a_crash(write, capsys):
     path = write("student", new_code_cell("import os; os._exit(1)"), check_cell("0.0"))
     assert execute_notebooks.main([str(path)]) == 1
     assert "DeadKernelError" in capsys.readouterr().out
 
 
+@starts_kernels
 def test_until_its_pytorch_half_a_solution_imports_numpy_alone(write, capsys):
     half = new_code_cell("import torch", metadata={"course": {"role": "setup"}})
     photographs = new_code_cell("from cs231n_lib.data import faces\nfaces()")
@@ -77,6 +83,7 @@ def test_until_its_pytorch_half_a_solution_imports_numpy_alone(write, capsys):
     assert "the NumPy half of a lesson imports skimage" in capsys.readouterr().out
 
 
+@starts_kernels
 def test_a_cell_may_take_its_time_and_one_with_widgets_less(write, capsys, monkeypatch):
     monkeypatch.setattr(execute_notebooks, "SECONDS_WITH_WIDGETS", 1)
     slow = "import time; time.sleep(3)"

@@ -184,6 +184,7 @@ def test_every_answer_whose_latency_is_measured_is_runnable(benchmark_module):
     assert all(set(functions) == set(exercise.functions) for functions in named.values())
 
 
+@pytest.mark.slow
 def test_graders_that_are_compared_get_the_same_submissions(benchmark_module, tmp_path):
     grading = benchmark_module("grading")
     course, _ = grading.make_course(tmp_path / "a", 3, experiments=False)
