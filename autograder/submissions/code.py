@@ -539,7 +539,8 @@ def _taken_from_outside(node: ast.stmt) -> Iterator[str]:
     yield from (name for name, is_outside, _ in _referenced(node) if is_outside)
 
 
-def _referenced(node: ast.stmt) -> Iterator[tuple[str, bool, bool]]:
+@lru_cache(maxsize=500)  # of an answer each statement is asked for three times
+def _referenced(node: ast.stmt) -> tuple[tuple[str, bool, bool], ...]:
     """The names that a statement uses: whether from the notebook, and whether imported in it."""
     try:
         text = ast.unparse(node)
@@ -547,15 +548,16 @@ def _referenced(node: ast.stmt) -> Iterator[tuple[str, bool, bool]]:
             warnings.simplefilter("ignore")
             tables = [symtable.symtable(text, "cell", "exec")]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        yield from ((use.partition(".")[0], True, True) for use in names_in([node]).used)
-        return
+        return tuple((use.partition(".")[0], True, True) for use in names_in([node]).used)
+    found = []
     for table in tables:
         tables += table.get_children()
         is_outermost = table is tables[0]
         for symbol in table.get_symbols():
             if symbol.is_referenced():
                 is_outside = is_outermost or symbol.is_global()
-                yield symbol.get_name(), is_outside, symbol.is_imported()
+                found.append((symbol.get_name(), is_outside, symbol.is_imported()))
+    return tuple(found)
 
 
 def names_reached(statements: Sequence[ast.stmt], wanted: Iterable[str] = ()) -> Names:
