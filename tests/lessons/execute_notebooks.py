@@ -27,6 +27,8 @@ STRICT = """\
 import warnings
 
 warnings.simplefilter("error")
+# On finite numbers too, now and then, see numpy/numpy#24067.
+warnings.filterwarnings("ignore", category=RuntimeWarning, message="invalid value .* in matmul")
 # The kernel warns about itself when it is shut down.
 warnings.filterwarnings("ignore", category=PendingDeprecationWarning, module="ipykernel")"""
 NUMPY_ALONE = "import numpy_alone\n\nnumpy_alone.begin()"
