@@ -1,6 +1,6 @@
 """Normalization in NumPy: forward and backward passes, with the tags of the equations.
 
-`x_mu * (1 / std)` is x_mu / std; `in_torch`, which has the same lines, says why.
+`a * (1 / std)` is a / std; `in_torch`, which has the same lines, says why.
 """
 
 import numpy as np
@@ -131,7 +131,7 @@ def batchnorm_backward_alt(dout, cache):
 
     dbeta = dout.sum(axis=0)  # (D,) BN.8
     dgamma = (dout * x_hat).sum(axis=0)  # (D,) BN.9
-    dx = gamma / std * (dout - dbeta / N - x_hat * (dgamma / N))  # (N, D) BN.14
+    dx = gamma * (1 / std) * (dout - dbeta / N - x_hat * (dgamma / N))  # (N, D) BN.14
     return dx, dgamma, dbeta
 
 

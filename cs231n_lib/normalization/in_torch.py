@@ -1,7 +1,7 @@
 """Normalization in PyTorch: the functions of `in_numpy` on tensors.
 
 Every backward pass is written by hand; device and dtype follow the input. The layers around these
-functions stand in `modules`. `x_mu * (1 / std)` is x_mu / std with a division a statistic in place
+functions stand in `modules`. `a * (1 / std)` is a / std with a division a statistic in place
 of one a number, which counts when the function is compiled.
 """
 
@@ -132,7 +132,7 @@ def batchnorm_backward_alt(dout, cache):
 
     dbeta = dout.sum(dim=0)  # (D,) BN.8
     dgamma = (dout * x_hat).sum(dim=0)  # (D,) BN.9
-    dx = gamma / std * (dout - dbeta / N - x_hat * (dgamma / N))  # (N, D) BN.14
+    dx = gamma * (1 / std) * (dout - dbeta / N - x_hat * (dgamma / N))  # (N, D) BN.14
     return dx, dgamma, dbeta
 
 

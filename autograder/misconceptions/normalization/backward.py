@@ -218,7 +218,7 @@ BACKWARD_ALT = wrong(
     (
         "gamma forgotten",
         "With gamma = 0 the output does not depend on x at all; what would your dx be?",
-        ("gamma / std *", "1 / std *"),
+        ("gamma * (1 / std) *", "1 / std *"),
     ),
     (
         "gamma twice in the sums",
@@ -272,13 +272,13 @@ BACKWARD_ALT = wrong(
         "divided by the variance",
         "Double x: the gradient becomes half as large. Yours becomes a quarter. "
         "Which power of the root stands in front?",
-        ("gamma / std *", "gamma / std**2 *"),
+        ("(1 / std) *", "(1 / std**2) *"),
     ),
     (
         "dout is changed",
         "After the call the caller's dout is no longer what it was: a statement such as -= writes "
         "into it. Other layers may still need it.",
-        (f"gamma / std * {BRACKET}", "gamma / std * dout"),
+        (f"(1 / std) * {BRACKET}", "(1 / std) * dout"),
         ("    dx = ", "    dout -= dbeta / N + x_hat * (dgamma / N)\n    dx = "),
     ),
 ) + wrong(
