@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from threading import BoundedSemaphore
 
 from nbformat import NotebookNode
 
-from autograder.grading.grader import Grader, _short
+from autograder.grading.grader import ANY_NUMBER, Grader, _short
 from autograder.grading.observations import NotKept
 from autograder.grading.results import Keeper, Store, SubmissionResult
 from autograder.sandbox.process import Infrastructure
@@ -87,10 +89,11 @@ def grade_blocks(
         size: submissions of a block.
         progress: called with the student's name and result (None: a fault) after each submission.
     """
-    batch = Batch(grader, store, "none" if force else "complete", progress)
+    turnstile = BoundedSemaphore(max(1, jobs))
+    batch = Batch(grader, store, "none" if force else "complete", progress, turnstile)
     grader.canaries.reset()
     grader.log.write("batch", submissions=len(submissions), jobs=jobs, tier=grader.tier)
-    pool = ThreadPoolExecutor(max_workers=max(1, jobs))
+    pool = ThreadPoolExecutor(max_workers=max(1, jobs) + 1)  # who judges keeps no sandbox waiting
     names, results, faults = iter(submissions), 0, 0
     try:
         running: tuple[Block, list[Future]] | None = None
@@ -128,8 +131,15 @@ class Block:
 class Batch:
     """How the submissions of a batch are graded, and whether the grader can still be trusted."""
 
-    def __init__(self, grader: Grader, store: Keeper, accept: str = "none", progress=None):
-        self.grader, self.store, self.accept = grader, store, accept
+    def __init__(
+        self,
+        grader: Grader,
+        store: Keeper,
+        accept: str = "none",
+        progress=None,
+        turnstile: AbstractContextManager = ANY_NUMBER,
+    ):
+        self.grader, self.store, self.accept, self.turnstile = grader, store, accept, turnstile
         self.progress = progress or (lambda student, result: None)
         self.distrust = ""  # why nothing that is executed gets a mark any more
 
@@ -138,7 +148,7 @@ class Batch:
         try:
             if self.distrust:
                 raise Infrastructure(self.distrust)
-            marked = self.grader.mark(what, student, self.store, self.accept)
+            marked = self.grader.mark(what, student, self.store, self.accept, self.turnstile)
         except Exception as error:
             self._fault(block, student, told(error))
         else:

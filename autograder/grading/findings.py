@@ -49,7 +49,11 @@ def look_through(
     shortcuts, remarks, unseen = {}, {}, {}
     for check_id, exercise in exercises.items():
         shortcuts[exercise.id] = tuple(code.shortcuts(exercise))
-        remarks[exercise.id] = (*code.undefined(exercise), *code.by_steps(exercise))
+        remarks[exercise.id] = (
+            *code.undefined(exercise),
+            *code.by_steps(exercise),
+            *code.put_in(exercise),
+        )
         if not is_observed(exercise, outcome):
             unseen[exercise.id] = why_unseen(exercise, check_id, code, outcome)
     forbidden = {name for exercise in exercises.values() for name in exercise.forbidden}

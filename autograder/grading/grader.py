@@ -19,6 +19,7 @@ import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property, partial
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -61,6 +62,7 @@ from autograder.submissions.rebuild import is_practice, rebuild, role
 from autograder.submissions.uploads import Upload, take
 
 LATE = "import torch._dynamo"  # which the first optimizer of a process makes: two seconds
+ANY_NUMBER = contextlib.nullcontext()
 ATTEMPTS = 3  # to execute a submission, when the sandbox itself fails
 
 
@@ -218,8 +220,19 @@ class Grader:
         """
         return self.mark(what, student, store, accept).result
 
-    def mark(self, what: Path | Upload, student: str, store: Keeper | None, accept: str) -> Marked:
-        """Return what `grade` does, and how it came to it."""
+    def mark(
+        self,
+        what: Path | Upload,
+        student: str,
+        store: Keeper | None,
+        accept: str,
+        turnstile: AbstractContextManager = ANY_NUMBER,
+    ) -> Marked:
+        """Return what `grade` does, and how it came to it.
+
+        Args:
+            turnstile: entered while the submission is executed, but not while it is read or judged.
+        """
         upload = what if isinstance(what, Upload) else take(what)
         kept = acceptable(store, student, accept)
         if kept and (kept.basis, kept.file) == (self.basis, upload.digest):
@@ -234,7 +247,8 @@ class Grader:
         code, outcome = Code(rebuilt.steps), Outcome()
         if submission.cells:
             self.canaries.begin()
-            outcome = self._execute(code.readable, student)
+            with turnstile:
+                outcome = self._execute(code.readable, student)
             self.canaries.require()  # before anything is judged or kept
         findings = look_through(rebuilt, code, outcome, self.exercises)
         result = self._result(student, upload, findings, outcome, judge_exercise)

@@ -36,7 +36,7 @@ def accused(exercise: Exercise, source: str) -> dict[str, list[str]]:
     code = Code([Step("a", "solution", source, f"{exercise.grade_id}-solution")])
     found = {
         COSTS: code.shortcuts(exercise),
-        NOTES: [*code.by_steps(exercise), *code.notes()],
+        NOTES: [*code.by_steps(exercise), *code.put_in(exercise), *code.notes()],
     }
     return {kind: said for kind, said in found.items() if said}
 

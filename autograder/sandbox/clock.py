@@ -54,16 +54,20 @@ class WorkClock(Clock):
 
     def taken(self) -> float:
         """Return the seconds that count until now."""
-        return max(self._worked(), self.occupied() / PATIENCE)
+        return max(self._worked(), self._unqueued() / PATIENCE)
 
     def occupied(self) -> float:
+        """Return the seconds until now in which it worked or did not queue."""
+        return max(self._worked(), self._unqueued())
+
+    def _unqueued(self) -> float:
         """Return the seconds until now without those in the queue for the processor."""
         passed = super().occupied()
         if passed >= SOON:
             before, self._queues = self._queues, self._queues | self._queued()
             waited = (now - before.get(thread, 0.0) for thread, now in self._queues.items())
             self._queue += max(waited, default=0.0) if before else 0.0
-        return max(self._worked(), passed - self._queue)
+        return passed - self._queue
 
     def waits(self) -> bool:
         """Whether more is counted than the process worked."""

@@ -51,6 +51,7 @@ MAX_FAULT = 2_000  # characters
 ATTEMPTS = 10  # at everything, in whose time all attempts have to come to their end
 MAX_STOPS = 3  # cells that may have to be stopped before the rest is given up
 LOOK_SECONDS = 0.25  # between two looks at the clock and at what a child wrote to the disk
+CHUNK = 1 << 16  # bytes that are read at once; to make room for more takes longer than to read
 OWN = ("module", "added")  # roles of what students add to a lesson
 KILLED = signal.SIGKILL.name
 _HEADER = re.compile(
@@ -446,7 +447,7 @@ class Process:
     def _start(self) -> None:
         for folder in (self.box / "home", self.box / "tmp"):
             folder.mkdir()
-        self.connection, theirs = socket.socketpair()
+        self.connection, theirs = connected()
         limits = {
             "memory": self.limits.memory,
             "file": self.limits.file,
@@ -504,7 +505,6 @@ class Process:
 
     def _in_time(self, clock: Clock, do: Callable[[], T]) -> T:
         """Send or receive; raises OSError when that is not possible, or not in time."""
-        self.connection.settimeout(LOOK_SECONDS)
         while not clock.is_over():
             with contextlib.suppress(TimeoutError):
                 return do()
@@ -525,7 +525,7 @@ class Process:
 
     def _receive(self, clock: Clock) -> bytes:
         """Return some bytes of an answer; raises OSError when none come."""
-        chunk = self._in_time(clock, partial(self.connection.recv, 1 << 20))
+        chunk = self._in_time(clock, partial(self.connection.recv, CHUNK))
         if not chunk:
             raise ConnectionError
         return chunk
@@ -559,6 +559,13 @@ class Process:
         if hasattr(self, "connection"):
             self.connection.close()
         shutil.rmtree(self.box, ignore_errors=True)
+
+
+def connected() -> tuple[socket.socket, socket.socket]:
+    """Return our end of a connection to a child, which waits no longer than for a look, and its."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(LOOK_SECONDS)
+    return ours, theirs
 
 
 def ended(status: int) -> Fault:

@@ -348,7 +348,7 @@ class Process(process.Process):
         with zygote._lock:
             zygote._running()
         self._folder = zygote._folder(self._slot)
-        self.connection, theirs = socket.socketpair()
+        self.connection, theirs = process.connected()
         request = {
             "slot": self._slot,
             "private": str(self._folder or isolation.PRIVATE),

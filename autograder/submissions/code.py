@@ -487,6 +487,34 @@ def bound_in_order(source: str) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+def fillings(source: str) -> Iterator[tuple[str, str, ast.stmt]]:
+    """What a cell changes a part of, at its outermost level: (name, dotted name, statement).
+
+    The dotted name is that of an attribute that is given a value, and empty for all else.
+
+    >>> [part[:2] for part in fillings("a[0].b = 1\\nc.d = 2\\ne.append(3)\\nsetattr(f, 'g', 4)")]
+    [('a', ''), ('c', 'c.d'), ('e', ''), ('f', '')]
+    """
+    for node in _statements(parsed(source).body):
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Attribute | ast.Subscript):
+                    yield _root(target), _dotted(target)[0], node
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            called, arguments = node.value.func, node.value.args
+            if isinstance(called, ast.Attribute):
+                yield _root(called), "", node
+            elif arguments and isinstance(called, ast.Name) and called.id == "setattr":
+                yield _root(arguments[0]), "", node
+
+
+def _root(node: ast.AST) -> str:
+    """The name that a chain of attributes, subscripts and calls starts from, if any."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
 @_remembered
 def unbound(source: str) -> frozenset[str]:
     """The names that the functions of a cell use without giving them a value anywhere.
@@ -646,9 +674,11 @@ class Place:
         self.bindings: dict[str, list[Binding]] = {}  # by name; the last cell's counts
         self.stars: list[tuple[str, str]] = []  # ("*", library of which everything was imported)
         self.own: set[str] = set()  # names that no such library has replaced
+        self.written: list[str] = []  # the student's cells
 
     def add(self, source: str, bound: Iterable[tuple[str, str]], is_own: bool) -> None:
         """Append a cell that binds some names, as `bound_in_order` says them."""
+        self.written += [source] if is_own else []
         for name, meant in bound:
             if name == "*":
                 self.stars.append((name, meant))
@@ -659,6 +689,10 @@ class Place:
                 found.append(Binding(source, is_own))
             found[-1].meant += [meant] if meant else []
             (self.own.discard if meant else self.own.add)(name)
+
+    def imports(self, name: str) -> bool:
+        """Whether a name is what the last cell that binds it imports."""
+        return any(binding.meant for binding in self.bindings.get(name, ())[-1:])
 
     def uses(self, names: Names, forbidden: Iterable[str], function: str) -> list[str]:
         """Which forbidden names some code in this place uses, that a function is made of."""
@@ -705,6 +739,14 @@ def _answer(cells: tuple[str, ...], function: str) -> Answer:
     return Answer(names, taken.union(spelled), words, unbound_in(parts), is_complex)
 
 
+@dataclass
+class Made:
+    """What an answer is made of."""
+
+    said: dict[Place, Names]
+    seen: set[tuple[Place, str, int]]  # names that were followed, to which of their bindings
+
+
 _remembered_answer = lru_cache(maxsize=4_000)(_answer)  # many of a class are the same, stubs too
 
 
@@ -716,6 +758,8 @@ class Code:
         self.unread: dict[str, str] = {}  # cell id: why it cannot be executed
         self._names: dict[str, Names] = {}  # by cell id
         self._answers: dict[str, Answer] = {}  # by exercise id
+        self._made: dict[str, Made] = {}  # by exercise id
+        self._filling: dict[str, list[tuple[str, str, ast.stmt]]] = {}  # by cell
         self._read: dict[ast.stmt, tuple[frozenset[str], Names]] = {}
         self._statements: dict[str, dict[str, list[ast.stmt]]] = {}  # by cell, by what they bind
         left = MAX_READ
@@ -747,14 +791,30 @@ class Code:
         notebook, all of them count. Elsewhere none does: to compare is good practice.
         """
         costs = (*exercise.forbidden, *REWRITTEN)
-        made_of = self._made_of(exercise).items()
         used = {
-            name for place, names in made_of for name in place.uses(names, costs, exercise.function)
+            name
+            for place, names in self._made_of(exercise).said.items()
+            for name in place.uses(names, costs, exercise.function)
         }
         found = [name for name in costs if name in used]
         if len(self._small_steps(exercise)) == 2:  # no gradient by hand needs both
             found.append(f"complex steps of {exercise.functions[0]}")
         return found
+
+    def put_in(self, exercise: Exercise) -> Iterator[str]:
+        """Which forbidden names were put into something that the answer uses.
+
+        Whether it uses just that part cannot be told, and is for a person to decide.
+        """
+        made = self._made_of(exercise)
+        found: set[str] = set()
+        for place in made.said:
+            needed = {name for where, name, _ in made.seen if where is place}
+            if said := self._filled(place, made, names=needed):
+                found.update(place.uses(said, exercise.forbidden, exercise.function))
+        named = [name for name in exercise.forbidden if name in found]
+        if named and not self.shortcuts(exercise):
+            yield f"{exercise.function} uses what {listed(named)} was put into: look at what for."
 
     def idle_mentions(self, names: Iterable[str], costly: Iterable[str]) -> Iterator[str]:
         """What the student's code says of the course's own answers without costing anything."""
@@ -832,22 +892,58 @@ class Code:
                 "is executed defines."
             )
 
-    def _made_of(self, exercise: Exercise) -> dict[Place, Names]:
+    def _made_of(self, exercise: Exercise) -> Made:
         """What the answer to an exercise needs, by where it stands."""
+        if exercise.id not in self._made:
+            self._made[exercise.id] = self._gathered(exercise)
+        return self._made[exercise.id]
+
+    def _gathered(self, exercise: Exercise) -> Made:
         answer, notebook = self._answer(exercise), self._before_check(exercise)
-        seen: set[tuple[Place, str, int]] = set()
-        names = _joined(answer.names, self._followed(notebook, answer.taken, seen))
-        found = {notebook: names}
-        waiting = list(self._members(names, notebook))
+        made = Made({}, set())
+        self._gather(notebook, made, answer.taken, answer.names)
+        waiting = list(self._members(made.said[notebook], notebook))
         while waiting:
             file, name = waiting.pop()
             place = self._files[file]
-            if (place, name, 0) not in seen:
-                seen.add((place, name, 0))
-                names = self._followed(place, [name], seen)
-                found[place] = _joined(found[place], names) if place in found else names
-                waiting += self._members(names, place)
-        return found
+            if (place, name, 0) not in made.seen:
+                made.seen.add((place, name, 0))
+                waiting += self._members(self._gather(place, made, [name]), place)
+        return made
+
+    def _gather(self, place: Place, made: Made, wanted: Iterable[str], *own: Names) -> Names:
+        """Add what gives some names their value in a place; attributes that it spells count."""
+        names = _joined(*own, self._followed(place, wanted, made.seen))
+        if said := self._filled(place, made, attributes=names._spelled):
+            names = _joined(names, said)
+        made.said[place] = _joined(made.said[place], names) if place in made.said else names
+        return names
+
+    def _filled(
+        self,
+        place: Place,
+        made: Made,
+        names: Set[str] = frozenset(),
+        attributes: Set[str] = frozenset(),
+    ) -> Names | None:
+        """What is said by statements that change a part of some names, or set some attributes.
+
+        Who calls a library's function changes no part of the library.
+        """
+        nodes = [
+            node
+            for source in place.written
+            for name, dotted, node in self._fillings(source)
+            if dotted in attributes or (name in names and (dotted or not place.imports(name)))
+        ]
+        taken = {name for node in nodes for name in self._said(node)[0]}
+        said = [self._said(node)[1] for node in nodes]
+        return _joined(*said, self._followed(place, taken, set(made.seen))) if nodes else None
+
+    def _fillings(self, source: str) -> list[tuple[str, str, ast.stmt]]:
+        if source not in self._filling:
+            self._filling[source] = list(fillings(source))
+        return self._filling[source]
 
     def _followed(self, place: Place, wanted: Iterable[str], seen: set) -> Names:
         """What the student's code that gives some names their value needs in the same place."""

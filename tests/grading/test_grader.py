@@ -4,6 +4,8 @@ import json
 import stat
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -398,6 +400,33 @@ def test_a_batch_goes_on_past_faults_of_the_sandbox(grader, submit, monkeypatch,
     assert kept == ["ada", "jan"]
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_so_many_are_executed_at_once_and_one_more_is_kept_meanwhile(
+    grader, submit, monkeypatch, tmp_path, jobs
+):
+    running, most, all_run = [], [], threading.Event()
+
+    def execute(steps, *arguments):
+        running.append(steps)
+        most.append(len(running))
+        if len(most) > jobs:
+            all_run.set()
+        time.sleep(0.05)
+        running.remove(steps)
+        return Outcome(outputs={step.cell_id: [] for step in steps})
+
+    class Slow(Store):
+        def save(self, *arguments):
+            assert all_run.wait(30)  # which needs a sandbox while this one is not kept yet
+            return super().save(*arguments)
+
+    instead(monkeypatch, execute)
+    paths = {name: submit(solution(), name) for name in ("ada", "eve", "jan", "kim")}
+    graded, faults = grade_batch(grader, paths, Slow(tmp_path / "results"), jobs=jobs)
+    assert list(graded) == list(paths) and not faults
+    assert max(most) <= jobs
+
+
 def test_a_full_disk_is_a_fault_until_there_is_room(
     grader, submit, executed, monkeypatch, tmp_path
 ):
@@ -413,8 +442,10 @@ def test_a_full_disk_is_a_fault_until_there_is_room(
     store = Store(tmp_path / "results")
     paths = {name: submit(solution(), name) for name in ("ada", "eve", "jan")}
     graded, faults = grade_batch(grader, paths, store, jobs=1)
-    assert faults == {"eve": "OSError: [Errno 28] No space left on device"}
-    assert list(graded) == ["ada", "jan"] == [result.student for result in store.all()]
+    ((lost, why),) = faults.items()
+    assert why == "OSError: [Errno 28] No space left on device"
+    assert {*graded, lost} == {*paths} and lost not in graded
+    assert sorted(graded) == sorted(result.student for result in store.all())
     graded, faults = grade_batch(grader, paths, store, jobs=1)
     assert list(graded) == ["ada", "eve", "jan"] and not faults and len(executed) == 4
     assert {path.suffix for path in store.folder.iterdir()} == {".json", ".npz"}

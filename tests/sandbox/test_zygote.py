@@ -4,8 +4,10 @@ Every tier that this machine allows is tested as the user who runs the tests, an
 root, once more as an ordinary user.
 """
 
+import ctypes
 import io
 import json
+import mmap
 import os
 import re
 import select
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +27,7 @@ import pytest
 from autograder import exercises
 from autograder.answers import ROOT
 from autograder.checking import observe
-from autograder.sandbox.inside import cgroup, isolation, warm
+from autograder.sandbox.inside import cgroup, isolation, kernel, warm
 from autograder.sandbox.process import Infrastructure, Limits, Stopped
 from autograder.sandbox.zygote import Zygote, _is_larger, remove_abandoned_boxes
 
@@ -477,6 +480,28 @@ def test_a_fork_bomb_without_filter_is_small_and_dies(unfiltered, request):
         assert len(processes(unfiltered)) > count
         said(neighbour, "import threading\nt = threading.Thread(target=print)\nt.start(); t.join()")
     assert len(processes(unfiltered)) == 1
+
+
+def have_large_pages():
+    """Whether the kernel puts memory onto large pages when it is asked to."""
+    with mmap.mmap(-1, 2 * kernel.LARGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        memory.write(b"x" * len(memory))
+        start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        with suppress(OSError):
+            kernel.make_large(-(-start // kernel.LARGE) * kernel.LARGE)
+            return True
+    return False
+
+
+@pytest.mark.skipif(not have_large_pages(), reason="this kernel makes no large pages")
+def test_what_all_children_have_lies_on_large_pages(zygote, child):
+    (warm_process, *_) = sorted(processes(zygote))
+    maps = Path(f"/proc/{warm_process}/smaps_rollup")
+    end = time.monotonic() + 60
+    while (large := int(re.search(r"AnonHugePages: +(\d+)", maps.read_text())[1])) < 64 * 1024:
+        assert time.monotonic() < end, f"{large} kB"
+        time.sleep(0.1)
+    assert said(child, "print(1)") == "1\n"
 
 
 def processes(zygote):

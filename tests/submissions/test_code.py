@@ -465,6 +465,43 @@ def test_what_a_function_needs_is_found_by_the_rules_of_scope(below, needed):
     assert ("F" in {use.partition(".")[0] for use in looking.names_in(parts).used}) == needed
 
 
+KEEPING = "from scipy import stats\nclass Kept: pass\ntable = {}\ndef helper(x): return x\n"
+ZSCORE = exercises.find("preprocessing.normalize")
+
+
+@pytest.mark.parametrize(
+    ("line", "body", "what"),
+    [
+        ("Kept.f = stats.zscore", "Kept.f(x)", "costs"),
+        ("np.f = stats.zscore", "np.f(x)", "costs"),
+        ("Kept.f = stats.zscore", "getattr(Kept, name)(x)", "is noted"),
+        ("setattr(Kept, 'f', stats.zscore)", "Kept.f(x)", "is noted"),
+        ("table['f'] = stats.zscore", "table['f'](x)", "is noted"),
+        ("table.update(f=stats.zscore)", "table['f'](x)", "is noted"),
+        ("for f in [stats.zscore]: table[0] = f", "table[0](x)", "is noted"),
+        ("Kept.f = stats.zscore", "helper(x)", ""),
+        ("table['f'] = stats.zscore(1)", "helper(np.mean(x))", ""),
+        ("np.testing.assert_allclose(helper(1), stats.zscore(1))", "helper(np.mean(x))", ""),
+        ("table['eps'] = 1e-5", "helper(x) / table['eps']", ""),
+    ],
+)
+def test_what_was_put_into_something_that_an_answer_uses_is_told(line, body, what):
+    own = f"{ZSCORE.grade_id}-solution"
+    source = f"def {ZSCORE.function}(x):\n    return {body}"
+    given = Step("a", "given", "import numpy as np")
+    beside = [
+        Step("b", "added", KEEPING),
+        Step("c", "added", line),
+        Step("d", "solution", source, own),
+    ]
+    kept = Step("kept.py", "module", f"{KEEPING}import numpy as np\n{line}\n{source}")
+    taken = Step("d", "solution", f"from kept import {ZSCORE.function}", own)
+    for steps in ([given, *beside], [given, kept, taken]):
+        code = Code(steps)
+        told = {"costs": code.shortcuts(ZSCORE), "is noted": [*code.put_in(ZSCORE)]}
+        assert [way for way, said in told.items() if said] == ([what] if what else [])
+
+
 @pytest.mark.parametrize(
     "odd", ["return helper", "nonlocal other\nhelper", "def g(a, a): helper", "x: helper = (yield)"]
 )

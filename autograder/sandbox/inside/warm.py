@@ -19,19 +19,20 @@ import json
 import os
 import random
 import resource
+import select
 import signal
 import socket
 import sys
 import tempfile
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from autograder import exercises
-from autograder.sandbox.inside import isolation, messages
+from autograder.sandbox.inside import isolation, kernel, messages
 from autograder.sandbox.inside.child import Inside, import_from_here, serve, stop_nowhere
 
 with contextlib.suppress(ModuleNotFoundError):  # without the extra there are the NumPy halves
@@ -90,6 +91,9 @@ def _warm_up(imports: str) -> Inside:
     gc.collect()
     gc.freeze()  # a collection in a child would write to, and so copy, every page
     gc.enable()
+    np.random.seed(SEED)
+    if HAS_TORCH:
+        torch.manual_seed(SEED)
     return inside
 
 
@@ -105,7 +109,9 @@ def require_one_thread(tasks: int) -> None:
 
 
 def _serve(control: socket.socket, setup: Mapping, inside: Inside, children: set[int]) -> None:
+    pieces = large_pieces(setup["views"]["tasks"])
     while True:
+        _make_large(pieces, control)
         message, descriptors, *_ = socket.recv_fds(control, isolation.MESSAGE, 1)
         if not message:
             return
@@ -115,6 +121,32 @@ def _serve(control: socket.socket, setup: Mapping, inside: Inside, children: set
         else:
             status = _reap(request["pid"], setup, children)
             control.sendall(json.dumps({"status": status}).encode())
+
+
+def _make_large(pieces: Iterator[int], control: socket.socket) -> None:
+    """Put memory onto large pages until somebody asks: to fork and to end then takes half."""
+    while not select.select([control], [], [], 0)[0]:
+        with contextlib.suppress(OSError):  # of a kernel before 6.1, or where there is none left
+            address = next(pieces, None)
+            if address is None:
+                return
+            kernel.make_large(address)
+
+
+def large_pieces(tasks: int) -> Iterator[int]:
+    """Yield the addresses at which memory of this process's own could lie on a large page.
+
+    Args:
+        tasks: an open /proc/self/task.
+    """
+    maps = os.open(f"{os.listdir(tasks)[0]}/maps", os.O_RDONLY, dir_fd=tasks)
+    with open(maps) as lines:
+        areas = [line.split() for line in lines]
+    for place, rights, *_, name in areas:
+        if rights == "rw-p" and not name.startswith("/"):
+            start, end = (int(address, 16) for address in place.split("-"))
+            first = -(-start // kernel.LARGE) * kernel.LARGE
+            yield from range(first, end - kernel.LARGE + 1, kernel.LARGE)
 
 
 def _fork(control, setup, request, descriptor, inside, children):
@@ -200,7 +232,7 @@ def _become_harmless(connection, layers, setup, request, inside) -> None:
     tempfile.tempdir = None
     import_from_here()
     stop_nowhere()
-    _start_afresh()
+    random.seed(SEED)  # which a fork seeds anew, unlike the other generators
 
 
 def _keep_only(descriptor: int) -> None:
@@ -210,11 +242,3 @@ def _keep_only(descriptor: int) -> None:
         os.dup2(nowhere, standard)
     os.closerange(3, descriptor)
     os.closerange(descriptor + 1, isolation.MANY)
-
-
-def _start_afresh() -> None:
-    """Restart the random numbers, which a fork inherits."""
-    random.seed(SEED)
-    np.random.seed(SEED)
-    if HAS_TORCH:
-        torch.manual_seed(SEED)
