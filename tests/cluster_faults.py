@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
+import resource
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -41,7 +45,8 @@ STUDENTS = 8
 AFTER = 1  # results, before something goes wrong
 LATE = 30.0  # seconds, after which a chunk is given to another worker as well
 PATIENCE = 60.0
-HERE, THERE = "10.99.77.1", "10.99.77.2"  # the two ends of a cable that can be cut
+NETWORK = f"10.99.{os.getpid() % 256}"  # of a cable that can be cut; runs at once have their own
+HERE, THERE = f"{NETWORK}.1", f"{NETWORK}.2"
 
 
 class Impossible(Exception):
@@ -307,36 +312,64 @@ def run(name: str, folder: Path, paths: dict[str, Path], expected: dict[str, dic
     )
 
 
+def played(counts: Path, names: list[str]) -> dict[str, list[dict]]:
+    """What is known of the runs so far, by fault."""
+    lines = counts.read_text("utf-8").splitlines() if counts.exists() else []
+    runs = [json.loads(line) for line in lines]
+    return {name: [run for run in runs if run["fault"] == name] for name in names}
+
+
+def play(name: str, paths: dict[str, Path], expected: dict[str, dict], keep: Path) -> dict:
+    """Play one fault; returns the outcome, and what it took. The log of a failure is kept."""
+    start, before = time.monotonic(), _processor()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            wrong = run(name, Path(folder), paths, expected)
+        except Impossible as why:
+            wrong = f"skipped: {why}"
+        except Exception:
+            wrong = traceback.format_exc()
+        if wrong:
+            shutil.copytree(folder, keep / f"{name} {time.strftime('%H-%M-%S')}")
+    took = {"seconds": time.monotonic() - start, "processor": _processor() - before}
+    return {"fault": name, "wrong": wrong} | {key: round(n, 1) for key, n in took.items()}
+
+
+def _processor() -> float:
+    """Seconds of the processor, of this process and of all that it started and that ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
 def main() -> None:
     """Play the faults that are named, or all, and say how often each was passed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("faults", nargs="*", choices=[*FAULTS, []])
     parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--counts", type=Path, help="a file of runs, which are not repeated")
     chosen = parser.parse_args()
     cluster.LEAST = 1  # small chunks, of which some are under way at any time
-    failed = False
+    names = chosen.faults or list(FAULTS)
     with tempfile.TemporaryDirectory() as place:
+        counts = chosen.counts or Path(place) / "counts.jsonl"
         paths = hand_in(Path(place) / "submitted", STUDENTS, broken=6)
         with Grader(template(), NAME, SECRET) as grader:
             grade_batch(grader, paths, Store(Path(place) / "serial"), jobs=1)
         expected = timeless(Path(place) / "serial")
         assert expected.keys() == paths.keys()
-        for name in chosen.faults or FAULTS:
-            passed, start, wrong = 0, time.monotonic(), ""
-            for _ in range(chosen.times):
-                with tempfile.TemporaryDirectory() as folder:
-                    try:
-                        wrong = run(name, Path(folder), paths, expected)
-                    except Impossible as why:
-                        wrong = f"skipped: {why}"
-                        break
-                    except Exception as error:
-                        wrong = f"{type(error).__name__}: {error}"
-                passed += not wrong
-                failed |= bool(wrong)
-            seconds = (time.monotonic() - start) / chosen.times
-            print(f"{name:<20} {passed} of {chosen.times}  {seconds:5.0f} s  {wrong}", flush=True)
-    sys.exit(failed)
+        while (
+            len((runs := played(counts, names))[least := min(names, key=lambda n: len(runs[n]))])
+            < chosen.times
+        ):
+            outcome = json.dumps(play(least, paths, expected, counts.parent))
+            with open(counts, "a", encoding="utf-8") as file:
+                file.write(f"{outcome}\n")
+            print(outcome, flush=True)
+    for name, outcomes in runs.items():
+        seconds = sorted(one["seconds"] for one in outcomes)
+        passed = sum(not one["wrong"] for one in outcomes)
+        print(f"{name:<20} {passed} of {len(outcomes)}  {seconds[0]:.0f} to {seconds[-1]:.0f} s")
+    sys.exit(any(one["wrong"] for outcomes in runs.values() for one in outcomes))
 
 
 if __name__ == "__main__":

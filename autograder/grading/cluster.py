@@ -512,7 +512,8 @@ class _Work:
     def _look_after(self, workers, arrived) -> None:
         """Give to another worker as well what takes too long; whoever comes first counts.
 
-        So is what waits for workers that are all gone, as after a walltime, and at once.
+        So is what waits for workers that are all gone, as after a walltime, and at once. If those
+        go as well, it may be too long for any, or end them: it is tried one by one.
         """
         now = time.monotonic()
         for chunk in list(self.chunks):
@@ -520,7 +521,9 @@ class _Work:
                 raise _Lost("the scheduler forgot what it was given")
             is_late = now - chunk.given > self.late and len(chunk.futures) < TRIES
             is_stranded = chunk.allowed.isdisjoint(workers)
-            if workers and (is_late or is_stranded):
+            if workers and is_stranded and len(chunk.futures) > 1:
+                self._divide(chunk, "its workers ended before it was marked")
+            elif workers and (is_late or is_stranded):
                 chunk.given = now
                 keys = {future.key for future in chunk.futures}
                 with _or_lost():

@@ -301,6 +301,20 @@ def test_a_chunk_whose_workers_are_all_gone_goes_to_those_that_came(tmp_path):
     assert faults == {} and client.given[0].status == "pending"
 
 
+def test_what_no_worker_lives_to_finish_is_tried_alone_and_then_told(tmp_path):
+    """A chunk that is longer than a walltime is marked in parts; what ends its workers is not."""
+
+    def play(client, future):
+        assert len(client.given) < 30, "it is given again and again"
+        if len(future.chunk) > 1 or "student-1" in future.chunk:
+            client.names = (f"after {future.key}",)  # all others are gone
+        else:
+            future.end(marked(future))
+
+    _, faults, _ = coordinated(play, tmp_path)
+    assert faults.keys() == {"student-1"} and "its workers ended" in faults["student-1"]
+
+
 def test_a_scheduler_that_forgot_everything_is_asked_again(tmp_path):
     def play(client, future):
         if len(client.given) == 1:
