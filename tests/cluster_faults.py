@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import json
 import os
 import resource
@@ -26,6 +27,7 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
+import psutil
 from classroom import NAME, SECRET, hand_in, template, timeless
 
 from autograder.grading import cluster
@@ -45,6 +47,8 @@ STUDENTS = 8
 AFTER = 1  # results, before something goes wrong
 LATE = 30.0  # seconds, after which a chunk is given to another worker as well
 PATIENCE = 60.0
+END_SECONDS = 15.0  # for a sandbox to notice that its worker is gone
+PR_SET_CHILD_SUBREAPER = 36
 NETWORK = f"10.99.{os.getpid() % 256}"  # of a cable that can be cut; runs at once have their own
 HERE, THERE = f"{NETWORK}.1", f"{NETWORK}.2"
 
@@ -278,6 +282,7 @@ def run(name: str, folder: Path, paths: dict[str, Path], expected: dict[str, dic
     def progress(student, result):
         results[student] = result
         if len(results) == AFTER:
+            log.write("mishap")
             later[0] = happen(machines)
         if later[0]:
             later[0](log)
@@ -298,10 +303,13 @@ def run(name: str, folder: Path, paths: dict[str, Path], expected: dict[str, dic
                 later[0](None)
     events = log.read()
     written = Counter(e["student"] for e in events if e["event"] == "graded")
+    names = [event["event"] for event in events]
     if faults:
         return f"faults: {faults}"
-    if shows not in {event["event"] for event in events}:
+    if shows not in (names if happen is none else names[names.index("mishap") :]):
         return f"nothing happened: no event {shows!r}"
+    if left := left_behind():
+        return f"left behind: {left}"
     if written != Counter(paths.keys()):
         return f"written: {written}"
     found = timeless(folder / "results")
@@ -310,6 +318,20 @@ def run(name: str, folder: Path, paths: dict[str, Path], expected: dict[str, dic
         if found == expected
         else f"other results: {[s for s in paths if found[s] != expected[s]]}"
     )
+
+
+def left_behind() -> list[list[str]]:
+    """End what a run started and did not end; returns the command lines."""
+    _, alive = psutil.wait_procs(psutil.Process().children(recursive=True), timeout=END_SECONDS)
+    lines = [process.cmdline() for process in alive]
+    for process in alive:
+        process.kill()
+    return lines
+
+
+def take_orphans() -> None:
+    """Become the parent of what a killed worker leaves behind, so that it is seen."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def played(counts: Path, names: list[str]) -> dict[str, list[dict]]:
@@ -348,6 +370,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=1)
     parser.add_argument("--counts", type=Path, help="a file of runs, which are not repeated")
     chosen = parser.parse_args()
+    take_orphans()
     cluster.LEAST = 1  # small chunks, of which some are under way at any time
     names = chosen.faults or list(FAULTS)
     with tempfile.TemporaryDirectory() as place:

@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import stat
+import subprocess
+import sys
 from collections import Counter
 from threading import Timer
 from types import SimpleNamespace
@@ -44,6 +46,14 @@ def graded_on(connect, folder, paths, **options):
             results |= block.results
             faults |= block.faults
     return results, faults, log.read()
+
+
+def test_a_worker_imports_nothing_that_takes_a_second():
+    arguments = ["-X", "importtime", "-c", f"import {cluster.__name__}"]
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    slow = {"rfc3987_syntax.syntax_helpers", "torch", "nbgrader", "sqlalchemy", "pandas"}
+    assert "jsonschema" in imported and not imported & slow
 
 
 def test_the_store_that_a_worker_has_keeps_what_a_store_writes(tmp_path):
