@@ -2,10 +2,13 @@
 
     python tests/cluster_faults.py                       every fault once (`make test-cluster`)
     python tests/cluster_faults.py --times 20 killed     one of them, twenty times
+    python tests/cluster_faults.py --times 20 --counts FILE
 
-Each run grades a small class with two workers while one thing goes wrong. It is passed when the
-results are those of one machine but for times, everybody has one, and each was written once. The
-exit status is 1 where one is not; what this machine cannot do is skipped, with the reason.
+The last one writes each run into a file, from which it goes on when it is started again; two may
+do so at a time. Each run grades a small class with two workers while one thing goes wrong. It is
+passed when the results are those of one machine but for times, everybody has one, each was
+written once, and no process is left behind. The exit status is 1 where one is not; what this
+machine cannot do is skipped, with the reason.
 """
 
 from __future__ import annotations
@@ -308,8 +311,6 @@ def run(name: str, folder: Path, paths: dict[str, Path], expected: dict[str, dic
         return f"faults: {faults}"
     if shows not in (names if happen is none else names[names.index("mishap") :]):
         return f"nothing happened: no event {shows!r}"
-    if left := left_behind():
-        return f"left behind: {left}"
     if written != Counter(paths.keys()):
         return f"written: {written}"
     found = timeless(folder / "results")
@@ -320,18 +321,18 @@ def run(name: str, folder: Path, paths: dict[str, Path], expected: dict[str, dic
     )
 
 
-def left_behind() -> list[list[str]]:
-    """End what a run started and did not end; returns the command lines."""
+def left_behind() -> str:
+    """End what a run started and did not end; returns what it was, or nothing."""
     _, alive = psutil.wait_procs(psutil.Process().children(recursive=True), timeout=END_SECONDS)
-    lines = [process.cmdline() for process in alive]
+    lines = [" ".join(process.cmdline()) for process in alive]
     for process in alive:
         process.kill()
-    return lines
+    return f"left behind: {lines}" if lines else ""
 
 
 def take_orphans() -> None:
     """Become the parent of what a killed worker leaves behind, so that it is seen."""
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def played(counts: Path, names: list[str]) -> dict[str, list[dict]]:
@@ -341,26 +342,66 @@ def played(counts: Path, names: list[str]) -> dict[str, list[dict]]:
     return {name: [run for run in runs if run["fault"] == name] for name in names}
 
 
+def least_played(counts: Path, names: list[str], times: int) -> str:
+    """The fault of the fewest runs; nothing where all were played so many times."""
+    runs = {name: len(found) for name, found in played(counts, names).items()}
+    least = min(runs, key=runs.__getitem__, default="")
+    return least if least and runs[least] < times else ""
+
+
 def play(name: str, paths: dict[str, Path], expected: dict[str, dict], keep: Path) -> dict:
     """Play one fault; returns the outcome, and what it took. The log of a failure is kept."""
-    start, before = time.monotonic(), _processor()
+    start, before = time.monotonic(), processor()
     with tempfile.TemporaryDirectory() as folder:
         try:
             wrong = run(name, Path(folder), paths, expected)
-        except Impossible as why:
-            wrong = f"skipped: {why}"
+        except Impossible:
+            raise
         except Exception:
             wrong = traceback.format_exc()
+        left = left_behind()  # asked in any case, so that the next run starts with none
+        wrong = wrong or left
         if wrong:
             shutil.copytree(folder, keep / f"{name} {time.strftime('%H-%M-%S')}")
-    took = {"seconds": time.monotonic() - start, "processor": _processor() - before}
+    took = {"seconds": time.monotonic() - start, "processor": processor() - before}
     return {"fault": name, "wrong": wrong} | {key: round(n, 1) for key, n in took.items()}
 
 
-def _processor() -> float:
+def processor() -> float:
     """Seconds of the processor, of this process and of all that it started and that ended."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def play_all(names: list[str], times: int, counts: Path) -> bool:
+    """Play what was played least until all were so often; returns whether all were passed."""
+    with tempfile.TemporaryDirectory() as place:
+        paths = hand_in(Path(place) / "submitted", STUDENTS, broken=6)
+        with Grader(template(), NAME, SECRET) as grader:
+            grade_batch(grader, paths, Store(Path(place) / "serial"), jobs=1)
+        expected = timeless(Path(place) / "serial")
+        assert expected.keys() == paths.keys()
+        while least := least_played(counts, names, times):
+            try:
+                outcome = play(least, paths, expected, counts.parent)
+            except Impossible as why:
+                print(f"{least} is skipped: {why}", flush=True)
+                names.remove(least)
+                continue
+            with open(counts, "a", encoding="utf-8") as file:
+                file.write(f"{json.dumps(outcome)}\n")
+            print(outcome["wrong"] or f"{least} was passed", flush=True)
+    return tell(played(counts, names))
+
+
+def tell(played: dict[str, list[dict]]) -> bool:
+    """Print how often each was passed, and the seconds; returns whether all were."""
+    for name, runs in played.items():
+        passed = sum(not one["wrong"] for one in runs)
+        spans = [sorted(one[key] for one in runs) for key in ("seconds", "processor")]
+        clock, cpu = (f"{span[0]:.0f} to {span[-1]:.0f} s" for span in spans)
+        print(f"{name:<20} {passed} of {len(runs)}  {clock}, of the processor {cpu}")
+    return not any(one["wrong"] for runs in played.values() for one in runs)
 
 
 def main() -> None:
@@ -368,31 +409,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("faults", nargs="*", choices=[*FAULTS, []])
     parser.add_argument("--times", type=int, default=1)
-    parser.add_argument("--counts", type=Path, help="a file of runs, which are not repeated")
+    parser.add_argument("--counts", type=Path, help="a file of runs, to go on from")
     chosen = parser.parse_args()
     take_orphans()
     cluster.LEAST = 1  # small chunks, of which some are under way at any time
-    names = chosen.faults or list(FAULTS)
     with tempfile.TemporaryDirectory() as place:
         counts = chosen.counts or Path(place) / "counts.jsonl"
-        paths = hand_in(Path(place) / "submitted", STUDENTS, broken=6)
-        with Grader(template(), NAME, SECRET) as grader:
-            grade_batch(grader, paths, Store(Path(place) / "serial"), jobs=1)
-        expected = timeless(Path(place) / "serial")
-        assert expected.keys() == paths.keys()
-        while (
-            len((runs := played(counts, names))[least := min(names, key=lambda n: len(runs[n]))])
-            < chosen.times
-        ):
-            outcome = json.dumps(play(least, paths, expected, counts.parent))
-            with open(counts, "a", encoding="utf-8") as file:
-                file.write(f"{outcome}\n")
-            print(outcome, flush=True)
-    for name, outcomes in runs.items():
-        seconds = sorted(one["seconds"] for one in outcomes)
-        passed = sum(not one["wrong"] for one in outcomes)
-        print(f"{name:<20} {passed} of {len(outcomes)}  {seconds[0]:.0f} to {seconds[-1]:.0f} s")
-    sys.exit(any(one["wrong"] for outcomes in runs.values() for one in outcomes))
+        sys.exit(not play_all(chosen.faults or list(FAULTS), chosen.times, counts))
 
 
 if __name__ == "__main__":

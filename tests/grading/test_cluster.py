@@ -15,6 +15,7 @@ from classroom import NAME, SECRET, failing, hand_in, template, timeless
 
 pytest.importorskip("dask.distributed", reason="the extra `cluster` is not installed")
 import dask
+from cluster_faults import least_played
 
 from autograder.checking.report import Report, Row
 from autograder.grading import cluster
@@ -54,6 +55,14 @@ def test_a_worker_imports_nothing_that_takes_a_second():
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     slow = {"rfc3987_syntax.syntax_helpers", "torch", "nbgrader", "sqlalchemy", "pandas"}
     assert "jsonschema" in imported and not imported & slow
+
+
+def test_the_matrix_of_faults_goes_on_where_it_ended(tmp_path):
+    counts, names = tmp_path / "counts.jsonl", ["killed", "stopped"]
+    assert least_played(counts, names, times=1) == "killed"
+    counts.write_text('{"fault": "killed"}\n{"fault": "none"}\n')
+    assert least_played(counts, names, times=1) == "stopped"
+    assert least_played(counts, names[:1], times=1) == least_played(counts, [], times=1) == ""
 
 
 def test_the_store_that_a_worker_has_keeps_what_a_store_writes(tmp_path):
