@@ -512,24 +512,30 @@ class _Work:
     def _look_after(self, workers, arrived) -> None:
         """Give to another worker as well what takes too long; whoever comes first counts.
 
-        So is what waits for workers that are all gone, as after a walltime, and at once. If those
-        go as well, it may be too long for any, or end them: it is tried one by one.
+        So is what waits for workers that are all gone, as after a walltime, as soon as others have
+        a slot for it. If those go as well, it may be too long for any, or end them: it is tried
+        one by one.
         """
-        now = time.monotonic()
-        for chunk in list(self.chunks):
-            if any(f.status in ("lost", "cancelled") for f in chunk.futures):
-                raise _Lost("the scheduler forgot what it was given")
-            is_late = now - chunk.given > self.late and len(chunk.futures) < TRIES
+        if any(f.status in ("lost", "cancelled") for c in self.chunks for f in c.futures):
+            raise _Lost("the scheduler forgot what it was given")
+        taken = sum(not chunk.allowed.isdisjoint(workers) for chunk in self.chunks)
+        room = 2 * sum(workers.values()) - taken
+        for chunk in list(self.chunks) if workers else ():
             is_stranded = chunk.allowed.isdisjoint(workers)
-            if workers and is_stranded and len(chunk.futures) > 1:
+            is_late = time.monotonic() - chunk.given > self.late and len(chunk.futures) < TRIES
+            if is_stranded and len(chunk.futures) > 1:
                 self._divide(chunk, "its workers ended before it was marked")
-            elif workers and (is_late or is_stranded):
-                chunk.given = now
-                keys = {future.key for future in chunk.futures}
-                with _or_lost():
-                    there = {a for a, at in self.client.processing().items() if keys & set(at)}
-                self.grader.log.write("late", students=len(chunk.students), workers=len(there))
-                self._submit(chunk, workers, there, arrived)
+            elif room > 0 if is_stranded else is_late:
+                room -= is_stranded
+                self._give_again(chunk, workers, arrived)
+
+    def _give_again(self, chunk, workers, arrived) -> None:
+        chunk.given = time.monotonic()
+        keys = {future.key for future in chunk.futures}
+        with _or_lost():
+            there = {a for a, at in self.client.processing().items() if keys & set(at)}
+        self.grader.log.write("late", students=len(chunk.students), workers=len(there))
+        self._submit(chunk, workers, there, arrived)
 
 
 def chunk_size(left: int, under_way: int, slots: int, seconds: float) -> int:

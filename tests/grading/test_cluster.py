@@ -320,6 +320,26 @@ def test_a_chunk_whose_workers_are_all_gone_goes_to_those_that_came(tmp_path):
     assert faults == {} and client.given[0].status == "pending"
 
 
+def test_the_first_worker_after_a_walltime_leaves_something_to_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "LEAST", 1)
+
+    def play(client, future):
+        alone = [f for f in client.given if f.workers == ["c"]]
+        assert len(alone) <= 2, "one slot has two chunks at a time"
+        if "a" in future.workers:
+            client.names = ("c",)
+        elif future.workers == ["c"]:
+            client.names = ("c", "d")[: len(alone)]
+        else:
+            for one in (*alone, future):
+                if one.status == "pending":
+                    one.end(marked(one))
+
+    client, faults, _ = coordinated(play, tmp_path)
+    assert faults == {}
+    assert [f.workers for f in client.given] == [["a", "b"]] * 4 + [["c"]] * 2 + [["c", "d"]] * 3
+
+
 def test_what_no_worker_lives_to_finish_is_tried_alone_and_then_told(tmp_path):
     """A chunk that is longer than a walltime is marked in parts; what ends its workers is not."""
 
