@@ -254,9 +254,7 @@ def cluster_blocks(
     lost = None  # since when there is no scheduler
     while work.is_left():
         try:
-            with contextlib.ExitStack() as stack:
-                with _or_lost():
-                    client = stack.enter_context(connect())
+            with _connected(connect) as client:
                 lost = None
                 yield from work.on(client, Marker(job), patience, size)
         except _Lost as error:
@@ -295,8 +293,26 @@ def _or_lost() -> Iterator[None]:
     """Around what asks the scheduler: whatever Dask says when it cannot means that it is gone."""
     try:
         yield
-    except (OSError, RuntimeError, CancelledError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        ValueError,
+        CancelledError,
+    ) as error:  # ValueError: as TLS starts
         raise _Lost(f"{type(error).__name__}: {error}") from None
+
+
+@contextlib.contextmanager
+def _connected(connect: Callable[[], contextlib.AbstractContextManager[Client]]):
+    """Connect; whatever Dask says as it closes a connection that may be lost ends nothing."""
+    with _or_lost():
+        connection = connect()
+        client = connection.__enter__()
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(Exception):
+            connection.__exit__(None, None, None)
 
 
 class _Work:

@@ -365,6 +365,26 @@ def test_a_scheduler_that_forgot_everything_is_asked_again(tmp_path):
     assert faults == {} and "cluster lost" in [event["event"] for event in log]
 
 
+@pytest.mark.parametrize("moment", ["__enter__", "__exit__"])
+def test_what_is_said_as_a_connection_opens_or_closes_ends_nothing(tmp_path, monkeypatch, moment):
+    real, said = getattr(Workers, moment), []
+
+    def fail(client, *error):
+        if not said:
+            said.append("IOStream is not idle; cannot convert to SSL")
+            raise ValueError(*said)
+        return real(client, *error)
+
+    def play(client, future):
+        if len(client.given) == 1:
+            future.status = "lost"
+        else:
+            future.end(marked(future))
+
+    monkeypatch.setattr(Workers, moment, fail)
+    assert coordinated(play, tmp_path)[1] == {} and said
+
+
 # ------------------------------------------------------------------------------ bad addresses
 
 
