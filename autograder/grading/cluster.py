@@ -290,15 +290,13 @@ class _Lost(Exception):
 
 @contextlib.contextmanager
 def _or_lost() -> Iterator[None]:
-    """Around what asks the scheduler: whatever Dask says when it cannot means that it is gone."""
+    """Around what asks the scheduler: whatever Dask says when it cannot means that it is gone.
+
+    A `ValueError` is of a connection that ends as TLS starts.
+    """
     try:
         yield
-    except (
-        OSError,
-        RuntimeError,
-        ValueError,
-        CancelledError,
-    ) as error:  # ValueError: as TLS starts
+    except (OSError, RuntimeError, ValueError, CancelledError) as error:
         raise _Lost(f"{type(error).__name__}: {error}") from None
 
 
