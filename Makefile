@@ -96,7 +96,7 @@ test-numpy20: $(READY)  ## the tests of library and checks with the oldest NumPy
 
 .PHONY: test-cluster
 test-cluster: $(READY)  ## grade on a real cluster to which things happen (COUNT=20 each; 15 minutes)
-	$(PY) tests/cluster_faults.py --times $(or $(COUNT),1)
+	$(PY) tests/cluster_faults.py --times $(or $(COUNT),1) $(if $(COUNTS),--counts $(COUNTS))
 
 .PHONY: notebooks
 notebooks: $(READY)  ## build the student and solution notebooks from notebooks/src

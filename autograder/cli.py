@@ -627,12 +627,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may have no letters such as ✓
             stream.reconfigure(errors="replace")
-    # jsonschema, which nbformat imports, would compile a grammar of international addresses for
-    # more than a second, and import a library of dates; no notebook has one of either to check,
-    # and without these modules it leaves that out.
-    for unneeded in ("rfc3987_syntax", "isoduration"):
-        sys.modules.setdefault(unneeded, None)  # type: ignore[arg-type]  # None is allowed
-
+    import autograder.grading  # noqa: F401 - first of all, for what it spares
     from autograder.course.errors import CourseError
     from autograder.lessons.errors import BuildError, KitError
 

@@ -180,8 +180,11 @@ def failing(monkeypatch, call: str, number: int, name: str) -> None:
 SECRET = b"the secret of a course"
 
 
-def hand_in(folder: Path, count: int, broken: int) -> dict[str, Path]:
+def hand_in(folder: Path, count: int, broken: int, asleep: int = 0) -> dict[str, Path]:
     """Write right answers and wrong ones, each another one; every so many is no notebook.
+
+    Args:
+        asleep: seconds in which a notebook does nothing.
 
     Returns where they lie, by student.
     """
@@ -189,7 +192,7 @@ def hand_in(folder: Path, count: int, broken: int) -> dict[str, Path]:
     for number in range(count):
         student = f"student-{number}"
         notebook = solution()
-        notebook.cells.append(added(f"'{student}'"))
+        notebook.cells.append(added(f"import time; time.sleep({asleep}); '{student}'"))
         if number % 3 == 1:
             notebook = with_body(notebook, "batchnorm_forward", "return x, None")
         path = folder / student / NAME / f"{NAME}.ipynb"

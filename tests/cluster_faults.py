@@ -2,26 +2,35 @@
 
     python tests/cluster_faults.py                       every fault once (`make test-cluster`)
     python tests/cluster_faults.py --times 20 killed     one of them, twenty times
+    python tests/cluster_faults.py --times 20 --counts FILE
 
-Each run grades a small class with two workers while one thing goes wrong. It is passed when the
-results are those of one machine but for times, everybody has one, and each was written once. The
-exit status is 1 where one is not; what this machine cannot do is skipped, with the reason.
+The last one writes each run into a file, from which it goes on when it is started again; two may
+do so at a time. Each run grades a small class with two workers while one thing goes wrong. It is
+passed when the results are those of one machine but for times, everybody has one, each was
+written once, and no process is left behind. The exit status is 1 where one is not; what this
+machine cannot do is skipped, with the reason.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
+import json
 import os
+import resource
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
+import psutil
 from classroom import NAME, SECRET, hand_in, template, timeless
 
 from autograder.grading import cluster
@@ -41,7 +50,10 @@ STUDENTS = 8
 AFTER = 1  # results, before something goes wrong
 LATE = 30.0  # seconds, after which a chunk is given to another worker as well
 PATIENCE = 60.0
-HERE, THERE = "10.99.77.1", "10.99.77.2"  # the two ends of a cable that can be cut
+END_SECONDS = 15.0  # for a sandbox to notice that its worker is gone
+PR_SET_CHILD_SUBREAPER = 36
+NETWORK = f"10.99.{os.getpid() % 256}"  # of a cable that can be cut; runs at once have their own
+HERE, THERE = f"{NETWORK}.1", f"{NETWORK}.2"
 
 
 class Impossible(Exception):
@@ -273,6 +285,7 @@ def run(name: str, folder: Path, paths: dict[str, Path], expected: dict[str, dic
     def progress(student, result):
         results[student] = result
         if len(results) == AFTER:
+            log.write("mishap")
             later[0] = happen(machines)
         if later[0]:
             later[0](log)
@@ -293,9 +306,10 @@ def run(name: str, folder: Path, paths: dict[str, Path], expected: dict[str, dic
                 later[0](None)
     events = log.read()
     written = Counter(e["student"] for e in events if e["event"] == "graded")
+    names = [event["event"] for event in events]
     if faults:
         return f"faults: {faults}"
-    if shows not in {event["event"] for event in events}:
+    if shows not in (names if happen is none else names[names.index("mishap") :]):
         return f"nothing happened: no event {shows!r}"
     if written != Counter(paths.keys()):
         return f"written: {written}"
@@ -307,36 +321,101 @@ def run(name: str, folder: Path, paths: dict[str, Path], expected: dict[str, dic
     )
 
 
-def main() -> None:
-    """Play the faults that are named, or all, and say how often each was passed."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("faults", nargs="*", choices=[*FAULTS, []])
-    parser.add_argument("--times", type=int, default=1)
-    chosen = parser.parse_args()
-    cluster.LEAST = 1  # small chunks, of which some are under way at any time
-    failed = False
+def left_behind() -> str:
+    """End what a run started and did not end; returns what it was, or nothing."""
+    _, alive = psutil.wait_procs(psutil.Process().children(recursive=True), timeout=END_SECONDS)
+    lines = [" ".join(process.cmdline()) for process in alive]
+    for process in alive:
+        process.kill()
+    return f"left behind: {lines}" if lines else ""
+
+
+def take_orphans() -> None:
+    """Become the parent of what a killed worker leaves behind, so that it is seen."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def played(counts: Path, names: list[str]) -> dict[str, list[dict]]:
+    """What is known of the runs so far, by fault."""
+    lines = counts.read_text("utf-8").splitlines() if counts.exists() else []
+    runs = [json.loads(line) for line in lines]
+    return {name: [run for run in runs if run["fault"] == name] for name in names}
+
+
+def least_played(counts: Path, names: list[str], times: int) -> str:
+    """The fault of the fewest runs; nothing where all were played so many times."""
+    runs = {name: len(found) for name, found in played(counts, names).items()}
+    least = min(runs, key=runs.__getitem__, default="")
+    return least if least and runs[least] < times else ""
+
+
+def play(name: str, paths: dict[str, Path], expected: dict[str, dict], keep: Path) -> dict:
+    """Play one fault; returns the outcome, and what it took. The log of a failure is kept."""
+    start, before = time.monotonic(), processor()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            wrong = run(name, Path(folder), paths, expected)
+        except Impossible:
+            raise
+        except Exception:
+            wrong = traceback.format_exc()
+        left = left_behind()  # asked in any case, so that the next run starts with none
+        wrong = wrong or left
+        if wrong:
+            shutil.copytree(folder, keep / f"{name} {time.strftime('%H-%M-%S')}")
+    took = {"seconds": time.monotonic() - start, "processor": processor() - before}
+    return {"fault": name, "wrong": wrong} | {key: round(n, 1) for key, n in took.items()}
+
+
+def processor() -> float:
+    """Seconds of the processor, of this process and of all that it started and that ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def play_all(names: list[str], times: int, counts: Path) -> bool:
+    """Play what was played least until all were so often; returns whether all were passed."""
     with tempfile.TemporaryDirectory() as place:
         paths = hand_in(Path(place) / "submitted", STUDENTS, broken=6)
         with Grader(template(), NAME, SECRET) as grader:
             grade_batch(grader, paths, Store(Path(place) / "serial"), jobs=1)
         expected = timeless(Path(place) / "serial")
         assert expected.keys() == paths.keys()
-        for name in chosen.faults or FAULTS:
-            passed, start, wrong = 0, time.monotonic(), ""
-            for _ in range(chosen.times):
-                with tempfile.TemporaryDirectory() as folder:
-                    try:
-                        wrong = run(name, Path(folder), paths, expected)
-                    except Impossible as why:
-                        wrong = f"skipped: {why}"
-                        break
-                    except Exception as error:
-                        wrong = f"{type(error).__name__}: {error}"
-                passed += not wrong
-                failed |= bool(wrong)
-            seconds = (time.monotonic() - start) / chosen.times
-            print(f"{name:<20} {passed} of {chosen.times}  {seconds:5.0f} s  {wrong}", flush=True)
-    sys.exit(failed)
+        while least := least_played(counts, names, times):
+            try:
+                outcome = play(least, paths, expected, counts.parent)
+            except Impossible as why:
+                print(f"{least} is skipped: {why}", flush=True)
+                names.remove(least)
+                continue
+            with open(counts, "a", encoding="utf-8") as file:
+                file.write(f"{json.dumps(outcome)}\n")
+            print(outcome["wrong"] or f"{least} was passed", flush=True)
+    return tell(played(counts, names))
+
+
+def tell(played: dict[str, list[dict]]) -> bool:
+    """Print how often each was passed, and the seconds; returns whether all were."""
+    for name, runs in played.items():
+        passed = sum(not one["wrong"] for one in runs)
+        spans = [sorted(one[key] for one in runs) for key in ("seconds", "processor")]
+        clock, cpu = (f"{span[0]:.0f} to {span[-1]:.0f} s" for span in spans)
+        print(f"{name:<20} {passed} of {len(runs)}  {clock}, of the processor {cpu}")
+    return not any(one["wrong"] for runs in played.values() for one in runs)
+
+
+def main() -> None:
+    """Play the faults that are named, or all, and say how often each was passed."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("faults", nargs="*", choices=[*FAULTS, []])
+    parser.add_argument("--times", type=int, default=1)
+    parser.add_argument("--counts", type=Path, help="a file of runs, to go on from")
+    chosen = parser.parse_args()
+    take_orphans()
+    cluster.LEAST = 1  # small chunks, of which some are under way at any time
+    with tempfile.TemporaryDirectory() as place:
+        counts = chosen.counts or Path(place) / "counts.jsonl"
+        sys.exit(not play_all(chosen.faults or list(FAULTS), chosen.times, counts))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """A Slurm of one node that lives as long as a command, in a network of its own.
 
-    unshare --net python tests/slurm_node.py [--walltime 00:30:00] COMMAND...
+    unshare --net python tests/slurm_node.py [--minute 2] COMMAND...
 
 Needs root, and Debian's `slurmctld slurmd slurm-client slurm-wlm-basic-plugins`. The command finds
 Slurm by SLURM_CONF, and Dask's settings for it by DASK_CONFIG. The exit status is the command's;
-77 where Slurm does not start, with the reason.
+77 where Slurm does not start, with the reason. What Slurm logged of a walltime is printed.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
-PROGRAMS = ("slurmctld", "slurmd", "sbatch", "sinfo", "ip", "unshare")
+PROGRAMS = ("slurmctld", "slurmd", "sbatch", "sinfo", "squeue", "scontrol", "ip", "unshare")
 HERE = "10.99.0.1"
 START_SECONDS = 20.0
 SKIPPED = 77
+EXHAUSTED = "Time limit exhausted"
 # auth/none and cred/none are for a node that nobody else reaches.
 SLURM = """\
 ClusterName=one
@@ -54,7 +56,7 @@ jobqueue:
   slurm:
     cores: 1
     memory: 4GB
-    walltime: "{walltime}"
+    walltime: "00:30:00"
     log-directory: {folder}/logs
     scheduler-options: {{host: {address}}}
 """
@@ -74,7 +76,9 @@ def missing() -> str:
 def main() -> int:
     """Start the node, run the command, end the node."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--walltime", default="00:30:00", help="of a job")
+    parser.add_argument(
+        "--minute", type=int, default=0, help="give so many jobs no more than a minute"
+    )
     parser.add_argument("command", nargs=argparse.REMAINDER)
     chosen = parser.parse_args()
     for line in (
@@ -91,7 +95,7 @@ def main() -> int:
             (folder / name).mkdir()
         values = {"host": socket.gethostname(), "address": HERE, "folder": folder}
         (folder / "slurm.conf").write_text(SLURM.format(**values))
-        (folder / "jobqueue.yaml").write_text(JOBS.format(walltime=chosen.walltime, **values))
+        (folder / "jobqueue.yaml").write_text(JOBS.format(**values))
         os.environ |= {"SLURM_CONF": f"{folder}/slurm.conf", "DASK_CONFIG": str(folder)}
         with open(folder / "log", "wb") as log:
             daemons = [
@@ -102,12 +106,26 @@ def main() -> int:
                 if not _is_idle():
                     print(f"Slurm does not start: {(folder / 'log').read_text()[-1000:]}")
                     return SKIPPED
+                threading.Thread(target=_shorten, args=[chosen.minute], daemon=True).start()
                 return subprocess.run(chosen.command).returncode
             finally:
                 for daemon in reversed(daemons):
                     daemon.terminate()
                 for daemon in daemons:
                     daemon.wait(20)
+                lines = (folder / "log").read_text().splitlines()
+                print(*(line for line in lines if EXHAUSTED in line), sep="\n")
+
+
+def _shorten(count: int) -> None:
+    """Wait for so many jobs to run, and give them the shortest walltime that Slurm knows."""
+    running: list[str] = []
+    while len(running) < count:
+        time.sleep(0.5)
+        command = ["squeue", "--noheader", "--states=running", "--format=%i"]
+        running = subprocess.run(command, capture_output=True, text=True).stdout.split()
+    for job in running:
+        subprocess.run(["scontrol", "update", f"JobId={job}", "TimeLimit=1"], check=True)
 
 
 def _is_idle() -> bool:

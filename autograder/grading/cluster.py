@@ -254,9 +254,7 @@ def cluster_blocks(
     lost = None  # since when there is no scheduler
     while work.is_left():
         try:
-            with contextlib.ExitStack() as stack:
-                with _or_lost():
-                    client = stack.enter_context(connect())
+            with _connected(connect) as client:
                 lost = None
                 yield from work.on(client, Marker(job), patience, size)
         except _Lost as error:
@@ -292,11 +290,27 @@ class _Lost(Exception):
 
 @contextlib.contextmanager
 def _or_lost() -> Iterator[None]:
-    """Around what asks the scheduler: whatever Dask says when it cannot means that it is gone."""
+    """Around what asks the scheduler: whatever Dask says when it cannot means that it is gone.
+
+    A `ValueError` is of a connection that ends as TLS starts.
+    """
     try:
         yield
-    except (OSError, RuntimeError, CancelledError) as error:
+    except (OSError, RuntimeError, ValueError, CancelledError) as error:
         raise _Lost(f"{type(error).__name__}: {error}") from None
+
+
+@contextlib.contextmanager
+def _connected(connect: Callable[[], contextlib.AbstractContextManager[Client]]):
+    """Connect; whatever Dask says as it closes a connection that may be lost ends nothing."""
+    with _or_lost():
+        connection = connect()
+        client = connection.__enter__()
+    try:
+        yield client
+    finally:
+        with contextlib.suppress(Exception):
+            connection.__exit__(None, None, None)
 
 
 class _Work:
@@ -512,21 +526,30 @@ class _Work:
     def _look_after(self, workers, arrived) -> None:
         """Give to another worker as well what takes too long; whoever comes first counts.
 
-        So is what waits for workers that are all gone, as after a walltime, and at once.
+        So is what waits for workers that are all gone, as after a walltime, as soon as others have
+        a slot for it. If those go as well, it may be too long for any, or end them: it is tried
+        one by one.
         """
-        now = time.monotonic()
-        for chunk in list(self.chunks):
-            if any(f.status in ("lost", "cancelled") for f in chunk.futures):
-                raise _Lost("the scheduler forgot what it was given")
-            is_late = now - chunk.given > self.late and len(chunk.futures) < TRIES
+        if any(f.status in ("lost", "cancelled") for c in self.chunks for f in c.futures):
+            raise _Lost("the scheduler forgot what it was given")
+        taken = sum(not chunk.allowed.isdisjoint(workers) for chunk in self.chunks)
+        room = 2 * sum(workers.values()) - taken
+        for chunk in list(self.chunks) if workers else ():
             is_stranded = chunk.allowed.isdisjoint(workers)
-            if workers and (is_late or is_stranded):
-                chunk.given = now
-                keys = {future.key for future in chunk.futures}
-                with _or_lost():
-                    there = {a for a, at in self.client.processing().items() if keys & set(at)}
-                self.grader.log.write("late", students=len(chunk.students), workers=len(there))
-                self._submit(chunk, workers, there, arrived)
+            is_late = time.monotonic() - chunk.given > self.late and len(chunk.futures) < TRIES
+            if is_stranded and len(chunk.futures) > 1:
+                self._divide(chunk, "its workers ended before it was marked")
+            elif room > 0 if is_stranded else is_late:
+                room -= is_stranded
+                self._give_again(chunk, workers, arrived)
+
+    def _give_again(self, chunk, workers, arrived) -> None:
+        chunk.given = time.monotonic()
+        keys = {future.key for future in chunk.futures}
+        with _or_lost():
+            there = {a for a, at in self.client.processing().items() if keys & set(at)}
+        self.grader.log.write("late", students=len(chunk.students), workers=len(there))
+        self._submit(chunk, workers, there, arrived)
 
 
 def chunk_size(left: int, under_way: int, slots: int, seconds: float) -> int:

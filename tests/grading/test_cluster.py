@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import stat
+import subprocess
+import sys
 from collections import Counter
 from threading import Timer
 from types import SimpleNamespace
@@ -13,6 +15,7 @@ from classroom import NAME, SECRET, failing, hand_in, template, timeless
 
 pytest.importorskip("dask.distributed", reason="the extra `cluster` is not installed")
 import dask
+from cluster_faults import least_played
 
 from autograder.checking.report import Report, Row
 from autograder.grading import cluster
@@ -44,6 +47,22 @@ def graded_on(connect, folder, paths, **options):
             results |= block.results
             faults |= block.faults
     return results, faults, log.read()
+
+
+def test_a_worker_imports_nothing_that_takes_a_second():
+    arguments = ["-X", "importtime", "-c", f"import {cluster.__name__}"]
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    slow = {"rfc3987_syntax.syntax_helpers", "torch", "nbgrader", "sqlalchemy", "pandas"}
+    assert "jsonschema" in imported and not imported & slow
+
+
+def test_the_matrix_of_faults_goes_on_where_it_ended(tmp_path):
+    counts, names = tmp_path / "counts.jsonl", ["killed", "stopped"]
+    assert least_played(counts, names, times=1) == "killed"
+    counts.write_text('{"fault": "killed"}\n{"fault": "none"}\n')
+    assert least_played(counts, names, times=1) == "stopped"
+    assert least_played(counts, names[:1], times=1) == least_played(counts, [], times=1) == ""
 
 
 def test_the_store_that_a_worker_has_keeps_what_a_store_writes(tmp_path):
@@ -301,6 +320,40 @@ def test_a_chunk_whose_workers_are_all_gone_goes_to_those_that_came(tmp_path):
     assert faults == {} and client.given[0].status == "pending"
 
 
+def test_the_first_worker_after_a_walltime_leaves_something_to_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "LEAST", 1)
+
+    def play(client, future):
+        alone = [f for f in client.given if f.workers == ["c"]]
+        assert len(alone) <= 2, "one slot has two chunks at a time"
+        if "a" in future.workers:
+            client.names = ("c",)
+        elif future.workers == ["c"]:
+            client.names = ("c", "d")[: len(alone)]
+        else:
+            for one in (*alone, future):
+                if one.status == "pending":
+                    one.end(marked(one))
+
+    client, faults, _ = coordinated(play, tmp_path)
+    assert faults == {}
+    assert [f.workers for f in client.given] == [["a", "b"]] * 4 + [["c"]] * 2 + [["c", "d"]] * 3
+
+
+def test_what_no_worker_lives_to_finish_is_tried_alone_and_then_told(tmp_path):
+    """A chunk that is longer than a walltime is marked in parts; what ends its workers is not."""
+
+    def play(client, future):
+        assert len(client.given) < 30, "it is given again and again"
+        if len(future.chunk) > 1 or "student-1" in future.chunk:
+            client.names = (f"after {future.key}",)  # all others are gone
+        else:
+            future.end(marked(future))
+
+    _, faults, _ = coordinated(play, tmp_path)
+    assert faults.keys() == {"student-1"} and "its workers ended" in faults["student-1"]
+
+
 def test_a_scheduler_that_forgot_everything_is_asked_again(tmp_path):
     def play(client, future):
         if len(client.given) == 1:
@@ -310,6 +363,26 @@ def test_a_scheduler_that_forgot_everything_is_asked_again(tmp_path):
 
     _, faults, log = coordinated(play, tmp_path)
     assert faults == {} and "cluster lost" in [event["event"] for event in log]
+
+
+@pytest.mark.parametrize("moment", ["__enter__", "__exit__"])
+def test_what_is_said_as_a_connection_opens_or_closes_ends_nothing(tmp_path, monkeypatch, moment):
+    real, said = getattr(Workers, moment), []
+
+    def fail(client, *error):
+        if not said:
+            said.append("IOStream is not idle; cannot convert to SSL")
+            raise ValueError(*said)
+        return real(client, *error)
+
+    def play(client, future):
+        if len(client.given) == 1:
+            future.status = "lost"
+        else:
+            future.end(marked(future))
+
+    monkeypatch.setattr(Workers, moment, fail)
+    assert coordinated(play, tmp_path)[1] == {} and said
 
 
 # ------------------------------------------------------------------------------ bad addresses

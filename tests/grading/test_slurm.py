@@ -16,8 +16,6 @@ from autograder.course.grade_class import grade_class
 from autograder.course.nbgrader_api import NbgraderCourse
 from autograder.grading.cluster import ClusterError, _slurm_cluster, session, write_certificates
 
-COUNT = 6
-
 
 def test_ctrl_c_stays_what_it_was():
     before = signal.getsignal(signal.SIGINT)
@@ -25,20 +23,23 @@ def test_ctrl_c_stays_what_it_was():
     assert signal.getsignal(signal.SIGINT) is before
 
 
-@pytest.mark.slow
-def test_jobs_of_slurm_come_to_the_results_of_one_machine(tmp_path):
+def graded_by_slurm(folder, count, broken, asleep=0, minute=0):
+    """Grade a class on a Slurm and on this machine; returns what Slurm said, and the course's log.
+
+    The results have to be equal.
+    """
     if why := slurm_node.missing():
         pytest.skip(why)
-    root = tmp_path / "course"
-    init(root, src=write_lesson(tmp_path / "src"))
+    root = folder / "course"
+    init(root, src=write_lesson(folder / "src"))
     NbgraderCourse(root).generate_assignment(NAME)
-    hand_in(root / "submitted", COUNT, broken=3)
-    shutil.copytree(root, tmp_path / "serial")
-    certificates = tmp_path / "certificates"
+    hand_in(root / "submitted", count, broken, asleep)
+    shutil.copytree(root, folder / "serial")
+    certificates = folder / "certificates"
     write_certificates(certificates)
     done = subprocess.run(
         [
-            *("unshare", "--net", sys.executable, slurm_node.__file__),
+            *("unshare", "--net", sys.executable, slurm_node.__file__, "--minute", str(minute)),
             *(sys.executable, "-m", "autograder", "grade", str(root), NAME),
             *("--cluster", "slurm", "--certificates", str(certificates)),
         ],
@@ -48,10 +49,26 @@ def test_jobs_of_slurm_come_to_the_results_of_one_machine(tmp_path):
     if done.returncode == slurm_node.SKIPPED:
         pytest.skip(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
-    serial = open_course(tmp_path / "serial")
-    grade_class(serial, NAME, jobs=1)
-    found, expected = (timeless(open_course(c).store(NAME).folder) for c in (root, serial.root))
-    assert len(expected) == COUNT and found == expected
+    serial, course = open_course(folder / "serial"), open_course(root)
+    grade_class(serial, NAME, jobs=4 if asleep else 1)
+    found, expected = (timeless(one.store(NAME).folder) for one in (course, serial))
+    assert len(expected) == count and found == expected
+    return done.stdout, course.log.read()
+
+
+@pytest.mark.slow
+def test_jobs_of_slurm_come_to_the_results_of_one_machine(tmp_path):
+    graded_by_slurm(tmp_path, count=6, broken=3)
+
+
+@pytest.mark.slow
+def test_a_walltime_that_ends_within_a_chunk_costs_nobody_a_mark(tmp_path):
+    """Slurm ends a job that is over its minute at the latest half a minute later."""
+    said, log = graded_by_slurm(tmp_path, count=12, broken=6, asleep=10, minute=2)
+    assert said.count(slurm_node.EXHAUSTED) == 2
+    names = [event["event"] for event in log]
+    assert names[:3] == ["cluster", "late", "late"], "nothing was marked before they ended"
+    assert [event["workers"] for event in log[1:3]] == [0, 0] and names.count("graded") == 12
 
 
 REFUSES = """\
