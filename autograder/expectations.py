@@ -310,18 +310,21 @@ def _wrong(exercise, provider):
 
 
 def _off(shown, wrong, expected):
-    """Return the observations that are not what `_as_expected` returns."""
-    right, off = _as_expected(expected), {}
+    """Return the observations that are not what `_as_expected` returns.
+
+    What cannot be told clearly from the right one stays so: it is not rounded.
+    """
+    off = {}
     for key, array in _compared(shown).items():
-        is_near = key in right and _is_near(array, right[key], expected.tolerance(key, array.dtype))
-        if key in wrong or not is_near:
-            off[key] = array if is_near else _rounded(array)
+        if key in wrong or not _is_near(key, array, expected, 1):
+            off[key] = array if _is_near(key, array, expected, CLEAR) else _rounded(array)
     return off
 
 
-def _is_near(array, right, tolerance):
-    """Say whether an observation cannot be told clearly from the right one."""
-    return array.dtype == right.dtype and agree(array, right, CLEAR * tolerance)
+def _is_near(key, array, expected, tolerances):
+    if key not in expected.arrays or array.dtype != expected.dtypes[key]:
+        return False
+    return agree(array, expected.arrays[key], tolerances * expected.tolerance(key, array.dtype))
 
 
 def _rounded(array):
