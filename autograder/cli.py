@@ -117,20 +117,24 @@ def init(
 @app.command()
 def build(
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail when a notebook is out of date.")
+        bool, typer.Option("--check", help="Write nothing; fail when something is out of date.")
     ] = False,
 ) -> None:
-    """Write the student and solution notebooks from notebooks/src.
+    """Write the student and solution notebooks from notebooks/src, and what wrong answers show.
 
     **Example**
 
-        autograder build --check     # in a test: are the committed notebooks up to date?
+        autograder build --check     # in a test: are the committed files up to date?
     """
     from autograder.lessons.build import OutOfDate, build_all
     from autograder.lessons.lesson import shown
+    from autograder.misconceptions import kept
 
     try:
         written = build_all(check=check)
+        if check and kept.stale():
+            raise OutOfDate(f"recordings of {one}: made from other files" for one in kept.stale())
+        written += kept.renew()
     except OutOfDate as error:
         print(error, file=sys.stderr)
         raise typer.Exit(FAILED) from None

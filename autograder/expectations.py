@@ -2,7 +2,8 @@
 
 Both answer the same two questions: what does a check expect, and what do the known wrong answers
 show? `live` runs the reference, the variants and the misconceptions; `recorded` reads arrays that
-`record` wrote, so that a kit without any answer in it gives the same verdicts and hints.
+`record` wrote, so that a kit without any answer in it gives the same verdicts and hints. A clone
+computes what is right, and reads what is wrong: to run all wrong answers takes up to two seconds.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from autograder.checking.diagnose import Known
-from autograder.checking.judge import EPS32, Expected, verdict_on
+from autograder.checking.judge import EPS32, Expected, agree, verdict_on
 from autograder.checking.ladder import tags_in, values_of
 from autograder.checking.observe import (
     Fault,
@@ -28,10 +29,11 @@ from autograder.checking.observe import (
     observe_wholly,
 )
 from autograder.checking.spec import Arrays, Check, Exercise, Misconception, Variant
-from autograder.checking.traces import trace_from
+from autograder.checking.traces import CLEAR, trace_from
 
 RECORDINGS = Path(__file__).parent / "recordings"
 NUDGES = 3
+BITS = 30  # of a recorded wrong number: `traces.SAME` tells no more than 24
 
 
 def public_seed(exercise: Exercise, check: Check) -> int:
@@ -58,9 +60,9 @@ def _number(digest):
 
 
 def default():
-    """Return the provider of the instant check: live with the full package, recorded in a kit."""
+    """Return the provider of the instant check: prompt with the full package, recorded in a kit."""
     full = (Path(__file__).parent / "misconceptions").is_dir()
-    return live(public_seed, derives=True) if full else recorded(RECORDINGS)
+    return prompt() if full else recorded(RECORDINGS)
 
 
 # ---------------------------------------------------------------------------------- live
@@ -218,68 +220,138 @@ def _run_derived(exercise, seed_of, provider):
     return derived.traces_of(exercise, seed_of, provider)
 
 
+class prompt:
+    """Compute what is right; read what is wrong where it was recorded and is not stale."""
+
+    def __init__(self):
+        from autograder.misconceptions import kept
+
+        self._live = live(public_seed, derives=True)
+        read = recorded(kept.FOLDER, self._live.expected)
+        source = cache(lambda one: read if kept.is_fresh(one.family) else self._live)
+        self.misconceptions = lambda exercise: source(exercise).misconceptions(exercise)
+        self.traces = lambda exercise: source(exercise).traces(exercise)
+
+    def __getattr__(self, name):
+        return getattr(self._live, name)
+
+
 # ---------------------------------------------------------------------------------- recorded
 
 
-def record(exercises, folder: Path, provider: live | None = None) -> None:
-    """Write what `live` answers for `exercises` into `folder`: arrays as .npz, texts as .json.
+def record(exercises, folder: Path, provider=None) -> None:
+    """Write what a provider answers for `exercises` into `folder`: arrays as .npz, texts as .json.
 
     Args:
-        provider: what has answered already; by default the public seeds are answered afresh.
+        provider: by default that of the instant check.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    provider = provider or live(public_seed, derives=True)
+    provider = provider or default()
     for exercise in exercises:
-        arrays: Arrays = {}
-        checks, wrong = [], []
+        _write(folder, exercise, _right(exercise, provider), _wrong(exercise, provider))
+
+
+def record_wrong(exercises, folder: Path, provider) -> None:
+    """Write only what the wrong answers show, as `record` does."""
+    for exercise in exercises:
+        _write(folder, exercise, _wrong(exercise, provider))
+
+
+def _write(folder, exercise, *parts):
+    """Write parts of (arrays, texts) as the files of an exercise."""
+    arrays, texts = ({k: v for part in parts for k, v in part[i].items()} for i in range(2))
+    stacks, names = _stacked(arrays)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{exercise.grade_id}.npz"
+    np.savez_compressed(path, *stacks)
+    text = json.dumps(texts | {"names": names}, sort_keys=True, ensure_ascii=False)
+    path.with_suffix(".json").write_text(text + "\n", encoding="utf-8", newline="\n")
+
+
+def _right(exercise, provider):
+    """Return the arrays and texts of what is expected, and of the small inputs."""
+    arrays: Arrays = {}
+    checks = []
+    for c, check in enumerate(exercise.checks):
+        expected = provider.expected(exercise, check)
+        _put(arrays, f"{c}/expected", _handed_out(expected.arrays))
+        for v, (_, variant) in enumerate(expected.variants):
+            _put(arrays, f"{c}/variant{v}", _compared(variant))
+        remarks = [remark for remark, _ in expected.variants]
+        checks.append({"dtypes": expected.dtypes, "noise": expected.noise, "remarks": remarks})
+    for s, values in enumerate(provider.small(exercise)):
+        _put(arrays, f"small{s}", {str(i): value for i, value in enumerate(values)})
+    for m, tried in enumerate(provider.wrong_small(exercise).values()):
+        for s, values in enumerate(tried):
+            _put(arrays, f"small{s}/wrong{m}", dict(enumerate(values or ())))
+    conventions = provider.conventions(exercise)
+    for v, tried in enumerate(conventions):
+        for s, values in enumerate(tried):
+            _put(arrays, f"small{s}/convention{v}", dict(enumerate(values or ())))
+    tags = provider.tags(exercise)
+    return arrays, {"checks": checks, "conventions": len(conventions), "tags": tags}
+
+
+def _wrong(exercise, provider):
+    """Return the arrays and texts of what the wrong answers show where it is not what is right."""
+    arrays: Arrays = {}
+    wrong = []
+    for m, known in enumerate(provider.misconceptions(exercise)):
+        faults = {}
         for c, check in enumerate(exercise.checks):
-            expected = provider.expected(exercise, check)
-            _put(arrays, f"{c}/expected", _handed_out(expected.arrays))
-            for v, (_, variant) in enumerate(expected.variants):
-                _put(arrays, f"{c}/variant{v}", _compared(variant))
-            remarks = [remark for remark, _ in expected.variants]
-            checks.append({"dtypes": expected.dtypes, "noise": expected.noise, "remarks": remarks})
-        for m, known in enumerate(provider.misconceptions(exercise)):
-            faults = {}
-            for c, check in enumerate(exercise.checks):
-                seen = known.seen[check.name]
-                _put(arrays, f"{c}/misconception{m}", _compared(seen.arrays or {}))
-                if seen.fault:
-                    faults[check.name] = [seen.fault.kind, seen.fault.text]
-            words = {"name": known.name, "hint": known.hint, "group": known.group}
-            wrong.append({**words, "faults": faults, "wrong": known.wrong})
-        for s, values in enumerate(provider.small(exercise)):
-            _put(arrays, f"small{s}", {str(i): value for i, value in enumerate(values)})
-        for m, tried in enumerate(provider.wrong_small(exercise).values()):
-            for s, values in enumerate(tried):
-                _put(arrays, f"small{s}/wrong{m}", dict(enumerate(values or ())))
-        conventions = provider.conventions(exercise)
-        for v, tried in enumerate(conventions):
-            for s, values in enumerate(tried):
-                _put(arrays, f"small{s}/convention{v}", dict(enumerate(values or ())))
-        kept, same = _once(arrays)
-        texts = {
-            "checks": checks,
-            "misconceptions": wrong,
-            "conventions": len(conventions),
-            "same": same,
-            "tags": provider.tags(exercise),
-            "traces": [asdict(later.trace) for later in provider.traces(exercise) if later.trace],
-        }
-        path = folder / f"{exercise.grade_id}.npz"
-        np.savez_compressed(path, **kept)  # type: ignore[arg-type]  # NumPy's `allow_pickle`
-        text = json.dumps(texts, indent=1, sort_keys=True, ensure_ascii=False)
-        path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+            seen, expected = known.seen[check.name], provider.expected(exercise, check)
+            off = _off(seen.arrays or {}, known.wrong[check.name], expected)
+            _put(arrays, f"{c}/misconception{m}", off)
+            if seen.fault:
+                faults[check.name] = [seen.fault.kind, seen.fault.text]
+        words = {"name": known.name, "hint": known.hint, "group": known.group}
+        wrong.append({**words, "faults": faults, "wrong": known.wrong})
+    traces = [asdict(later.trace) for later in provider.traces(exercise) if later.trace]
+    return arrays, {"misconceptions": wrong, "traces": traces}
 
 
-def _once(arrays):
-    """Return the arrays that repeat no earlier one, and {name: names of those that repeat it}."""
-    names = defaultdict(list)
+def _off(shown, wrong, expected):
+    """Return the observations that are not what `_as_expected` returns.
+
+    What cannot be told clearly from the right one stays so: it is not rounded.
+    """
+    off = {}
+    for key, array in _compared(shown).items():
+        if key in wrong or not _is_near(key, array, expected, 1):
+            off[key] = array if _is_near(key, array, expected, CLEAR) else _rounded(array)
+    return off
+
+
+def _is_near(key, array, expected, tolerances):
+    if key not in expected.arrays or array.dtype != expected.dtypes[key]:
+        return False
+    return agree(array, expected.arrays[key], tolerances * expected.tolerance(key, array.dtype))
+
+
+def _rounded(array):
+    """Return numbers in float64 with no more bits than are compared, so that they pack well."""
+    if array.dtype != np.float64:
+        return array
+    mantissa, exponent = np.frexp(array)
+    return np.ldexp(np.round(mantissa * 2**BITS) / 2**BITS, exponent)
+
+
+def _as_expected(expected):
+    """Return what is compared as the reference returns it, in its own types."""
+    arrays = _compared(expected.arrays)
+    return {key: array.astype(expected.dtypes[key]) for key, array in arrays.items()}
+
+
+def _stacked(arrays):
+    """Return stacks of the arrays of one type and shape, each of them once, and all their names.
+
+    A file of few members is small.
+    """
+    names: dict = defaultdict(lambda: defaultdict(list))
     for name, array in arrays.items():
         content = np.asarray(array)
-        names[content.dtype.str, content.shape, content.tobytes()].append(name)
-    kept = {first: arrays[first] for first, *_ in names.values()}
-    return kept, {first: others for first, *others in names.values() if others}
+        names[content.dtype.str, content.shape][content.tobytes()].append(name)
+    groups = [list(group.values()) for group in names.values()]
+    return [np.stack([arrays[same[0]] for same in group]) for group in groups], groups
 
 
 def _handed_out(arrays):
@@ -302,12 +374,16 @@ def _in_order(entries):
 
 
 class recorded:
-    """Read expectations that `record` wrote."""
+    """Read expectations that `record` wrote.
 
-    def __init__(self, folder: Path):
+    Args:
+        expected: what is right, as `live.expected`; needed where only the wrong was recorded.
+    """
+
+    def __init__(self, folder: Path, expected=None):
         self._folder = folder
         self._load = cache(self._read)
-        self.expected = cache(self._expected)
+        self.expected = expected or cache(self._expected)
         self.misconceptions = cache(self._misconceptions)
         self.traces = cache(self._traces)
         self.small = cache(self._small)
@@ -375,13 +451,15 @@ class recorded:
         return tuple(texts["tags"])
 
     def _seen(self, exercise, m, entry, arrays):
-        faults = {name: Fault(*fault) for name, fault in entry["faults"].items()}
-        return {
-            check.name: Seen(fault=faults[check.name])
-            if check.name in faults
-            else Seen(arrays=arrays[f"{c}/misconception{m}"])
-            for c, check in enumerate(exercise.checks)
-        }
+        seen = {}
+        for c, check in enumerate(exercise.checks):
+            if check.name in entry["faults"]:
+                seen[check.name] = Seen(fault=Fault(*entry["faults"][check.name]))
+                continue
+            right = _as_expected(self.expected(exercise, check))
+            others = {k: a for k, a in right.items() if k not in entry["wrong"][check.name]}
+            seen[check.name] = Seen(arrays=others | arrays[f"{c}/misconception{m}"])
+        return seen
 
     def _read(self, exercise):
         path = self._folder / f"{exercise.grade_id}.npz"
@@ -393,8 +471,9 @@ class recorded:
         texts = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         groups: defaultdict[str, Arrays] = defaultdict(dict)
         with np.load(path, allow_pickle=False) as archive:
-            for first, array in archive.items():
-                for name in (first, *texts["same"].get(first, ())):
-                    prefix, _, key = name.rpartition("/")
-                    groups[prefix][key] = array
+            for names, stack in zip(texts["names"], archive.values(), strict=True):
+                for same, array in zip(names, stack, strict=True):
+                    for name in same:
+                        prefix, _, key = name.rpartition("/")
+                        groups[prefix][key] = array
         return texts, groups

@@ -46,13 +46,13 @@ SOLUTION = NOTEBOOKS / "solution"
 
 
 class OutOfDate(BuildError):
-    """Built notebooks differ from a fresh build; `differences` lists them, one line each."""
+    """Built files differ from a fresh build; `differences` lists them, one line each."""
 
     def __init__(self, differences):
         self.differences = list(differences)
         listed = "\n".join(f"  {line}" for line in self.differences)
         super().__init__(
-            f"the built notebooks are out of date:\n{listed}\n"
+            f"what was built is out of date:\n{listed}\n"
             "run `autograder build` and commit what it writes; edit only notebooks/src"
         )
 

@@ -204,9 +204,9 @@ def test_no_recording_holds_an_answer_that_is_data(folder):
         reference = getattr(import_module(exercise.module), exercise.function)
         with np.load(folder / f"autograder/recordings/{exercise.grade_id}.npz") as recording:
             answers = reference() if isinstance(reference(), tuple) else (reference(),)
-            for key, array in recording.items():
+            for array in (array for stack in recording.values() for array in stack):
                 same = [a.shape == array.shape and np.allclose(a, array) for a in answers]
-                assert not any(same), key
+                assert not any(same)
                 checked += 1
     assert checked > len(DATA)
 
