@@ -11,10 +11,11 @@ What stands in a published solution is no evidence, and what many share is littl
     score(a, b) = c Σ log(N / df) over shared fingerprints, df of N submissions having each
 
 with c below 1 in a class of more than a hundred, where two share rarer things by chance,
-over the functions of which they share at least four fifths of what is their own.
+over the functions of which they share at least four fifths of what is their own. Each answer that
+is alike, published or not, adds a little, and all of them at most twice the rest.
 
-Pairs count that share something in at least three functions. The same wrong output, which nobody
-has named, is evidence too. What the score is worth is measured on a made-up class of the lesson:
+Pairs count of which at least three functions are alike. The same wrong output, which nobody
+has named, is evidence too. What the score is worth is measured on made-up classes of the lesson:
 how many honest pairs, and how many planted copies, lie above each threshold. The threshold holds
 in each of several such classes, in which more or fewer answers stand as published.
 """
@@ -40,9 +41,10 @@ from autograder.quality.styles import Habits, disguised, styled
 GRAM, WINDOW = 12, 3  # characters of a fingerprint; of which one in a window is kept
 LEAST_FUNCTIONS = 3
 MOST_SHARING = 50  # submissions, beyond which a fingerprint makes no pair worth looking at
-SHARED = 0.8  # of the own fingerprints of either answer, below which none counts
+SHARED = 0.8  # of the fingerprints of either answer, below which they are not alike
 WRONG = 3.0  # shared fingerprints that one shared wrong output is worth
-ALIKE = 0.8  # share of the fingerprints of the shorter answer, in functions that are similar
+SAME = 10.0  # shared fingerprints that one answer is worth that is alike, published or not
+MOST_SAME = 2.0  # times what else is shared, beyond which such answers count no more
 PUBLISHED = 0.9  # fraction of an answer's fingerprints that are in one published solution
 HONEST_RATE = 0.005  # of honest pairs that the default threshold lets through
 OWN_CODE = 2  # copied answers with code of their own, from which on a copy can be told
@@ -158,12 +160,18 @@ class Pair:
 
     students: tuple[str, str]
     scores: Mapping[str, float]  # by exercise
-    alike: int  # functions that are similar, as published or not
+    alike: int  # functions that are alike, as published or not
 
     @property
     def score(self) -> float:
-        """The sum; nothing where fewer than three functions are similar."""
-        return math.fsum(self.scores.values()) if self.alike >= LEAST_FUNCTIONS else 0.0
+        """The sum, and some more for all that is alike; nothing where that is too little.
+
+        An answer that is alike says little, since both may have found it, and nothing by itself:
+        it counts beside what the two share that nobody could find.
+        """
+        shared = math.fsum(self.scores.values())
+        more = min(SAME * self.alike, MOST_SAME * shared)
+        return shared + more if self.alike >= LEAST_FUNCTIONS else 0.0
 
 
 class Class:
@@ -292,11 +300,11 @@ def _positive(scores: Mapping[str, float]) -> dict[str, float]:
 
 
 def alike_in(a: Work, b: Work) -> set[str]:
-    """Return the exercises in which two submissions share most fingerprints."""
+    """Return the exercises of which two submissions share four fifths of all fingerprints."""
     found = set()
     for name in a.texts.keys() & b.texts.keys():
         one, other = fingerprints(a.texts[name]), fingerprints(b.texts[name])
-        if len(one & other) >= ALIKE * max(min(len(one), len(other)), 1):
+        if len(one & other) >= SHARED * max(len(one), len(other), 1):
             found.add(name)
     return found
 

@@ -12,6 +12,7 @@ from autograder.checking.observe import observe
 from autograder.course.similar_page import answered, side_by_side, similarity_html
 from autograder.course.similarity import (
     Class,
+    Pair,
     Rates,
     Work,
     fingerprints,
@@ -130,6 +131,12 @@ def test_rare_names_and_comments_are_evidence_where_the_code_is_alike():
     assert similar(named, named) == similar(noted, noted) == [("s0", "s1")]
     assert not similar(plain, plain) and not similar(named, other_code, plain_too="def")
     assert not similar(named, noted) and not similar(*[named] * 60)
+
+
+def test_answers_that_are_alike_add_to_what_is_shared_besides_and_are_nothing_by_themselves():
+    scores = [Pair(("x", "y"), {"a": own}, 8).score for own in (0.0, 4.0, 100.0)]
+    assert scores == [0, 12, 180] and Pair(("x", "y"), {"a": 100.0}, 2).score == 0
+    assert Pair(("x", "y"), {"a": 100.0}, 3).score < scores[-1]
 
 
 def test_a_shared_wrong_output_is_evidence():
