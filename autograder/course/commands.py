@@ -494,13 +494,13 @@ def similarity(
     lesson: LessonName,
     output: Annotated[Path | None, typer.Option(help="The page to write.")] = None,
     threshold: Annotated[
-        float | None, typer.Option(help="Least score; measured on a made-up class by default.")
+        float | None, typer.Option(help="Least score; measured on made-up classes by default.")
     ] = None,
 ) -> None:
     """Write a page with pairs of submissions that are more similar than independent work.
 
     It says "similar", and a person decides what that means. What a score is worth stands in the
-    page: how many honest pairs and how many copies of a made-up class have it.
+    page: how many honest pairs and how many copies of made-up classes have it.
 
     **Example**
 

@@ -308,13 +308,14 @@ def read_clusters(
 ) -> tuple[list[Cluster], list[str]]:
     """Return the clusters of a lesson, and a line for each reason why some answers are missing.
 
-    Raises `CourseError` when nobody is graded, or nothing was kept.
+    Looked at are the observations of those who have an unnamed mistake. Raises `CourseError` when
+    nobody is graded, or none of these observations was kept.
     """
-    store = course.store(lesson)
-    results, why = course.results(lesson), defaultdict(list)
+    store, why = course.store(lesson), defaultdict(list)
+    wrong = [one for one in course.results(lesson) if any(map(is_unnamed, one.reports))]
 
     def answers():
-        for result in results:
+        for result in wrong:
             try:
                 observed = store.observations(result)
             except NotKept as error:
@@ -323,7 +324,7 @@ def read_clusters(
                 yield from unnamed_of(result, observed.outcome.seen)
 
     found = clusters(answers(), providers_of(course, lesson), least)
-    if len(results) == sum(map(len, why.values())):
+    if wrong and len(wrong) == sum(map(len, why.values())):
         raise CourseError(
             f"No observations are kept for {lesson} ({next(iter(why))}): run `autograder grade "
             f"{course.root} {lesson} --force` first."

@@ -19,6 +19,7 @@ from autograder.course.pages import environment
 from autograder.course.roster import read_roster
 from autograder.course.similarity import (
     LEAST_FUNCTIONS,
+    SAME,
     Class,
     Pair,
     Rates,
@@ -125,6 +126,7 @@ def similarity_html(
         published=sum(map(len, published.values())),
         answers=answers,
         found=len(pairs),
+        same=SAME,
         by_chance=rates.by_chance(len(works), threshold),
         pairs=[_shown(pair, works, published, people) for pair in pairs[:MOST]],
     )

@@ -4,22 +4,28 @@ Short right answers look alike, so nothing is said function by function. Of ever
 starter is taken away and fingerprints are kept: k-grams of its statements in alphabetical order,
 without the names that it gives itself, winnowed. So neither new names nor another order hide a
 copy, and what it calls by which arguments tells independent answers apart.
+Where code is alike, the names and the comments that a student chose are evidence too: nobody needs
+them to be right, and who copies rarely changes all of them.
 What stands in a published solution is no evidence, and what many share is little:
 
     score(a, b) = c Σ log(N / df) over shared fingerprints, df of N submissions having each
 
 with c below 1 in a class of more than a hundred, where two share rarer things by chance,
-over the functions of which they share at least four fifths of what is their own.
+over the functions of which they share at least four fifths of what is their own. Each answer that
+is alike, published or not, adds a little, and all of them at most twice the rest.
 
-Pairs count that share something in at least three functions. The same wrong output, which nobody
-has named, is evidence too. What the score is worth is measured on a made-up class of the lesson:
-how many honest pairs, and how many planted copies, lie above each threshold.
+Pairs count of which at least three functions are alike. The same wrong output, which nobody
+has named, is evidence too. What the score is worth is measured on made-up classes of the lesson:
+how many honest pairs, and how many planted copies, lie above each threshold. The threshold holds
+in each of several such classes, in which more or fewer answers stand as published.
 """
 
 from __future__ import annotations
 
 import ast
+import io
 import math
+import tokenize
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,20 +36,27 @@ import numpy as np
 
 from autograder import misconceptions
 from autograder.checking.spec import Exercise
-from autograder.quality.styles import AS_PUBLISHED, Habits, disguised, styled
+from autograder.quality.styles import Habits, disguised, styled
 
 GRAM, WINDOW = 12, 3  # characters of a fingerprint; of which one in a window is kept
 LEAST_FUNCTIONS = 3
 MOST_SHARING = 50  # submissions, beyond which a fingerprint makes no pair worth looking at
-SHARED = 0.8  # of the own fingerprints of either answer, below which none counts
+SHARED = 0.8  # of the fingerprints of either answer, below which they are not alike
 WRONG = 3.0  # shared fingerprints that one shared wrong output is worth
-ALIKE = 0.8  # share of the fingerprints of the shorter answer, in functions that are similar
+SAME = 10.0  # shared fingerprints that one answer is worth that is alike, published or not
+MOST_SAME = 2.0  # times what else is shared, beyond which such answers count no more
 PUBLISHED = 0.9  # fraction of an answer's fingerprints that are in one published solution
 HONEST_RATE = 0.005  # of honest pairs that the default threshold lets through
 OWN_CODE = 2  # copied answers with code of their own, from which on a copy can be told
 CLASS, COPIES = 100, 60  # made-up students; planted copies of each kind
+AS_PUBLISHED = 0.25  # functions of which a made-up student chooses no more than the names
+SHARES = (0.15, 0.25, 0.35)  # of answers that stand as published, in the made-up classes
 
-Print = tuple[str, int]  # (exercise id, hash)
+WORD = 3.0  # shared fingerprints that one shared word is worth
+CODE, WORDS = "code", "words"
+
+Aspect = tuple[str, str]  # (exercise id, CODE or WORDS)
+Print = tuple[Aspect, int]  # with a hash
 
 
 @cache
@@ -102,6 +115,27 @@ class _Nameless(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
+@cache
+def words(text: str) -> frozenset[int]:
+    """Return the hashes of the names that an answer gives itself, and of its comments.
+
+    Names of parameters do not count: the starter has them.
+    """
+    try:
+        nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)]
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    except (SyntaxError, ValueError, RecursionError, tokenize.TokenError):
+        return frozenset()
+    found = {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
+    found |= {" ".join(t.string.split()) for t in tokens if t.type == tokenize.COMMENT}
+    return frozenset(map(_stable, found))
+
+
+def _prints(exercise_id: str, text: str) -> dict[Aspect, frozenset[int]]:
+    """What may be shared of an answer, by aspect."""
+    return {(exercise_id, CODE): fingerprints(text), (exercise_id, WORDS): words(text)}
+
+
 def _is_text(node):
     """Say whether a statement is a docstring."""
     value = getattr(node, "value", None)
@@ -126,12 +160,18 @@ class Pair:
 
     students: tuple[str, str]
     scores: Mapping[str, float]  # by exercise
-    alike: int  # functions that are similar, as published or not
+    alike: int  # functions that are alike, as published or not
 
     @property
     def score(self) -> float:
-        """The sum; nothing where fewer than three functions are similar."""
-        return math.fsum(self.scores.values()) if self.alike >= LEAST_FUNCTIONS else 0.0
+        """The sum, and some more for all that is alike; nothing where that is too little.
+
+        An answer that is alike says little, since both may have found it, and nothing by itself:
+        it counts beside what the two share that nobody could find.
+        """
+        shared = math.fsum(self.scores.values())
+        more = min(SAME * self.alike, MOST_SAME * shared)
+        return shared + more if self.alike >= LEAST_FUNCTIONS else 0.0
 
 
 class Class:
@@ -149,28 +189,28 @@ class Class:
         starters: Mapping[str, str] | None = None,
     ):
         self.works, self.published = works, published
-        self.ignored = {
-            (name, value)
-            for name, sources in published.items()
-            for text in sources.values()
-            for value in fingerprints(text)
-        } | {(n, value) for n, text in (starters or {}).items() for value in fingerprints(text)}
+        known = [(n, text) for n, sources in published.items() for text in sources.values()]
+        self.ignored: dict[Aspect, set[int]] = defaultdict(set)
+        for name, text in (*known, *(starters or {}).items()):
+            for aspect, values in _prints(name, text).items():
+                self.ignored[aspect] |= values
         self.own = {work.student: self.own_of(work) for work in works}
         self.holders: dict[Print, list[str]] = defaultdict(list)
         for student, prints in self.own.items():
-            for exercise_id, values in prints.items():
+            for aspect, values in prints.items():
                 for value in values:
-                    self.holders[exercise_id, value].append(student)
-        self.wrong: dict[Print, list[str]] = defaultdict(list)
+                    self.holders[aspect, value].append(student)
+        self.wrong: dict[tuple[str, int], list[str]] = defaultdict(list)
         for work in works:
             for one in work.wrong:
                 self.wrong[one].append(work.student)
 
-    def own_of(self, work: Work) -> dict[str, frozenset[int]]:
-        """The fingerprints of each answer that are in nothing published or handed out."""
+    def own_of(self, work: Work) -> dict[Aspect, frozenset[int]]:
+        """What each answer has that is in nothing published or handed out, by aspect."""
         return {
-            name: frozenset(v for v in fingerprints(text) if (name, v) not in self.ignored)
+            aspect: values - self.ignored.get(aspect, set())
             for name, text in work.texts.items()
+            for aspect, values in _prints(name, text).items()
         }
 
     def weight(self, holders: int) -> float:
@@ -209,31 +249,38 @@ class Class:
         return sorted(found, key=lambda pair: (-pair.score, pair.students))
 
     def _pair(self, a: Work, b: Work) -> Pair:
-        scores = self._scores(self.own[a.student], self.own[b.student], self.holders)
+        alike = alike_in(a, b)
+        scores = self._scores(self.own[a.student], self.own[b.student], alike, self.holders)
         for one in a.wrong & b.wrong:
             scores[one[0]] += WRONG * self.weight(len(self.wrong[one]))
-        return Pair((a.student, b.student), _positive(scores), alike(a, b))
+        return Pair((a.student, b.student), _positive(scores), len(alike))
 
-    def _scores(self, a, b, holders) -> defaultdict[str, float]:
-        """Score the functions of which two answers share four fifths of what is their own."""
+    def _scores(self, a, b, alike, holders) -> defaultdict[str, float]:
+        """Score the functions of which two answers share four fifths of what is their own.
+
+        Words count where the code is alike, published or not.
+        """
         scores: defaultdict[str, float] = defaultdict(float)
-        for name in a.keys() & b.keys():
-            shared = a[name] & b[name]
-            if shared and len(shared) >= SHARED * max(len(a[name]), len(b[name])):
-                weights = (self.weight(len(holders[name, value])) for value in shared)
-                scores[name] = math.fsum(weights)
+        for aspect in a.keys() & b.keys():
+            name, kind = aspect
+            shared = a[aspect] & b[aspect]
+            counts = kind == CODE or name in alike
+            if counts and shared and len(shared) >= SHARED * max(len(a[aspect]), len(b[aspect])):
+                weights = (self.weight(len(holders[aspect, value])) for value in shared)
+                scores[name] += math.fsum(weights) * (WORD if kind == WORDS else 1)
         return scores
 
     def score(self, one: Work, copy: Work) -> float:
         """The score of a submission with a further one that is not among them."""
         own = self.own_of(copy)
         holders = {
-            (name, value): {*self.holders.get((name, value), ()), copy.student}
-            for name, values in own.items()
+            (aspect, value): {*self.holders.get((aspect, value), ()), copy.student}
+            for aspect, values in own.items()
             for value in values
         }
-        scores = self._scores(self.own[one.student], own, holders)
-        return Pair((one.student, copy.student), _positive(scores), alike(one, copy)).score
+        alike = alike_in(one, copy)
+        scores = self._scores(self.own[one.student], own, alike, holders)
+        return Pair((one.student, copy.student), _positive(scores), len(alike)).score
 
     def as_published(self, work: Work) -> dict[str, str]:
         """Return {exercise id: source} for the answers that are as they were published."""
@@ -252,13 +299,14 @@ def _positive(scores: Mapping[str, float]) -> dict[str, float]:
     return {name: score for name, score in scores.items() if score > 0}
 
 
-def alike(a: Work, b: Work) -> int:
-    """Return the number of functions of which two submissions share most fingerprints."""
-    shares = []
+def alike_in(a: Work, b: Work) -> set[str]:
+    """Return the exercises of which two submissions share four fifths of all fingerprints."""
+    found = set()
     for name in a.texts.keys() & b.texts.keys():
         one, other = fingerprints(a.texts[name]), fingerprints(b.texts[name])
-        shares.append(len(one & other) / max(min(len(one), len(other)), 1))
-    return sum(share >= ALIKE for share in shares)
+        if len(one & other) >= SHARED * max(len(one), len(other), 1):
+            found.add(name)
+    return found
 
 
 def published_of(exercises: Iterable[Exercise]) -> dict[str, dict[str, str]]:
@@ -279,19 +327,21 @@ def published_of(exercises: Iterable[Exercise]) -> dict[str, dict[str, str]]:
 
 @dataclass(frozen=True)
 class Rates:
-    """How many honest pairs and planted copies have at least each score, in a made-up class."""
+    """How many honest pairs and planted copies have at least each score, in made-up classes."""
 
-    honest: np.ndarray  # sorted scores of all pairs
-    copies: Mapping[int, np.ndarray]  # by how many functions were copied
+    honest: np.ndarray  # sorted scores of all pairs, a row for each class
+    copies: Mapping[int, np.ndarray]  # renamed and reordered, by how many functions were copied
+    unchanged: Mapping[int, np.ndarray]  # the same copies, as they are
     functions: int
-    identical: float  # fraction of answers of the honest class that are as published
+    identical: float  # fraction of answers of the honest classes that are as published
     # How many of the copied answers of each copy have code that is in nothing published.
     own: Mapping[int, np.ndarray]
     threshold: float = field(init=False)
 
     def __post_init__(self):
-        above = int(HONEST_RATE * len(self.honest))
-        object.__setattr__(self, "threshold", math.floor(10 * self.honest[-above - 1] + 1) / 10)
+        above = int(HONEST_RATE * self.honest.shape[1])
+        highest = self.honest[:, -above - 1].max()
+        object.__setattr__(self, "threshold", math.floor(10 * highest + 1) / 10)
 
     def flagged(self, threshold: float) -> float:
         """Share of honest pairs with at least this score, of which nothing shared is none."""
@@ -301,9 +351,13 @@ class Rates:
         """Pairs of so many honest students that have at least this score."""
         return round(self.flagged(threshold) * students * (students - 1) / 2)
 
-    def found(self, copied: int, threshold: float) -> float:
-        """Share of copies of so many functions with at least this score."""
-        return float((self.copies[copied] >= threshold).mean())
+    def found(self, copied: int) -> float:
+        """Share of copies of so many functions, renamed and reordered, that the threshold finds."""
+        return _share(self.copies[copied], self.threshold)
+
+    def found_unchanged(self, copied: int) -> float:
+        """The same of copies as they are."""
+        return _share(self.unchanged[copied], self.threshold)
 
     def of_own_code(self, copied: int) -> tuple[float, float]:
         """Of copies of so many functions: how many have code of their own in two or more.
@@ -315,24 +369,38 @@ class Rates:
         return float(has.mean()), float((has & found).sum()) / max(int(has.sum()), 1)
 
     def table(self) -> list[tuple[float, ...]]:
-        """Rows (threshold, honest pairs flagged, copies found by how many were copied)."""
+        """Rows (threshold, honest pairs flagged, copies found by how many were copied).
+
+        For each number the renamed and reordered ones, and the same as they are.
+        """
         marks = [self.threshold * part for part in (0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4)]
-        copied = sorted(self.copies)
-        return [(t, self.flagged(t), *(self.found(k, t) for k in copied)) for t in marks]
+        columns = [f for k in sorted(self.copies) for f in (self.copies[k], self.unchanged[k])]
+        return [(t, self.flagged(t), *(_share(f, t) for f in columns)) for t in marks]
+
+
+def _share(scores: np.ndarray, threshold: float) -> float:
+    return float((scores >= threshold).mean())
 
 
 def honest_class(
-    exercises: Sequence[Exercise], rng: np.random.Generator, size: int = CLASS
+    exercises: Sequence[Exercise],
+    rng: np.random.Generator,
+    size: int = CLASS,
+    published: float = AS_PUBLISHED,
 ) -> list[Work]:
-    """Make up students who work alone: known right answers, in a style of their own."""
-    published, works = published_of(exercises), []
+    """Make up students who work alone: known right answers, in a style of their own.
+
+    Args:
+        published: share of the answers of which only the names are their own.
+    """
+    known, works = published_of(exercises), []
     for number in range(size):
         habits, texts = Habits.drawn(rng), {}
-        for exercise_id, sources in published.items():
+        for exercise_id, sources in known.items():
             choices = list(sources.values())
             text = choices[0 if rng.random() < 0.5 else rng.integers(len(choices))]
-            plain = rng.random() < AS_PUBLISHED
-            texts[exercise_id] = disguised(text, rng) if plain else styled(text, rng, habits)
+            plain = rng.random() < published
+            texts[exercise_id] = styled(text, rng, habits.plain() if plain else habits)
         works.append(Work(f"made-up {number}", texts))
     return works
 
@@ -347,29 +415,45 @@ def copied_from(victim: Work, own: Work, functions: int, rng: np.random.Generato
 
 
 def measured(
-    exercises: Sequence[Exercise], seed: int = 0, size: int = CLASS, copies: int = COPIES
+    exercises: Sequence[Exercise],
+    seed: int = 0,
+    size: int = CLASS,
+    copies: int = COPIES,
+    shares: Sequence[float] = SHARES,
 ) -> Rates:
-    """Measure, on a made-up class of these exercises, what a score is worth."""
-    rng = np.random.default_rng(seed)
-    works = honest_class(exercises, rng, size)
-    group = Class(works, published_of(exercises))
-    honest = np.zeros(size * (size - 1) // 2)
-    scores = [pair.score for pair in group.pairs()]
-    honest[: len(scores)] = scores
-    found: dict[int, list[float]] = defaultdict(list)
+    """Measure, on made-up classes of these exercises, what a score is worth.
+
+    Args:
+        shares: for each class, how many answers stand as published.
+    """
+    rng, published = np.random.default_rng(seed), published_of(exercises)
+    classes = [Class(honest_class(exercises, rng, size, share), published) for share in shares]
+    honest = np.zeros((len(classes), size * (size - 1) // 2))
+    for group, row in zip(classes, honest, strict=True):
+        scores = [pair.score for pair in group.pairs()]
+        row[: len(scores)] = scores
+    hidden, plain = defaultdict(list), defaultdict(list)
     held: dict[int, list[int]] = defaultdict(list)
     for functions in sorted({min(k, len(exercises)) for k in (2, 3, len(exercises))}):
-        for _ in range(copies):
-            victim, own = (works[i] for i in rng.choice(size, 2, replace=False))
+        for number in range(copies):
+            group = classes[number % len(classes)]
+            victim, own = (group.works[i] for i in rng.choice(size, 2, replace=False))
             copy = copied_from(victim, own, functions, rng)
-            found[functions].append(group.score(victim, copy))
             taken = [name for name, text in copy.texts.items() if text is not own.texts[name]]
-            held[functions].append(sum(bool(group.own[victim.student][name]) for name in taken))
-    published = sum(len(group.as_published(work)) for work in works)
+            same = Work(own.student, {**own.texts, **{name: victim.texts[name] for name in taken}})
+            hidden[functions].append(group.score(victim, copy))
+            plain[functions].append(group.score(victim, same))
+            held[functions].append(sum(bool(group.own[victim.student][n, CODE]) for n in taken))
+    as_published = sum(len(one.as_published(work)) for one in classes for work in one.works)
     return Rates(
         np.sort(honest),
-        {k: np.array(values) for k, values in found.items()},
+        _arrays(hidden),
+        _arrays(plain),
         len(exercises),
-        published / (size * len(exercises)),
-        {k: np.array(values) for k, values in held.items()},
+        as_published / (len(classes) * size * len(exercises)),
+        _arrays(held),
     )
+
+
+def _arrays(found: Mapping[int, list]) -> dict[int, np.ndarray]:
+    return {copied: np.array(values) for copied, values in found.items()}

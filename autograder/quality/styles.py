@@ -12,36 +12,60 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-WORDS = "a aux b buf c cur d e f first g h k left m new o old p q r res s t tmp u v val z"
+# Names that people give what has no name yet, the common ones first.
+WORDS = "res tmp a b m s c t d v val k u z p q r g h f e o cur new old aux buf left first"
 REDUCTIONS = ("mean", "sum")
 FLIPPED = {ast.Lt: ast.Gt, ast.Gt: ast.Lt, ast.LtE: ast.GtE, ast.GtE: ast.LtE}
 MOST = 0.6  # chance at each place
-AS_PUBLISHED = 0.25  # functions that a made-up student writes exactly as published
 
 
 @dataclass(frozen=True)
 class Habits:
-    """How often one student does each of the things that people write differently."""
+    """How often one student does each of the things that people write differently.
+
+    Args:
+        chances: of each change, at each place.
+        keeps: how often a variable has the name that it has where it is published.
+        words: the names that the student likes, best first.
+    """
 
     chances: dict[str, float]
+    keeps: float
+    words: tuple[str, ...]
 
     @classmethod
     def drawn(cls, rng: np.random.Generator) -> Habits:
         """Draw a student, who does everything at some places and not at others."""
-        return cls({name: float(rng.uniform(0.0, MOST)) for name in CHANGES})
+        chances = {name: float(rng.uniform(0.0, MOST)) for name in CHANGES}
+        return cls(chances, float(rng.uniform()), _favourites(rng))
+
+    def plain(self) -> Habits:
+        """The same student, who changes nothing but names."""
+        return replace(self, chances=dict.fromkeys(CHANGES, 0.0))
+
+
+def _favourites(rng):
+    """Order the words as somebody likes them; everybody rather likes the common ones."""
+    words = WORDS.split()
+    chances = 1 / np.arange(1, len(words) + 1)
+    order = rng.choice(words, len(words), replace=False, p=chances / chances.sum())
+    return tuple(str(word) for word in order)
 
 
 def styled(text: str, rng: np.random.Generator, habits: Habits | None = None) -> str:
     """Return the functions of a program text as one student would write them."""
     habits = habits or Habits.drawn(rng)
     tree = _bare(text)
+    published = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
     for name, change in CHANGES.items():
-        tree = change(habits.chances[name], rng).visit(tree)
-    return _renamed(ast.fix_missing_locations(tree), rng)
+        if habits.chances[name]:
+            tree = change(habits.chances[name], rng).visit(tree)
+    kept = {name for name in sorted(published) if rng.random() < habits.keeps}
+    return _renamed(ast.fix_missing_locations(tree), lambda: _liked(habits.words, rng), kept)
 
 
 def disguised(text: str, rng: np.random.Generator) -> str:
@@ -52,7 +76,7 @@ def disguised(text: str, rng: np.random.Generator) -> str:
             body = getattr(node, field, None)
             if isinstance(body, list):
                 setattr(node, field, _reordered(body, rng))
-    return _renamed(tree, rng)
+    return _renamed(tree, lambda: [str(word) for word in rng.permutation(WORDS.split())])
 
 
 def _bare(text):
@@ -69,22 +93,32 @@ def _bare(text):
 # ---------------------------------------------------------------------------------- names
 
 
-def _renamed(tree, rng) -> str:
-    """Give the local variables of functions other names."""
+def _renamed(tree, words, kept=frozenset()) -> str:
+    """Give the local variables of functions other names.
+
+    Args:
+        words: gives the names for one function, best first.
+        kept: the variables that keep theirs.
+    """
     for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
         nodes = list(ast.walk(function))
         bound = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         used = {n.id for n in nodes if isinstance(n, ast.Name)} | {
             n.arg for n in nodes if isinstance(n, ast.arg)
         }
-        free = [word for word in WORDS.split() if word not in used and not hasattr(builtins, word)]
-        rng.shuffle(free)
-        own = sorted(bound - {n.arg for n in nodes if isinstance(n, ast.arg)})
+        free = [word for word in words() if word not in used and not hasattr(builtins, word)]
+        own = sorted(bound - kept - {n.arg for n in nodes if isinstance(n, ast.arg)})
         names = dict(zip(own, free, strict=False))
         for node in nodes:
             if isinstance(node, ast.Name):
                 node.id = names.get(node.id, node.id)
     return ast.unparse(tree)
+
+
+def _liked(words, rng):
+    """Return the words that a student likes, in an order of today."""
+    late = rng.geometric(0.5, len(words)) + np.arange(len(words))
+    return [words[i] for i in np.argsort(late, kind="stable")]
 
 
 # ---------------------------------------------------------------------------------- order

@@ -13,6 +13,8 @@ from autograder.checking.diagnose import judge_exercise
 from autograder.checking.ladder import smallest_difference
 from autograder.checking.observe import observe
 from autograder.course import mine, stubs
+from autograder.course.errors import CourseError
+from autograder.grading.observations import NotKept
 from autograder.lessons.lesson import find_lesson
 from autograder.quality.styles import styled
 
@@ -219,3 +221,26 @@ def test_what_is_not_written_or_not_observed_is_no_mistake():
     assert not mine.is_unnamed(SimpleNamespace(rows=[row]))
     named = SimpleNamespace(earned=0, misconception="known", message="differs")
     assert not mine.is_unnamed(SimpleNamespace(rows=[named]))
+
+
+def test_observations_are_read_of_those_who_have_a_mistake_without_a_name():
+    read = []
+
+    def observations(result):
+        read.append(result)
+        raise NotKept("they were not kept")
+
+    def result(misconception):
+        row = SimpleNamespace(earned=0, misconception=misconception, message="differs")
+        return SimpleNamespace(student=misconception, reports=[SimpleNamespace(rows=[row])])
+
+    def course(*results):
+        store = SimpleNamespace(observations=observations)
+        return SimpleNamespace(
+            root="course", store=lambda _: store, results=lambda _: results, secret=lambda: b""
+        )
+
+    assert mine.read_clusters(course(result("known")), "02") == ([], []) and not read
+    with pytest.raises(CourseError, match="No observations are kept for 02"):
+        mine.read_clusters(course(result("known"), result("")), "02")
+    assert [one.student for one in read] == [""]
