@@ -126,15 +126,15 @@ def build(
 
         autograder build --check     # in a test: are the committed files up to date?
     """
+    from autograder.lessons import recordings
     from autograder.lessons.build import OutOfDate, build_all
     from autograder.lessons.lesson import shown
-    from autograder.misconceptions import kept
 
     try:
         written = build_all(check=check)
-        if check and kept.stale():
-            raise OutOfDate(f"recordings of {one}: made from other files" for one in kept.stale())
-        written += kept.renew()
+        if check and (stale := recordings.stale()):
+            raise OutOfDate(f"recordings of {family}: made from other files" for family in stale)
+        written += recordings.renew()
     except OutOfDate as error:
         print(error, file=sys.stderr)
         raise typer.Exit(FAILED) from None

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from autograder import exercises, expectations
 from autograder.answers import ROOT
 
 FOLDER = Path(__file__).parent / "recordings"
@@ -25,53 +24,12 @@ def is_fresh(family: str) -> bool:
     """Say whether what is kept of a family was made from the files as they are."""
     try:
         made_from = json.loads(LIST.read_text(encoding="utf-8"))[family]
-        return made_from["digest"] == _digest(made_from["files"])
+        return made_from["digest"] == digest_of(made_from["files"])
     except (OSError, KeyError):
         return False
 
 
-def stale() -> list[str]:
-    """Return the families of which nothing is kept that holds."""
-    return sorted(family for family in _by_family() if not is_fresh(family))
-
-
-def renew() -> list[Path]:
-    """Make again what is stale; return the files that are new."""
-    before, provider = _contents(), expectations.live(expectations.public_seed, derives=True)
-    for family in stale():
-        expectations.record_wrong(_by_family()[family], FOLDER, provider)
-        _list(family)
-    for path in before.keys() - _expected_files():
-        path.unlink()
-    return [path for path, content in _contents().items() if before.get(path) != content]
-
-
-def _by_family():
-    families: dict[str, list] = {}
-    for exercise in exercises.all_exercises():
-        families.setdefault(exercise.family, []).append(exercise)
-    return families
-
-
-def _contents():
-    return {path: path.read_bytes() for path in sorted(FOLDER.glob("*.*"))}
-
-
-def _expected_files():
-    names = [exercise.grade_id for exercise in exercises.all_exercises()]
-    return {LIST, *(FOLDER / f"{name}{end}" for name in names for end in (".json", ".npz"))}
-
-
-def _list(family):
-    """Write down from which files a family was made."""
-    known = json.loads(LIST.read_text(encoding="utf-8")) if LIST.exists() else {}
-    files = sorted(path.relative_to(ROOT).as_posix() for path in files_of(family))
-    known[family] = {"digest": _digest(files), "files": files}
-    LIST.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    is_fresh.cache_clear()
-
-
-def _digest(files: Iterable[str]) -> str:
+def digest_of(files: Iterable[str]) -> str:
     """Digest files, wherever the project is and however their lines end."""
     digest = hashlib.sha256()
     for name in files:
@@ -85,7 +43,7 @@ def _digest(files: Iterable[str]) -> str:
 
 def files_of(family: str) -> set[Path]:
     """Return a family's files, all that they and the checks import, and the arrays beside them."""
-    waiting = [Path(expectations.__file__), Path(__file__).parent / "derived.py"]
+    waiting = [ROOT / "autograder/expectations.py", Path(__file__).parent / "derived.py"]
     for place in PLACES:
         waiting += [*(ROOT / place).glob(f"{family}*.py"), *(ROOT / place / family).rglob("*.py")]
     found: set[Path] = set()

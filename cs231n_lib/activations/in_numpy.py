@@ -205,7 +205,7 @@ def maxout_backward(dout, cache):
     x, w, pieces = cache
     best = np.amax(pieces, axis=0)  # (N, M)
     left = dout.copy()  # (N, M): what the pieces so far have not taken
-    dx, dw, db = np.zeros_like(x), np.empty_like(w), np.empty_like(w[:, 0])
+    dx, dw, db = np.zeros_like(x), np.zeros_like(w), np.zeros_like(w[:, 0])
     for k in range(len(w)):
         dpiece = left * (pieces[k] == best)  # (N, M) Act.13
         left -= dpiece

@@ -202,7 +202,7 @@ def maxout_backward(dout, cache):
     x, w, pieces = cache
     best = torch.amax(pieces, dim=0)  # (N, M)
     left = dout.clone()  # (N, M): what the pieces so far have not taken
-    dx, dw, db = torch.zeros_like(x), torch.empty_like(w), torch.empty_like(w[:, 0])
+    dx, dw, db = torch.zeros_like(x), torch.zeros_like(w), torch.zeros_like(w[:, 0])
     for k in range(len(w)):
         dpiece = left * (pieces[k] == best)  # (N, M) Act.13
         left -= dpiece

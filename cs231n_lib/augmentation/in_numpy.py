@@ -52,7 +52,7 @@ def pad_crop(x, pad, rng):
     """
     N, H, W, C = x.shape
     r, s = rng.integers(0, 2 * pad + 1, (2, N))
-    out = np.empty_like(x)
+    out = np.zeros_like(x)
     padded = np.zeros((H + 2 * pad, W + 2 * pad, C), x.dtype)
     for n in range(N):
         padded[pad : pad + H, pad : pad + W] = x[n]  # the zeros around it stay

@@ -1,6 +1,7 @@
 """What the wrong answers show, kept beside them: fresh or not read, and the same as run."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from providers import provider
 
 from autograder import exercises, expectations
 from autograder.checking.diagnose import judge_exercise, shows_same
-from autograder.misconceptions import kept
+from autograder.lessons import recordings
+from autograder.misconceptions import kept, reference_source
 
 EXERCISES = exercises.all_exercises()
 FAMILIES = sorted({exercise.family for exercise in EXERCISES})
@@ -25,8 +27,8 @@ def looks_again():
 
 
 def test_what_is_committed_holds():
-    assert not kept.stale(), "run `autograder build` and commit what it writes"
-    assert kept._contents().keys() == kept._expected_files()
+    assert not recordings.stale(), "run `autograder build` and commit what it writes"
+    assert recordings._contents().keys() == recordings._expected_files()
 
 
 @pytest.mark.parametrize("exercise", DERIVED, ids=lambda e: e.id)
@@ -45,12 +47,19 @@ def test_what_is_read_is_what_is_run(exercise):
         )
 
 
+@pytest.mark.parametrize("exercise", EXERCISES, ids=lambda e: e.id)
+def test_no_reference_has_memory_that_holds_anything(exercise):
+    """With a line left out it would show something else every time, and nobody could name it."""
+    for function in exercise.functions:
+        assert not re.search(r"\.(new_)?empty(_like)?\(", reference_source(exercise, function))
+
+
 def test_where_a_file_has_changed_nothing_is_read(tmp_path, monkeypatch):
     listed = json.loads(kept.LIST.read_text(encoding="utf-8"))
     listed["optim"]["digest"] = "of other files"
     monkeypatch.setattr(kept, "LIST", tmp_path / "made_from.json")
     kept.LIST.write_text(json.dumps(listed), encoding="utf-8")
-    assert kept.stale() == ["optim"]
+    assert recordings.stale() == ["optim"]
     ran = []
     monkeypatch.setattr(expectations, "_run_misconceptions", lambda e, *_: ran.append(e) or ())
     prompt = expectations.prompt()
@@ -91,7 +100,7 @@ def test_a_digest_is_of_names_and_contents_and_not_of_how_lines_end(tmp_path, mo
     for content in (b"x = 1\n", b"x = 1\r\n", b"x = 2\n"):
         (tmp_path / "a.py").write_bytes(content)
         (tmp_path / "b.py").write_bytes(content)
-        digests |= {kept._digest(["a.py"]), kept._digest(["b.py"])}
+        digests |= {kept.digest_of(["a.py"]), kept.digest_of(["b.py"])}
     assert len(digests) == 4
 
 
@@ -100,8 +109,8 @@ def test_what_is_stale_is_made_again_and_nothing_else(tmp_path, monkeypatch):
     monkeypatch.setattr(kept, "LIST", tmp_path / "made_from.json")
     few = [e for e in EXERCISES if e.family == "getting_started"]
     monkeypatch.setattr(exercises, "all_exercises", lambda: few)
-    assert kept.stale() == ["getting_started"]
-    assert set(kept.renew()) == kept._expected_files()
+    assert recordings.stale() == ["getting_started"]
+    assert set(recordings.renew()) == recordings._expected_files()
     (tmp_path / "of_an_exercise_that_is_gone.npz").write_bytes(b"")
-    assert kept.renew() == []
-    assert kept._contents().keys() == kept._expected_files()
+    assert recordings.renew() == []
+    assert recordings._contents().keys() == recordings._expected_files()

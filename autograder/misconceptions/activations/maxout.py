@@ -260,7 +260,7 @@ VARIANTS = (
 EQUIVALENT = {
     "activations.maxout_forward": {"return (out, (...": CACHE},
     "activations.maxout_backward": {
-        "dx, dw, db = (np.zeros_like(x), np.empty_like(w), np.empty_like(w[...": (
+        "dx, dw, db = (np.zeros_like(x), np.zeros_like(w), np.zeros_like(w[...": (
             "only the shape is read, and all rows have the same"
         ),
         "for k in range(len(dw)):": "dw has as many pieces as w",

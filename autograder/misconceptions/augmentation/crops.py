@@ -231,7 +231,7 @@ PAD_CROP = (
         "pad_crop",
         (
             *IN_PLACE,
-            [("out = np.empty_like(x)", "out = x")],
+            [("out = np.zeros_like(x)", "out = x")],
             [("return torch.stack(windows)", "x[...] = torch.stack(windows)\n    return x")],
         ),
     ),
