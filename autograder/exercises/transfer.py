@@ -9,6 +9,7 @@ PyTorch is imported where it is used; the checks of the NumPy half never do.
 import contextlib
 import tempfile
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -686,11 +687,22 @@ def _thawing(impl, rng):
     thaw = {first: "stage2", second: "stage1"}
     for name in thaw.values():
         impl.freeze(model.get_submodule(name))
-    model.register_forward_pre_hook(lambda *call: seen.append(_sums(model)))
+    model.register_forward_pre_hook(lambda *call: seen.append(_values(model)))
     impl.finetune(model, batches, descent(model), epochs, thaw)
-    starts = np.array([*seen[:: len(batches)], _sums(model)])  # (epochs + 1, parameters)
-    learnt = starts[1:] != starts[:-1]
-    return {"learnt": learnt[:, [0, 2, -1]]}  # a weight of stage1, of stage2 and of the head
+    starts = [*seen[:: len(batches)], _values(model)]  # of each epoch, and the end
+    return {"learnt": np.array([_learnt(*pair) for pair in pairwise(starts)])}
+
+
+def _values(model):
+    return [parameter.detach().numpy().copy() for parameter in model.parameters()]
+
+
+def _learnt(before, after):
+    """Say of a weight of stage1, of stage2 and of the head whether any number of it moved.
+
+    Their sums would not tell: that of the head stays, but for rounding.
+    """
+    return [not np.array_equal(before[part], after[part]) for part in (0, 2, -1)]
 
 
 def _mode_while_training(impl, rng):
