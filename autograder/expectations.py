@@ -273,11 +273,13 @@ def _right(exercise, provider):
     checks = []
     for c, check in enumerate(exercise.checks):
         expected = provider.expected(exercise, check)
-        _put(arrays, f"{c}/expected", _handed_out(expected.arrays))
+        shown = _handed_out(expected.arrays)
+        _put(arrays, f"{c}/expected", shown)
         for v, (_, variant) in enumerate(expected.variants):
             _put(arrays, f"{c}/variant{v}", _compared(variant))
         remarks = [remark for remark, _ in expected.variants]
-        checks.append({"dtypes": expected.dtypes, "noise": expected.noise, "remarks": remarks})
+        texts = {"dtypes": expected.dtypes, "noise": expected.noise, "remarks": remarks}
+        checks.append(texts | {"order": list(shown)})
     for s, values in enumerate(provider.small(exercise)):
         _put(arrays, f"small{s}", {str(i): value for i, value in enumerate(values)})
     for m, tried in enumerate(provider.wrong_small(exercise).values()):
@@ -399,7 +401,8 @@ class recorded:
         variants = tuple(
             (remark, arrays[f"{c}/variant{v}"]) for v, remark in enumerate(text["remarks"])
         )
-        expected = arrays[f"{c}/expected"]
+        found = arrays[f"{c}/expected"]
+        expected = {name: found[name] for name in text["order"]}
         return Expected(expected, text["dtypes"], text["noise"], variants, _coarsest(exercise))
 
     def _misconceptions(self, exercise):

@@ -26,6 +26,7 @@ START_SECONDS = 20.0
 SKIPPED = 77
 EXHAUSTED = "Time limit exhausted"
 # auth/none and cred/none are for a node that nobody else reaches.
+# A job is its process group: a worker that outlives its script is ended, too.
 SLURM = """\
 ClusterName=one
 SlurmctldHost={host}({address})
@@ -33,7 +34,7 @@ SlurmUser=root
 SlurmdUser=root
 AuthType=auth/none
 CredType=cred/none
-ProctrackType=proctrack/linuxproc
+ProctrackType=proctrack/pgid
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 SelectType=select/cons_tres
@@ -107,7 +108,9 @@ def main() -> int:
                     print(f"Slurm does not start: {(folder / 'log').read_text()[-1000:]}")
                     return SKIPPED
                 threading.Thread(target=_shorten, args=[chosen.minute], daemon=True).start()
-                return subprocess.run(chosen.command).returncode
+                status = subprocess.run(chosen.command).returncode
+                _is_idle()  # until the jobs that were cancelled have ended
+                return status
             finally:
                 for daemon in reversed(daemons):
                     daemon.terminate()

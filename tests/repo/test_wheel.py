@@ -104,7 +104,7 @@ def test_the_wheel_holds_the_lessons_and_is_small(wheel):
         lessons = {path.name for path in (ROOT / "notebooks" / form).glob(f"*{suffix}")}
         inside = {name for name in lessons if f"autograder/notebooks/{form}/{name}" in names}
         assert inside == lessons
-    assert wheel.stat().st_size < 5_000_000
+    assert wheel.stat().st_size < 10_000_000  # half of it is what wrong answers show
 
 
 def test_neither_pytorch_nor_nbgrader_comes_with_it(installed):
