@@ -184,6 +184,15 @@ def test_every_answer_whose_latency_is_measured_is_runnable(benchmark_module):
     assert all(set(functions) == set(exercise.functions) for functions in named.values())
 
 
+def test_the_first_check_is_timed_for_wrong_numbers_and_inputs_as_they_were(benchmark_module):
+    latency = benchmark_module("check_latency")
+    arrays = {name: np.ones(3) for name in ("out", "x after the call", "_x")}
+    moved = latency.off(arrays | {"count": np.arange(3)})
+    assert [name for name in arrays if (moved[name] != 1).any()] == ["out"]
+    assert (moved["count"] == np.arange(3)).all() and latency.off(None) == {}
+    assert latency.first(exercises.find("normalization.debias_running")) > 0
+
+
 @pytest.mark.slow
 def test_graders_that_are_compared_get_the_same_submissions(benchmark_module, tmp_path):
     grading = benchmark_module("grading")
