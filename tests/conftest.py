@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -23,6 +24,9 @@ os.makedirs(os.environ.setdefault("COURSE_TESTS_SHARED", f"{PRIVATE}/shared"), e
 
 # jsonschema, which nbformat imports, builds a grammar with it for seconds; so does our command.
 sys.modules.setdefault("rfc3987_syntax", None)
+
+# A shell has what it starts in the background ignore Ctrl-C, which some tests press.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run, and no verdict that depends on how busy the machine is.
 hypothesis.settings.register_profile("course", deadline=None, derandomize=True, database=None)
