@@ -55,13 +55,13 @@ def rows(compiled):
 
 
 def measured(make, seconds):
-    """Return {name: times} in as many rounds as fit into so many seconds, 5 to 40."""
+    """Return {name: times} in as many rounds as fit into so many seconds, 5 to 200."""
     functions = make()
     interleaved(functions, 1)  # compiles, and fills the caches
     start = time.perf_counter()
     interleaved(functions, 1)
     rounds = seconds / max(1e-9, time.perf_counter() - start) * 2
-    return interleaved(functions, int(min(40, max(5, rounds))))
+    return interleaved(functions, int(min(200, max(5, rounds))))
 
 
 def of_kind(name):

@@ -6,6 +6,8 @@ import contextlib
 import time
 from pathlib import Path
 
+from autograder.sandbox.inside.isolation import THREADS
+
 PATIENCE = 4  # seconds in which a process sleeps, for each that is counted
 SOON = 0.2  # seconds in which sleep is not looked for
 
@@ -17,21 +19,21 @@ class Clock:
         self.allowed = allowed
         self._start = time.monotonic()
 
-    def taken(self) -> float:
-        """Return the seconds that count until now."""
-        return self.occupied()
-
-    def occupied(self) -> float:
-        """Return the seconds until now in which a place was kept from others."""
-        return time.monotonic() - self._start
+    def used(self) -> tuple[float, float]:
+        """Return the seconds until now that count, and those in which a place was kept."""
+        passed = self._passed()
+        return passed, passed
 
     def is_over(self) -> bool:
         """Whether no time is left."""
-        return self.taken() >= self.allowed
+        return self.used()[0] >= self.allowed
 
     def waits(self) -> bool:
         """Whether more is counted than the process worked."""
         return False
+
+    def _passed(self) -> float:
+        return time.monotonic() - self._start
 
 
 class WorkClock(Clock):
@@ -52,26 +54,27 @@ class WorkClock(Clock):
         self._queues: dict[str, float] = {}  # by thread, when it was last looked at
         self._queue = 0.0
 
-    def taken(self) -> float:
-        """Return the seconds that count until now."""
-        return max(self._worked(), self._unqueued() / PATIENCE)
+    def used(self) -> tuple[float, float]:
+        """Return the seconds that count, and those in which it worked or did not queue."""
+        worked, unqueued = self._worked(), self._unqueued()
+        return max(worked, unqueued / PATIENCE), max(worked, unqueued)
 
-    def occupied(self) -> float:
-        """Return the seconds until now in which it worked or did not queue."""
-        return max(self._worked(), self._unqueued())
+    def is_over(self) -> bool:
+        """Whether no time is left; not asked before all threads together could have used it up."""
+        return self._passed() * THREADS >= self.allowed and super().is_over()
+
+    def waits(self) -> bool:
+        """Whether more is counted than the process worked."""
+        return self.used()[0] > self._worked()
 
     def _unqueued(self) -> float:
         """Return the seconds until now without those in the queue for the processor."""
-        passed = super().occupied()
+        passed = self._passed()
         if passed >= SOON:
             before, self._queues = self._queues, self._queues | self._queued()
             waited = (now - before.get(thread, 0.0) for thread, now in self._queues.items())
             self._queue += max(waited, default=0.0) if before else 0.0
         return passed - self._queue
-
-    def waits(self) -> bool:
-        """Whether more is counted than the process worked."""
-        return self.taken() > self._worked()
 
     def _worked(self) -> float:
         return self._processor() - self._before

@@ -490,11 +490,12 @@ class Process:
         except OSError:
             raise Stopped(self._ended()) from None
         finally:
-            self.occupied += clock.occupied()
+            taken, occupied = clock.used()
+            self.occupied += occupied
             if own:
-                self.left_own -= clock.taken()
+                self.left_own -= taken
             else:
-                self.left -= clock.taken()
+                self.left -= taken
 
     def is_used_up(self, own: bool) -> bool:
         """Whether no time is left for cells of a kind."""

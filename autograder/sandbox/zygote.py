@@ -4,9 +4,9 @@
         with zygote.process(limits) as child:
             child.ask({"do": "run", "cell": "a", "source": "print(1)"})
 
-Libraries are imported once (in `warm.py`); a submission costs a fork. The child is apart from
-everything as far as the machine allows it (`isolation.py`); this side holds its clock, a handle
-to kill it with, and believes none of its answers.
+Libraries are imported once (in `warm.py`); a submission costs a fork, which `Ahead` makes before it
+is asked for. The child is apart from everything as far as the machine allows it (`isolation.py`);
+this side holds its clock, a handle to kill it with, and believes none of its answers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 
@@ -209,6 +210,61 @@ class Zygote:
         return folder
 
 
+class Ahead(Zygote):
+    """A warm process whose next child starts, and whose last one is removed, while others work.
+
+    That takes as long as a tenth of a submission. A child that waits has met nobody's code, and
+    nobody can reach it: for layers with namespaces only.
+    """
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self._helper: ThreadPoolExecutor | None = None
+        self._next: Future[Process] | None = None
+
+    @contextlib.contextmanager
+    def process(self, limits: Limits) -> Iterator[Process]:
+        """Give a child to one submission.
+
+        Raises Infrastructure when it cannot be started, or when the warm process died with it.
+        """
+        child = self._waiting(limits) or Process(self, limits).__enter__()
+        try:
+            with self._lock:
+                self._helper = self._helper or ThreadPoolExecutor(1)
+                self._next = self._next or self._helper.submit(Process(self, limits).__enter__)
+            yield child
+        finally:
+            self._remove(child)
+
+    def _waiting(self, limits: Limits) -> Process | None:
+        """Return the child that waits, if there is one that fits."""
+        with self._lock:
+            begun, self._next = self._next, None
+        with contextlib.suppress(Infrastructure):
+            if begun and begun.result().is_fit(limits):
+                return begun.result()
+            if begun:
+                self._remove(begun.result())
+        return None
+
+    def _remove(self, child: Process) -> None:
+        """Have a child removed."""
+        helper = self._helper
+        helper.submit(child.__exit__) if helper else child.__exit__()
+
+    def close(self) -> None:
+        """End everything, also what waits."""
+        with self._lock:
+            (helper, self._helper), (begun, self._next) = (self._helper, None), (self._next, None)
+        if helper:
+            helper.shutdown()
+        with contextlib.suppress(Infrastructure):
+            if begun:
+                begun.result().__exit__()
+        super().close()
+
+
 def sandboxes(
     layers: Layers | None = None, hidden: Iterable[Path] = (), cells: Iterable[str] = ()
 ) -> Zygote | Fresh:
@@ -217,7 +273,10 @@ def sandboxes(
     Args:
         cells: the course's own, whose imports a warm process makes beforehand.
     """
-    return Zygote(layers, hidden, cells) if isolation.can_fork_warm() else Fresh()
+    if not isolation.can_fork_warm():
+        return Fresh()
+    layers = isolation.available() if layers is None else layers
+    return (Ahead if layers.namespaces else Zygote)(layers, hidden, cells)
 
 
 def imports_of(cells: Iterable[str]) -> str:
@@ -369,6 +428,10 @@ class Process(process.Process):
             raise Infrastructure(f"The child did not start: {stop}") from None
         if ready.get("ready") is not True:
             raise Infrastructure(f"The child did not start: {ready.get('why')}")
+
+    def is_fit(self, limits: Limits) -> bool:
+        """Whether it still lives, and may use as much as that."""
+        return self.limits == limits and not _has_ended(self._handle, 0)
 
     def _read(self, clock: Clock) -> dict:
         answer = super()._read(clock)

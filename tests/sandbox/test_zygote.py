@@ -29,7 +29,7 @@ from autograder.answers import ROOT
 from autograder.checking import observe
 from autograder.sandbox.inside import cgroup, isolation, kernel, warm
 from autograder.sandbox.process import Infrastructure, Limits, Stopped
-from autograder.sandbox.zygote import Zygote, _is_larger, remove_abandoned_boxes
+from autograder.sandbox.zygote import Ahead, Zygote, _is_larger, remove_abandoned_boxes
 
 LIMITS = Limits(cell_seconds=60, total_seconds=120, memory=2**29, file=2**23)
 PLANTED = "planted-" + "answer"  # in one piece only in files and in this process's memory
@@ -854,6 +854,84 @@ def test_a_killed_grader_leaves_no_process_and_its_folder_to_the_next(zygote):
         os.close(handle)
     remove_abandoned_boxes()
     assert not box.exists() and zygote._box.exists()
+
+
+# --------------------------------------------------------------------------- children that wait
+
+
+@pytest.fixture
+def ahead(planted):
+    layers = isolation.available()
+    if not layers.namespaces:
+        pytest.skip("this machine allows no namespaces")
+    with Ahead(layers, hidden=[planted]) as ahead:
+        yield ahead
+
+
+def waiting(ahead):
+    return ahead._next.result(timeout=60)
+
+
+def test_the_next_child_waits_for_its_submission_and_is_like_any_other(ahead):
+    look = "import os\nprint(os.listdir(), 'x' in dir())\nx = 1\nopen('mine', 'w').close()"
+    for _ in range(3):
+        with ahead.process(LIMITS) as child:
+            following = waiting(ahead)
+            assert said(child, look) == "[] False\n"
+            assert len(processes(ahead)) == len(["warm", "child", "following"])
+        with ahead.process(LIMITS) as child:
+            assert child is following
+            assert said(child, look) == "[] False\n"
+
+
+def test_two_submissions_at_a_time_never_get_the_same_child(ahead):
+    with ahead.process(LIMITS):
+        waiting(ahead)
+    taken, both = [], threading.Barrier(8)
+
+    def submission():
+        both.wait()
+        with ahead.process(LIMITS) as child:
+            taken.append((number_of(child), said(child, "print('x' in dir())\nx = 1")))
+            both.wait()  # all of them live at the same time
+
+    threads = [threading.Thread(target=submission) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(dict(taken)) == 8 and {text for _, text in taken} == {"False\n"}
+
+
+def test_a_child_that_may_use_more_or_has_ended_is_given_to_nobody(ahead):
+    more = replace(LIMITS, memory=LIMITS.memory * 2)
+    with ahead.process(more):
+        of_others = waiting(ahead)
+    with ahead.process(LIMITS) as child:
+        assert child is not of_others and child.limits == LIMITS
+        ended = waiting(ahead)
+        signal.pidfd_send_signal(ended._handle, signal.SIGKILL)
+        select.select([ended._handle], [], [])  # returns when it has ended
+    with ahead.process(LIMITS) as child:
+        assert child is not ended and said(child, "print(1)") == "1\n"
+        waiting(ahead)
+    ahead._warm._starter.kill()
+    ahead._warm._starter.wait()
+    with ahead.process(LIMITS) as child:
+        assert said(child, "print(2)") == "2\n"
+
+
+def test_who_closes_leaves_no_child_that_waits(ahead):
+    descriptors = len(os.listdir("/proc/self/fd"))
+    for _ in range(2):  # it may be used again
+        with ahead.process(LIMITS):
+            waiting(ahead)
+        box = ahead._box
+        groups = [folder for group in ahead._groups.values() for folder in group._folders]
+        ahead.close()
+        assert not processes_of(box) and not box.exists()
+        assert not [folder for folder in groups if folder.exists()]
+        assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 # -------------------------------------------------------------------------- as an ordinary user

@@ -5,8 +5,10 @@ Everything in this process may be the student's doing; the outside believes none
 
 from __future__ import annotations
 
+import ast
 import base64
 import contextlib
+import functools
 import io
 import json
 import os
@@ -21,9 +23,10 @@ from typing import Any
 import numpy as np
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
+from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.text import SList
-from traitlets import Type
+from traitlets import Instance, Type
 from traitlets.config import Config
 
 from autograder import check, exercises
@@ -183,8 +186,16 @@ class Inside:
 
 
 def _file_of(array: np.ndarray) -> bytes:
+    """Return an array as `np.save` writes it, which would make the same header again and again."""
+    array = np.asarray(array, order="C")
+    return _header_of(array.dtype.str, array.shape) + array.tobytes()
+
+
+@functools.lru_cache(maxsize=1000)
+def _header_of(dtype: str, shape: tuple[int, ...]) -> bytes:
     file = io.BytesIO()
-    np.save(file, np.asarray(array), allow_pickle=False)
+    described = {"descr": dtype, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, described)
     return file.getvalue()
 
 
@@ -263,12 +274,35 @@ class _Displays(DisplayPublisher):
         pass
 
 
+class _Transformers(TransformerManager):
+    """IPython's own; but what is Python already is not taken apart to look for what is not."""
+
+    def do_token_transforms(self, lines):
+        return lines if is_python("".join(lines)) else super().do_token_transforms(lines)
+
+
+def is_python(source: str) -> bool:
+    """Whether some lines are Python, and nothing that IPython adds to it; False when in doubt.
+
+    >>> is_python("x = 1"), is_python("x = %pwd"), is_python("print?"), is_python("!ls")
+    (True, False, False, False)
+    """
+    if "\\" in source:  # of which Python may warn, and once is enough
+        return False
+    try:
+        ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
 class _Shell(InteractiveShell):
     """IPython as a kernel has it; outputs go to `collect(kind, **content)`."""
 
     collect: Callable[..., None]
     displayhook_class = Type(_Results)
     display_pub_class = Type(_Displays)
+    input_transformer_manager = Instance(_Transformers, ())
 
     def enable_gui(self, gui=None):
         """Do nothing: there is no window to show."""

@@ -54,7 +54,7 @@ def read(receive: Callable[[], bytes]) -> tuple[dict[str, Any], list[bytes]]:
 
 def _message(line: bytes | bytearray) -> dict[str, Any]:
     try:
-        message = json.loads(line)
+        message = json.loads(line.decode())
     except (ValueError, RecursionError):
         message = None
     if not isinstance(message, dict):
