@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -382,8 +383,8 @@ class Sandboxes(Protocol):
     def tier(self) -> str:
         """A, B or C, to be recorded with every mark."""
 
-    def process(self, limits: Limits) -> Process:
-        """Return a process for one submission, to be used in a `with`."""
+    def process(self, limits: Limits) -> AbstractContextManager[Process]:
+        """Give a process to one submission."""
 
     def start(self) -> None:
         """Start what needs no cells yet."""

@@ -249,9 +249,11 @@ class Ahead(Zygote):
         return None
 
     def _remove(self, child: Process) -> None:
-        """Have a child removed."""
-        helper = self._helper
-        helper.submit(child.__exit__) if helper else child.__exit__()
+        """Remove a child: beside what goes on, unless everything is being closed."""
+        with self._lock:
+            begun = self._helper and self._helper.submit(child.__exit__)
+        if not begun:
+            child.__exit__()
 
     def close(self) -> None:
         """End everything, also what waits."""
@@ -363,7 +365,9 @@ class _Warm:
         return json.loads(message), descriptors
 
     def _why_ended(self) -> str:
-        last = self._errors.read_text(errors="replace").strip()[-2000:]
+        last = ""
+        with contextlib.suppress(OSError):  # it was closed, and its folder removed
+            last = self._errors.read_text(errors="replace").strip()[-2000:]
         return f"The warm process has ended: {last or 'it was killed'}"
 
     def close(self) -> None:

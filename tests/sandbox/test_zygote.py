@@ -932,6 +932,9 @@ def test_who_closes_leaves_no_child_that_waits(ahead):
         assert not processes_of(box) and not box.exists()
         assert not [folder for folder in groups if folder.exists()]
         assert len(os.listdir("/proc/self/fd")) == descriptors
+    with ahead.process(LIMITS):
+        ahead.close()  # as where Ctrl-C comes while submissions are executed
+    assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 # -------------------------------------------------------------------------- as an ordinary user
