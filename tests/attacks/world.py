@@ -26,6 +26,7 @@ from autograder.grading.grader import Grader
 from autograder.grading.results import Store, SubmissionResult
 from autograder.sandbox.inside.isolation import Layers
 from autograder.sandbox.process import Limits
+from autograder.sandbox.zygote import Ahead, _number_here
 from autograder.submissions.rebuild import read_template
 
 SECRET = b"planted: the secret of this course, which nobody may read"
@@ -54,7 +55,8 @@ class World:
         self.grader = stack.enter_context(grader)
         self.store = Store(folder / "results")
         self.base = self.grader.grade(self.neighbour, "neighbour", self.store)
-        self.lasting = set(_processes(self.boxes))  # the warm ones, which outlive a submission
+        # The warm ones, which outlive a submission.
+        self.lasting = set(_processes(self.boxes)) - self._waiting()
 
     def _make_course(self) -> None:
         self.boxes.mkdir(mode=0o711)
@@ -108,7 +110,16 @@ class World:
             if path.exists():
                 found.append(str(path))
                 path.unlink()
-        return found + sorted(set(_processes(self.boxes)) - self.lasting)
+        waiting = self._waiting()  # after which those that served a submission are gone
+        return found + sorted(set(_processes(self.boxes)) - self.lasting - waiting)
+
+    def _waiting(self) -> set[str]:
+        """The number of the child that waits for its submission, if any."""
+        ahead = self.grader.sandboxes
+        if not isinstance(ahead, Ahead) or ahead._next is None:
+            return set()
+        ahead._helper.submit(int).result()
+        return {str(_number_here(ahead._next.result()._handle))}
 
 
 def _packages() -> list[Path]:
