@@ -34,7 +34,8 @@ SECRET = b"planted: the secret of this course, which nobody may read"
 LIMITS = Limits(cell_seconds=6, total_seconds=300, memory=2**30, file=2**26)
 COMMON = ("/tmp", "/var/tmp", "/dev/shm", "/root", str(ROOT))
 ACTIVE = re.compile(  # in a browser
-    r"<script[^>]*>[^<]*ALARM|<(img|iframe|svg)[^>]*ALARM|href=.javascript:"
+    r"<(script|style)[^>]*>[^<]*ALARM|<(img|iframe|svg|form|base|meta|details|x)\b[^>&]*ALARM|"
+    r"href=.javascript:"
 )
 MOVING = re.compile(r"[\x1b\x07\u202e]")  # in a terminal
 
