@@ -116,11 +116,15 @@ class World:
 
     def _waiting(self) -> set[str]:
         """The number of the child that waits for its submission, if any."""
-        ahead = self.grader.sandboxes
-        if not isinstance(ahead, Ahead) or ahead._next is None:
-            return set()
-        ahead._helper.submit(int).result()
-        return {str(_number_here(ahead._next.result()._handle))}
+        settle(self.grader.sandboxes)
+        begun = getattr(self.grader.sandboxes, "_next", None)
+        return {str(_number_here(begun.result()._handle))} if begun else set()
+
+
+def settle(sandboxes) -> None:
+    """Wait until who served a submission is gone, and the next child waits for its own."""
+    if isinstance(sandboxes, Ahead) and sandboxes._helper:
+        sandboxes._helper.submit(int).result()
 
 
 def _packages() -> list[Path]:
