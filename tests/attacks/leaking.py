@@ -123,6 +123,18 @@ ATTACKS = (
             "ends the process": "import os; os._exit(3)",
         }.items()
     ),
+    *(
+        Attack(
+            f"hidden inputs in the words of the grader's own {name}",
+            "own",
+            cells=debias(
+                f"from autograder.checking.{module} import {name}\n"
+                f"class Own({name}):\n    def __str__(self): return f'LEAK {{running}}'\n"
+                "raise Own(f'LEAK {running}')"
+            ),
+        )
+        for module, name in (("shortcuts", "Forbidden"), ("observe", "BadReturn"))
+    ),
     Attack(
         "hidden inputs as a type",
         "own",
