@@ -2,6 +2,7 @@
 
     by name       the trusted side reads the submitted source (`submissions/code.py`)
     in its place  `torch.nn.functional.batch_norm` raises while a scenario runs
+    by itself     so does a function of Python, a method too, wherever it was put before
     by kernel     so does every call of PyTorch whose own name is of that kind, however it was
                   reached: an alias, `torch.ops.aten`, `torch._C`, a thread
     by autograd   so does whatever differentiates, where the backward pass is written by hand
@@ -11,10 +12,12 @@ What slips through all of them stands in the documentation of security.
 
 import contextlib
 import functools
+import inspect
 import re
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from types import FunctionType
 
 KERNELS = {"interpolate": "upsample", "grid_sample": "grid_sampler"}  # where the name is another
 AUTOGRAD = ("grad", "backward", "_make_dual")  # PyTorch's ways in: of reverse and forward mode
@@ -36,6 +39,8 @@ def blocked(names, autograd: bool = True):
             owner, _, attribute = name.rpartition(".")
             module = sys.modules.get(owner)
             if hasattr(module, attribute):
+                for function in _functions(getattr(module, attribute)):
+                    _refuse(stack, function, _raiser(name))
                 _set(stack, module, attribute, _raiser(name))
         if "torch" in sys.modules:
             _block_kernels(stack, kernels(names), () if autograd else AUTOGRAD)
@@ -55,6 +60,30 @@ def _raiser(name):
         )
 
     return forbidden
+
+
+def _functions(value) -> Iterator[FunctionType]:
+    """What of Python runs when a function or a class is called, or an object of that class."""
+    if isinstance(value, FunctionType):
+        yield inspect.unwrap(value, stop=lambda function: not _is_wrapper(function))
+    else:
+        kind = value if isinstance(value, type) else type(value)
+        yield from (part for part in vars(kind).values() if isinstance(part, FunctionType))
+
+
+def _is_wrapper(function):
+    return isinstance(getattr(function, "__wrapped__", None), FunctionType)
+
+
+def _refuse(stack, function, raiser):
+    """Have a function raise until `stack` ends, under whatever name somebody has kept it."""
+    code = _refused.__code__.replace(co_freevars=function.__code__.co_freevars)
+    _set(stack, function, "__kwdefaults__", {"raiser": raiser})
+    _set(stack, function, "__code__", code)
+
+
+def _refused(*args, raiser, **kwargs):
+    raiser()
 
 
 def kernels(names: Iterable[str]) -> re.Pattern | None:

@@ -241,7 +241,7 @@ class Ahead(Zygote):
         """Return the child that waits, if there is one that fits."""
         with self._lock:
             begun, self._next = self._next, None
-        with contextlib.suppress(Infrastructure):
+        with contextlib.suppress(Infrastructure, OSError):  # whoever starts one now is told
             if begun and begun.result().is_fit(limits):
                 return begun.result()
             if begun:

@@ -93,6 +93,13 @@ def large_metadata(notebook: dict) -> None:
         cell["metadata"]["deep"] = [[[[{"x": ["y"] * 100}]]]]
 
 
+def odd_ids(notebook: dict) -> None:
+    """Give cells ids that are none, and that many have."""
+    odd = [float("nan"), {}, [], None, "x" * 10**5, "\ud800", "<b>", "../..", 10**400, True, "same"]
+    for number, cell in enumerate(notebook["cells"]):
+        cell["id"] = odd[number % len(odd)]
+
+
 def long_cell(notebook: dict) -> None:
     """Add a cell of five megabytes."""
     notebook["cells"].append(code("x = 1\n" * 850_000))
@@ -165,6 +172,17 @@ ATTACKS = (
             "print('still here')",
         ),
     ),
+    Attack(
+        "outputs that are no outputs",
+        "own",
+        added=(
+            "from IPython.display import publish_display_data as publish\n"
+            "publish({'text/plain': {'a': 1}, 'image/png': 5, 'image/jpeg': '../../secret'})\n"
+            "publish({5: 5})",
+            "class Long:\n    def __repr__(self): return 'x' * 10**8\nLong()",
+            "raise ValueError('x' * 10**8)",
+        ),
+    ),
     Attack("hooks of the shell that fail", "own", added=(HOOKS,), own_goal=True),
     Attack(
         "the shell is emptied",
@@ -210,6 +228,7 @@ ATTACKS = (
     # ---------------------------------------------------------------------- the file itself
     Attack("a format of the future", "cells", mangle=of_the_future),
     Attack("metadata of ten megabytes", "file", mangle=large_metadata),
+    Attack("ids that are none", "cells", mangle=odd_ids),
     Attack(
         "a list of cells that is there twice",
         "file",

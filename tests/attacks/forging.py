@@ -125,6 +125,21 @@ ATTACKS = (
         own_goal=True,
     ),
     Attack(
+        "a transformer of tokens that turns check cells into a number",
+        "transformer",
+        added=(
+            "from IPython.core.inputtransformer2 import TokenTransformBase\n"
+            "class Points(TokenTransformBase):\n"
+            "    @classmethod\n"
+            "    def find(cls, lines):\n"
+            "        found = [word for line in lines for word in line if word.string == 'check']\n"
+            "        return cls(found[0].start) if found else None\n"
+            "    def transform(self, lines): return ['100.0']\n"
+            "get_ipython().input_transformer_manager.token_transformers.append(Points)",
+        ),
+        own_goal=True,
+    ),
+    Attack(
         "the first displayed number",
         "displayhook",
         cells=debias("import sys\nsys.displayhook(3.0)\nprint(3.0)\nreturn running"),

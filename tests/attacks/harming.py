@@ -61,6 +61,30 @@ for kind, address, family in (
 """
 
 ATTACKS = (
+    Attack(
+        "an answer of a byte at a time",
+        "endless",
+        added=(
+            "import gc, socket\n"
+            "for one in gc.get_objects():\n"
+            "    if isinstance(one, socket.socket):\n"
+            "        while True: one.send(b'{')",
+        ),
+        own_goal=True,
+        told="stopped",
+    ),
+    Attack(
+        "as many threads as there may be, that all work",
+        "endless",
+        cells=debias(
+            "import threading\n"
+            "def work():\n    while True: pass\n"
+            "for _ in range(12): threading.Thread(target=work, daemon=True).start()\n"
+            "work()"
+        ),
+        own_goal=True,
+        told="stopped",
+    ),
     # ------------------------------------------------------------------------------ sudden ends
     Attack("os._exit", "exit", cells=debias("import os\nos._exit(0)"), told=STOPPED, quick=True),
     Attack("sys.exit", "exit", cells=debias("import sys\nsys.exit(0)")),

@@ -22,6 +22,35 @@ def look():
         frame = frame.f_back
 """
 
+NAMES_OF_ARRAYS = """
+import autograder.sandbox.inside.child as child
+shown = child.Inside._shown
+def renamed(self, arrays):
+    answer = shown(self, arrays)
+    names = [f"LEAK {name} {array}"[:90] for name, array in arrays.items()]
+    return answer | {"arrays": names}
+child.Inside._shown = renamed
+"""
+FAILS = """
+class Fails(ValueError):
+    def __str__(self):
+        %s
+    __repr__ = __str__
+raise Fails(f"LEAK {running}")
+"""
+MARKUP = (  # what another parser than the one that cleaned it might take for something else
+    "<svg><style><img src=x onerror=alert('ALARM')></style></svg>",
+    "<noscript><p title=\"</noscript><img src=x onerror=alert('ALARM')>\">",
+    "<a href=\"java\tscript:alert('ALARM')\">x</a> <a href=' javascript:ALARM'>x</a>",
+    "[x](<javascript:ALARM>) [x](JaVaScRiPt:ALARM) [x](data:text/html,ALARM)",
+    "<details open ontoggle=alert('ALARM')> <x style='position:fixed;inset:0'>ALARM</x>",
+    "<form action=//ALARM><button>x</button></form> <base href=//ALARM>",
+    "<meta http-equiv=refresh content='0;url=//ALARM'> <style>*{background:url(//ALARM)}</style>",
+    "$\\href{javascript:ALARM}{x}$ $$\\unicode{<img src=x onerror=alert('ALARM')>}$$",
+    "<svg><a xlink:href='javascript:ALARM'><text>x</text></a></svg>",
+    "<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=x ALARM&gt;'>",
+)
+
 
 def written_answer(text: str):
     """Write the answer to the first question."""
@@ -69,6 +98,42 @@ ATTACKS = (
         "hidden inputs as an error",
         "own",
         cells=debias("raise type(f'LEAK{running[0]}', (ValueError,), {})('LEAK' + str(running))"),
+    ),
+    Attack(
+        "hidden inputs as the name of code and of its file",
+        "own",
+        cells=debias(
+            "def fails(): raise ValueError\n"
+            "names = dict.fromkeys(('co_name', 'co_qualname', 'co_filename'), f'LEAK {running}')\n"
+            "exec(fails.__code__.replace(**names))"
+        ),
+    ),
+    Attack(
+        "hidden inputs as the names of arrays",
+        "own",
+        added=(NAMES_OF_ARRAYS,),
+        own_goal=True,
+        told="replaces child.Inside._shown",
+    ),
+    *(
+        Attack(f"an error whose text {what}", "own", cells=debias(FAILS % does), own_goal=True)
+        for what, does in {
+            "does not end": "while True: pass",
+            "is no text": "return 5",
+            "ends the process": "import os; os._exit(3)",
+        }.items()
+    ),
+    *(
+        Attack(
+            f"hidden inputs in the words of the grader's own {name}",
+            "own",
+            cells=debias(
+                f"from autograder.checking.{module} import {name}\n"
+                f"class Own({name}):\n    def __str__(self): return f'LEAK {{running}}'\n"
+                "raise Own(f'LEAK {running}')"
+            ),
+        )
+        for module, name in (("shortcuts", "Forbidden"), ("observe", "BadReturn"))
     ),
     Attack(
         "hidden inputs as a type",
@@ -179,6 +244,9 @@ def fold_batchnorm(W, b, gamma, beta, bn_param):
             f"{SCRIPT}\n\n{PICTURE}\n\n[x](javascript:alert('ALARM'))\n\n"
             "<iframe srcdoc='ALARM'></iframe>\n\n![x](attachment:x.svg)"
         ),
+    ),
+    Attack(
+        "markup that may be read in two ways", "own", mangle=written_answer("\n\n".join(MARKUP))
     ),
     Attack(
         "scripts and escapes for the instructor's report",

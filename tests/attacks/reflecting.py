@@ -77,6 +77,32 @@ for number in range(3, 64):
 signal.raise_signal(signal.SIGUSR1)
 """
 
+ODD_ARRAYS = {
+    "with all of it masked": "np.ma.masked_array(running, True)",
+    "in a file": "np.memmap('kept', dtype=float, mode='w+', shape=(5,))",
+    "of complex numbers": "running + 1j * running",
+    "of texts": "np.array([b'1'] * 5)",
+    "in the order of another machine": "running.astype('>f8')",
+    "of one value in five places": "np.lib.stride_tricks.as_strided(running, (5,), (0,))",
+    "of nothing in a huge shape": "np.empty((5, 0, 2**40))",
+    "that is a list in itself": "(lambda found: found.append(found) or found)([])",
+    "that is lists in lists": "__import__('functools').reduce(lambda a, _: [a], range(10**5), 1)",
+    "that runs when it is unpickled": "type('Runs', (), {'__reduce__': lambda _: (print, ())})()",
+    "that is a piece of memory": "memoryview(running)",
+    "that is a module": "np",
+}
+ODD_TENSORS = {
+    "without memory": "torch.ones(3, device='meta')",
+    "of few places": "torch.eye(3).to_sparse()",
+    "of few numbers": "torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8)",
+    "that is conjugated later": "torch.ones(3, dtype=torch.complex64).conj()",
+    "of one value in all places": "torch.ones(1).expand(2**40)",
+    "of tensors": "torch.nested.nested_tensor([torch.ones(2), torch.ones(3)])",
+    "that only says its shape": "torch._subclasses.FakeTensorMode().from_tensor(torch.ones(3))",
+}
+GRADIENTS = "def batchnorm_backward(dout, cache):\n    return ({tensor},) * 3\n"
+
+
 ATTACKS = (
     # ------------------------------------------------------------ Python's own parts replaced
     Attack(
@@ -183,6 +209,15 @@ ATTACKS = (
         "a structured array", "equal", cells=debias("return np.zeros(5, [('debiased', float)])")
     ),
     Attack("an array of dates", "equal", cells=debias("return running.astype('M8[s]')")),
+    *(
+        Attack(f"an array {kind}", "equal", cells=debias(f"return {array}"))
+        for kind, array in ODD_ARRAYS.items()
+    ),
+    *(
+        Attack(f"a tensor {kind}", "equal", cells=cell)
+        for kind, tensor in ODD_TENSORS.items()
+        for cell in [{"torch.batchnorm_backward": GRADIENTS.format(tensor=tensor)}]
+    ),
     # ------------------------------------------------------------- between process and process
     Attack(
         "a thread that goes on replacing what scenarios show",

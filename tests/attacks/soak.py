@@ -23,6 +23,7 @@ from itertools import product
 from pathlib import Path
 
 import psutil
+from world import settle
 
 from autograder.course.folder import init
 from autograder.course.gradebook import Recorder
@@ -39,6 +40,7 @@ MOST_COPIES = 10  # of the class in one batch
 WARM_UP = 0.1  # of all gradings, until everything that is kept has been computed
 GROWTH = 16  # megabytes that memory may differ by: the allocator's own ups and downs
 FULL = 100.0
+SLOTS = "/autograder-slots-"  # in the names of files that say who has a slot
 RIGHT = """\
     length = np.sqrt((x**2).sum(axis=1, keepdims=True))
     return x / np.where(length > 0, length, 1)"""
@@ -58,7 +60,7 @@ class State:
 
     megabytes: int  # of this process
     warm_megabytes: int  # of the largest process below it, the warm one
-    descriptors: int
+    descriptors: int  # but those of slots, as many as children ever lived at once
     processes: int  # below this one
     files: int  # in the folder for temporary files
 
@@ -79,7 +81,7 @@ def state(temporary: Path) -> State:
     return State(
         megabytes=_megabytes(here),
         warm_megabytes=max(below, default=0),
-        descriptors=here.num_fds(),
+        descriptors=here.num_fds() - sum(SLOTS in file.path for file in here.open_files()),
         processes=len(below),
         files=sum(len(files) for _, _, files in os.walk(temporary)),
     )
@@ -129,8 +131,7 @@ def engine(folder: Path, copies: int):
                 assert result.score == expected, f"{student}: {result.score} of {expected}"
             unwritten = recorder.record(results, paths)
             assert not unwritten, unwritten
-            if helper := getattr(grader.sandboxes, "_helper", None):
-                helper.submit(int).result()  # what ended last is removed, and the next one waits
+            settle(grader.sandboxes)
 
         yield once
 

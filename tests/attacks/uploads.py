@@ -4,6 +4,7 @@ import copy
 import gzip
 import io
 import json
+import lzma
 import os
 import zipfile
 from pathlib import Path
@@ -175,6 +176,49 @@ def beside(**files: str):
     return upload
 
 
+def beside_it(make):
+    """Hand in a notebook after something was made beside it."""
+
+    def upload(path: Path, content: bytes) -> None:
+        path.write_bytes(content)
+        make(path.parent)
+
+    return upload
+
+
+def odd_files(folder: Path) -> None:
+    """Files that Python, a terminal or a browser could take for something else."""
+    names = ("a\n\u202e\x1b[2J.txt", "--help.py", "class.py", "x onerror=alert('ALARM').py")
+    for name in (*names, "sitecustomize.pth", "conftest.py", "__init__.py"):
+        (folder / name).write_text("raise SystemExit")
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff\xfe.py")).write_bytes(b"1/0")
+
+
+def no_files(folder: Path) -> None:
+    """A pipe, links, and a second name of what only the grader may read."""
+    os.mkfifo(folder / "pipe.py")
+    os.mkfifo(folder / "timestamp.txt")
+    (folder / "link.py").symlink_to("/etc/passwd")
+    (folder / "folder").symlink_to("/etc")
+    os.link(folder.parents[2] / ".autograder" / "secret", folder / "second.py")
+
+
+def too_much(folder: Path) -> None:
+    """More files than are looked at, deeper than anybody goes, and a very long one."""
+    (folder / "/".join(["deep"] * 400)).mkdir(parents=True)
+    for number in range(2_500):
+        (folder / f"file_{number}.py").touch()
+    (folder / "a.py").touch()
+    os.truncate(folder / "a.py", 10**9)
+
+
+def no_text(folder: Path) -> None:
+    """Python files that are none."""
+    (folder / "zeros.py").write_bytes(bytes(900_000))
+    (folder / "half.py").write_bytes(b"x = '\xed\xa0\x80'")
+    (folder / "wide.py").write_bytes("x = 1".encode("utf-16"))
+
+
 SHADOW = "raise ImportError\nallclose = array_equal = lambda *args: True"
 
 
@@ -253,6 +297,10 @@ ATTACKS = (
         "shadow",
         upload=beside(numpy=SHADOW, torch=SHADOW, autograder=SHADOW, sitecustomize=SHADOW),
     ),
+    Attack("odd names beside", "file", upload=beside_it(odd_files), told="Not imported"),
+    Attack("pipes and links beside", "file", upload=beside_it(no_files), told="holds no time"),
+    Attack("too much beside", "file", upload=beside_it(too_much), told="more than 20000000 bytes"),
+    Attack("files of Python that are none", "file", upload=beside_it(no_text), told="UTF-8"),
     # ----------------------------------------------------------------------- no notebook
     none("an empty file", as_bytes(lambda c: b" "), "empty"),
     none("half a file", as_bytes(lambda c: c[: len(c) // 2]), "not JSON"),
@@ -263,6 +311,19 @@ ATTACKS = (
     none("a file of 200 MB", sparse, "at most"),
     none("a compressed file", compressed, "not JSON"),
     none("an archive", zipped, "not JSON"),
+    none(
+        "a file compressed twice",
+        as_bytes(lambda c: lzma.compress(gzip.compress(bytes(BOMB)))),
+        "not",
+    ),
+    none(
+        "a number of a million digits", as_bytes(lambda c: b'{"cells": ' + b"9" * 10**6), "too long"
+    ),
+    none(
+        "letters that end in the middle",
+        as_bytes(lambda c: c.decode().encode("utf-32")[:1001]),
+        "not",
+    ),
     none("a folder", lambda path, content: path.mkdir(), "not an ordinary file"),
     none("a pipe", lambda path, content: os.mkfifo(path), "not an ordinary file"),
     none(

@@ -26,6 +26,7 @@ from autograder.grading.grader import Grader
 from autograder.grading.results import Store, SubmissionResult
 from autograder.sandbox.inside.isolation import Layers
 from autograder.sandbox.process import Limits
+from autograder.sandbox.zygote import Ahead, _number_here
 from autograder.submissions.rebuild import read_template
 
 SECRET = b"planted: the secret of this course, which nobody may read"
@@ -33,7 +34,8 @@ SECRET = b"planted: the secret of this course, which nobody may read"
 LIMITS = Limits(cell_seconds=6, total_seconds=300, memory=2**30, file=2**26)
 COMMON = ("/tmp", "/var/tmp", "/dev/shm", "/root", str(ROOT))
 ACTIVE = re.compile(  # in a browser
-    r"<script[^>]*>[^<]*ALARM|<(img|iframe|svg)[^>]*ALARM|href=.javascript:"
+    r"<(script|style)[^>]*>[^<]*ALARM|<(img|iframe|svg|form|base|meta|details|x)\b[^>&]*ALARM|"
+    r"href=.javascript:"
 )
 MOVING = re.compile(r"[\x1b\x07\u202e]")  # in a terminal
 
@@ -54,7 +56,8 @@ class World:
         self.grader = stack.enter_context(grader)
         self.store = Store(folder / "results")
         self.base = self.grader.grade(self.neighbour, "neighbour", self.store)
-        self.lasting = set(_processes(self.boxes))  # the warm ones, which outlive a submission
+        # The warm ones, which outlive a submission.
+        self.lasting = set(_processes(self.boxes)) - self._waiting()
 
     def _make_course(self) -> None:
         self.boxes.mkdir(mode=0o711)
@@ -108,7 +111,20 @@ class World:
             if path.exists():
                 found.append(str(path))
                 path.unlink()
-        return found + sorted(set(_processes(self.boxes)) - self.lasting)
+        waiting = self._waiting()  # after which those that served a submission are gone
+        return found + sorted(set(_processes(self.boxes)) - self.lasting - waiting)
+
+    def _waiting(self) -> set[str]:
+        """The number of the child that waits for its submission, if any."""
+        settle(self.grader.sandboxes)
+        begun = getattr(self.grader.sandboxes, "_next", None)
+        return {str(_number_here(begun.result()._handle))} if begun else set()
+
+
+def settle(sandboxes) -> None:
+    """Wait until who served a submission is gone, and the next child waits for its own."""
+    if isinstance(sandboxes, Ahead) and sandboxes._helper:
+        sandboxes._helper.submit(int).result()
 
 
 def _packages() -> list[Path]:

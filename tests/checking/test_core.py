@@ -1,5 +1,6 @@
 """What stands between a student's function and a mark: observe, judge, name, provide, show."""
 
+import inspect
 import json
 import sys
 import threading
@@ -796,6 +797,76 @@ def test_a_blocked_name_raises_and_comes_back_even_after_an_error():
             torch.nn.functional.layer_norm(torch.ones(2), (2,))
         _ = 1 / 0
     assert torch.nn.functional.layer_norm is original
+
+
+KEPT = {
+    "table": "def set_up():\n    table['f'] = stats.zscore\nset_up()\nkept = lambda: table['f']",
+    "list": "(lambda f: items.append(f))(stats.zscore)\nkept = lambda: items[0]",
+    "attribute": "def set_up(): vars(box).update(f=stats.zscore)\nset_up()\nkept = lambda: box.f",
+    "setattr": "object.__setattr__(box, 'f', stats.zscore)\nkept = lambda: box.f",
+    "globals": "globals().update(f=stats.zscore)\nkept = lambda: f",
+    "global": "def set_up():\n    global f\n    f = stats.zscore\nset_up()\nkept = lambda: f",
+    "attrgetter": "f = operator.attrgetter('stats.zscore')(scipy)\nkept = lambda: f",
+    "spelled": "f = getattr(getattr(scipy, 'sta' + 'ts'), 'z' + 'score')\nkept = lambda: f",
+    "imported": "f = importlib.import_module('scipy.stats').zscore\nkept = lambda: f",
+    "modules": "f = sys.modules['scipy.stats'].zscore\nkept = lambda: f",
+    "namespace": "f = vars(stats)['zscore']\nkept = lambda: f",
+    "executed": "exec('f = stats.zscore')\nkept = lambda: f",
+    "module": "box.stats = scipy.stats._stats_py\nkept = lambda: box.stats.zscore",
+    "method": "kept = lambda scaled=StandardScaler(): scaled.fit_transform",
+    "object": "kept = lambda drawn=stats.loguniform(1, 2): lambda x: drawn.rvs()",
+    "decorated": "f = scale\nkept = lambda: f",
+    "inner": "f = scale.__wrapped__\nkept = lambda: f",
+}
+
+
+@pytest.mark.parametrize("way", KEPT)
+def test_a_library_s_function_refuses_wherever_it_was_kept(way):
+    scope = {}
+    imports = (
+        "import importlib, operator, sys, scipy\n"
+        "from scipy import stats\n"
+        "from sklearn.preprocessing import StandardScaler, scale\n"
+        "class Box: pass\n"
+        "box, table, items = Box(), {}, []\n"
+    )
+    exec(imports + KEPT[way], scope)
+    names = ["scipy.stats.zscore", "scipy.stats.loguniform"]
+    names += ["sklearn.preprocessing.scale", "sklearn.preprocessing.StandardScaler"]
+    before = scope["kept"]()(np.eye(2))
+    with shortcuts.blocked(names):
+        with pytest.raises(shortcuts.Forbidden, match="is what this exercise asks you to write"):
+            scope["kept"]()(np.eye(2))
+        assert scope["stats"].rankdata([3, 1]).tolist() == [2, 1]
+    assert np.shape(scope["kept"]()(np.eye(2))) == np.shape(before)
+
+
+def test_an_optimizer_and_a_schedule_that_were_made_before_refuse():
+    x = torch.nn.Parameter(torch.ones(2))
+    optimizer, plain = torch.optim.NAdam([x], lr=0.1), torch.optim.SGD([x])
+    schedule = torch.optim.lr_scheduler.StepLR(plain, 2)
+    plain.step()
+    with shortcuts.blocked(["torch.optim.NAdam", "torch.optim.lr_scheduler.StepLR"]):
+        for made in (optimizer, schedule):
+            with pytest.raises(shortcuts.Forbidden):
+                made.step()
+    x.grad = torch.ones(2)
+    optimizer.step()
+    assert (x < 1).all()
+
+
+def test_every_forbidden_function_is_itself_again_after_a_block():
+    names = sorted({name for exercise in EXERCISES for name in exercise.forbidden})
+    owners = [name.rpartition(".") for name in names]
+    found = [getattr(sys.modules.get(owner), name, None) for owner, _, name in owners]
+    of_python = [value for value in found if isinstance(value, type) or inspect.isfunction(value)]
+    assert len(of_python) > 60 and all(any(shortcuts._functions(value)) for value in of_python)
+    functions = [function for value in found for function in shortcuts._functions(value)]
+    before = [(function.__code__, function.__kwdefaults__) for function in functions]
+    with shortcuts.blocked(names):
+        assert not any(f.__code__ is code for f, (code, _) in zip(functions, before, strict=True))
+    assert before == [(function.__code__, function.__kwdefaults__) for function in functions]
+    assert len(functions) > 100
 
 
 def test_threads_that_are_started_in_a_block_are_asked_and_others_are_not():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from IPython.core.inputtransformer2 import TransformerManager
+from IPython.core.inputtransformer2 import TokenTransformBase, TransformerManager
 
 from autograder.answers import ROOT
 from autograder.sandbox.inside.child import _file_of, _Transformers, is_python
@@ -86,6 +86,25 @@ def test_so_does_whatever_stands_one_beside_the_other(parts):
     source = "".join(parts)
     if is_python(source):
         assert transformed(_Transformers, source) == transformed(TransformerManager, source)
+
+
+class Doubled(TokenTransformBase):
+    """What an extension may add to IPython: it changes a cell that is Python already."""
+
+    @classmethod
+    def find(cls, tokens_by_line):
+        found = (token for line in tokens_by_line for token in line if token.string == "half")
+        return next((cls(token.start) for token in found), None)
+
+    def transform(self, lines):
+        return [line.replace("half", "0.5") for line in lines]
+
+
+def test_a_notebook_may_add_a_transformer_of_its_own():
+    manager = _Transformers()
+    assert manager.transform_cell("x = half") == "x = half\n"
+    manager.token_transformers.append(Doubled)
+    assert manager.transform_cell("x = half") == "x = 0.5\n"
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i4", "?", ">f8"])

@@ -5,6 +5,7 @@ root, once more as an ordinary user.
 """
 
 import ctypes
+import errno
 import io
 import json
 import mmap
@@ -29,7 +30,7 @@ from autograder.answers import ROOT
 from autograder.checking import observe
 from autograder.sandbox.inside import cgroup, isolation, kernel, warm
 from autograder.sandbox.process import Infrastructure, Limits, Stopped
-from autograder.sandbox.zygote import Ahead, Zygote, _is_larger, remove_abandoned_boxes
+from autograder.sandbox.zygote import Ahead, Process, Zygote, _is_larger, remove_abandoned_boxes
 
 LIMITS = Limits(cell_seconds=60, total_seconds=120, memory=2**29, file=2**23)
 PLANTED = "planted-" + "answer"  # in one piece only in files and in this process's memory
@@ -919,6 +920,77 @@ def test_a_child_that_may_use_more_or_has_ended_is_given_to_nobody(ahead):
     ahead._warm._starter.wait()
     with ahead.process(LIMITS) as child:
         assert said(child, "print(2)") == "2\n"
+
+
+def test_a_child_that_could_not_start_ahead_costs_nobody_anything(ahead, monkeypatch):
+    """Files may run out while it starts, and be there again when it is its turn."""
+    for error in (OSError(errno.EMFILE, "Too many open files"), Infrastructure("it was killed")):
+        with monkeypatch.context() as patch, ahead.process(LIMITS):
+            waiting(ahead).__exit__()
+            patch.setattr(ahead, "_take_slot", lambda error=error: fail(error))
+            ahead._next = ahead._helper.submit(Process(ahead, LIMITS).__enter__)
+            assert ahead._next.exception(timeout=60) is error
+        with ahead.process(LIMITS) as child:
+            assert said(child, "print(1)") == "1\n"
+
+
+def fail(error):
+    raise error
+
+
+HOSTILE = """
+import ctypes, os, resource, signal, threading
+libc = ctypes.CDLL(None, use_errno=True)
+for number in range(1, 400):
+    try:
+        os.kill(number if number > 1 else -1, signal.SIGKILL)
+    except OSError:
+        pass
+for place in ("/dev/shm", "/tmp", "/own", "/kit", "/"):
+    try:
+        open(f"{place}/left", "wb").write(bytes(70_000_000))
+    except OSError:
+        pass
+for function in (libc.shm_open, libc.sem_open, libc.mq_open):
+    function(b"/left", os.O_CREAT | os.O_RDWR, 0o666, 1)
+libc.shmget(7, 4096, 0o1666), libc.semget(7, 1, 0o1666), libc.msgget(7, 0o1666)
+for call in (248, 249, 250):  # key rings
+    libc.syscall(call, b"user", b"left", b"x", 1, -3)
+try:
+    import numpy
+    numpy.seterr(all="ignore"), numpy.random.seed(7), os.nice(-5), os.nice(5)
+except OSError:
+    pass
+kept = bytearray(100_000_000)
+threads = [threading.Thread(target=threading.Event().wait, daemon=True) for _ in range(12)]
+for thread in threads:
+    thread.start()
+print("done")
+"""
+STATE = """
+import ctypes, os, random, resource, sys
+import numpy as np
+libc = ctypes.CDLL(None, use_errno=True)
+found = [sorted(os.listdir(place)) for place in ("/own", "/own/tmp", "/own/home")]
+found += [libc.shm_open(b"/left", 0, 0), libc.shmget(7, 0, 0), libc.semget(7, 0, 0)]
+found += [libc.msgget(7, 0), libc.syscall(250, 10, -3, b"user", b"left", 0)]
+found += [np.random.random(), random.random(), np.geterr(), sorted(sys.modules)]
+found += [sorted(os.environ.items()), os.sched_getaffinity(0), os.getpriority(0, 0)]
+found += [resource.getrlimit(kind) for kind in range(16)]
+print(found)
+"""
+
+
+def test_a_child_that_waits_meets_nothing_of_the_one_that_works(ahead):
+    with ahead.process(LIMITS) as child:
+        following = waiting(ahead)
+        usual = said(child, STATE)
+    with ahead.process(LIMITS) as child:
+        assert child is following
+        following = waiting(ahead)
+        assert said(child, HOSTILE) == "done\n"
+    with ahead.process(LIMITS) as child:
+        assert child is following and said(child, STATE) == usual
 
 
 def test_who_closes_leaves_no_child_that_waits(ahead):

@@ -48,6 +48,7 @@ NOT_RUN = (  # magics that start programs or look for another front end
 RUNS_CODE = ("prun", "run", "time", "timeit")  # magics whose errors are the code's own
 TIMED = "<timed exec>"  # what IPython calls the text below %%time
 SHOWN = ("text/plain", "image/png", "image/jpeg")  # of a rich output
+TOKEN_TRANSFORMERS = TransformerManager().token_transformers  # those that leave Python as it is
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -278,7 +279,8 @@ class _Transformers(TransformerManager):
     """IPython's own; but what is Python already is not taken apart to look for what is not."""
 
     def do_token_transforms(self, lines):
-        return lines if is_python("".join(lines)) else super().do_token_transforms(lines)
+        is_done = self.token_transformers == TOKEN_TRANSFORMERS and is_python("".join(lines))
+        return lines if is_done else super().do_token_transforms(lines)
 
 
 def is_python(source: str) -> bool:
