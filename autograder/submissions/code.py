@@ -139,6 +139,29 @@ def bindings(source: str) -> Mapping[str, bool]:
     return found
 
 
+def parts_that_define_once(source: str, names: Set[str]) -> list[str]:
+    """A cell, cut where it would define one of some functions again.
+
+    >>> parts_that_define_once("def f(): pass\\nx = 1\\n@a\\ndef f(): pass", {"f"})
+    ['def f(): pass\\nx = 1', '@a\\ndef f(): pass']
+    """
+    lines, seen, starts = source.split("\n"), set[str](), [0]
+    if any("\n" in magic[0] for magic in _MAGIC.finditer(source)):
+        return [source]  # lines are counted otherwise
+    try:
+        body = parsed(source).body
+    except TooDeep:
+        return [source]
+    for node in (n for n in body if isinstance(n, Definition) and n.name in names):
+        if node.name in seen:
+            starts.append(min(part.lineno for part in (node, *node.decorator_list)) - 1)
+            seen.clear()
+        seen.add(node.name)
+    return [
+        "\n".join(lines[start:end]) for start, end in zip(starts, [*starts[1:], None], strict=True)
+    ]
+
+
 def is_stub(node: ast.AST) -> bool:
     """Whether a definition does nothing but to raise NotImplementedError, or nothing at all."""
     if isinstance(node, ast.ClassDef):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import builtins
 import copy
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -34,6 +35,7 @@ from autograder.submissions.code import (
     module_name,
     names_of,
     only_definitions,
+    parts_that_define_once,
     shown_text,
     unbound,
 )
@@ -101,16 +103,21 @@ def rebuild(template: NotebookNode, submission: Submission) -> Rebuilt:
 class _Rebuild:
     def __init__(self, template: NotebookNode, submission: Submission):
         self.template = template
-        self.submitted = tuple(map(_as_text, submission.cells))
         self.modules = submission.modules
         self.problems = list(submission.problems)
         self.roles = [role(cell) for cell in template.cells]
         self.functions = [self._last_definition(position) for position in range(len(self.roles))]
+        asked = Counter(filter(None, self.functions))
+        self.twins = {name for name, count in asked.items() if count > 1}
+        parts = [(n, part) for n, cell in enumerate(submission.cells) for part in self._parts(cell)]
+        self.submitted = tuple(part for _, part in parts)
+        self.cut_from = [number for number, _ in parts]  # which cell it is, or is a part of
         self.match: dict[int, int] = {}  # template index -> index of the submitted cell
         self.answers: dict[int, set[int]] = {}  # submitted cell -> positions it has functions for
         self.elsewhere: dict[int, int] = {}  # solution position -> the cell that stands in for it
         self.near: dict[int, list[int]] = {}  # answer position -> texts next to it
         self.ask: dict[int, str] = {}  # answer position -> where a person has to look
+        self.several: dict[int, list[str]] = {}  # functions, by how many cells define them
         self.changes: dict[int, str] = {}  # position of a changed cell -> what it defines
         self.idle: set[int] = set()  # submitted cells that are shown, but not executed
         self.dropped: set[int] = set()  # submitted cells that appear elsewhere in the notebook
@@ -136,6 +143,15 @@ class _Rebuild:
         metadata = copy.deepcopy(self.template.metadata)
         notebook = NotebookNode(cells=cells, metadata=metadata, nbformat=4, nbformat_minor=5)
         return Rebuilt(notebook, tuple(_brought_forward(steps)), tuple(self.problems))
+
+    def _parts(self, cell: SubmittedCell) -> Iterator[SubmittedCell]:
+        """A cell; cut in two where it has a function for NumPy and then one for PyTorch."""
+        if not self.twins or cell.kind == "markdown":
+            yield _as_text(cell)
+            return
+        first, *others = parts_that_define_once(cell.source, self.twins)
+        yield _as_text(replace(cell, source=first))
+        yield from (SubmittedCell("code", other) for other in others)
 
     # ------------------------------------------------------- what the template's cells are called
 
@@ -179,9 +195,17 @@ class _Rebuild:
                 self.match[position] = self._best(position, found)
                 if len(found) > 1:
                     self._duplicates(position, found)
+        changes: dict[str, list[str]] = {}
         for position in self._positions("given", "check", "answer", "solution"):
             for index in by_label.get(self._grade_id(position), ())[:1]:
-                self._relabelled(position, self.match.get(position, index))
+                if changed := self._relabelled(position, self.match.get(position, index)):
+                    changes.setdefault(", ".join(changed), []).append(self._grade_id(position))
+        for changed, names in changes.items():
+            which = f"cell {names[0]}" if len(names) == 1 else f"cells {listed(names, 3)}"
+            self.problems.append(
+                f"The labels of the {which} were changed ({changed}); those of the released "
+                "notebook were used."
+            )
         self._match_cell_ids("given", "check", "answer", "shown")
 
     def _best(self, position: int, found: list[int]) -> int:
@@ -203,7 +227,8 @@ class _Rebuild:
             f"The cell {self._grade_id(position)} is there {len(found)} times; the {which} counts."
         )
 
-    def _relabelled(self, position: int, index: int) -> None:
+    def _relabelled(self, position: int, index: int) -> list[str]:
+        """What of a cell's labels is not as it was released."""
         cell, submitted = self.template.cells[position], self.submitted[index]
         marks = cell.metadata.nbgrader
         changed = [
@@ -213,11 +238,7 @@ class _Rebuild:
         ]
         if submitted.kind != cell.cell_type:
             changed.append("cell type")
-        if changed:
-            self.problems.append(
-                f"The labels of the cell {marks.grade_id} were changed ({', '.join(changed)}); "
-                "those of the released notebook were used."
-            )
+        return changed
 
     def _match_cell_ids(self, *kinds: str) -> None:
         free = {self.template.cells[p].get("id"): p for p in self._unmatched(*kinds)}
@@ -264,6 +285,11 @@ class _Rebuild:
         for position in reversed(self._positions("solution")):
             if position not in self.match and position not in self.elsewhere:
                 self._claim(position, self._anywhere(position))
+        for count, names in self.several.items():
+            verb = "is" if len(names) == 1 else "are each"
+            self.problems.append(
+                f"{listed(names)} {verb} defined in {count} cells; the last definition counts."
+            )
         self._show_stubs()
         self._leave_out_stubs()
 
@@ -332,7 +358,7 @@ class _Rebuild:
         labels = {self.submitted[i].grade_id for i in self.bound if self._writes(i, position)}
         if label in labels:
             found = [i for i in found if self.submitted[i].grade_id not in others]
-        return found
+        return [i for i in found if not self._is_foreign(i, position)] or found
 
     def _twins(self, position: int) -> set[str]:
         """The labels of other exercises that ask for a function of the same name."""
@@ -340,6 +366,14 @@ class _Rebuild:
         return {
             self._grade_id(p) for p, f in enumerate(self.functions) if f == name and p != position
         }
+
+    def _is_foreign(self, index: int, position: int) -> bool:
+        """Whether a cell speaks only the framework that an exercise with a twin is not about."""
+        if self.functions[position] not in self.twins:
+            return False
+        source, about_torch = self._source(index), "-torch-" in self._grade_id(position)
+        numpy, torch = (re.search(rf"\b{name}\b", source) for name in ("np", "torch"))
+        return bool(numpy and not torch if about_torch else torch and not numpy)
 
     def _anywhere(self, position: int) -> list[int]:
         """Cells that define the function and serve no other exercise; a labelled one comes last."""
@@ -351,7 +385,7 @@ class _Rebuild:
             if self._writes(index, position)
             and (name, index) not in self.claims
             and self.submitted[index].grade_id not in others
-            and not _is_foreign(self._source(index), label)
+            and not self._is_foreign(index, position)
         ]
         return sorted(found, key=lambda index: self.submitted[index].grade_id == label)
 
@@ -371,10 +405,9 @@ class _Rebuild:
             self.match[position] = index
         else:
             self.elsewhere[position] = index
-        if len(candidates) > 1:
-            self.problems.append(
-                f"{name} is defined in {len(candidates)} cells; the last definition counts."
-            )
+        cells = {self.cut_from[candidate] for candidate in candidates}
+        if len(cells) > 1:
+            self.several.setdefault(len(cells), []).append(name)
 
     def _made_of(self, index: int, name: str, candidates: list[int]) -> Iterator[int]:
         """The cells that an answer such as `name = other` takes its function from."""
@@ -428,14 +461,18 @@ class _Rebuild:
             self.problems.append(
                 f"The text beside each of these was taken for the answer: {names}."
             )
+        asked: dict[str, list[str]] = {}
         for position in unanswered:
             where = "" if position in self.near else self._where_else(position)
             if where:
                 self.ask[position] = where
-                self.problems.append(
-                    f"The answer cell {self._grade_id(position)} is as it was released or was not "
-                    f"found: {where} may hold the answer."
-                )
+                asked.setdefault(where, []).append(self._grade_id(position))
+        for where, labels in asked.items():
+            each = f"cell {labels[0]}" if len(labels) == 1 else f"cell of each of {listed(labels)}"
+            self.problems.append(
+                f"The answer {each} is as it was released or was not found: {where} may hold the "
+                "answer."
+            )
 
     def _is_written(self, position: int) -> bool:
         index = self.match.get(position)
@@ -481,9 +518,9 @@ class _Rebuild:
 
     def _where_else(self, position: int) -> str:
         """Say where the answer may be, when it is neither in its cell nor next to it."""
-        for neighbour in (position - 1, position + 1):
-            index = self.match.get(neighbour)
-            if index is not None and self.submitted[index].kind == "markdown":
+        for neighbour in self._matched_beside(position):
+            index = self.match[neighbour]
+            if self.submitted[index].kind == "markdown":
                 released = _letters(self._released(neighbour))
                 added = _letters(self._source(index)).replace(released, "")
                 if added and added not in self.course_text:
@@ -493,6 +530,12 @@ class _Rebuild:
         if position in self.match:  # it may be empty on purpose, unless a text says otherwise
             own = [index for index in own if self._mentions(index, position)]
         return "a text elsewhere in the notebook" if own else ""
+
+    def _matched_beside(self, position: int) -> Iterator[int]:
+        """The next cell before an answer that was found, and the next one after it."""
+        before = [other for other in self.match if other < position]
+        after = [other for other in self.match if other > position]
+        yield from (*sorted(before)[-1:], *sorted(after)[:1])
 
     def _mentions(self, index: int, position: int) -> bool:
         """Whether a text names the number of the question before an answer cell."""
@@ -504,7 +547,7 @@ class _Rebuild:
 
     def _report(self) -> None:
         self._report_copies()
-        missing, unlabelled = [], []
+        missing, unlabelled, locked = [], [], []
         for position, kind in enumerate(self.roles):
             name, index = self._grade_id(position), self.match.get(position)
             if index is None:
@@ -512,11 +555,18 @@ class _Rebuild:
                     missing.append(name)
             elif kind in ("given", "check"):
                 if self._source(index).strip() != self._released(position):
-                    self.problems.append(
-                        f"The locked cell {name} was changed; the released one was used."
-                    )
+                    locked.append(name)
             elif kind == "solution" and self._lost_label(position, index):
                 unlabelled.append(name)
+        if len(locked) == 1:
+            self.problems.append(
+                f"The locked cell {locked[0]} was changed; the released one was used."
+            )
+        elif locked:
+            self.problems.append(
+                f"{len(locked)} locked cells were changed; the released ones were used: "
+                f"{listed(locked, 3)}."
+            )
         if len(missing) == 1:
             self.problems.append(
                 f"The cell {missing[0]} is missing; the released one was put back."
@@ -720,12 +770,6 @@ def _as_text(cell: SubmittedCell) -> SubmittedCell:
     """A cell; as text where it is code that only shows one."""
     text = shown_text(cell.source) if cell.kind == "code" else ""
     return replace(cell, kind="markdown", source=text) if text else cell
-
-
-def _is_foreign(source: str, label: str) -> bool:
-    """Whether code speaks only the framework that an exercise is not about."""
-    numpy, torch = (re.search(rf"\b{name}\b", source) is not None for name in ("np", "torch"))
-    return numpy and not torch if "-torch-" in label else torch and not numpy
 
 
 @lru_cache(maxsize=256)  # the course's own text is asked for with every submission

@@ -229,6 +229,17 @@ def answer_in_the_question(cells, folder):
 
 
 @situation(told="may hold the answer")
+def answer_merged_with_the_question_and_the_text_above(cells, folder):
+    """Three texts were merged: what is left has the id of the first."""
+    cells.insert(place(cells, "why-2-question") - 1, text("My notes."))
+    position = place(cells, "why-2-question")
+    cells[position]["source"] = WORDS
+    merged = [cell["source"] for cell in cells[position - 3 : position + 1]]
+    cells[position - 3]["source"] = "\n\n".join(merged)
+    del cells[position - 2 : position + 1]
+
+
+@situation(told="may hold the answer")
 def answers_all_at_the_end(cells, folder):
     """The answer cells were deleted and all answers stand in one cell at the end."""
     for number in range(4):
@@ -611,6 +622,16 @@ def left_in_the_debugger(cells, folder):
     cell = find(cells, f"{FORWARD}-solution")
     cell["source"] = cell["source"].replace("    mode = ", "    breakpoint()\n    mode = ", 1)
     assert "breakpoint()" in cell["source"]
+
+
+@situation(quiet=True)
+def answers_below_magics_of_absent_extensions(cells, folder):
+    """What extensions bring mostly runs the cell and tells something about it."""
+    magics = {FORWARD: "%%memit -r 1", BACKWARD: "%%capture\n%%heat", FOLD: "%%wandb"}
+    for name, magic in magics.items():
+        cell = find(cells, f"{name}-solution")
+        cell["source"] = f"{magic}\n%matplotlib inline\n{cell['source']}"
+    cells[2:2] = [code("%%R\nx <- c(1, 2)"), code("%%cython\ncpdef f(int x):\n    return x")]
 
 
 @situation(quiet=True)
