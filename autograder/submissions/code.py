@@ -41,7 +41,7 @@ UNSEEN = ("_thread", "ctypes", "torch._C", "torch.compile", "torch.jit", "torch.
 COMPLEX = ("complex", "complex64", "complex128", "cdouble", "cfloat", "csingle", "imag")
 WRITTEN = ("module", "solution", "added")  # roles of what the student wrote
 FORMATTING = ("display", "Markdown", "Latex", "md")  # what shows a text as more than output
-SHOWING = ("print", *FORMATTING)
+SHOWING = ("print", *FORMATTING, "HTML", "Image", "Math")
 _MARKDOWN = re.compile(rf"\s*(?:\w+\.)*(?:{'|'.join(FORMATTING)})\(")
 _FILE = re.compile(r"\s*%%writefile\b")
 _WORDS = re.compile(r"\s*%%(?:markdown|latex)\b")
@@ -232,29 +232,42 @@ def shown_text(source: str) -> str:
 def is_words(source: str) -> bool:
     """Whether a cell of code only says something: in comments, in texts, or not in Python at all.
 
-    >>> is_words('print("The mean takes the bias out.")'), is_words("print(bias)")
+    >>> is_words('print("The mean " + "takes the bias out.")'), is_words("print(bias)")
     (True, False)
     """
     try:
         body = parsed(source).body
-    except TooDeep:
+        if not body:
+            return bool(source.strip()) and not bindings(source)
+        said = [node for node in body if not isinstance(node, ast.Import | ast.ImportFrom)]
+        return bool(said) and all(map(_says, said))
+    except (TooDeep, RecursionError):
         return False
-    if not body:
-        return bool(source.strip()) and not bindings(source)
-    said = [node for node in body if not isinstance(node, ast.Import | ast.ImportFrom)]
-    return bool(said) and all(map(_says, said))
 
 
 def _says(node: ast.AST) -> bool:
-    """Whether a statement or expression is a text, or shows one, or gives one of a few words."""
+    """Whether a statement or expression is texts, or shows them, or names some of a few words."""
     if isinstance(node, ast.Assign):
         return _says(node.value) and len(ast.unparse(node.value).split()) > 3
     if isinstance(node, ast.Expr):
         return _says(node.value)
     if isinstance(node, ast.Call):
         shown = _dotted(node.func)[0].rpartition(".")[2]
-        return shown in SHOWING and bool(node.args) and all(map(_says, node.args))
+        texts = [k.value for k in node.keywords if _says(k.value)]
+        given = node.args or texts
+        return shown in SHOWING and bool(given) and all(map(_says, given))
+    if parts := _parts_of_text(node):
+        return all(map(_says, parts))
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _parts_of_text(node: ast.AST) -> list[ast.expr]:
+    """What a text is put together from: a sum, a list, a dictionary, a text with nothing in it."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [node.left, node.right]
+    if isinstance(node, ast.List | ast.Tuple | ast.Set):
+        return node.elts
+    return node.values if isinstance(node, ast.Dict | ast.JoinedStr) else []
 
 
 def only_definitions(source: str, known: Iterable[str] = ()) -> str:

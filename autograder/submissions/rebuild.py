@@ -44,6 +44,11 @@ from autograder.submissions.notebook import Step, Submission, SubmittedCell
 MAX_ADDED = 300  # code cells of the student's own that are executed
 SHORT_ANSWER = 20  # letters of a text that may stand in the course's as well: "zero", "gamma"
 ASK = "*This answer cell is as it was released, or was not found: {where} may hold the answer.*"
+MENTIONS = r"\banswers\b"  # of all questions
+NUMBERED = (  # of one; in any language, with or without a word, a number begins a line
+    r"|\b(?:question|answer|q)\W{{0,3}}{number}\b"
+    r"|^\W*(?:[^\W\d]+\W{{0,3}})?{number}[ \t]*(?:[.):\uff1a\]*]+(?!\d)|$)"
+)
 PRACTICE = "practice"  # the role of a check that counts in no maximum
 _QUESTION = re.compile(r"\W*question\W+(\d+)\b", re.IGNORECASE)
 
@@ -538,10 +543,10 @@ class _Rebuild:
         yield from (*sorted(before)[-1:], *sorted(after)[:1])
 
     def _mentions(self, index: int, position: int) -> bool:
-        """Whether a text names the number of the question before an answer cell."""
+        """Whether a text names the number of the question before an answer cell, or all answers."""
         number = _QUESTION.match(self._released(position - 1)) if position else None
-        name = rf"\b(?:question|answer|q)\W{{0,3}}{number[1]}\b" if number else "(?!)"
-        return re.search(name, self._source(index), re.IGNORECASE) is not None
+        named = MENTIONS + (NUMBERED.format(number=number[1]) if number else "")
+        return re.search(named, self._source(index), re.IGNORECASE | re.MULTILINE) is not None
 
     # -------------------------------------------------------------------------- what was odd
 

@@ -183,6 +183,35 @@ def answer_in_a_variable(cells, folder):
 
 
 @situation(told="was taken for the answer")
+def answer_put_together_of_texts(cells, folder):
+    """The answer is a sum of texts, a list or dictionary of them, or an f-string."""
+    half, rest = WORDS[:20], WORDS[20:]
+    for number, source in enumerate(
+        (
+            f'print("{half}" + "{rest}")',
+            f'my_answers = ["{half}", "{rest}"]',
+            f'my_answers = {{"why": "{WORDS}"}}',
+            f'print(f"{WORDS}")',
+        )
+    ):
+        answer = find(cells, f"why-{number}-question")
+        answer["source"] = released(f"why-{number}-question")
+        cells.insert(cells.index(answer) + 1, code(source))
+
+
+@situation(told="was taken for the answer")
+def answer_is_a_picture_or_page_that_code_shows(cells, folder):
+    """A file, HTML or a formula is shown by a code cell."""
+    head = "from IPython.display import HTML, Image, Math, display\n"
+    shown = ('Image(filename="page.png", width=400)', f'HTML("<p>{WORDS}</p>")')
+    for number, call in enumerate((*shown, 'Math(r"\\mu = 0")', 'display(Image("page.png"))')):
+        answer = find(cells, f"why-{number}-question")
+        answer["source"] = released(f"why-{number}-question")
+        cells.insert(cells.index(answer) + 1, code(head + call))
+    (folder / "page.png").write_bytes(b"\x89PNG")
+
+
+@situation(told="was taken for the answer")
 def answer_below_a_magic_for_text(cells, folder):
     """%%markdown in a code cell, with a word that Python could read as code."""
     beside(cells, code("%%markdown\nzero"))
@@ -245,6 +274,14 @@ def answers_all_at_the_end(cells, folder):
     for number in range(4):
         del cells[place(cells, f"why-{number}-question")]
     cells.append(text("\n\n".join(f"{i}. {WORDS}" for i in range(4))))
+
+
+@situation(told="may hold the answer")
+def answers_at_the_end_below_a_title(cells, folder):
+    """Nothing but a title says what the text at the end is."""
+    for number in range(4):
+        find(cells, f"why-{number}-question")["source"] = released(f"why-{number}-question")
+    cells.append(text(f"# Answers to the questions\n\n{WORDS}"))
 
 
 @situation(answers=(True, False, True, True), told="is missing")

@@ -317,6 +317,27 @@ def test_one_cell_may_hold_all_answers_of_a_lesson_to_both_halves(lesson):
         assert found and one.source in found[-1].source
 
 
+@pytest.mark.parametrize(
+    ("way", "is_named"),
+    [
+        *(("A{}: it grows", True), ("{}. It grows", True), ("({}) it grows", True)),
+        *(
+            ("### #{}\n\nIt grows", True),
+            ("**Frage {}:** es wächst", True),
+            ("问题{}\uff1a大", True),
+        ),
+        *(("My answer ({}): it grows", True), ("Q. {} it grows", True)),
+        *(("I tried {} times", False), ("{}.5 is best", False), ("{}0. It grows", False)),
+    ],
+)
+def test_an_answer_far_from_its_cell_is_named_by_its_number_in_any_way(way, is_named):
+    lesson = next(one for one in all_lessons() if one.number == "04")
+    notebook = build.student_notebook(lesson)
+    notebook.cells[1:1] = [added("An own heading", "markdown"), added(way.format(3), "markdown")]
+    problems = rebuild(build.student_notebook(lesson), parse(content(notebook))).problems
+    assert ["may hold the answer" in problem for problem in problems] == [True] * is_named
+
+
 @pytest.mark.parametrize("name", [FORWARD, "batchnorm_forward-check", "setup", "why-1-question"])
 def test_a_deleted_cell_is_put_back(name):
     notebook = solution()
