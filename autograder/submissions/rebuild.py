@@ -319,6 +319,11 @@ class _Rebuild:
         bound = {index: bindings(_executed_part(cell)) for index, cell in own}
         for position, text in self.changes.items():
             bound[self.match[position]] = bindings(text)
+        written = {name for names in bound.values() for name in names if names[name]}
+        missing = set(self.functions) - written
+        for index, cell in self._unclaimed():  # what an editor made of code
+            if cell.kind == "raw" and missing & bindings(cell.source).keys():
+                bound[index] = bindings(cell.source)
         files = {module_name(path): text for path, text in self.modules}
         for index, names in bound.items():
             if files and "*" in names:  # all that files beside the notebook define
@@ -359,11 +364,14 @@ class _Rebuild:
         exercise has an answer with its own label; else it is a copy that was worked on.
         """
         label, others = self._grade_id(position), self._twins(position)
-        found = [i for i in self._region(position) if self._writes(i, position)]
-        labels = {self.submitted[i].grade_id for i in self.bound if self._writes(i, position)}
-        if label in labels:
+        writing = [i for i in self.bound if self._writes(i, position)]
+        found = [i for i in self._region(position) if i in writing]
+        right = [i for i in writing if not self._is_foreign(i, position)]
+        if label in {self.submitted[i].grade_id for i in writing}:
             found = [i for i in found if self.submitted[i].grade_id not in others]
-        return [i for i in found if not self._is_foreign(i, position)] or found
+        elif right:
+            return [i for i in found if i in right]
+        return [i for i in found if i in right] or found
 
     def _twins(self, position: int) -> set[str]:
         """The labels of other exercises that ask for a function of the same name."""
@@ -376,9 +384,8 @@ class _Rebuild:
         """Whether a cell speaks only the framework that an exercise with a twin is not about."""
         if self.functions[position] not in self.twins:
             return False
-        source, about_torch = self._source(index), "-torch-" in self._grade_id(position)
-        numpy, torch = (re.search(rf"\b{name}\b", source) for name in ("np", "torch"))
-        return bool(numpy and not torch if about_torch else torch and not numpy)
+        other = "np" if "-torch-" in self._grade_id(position) else "torch"
+        return _frameworks(self._source(index)) == {other}
 
     def _anywhere(self, position: int) -> list[int]:
         """Cells that define the function and serve no other exercise; a labelled one comes last."""
@@ -775,6 +782,15 @@ def _as_text(cell: SubmittedCell) -> SubmittedCell:
     """A cell; as text where it is code that only shows one."""
     text = shown_text(cell.source) if cell.kind == "code" else ""
     return replace(cell, kind="markdown", source=text) if text else cell
+
+
+def _frameworks(source: str) -> set[str]:
+    """The names of frameworks that some code uses."""
+    try:
+        used = names_of(source).used
+    except TooDeep:
+        return set()
+    return {"np", "torch"}.intersection(use.partition(".")[0] for use in used)
 
 
 @lru_cache(maxsize=256)  # the course's own text is asked for with every submission

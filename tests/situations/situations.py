@@ -423,6 +423,16 @@ def halves_swapped(cells, folder):
     strip(cells)
 
 
+@situation(told="label was lost")
+def answers_in_raw_cells_after_labels_were_lost(cells, folder):
+    """An editor made raw cells of code; an old attempt that the student put away is one, too."""
+    for name in (FORWARD, BACKWARD):
+        find(cells, f"{name}-solution")["cell_type"] = "raw"
+    old = {**text(f"def {FOLD}(*arguments):\n    return arguments"), "cell_type": "raw"}
+    cells.insert(place(cells, f"{FOLD}-solution") + 1, old)
+    strip(cells)
+
+
 @situation(told="cells are missing")
 def check_cells_deleted(cells, folder):
     """All check cells are gone."""
