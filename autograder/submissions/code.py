@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import inspect
 import re
 import symtable
@@ -300,6 +301,9 @@ def definitions_of(source: str, wanted: Iterable[str], known: Iterable[str]) -> 
 def definitions_below(line: int, source: str) -> str:
     """What a cell defines below the line at which an error ended it, each attempted by itself.
 
+    A decorator that fails is left out: most, such as those of a compiler that is not installed
+    here, change nothing of what a function returns.
+
     >>> print(definitions_below(1, "import a\\nslow()\\nimport b"))
     try:
         import b
@@ -309,10 +313,19 @@ def definitions_below(line: int, source: str) -> str:
 
     def below(body):
         parts = _defining([node for node in body if node.lineno > line], frozenset())
-        failing = [ast.ExceptHandler(ast.Name("Exception", ast.Load()), None, [ast.Pass()])]
-        return [ast.Try([part], failing, [], []) for part in parts]
+        return list(map(_attempted, parts))
 
     return _unparsed(source, below)
+
+
+def _attempted(part: ast.stmt) -> ast.stmt:
+    otherwise: ast.stmt = ast.Pass()
+    if isinstance(part, Definition) and part.decorator_list:
+        plain = copy.copy(part)
+        plain.decorator_list = []
+        otherwise = _attempted(plain)
+    failing = ast.ExceptHandler(ast.Name("Exception", ast.Load()), None, [otherwise])
+    return ast.Try([part], [failing], [], [])
 
 
 def _unparsed(source: str, chosen: Callable[[list[ast.stmt]], list[ast.stmt]]) -> str:

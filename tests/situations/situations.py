@@ -634,6 +634,20 @@ def helper_below_lines_of_another_front_end(cells, folder):
     use_helper(cells)
 
 
+@situation(told="No module named 'absent'")
+def decorators_of_a_compiler_that_is_absent(cells, folder):
+    """What only makes a function faster, or measures it, is not there where it is graded."""
+    cells.insert(1, code("import absent as nb"))
+    above = {
+        FORWARD: "@nb.njit",
+        BACKWARD: "from absent import njit\n\n\n@njit(cache=True)",
+        FOLD: "import functools\n\n\n@functools.cache\ndef one():\n    return 1\n\n\n@profile",
+    }
+    for name, lines in above.items():
+        cell = find(cells, f"{name}-solution")
+        cell["source"] = f"{lines}\n{cell['source']}"
+
+
 @situation(told="EOFError")
 def helper_below_questions_at_the_keyboard(cells, folder):
     """A cell asks its reader for something; nobody sits there when it is graded."""
