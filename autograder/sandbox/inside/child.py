@@ -189,6 +189,9 @@ class Inside:
 def _file_of(array: np.ndarray) -> bytes:
     """Return an array as `np.save` writes it, which would make the same header again and again."""
     array = np.asarray(array, order="C")
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # what other processors do not have
+        with np.errstate(all="ignore"):
+            array = array.astype(float)
     return _header_of(array.dtype.str, array.shape) + array.tobytes()
 
 
