@@ -205,10 +205,10 @@ class _Rebuild:
             for index in by_label.get(self._grade_id(position), ())[:1]:
                 if changed := self._relabelled(position, self.match.get(position, index)):
                     changes.setdefault(", ".join(changed), []).append(self._grade_id(position))
-        for changed, names in changes.items():
+        for flags, names in changes.items():
             which = f"cell {names[0]}" if len(names) == 1 else f"cells {listed(names, 3)}"
             self.problems.append(
-                f"The labels of the {which} were changed ({changed}); those of the released "
+                f"The labels of the {which} were changed ({flags}); those of the released "
                 "notebook were used."
             )
         self._match_cell_ids("given", "check", "answer", "shown")
