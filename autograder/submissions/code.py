@@ -146,6 +146,9 @@ def parts_that_define_once(source: str, names: Set[str]) -> list[str]:
     >>> parts_that_define_once("def f(): pass\\nx = 1\\n@a\\ndef f(): pass", {"f"})
     ['def f(): pass\\nx = 1', '@a\\ndef f(): pass']
     """
+    spelled = [name for name in _DEFINITION.findall(source) if name in names]
+    if len(set(spelled)) == len(spelled):
+        return [source]
     lines, seen, starts = source.split("\n"), set[str](), [0]
     if any("\n" in magic[0] for magic in _MAGIC.finditer(source)):
         return [source]  # lines are counted otherwise
