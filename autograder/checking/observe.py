@@ -12,6 +12,7 @@ the framework itself, and `impl.tensor` and `impl.array` are the way in and out.
 import builtins
 import contextlib
 import dis
+import functools
 import importlib
 import inspect
 import io
@@ -106,7 +107,11 @@ class Implementation:
 
     def namespace(self, name: str) -> dict[str, object]:
         """Return the global names that a function under test sees."""
-        return inspect.unwrap(self._functions[name]).__globals__
+        function = inspect.unwrap(self._functions[name])
+        while isinstance(function, functools.partial):
+            function = inspect.unwrap(function.func)
+        called = function if hasattr(function, "__globals__") else type(function).__call__
+        return getattr(called, "__globals__", {})
 
     def tensor(self, value: np.ndarray):
         """Return an array of a scenario's as code under test is given it."""

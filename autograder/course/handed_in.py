@@ -15,7 +15,8 @@ from pathlib import Path
 
 DEPTH = 5  # folders below a student's in which notebooks are looked for
 MOST = 1_000  # folders of one student that are looked at
-IGNORED = (".ipynb_checkpoints", "__pycache__", ".git")
+IGNORED = (".ipynb_checkpoints", "__pycache__", ".git", "__MACOSX")
+BESIDE = "._"  # how names begin of what macOS puts beside each file
 ALIKE = 0.8  # of two names
 
 
@@ -91,12 +92,20 @@ def _unread(place: Path, wanted: Path, links: list[Path], lessons: set[str]) -> 
         told = [path for path in others if _may_be_meant(path, place, lesson, lessons, is_read)]
         for path in told:
             yield f"{_shown(path, submitted)} was not read: {_reason(path, wanted)}"
-        if not is_read and not told and os.path.isdir(wanted.parent):
+        if not is_read and not told:
             try:
-                names = ", ".join(sorted(_names(wanted.parent))[:5]) or "nothing"
-                yield f"no {lesson}.ipynb, but {names}"
+                if names := _instead(place, wanted, lessons):
+                    yield f"no {lesson}.ipynb, but {names}"
             except OSError as error:
                 yield f"{_shown(wanted.parent, submitted)} cannot be read: {error.strerror}"
+
+
+def _instead(place: Path, wanted: Path, lessons: set[str]) -> str:
+    """What lies where a notebook should; without the folder, what has nearly its name."""
+    if os.path.isdir(wanted.parent):
+        return ", ".join(sorted(_names(wanted.parent))[:5]) or "nothing"
+    others = set(_names(place)) - lessons
+    return ", ".join(sorted(n for n in others if _alike(Path(n).stem, wanted.stem))[:5])
 
 
 def _notebooks(folder: Path) -> Iterator[Path]:
@@ -104,12 +113,18 @@ def _notebooks(folder: Path) -> Iterator[Path]:
     for number, (here, folders, files) in enumerate(os.walk(folder)):
         is_deep = here.count(os.sep) - depth >= DEPTH or number >= MOST
         folders[:] = [] if is_deep else sorted(name for name in folders if name not in IGNORED)
-        yield from (Path(here) / name for name in sorted(files) if name.endswith(".ipynb"))
+        yield from (Path(here) / name for name in sorted(files) if _is_notebook(name))
+
+
+def _is_notebook(name: str) -> bool:
+    return name.endswith(".ipynb") and not name.startswith(BESIDE)
 
 
 def _may_be_meant(path: Path, place: Path, lesson: str, lessons: set[str], is_read: bool) -> bool:
     """Whether a notebook in another place may be somebody's work for the lesson."""
     folders = path.relative_to(place).parts[:-1]
+    if path.stem == lesson:
+        return True
     if any(part in lessons - {lesson} for part in (*folders[:1], path.stem)):
         return False
     names = (path.stem, *folders[:1]) if folders[:1] != (lesson,) else (path.stem,)

@@ -600,6 +600,7 @@ def _environment(box: Path) -> dict[str, str]:
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "LANG": "C.UTF-8",
         "TZ": "UTC",
+        "TORCHDYNAMO_DISABLE": "1",  # no compiler is there: torch.compile changes nothing
         **{f"{name}_NUM_THREADS": "1" for name in threads},
     }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import copy
 import inspect
 import re
 import symtable
@@ -41,7 +42,7 @@ UNSEEN = ("_thread", "ctypes", "torch._C", "torch.compile", "torch.jit", "torch.
 COMPLEX = ("complex", "complex64", "complex128", "cdouble", "cfloat", "csingle", "imag")
 WRITTEN = ("module", "solution", "added")  # roles of what the student wrote
 FORMATTING = ("display", "Markdown", "Latex", "md")  # what shows a text as more than output
-SHOWING = ("print", *FORMATTING)
+SHOWING = ("print", *FORMATTING, "HTML", "Image", "Math")
 _MARKDOWN = re.compile(rf"\s*(?:\w+\.)*(?:{'|'.join(FORMATTING)})\(")
 _FILE = re.compile(r"\s*%%writefile\b")
 _WORDS = re.compile(r"\s*%%(?:markdown|latex)\b")
@@ -139,6 +140,32 @@ def bindings(source: str) -> Mapping[str, bool]:
     return found
 
 
+def parts_that_define_once(source: str, names: Set[str]) -> list[str]:
+    """A cell, cut where it would define one of some functions again.
+
+    >>> parts_that_define_once("def f(): pass\\nx = 1\\n@a\\ndef f(): pass", {"f"})
+    ['def f(): pass\\nx = 1', '@a\\ndef f(): pass']
+    """
+    spelled = [name for name in _DEFINITION.findall(source) if name in names]
+    if len(set(spelled)) == len(spelled):
+        return [source]
+    lines, seen, starts = source.split("\n"), set[str](), [0]
+    if any("\n" in magic[0] for magic in _MAGIC.finditer(source)):
+        return [source]  # lines are counted otherwise
+    try:
+        body = parsed(source).body
+    except TooDeep:
+        return [source]
+    for node in (n for n in body if isinstance(n, Definition) and n.name in names):
+        if node.name in seen:
+            starts.append(min(part.lineno for part in (node, *node.decorator_list)) - 1)
+            seen.clear()
+        seen.add(node.name)
+    return [
+        "\n".join(lines[start:end]) for start, end in zip(starts, [*starts[1:], None], strict=True)
+    ]
+
+
 def is_stub(node: ast.AST) -> bool:
     """Whether a definition does nothing but to raise NotImplementedError, or nothing at all."""
     if isinstance(node, ast.ClassDef):
@@ -209,29 +236,42 @@ def shown_text(source: str) -> str:
 def is_words(source: str) -> bool:
     """Whether a cell of code only says something: in comments, in texts, or not in Python at all.
 
-    >>> is_words('print("The mean takes the bias out.")'), is_words("print(bias)")
+    >>> is_words('print("The mean " + "takes the bias out.")'), is_words("print(bias)")
     (True, False)
     """
     try:
         body = parsed(source).body
-    except TooDeep:
+        if not body:
+            return bool(source.strip()) and not bindings(source)
+        said = [node for node in body if not isinstance(node, ast.Import | ast.ImportFrom)]
+        return bool(said) and all(map(_says, said))
+    except (TooDeep, RecursionError):
         return False
-    if not body:
-        return bool(source.strip()) and not bindings(source)
-    said = [node for node in body if not isinstance(node, ast.Import | ast.ImportFrom)]
-    return bool(said) and all(map(_says, said))
 
 
 def _says(node: ast.AST) -> bool:
-    """Whether a statement or expression is a text, or shows one, or gives one of a few words."""
+    """Whether a statement or expression is texts, or shows them, or names some of a few words."""
     if isinstance(node, ast.Assign):
         return _says(node.value) and len(ast.unparse(node.value).split()) > 3
     if isinstance(node, ast.Expr):
         return _says(node.value)
     if isinstance(node, ast.Call):
         shown = _dotted(node.func)[0].rpartition(".")[2]
-        return shown in SHOWING and bool(node.args) and all(map(_says, node.args))
+        texts = [k.value for k in node.keywords if _says(k.value)]
+        given = node.args or texts
+        return shown in SHOWING and bool(given) and all(map(_says, given))
+    if parts := _parts_of_text(node):
+        return all(map(_says, parts))
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _parts_of_text(node: ast.AST) -> list[ast.expr]:
+    """What a text is put together from: a sum, a list, a dictionary, a text with nothing in it."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [node.left, node.right]
+    if isinstance(node, ast.List | ast.Tuple | ast.Set):
+        return node.elts
+    return node.values if isinstance(node, ast.Dict | ast.JoinedStr) else []
 
 
 def only_definitions(source: str, known: Iterable[str] = ()) -> str:
@@ -264,6 +304,9 @@ def definitions_of(source: str, wanted: Iterable[str], known: Iterable[str]) -> 
 def definitions_below(line: int, source: str) -> str:
     """What a cell defines below the line at which an error ended it, each attempted by itself.
 
+    A decorator that fails is left out: most, such as those of a compiler that is not installed
+    here, change nothing of what a function returns.
+
     >>> print(definitions_below(1, "import a\\nslow()\\nimport b"))
     try:
         import b
@@ -273,10 +316,19 @@ def definitions_below(line: int, source: str) -> str:
 
     def below(body):
         parts = _defining([node for node in body if node.lineno > line], frozenset())
-        failing = [ast.ExceptHandler(ast.Name("Exception", ast.Load()), None, [ast.Pass()])]
-        return [ast.Try([part], failing, [], []) for part in parts]
+        return list(map(_attempted, parts))
 
     return _unparsed(source, below)
+
+
+def _attempted(part: ast.stmt) -> ast.stmt:
+    otherwise: ast.stmt = ast.Pass()
+    if isinstance(part, Definition) and part.decorator_list:
+        plain = copy.copy(part)
+        plain.decorator_list = []
+        otherwise = _attempted(plain)
+    failing = ast.ExceptHandler(ast.Name("Exception", ast.Load()), None, [otherwise])
+    return ast.Try([part], [failing], [], [])
 
 
 def _unparsed(source: str, chosen: Callable[[list[ast.stmt]], list[ast.stmt]]) -> str:

@@ -266,11 +266,12 @@ def _cells(document: Any, problems: list[str]) -> Iterator[SubmittedCell]:
     if len(raw) > MAX_CELLS:
         problems.append(f"The notebook has {len(raw)} cells; only the first {MAX_CELLS} were read.")
     unusable, left = 0, MAX_CODE
+    lost: list[int] = []  # pictures of each cell
     for number, one in enumerate(raw[:MAX_CELLS]):
         if not isinstance(one, dict):
             unusable += 1
             continue
-        cell = _cell(one, problems)
+        cell = _cell(one, problems, lost)
         left -= len(cell.source) if cell.kind == "code" else 0
         if left < 0:
             problems.append(
@@ -279,6 +280,11 @@ def _cells(document: Any, problems: list[str]) -> Iterator[SubmittedCell]:
             )
             break
         yield cell
+    if any(lost):
+        problems.append(
+            f"Pictures in a text were left out ({sum(lost)}): they are no PNG or JPEG, or too "
+            "many; look at what was handed in."
+        )
     if unusable:
         problems.append(f"{unusable} cells are no cells at all and were left out.")
 
@@ -295,14 +301,14 @@ def _raw_cells(document: Any, problems: list[str]) -> list:
     raise Unreadable("The file is not a notebook: it has no list of cells.")
 
 
-def _cell(raw: dict, problems: list[str]) -> SubmittedCell:
+def _cell(raw: dict, problems: list[str], lost: list[int]) -> SubmittedCell:
     metadata = _dict(raw.get("metadata"))
     marks = _dict(metadata.get("nbgrader"))
     source = clean_text(raw.get("source", raw.get("input", ""))).lstrip(INVISIBLE)
-    pictures = _attachments(raw.get("attachments"), problems)
+    pictures = _attachments(raw.get("attachments"), lost)
     if raw.get("cell_type") == "markdown":
         source = _PASTED.sub(partial(_as_attachment, pictures), source)
-        _tell_lost(source.count(LEFT_OUT), problems)
+        lost.append(source.count(LEFT_OUT))
     if len(source) > MAX_SOURCE:
         problems.append(f"A cell has {len(source)} characters; it was cut after {MAX_SOURCE}.")
         source = source[:MAX_SOURCE]
@@ -321,7 +327,7 @@ def _cell(raw: dict, problems: list[str]) -> SubmittedCell:
     )
 
 
-def _attachments(raw: Any, problems: list[str]) -> dict[str, dict]:
+def _attachments(raw: Any, lost: list[int]) -> dict[str, dict]:
     """Pictures that were pasted into a written answer."""
     kept = {}
     bundles = _dict(raw)
@@ -329,16 +335,8 @@ def _attachments(raw: Any, problems: list[str]) -> dict[str, dict]:
         images = _images(_dict(bundle), MAX_PARSED)
         if images:
             kept[clean_text(name)] = images
-    _tell_lost(len(bundles) - len(kept), problems)
+    lost.append(len(bundles) - len(kept))
     return kept
-
-
-def _tell_lost(count: int, problems: list[str]) -> None:
-    if count:
-        problems.append(
-            f"Pictures in a text were left out ({count}): they are no PNG or JPEG, or too many; "
-            "look at what was handed in."
-        )
 
 
 def _as_attachment(pictures: dict[str, dict], found: re.Match) -> str:

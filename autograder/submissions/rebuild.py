@@ -15,6 +15,7 @@ from __future__ import annotations
 import builtins
 import copy
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -34,6 +35,7 @@ from autograder.submissions.code import (
     module_name,
     names_of,
     only_definitions,
+    parts_that_define_once,
     shown_text,
     unbound,
 )
@@ -42,6 +44,11 @@ from autograder.submissions.notebook import Step, Submission, SubmittedCell
 MAX_ADDED = 300  # code cells of the student's own that are executed
 SHORT_ANSWER = 20  # letters of a text that may stand in the course's as well: "zero", "gamma"
 ASK = "*This answer cell is as it was released, or was not found: {where} may hold the answer.*"
+MENTIONS = r"\banswers\b"  # of all questions
+NUMBERED = (  # of one; in any language, with or without a word, a number begins a line
+    r"|\b(?:question|answer|q)\W{{0,3}}{number}\b"
+    r"|^\W*(?:[^\W\d]+\W{{0,3}})?{number}[ \t]*(?:[.):\uff1a\]*]+(?!\d)|$)"
+)
 PRACTICE = "practice"  # the role of a check that counts in no maximum
 _QUESTION = re.compile(r"\W*question\W+(\d+)\b", re.IGNORECASE)
 
@@ -101,16 +108,21 @@ def rebuild(template: NotebookNode, submission: Submission) -> Rebuilt:
 class _Rebuild:
     def __init__(self, template: NotebookNode, submission: Submission):
         self.template = template
-        self.submitted = tuple(map(_as_text, submission.cells))
         self.modules = submission.modules
         self.problems = list(submission.problems)
         self.roles = [role(cell) for cell in template.cells]
         self.functions = [self._last_definition(position) for position in range(len(self.roles))]
+        asked = Counter(filter(None, self.functions))
+        self.twins = {name for name, count in asked.items() if count > 1}
+        parts = [(n, part) for n, cell in enumerate(submission.cells) for part in self._parts(cell)]
+        self.submitted = tuple(part for _, part in parts)
+        self.cut_from = [number for number, _ in parts]  # which cell it is, or is a part of
         self.match: dict[int, int] = {}  # template index -> index of the submitted cell
         self.answers: dict[int, set[int]] = {}  # submitted cell -> positions it has functions for
         self.elsewhere: dict[int, int] = {}  # solution position -> the cell that stands in for it
         self.near: dict[int, list[int]] = {}  # answer position -> texts next to it
         self.ask: dict[int, str] = {}  # answer position -> where a person has to look
+        self.several: dict[int, list[str]] = {}  # functions, by how many cells define them
         self.changes: dict[int, str] = {}  # position of a changed cell -> what it defines
         self.idle: set[int] = set()  # submitted cells that are shown, but not executed
         self.dropped: set[int] = set()  # submitted cells that appear elsewhere in the notebook
@@ -136,6 +148,15 @@ class _Rebuild:
         metadata = copy.deepcopy(self.template.metadata)
         notebook = NotebookNode(cells=cells, metadata=metadata, nbformat=4, nbformat_minor=5)
         return Rebuilt(notebook, tuple(_brought_forward(steps)), tuple(self.problems))
+
+    def _parts(self, cell: SubmittedCell) -> Iterator[SubmittedCell]:
+        """A cell; cut in two where it has a function for NumPy and then one for PyTorch."""
+        if not self.twins or cell.kind == "markdown":
+            yield _as_text(cell)
+            return
+        first, *others = parts_that_define_once(cell.source, self.twins)
+        yield _as_text(replace(cell, source=first))
+        yield from (SubmittedCell("code", other) for other in others)
 
     # ------------------------------------------------------- what the template's cells are called
 
@@ -179,9 +200,17 @@ class _Rebuild:
                 self.match[position] = self._best(position, found)
                 if len(found) > 1:
                     self._duplicates(position, found)
+        changes: dict[str, list[str]] = {}
         for position in self._positions("given", "check", "answer", "solution"):
             for index in by_label.get(self._grade_id(position), ())[:1]:
-                self._relabelled(position, self.match.get(position, index))
+                if changed := self._relabelled(position, self.match.get(position, index)):
+                    changes.setdefault(", ".join(changed), []).append(self._grade_id(position))
+        for flags, names in changes.items():
+            which = f"cell {names[0]}" if len(names) == 1 else f"cells {listed(names, 3)}"
+            self.problems.append(
+                f"The labels of the {which} were changed ({flags}); those of the released "
+                "notebook were used."
+            )
         self._match_cell_ids("given", "check", "answer", "shown")
 
     def _best(self, position: int, found: list[int]) -> int:
@@ -203,7 +232,8 @@ class _Rebuild:
             f"The cell {self._grade_id(position)} is there {len(found)} times; the {which} counts."
         )
 
-    def _relabelled(self, position: int, index: int) -> None:
+    def _relabelled(self, position: int, index: int) -> list[str]:
+        """What of a cell's labels is not as it was released."""
         cell, submitted = self.template.cells[position], self.submitted[index]
         marks = cell.metadata.nbgrader
         changed = [
@@ -213,11 +243,7 @@ class _Rebuild:
         ]
         if submitted.kind != cell.cell_type:
             changed.append("cell type")
-        if changed:
-            self.problems.append(
-                f"The labels of the cell {marks.grade_id} were changed ({', '.join(changed)}); "
-                "those of the released notebook were used."
-            )
+        return changed
 
     def _match_cell_ids(self, *kinds: str) -> None:
         free = {self.template.cells[p].get("id"): p for p in self._unmatched(*kinds)}
@@ -264,6 +290,11 @@ class _Rebuild:
         for position in reversed(self._positions("solution")):
             if position not in self.match and position not in self.elsewhere:
                 self._claim(position, self._anywhere(position))
+        for count, names in self.several.items():
+            verb = "is" if len(names) == 1 else "are each"
+            self.problems.append(
+                f"{listed(names)} {verb} defined in {count} cells; the last definition counts."
+            )
         self._show_stubs()
         self._leave_out_stubs()
 
@@ -288,6 +319,11 @@ class _Rebuild:
         bound = {index: bindings(_executed_part(cell)) for index, cell in own}
         for position, text in self.changes.items():
             bound[self.match[position]] = bindings(text)
+        written = {name for names in bound.values() for name in names if names[name]}
+        missing = set(self.functions) - written
+        for index, cell in self._unclaimed():  # what an editor made of code
+            if cell.kind == "raw" and missing & bindings(cell.source).keys():
+                bound[index] = bindings(cell.source)
         files = {module_name(path): text for path, text in self.modules}
         for index, names in bound.items():
             if files and "*" in names:  # all that files beside the notebook define
@@ -328,11 +364,14 @@ class _Rebuild:
         exercise has an answer with its own label; else it is a copy that was worked on.
         """
         label, others = self._grade_id(position), self._twins(position)
-        found = [i for i in self._region(position) if self._writes(i, position)]
-        labels = {self.submitted[i].grade_id for i in self.bound if self._writes(i, position)}
-        if label in labels:
+        writing = [i for i in self.bound if self._writes(i, position)]
+        found = [i for i in self._region(position) if i in writing]
+        right = [i for i in writing if not self._is_foreign(i, position)]
+        if label in {self.submitted[i].grade_id for i in writing}:
             found = [i for i in found if self.submitted[i].grade_id not in others]
-        return found
+        elif right:
+            return [i for i in found if i in right]
+        return [i for i in found if i in right] or found
 
     def _twins(self, position: int) -> set[str]:
         """The labels of other exercises that ask for a function of the same name."""
@@ -340,6 +379,13 @@ class _Rebuild:
         return {
             self._grade_id(p) for p, f in enumerate(self.functions) if f == name and p != position
         }
+
+    def _is_foreign(self, index: int, position: int) -> bool:
+        """Whether a cell speaks only the framework that an exercise with a twin is not about."""
+        if self.functions[position] not in self.twins:
+            return False
+        other = "np" if "-torch-" in self._grade_id(position) else "torch"
+        return _frameworks(self._source(index)) == {other}
 
     def _anywhere(self, position: int) -> list[int]:
         """Cells that define the function and serve no other exercise; a labelled one comes last."""
@@ -351,7 +397,7 @@ class _Rebuild:
             if self._writes(index, position)
             and (name, index) not in self.claims
             and self.submitted[index].grade_id not in others
-            and not _is_foreign(self._source(index), label)
+            and not self._is_foreign(index, position)
         ]
         return sorted(found, key=lambda index: self.submitted[index].grade_id == label)
 
@@ -371,10 +417,9 @@ class _Rebuild:
             self.match[position] = index
         else:
             self.elsewhere[position] = index
-        if len(candidates) > 1:
-            self.problems.append(
-                f"{name} is defined in {len(candidates)} cells; the last definition counts."
-            )
+        cells = {self.cut_from[candidate] for candidate in candidates}
+        if len(cells) > 1:
+            self.several.setdefault(len(cells), []).append(name)
 
     def _made_of(self, index: int, name: str, candidates: list[int]) -> Iterator[int]:
         """The cells that an answer such as `name = other` takes its function from."""
@@ -428,14 +473,18 @@ class _Rebuild:
             self.problems.append(
                 f"The text beside each of these was taken for the answer: {names}."
             )
+        asked: dict[str, list[str]] = {}
         for position in unanswered:
             where = "" if position in self.near else self._where_else(position)
             if where:
                 self.ask[position] = where
-                self.problems.append(
-                    f"The answer cell {self._grade_id(position)} is as it was released or was not "
-                    f"found: {where} may hold the answer."
-                )
+                asked.setdefault(where, []).append(self._grade_id(position))
+        for where, labels in asked.items():
+            each = f"cell {labels[0]}" if len(labels) == 1 else f"cell of each of {listed(labels)}"
+            self.problems.append(
+                f"The answer {each} is as it was released or was not found: {where} may hold the "
+                "answer."
+            )
 
     def _is_written(self, position: int) -> bool:
         index = self.match.get(position)
@@ -481,9 +530,9 @@ class _Rebuild:
 
     def _where_else(self, position: int) -> str:
         """Say where the answer may be, when it is neither in its cell nor next to it."""
-        for neighbour in (position - 1, position + 1):
-            index = self.match.get(neighbour)
-            if index is not None and self.submitted[index].kind == "markdown":
+        for neighbour in self._matched_beside(position):
+            index = self.match[neighbour]
+            if self.submitted[index].kind == "markdown":
                 released = _letters(self._released(neighbour))
                 added = _letters(self._source(index)).replace(released, "")
                 if added and added not in self.course_text:
@@ -494,17 +543,23 @@ class _Rebuild:
             own = [index for index in own if self._mentions(index, position)]
         return "a text elsewhere in the notebook" if own else ""
 
+    def _matched_beside(self, position: int) -> Iterator[int]:
+        """The next cell before an answer that was found, and the next one after it."""
+        before = [other for other in self.match if other < position]
+        after = [other for other in self.match if other > position]
+        yield from (*sorted(before)[-1:], *sorted(after)[:1])
+
     def _mentions(self, index: int, position: int) -> bool:
-        """Whether a text names the number of the question before an answer cell."""
+        """Whether a text names the number of the question before an answer cell, or all answers."""
         number = _QUESTION.match(self._released(position - 1)) if position else None
-        name = rf"\b(?:question|answer|q)\W{{0,3}}{number[1]}\b" if number else "(?!)"
-        return re.search(name, self._source(index), re.IGNORECASE) is not None
+        named = MENTIONS + (NUMBERED.format(number=number[1]) if number else "")
+        return re.search(named, self._source(index), re.IGNORECASE | re.MULTILINE) is not None
 
     # -------------------------------------------------------------------------- what was odd
 
     def _report(self) -> None:
         self._report_copies()
-        missing, unlabelled = [], []
+        missing, unlabelled, locked = [], [], []
         for position, kind in enumerate(self.roles):
             name, index = self._grade_id(position), self.match.get(position)
             if index is None:
@@ -512,11 +567,18 @@ class _Rebuild:
                     missing.append(name)
             elif kind in ("given", "check"):
                 if self._source(index).strip() != self._released(position):
-                    self.problems.append(
-                        f"The locked cell {name} was changed; the released one was used."
-                    )
+                    locked.append(name)
             elif kind == "solution" and self._lost_label(position, index):
                 unlabelled.append(name)
+        if len(locked) == 1:
+            self.problems.append(
+                f"The locked cell {locked[0]} was changed; the released one was used."
+            )
+        elif locked:
+            self.problems.append(
+                f"{len(locked)} locked cells were changed; the released ones were used: "
+                f"{listed(locked, 3)}."
+            )
         if len(missing) == 1:
             self.problems.append(
                 f"The cell {missing[0]} is missing; the released one was put back."
@@ -722,10 +784,13 @@ def _as_text(cell: SubmittedCell) -> SubmittedCell:
     return replace(cell, kind="markdown", source=text) if text else cell
 
 
-def _is_foreign(source: str, label: str) -> bool:
-    """Whether code speaks only the framework that an exercise is not about."""
-    numpy, torch = (re.search(rf"\b{name}\b", source) is not None for name in ("np", "torch"))
-    return numpy and not torch if "-torch-" in label else torch and not numpy
+def _frameworks(source: str) -> set[str]:
+    """The names of frameworks that some code uses."""
+    try:
+        used = names_of(source).used
+    except TooDeep:
+        return set()
+    return {"np", "torch"}.intersection(use.partition(".")[0] for use in used)
 
 
 @lru_cache(maxsize=256)  # the course's own text is asked for with every submission

@@ -46,7 +46,10 @@ OWN = 3  # parts of a path that a student may have made: submitted/STUDENT/LESSO
 MAX_NAMED = 5  # files that one sentence names
 TIMESTAMP = "timestamp.txt"
 DAYS = (datetime.datetime(2000, 1, 1), datetime.datetime(2001, 2, 2))  # for what a text leaves out
-IGNORED = ("*.ipynb", ".ipynb_checkpoints", "*.pyc", "__pycache__", ".DS_Store", "feedback")
+IGNORED = (
+    *("*.ipynb", ".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback"),
+    *(".DS_Store", "._*", "__MACOSX"),  # of macOS
+)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import sys
 import threading
 import tracemalloc
 from dataclasses import replace
+from functools import partial, wraps
 
 import nbformat
 import numpy as np
@@ -247,6 +248,24 @@ def test_underscore_names_are_no_functions():
         _ = impl._secret
     with pytest.raises(AttributeError):
         _ = impl.__wrapped__
+
+
+class _Called:
+    def __call__(self, x):
+        return x
+
+    def method(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    "function",
+    [call, partial(partial(call)), wraps(call)(partial(call)), _Called(), _Called().method],
+)
+def test_whatever_can_be_called_sees_the_names_of_where_it_was_written(function):
+    impl = Implementation({"f": function}, exercise(("one", 1, call)))
+    assert impl.namespace("f") is globals()
+    assert Implementation({"f": len}, exercise(("one", 1, call))).namespace("f") == {}
 
 
 # ---------------------------------------------------------------------------------- judge

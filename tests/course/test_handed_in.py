@@ -42,7 +42,10 @@ def test_any_name_is_read(submitted, name):
         (f"ada/{NAME}/homework.ipynb", "ada", f"rename it to {NAME}.ipynb"),
         ("ada/Lesson 2/homework.ipynb", "ada", f"its folder is not {NAME}"),
         ("ada.ipynb", "ada.ipynb", "put it at STUDENT/"),
+        (f"ada/{OTHER}/{NAME}.ipynb", "ada", f"its folder is not {NAME}"),
         (f"ada/{NAME}/helper.py", "ada", f"no {NAME}.ipynb, but helper.py"),
+        (f"ada/{NAME}.zip", "ada", f"no {NAME}.ipynb, but {NAME}.zip"),
+        (f"ada/{NAME} (1)/{NAME}.ipynb.txt", "ada", f"no {NAME}.ipynb, but {NAME} (1)"),
     ],
 )
 def test_what_lies_elsewhere_is_told_in_one_line(submitted, path, who, said):
@@ -50,7 +53,13 @@ def test_what_lies_elsewhere_is_told_in_one_line(submitted, path, who, said):
     found = look(submitted, NAME, [NAME, OTHER])
     assert found.notebooks == {} and found.lost == [who]
     (line,) = found.unread[who]
-    assert said in line and (path.endswith(".py") or path in line)
+    assert said in line and (not path.endswith(".ipynb") or path in line)
+
+
+def test_work_in_the_folder_of_another_lesson_that_is_read_is_told(submitted):
+    put(submitted, f"ada/{OTHER}/{OTHER}.ipynb", f"ada/{OTHER}/{NAME}.ipynb")
+    assert look(submitted, NAME, [NAME, OTHER]).lost == ["ada"]
+    assert not look(submitted, OTHER, [NAME, OTHER]).unread
 
 
 def test_a_second_folder_for_the_lesson_is_told_and_scratch_work_is_not(submitted):
@@ -62,6 +71,13 @@ def test_a_second_folder_for_the_lesson_is_told_and_scratch_work_is_not(submitte
     assert list(found.notebooks) == ["ada"] == list(found.unread) and found.lost == []
     (line,) = found.unread["ada"]
     assert second in line and "there is also" in line
+
+
+def test_what_macos_puts_beside_each_file_is_no_notebook(submitted):
+    put(submitted, f"ada/{NAME}/._{NAME}.ipynb", f"ada/__MACOSX/{NAME}/._{NAME}.ipynb")
+    assert look(submitted, NAME).lost == ["ada"]
+    put(submitted, f"ada/{RIGHT}")
+    assert not look(submitted, NAME).unread
 
 
 def test_links_are_followed_in_no_place(submitted):

@@ -11,6 +11,7 @@ from IPython.core.inputtransformer2 import TokenTransformBase, TransformerManage
 
 from autograder.answers import ROOT
 from autograder.sandbox.inside.child import _file_of, _Transformers, is_python
+from autograder.sandbox.process import read_array
 
 # Its own warning of a line separator in a string, after which it goes on as without one.
 pytestmark = pytest.mark.filterwarnings("ignore:`make_tokens_by_line`:UserWarning")
@@ -115,3 +116,12 @@ def test_an_array_is_sent_as_numpy_saves_it(dtype):
             file = io.BytesIO()
             np.save(file, np.asarray(sent, order="C"))
             assert _file_of(sent) == file.getvalue()
+
+
+def test_what_is_longer_than_float64_is_sent_as_it():
+    large = np.full((2, 3), np.finfo(np.longdouble).max)
+    with np.errstate(all="raise"):
+        for sent in (np.arange(6, dtype=np.longdouble).reshape(2, 3).T, large, large[0, 0]):
+            with np.errstate(all="ignore"):
+                plain = np.asarray(sent).astype(float)
+            np.testing.assert_array_equal(read_array(_file_of(sent)), plain, strict=True)

@@ -118,6 +118,11 @@ def test_one_thread_and_no_standard_input(cell):
     assert found == "1 \n"
 
 
+def test_a_compiled_function_is_called_as_it_is(cell):
+    lines = "import torch\n\n\n@torch.compile\ndef f(x):\n    return x + 1"
+    assert text_of(cell(f"{lines}\n\n\nprint(f(torch.ones(1)))")) == "tensor([2.])\n"
+
+
 def test_a_memory_bomb_is_an_error_of_the_student(cell):
     outputs = cell("import numpy as np\nnp.ones(10**10)")
     assert "MemoryError" in outputs[-1]["ename"]

@@ -183,6 +183,35 @@ def answer_in_a_variable(cells, folder):
 
 
 @situation(told="was taken for the answer")
+def answer_put_together_of_texts(cells, folder):
+    """The answer is a sum of texts, a list or dictionary of them, or an f-string."""
+    half, rest = WORDS[:20], WORDS[20:]
+    for number, source in enumerate(
+        (
+            f'print("{half}" + "{rest}")',
+            f'my_answers = ["{half}", "{rest}"]',
+            f'my_answers = {{"why": "{WORDS}"}}',
+            f'print(f"{WORDS}")',
+        )
+    ):
+        answer = find(cells, f"why-{number}-question")
+        answer["source"] = released(f"why-{number}-question")
+        cells.insert(cells.index(answer) + 1, code(source))
+
+
+@situation(told="was taken for the answer")
+def answer_is_a_picture_or_page_that_code_shows(cells, folder):
+    """A file, HTML or a formula is shown by a code cell."""
+    head = "from IPython.display import HTML, Image, Math, display\n"
+    shown = ('Image(filename="page.png", width=400)', f'HTML("<p>{WORDS}</p>")')
+    for number, call in enumerate((*shown, 'Math(r"\\mu = 0")', 'display(Image("page.png"))')):
+        answer = find(cells, f"why-{number}-question")
+        answer["source"] = released(f"why-{number}-question")
+        cells.insert(cells.index(answer) + 1, code(head + call))
+    (folder / "page.png").write_bytes(b"\x89PNG")
+
+
+@situation(told="was taken for the answer")
 def answer_below_a_magic_for_text(cells, folder):
     """%%markdown in a code cell, with a word that Python could read as code."""
     beside(cells, code("%%markdown\nzero"))
@@ -229,11 +258,30 @@ def answer_in_the_question(cells, folder):
 
 
 @situation(told="may hold the answer")
+def answer_merged_with_the_question_and_the_text_above(cells, folder):
+    """Three texts were merged: what is left has the id of the first."""
+    cells.insert(place(cells, "why-2-question") - 1, text("My notes."))
+    position = place(cells, "why-2-question")
+    cells[position]["source"] = WORDS
+    merged = [cell["source"] for cell in cells[position - 3 : position + 1]]
+    cells[position - 3]["source"] = "\n\n".join(merged)
+    del cells[position - 2 : position + 1]
+
+
+@situation(told="may hold the answer")
 def answers_all_at_the_end(cells, folder):
     """The answer cells were deleted and all answers stand in one cell at the end."""
     for number in range(4):
         del cells[place(cells, f"why-{number}-question")]
     cells.append(text("\n\n".join(f"{i}. {WORDS}" for i in range(4))))
+
+
+@situation(told="may hold the answer")
+def answers_at_the_end_below_a_title(cells, folder):
+    """Nothing but a title says what the text at the end is."""
+    for number in range(4):
+        find(cells, f"why-{number}-question")["source"] = released(f"why-{number}-question")
+    cells.append(text(f"# Answers to the questions\n\n{WORDS}"))
 
 
 @situation(answers=(True, False, True, True), told="is missing")
@@ -372,6 +420,16 @@ def halves_swapped(cells, folder):
     """The second half of the notebook stands before the first, and labels are lost."""
     middle = place(cells, f"{BACKWARD}-solution")
     cells[:] = [cells[0], *cells[middle:], *cells[1:middle]]
+    strip(cells)
+
+
+@situation(told="label was lost")
+def answers_in_raw_cells_after_labels_were_lost(cells, folder):
+    """An editor made raw cells of code; an old attempt that the student put away is one, too."""
+    for name in (FORWARD, BACKWARD):
+        find(cells, f"{name}-solution")["cell_type"] = "raw"
+    old = {**text(f"def {FOLD}(*arguments):\n    return arguments"), "cell_type": "raw"}
+    cells.insert(place(cells, f"{FOLD}-solution") + 1, old)
     strip(cells)
 
 
@@ -576,6 +634,20 @@ def helper_below_lines_of_another_front_end(cells, folder):
     use_helper(cells)
 
 
+@situation(told="No module named 'absent'")
+def decorators_of_a_compiler_that_is_absent(cells, folder):
+    """What only makes a function faster, or measures it, is not there where it is graded."""
+    cells.insert(1, code("import absent as nb"))
+    above = {
+        FORWARD: "@nb.njit",
+        BACKWARD: "from absent import njit\n\n\n@njit(cache=True)",
+        FOLD: "import functools\n\n\n@functools.cache\ndef one():\n    return 1\n\n\n@profile",
+    }
+    for name, lines in above.items():
+        cell = find(cells, f"{name}-solution")
+        cell["source"] = f"{lines}\n{cell['source']}"
+
+
 @situation(told="EOFError")
 def helper_below_questions_at_the_keyboard(cells, folder):
     """A cell asks its reader for something; nobody sits there when it is graded."""
@@ -611,6 +683,16 @@ def left_in_the_debugger(cells, folder):
     cell = find(cells, f"{FORWARD}-solution")
     cell["source"] = cell["source"].replace("    mode = ", "    breakpoint()\n    mode = ", 1)
     assert "breakpoint()" in cell["source"]
+
+
+@situation(quiet=True)
+def answers_below_magics_of_absent_extensions(cells, folder):
+    """What extensions bring mostly runs the cell and tells something about it."""
+    magics = {FORWARD: "%%memit -r 1", BACKWARD: "%%capture\n%%heat", FOLD: "%%wandb"}
+    for name, magic in magics.items():
+        cell = find(cells, f"{name}-solution")
+        cell["source"] = f"{magic}\n%matplotlib inline\n{cell['source']}"
+    cells[2:2] = [code("%%R\nx <- c(1, 2)"), code("%%cython\ncpdef f(int x):\n    return x")]
 
 
 @situation(quiet=True)

@@ -1,16 +1,22 @@
 """Whatever is handed in is read, rebuilt from the template, and reported; nothing raises."""
 
 import copy
+import itertools
 import json
 import os
+import random
+import re
 import socket
 
 import nbformat
 import pytest
+from all_lessons import all_lessons
 from classroom import added, cell, changed, content, index, solution, template
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autograder.course.cells import name_of
+from autograder.lessons import build
 from autograder.submissions import notebook as reading
 from autograder.submissions import rebuild as rebuilding
 from autograder.submissions.notebook import clean_outputs, parse, read
@@ -254,10 +260,112 @@ def test_locked_cells_come_from_the_template():
     assert sources(result)["setup"] == cell(template(), "setup").source
     assert "100.0" not in "".join(sources(result).values())
     assert sorted(result.problems) == [
-        "The locked cell normalization-batchnorm_forward-check was changed; "
-        "the released one was used.",
-        "The locked cell setup was changed; the released one was used.",
+        "2 locked cells were changed; the released ones were used: setup, "
+        "normalization-batchnorm_forward-check.",
     ]
+
+
+def formatted(cells):
+    """What Black, isort and Quarto do to every cell of code."""
+    for one in (c for c in cells if c.cell_type == "code"):
+        one.source = f"#| echo: true\n{one.source}"
+
+
+def relabelled(cells):
+    """Every label has other flags."""
+    for one in (c for c in cells if "nbgrader" in c.metadata):
+        one.metadata.nbgrader.solution = not one.metadata.nbgrader.solution
+
+
+def kept_from_a_merge(cells):
+    """Both sides of a merge, for every answer."""
+    for one in [c for c in cells if c.metadata.get("nbgrader", {}).get("solution")]:
+        if one.cell_type == "code":
+            cells.insert(cells.index(one), added(f"{one.source}\n# theirs"))
+
+
+def pictures_everywhere(cells):
+    """A picture of a kind that is not kept, in every text."""
+    for one in (c for c in cells if c.cell_type == "markdown"):
+        one.attachments = {"a.svg": {"image/svg+xml": "<svg/>"}}
+
+
+def merged_texts(cells):
+    """Each text was merged with the one above it, which keeps its label."""
+    for upper, lower in reversed(list(itertools.pairwise(cells))):
+        if upper.cell_type == lower.cell_type == "markdown":
+            upper.source += f"\n\n{lower.source}"
+            cells.remove(lower)
+
+
+@pytest.mark.parametrize(
+    "change", [formatted, relabelled, kept_from_a_merge, pictures_everywhere, merged_texts]
+)
+def test_what_is_odd_with_many_cells_is_said_in_few_sentences(change):
+    notebook = solution()
+    change(notebook.cells)
+    assert 1 <= len(rebuilt(notebook).problems) <= 2
+
+
+@pytest.mark.parametrize("lesson", all_lessons(), ids=lambda lesson: lesson.number)
+def test_one_cell_may_hold_all_answers_of_a_lesson_to_both_halves(lesson):
+    notebook = build.solution_notebook(lesson)
+    solutions = [c for c in notebook.cells if name_of(c).endswith("-solution")]
+    notebook.cells = [c for c in notebook.cells if c not in solutions]
+    notebook.cells.append(added("\n\n\n".join(c.source for c in solutions)))
+    assert not misplaced(lesson, solutions, notebook)
+
+
+def code_of(cell):
+    """The code of a cell without its comments and texts."""
+    return re.sub(r"(?s)\"\"\".*?\"\"\"|#[^\n]*", "", cell.source)
+
+
+def function_of(cell):
+    """The name of the function that a solution defines."""
+    return name_of(cell).removesuffix("-solution").rpartition("-")[2]
+
+
+def misplaced(lesson, solutions, notebook):
+    """The exercises for which something else counts than their own solution."""
+    steps = rebuild(build.student_notebook(lesson), parse(content(notebook))).steps
+    held = {name: step.source for step in steps for name in step.answers}
+    return [name_of(one) for one in solutions if one.source not in held.get(name_of(one), "")]
+
+
+@pytest.mark.parametrize("lesson", all_lessons(), ids=lambda lesson: lesson.number)
+def test_without_labels_answers_are_found_in_any_order(lesson):
+    notebook = build.solution_notebook(lesson)
+    solutions = [c for c in notebook.cells if name_of(c).endswith("-solution")]
+    silent = {function_of(c) for c in solutions if not re.search(r"\b(np|torch)\.", code_of(c))}
+    told_apart = [c for c in solutions if function_of(c) not in silent]
+    for seed in range(5):
+        cells = copy.deepcopy(notebook.cells)
+        random.Random(seed).shuffle(cells)
+        for one in cells:
+            one.metadata, one.id = nbformat.from_dict({}), str(cells.index(one))
+        assert not misplaced(lesson, told_apart, changed(notebook, cells=cells))
+
+
+@pytest.mark.parametrize(
+    ("way", "is_named"),
+    [
+        *(("A{}: it grows", True), ("{}. It grows", True), ("({}) it grows", True)),
+        *(
+            ("### #{}\n\nIt grows", True),
+            ("**Frage {}:** es wächst", True),
+            ("问题{}\uff1a大", True),
+        ),
+        *(("My answer ({}): it grows", True), ("Q. {} it grows", True)),
+        *(("I tried {} times", False), ("{}.5 is best", False), ("{}0. It grows", False)),
+    ],
+)
+def test_an_answer_far_from_its_cell_is_named_by_its_number_in_any_way(way, is_named):
+    lesson = next(one for one in all_lessons() if one.number == "04")
+    notebook = build.student_notebook(lesson)
+    notebook.cells[1:1] = [added("An own heading", "markdown"), added(way.format(3), "markdown")]
+    problems = rebuild(build.student_notebook(lesson), parse(content(notebook))).problems
+    assert ["may hold the answer" in problem for problem in problems] == [True] * is_named
 
 
 @pytest.mark.parametrize("name", [FORWARD, "batchnorm_forward-check", "setup", "why-1-question"])

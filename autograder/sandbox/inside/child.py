@@ -16,6 +16,7 @@ import pdb
 import resource
 import socket
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -189,6 +190,9 @@ class Inside:
 def _file_of(array: np.ndarray) -> bytes:
     """Return an array as `np.save` writes it, which would make the same header again and again."""
     array = np.asarray(array, order="C")
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:  # what other processors do not have
+        with np.errstate(all="ignore"):
+            array = array.astype(float)
     return _header_of(array.dtype.str, array.shape) + array.tobytes()
 
 
@@ -291,11 +295,27 @@ def is_python(source: str) -> bool:
     """
     if "\\" in source:  # of which Python may warn, and once is enough
         return False
+    return _tree(source) is not None
+
+
+def defines(source: str) -> bool:
+    """Whether some lines are Python that defines functions or classes.
+
+    >>> defines("import a\\ndef f(x): pass"), defines("x <- f(3)"), defines("def f(int x): pass")
+    (True, False, False)
+    """
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = _tree(source)
+    return tree is not None and any(isinstance(node, kinds) for node in tree.body)
+
+
+def _tree(source: str) -> ast.Module | None:
     try:
-        ast.parse(source)
+        return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+        return None
 
 
 class _Shell(InteractiveShell):
@@ -332,11 +352,17 @@ class _Shell(InteractiveShell):
             return None
 
     def run_cell_magic(self, magic_name, line, cell):
-        """Run a magic of a whole cell, such as %%time; a line says where one is not run."""
-        if self.find_cell_magic(magic_name) is None or magic_name in NOT_RUN:
-            print(f"Not run where work is graded: %%{magic_name} {line}".rstrip())
-            return None
-        return super().run_cell_magic(magic_name, line, cell)
+        """Run a magic of a whole cell, such as %%time; a line says where one is not run.
+
+        Most of what extensions bring, such as %%memit, runs what is below it as well.
+        """
+        is_known = self.find_cell_magic(magic_name) is not None
+        if is_known and magic_name not in NOT_RUN:
+            return super().run_cell_magic(magic_name, line, cell)
+        print(f"Not run where work is graded: %%{magic_name} {line}".rstrip())
+        if magic_name not in NOT_RUN and defines(self.transform_cell(cell)):
+            self.run_cell(cell)
+        return None
 
     def _showtraceback(self, etype, evalue, stb):
         name, text = etype.__name__, str(evalue)
