@@ -1,5 +1,6 @@
 """The training loop: batches, steps, measurements, callbacks, and what Ctrl-C does."""
 
+import copy
 import math
 import signal
 import threading
@@ -9,7 +10,7 @@ import numpy as np
 from cs231n_lib.errors import above, at_least, generator, one_of, whole
 from cs231n_lib.train.history import EVALUATED, History
 from cs231n_lib.train.progress import shown_progress
-from cs231n_lib.train.state import load_state, save_state
+from cs231n_lib.train.state import UNREADABLE, load_state, rehearse, save_state
 
 
 class StopTraining(Exception):
@@ -217,7 +218,7 @@ class _InTorch:
 
     def rate_at(self, t):
         if self.schedule is None:  # callbacks may change an optimizer's own rate
-            return self.optimizer.param_groups[0].get("lr", math.nan)
+            return float(self.optimizer.param_groups[0].get("lr", math.nan))
         return self.schedule(t)
 
     def step(self, x, y, rate):
@@ -262,7 +263,14 @@ class _InTorch:
             self.net.load_state_dict(state["model"])
         except RuntimeError as error:
             raise ValueError(f"the saved state is that of another model: {error}") from None
+        options = [group.keys() for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for expected, group in zip(options, self.optimizer.param_groups, strict=True):
+            if expected - group.keys():  # which PyTorch would only say at the next step
+                raise ValueError(
+                    "the saved state is that of another optimizer: it holds no "
+                    f"{min(expected - group.keys())!r}"
+                )
         cpu, cuda = state["generators"]
         torch.set_rng_state(cpu)
         if cuda is not None and self.device.type == "cuda":
@@ -292,8 +300,11 @@ def _train(
         raise ValueError("resume and save_every need save, the path of the state, got save=None")
     stream = Batches(data, batch_size, rng)
     steps = length_of(steps, epochs, len(data.x_train) // batch_size)
+    callbacks = functions_of(callbacks)
     net, history = learner.net, History()
     record = _Record(save, learner, stream, history, callbacks)
+    if save is not None:
+        record.rehearse()
     done, goes_on = record.load() if resume else (0, True)
     numbers = range(done + 1, steps + 1) if goes_on else ()
     net.train()
@@ -305,7 +316,7 @@ def _train(
                 due = number == steps or (evaluate_every and number % evaluate_every == 0)
                 goes_on = finish_step(number, net, history, learner.accuracy, data, due, callbacks)
                 ends = number == steps or not goes_on or ctrl_c.came
-                if save and (ends or (save_every and number % save_every == 0)):
+                if save is not None and (ends or (save_every and number % save_every == 0)):
                     record.save(number, goes_on)
                 ctrl_c.strike()
                 if not goes_on:
@@ -332,6 +343,16 @@ def first_configs(net, learning_rate):
     """The config of every parameter before the first step; a schedule sets its rate later."""
     rate = None if learning_rate is None else float(learning_rate)
     return {name: {"learning_rate": rate} for name in net.params}
+
+
+def functions_of(callbacks):
+    """Return the callbacks as a list; refuse what cannot be called."""
+    listed = list(callbacks) if hasattr(callbacks, "__iter__") else [None]
+    if not all(map(callable, listed)):
+        raise TypeError(
+            f"callbacks must be a list of functions (step, net, history), got {callbacks!r:.60}"
+        )
+    return listed
 
 
 def update_parameters(params, gradients, configs, update, rate):
@@ -398,6 +419,11 @@ class Batches:
     def __init__(self, data, batch_size, rng):
         whole(1)("batch_size", batch_size)
         generator("rng", rng)
+        if not hasattr(data, "x_train"):
+            raise TypeError(
+                f"data must be a Dataset, such as cs231n_lib.data.digits(), got "
+                f"{type(data).__name__}"
+            )
         self.x, self.y, self.size, self.rng = data.x_train, data.y_train, batch_size, rng
         if len(data.x_val) == 0:
             raise ValueError("the data must have validation examples, got none; split again")
@@ -440,23 +466,46 @@ class _Record:
         self.path, self.learner, self.stream = path, learner, stream
         self.history, self.callbacks, self.saved = history, callbacks, None
 
-    def save(self, number, goes_on):
-        state = {
+    def _state(self, goes_on):
+        return {
             "goes_on": goes_on,
             "batches": self.stream.state(),
             "learner": self.learner.state(),
             "history": self.history.state(),
             "callbacks": [c.state() if hasattr(c, "state") else None for c in self.callbacks],
         }
-        save_state(self.path, number, state)
+
+    def rehearse(self):
+        """Refuse before the first step what could not be saved after the last one."""
+        rehearse(self.path, self._state(True))
+
+    def save(self, number, goes_on):
+        save_state(self.path, number, self._state(goes_on))
         self.saved = number
 
     def load(self):
-        """Take over the saved state; return its number of steps, and whether it goes on."""
+        """Take over the saved state; return its number of steps, and whether it goes on.
+
+        Where it is refused, everything is as it was before.
+        """
         found = load_state(self.path)
         if found is None:
             return 0, True
-        self.saved, state = found
+        before = copy.deepcopy(self._state(True))
+        try:
+            self._take(found[1])
+        except BaseException as error:
+            self._put_back(before)
+            if not isinstance(error, UNREADABLE) or isinstance(error, ValueError):
+                raise
+            raise ValueError(
+                f"{self.path}.json holds no training of these parts "
+                f"({type(error).__name__}: {error}); make them as they were, or choose another save"
+            ) from error
+        self.saved = found[0]
+        return self.saved, found[1]["goes_on"]
+
+    def _take(self, state):
         batches, mine = state["batches"], self.stream.state()
         for name in ("examples", "batch_size"):
             if batches[name] != mine[name]:
@@ -469,13 +518,15 @@ class _Record:
                 f"the training in {self.path}.json had {len(state['callbacks'])} callbacks, got "
                 f"{len(self.callbacks)}; pass as many, in the same order"
             )
+        self._put_back(state)
+
+    def _put_back(self, state):
         self.learner.load_state(state["learner"])
         self.history.load_state(state["history"])
         for callback, kept in zip(self.callbacks, state["callbacks"], strict=True):
             if kept is not None:
                 callback.load_state(kept)
-        self.stream.load_state(batches)  # last, for layers may share its generator
-        return self.saved, state["goes_on"]
+        self.stream.load_state(state["batches"])  # last, for layers may share its generator
 
     def interrupted(self, steps):
         """What an interrupted run says."""
