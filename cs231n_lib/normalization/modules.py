@@ -93,6 +93,17 @@ def _require_shape(layer, x, shapes, channels):
     )
 
 
+@torch.no_grad()
+def _move_running(layer, share, **new):
+    """Move running statistics towards those of a batch, in float32 where they were half."""
+    for name, value in new.items():
+        running = getattr(layer, name)
+        if running.dtype.itemsize == 2:  # after half(), which a variance would overflow
+            running = running.float()
+            setattr(layer, name, running)
+        running += share * (value.to(running) - running)
+
+
 class _BatchNorm(nn.modules.batchnorm._BatchNorm):
     """What batch normalization layers of any number of dimensions share: our forward pass."""
 
@@ -103,7 +114,7 @@ class _BatchNorm(nn.modules.batchnorm._BatchNorm):
         _require_shape(self, x, self.shapes, self.num_features)
         if x.numel() == 0:
             if self.training and self.track_running_stats:
-                self.num_batches_tracked += 1
+                self._count()
             return _empty(self, x)
         channels_first = x.movedim(1, 0)
         rows = channels_first.reshape(self.num_features, -1).T  # (N, D) or (N·H·W, C)
@@ -114,30 +125,36 @@ class _BatchNorm(nn.modules.batchnorm._BatchNorm):
 
     def _normalize_batch(self, rows):
         N = len(rows)
-        if N == 1 and self.training:
+        if N == 1:
+            mode, way = (
+                ("training", "call eval() first")
+                if self.training
+                else (
+                    "evaluation without running statistics",
+                    "keep these with track_running_stats=True",
+                )
+            )
             raise ValueError(
-                f"{type(self).__name__}: training needs more than one value per channel, got 1; "
-                "use a larger batch, or call eval() first"
+                f"{type(self).__name__}: {mode} needs more than one value per channel, got 1; use "
+                f"a larger batch, or {way}"
             )
         batch = {"eps": self.eps, "momentum": 0.0}  # leaves this batch's own statistics
         weight, bias = _scale_and_shift(self, rows, self.num_features)
         out = BatchNormFunction.apply(rows, weight, bias, batch)
         if self.training and self.track_running_stats:
-            self._track(batch["running_mean"], batch["running_var"] * (N / (N - 1)))
+            unbiased = batch["running_var"] * (N / (N - 1))
+            share = self._count()
+            _move_running(self, share, running_mean=batch["running_mean"], running_var=unbiased)
         return out
 
-    @torch.no_grad()
-    def _track(self, mean, unbiased_var):
-        self.num_batches_tracked += 1
-        share = self.momentum
-        if share is None:
-            share = 1 / self.num_batches_tracked.double()  # not read: it may be on a GPU
-        for name, new in (("running_mean", mean), ("running_var", unbiased_var)):
-            running = getattr(self, name)
-            if running.dtype.itemsize == 2:  # after half(), which a variance would overflow
-                running = running.float()
-                setattr(self, name, running)
-            running += share * (new.to(running) - running)
+    def _count(self):
+        """Count a batch; return its share in the running statistics."""
+        counter = self.num_batches_tracked
+        if counter is not None:
+            counter += 1
+        if self.momentum is not None:
+            return self.momentum
+        return 0.0 if counter is None else 1 / counter.double()  # not read: it may be on a GPU
 
     def _normalize_running(self, rows):
         running = {
@@ -300,7 +317,8 @@ class LayerNorm(nn.LayerNorm):
             return _empty(self, x)
         rows = x.reshape(-1, math.prod(self.normalized_shape))
         parameters = _scale_and_shift(self, x, rows.shape[1:])
-        return LayerNormFunction.apply(rows, *parameters, {"eps": self.eps}).reshape(x.shape)
+        out = LayerNormFunction.apply(rows, *parameters, {"eps": self.eps})
+        return out.contiguous().view(x.shape)  # as PyTorch's own, so that view() works on it
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
@@ -346,15 +364,14 @@ class InstanceNorm2d(nn.InstanceNorm2d):
                 "images, or no normalization here"
             )
         if self.track_running_stats:
-            self._track(x)
-        return InstanceNormFunction.apply(x, weight, bias, {"eps": self.eps})
+            self._track(x.detach().to(torch.promote_types(x.dtype, torch.float32)))
+        return InstanceNormFunction.apply(x, weight, bias, {"eps": self.eps}).contiguous()
 
-    @torch.no_grad()
     def _track(self, x):
-        mean, var = x.mean(dim=(2, 3)), x.var(dim=(2, 3))  # (N, C); unbiased, as PyTorch's own
+        mean = x.mean(dim=(2, 3)).mean(dim=0)  # (C,)
+        var = x.var(dim=(2, 3)).mean(dim=0)  # (C,), unbiased, as PyTorch's own
         share = self.momentum or 0.0  # None is 0 in PyTorch's own
-        for buffer, new in ((self.running_mean, mean), (self.running_var, var)):
-            buffer.lerp_(new.mean(dim=0).to(buffer), share)
+        _move_running(self, share, running_mean=mean, running_var=var)
 
 
 class GroupNorm(nn.GroupNorm):
@@ -392,7 +409,8 @@ class GroupNorm(nn.GroupNorm):
         images = x.reshape(len(x), self.num_channels, -1, 1)  # any number of dimensions
         parameters = _scale_and_shift(self, x, (1, self.num_channels, 1, 1))
         param = {"eps": self.eps}
-        return GroupNormFunction.apply(images, *parameters, self.num_groups, param).reshape(x.shape)
+        out = GroupNormFunction.apply(images, *parameters, self.num_groups, param)
+        return out.contiguous().view(x.shape)
 
 
 class DecorrelatedBatchNormFunction(torch.autograd.Function):
@@ -488,10 +506,8 @@ class DecorrelatedBatchNorm(nn.Module):
             )
         param["momentum"] = 0.0  # leaves this batch's own statistics
         out = DecorrelatedBatchNormFunction.apply(rows, *parameters, param)
-        with torch.no_grad():
-            for key in ("running_mean", "running_zca"):
-                buffer = getattr(self, key)
-                buffer.lerp_(param[key].to(buffer), self.momentum)
+        statistics = {key: param[key] for key in ("running_mean", "running_zca")}
+        _move_running(self, self.momentum, **statistics)
         return out
 
     def extra_repr(self):

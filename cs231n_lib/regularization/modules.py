@@ -67,4 +67,5 @@ class Dropout(nn.Dropout):
         """Return x with units dropped in train mode, and x itself in eval mode."""
         if not self.training or x.numel() == 0:
             return x
-        return DropoutFunction.apply(x, {"p": 1 - self.p, "mode": "train", "seed": self.seed})
+        param = {"p": 1 - self.p, "mode": "train", "seed": self.seed}
+        return DropoutFunction.apply(x.reshape(x.shape or 1), param).reshape(x.shape)

@@ -543,6 +543,26 @@ def test_the_tuned_form_has_every_rule_that_is_given_a_gradient():
     assert rules(tuned) == rules(in_numpy) == rules(in_torch) == set(NAMES)
 
 
+@every_implementation
+@every_rule
+@pytest.mark.parametrize("size", [0.0, 1e-7, 1e-4, 1.0, 1e3, 3e4])
+def test_steps_in_half_precision_are_those_in_single_precision_rounded(impl, name, size):
+    if not hasattr(impl.module, name):
+        pytest.skip("no such form")
+    rule, settings = getattr(impl.module, name), {"learning_rate": 0.01}
+    half, w, exact = np.linspace(-1, 1, 8).astype(np.float16), dict(settings), dict(settings)
+    for factor in (1.0, -0.5, 0.75):
+        dw = (factor * size * np.array([0, 1, -1, 1, 0.5, 0, 1, 1])).astype(np.float16)
+        arrays = [half, dw]
+        single = [a.astype(np.float32) for a in arrays]
+        if impl.tensors:
+            arrays, single = ([torch.from_numpy(a) for a in pair] for pair in (arrays, single))
+        (found, w), (expected, exact) = rule(*arrays, w), rule(*single, exact)
+        half, expected = np.asarray(found), np.asarray(expected)
+        assert half.dtype == np.float16 and np.isfinite(half).all()
+        np.testing.assert_allclose(half, expected, rtol=2**-10, atol=2**-10 * abs(expected).max())
+
+
 # ---------------------------------------------------------------------------------- devices
 
 
