@@ -143,5 +143,33 @@ def test_half_precision_gives_what_single_precision_gives_of_the_same_numbers(na
                 assert leaf.dtype == first.dtype
 
 
+PRECISE = (  # of what they compute in half precision, sizes matter
+    "second_order.in_numpy", "second_order.in_torch", "transfer.in_numpy.standardize",
+    "regularization", "layers", "preprocessing",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", [300.0, 1e-2])
+@pytest.mark.parametrize(
+    ("name", "precision"), [pair for pair in HALVES if pair[0].startswith(PRECISE)]
+)
+def test_numbers_that_fit_into_half_precision_have_no_square_that_does_not(name, precision, scale):
+    function, largest = FOUND[name], torch.finfo(getattr(torch, precision)).max
+    for call in calls_of(name):
+        half = tree(to(precision), tree(lambda a: scaled(a, scale), copied(call), ARRAYS), ARRAYS)
+        single = tree(to("float32"), copied(half), ARRAYS)
+        with np.errstate(all="ignore"):
+            expected = answers(function, single)[1]
+            found = answers(function, copied(half))[1]
+        for one, other in zip(map(numbers, found), map(numbers, expected), strict=True):
+            assert np.isfinite(one[np.abs(other) < largest / 2]).all()
+
+
+def scaled(array, scale):
+    if "loat" not in str(array.dtype):
+        return array
+    return array * scale
+
+
 def test_most_functions_take_arrays():
     assert len(FOUND) > 200 and sum(bool(calls_of(name)) for name in FOUND) > 150
