@@ -190,7 +190,12 @@ class LBFGS(torch.optim.Optimizer):
         lr: learning rate: the step is lr times the direction.
         memory: number of pairs to keep, the newest ones.
 
-    What it remembers is in `self.state` of the first parameter, so that `state_dict()` saves it.
+    What it remembers is in `self.state` of the first parameter, so that `state_dict()` saves it. A
+    parameter without a gradient counts as one with a gradient of 0.
+
+    Raises:
+        ValueError: for a number outside its range, or several parameter groups; yours may do
+            otherwise.
 
     Slides 60–61. Liu & Nocedal 1989.
 
@@ -207,8 +212,14 @@ class LBFGS(torch.optim.Optimizer):
     (0.0, tensor([0.]))
     """
 
+    @validated(lr=at_least(0), memory=whole(1))
     def __init__(self, params, lr=1.0, memory=10):
         super().__init__(params, {"lr": lr, "memory": memory})
+        if len(self.param_groups) > 1:
+            raise ValueError(
+                f"LBFGS: all parameters are one vector, got {len(self.param_groups)} groups; pass "
+                "one list"
+            )
 
     @torch.no_grad()
     def step(self, closure):
@@ -221,7 +232,8 @@ class LBFGS(torch.optim.Optimizer):
             loss = closure()
         group, as_vector = self.param_groups[0], torch.nn.utils.parameters_to_vector
         params, state = group["params"], self.state[group["params"][0]]
-        w, dw = as_vector(params), as_vector(p.grad for p in params)  # (D,)
+        gradients = (torch.zeros_like(p) if p.grad is None else p.grad for p in params)
+        w, dw = as_vector(params), as_vector(gradients)  # (D,)
         self.remember(state, w, dw, group["memory"])
         next_w = w + group["lr"] * lbfgs_direction(dw, state["S"], state["Y"])
         torch.nn.utils.vector_to_parameters(next_w, params)

@@ -41,13 +41,11 @@ def extract_features(model, x, stage, pooled):
     >>> [extract_features(model, x, "stage3", pooled).shape[1] for pooled in (True, False)]
     [64, 256]
     """
-    parts = []
-    hook = model.get_submodule(stage).register_forward_hook(lambda *call: parts.append(call[-1]))
+    parts, part = [], model.get_submodule(stage)
     model.eval()
-    with torch.no_grad():
+    with torch.no_grad(), part.register_forward_hook(lambda *call: parts.append(call[-1])):
         for batch in x.split(100):
             model(batch)
-    hook.remove()
     a = torch.cat(parts)
     a = a.reshape(*a.shape[:2], -1)  # (N, C, H·W)
     return a.mean(dim=2) if pooled else a.flatten(1)  # Feature.1
