@@ -108,6 +108,7 @@ def photograph_patches(
     one_of("width", "height")("along", along)
     whole(2)("size", size)
     whole(0)("seed", seed)
+    whole(1)("the number of names", len(names))
     axis = 1 if along == "width" else 0
     rng = np.random.default_rng(seed)
     parts = [[], [], []]

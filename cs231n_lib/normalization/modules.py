@@ -109,14 +109,14 @@ class _BatchNorm(nn.modules.batchnorm._BatchNorm):
 
     shapes: tuple[str, ...] = ()
 
-    def forward(self, x):
-        """Normalize x by its batch statistics in training, by the running ones in evaluation."""
-        _require_shape(self, x, self.shapes, self.num_features)
-        if x.numel() == 0:
+    def forward(self, input):
+        """Normalize by the batch's statistics in training, by the running ones in evaluation."""
+        _require_shape(self, input, self.shapes, self.num_features)
+        if input.numel() == 0:
             if self.training and self.track_running_stats:
                 self._count()
-            return _empty(self, x)
-        channels_first = x.movedim(1, 0)
+            return _empty(self, input)
+        channels_first = input.movedim(1, 0)
         rows = channels_first.reshape(self.num_features, -1).T  # (N, D) or (N·H·W, C)
         by_batch = self.training or self.running_mean is None
         out = self._normalize_batch(rows) if by_batch else self._normalize_running(rows)
@@ -306,19 +306,19 @@ class LayerNorm(nn.LayerNorm):
     torch.Size([5, 2, 3, 4])
     """
 
-    def forward(self, x):
-        """Normalize x over its last dimensions."""
-        if x.shape[-len(self.normalized_shape) :] != self.normalized_shape:
+    def forward(self, input):
+        """Normalize input over its last dimensions."""
+        if input.shape[-len(self.normalized_shape) :] != self.normalized_shape:
             raise ValueError(
                 f"LayerNorm: the last dimensions of the input must be {self.normalized_shape}, "
-                f"but its shape is {tuple(x.shape)}"
+                f"but its shape is {tuple(input.shape)}"
             )
-        if x.numel() == 0:
-            return _empty(self, x)
-        rows = x.reshape(-1, math.prod(self.normalized_shape))
-        parameters = _scale_and_shift(self, x, rows.shape[1:])
+        if input.numel() == 0:
+            return _empty(self, input)
+        rows = input.reshape(-1, math.prod(self.normalized_shape))
+        parameters = _scale_and_shift(self, input, rows.shape[1:])
         out = LayerNormFunction.apply(rows, *parameters, {"eps": self.eps})
-        return out.contiguous().view(x.shape)  # as PyTorch's own, so that view() works on it
+        return out.contiguous().view(input.shape)  # as PyTorch's own, so that view() works on it
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
@@ -345,12 +345,12 @@ class InstanceNorm2d(nn.InstanceNorm2d):
     torch.Size([2, 3, 4, 5])
     """
 
-    def forward(self, x):
+    def forward(self, input):
         """Normalize each channel of each image; after `eval()` perhaps by running statistics."""
-        _require_shape(self, x, ("(N, C, H, W)", "(C, H, W)"), self.num_features)
-        if x.numel() == 0:
-            return _empty(self, x)
-        return self._normalize(x[None])[0] if x.dim() == 3 else self._normalize(x)
+        _require_shape(self, input, ("(N, C, H, W)", "(C, H, W)"), self.num_features)
+        if input.numel() == 0:
+            return _empty(self, input)
+        return self._normalize(input[None])[0] if input.dim() == 3 else self._normalize(input)
 
     def _normalize(self, x):
         weight, bias = _scale_and_shift(self, x, self.num_features)
@@ -397,20 +397,20 @@ class GroupNorm(nn.GroupNorm):
         divisor("C")("GroupNorm: num_groups", num_groups, {"C": (num_channels, "num_channels")})
         super().__init__(num_groups, num_channels, eps, affine, device, dtype, bias=bias)
 
-    def forward(self, x):
+    def forward(self, input):
         """Normalize each group of channels of each example."""
-        if x.dim() < 2 or x.shape[1] != self.num_channels:
+        if input.dim() < 2 or input.shape[1] != self.num_channels:
             raise ValueError(
                 f"GroupNorm: the input must be (N, C, ...) with C = {self.num_channels}, but its "
-                f"shape is {tuple(x.shape)}"
+                f"shape is {tuple(input.shape)}"
             )
-        if x.numel() == 0:
-            return _empty(self, x)
-        images = x.reshape(len(x), self.num_channels, -1, 1)  # any number of dimensions
-        parameters = _scale_and_shift(self, x, (1, self.num_channels, 1, 1))
+        if input.numel() == 0:
+            return _empty(self, input)
+        images = input.reshape(len(input), self.num_channels, -1, 1)  # any number of dimensions
+        parameters = _scale_and_shift(self, input, (1, self.num_channels, 1, 1))
         param = {"eps": self.eps}
         out = GroupNormFunction.apply(images, *parameters, self.num_groups, param)
-        return out.contiguous().view(x.shape)
+        return out.contiguous().view(input.shape)
 
 
 class DecorrelatedBatchNormFunction(torch.autograd.Function):
@@ -479,17 +479,17 @@ class DecorrelatedBatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(num_features))
         self.register_buffer("running_zca", torch.eye(size).repeat(num_features // size, 1, 1))
 
-    def forward(self, x):
-        """Whiten x by its batch statistics in training, by the running ones in evaluation."""
-        if x.dim() < 2 or x.shape[1] != self.num_features:
+    def forward(self, input):
+        """Whiten by the batch's statistics in training, by the running ones in evaluation."""
+        if input.dim() < 2 or input.shape[1] != self.num_features:
             raise ValueError(
                 f"DecorrelatedBatchNorm: the input must be (N, C) or (N, C, H, W) with C = "
-                f"{self.num_features}, but its shape is {tuple(x.shape)}"
+                f"{self.num_features}, but its shape is {tuple(input.shape)}"
             )
-        channels_last = x.movedim(1, -1)
+        channels_last = input.movedim(1, -1)
         rows = channels_last.reshape(-1, self.num_features)  # (N, C) or (N·H·W, C)
-        rows = rows.to(torch.promote_types(x.dtype, torch.float32))
-        out = self._normalize(rows).to(x.dtype)
+        rows = rows.to(torch.promote_types(input.dtype, torch.float32))
+        out = self._normalize(rows).to(input.dtype)
         return out.reshape(channels_last.shape).movedim(-1, 1).contiguous()
 
     def _normalize(self, rows):

@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 
-from cs231n_lib.errors import above, at_least, generator, one_of, whole
+from cs231n_lib.errors import above, at_least, generator, one_of, rule_from, whole
 from cs231n_lib.train.history import EVALUATED, History
 from cs231n_lib.train.progress import shown_progress
 from cs231n_lib.train.state import UNREADABLE, load_state, rehearse, save_state
@@ -100,7 +100,8 @@ def fit(
     Raises:
         ValueError: for both or neither of steps and epochs, or of learning_rate and schedule, a
             number outside its range, or a saved state of another network or other data.
-        TypeError: for an `rng` that is no generator.
+        TypeError: for an `rng` that is no generator, and whatever else is of another kind.
+        OSError: when nothing can be written to `save`.
         TrainingInterrupted: on Ctrl-C, a KeyboardInterrupt.
 
     >>> from cs231n_lib.data import digits
@@ -149,7 +150,7 @@ def fit_torch(
 
     Raises:
         ValueError: as `fit`, for a learning_rate that is not the optimizer's, and for a model
-            without parameters that require a gradient.
+            without parameters that require a gradient, or none that the optimizer has.
 
     >>> import torch
     >>> from cs231n_lib.data import digits
@@ -169,6 +170,12 @@ class _InNumPy:
     """One step of a `Network`, and what has to be saved of it."""
 
     def __init__(self, net, update, learning_rate, schedule):
+        if not hasattr(net, "loss_and_gradients"):
+            raise TypeError(
+                f"net must be a Network, got {type(net).__name__}; train an nn.Module with "
+                "fit_torch"
+            )
+        rule_from("function")("update", update)
         self.net, self.update, self.accuracy = net, update, net.accuracy
         self.rate_at, self.scheduled = rate_function(learning_rate, schedule), schedule is not None
         self.configs = first_configs(net, learning_rate)
@@ -194,6 +201,15 @@ class _InTorch:
     def __init__(self, model, optimizer, learning_rate, schedule):
         import torch  # NumPy lessons need not wait for it
 
+        if not isinstance(model, torch.nn.Module):
+            raise TypeError(
+                f"model must be an nn.Module, got {type(model).__name__}; train a Network with fit"
+            )
+        if optimizer is not None and not hasattr(optimizer, "param_groups"):
+            raise TypeError(
+                f"optimizer must be one of PyTorch, such as torch.optim.SGD(model.parameters()), "
+                f"got {optimizer!r:.60}"
+            )
         self.net, self.schedule = model, None
         if optimizer is None or schedule is not None:
             self.schedule = rate_function(learning_rate, schedule)
@@ -205,6 +221,12 @@ class _InTorch:
         first = next(model.parameters())
         self.dtype, self.device = first.dtype, first.device
         self.optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=self.schedule(0))
+        stepped = {id(w) for group in self.optimizer.param_groups for w in group["params"]}
+        if not any(w.requires_grad and id(w) in stepped for w in model.parameters()):
+            raise ValueError(
+                "the optimizer must have parameters of the model that require a gradient, got "
+                f"{len(stepped)} others; make it with model.parameters()"
+            )
         own = [group.get("lr") for group in self.optimizer.param_groups]
         if (
             self.schedule is None
@@ -387,6 +409,7 @@ def rate_function(learning_rate, schedule):
     if schedule is None:
         above(0)("learning_rate", learning_rate)
         return lambda t: float(learning_rate)
+    rule_from("function")("schedule", schedule)
 
     def rate_at(t):
         rate = schedule(t)

@@ -52,8 +52,12 @@ def rehearse(path, tree):
         OSError: when no file can be written there.
     """
     _encoded(tree, {}, "state")
-    path = Path(path)
-    file, trial = (path.with_name(f"{path.name}.{end}") for end in ("json", "new"))
+    require_writable(Path(path), f"{Path(path).name}.json")
+
+
+def require_writable(path, name):
+    """Refuse a path where no file of this name, nor one beside it, can be written."""
+    file, trial = path.with_name(name), path.with_name(f"{path.name}.new")
     try:
         if file.is_dir():
             raise IsADirectoryError(f"{file} is a folder")
@@ -61,8 +65,7 @@ def rehearse(path, tree):
         trial.unlink()
     except OSError as error:
         raise type(error)(
-            f"save must name files in a folder that exists and can be written to, got {path}: "
-            f"{error}"
+            f"the path must be in a folder that exists and can be written to, got {path}: {error}"
         ) from None
 
 

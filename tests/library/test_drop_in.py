@@ -153,6 +153,15 @@ def test_checkpoints_without_a_counter_load_as_in_pytorch(name):
 
 
 @pytest.mark.parametrize("name", LAYERS)
+def test_inputs_may_be_given_by_the_name_that_pytorch_has_for_them(name):
+    expected, found = (
+        list(inspect.signature(made.forward).parameters) for made in LAYERS[name][::-1]
+    )
+    assert found == expected
+    pair(name, {})[0](**{found[1]: torch.ones(INPUTS[name][1][0])})
+
+
+@pytest.mark.parametrize("name", LAYERS)
 def test_a_view_of_the_output_works_wherever_it_does_in_pytorch(name):
     for shape in INPUTS[name][1]:
         x = torch.randn(shape)

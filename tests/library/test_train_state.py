@@ -344,7 +344,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_first_step(place, 
     (tmp_path / "file").touch()
     (tmp_path / "folder.json").mkdir()
     watch = Watch()
-    with pytest.raises(OSError, match=r"^save must name files in a folder that exists"):
+    with pytest.raises(OSError, match=r"^the path must be in a folder that exists"):
         train([watch], steps=3, save=tmp_path / place)
     assert not watch.seen and len(list(tmp_path.iterdir())) == 2
 
@@ -368,6 +368,53 @@ def test_what_is_no_dataset_is_refused(data):
     net, rng = network(np.random.default_rng(0)), np.random.default_rng(0)
     with pytest.raises(TypeError, match=r"data must be a Dataset, .* got \w+"):
         fit(net, data, steps=1, batch_size=2, learning_rate=0.1, rng=rng)
+
+
+def training(train, **changes):
+    rng = np.random.default_rng(0)
+    net = network(rng) if train is fit else torch_model()
+    settings = {
+        "net" if train is fit else "model": net,
+        "steps": 1,
+        "learning_rate": 0.1,
+        "rng": rng,
+    }
+    return train(**(settings | {"data": DATA, "batch_size": 20} | changes))
+
+
+@pytest.mark.parametrize(
+    ("train", "changes", "message"),
+    [
+        (fit, {"net": torch_model()}, "net must be a Network, got Sequential; .* with fit_torch"),
+        (fit, {"update": None}, "update must be a function, got NoneType"),
+        (
+            fit,
+            {"learning_rate": None, "schedule": "cosine"},
+            "schedule must be a function, got str",
+        ),
+        (fit_torch, {"model": network(np.random.default_rng(0))}, "model must be an nn.Module"),
+        (fit_torch, {"optimizer": "adam"}, "optimizer must be one of PyTorch, .* got 'adam'"),
+        (fit_torch, {"optimizer": torch.optim.SGD}, "optimizer must be one of PyTorch"),
+    ],
+)
+def test_parts_of_a_training_that_are_of_another_kind_are_refused(train, changes, message):
+    with pytest.raises(TypeError, match=message):
+        training(train, **changes)
+
+
+def test_an_optimizer_of_another_model_is_refused():
+    optimizer = torch.optim.SGD(torch_model().parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="the optimizer must have parameters of the model"):
+        training(fit_torch, optimizer=optimizer)
+    model = torch_model()
+    model[0].requires_grad_(False)
+    for part, learns in ((model[0], False), (model[3], True)):
+        optimizer = torch.optim.SGD(part.parameters(), lr=0.1)
+        if learns:
+            training(fit_torch, model=model, optimizer=optimizer)
+        else:
+            with pytest.raises(ValueError, match="the optimizer must have parameters"):
+                training(fit_torch, model=model, optimizer=optimizer)
 
 
 def test_a_rate_that_is_a_tensor_is_noted_as_a_number():
