@@ -190,12 +190,7 @@ class LBFGS(torch.optim.Optimizer):
         lr: learning rate: the step is lr times the direction.
         memory: number of pairs to keep, the newest ones.
 
-    What it remembers is in `self.state` of the first parameter, so that `state_dict()` saves it. A
-    parameter without a gradient counts as one with a gradient of 0.
-
-    Raises:
-        ValueError: for a number outside its range, or several parameter groups; yours may do
-            otherwise.
+    What it remembers is in `self.state` of the first parameter, so that `state_dict()` saves it.
 
     Slides 60–61. Liu & Nocedal 1989.
 

@@ -41,9 +41,10 @@ def extract_features(model, x, stage, pooled):
     >>> [extract_features(model, x, "stage3", pooled).shape[1] for pooled in (True, False)]
     [64, 256]
     """
-    parts, part = [], model.get_submodule(stage)
+    parts = []
+    hook = model.get_submodule(stage).register_forward_hook(lambda *call: parts.append(call[-1]))
     model.eval()
-    with torch.no_grad(), part.register_forward_hook(lambda *call: parts.append(call[-1])):
+    with torch.no_grad(), hook:  # which removes itself
         for batch in x.split(100):
             model(batch)
     a = torch.cat(parts)
