@@ -20,6 +20,7 @@ import torch
 
 from cs231n_lib.errors import at_least, below, between, off
 
+HALVES = torch.float16, torch.bfloat16
 PORTION = 2**17  # numbers of each list that are taken at a time on a CPU
 
 
@@ -115,7 +116,7 @@ class Optimizer(torch.optim.Optimizer):
         super().load_state_dict(state_dict)
         for w, entries in loaded:
             for name, value in entries.items():
-                if w.dtype.itemsize == 2 and name != "step" and torch.is_tensor(value):
+                if w.dtype in HALVES and name != "step" and torch.is_tensor(value):
                     self.state[w][name] = value.to(w.device, torch.float32, copy=True)
 
     def _check_state(self, w, entries):
@@ -174,13 +175,15 @@ class Optimizer(torch.optim.Optimizer):
             entries = [self._entry(w, names) for w in group["params"] if w.grad is not None]
             for portion in _portions(entries, group["foreach"]):
                 w, dw, *state, steps = map(list, zip(*portion, strict=True))
-                single, dw = _single(w), _single(dw)
+                if any(t.dtype in HALVES for t in w):
+                    half, w, dw = w, *map(_single, (w, dw))
+                else:
+                    half = None
                 if group["weight_decay"] and not self.decoupled:
-                    dw = torch._foreach_add(dw, single, alpha=group["weight_decay"])
-                self.rule(group, single, dw, *state, steps)
-                for rounded, exact in zip(w, single, strict=True):
-                    if rounded is not exact:
-                        rounded.copy_(exact)
+                    dw = torch._foreach_add(dw, w, alpha=group["weight_decay"])
+                self.rule(group, w, dw, *state, steps)
+                if half is not None:
+                    torch._foreach_copy_(half, w)
         return loss
 
     def _entry(self, w, names):
@@ -217,7 +220,7 @@ def _zeros_for(w):
 
 
 def _single(tensors):
-    return [t.float() if t.dtype.itemsize == 2 else t for t in tensors]
+    return [t.float() if t.dtype in HALVES else t for t in tensors]
 
 
 def _portions(entries, foreach):

@@ -139,6 +139,25 @@ def test_a_run_in_half_precision_goes_to_pytorch_and_back(name, options):
         assert all(p.isfinite().all() and p.dtype == torch.bfloat16 for p in other)
 
 
+@every_kind
+def test_parameters_of_a_group_may_differ_in_precision(name, options):
+    kinds = torch.float16, torch.float64, torch.bfloat16, torch.float32
+    together, alone = (
+        [torch.nn.Parameter(torch.linspace(-1, 1, 8).to(kind)) for kind in kinds] for _ in range(2)
+    )
+    make = getattr(optimizers, name)
+    one, others = make(together, **options), [make([w], **options) for w in alone]
+    for seed in range(3):
+        for w, v, other in zip(together, alone, others, strict=True):
+            w.grad = torch.randn(8, generator=torch.Generator().manual_seed(seed)).to(w.dtype)
+            v.grad = w.grad.clone()
+            other.step()
+        one.step()
+    for w, v, kind in zip(together, alone, kinds, strict=True):
+        assert w.dtype == kind
+        torch.testing.assert_close(w, v, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("name", CLASSES)
 def test_an_option_that_is_switched_on_later_is_refused_at_the_next_step(name):
     make = getattr(optimizers, name)
