@@ -143,6 +143,50 @@ def test_half_precision_gives_what_single_precision_gives_of_the_same_numbers(na
                 assert leaf.dtype == first.dtype
 
 
+OWN = [  # the functions of one library that take its arrays
+    name for name in FOUND if ".in_" in name and not name.endswith("separating_features")
+]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_arrays_of_the_other_library_are_refused_with_a_sentence(name):
+    def other(array):
+        if torch.is_tensor(array):
+            return array.detach().numpy()
+        return torch.from_numpy(np.ascontiguousarray(array))
+
+    for args, named in calls_of(name)[:1]:
+        given = tree(other, copied((args, named)), ARRAYS)
+        with pytest.raises(TypeError, match="must come from one library, got this function from"):
+            FOUND[name](*given[0], **given[1])
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize("kind", [np.matrix, np.ma.masked_array])
+@pytest.mark.parametrize("name", [name for name in OWN if ".in_numpy" in name])
+def test_arrays_that_multiply_in_another_way_are_refused_with_a_sentence(name, kind):
+    def of_kind(array):
+        flat = array.dtype.kind == "f" and (kind is not np.matrix or array.ndim == 2)
+        return kind(array) if flat else array
+
+    for args, named in calls_of(name)[:1]:
+        given = tree(of_kind, list(copied(args)), np.ndarray)  # of the arguments, not in a cache
+        if any(type(leaf) is not np.ndarray for leaf in given if isinstance(leaf, np.ndarray)):
+            with pytest.raises(TypeError, match=r"must be a plain array, got (matrix|MaskedArray)"):
+                FOUND[name](*given, **copied(named))
+
+
+@pytest.mark.parametrize("name", [name for name in OWN if ".in_torch" in name])
+def test_tensors_may_require_a_gradient(name):
+    def learning(tensor):
+        return tensor.detach().clone().requires_grad_(tensor.is_floating_point())
+
+    for call in calls_of(name):
+        _, expected = answers(FOUND[name], copied(call))
+        _, found = answers(FOUND[name], tree(learning, copied(call), torch.Tensor))
+        same(found, expected, 1e-6)
+
+
 PRECISE = (  # of what they compute in half precision, sizes matter
     "second_order.in_numpy", "second_order.in_torch", "transfer.in_numpy.standardize",
     "regularization", "layers", "preprocessing",
