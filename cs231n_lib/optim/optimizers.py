@@ -168,17 +168,16 @@ class Optimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        for group in self.param_groups:  # of all groups, before anything changes
+            self._check_step(group)
         for group in self.param_groups:
-            if not torch.compiler.is_compiling():
-                self._check_off(group)
             names = self.names_of_state(group)
             entries = [self._entry(w, names) for w in group["params"] if w.grad is not None]
             for portion in _portions(entries, group["foreach"]):
                 w, dw, *state, steps = map(list, zip(*portion, strict=True))
-                if any(t.dtype in HALVES for t in w):
-                    half, w, dw = w, *map(_single, (w, dw))
-                else:
-                    half = None
+                half = w if any(t.dtype in HALVES for t in w) else None
+                if half is not None:
+                    w, dw = _single(w), _single(dw)
                 if group["weight_decay"] and not self.decoupled:
                     dw = torch._foreach_add(dw, w, alpha=group["weight_decay"])
                 self.rule(group, w, dw, *state, steps)
@@ -186,13 +185,18 @@ class Optimizer(torch.optim.Optimizer):
                     torch._foreach_copy_(half, w)
         return loss
 
+    def _check_step(self, group):
+        if not torch.compiler.is_compiling():
+            self._check_off(group)
+        for w in group["params"]:
+            if w.grad is not None and (w.grad.is_sparse or w.is_complex()):
+                raise RuntimeError(
+                    f"{type(self).__name__}: gradients must be dense and real, got "
+                    f"{w.grad.layout} of {w.dtype}; torch.optim has optimizers for others"
+                )
+
     def _entry(self, w, names):
         """Return (w, its gradient, *its state, number of this step)."""
-        if w.grad.is_sparse or w.is_complex():
-            raise RuntimeError(
-                f"{type(self).__name__}: gradients must be dense and real, got {w.grad.layout} of "
-                f"{w.dtype}; torch.optim has optimizers for others"
-            )
         state = self.state[w]
         for name in names:
             if state.get(name) is None:

@@ -159,6 +159,21 @@ def test_parameters_of_a_group_may_differ_in_precision(name, options):
 
 
 @pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("fault", ["sparse", "complex", "maximize"])
+def test_a_step_that_is_refused_changes_no_parameter_and_no_state(name, fault):
+    good = torch.nn.Parameter(torch.ones(3))
+    odd = torch.nn.Parameter(torch.ones(3, dtype=torch.complex64 if fault == "complex" else None))
+    optimizer = getattr(optimizers, name)([{"params": [good]}, {"params": [odd]}], lr=0.1)
+    good.grad = torch.ones(3)
+    odd.grad = torch.ones_like(odd).to_sparse() if fault == "sparse" else torch.ones_like(odd)
+    optimizer.param_groups[1]["maximize"] = fault == "maximize"
+    before = repr(optimizer.state_dict())
+    with pytest.raises((RuntimeError, ValueError), match=f"^{name}: (gradients|maximize) must be"):
+        optimizer.step()
+    assert repr(optimizer.state_dict()) == before and (good == 1).all() and (odd == 1).all()
+
+
+@pytest.mark.parametrize("name", CLASSES)
 def test_an_option_that_is_switched_on_later_is_refused_at_the_next_step(name):
     make = getattr(optimizers, name)
     for option, value in optimizers.options_that_are_off(name, make.options).items():
