@@ -170,12 +170,7 @@ class _InNumPy:
     """One step of a `Network`, and what has to be saved of it."""
 
     def __init__(self, net, update, learning_rate, schedule):
-        if not hasattr(net, "loss_and_gradients"):
-            raise TypeError(
-                f"net must be a Network, got {type(net).__name__}; train an nn.Module with "
-                "fit_torch"
-            )
-        rule_from("function")("update", update)
+        require_network(net, update)
         self.net, self.update, self.accuracy = net, update, net.accuracy
         self.rate_at, self.scheduled = rate_function(learning_rate, schedule), schedule is not None
         self.configs = first_configs(net, learning_rate)
@@ -351,6 +346,15 @@ def _train(
     finally:
         net.eval()
     return history
+
+
+def require_network(net, update):
+    """Refuse what is no network, or no update of its parameters."""
+    if not hasattr(net, "loss_and_gradients"):
+        raise TypeError(
+            f"net must be a Network, got {type(net).__name__}; train an nn.Module with fit_torch"
+        )
+    rule_from("function")("update", update)
 
 
 def quiet_divergence():
