@@ -64,7 +64,7 @@ def strong_wolfe(
     >>> trial.step, trial.loss, evaluations
     (1.0, 0.0, 1)
     """
-    start = Trial(0.0, float(loss), float(dw @ p), dw)
+    start = Trial(0.0, _number(_detached(loss)), float(dw @ p), dw)
     if not start.slope < 0:
         raise ValueError(
             f"strong_wolfe: p must go downhill, but the slope dw @ p is {start.slope:.3g}; "
@@ -92,7 +92,11 @@ def strong_wolfe(
 
 
 def _at(f, w, p, step):
-    loss, dw = _evaluated(f, w + step * p)
+    there = w + step * p
+    try:
+        loss, dw = _evaluated(f, there)
+    except OverflowError:  # of Python's numbers; those of an array become infinite
+        loss, dw = math.inf, math.nan * there
     return Trial(step, loss, float(dw @ p), dw)
 
 
@@ -104,12 +108,24 @@ def _evaluated(f, w):
             f"f must return loss, dw with dw an array like w, got {type(result).__name__} "
             f"{result!r:.60}"
         )
-    loss, dw = result
+    loss, dw = map(_detached, result)
     if dw.shape != w.shape:
         raise ValueError(
             f"f must return dw with the shape of w, {tuple(w.shape)}, got {tuple(dw.shape)}"
         )
-    return float(loss), 1 * dw
+    return _number(loss), 1.0 * dw  # of whole numbers too
+
+
+def _detached(value):
+    return value.detach() if hasattr(value, "detach") else value
+
+
+def _number(loss):
+    """The loss as a number of Python, which may come in an array of one."""
+    try:
+        return float(loss.item() if hasattr(loss, "item") else loss)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"f must return a loss that is one real number, got {loss!r:.60}") from None
 
 
 def _further(before, here):
@@ -214,7 +230,7 @@ def descend(f, w, direction, learn, forget, max_steps=200, tolerance=1e-6, line_
 
 def _descend(f, w, direction, learn, forget, max_steps, tolerance, line_search):
     search = line_search or strong_wolfe
-    loss, dw = _evaluated(f, w)
+    loss, dw = _evaluated(f, 1 * w)  # a copy, should f change what it is given
     losses, evaluations, fresh = [loss], 1, True
     while not float(abs(dw).max()) <= tolerance:
         if len(losses) > max_steps:

@@ -30,6 +30,8 @@ from numbers import Integral, Real
 import numpy as np
 
 LIBRARY = "the library"  # the key of `known` under which the first array's library is kept
+UNLIKE = np.matrix, np.ma.MaskedArray  # arrays of NumPy whose products are others
+OWN_LIBRARY = {"in_numpy": "NumPy", "in_torch": "PyTorch"}  # of the functions in these modules
 
 
 def validated(**rules):
@@ -54,10 +56,12 @@ def validated(**rules):
         if unknown:
             raise TypeError(f"{function.__name__} has no parameter {unknown[0]!r} to validate")
         checks = [(name, positions[name], rule_from(rule)) for name, rule in rules.items()]
+        own = OWN_LIBRARY.get(function.__module__.rpartition(".")[2])
+        start = {LIBRARY: (own, "this function")} if own else {}
 
         @functools.wraps(function)
         def checked(*args, **kwargs):
-            known = {}
+            known = start.copy()
             given = len(args)
             try:
                 for name, position, check in checks:
@@ -202,6 +206,11 @@ def labels(size, classes=None):
 
 def _require_floats(name, value, or_bytes=False):
     library = _library(value)
+    if type(value) is not np.ndarray and isinstance(value, UNLIKE):
+        raise TypeError(
+            f"{name} must be a plain array, got {type(value).__name__}, which multiplies in "
+            f"another way; convert with np.asarray({name})"
+        )
     if library is None:
         raise TypeError(
             f"{name} must be a NumPy array or a PyTorch tensor of floats, got {_describe(value)}; "

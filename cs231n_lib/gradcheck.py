@@ -8,11 +8,12 @@ pass seems wrong, while one that forgets the variance gives 0 too and seems righ
 """
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from cs231n_lib.errors import above
+from cs231n_lib.errors import above, generator
 
 STEP = float(
     np.cbrt(np.finfo(float).eps)
@@ -36,15 +37,17 @@ def numerical_gradient(f, x, dout=None, h=None):
     >>> numerical_gradient(lambda x: (x**2).sum(), np.array([1.0, -3.0])).round(6)
     array([ 2., -6.])
     """
-    point = np.array(x, dtype=float)
+    point = _real("x", x)
     if h is not None:
         above(0)("h", h)
-    weights = 1.0 if dout is None else np.asarray(dout, dtype=float)
+    weights = 1.0 if dout is None else _real("dout", dout)
     gradient = np.empty(point.shape)
     for index in np.ndindex(point.shape):
         value = point[index]
         step = STEP * max(1.0, abs(value)) if h is None else h
         ends = value + step, value - step
+        if ends[0] == ends[1]:
+            raise ValueError(f"h must be large enough to change {value}, got {h!r}")
         outputs = []
         for point[index] in ends:
             outputs.append(_output(f, point, dout))
@@ -60,13 +63,14 @@ def relative_error(a, b):
     >>> relative_error(np.array([1.0, 1e-9]), np.array([1.0, 2e-9])) < 1e-8
     True
     """
-    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    a, b = _real("a", a), _real("b", b)
     if a.shape != b.shape:
         raise ValueError(f"the arrays to compare must have one shape, got {a.shape} and {b.shape}")
     size = np.maximum(np.abs(a), np.abs(b)).max(initial=0)  # NaN where there is one
     if size == 0:
         return 0.0
-    return float(np.abs(a - b).max() / size)
+    with np.errstate(over="ignore", invalid="ignore"):  # infinities have no relative error: NaN
+        return float(np.abs(a - b).max() / size)
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,10 @@ def check_gradients(forward, backward, inputs, *options, rng=None, dout=None, to
         a `GradientReport`: `.ok`, and one line a gradient when printed.
 
     Raises:
-        ValueError: when backward does not return one gradient for each input.
+        TypeError: when an input, or what forward returns, is something else; for an rng that is no
+            generator.
+        ValueError: when backward does not return one gradient for each input, for a dout of another
+            shape than the output, or a tolerance that is not above 0.
 
     >>> from cs231n_lib.layers.in_numpy import affine_backward, affine_forward
     >>> rng = np.random.default_rng(1)
@@ -127,14 +134,23 @@ def check_gradients(forward, backward, inputs, *options, rng=None, dout=None, to
     >>> check_gradients(affine_forward, affine_backward, inputs).ok
     True
     """
-    arrays = {name: np.array(value, dtype=float) for name, value in inputs.items()}
+    above(0)("tolerance", tolerance)
+    if rng is not None:
+        generator("rng", rng)
+    if not isinstance(inputs, Mapping):
+        raise TypeError(f"inputs must be a dict name -> array, got {type(inputs).__name__}")
+    arrays = {name: _real(name, value) for name, value in inputs.items()}
 
     def run(**changed):
-        return forward(*(arrays | changed).values(), *copy.deepcopy(options))
+        return _pair(forward(*(arrays | changed).values(), *copy.deepcopy(options)))
 
     out, cache = run()
+    shape = np.shape(out)
     if dout is None:
-        dout = (rng or np.random.default_rng([231, 2018])).standard_normal(out.shape)
+        dout = (rng or np.random.default_rng([231, 2018])).standard_normal(shape)
+    dout = _real("dout", dout)
+    if dout.shape != shape:
+        raise ValueError(f"dout must have the shape of the output, {shape}, got {dout.shape}")
     gradients = backward(dout.copy(), cache)
     gradients = gradients if isinstance(gradients, tuple | list) else (gradients,)
     if len(gradients) != len(arrays):
@@ -148,6 +164,23 @@ def check_gradients(forward, backward, inputs, *options, rng=None, dout=None, to
         line = _Line(lambda x, name=name: run(**{name: x}), array, dout)
         rows.append(_compared(name, np.asarray(gradient), expected, tolerance, line))
     return GradientReport(tuple(rows))
+
+
+def _pair(result):
+    """Return what a forward pass returned, out and cache."""
+    if not (isinstance(result, tuple | list) and len(result) == 2):
+        raise TypeError(
+            f"forward must return a pair out, cache, got {type(result).__name__} {result!r:.60}"
+        )
+    return tuple(result)
+
+
+def _real(name, value):
+    """Return a copy in float64; refuse what is not made of real numbers."""
+    array = np.asarray(value.detach() if hasattr(value, "detach") else value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got {array.dtype} values: {value!r:.60}")
+    return array.astype(float)
 
 
 class _Line:
@@ -193,6 +226,8 @@ class _Line:
 
 
 def _compared(name, gradient, expected, tolerance, line):
+    if gradient.dtype.kind not in "biuf":
+        return GradientCheck(name, "wrong", f"it must hold real numbers, got {gradient.dtype}")
     if gradient.shape != expected.shape:
         detail = f"its shape must be {expected.shape}, got {gradient.shape}"
         return GradientCheck(name, "wrong", detail)
@@ -217,6 +252,8 @@ def _compared(name, gradient, expected, tolerance, line):
 def _output(f, point, dout):
     result = f(point.copy())
     out = np.asarray(result[0] if isinstance(result, tuple) else result)
+    if out.dtype.kind not in "biuf":
+        raise TypeError(f"f must return real numbers, got {out.dtype} values: {out!r:.60}")
     if dout is None and out.ndim:
         raise ValueError(
             f"f must return a number, got an array of shape {out.shape}; pass dout of that shape"

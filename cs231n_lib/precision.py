@@ -1,6 +1,7 @@
 """Half precision: what would overflow or vanish in 16 bits is computed in 32, as frameworks do."""
 
 import functools
+from collections import deque
 
 
 def in_single(function):
@@ -20,7 +21,7 @@ def in_single(function):
 def in_single_throughout(function):
     """Let a function compute in single precision as `in_single` does; all results are half again.
 
-    It is for linear algebra, which neither NumPy nor PyTorch has in half precision.
+    It is for linear algebra, of which neither NumPy nor PyTorch has much in half precision.
 
     >>> import numpy as np
     >>> in_single_throughout(np.linalg.inv)(np.array([[4.0]], np.float16))
@@ -69,6 +70,8 @@ def _is_half(value):
 
 
 def _single(value):
+    if isinstance(value, list | tuple | deque):  # of vectors, such as a history of steps
+        return [_single(entry) for entry in value]
     if not _is_half(value):
         return value
     return value.float() if hasattr(value, "float") else value.astype("float32")

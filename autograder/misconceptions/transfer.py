@@ -391,7 +391,7 @@ FEATURES = wrong(
         "After your call the network goes on to collect features, forever. What does register "
         "return, and what is it good for?",
         SLIP,
-        ("    hook.remove()\n", ""),
+        (", hook:  # which removes itself", ":"),
     ),
 )
 

@@ -300,9 +300,9 @@ class LeakyReLU(nn.LeakyReLU):
         off("LeakyReLU: inplace", inplace)
         super().__init__(negative_slope)
 
-    def forward(self, x):
-        """Return leaky ReLU of x."""
-        return LeakyReLUFunction.apply(x, self.negative_slope)
+    def forward(self, input):
+        """Return leaky ReLU of the input."""
+        return LeakyReLUFunction.apply(input, self.negative_slope)
 
 
 class MaxoutFunction(torch.autograd.Function):
@@ -404,6 +404,6 @@ class ELU(nn.ELU):
         off("ELU: inplace", inplace)
         super().__init__(alpha)
 
-    def forward(self, x):
-        """Return ELU of x."""
-        return ELUFunction.apply(x, self.alpha)
+    def forward(self, input):
+        """Return ELU of the input."""
+        return ELUFunction.apply(input, self.alpha)

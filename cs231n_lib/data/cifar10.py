@@ -64,7 +64,7 @@ def load_cifar10(folder=None, download=False):
             f"are not in {place}; pass their folder, load_cifar10('.../{CIFAR10_FOLDER}'), set "
             f"{FOLDER_VARIABLE} to it, or download 162 MB with load_cifar10(download=True)"
         )
-    classes = tuple((found / "batches.meta.txt").read_text().split())
+    classes = _classes(found / "batches.meta.txt")
     files = _training_files(found)
     train = [_read_records(file, len(classes)) for file in files]
     x, y = (np.concatenate(parts) for parts in zip(*train, strict=True))
@@ -83,15 +83,28 @@ def _cifar10_in(folder):
     return None
 
 
+def _classes(file):
+    """The names of the classes, one a line."""
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    classes = tuple(line.strip() for line in lines if line.strip())
+    if len(set(classes)) != len(classes) or len(classes) != 10 or "\ufffd" in "".join(classes):
+        raise ValueError(
+            f"{file} must hold the names of CIFAR-10's ten classes, one a line, got "
+            f"{len(classes)} lines, {classes!r:.60}; copy or download it again"
+        )
+    return classes
+
+
 def _training_files(folder):
     """The files data_batch_N.bin, of which none may be there twice."""
     files = sorted(folder.glob("data_batch*.bin*"), key=lambda file: (len(file.name), file.name))
-    odd = [file.name for file in files if not re.fullmatch(r"data_batch_\d+\.bin", file.name)]
-    if odd:
-        raise ValueError(
-            f"{folder} must hold data_batch_1.bin, data_batch_2.bin, ... and no copies of them, "
-            f"got {odd[0]!r}; remove it"
-        )
+    for file in files:
+        if not re.fullmatch(r"data_batch_[1-9]\d*\.bin", file.name) or not file.is_file():
+            kind = "" if file.is_file() else ", which is no file"
+            raise ValueError(
+                f"{folder} must hold data_batch_1.bin, data_batch_2.bin, ... and no copies of "
+                f"them, got {file.name!r}{kind}; remove it"
+            )
     seen = {}
     for file in [*files, folder / "test_batch.bin"]:
         twin = seen.setdefault(digest(file), file)
@@ -107,8 +120,11 @@ def _damaged(folder):
     """The first file of a download that is not as it was unpacked; None in any other folder."""
     if not (folder / MANIFEST).exists():
         return None
-    expected = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    files = ((folder / name, kept) for name, kept in expected.items())
+    try:
+        expected = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files = [(folder / name, kept) for name, kept in expected.items()]
+    except (ValueError, AttributeError):
+        return folder / MANIFEST
     return next((f for f, kept in files if not f.is_file() or digest(f) != kept), None)
 
 

@@ -25,6 +25,11 @@ class Dataset:
     classes: tuple
     image_shape: tuple
 
+    def __post_init__(self):
+        """Refuse parts in which not every example has a label."""
+        for part in ("train", "val", "test"):
+            _require_labels(getattr(self, f"x_{part}"), getattr(self, f"y_{part}"), part)
+
     def images(self):
         """The same data with each example an image (C, H, W).
 
@@ -86,6 +91,14 @@ class Dataset:
         )
 
 
+def _require_labels(x, y, part):
+    if len(x) != len(y):
+        raise ValueError(
+            f"the examples of {part} must have a label each, got {len(x)} examples and {len(y)} "
+            "labels"
+        )
+
+
 def batches(x, y, batch_size, rng):
     """One epoch of batches (x, y) in random order; the last examples that fill no batch are left.
 
@@ -94,13 +107,14 @@ def batches(x, y, batch_size, rng):
         batch_size: how many are in one batch; rng: NumPy's generator, draws the order.
 
     Raises:
-        ValueError: when there are fewer examples than one batch holds.
+        ValueError: when there are fewer examples than one batch holds, or not as many labels.
 
     >>> rng = np.random.default_rng(0)
     >>> [len(y) for x, y in batches(np.zeros((10, 2)), np.zeros(10), 4, rng)]
     [4, 4]
     """
     whole(1)("batch_size", batch_size)
+    _require_labels(x, y, "an epoch")
     if batch_size > len(x):
         raise ValueError(f"batch_size must be at most {len(x)}, the examples, got {batch_size}")
     generator("rng", rng)

@@ -16,7 +16,10 @@ CHUNK = 2**14  # bytes that a download writes at once, so that an interruption l
 def named_folder(folder=None):
     """The folder that the user named, as argument or in $CS231N_DATA; None if there is none."""
     named = folder or os.environ.get(FOLDER_VARIABLE)
-    return Path(named).expanduser() if named else None
+    try:
+        return Path(named).expanduser() if named else None
+    except RuntimeError:  # there is no such user, so this is a name like any other
+        return Path(named)
 
 
 def cache():

@@ -44,6 +44,7 @@ def digits(seed=0):
     >>> data.x_train.shape, data.y_train.shape, float(data.x_train.max())
     ((1297, 64), (1297,), 1.0)
     """
+    whole(0)("seed", seed)
     with np.load(HERE / "digits.npz") as file:
         pixels, labels = file["pixels"], file["labels"]  # (1797, 64) from 0 to 16, (1797,)
     order = np.random.default_rng(seed).permutation(len(labels))
@@ -106,6 +107,8 @@ def photograph_patches(
     """
     one_of("width", "height")("along", along)
     whole(2)("size", size)
+    whole(0)("seed", seed)
+    whole(1)("the number of names", len(names))
     axis = 1 if along == "width" else 0
     rng = np.random.default_rng(seed)
     parts = [[], [], []]

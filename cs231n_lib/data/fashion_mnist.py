@@ -79,6 +79,11 @@ def load_fashion_mnist(folder=None, download=False):
     place = next(iter(found.values())).parent
     for images, labels in ((x, y), (x_test, y_test)):
         _require_pairs(images, labels, place)
+    if np.array_equal(x, x_test):
+        raise ValueError(
+            f"{place} must hold every picture once, but those for training and for testing are the "
+            "same; copy or download them again"
+        )
     tell_size("Fashion-MNIST", place, (len(y), len(y_test)), OFFICIAL)
     x, x_test = (_rows(images) for images in (x, x_test))
     y, y_test = (labels.astype(np.int64) for labels in (y, y_test))
@@ -116,10 +121,11 @@ def _read(file, checksum=None):
             f"{file} is not as it was downloaded; fetch it again with "
             "load_fashion_mnist(download=True)"
         )
-    rank = content[3] if content[:3] == b"\0\0\x08" else 0
+    rank = content[3] if content[:4] in (b"\0\0\x08\x01", b"\0\0\x08\x03") else 0
     start = 4 + 4 * rank
-    shape = tuple(np.frombuffer(content[4:start], ">u4")) if rank else (0,)
-    if rank not in (1, 3) or not shape[0] or len(content) - start != math.prod(map(int, shape)):
+    whole = rank and len(content) >= start
+    shape = tuple(np.frombuffer(content[4:start], ">u4")) if whole else (0,)
+    if not shape[0] or len(content) - start != math.prod(map(int, shape)):
         raise ValueError(
             f"{file} must be a whole IDX file of bytes, got {len(content)} bytes that begin with "
             f"{content[:4].hex()!r}: it is incomplete, or another file; copy or download it again"

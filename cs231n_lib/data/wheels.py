@@ -98,6 +98,7 @@ def faces(seed=0):
     """
     from skimage.data import lfw_subset
 
+    whole(0)("seed", seed)
     order = np.random.default_rng(seed).permutation(200)
     x = lfw_subset()[order].reshape(200, 625).astype(np.float32)
     y = (order < 100).astype(np.int64)  # the first half are faces

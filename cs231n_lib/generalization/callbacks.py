@@ -9,6 +9,8 @@ A network is a `Network` or an nn.Module.
 
 import copy
 
+import numpy as np
+
 from cs231n_lib.errors import whole
 from cs231n_lib.generalization import in_numpy
 from cs231n_lib.generalization.shared import EarlyStopping
@@ -98,6 +100,7 @@ class Average:
     """
 
     def __init__(self, **config):
+        in_numpy.polyak_average(np.zeros(1), dict(config))  # refuses what it would refuse later
         self._config = config
         self._configs = {}
         self.params = {}
@@ -115,7 +118,16 @@ class Average:
         Args:
             batches: inputs of some training batches, by which batch norms collect theirs.
         """
-        for name, w in _parameters(net).items():
+        parameters = _parameters(net)
+        found, expected = (
+            {k: tuple(w.shape) for k, w in p.items()} for p in (self.params, parameters)
+        )
+        if found != expected:
+            raise ValueError(
+                f"the average must be that of this network, with the parameters {expected}, got "
+                f"{found or 'none yet: train with this callback first'}"
+            )
+        for name, w in parameters.items():
             w[...] = self.params[name]
         _module(net).refresh_statistics(net, batches)
 

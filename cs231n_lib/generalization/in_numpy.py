@@ -112,11 +112,13 @@ def refresh_statistics(net, batches):
     params = [layer.param for layer in net.layers if isinstance(layer, Normalization)]
     kept = [dict(param) for param in params]
     net.train()
-    for i, x in enumerate(batches, start=1):
-        for param in params:
-            param["momentum"] = 1 - 1 / i  # Refresh.1
-        net.scores(x)
-    for param, before in zip(params, kept, strict=True):
-        param.update(before | {name: param[name] for name in STATISTICS})
-    for layer, training in zip(net.layers, modes, strict=True):
-        layer.training = training
+    try:
+        for i, x in enumerate(batches, start=1):
+            for param in params:
+                param["momentum"] = 1 - 1 / i  # Refresh.1
+            net.scores(x)
+    finally:
+        for param, before in zip(params, kept, strict=True):
+            param.update(before | {name: param[name] for name in STATISTICS if name in param})
+        for layer, training in zip(net.layers, modes, strict=True):
+            layer.training = training

@@ -104,12 +104,15 @@ def refresh_statistics(net, batches):
     if not batches:
         raise ValueError("refresh_statistics: pass at least one batch of training inputs, got none")
     layers = [layer for layer in net.modules() if hasattr(layer, "running_mean")]
-    momenta, training = [layer.momentum for layer in layers], net.training
+    momenta, modes = [layer.momentum for layer in layers], [(m, m.training) for m in net.modules()]
     net.train()
-    for i, x in enumerate(batches, start=1):
-        for layer in layers:
-            layer.momentum = 1 / i  # Refresh.1; PyTorch's momentum is the fraction of the new value
-        net(x)
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
-    net.train(training)
+    try:
+        for i, x in enumerate(batches, start=1):
+            for layer in layers:
+                layer.momentum = 1 / i  # Refresh.1; PyTorch's is the fraction of the new value
+            net(x)
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+        for module, training in modes:
+            module.training = training

@@ -21,9 +21,11 @@ from cs231n_lib.train.loop import (
     CtrlC,
     finish_step,
     first_configs,
+    functions_of,
     length_of,
     quiet_divergence,
     rate_function,
+    require_network,
     update_parameters,
 )
 from cs231n_lib.train.progress import shown_progress
@@ -64,8 +66,8 @@ def fit_many(
         a list of S `History`s.
 
     Raises:
-        ValueError: for networks that differ in their layers or shapes, for numbers of data sets,
-            generators or callbacks other than S, and as `fit` does.
+        ValueError: for networks that differ in their layers or shapes, or share one, for numbers
+            of data sets, generators or callbacks other than S, and as `fit` does.
         TrainingInterrupted: on Ctrl-C; its `history` is the list.
 
     >>> from cs231n_lib.data import digits
@@ -88,13 +90,19 @@ def fit_many(
         whole(1)("evaluate_every", evaluate_every)
     rate_at = rate_function(learning_rate, schedule)
 
-    runs = [
-        _Run(net, own, Batches(own, batch_size, rng), update, tuple(calls), learning_rate)
-        for net, own, rng, calls in zip(nets, sets, rngs, callbacks, strict=True)
-    ]
+    for net in nets:
+        require_network(net, update)
+    learning = [id(layer) for net in nets for layer in net.layers if layer.params]
+    if len(set(learning)) < len(learning):
+        raise ValueError("the networks must have parameters of their own, got one layer twice")
+    callbacks = list(map(functions_of, callbacks))
+    streams = [Batches(own, batch_size, rng) for own, rng in zip(sets, rngs, strict=True)]
     steps = length_of(steps, epochs, min(len(s.x_train) for s in sets) // batch_size)
-    going = runs
     stack = Stack(nets)
+    going = runs = [
+        _Run(net, own, stream, update, calls, learning_rate)
+        for net, own, stream, calls in zip(nets, sets, streams, callbacks, strict=True)
+    ]
     try:
         with quiet_divergence(), CtrlC() as ctrl_c:
             for number in shown_progress(range(1, steps + 1), progress, "training"):

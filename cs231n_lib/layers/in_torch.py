@@ -141,8 +141,9 @@ def conv_backward(dout, cache):
     filters, padded = w.reshape(F, -1), _padded(x, pad)
     dw, dpadded = torch.zeros_like(filters), dout.new_zeros(padded.shape)
     dout_rows = dout.reshape(N, F, -1)  # (N, F, OH·OW)
-    parts = (rows.split(IMAGES) for rows in (padded, dout_rows, dpadded))
-    for part, drows, dpart in zip(*parts, strict=True):
+    for start in range(0, N, IMAGES):
+        few = slice(start, start + IMAGES)
+        part, drows, dpart = padded[few], dout_rows[few], dpadded[few]
         dw += (drows @ _columns(part, (KH, KW), stride).mT).sum(dim=0)
         dcolumns = (filters.T @ drows).reshape(-1, C, KH, KW, OH, OW)
         dwindows = _windows(dpart, (KH, KW), stride)  # a view: writing to it writes to dpadded

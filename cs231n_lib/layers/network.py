@@ -326,17 +326,24 @@ class Network:
         """Become the network whose `state` this was; a generator stays, and draws what it drew.
 
         Raises:
-            ValueError: when the saved parameters have other names or shapes.
+            ValueError: when the saved parameters have other names or shapes, or the saved layers
+                remember what these do not; nothing has changed then.
         """
         saved, params = state["params"], self.params
         expected = {name: w.shape for name, w in params.items()}
         found = {name: w.shape for name, w in saved.items()}
         if found != expected:
             raise ValueError(f"the network must have the parameters {found}, got {expected}")
+        kept = state["layers"]
+        if len(kept) != len(self.layers):
+            raise ValueError(f"the network must have {len(kept)} layers, got {len(self.layers)}")
+        for name, layer, memory in zip(self.names, self.layers, kept, strict=True):
+            if memory and not (hasattr(layer, "load_state") or hasattr(layer, "param")):
+                raise ValueError(f"{name} must remember {', '.join(memory)}, which it does not")
         for name, w in params.items():
             w[...] = saved[name]
-        for layer, kept in zip(self.layers, state["layers"], strict=True):
-            _load_layer_state(layer, kept)
+        for layer, memory in zip(self.layers, kept, strict=True):
+            _load_layer_state(layer, memory)
 
     def _collect(self, kind):
         return {
@@ -380,6 +387,9 @@ def _load_layer_state(layer, state):
     if hasattr(layer, "load_state"):
         layer.load_state(state)
         return
+    param = getattr(layer, "param", {})
+    for key in [key for key, value in param.items() if key not in state and not callable(value)]:
+        del param[key]
     for key, value in state.items():
         if isinstance(layer.param.get(key), np.random.Generator):
             layer.param[key].bit_generator.state = value

@@ -93,19 +93,30 @@ def _require_shape(layer, x, shapes, channels):
     )
 
 
+@torch.no_grad()
+def _move_running(layer, share, **new):
+    """Move running statistics towards those of a batch, in float32 where they were half."""
+    for name, value in new.items():
+        running = getattr(layer, name)
+        if running.dtype.itemsize == 2:  # after half(), which a variance would overflow
+            running = running.float()
+            setattr(layer, name, running)
+        running += share * (value.to(running) - running)
+
+
 class _BatchNorm(nn.modules.batchnorm._BatchNorm):
     """What batch normalization layers of any number of dimensions share: our forward pass."""
 
     shapes: tuple[str, ...] = ()
 
-    def forward(self, x):
-        """Normalize x by its batch statistics in training, by the running ones in evaluation."""
-        _require_shape(self, x, self.shapes, self.num_features)
-        if x.numel() == 0:
+    def forward(self, input):
+        """Normalize by the batch's statistics in training, by the running ones in evaluation."""
+        _require_shape(self, input, self.shapes, self.num_features)
+        if input.numel() == 0:
             if self.training and self.track_running_stats:
-                self.num_batches_tracked += 1
-            return _empty(self, x)
-        channels_first = x.movedim(1, 0)
+                self._count()
+            return _empty(self, input)
+        channels_first = input.movedim(1, 0)
         rows = channels_first.reshape(self.num_features, -1).T  # (N, D) or (N·H·W, C)
         by_batch = self.training or self.running_mean is None
         out = self._normalize_batch(rows) if by_batch else self._normalize_running(rows)
@@ -114,30 +125,36 @@ class _BatchNorm(nn.modules.batchnorm._BatchNorm):
 
     def _normalize_batch(self, rows):
         N = len(rows)
-        if N == 1 and self.training:
+        if N == 1:
+            mode, way = (
+                ("training", "call eval() first")
+                if self.training
+                else (
+                    "evaluation without running statistics",
+                    "keep these with track_running_stats=True",
+                )
+            )
             raise ValueError(
-                f"{type(self).__name__}: training needs more than one value per channel, got 1; "
-                "use a larger batch, or call eval() first"
+                f"{type(self).__name__}: {mode} needs more than one value per channel, got 1; use "
+                f"a larger batch, or {way}"
             )
         batch = {"eps": self.eps, "momentum": 0.0}  # leaves this batch's own statistics
         weight, bias = _scale_and_shift(self, rows, self.num_features)
         out = BatchNormFunction.apply(rows, weight, bias, batch)
         if self.training and self.track_running_stats:
-            self._track(batch["running_mean"], batch["running_var"] * (N / (N - 1)))
+            unbiased = batch["running_var"] * (N / (N - 1))
+            share = self._count()
+            _move_running(self, share, running_mean=batch["running_mean"], running_var=unbiased)
         return out
 
-    @torch.no_grad()
-    def _track(self, mean, unbiased_var):
-        self.num_batches_tracked += 1
-        share = self.momentum
-        if share is None:
-            share = 1 / self.num_batches_tracked.double()  # not read: it may be on a GPU
-        for name, new in (("running_mean", mean), ("running_var", unbiased_var)):
-            running = getattr(self, name)
-            if running.dtype.itemsize == 2:  # after half(), which a variance would overflow
-                running = running.float()
-                setattr(self, name, running)
-            running += share * (new.to(running) - running)
+    def _count(self):
+        """Count a batch; return its share in the running statistics."""
+        counter = self.num_batches_tracked
+        if counter is not None:
+            counter += 1
+        if self.momentum is not None:
+            return self.momentum
+        return 0.0 if counter is None else 1 / counter.double()  # not read: it may be on a GPU
 
     def _normalize_running(self, rows):
         running = {
@@ -289,18 +306,19 @@ class LayerNorm(nn.LayerNorm):
     torch.Size([5, 2, 3, 4])
     """
 
-    def forward(self, x):
-        """Normalize x over its last dimensions."""
-        if x.shape[-len(self.normalized_shape) :] != self.normalized_shape:
+    def forward(self, input):
+        """Normalize input over its last dimensions."""
+        if input.shape[-len(self.normalized_shape) :] != self.normalized_shape:
             raise ValueError(
                 f"LayerNorm: the last dimensions of the input must be {self.normalized_shape}, "
-                f"but its shape is {tuple(x.shape)}"
+                f"but its shape is {tuple(input.shape)}"
             )
-        if x.numel() == 0:
-            return _empty(self, x)
-        rows = x.reshape(-1, math.prod(self.normalized_shape))
-        parameters = _scale_and_shift(self, x, rows.shape[1:])
-        return LayerNormFunction.apply(rows, *parameters, {"eps": self.eps}).reshape(x.shape)
+        if input.numel() == 0:
+            return _empty(self, input)
+        rows = input.reshape(-1, math.prod(self.normalized_shape))
+        parameters = _scale_and_shift(self, input, rows.shape[1:])
+        out = LayerNormFunction.apply(rows, *parameters, {"eps": self.eps})
+        return out.contiguous().view(input.shape)  # as PyTorch's own, so that view() works on it
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
@@ -327,12 +345,12 @@ class InstanceNorm2d(nn.InstanceNorm2d):
     torch.Size([2, 3, 4, 5])
     """
 
-    def forward(self, x):
+    def forward(self, input):
         """Normalize each channel of each image; after `eval()` perhaps by running statistics."""
-        _require_shape(self, x, ("(N, C, H, W)", "(C, H, W)"), self.num_features)
-        if x.numel() == 0:
-            return _empty(self, x)
-        return self._normalize(x[None])[0] if x.dim() == 3 else self._normalize(x)
+        _require_shape(self, input, ("(N, C, H, W)", "(C, H, W)"), self.num_features)
+        if input.numel() == 0:
+            return _empty(self, input)
+        return self._normalize(input[None])[0] if input.dim() == 3 else self._normalize(input)
 
     def _normalize(self, x):
         weight, bias = _scale_and_shift(self, x, self.num_features)
@@ -346,15 +364,14 @@ class InstanceNorm2d(nn.InstanceNorm2d):
                 "images, or no normalization here"
             )
         if self.track_running_stats:
-            self._track(x)
-        return InstanceNormFunction.apply(x, weight, bias, {"eps": self.eps})
+            self._track(x.detach().to(torch.promote_types(x.dtype, torch.float32)))
+        return InstanceNormFunction.apply(x, weight, bias, {"eps": self.eps}).contiguous()
 
-    @torch.no_grad()
     def _track(self, x):
-        mean, var = x.mean(dim=(2, 3)), x.var(dim=(2, 3))  # (N, C); unbiased, as PyTorch's own
+        mean = x.mean(dim=(2, 3)).mean(dim=0)  # (C,)
+        var = x.var(dim=(2, 3)).mean(dim=0)  # (C,), unbiased, as PyTorch's own
         share = self.momentum or 0.0  # None is 0 in PyTorch's own
-        for buffer, new in ((self.running_mean, mean), (self.running_var, var)):
-            buffer.lerp_(new.mean(dim=0).to(buffer), share)
+        _move_running(self, share, running_mean=mean, running_var=var)
 
 
 class GroupNorm(nn.GroupNorm):
@@ -380,19 +397,20 @@ class GroupNorm(nn.GroupNorm):
         divisor("C")("GroupNorm: num_groups", num_groups, {"C": (num_channels, "num_channels")})
         super().__init__(num_groups, num_channels, eps, affine, device, dtype, bias=bias)
 
-    def forward(self, x):
+    def forward(self, input):
         """Normalize each group of channels of each example."""
-        if x.dim() < 2 or x.shape[1] != self.num_channels:
+        if input.dim() < 2 or input.shape[1] != self.num_channels:
             raise ValueError(
                 f"GroupNorm: the input must be (N, C, ...) with C = {self.num_channels}, but its "
-                f"shape is {tuple(x.shape)}"
+                f"shape is {tuple(input.shape)}"
             )
-        if x.numel() == 0:
-            return _empty(self, x)
-        images = x.reshape(len(x), self.num_channels, -1, 1)  # any number of dimensions
-        parameters = _scale_and_shift(self, x, (1, self.num_channels, 1, 1))
+        if input.numel() == 0:
+            return _empty(self, input)
+        images = input.reshape(len(input), self.num_channels, -1, 1)  # any number of dimensions
+        parameters = _scale_and_shift(self, input, (1, self.num_channels, 1, 1))
         param = {"eps": self.eps}
-        return GroupNormFunction.apply(images, *parameters, self.num_groups, param).reshape(x.shape)
+        out = GroupNormFunction.apply(images, *parameters, self.num_groups, param)
+        return out.contiguous().view(input.shape)
 
 
 class DecorrelatedBatchNormFunction(torch.autograd.Function):
@@ -461,17 +479,17 @@ class DecorrelatedBatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(num_features))
         self.register_buffer("running_zca", torch.eye(size).repeat(num_features // size, 1, 1))
 
-    def forward(self, x):
-        """Whiten x by its batch statistics in training, by the running ones in evaluation."""
-        if x.dim() < 2 or x.shape[1] != self.num_features:
+    def forward(self, input):
+        """Whiten by the batch's statistics in training, by the running ones in evaluation."""
+        if input.dim() < 2 or input.shape[1] != self.num_features:
             raise ValueError(
                 f"DecorrelatedBatchNorm: the input must be (N, C) or (N, C, H, W) with C = "
-                f"{self.num_features}, but its shape is {tuple(x.shape)}"
+                f"{self.num_features}, but its shape is {tuple(input.shape)}"
             )
-        channels_last = x.movedim(1, -1)
+        channels_last = input.movedim(1, -1)
         rows = channels_last.reshape(-1, self.num_features)  # (N, C) or (N·H·W, C)
-        rows = rows.to(torch.promote_types(x.dtype, torch.float32))
-        out = self._normalize(rows).to(x.dtype)
+        rows = rows.to(torch.promote_types(input.dtype, torch.float32))
+        out = self._normalize(rows).to(input.dtype)
         return out.reshape(channels_last.shape).movedim(-1, 1).contiguous()
 
     def _normalize(self, rows):
@@ -488,10 +506,8 @@ class DecorrelatedBatchNorm(nn.Module):
             )
         param["momentum"] = 0.0  # leaves this batch's own statistics
         out = DecorrelatedBatchNormFunction.apply(rows, *parameters, param)
-        with torch.no_grad():
-            for key in ("running_mean", "running_zca"):
-                buffer = getattr(self, key)
-                buffer.lerp_(param[key].to(buffer), self.momentum)
+        statistics = {key: param[key] for key in ("running_mean", "running_zca")}
+        _move_running(self, self.momentum, **statistics)
         return out
 
     def extra_repr(self):

@@ -39,6 +39,7 @@ def sgd(w, dw, config=None):
 
 
 @validated(w=alike("w"), dw=alike("w"), config=MOMENTUM)
+@in_single
 def sgd_momentum(w, dw, config=None):
     """SGD with momentum, whose velocity holds the learning rate: the velocity is the step.
 
@@ -72,6 +73,7 @@ def sgd_momentum(w, dw, config=None):
 
 
 @validated(w=alike("w"), dw=alike("w"), config=MOMENTUM)
+@in_single
 def sgd_momentum_unscaled(w, dw, config=None):
     """SGD with momentum, whose velocity is a sum of gradients: the rate comes in at the step.
 
@@ -150,6 +152,7 @@ class Momentum(torch.optim.Optimizer):
 
 
 @validated(w=alike("w"), gradient="function", config=MOMENTUM)
+@in_single
 def nesterov_lookahead(w, gradient, config=None):
     """Nesterov momentum as it is drawn: the gradient is taken where the velocity leads.
 
@@ -183,6 +186,7 @@ def nesterov_lookahead(w, gradient, config=None):
 
 
 @validated(w=alike("w"), dw=alike("w"), config=MOMENTUM)
+@in_single
 def nesterov(w, dw, config=None):
     """Nesterov momentum rearranged: w is the point to which the velocity leads, and dw is there.
 
@@ -284,6 +288,7 @@ def rmsprop(w, dw, config=None):
 
 
 @validated(w=alike("w"), dw=alike("w"), config=ADAM)
+@in_single
 def adam_uncorrected(w, dw, config=None):
     """Adam (almost): running means of the gradient and of its square, which start too small.
 

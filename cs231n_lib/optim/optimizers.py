@@ -9,6 +9,9 @@ is written once, on lists of tensors, and `foreach` says how many tensors it get
 - False: one after the other, which needs the least memory;
 - None: True on a GPU; on a CPU portions that fit into the cache, so large tensors are cut into
   blocks and small ones are put together.
+
+Weights in half precision take the step of single precision, rounded: a square or a small eps would
+not fit into 16 bits. What is kept for them is in single precision too.
 """
 
 import functools
@@ -17,6 +20,7 @@ import torch
 
 from cs231n_lib.errors import at_least, below, between, off
 
+HALVES = torch.float16, torch.bfloat16
 PORTION = 2**17  # numbers of each list that are taken at a time on a CPU
 
 
@@ -84,8 +88,14 @@ class Optimizer(torch.optim.Optimizer):
         """Go on from a state of this class, or of PyTorch's; where it is refused, nothing changes.
 
         Raises ValueError or TypeError when a setting is missing, out of range or of an option that
-        is not supported, or when a tensor of the state has another shape than its parameter.
+        is not supported, or when a tensor of the state is missing or has another shape than its
+        parameter.
         """
+        if not {"param_groups", "state"} <= dict(state_dict).keys():
+            raise ValueError(
+                f"{type(self).__name__}: a state holds 'param_groups' and 'state', got "
+                f"{sorted(map(str, state_dict))!r:.60}"
+            )
         groups, saved = state_dict["param_groups"], state_dict["state"]
         for group in groups:
             missing = sorted(set(self.options) - group.keys() - {"foreach"})
@@ -96,16 +106,30 @@ class Optimizer(torch.optim.Optimizer):
                 )
             self._check(group)
         pairs = zip(self.param_groups, groups, strict=False)  # PyTorch refuses other numbers
-        for group, old in pairs:
-            for w, number in zip(group["params"], old["params"], strict=False):
-                self._check_state(w, saved.get(number, {}))
+        loaded = [
+            (w, saved.get(number, {}))
+            for group, old in pairs
+            for w, number in zip(group["params"], old["params"], strict=False)
+        ]
+        for w, entries in loaded:
+            self._check_state(w, entries)
         super().load_state_dict(state_dict)
+        for w, entries in loaded:
+            for name, value in entries.items():
+                if w.dtype in HALVES and name != "step" and torch.is_tensor(value):
+                    self.state[w][name] = value.to(w.device, torch.float32, copy=True)
 
     def _check_state(self, w, entries):
+        kept = type(self).__name__
+        for name in self.state_names if entries else ():
+            if not torch.is_tensor(entries.get(name)):
+                raise ValueError(f"{kept}: {name} must be a tensor, got {entries.get(name)!r:.60}")
+        if not isinstance(entries.get("step", 0), int | float | torch.Tensor):
+            raise TypeError(f"{kept}: step must be a number, got {entries['step']!r:.60}")
         for name, value in entries.items():
             if name != "step" and torch.is_tensor(value) and value.shape != w.shape:
                 raise ValueError(
-                    f"{type(self).__name__}: {name} must have the shape of its parameter, "
+                    f"{kept}: {name} must have the shape of its parameter, "
                     f"{tuple(w.shape)}, got shape {tuple(value.shape)}"
                 )
 
@@ -121,13 +145,18 @@ class Optimizer(torch.optim.Optimizer):
             for name, rule in RULES.items():
                 if name in group and name in self.options:
                     rule(name, group[name])
-            for name, value in options_that_are_off(self.built_in, self.options).items():
-                if group.get(name, value) != value:
-                    off(name, group[name])
-                    if value:
-                        raise ValueError(f"{name} must be on, got {group[name]!r}")
         except (TypeError, ValueError) as error:
             raise type(error)(f"{type(self).__name__}: {error}") from None
+        self._check_off(group)
+
+    def _check_off(self, group):
+        for name, value in options_that_are_off(self.built_in, self.options).items():
+            if group.get(name, value) != value:
+                off(f"{type(self).__name__}: {name}", group[name])
+                if value:
+                    raise ValueError(
+                        f"{type(self).__name__}: {name} must be on, got {group[name]!r}"
+                    )
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -139,27 +168,39 @@ class Optimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
+        for group in self.param_groups:  # of all groups, before anything changes
+            self._check_step(group)
         for group in self.param_groups:
             names = self.names_of_state(group)
             entries = [self._entry(w, names) for w in group["params"] if w.grad is not None]
             for portion in _portions(entries, group["foreach"]):
                 w, dw, *state, steps = map(list, zip(*portion, strict=True))
+                half = w if any(t.dtype in HALVES for t in w) else None
+                if half is not None:
+                    w, dw = _single(w), _single(dw)
                 if group["weight_decay"] and not self.decoupled:
                     dw = torch._foreach_add(dw, w, alpha=group["weight_decay"])
                 self.rule(group, w, dw, *state, steps)
+                if half is not None:
+                    torch._foreach_copy_(half, w)
         return loss
+
+    def _check_step(self, group):
+        if not torch.compiler.is_compiling():
+            self._check_off(group)
+        for w in group["params"]:
+            if w.grad is not None and (w.grad.is_sparse or w.is_complex()):
+                raise RuntimeError(
+                    f"{type(self).__name__}: gradients must be dense and real, got "
+                    f"{w.grad.layout} of {w.dtype}; torch.optim has optimizers for others"
+                )
 
     def _entry(self, w, names):
         """Return (w, its gradient, *its state, number of this step)."""
-        if w.grad.is_sparse or w.is_complex():
-            raise RuntimeError(
-                f"{type(self).__name__}: gradients must be dense and real, got {w.grad.layout} of "
-                f"{w.dtype}; torch.optim has optimizers for others"
-            )
         state = self.state[w]
         for name in names:
             if state.get(name) is None:
-                state[name] = torch.zeros_like(w, memory_format=torch.preserve_format)
+                state[name] = _zeros_for(w)
         steps = state.get("step", 0)
         if torch.compiler.is_compiling():  # there a number would be compiled in, anew each time
             steps = torch.as_tensor(steps, dtype=torch.float32) + 1
@@ -175,6 +216,15 @@ class Optimizer(torch.optim.Optimizer):
     def rule(self, group, w, dw, *state_and_steps):
         """Change the tensors of the lists by one step."""
         raise NotImplementedError
+
+
+def _zeros_for(w):
+    kind = torch.promote_types(w.dtype, torch.float32)
+    return torch.zeros_like(w, dtype=kind, memory_format=torch.preserve_format, requires_grad=False)
+
+
+def _single(tensors):
+    return [t.float() if t.dtype in HALVES else t for t in tensors]
 
 
 def _portions(entries, foreach):
@@ -298,7 +348,7 @@ class Adagrad(Optimizer):
         """Add a group of parameters; as in the built-in one, their sums exist from the start."""
         super().add_param_group(param_group)
         for w in self.param_groups[-1]["params"]:
-            self.state[w] = {"step": 0, "sum": torch.zeros_like(w, requires_grad=False)}
+            self.state[w] = {"step": 0, "sum": _zeros_for(w)}
 
     def rule(self, group, w, dw, cache, steps):
         """Change w by one step of AdaGrad, the sum of squares first."""

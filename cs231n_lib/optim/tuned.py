@@ -262,16 +262,20 @@ def _over_root(direction, squares, eps, s):
 def _in_blocks(rule, w, dw, config, out, *state):
     """Call rule(x, w, dw, *state, scratch) for each block; return the next weights and config."""
     w, dw = np.asarray(w), np.asarray(dw)  # an array without axes may have become a number
+    kind = np.promote_types(w.dtype, np.float32)  # half precision would overflow or vanish
     for name in state:
-        config[name] = np.asarray(config[name]) if name in config else np.zeros_like(w)
+        known = name in config
+        config[name] = np.asarray(config[name], kind) if known else np.zeros_like(w, dtype=kind)
     next_w = out if isinstance(out, np.ndarray) else np.empty_like(w)
     arrays = [next_w, w, dw, *(config[name] for name in state)]
     if w.ndim == 0:
         arrays = [a.reshape(1) for a in arrays]
 
     rows = max(1, BLOCK // max(1, math.prod(w.shape[1:])))
-    scratch = np.empty_like(arrays[0][:rows])
+    scratch = np.empty_like(arrays[0][:rows], dtype=kind)
     for i in range(0, len(arrays[0]), rows):
-        blocks = [a[i : i + rows] for a in arrays]
+        blocks = [a[i : i + rows].astype(kind, copy=False) for a in arrays]
         rule(*blocks, scratch[: len(blocks[0])])
+        if kind != next_w.dtype:
+            arrays[0][i : i + rows] = blocks[0]
     return next_w, config

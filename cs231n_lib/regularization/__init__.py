@@ -151,6 +151,8 @@ def generator_of(seed, device):
 
     if isinstance(seed, torch.Generator):
         return seed
+    if torch.device(device).type == "meta":  # where nothing is drawn
+        return None
     generator = torch.Generator(device)
     if seed is None:
         generator.seed()

@@ -63,8 +63,9 @@ class Dropout(nn.Dropout):
         super().__init__(p)
         self.seed = seed
 
-    def forward(self, x):
-        """Return x with units dropped in train mode, and x itself in eval mode."""
-        if not self.training or x.numel() == 0:
-            return x
-        return DropoutFunction.apply(x, {"p": 1 - self.p, "mode": "train", "seed": self.seed})
+    def forward(self, input):
+        """Return the input with units dropped in train mode, and as it is in eval mode."""
+        if not self.training or input.numel() == 0:
+            return input
+        param = {"p": 1 - self.p, "mode": "train", "seed": self.seed}
+        return DropoutFunction.apply(input.reshape(input.shape or 1), param).reshape(input.shape)

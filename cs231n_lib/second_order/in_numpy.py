@@ -86,6 +86,7 @@ def saddle_free_step(w, dw, H, damping=0.0):
 
 
 @validated(M="D D", s="D", y="D")
+@in_single_throughout
 def bfgs_update(M, s, y):
     """Correct an approximate inverse Hessian by what one step has shown.
 
@@ -145,6 +146,7 @@ def bfgs(f, w, max_steps=200, tolerance=1e-6, line_search=None):
 
 
 @validated(dw="D", S=remembered, Y=remembered)
+@in_single_throughout
 def lbfgs_direction(dw, S, Y):
     """Direction of L-BFGS, minus the approximate inverse Hessian times dw, by two loops.
 

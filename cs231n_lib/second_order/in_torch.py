@@ -90,6 +90,7 @@ def saddle_free_step(w, dw, H, damping=0.0):
 
 
 @validated(M="D D", s="D", y="D")
+@in_single_throughout
 def bfgs_update(M, s, y):
     """Correct an approximate inverse Hessian by what one step has shown.
 
@@ -149,6 +150,7 @@ def bfgs(f, w, max_steps=200, tolerance=1e-6, line_search=None):
 
 
 @validated(dw="D", S=remembered, Y=remembered)
+@in_single_throughout
 def lbfgs_direction(dw, S, Y):
     """Direction of L-BFGS, minus the approximate inverse Hessian times dw, by two loops.
 
@@ -205,8 +207,14 @@ class LBFGS(torch.optim.Optimizer):
     (0.0, tensor([0.]))
     """
 
+    @validated(lr=at_least(0), memory=whole(1))
     def __init__(self, params, lr=1.0, memory=10):
         super().__init__(params, {"lr": lr, "memory": memory})
+        if len(self.param_groups) > 1:
+            raise ValueError(
+                f"LBFGS: all parameters are one vector, got {len(self.param_groups)} groups; pass "
+                "one list"
+            )
 
     @torch.no_grad()
     def step(self, closure):
@@ -219,7 +227,8 @@ class LBFGS(torch.optim.Optimizer):
             loss = closure()
         group, as_vector = self.param_groups[0], torch.nn.utils.parameters_to_vector
         params, state = group["params"], self.state[group["params"][0]]
-        w, dw = as_vector(params), as_vector(p.grad for p in params)  # (D,)
+        gradients = (torch.zeros_like(p) if p.grad is None else p.grad for p in params)
+        w, dw = as_vector(params), as_vector(gradients)  # (D,)
         self.remember(state, w, dw, group["memory"])
         next_w = w + group["lr"] * lbfgs_direction(dw, state["S"], state["Y"])
         torch.nn.utils.vector_to_parameters(next_w, params)

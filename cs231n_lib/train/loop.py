@@ -1,15 +1,16 @@
 """The training loop: batches, steps, measurements, callbacks, and what Ctrl-C does."""
 
+import copy
 import math
 import signal
 import threading
 
 import numpy as np
 
-from cs231n_lib.errors import above, at_least, generator, one_of, whole
+from cs231n_lib.errors import above, at_least, generator, one_of, rule_from, whole
 from cs231n_lib.train.history import EVALUATED, History
 from cs231n_lib.train.progress import shown_progress
-from cs231n_lib.train.state import load_state, save_state
+from cs231n_lib.train.state import UNREADABLE, load_state, rehearse, save_state
 
 
 class StopTraining(Exception):
@@ -99,7 +100,8 @@ def fit(
     Raises:
         ValueError: for both or neither of steps and epochs, or of learning_rate and schedule, a
             number outside its range, or a saved state of another network or other data.
-        TypeError: for an `rng` that is no generator.
+        TypeError: for an `rng` that is no generator, and whatever else is of another kind.
+        OSError: when nothing can be written to `save`.
         TrainingInterrupted: on Ctrl-C, a KeyboardInterrupt.
 
     >>> from cs231n_lib.data import digits
@@ -148,7 +150,7 @@ def fit_torch(
 
     Raises:
         ValueError: as `fit`, for a learning_rate that is not the optimizer's, and for a model
-            without parameters that require a gradient.
+            without parameters that require a gradient, or none that the optimizer has.
 
     >>> import torch
     >>> from cs231n_lib.data import digits
@@ -168,6 +170,7 @@ class _InNumPy:
     """One step of a `Network`, and what has to be saved of it."""
 
     def __init__(self, net, update, learning_rate, schedule):
+        require_network(net, update)
         self.net, self.update, self.accuracy = net, update, net.accuracy
         self.rate_at, self.scheduled = rate_function(learning_rate, schedule), schedule is not None
         self.configs = first_configs(net, learning_rate)
@@ -193,6 +196,15 @@ class _InTorch:
     def __init__(self, model, optimizer, learning_rate, schedule):
         import torch  # NumPy lessons need not wait for it
 
+        if not isinstance(model, torch.nn.Module):
+            raise TypeError(
+                f"model must be an nn.Module, got {type(model).__name__}; train a Network with fit"
+            )
+        if optimizer is not None and not hasattr(optimizer, "param_groups"):
+            raise TypeError(
+                f"optimizer must be one of PyTorch, such as torch.optim.SGD(model.parameters()), "
+                f"got {optimizer!r:.60}"
+            )
         self.net, self.schedule = model, None
         if optimizer is None or schedule is not None:
             self.schedule = rate_function(learning_rate, schedule)
@@ -204,6 +216,12 @@ class _InTorch:
         first = next(model.parameters())
         self.dtype, self.device = first.dtype, first.device
         self.optimizer = optimizer or torch.optim.SGD(model.parameters(), lr=self.schedule(0))
+        stepped = {id(w) for group in self.optimizer.param_groups for w in group["params"]}
+        if not any(w.requires_grad and id(w) in stepped for w in model.parameters()):
+            raise ValueError(
+                "the optimizer must have parameters of the model that require a gradient, got "
+                f"{len(stepped)} others; make it with model.parameters()"
+            )
         own = [group.get("lr") for group in self.optimizer.param_groups]
         if (
             self.schedule is None
@@ -217,7 +235,7 @@ class _InTorch:
 
     def rate_at(self, t):
         if self.schedule is None:  # callbacks may change an optimizer's own rate
-            return self.optimizer.param_groups[0].get("lr", math.nan)
+            return float(self.optimizer.param_groups[0].get("lr", math.nan))
         return self.schedule(t)
 
     def step(self, x, y, rate):
@@ -262,7 +280,14 @@ class _InTorch:
             self.net.load_state_dict(state["model"])
         except RuntimeError as error:
             raise ValueError(f"the saved state is that of another model: {error}") from None
+        options = [group.keys() for group in self.optimizer.param_groups]
         self.optimizer.load_state_dict(state["optimizer"])
+        for expected, group in zip(options, self.optimizer.param_groups, strict=True):
+            if expected - group.keys():  # which PyTorch would only say at the next step
+                raise ValueError(
+                    "the saved state is that of another optimizer: it holds no "
+                    f"{min(expected - group.keys())!r}"
+                )
         cpu, cuda = state["generators"]
         torch.set_rng_state(cpu)
         if cuda is not None and self.device.type == "cuda":
@@ -292,8 +317,11 @@ def _train(
         raise ValueError("resume and save_every need save, the path of the state, got save=None")
     stream = Batches(data, batch_size, rng)
     steps = length_of(steps, epochs, len(data.x_train) // batch_size)
+    callbacks = functions_of(callbacks)
     net, history = learner.net, History()
     record = _Record(save, learner, stream, history, callbacks)
+    if save is not None:
+        record.rehearse()
     done, goes_on = record.load() if resume else (0, True)
     numbers = range(done + 1, steps + 1) if goes_on else ()
     net.train()
@@ -305,7 +333,7 @@ def _train(
                 due = number == steps or (evaluate_every and number % evaluate_every == 0)
                 goes_on = finish_step(number, net, history, learner.accuracy, data, due, callbacks)
                 ends = number == steps or not goes_on or ctrl_c.came
-                if save and (ends or (save_every and number % save_every == 0)):
+                if save is not None and (ends or (save_every and number % save_every == 0)):
                     record.save(number, goes_on)
                 ctrl_c.strike()
                 if not goes_on:
@@ -320,6 +348,15 @@ def _train(
     return history
 
 
+def require_network(net, update):
+    """Refuse what is no network, or no update of its parameters."""
+    if not hasattr(net, "loss_and_gradients"):
+        raise TypeError(
+            f"net must be a Network, got {type(net).__name__}; train an nn.Module with fit_torch"
+        )
+    rule_from("function")("update", update)
+
+
 def quiet_divergence():
     """Overflow is an outcome of a training, not a warning."""
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
@@ -332,6 +369,16 @@ def first_configs(net, learning_rate):
     """The config of every parameter before the first step; a schedule sets its rate later."""
     rate = None if learning_rate is None else float(learning_rate)
     return {name: {"learning_rate": rate} for name in net.params}
+
+
+def functions_of(callbacks):
+    """Return the callbacks as a list; refuse what cannot be called."""
+    listed = list(callbacks) if hasattr(callbacks, "__iter__") else [None]
+    if not all(map(callable, listed)):
+        raise TypeError(
+            f"callbacks must be a list of functions (step, net, history), got {callbacks!r:.60}"
+        )
+    return listed
 
 
 def update_parameters(params, gradients, configs, update, rate):
@@ -366,6 +413,7 @@ def rate_function(learning_rate, schedule):
     if schedule is None:
         above(0)("learning_rate", learning_rate)
         return lambda t: float(learning_rate)
+    rule_from("function")("schedule", schedule)
 
     def rate_at(t):
         rate = schedule(t)
@@ -398,6 +446,11 @@ class Batches:
     def __init__(self, data, batch_size, rng):
         whole(1)("batch_size", batch_size)
         generator("rng", rng)
+        if not hasattr(data, "x_train"):
+            raise TypeError(
+                f"data must be a Dataset, such as cs231n_lib.data.digits(), got "
+                f"{type(data).__name__}"
+            )
         self.x, self.y, self.size, self.rng = data.x_train, data.y_train, batch_size, rng
         if len(data.x_val) == 0:
             raise ValueError("the data must have validation examples, got none; split again")
@@ -440,23 +493,46 @@ class _Record:
         self.path, self.learner, self.stream = path, learner, stream
         self.history, self.callbacks, self.saved = history, callbacks, None
 
-    def save(self, number, goes_on):
-        state = {
+    def _state(self, goes_on):
+        return {
             "goes_on": goes_on,
             "batches": self.stream.state(),
             "learner": self.learner.state(),
             "history": self.history.state(),
             "callbacks": [c.state() if hasattr(c, "state") else None for c in self.callbacks],
         }
-        save_state(self.path, number, state)
+
+    def rehearse(self):
+        """Refuse before the first step what could not be saved after the last one."""
+        rehearse(self.path, self._state(True))
+
+    def save(self, number, goes_on):
+        save_state(self.path, number, self._state(goes_on))
         self.saved = number
 
     def load(self):
-        """Take over the saved state; return its number of steps, and whether it goes on."""
+        """Take over the saved state; return its number of steps, and whether it goes on.
+
+        Where it is refused, everything is as it was before.
+        """
         found = load_state(self.path)
         if found is None:
             return 0, True
-        self.saved, state = found
+        before = copy.deepcopy(self._state(True))
+        try:
+            self._take(found[1])
+        except BaseException as error:
+            self._put_back(before)
+            if not isinstance(error, UNREADABLE) or isinstance(error, ValueError):
+                raise
+            raise ValueError(
+                f"{self.path}.json holds no training of these parts "
+                f"({type(error).__name__}: {error}); make them as they were, or choose another save"
+            ) from error
+        self.saved = found[0]
+        return self.saved, found[1]["goes_on"]
+
+    def _take(self, state):
         batches, mine = state["batches"], self.stream.state()
         for name in ("examples", "batch_size"):
             if batches[name] != mine[name]:
@@ -469,13 +545,15 @@ class _Record:
                 f"the training in {self.path}.json had {len(state['callbacks'])} callbacks, got "
                 f"{len(self.callbacks)}; pass as many, in the same order"
             )
+        self._put_back(state)
+
+    def _put_back(self, state):
         self.learner.load_state(state["learner"])
         self.history.load_state(state["history"])
         for callback, kept in zip(self.callbacks, state["callbacks"], strict=True):
             if kept is not None:
                 callback.load_state(kept)
-        self.stream.load_state(batches)  # last, for layers may share its generator
-        return self.saved, state["goes_on"]
+        self.stream.load_state(state["batches"])  # last, for layers may share its generator
 
     def interrupted(self, steps):
         """What an interrupted run says."""

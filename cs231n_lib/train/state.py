@@ -6,12 +6,15 @@ goes into a JSON file; arrays and tensors go into one .npz and leave their key i
 
 import json
 import os
+import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 FORMAT = 1
 PLAIN = (bool, int, float, str, type(None))
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError)  # what another content leads to
 
 
 def save_state(path, step, tree):
@@ -41,6 +44,31 @@ def save_state(path, step, tree):
         old.unlink()
 
 
+def rehearse(path, tree):
+    """Refuse at once what `save_state` would refuse later: a tree, or a path to write to.
+
+    Raises:
+        TypeError: for a value that such a file cannot hold.
+        OSError: when no file can be written there.
+    """
+    _encoded(tree, {}, "state")
+    require_writable(Path(path), f"{Path(path).name}.json")
+
+
+def require_writable(path, name):
+    """Refuse a path where no file of this name, nor one beside it, can be written."""
+    file, trial = path.with_name(name), path.with_name(f"{path.name}.new")
+    try:
+        if file.is_dir():
+            raise IsADirectoryError(f"{file} is a folder")
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise type(error)(
+            f"the path must be in a folder that exists and can be written to, got {path}: {error}"
+        ) from None
+
+
 def load_state(path):
     """The (step, tree) that `save_state` wrote; None where there is no file.
 
@@ -56,9 +84,12 @@ def load_state(path):
         if content["format"] != FORMAT:
             raise ValueError
         step = content["step"]
-        with np.load(path.with_name(f"{path.name}.{step}.npz"), allow_pickle=False) as arrays:
+        with (
+            open(path.with_name(f"{path.name}.{step}.npz"), "rb") as archive,
+            np.load(archive, allow_pickle=False) as arrays,
+        ):
             return step, _decoded(content["state"], arrays)
-    except (ValueError, KeyError, TypeError, OSError):
+    except (*UNREADABLE, OSError, EOFError, zipfile.BadZipFile, zlib.error):
         raise ValueError(
             f"{file} and the .npz beside it must hold a training as `fit(save=...)` writes it; "
             "remove them to start anew, or choose another path"
@@ -141,7 +172,8 @@ class _replacing:
 
     def __exit__(self, kind, *error):
         self.file.close()
-        if kind is None:
-            os.replace(self.new, self.path)
-        else:
-            self.new.unlink()
+        try:
+            if kind is None:
+                os.replace(self.new, self.path)
+        finally:
+            self.new.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import numpy as np
 from cs231n_lib.errors import above, below, between, whole
 from cs231n_lib.train.loop import TrainingInterrupted, interruptions
 from cs231n_lib.train.progress import progress_bar, shown_progress
+from cs231n_lib.train.state import require_writable
 
 
 def find_rate(train, low, high, steps, keep=0.9):
@@ -112,7 +113,7 @@ def compare(a, b, seeds, progress=None, names=("a", "b")):
     if len(seeds) < 2 or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds must be two or more different numbers, got {seeds}")
     results = [
-        (float(_uncut(a, seed)), float(_uncut(b, seed)))
+        (_number(_uncut(a, seed)), _number(_uncut(b, seed)))
         for seed in shown_progress(seeds, progress, "seeds")
     ]
     for seed, pair in zip(seeds, results, strict=True):
@@ -144,6 +145,7 @@ def remembered(function, path, total=None, progress=None):
 
     Raises:
         ValueError: when the file holds something else.
+        OSError: when it cannot be written.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -153,13 +155,14 @@ def remembered(function, path, total=None, progress=None):
     (9.0, 9.0)
     """
     path = Path(path)
+    require_writable(path, path.name)
     known = _read_results(path) if path.exists() else {}
     bar = progress_bar(progress, total=total, desc="trials")
 
     def call(*numbers):
         key = tuple(map(float, numbers))
         if key not in known:
-            known[key] = float(_uncut(function, *numbers))
+            known[key] = _number(_uncut(function, *numbers))
             _write_results(path, known)
         bar.update()
         if bar.n == total:
@@ -188,6 +191,15 @@ def _write_results(path, known):
     new = path.with_name(f"{path.name}.new")
     new.write_text(json.dumps(rows) + "\n", encoding="utf-8")
     os.replace(new, path)
+
+
+def _number(result):
+    try:
+        return float(result)
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"a trial must return a number, got {type(result).__name__} {result!r:.60}"
+        ) from None
 
 
 def _uncut(call, *arguments):

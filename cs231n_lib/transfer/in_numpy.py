@@ -6,9 +6,11 @@ The equations of the package are cited by their tags.
 import numpy as np
 
 from cs231n_lib.errors import labels, validated
+from cs231n_lib.precision import in_single_throughout
 
 
 @validated(x_train="N D", x="M D")
+@in_single_throughout
 def standardize(x_train, x):
     """Give every feature the mean 0 and the standard deviation 1, as the training set has them.
 

@@ -44,10 +44,9 @@ def extract_features(model, x, stage, pooled):
     parts = []
     hook = model.get_submodule(stage).register_forward_hook(lambda *call: parts.append(call[-1]))
     model.eval()
-    with torch.no_grad():
+    with torch.no_grad(), hook:  # which removes itself
         for batch in x.split(100):
             model(batch)
-    hook.remove()
     a = torch.cat(parts)
     a = a.reshape(*a.shape[:2], -1)  # (N, C, H·W)
     return a.mean(dim=2) if pooled else a.flatten(1)  # Feature.1

@@ -143,5 +143,77 @@ def test_half_precision_gives_what_single_precision_gives_of_the_same_numbers(na
                 assert leaf.dtype == first.dtype
 
 
+OWN = [  # the functions of one library that take its arrays
+    name for name in FOUND if ".in_" in name and not name.endswith("separating_features")
+]
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_arrays_of_the_other_library_are_refused_with_a_sentence(name):
+    def other(array):
+        if torch.is_tensor(array):
+            return array.detach().numpy()
+        return torch.from_numpy(np.ascontiguousarray(array))
+
+    for args, named in calls_of(name)[:1]:
+        given = tree(other, copied((args, named)), ARRAYS)
+        with pytest.raises(TypeError, match="must come from one library, got this function from"):
+            FOUND[name](*given[0], **given[1])
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+@pytest.mark.parametrize("kind", [np.matrix, np.ma.masked_array])
+@pytest.mark.parametrize("name", [name for name in OWN if ".in_numpy" in name])
+def test_arrays_that_multiply_in_another_way_are_refused_with_a_sentence(name, kind):
+    def of_kind(array):
+        flat = array.dtype.kind == "f" and (kind is not np.matrix or array.ndim == 2)
+        return kind(array) if flat else array
+
+    for args, named in calls_of(name)[:1]:
+        given = tree(of_kind, list(copied(args)), np.ndarray)  # of the arguments, not in a cache
+        if any(type(leaf) is not np.ndarray for leaf in given if isinstance(leaf, np.ndarray)):
+            with pytest.raises(TypeError, match=r"must be a plain array, got (matrix|MaskedArray)"):
+                FOUND[name](*given, **copied(named))
+
+
+@pytest.mark.parametrize("name", [name for name in OWN if ".in_torch" in name])
+def test_tensors_may_require_a_gradient(name):
+    def learning(tensor):
+        return tensor.detach().clone().requires_grad_(tensor.is_floating_point())
+
+    for call in calls_of(name):
+        _, expected = answers(FOUND[name], copied(call))
+        _, found = answers(FOUND[name], tree(learning, copied(call), torch.Tensor))
+        same(found, expected, 1e-6)
+
+
+PRECISE = (  # of what they compute in half precision, sizes matter
+    "second_order.in_numpy", "second_order.in_torch", "transfer.in_numpy.standardize",
+    "regularization", "layers", "preprocessing",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("scale", [300.0, 1e-2])
+@pytest.mark.parametrize(
+    ("name", "precision"), [pair for pair in HALVES if pair[0].startswith(PRECISE)]
+)
+def test_numbers_that_fit_into_half_precision_have_no_square_that_does_not(name, precision, scale):
+    function, largest = FOUND[name], torch.finfo(getattr(torch, precision)).max
+    for call in calls_of(name):
+        half = tree(to(precision), tree(lambda a: scaled(a, scale), copied(call), ARRAYS), ARRAYS)
+        single = tree(to("float32"), copied(half), ARRAYS)
+        with np.errstate(all="ignore"):
+            expected = answers(function, single)[1]
+            found = answers(function, copied(half))[1]
+        for one, other in zip(map(numbers, found), map(numbers, expected), strict=True):
+            assert np.isfinite(one[np.abs(other) < largest / 2]).all()
+
+
+def scaled(array, scale):
+    if "loat" not in str(array.dtype):
+        return array
+    return array * scale
+
+
 def test_most_functions_take_arrays():
     assert len(FOUND) > 200 and sum(bool(calls_of(name)) for name in FOUND) > 150

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from cs231n_lib.data import digits
 from cs231n_lib.layers.batched import Stack, fit_many
@@ -188,6 +189,12 @@ def test_the_networks_see_what_happens_to_the_stack():
          r"same shapes, got \[\(64, 10\), \(64, 11\)\] for 'w'"),
         ({"batch_size": 2000}, "batch_size must be at most 1297, the examples, got 2000"),
         ({"steps": None}, "pass either steps or epochs"),
+        ({"nets": [mlp(0)] * 2}, "must have parameters of their own, got one layer twice"),
+        ({"nets": [torch.nn.Linear(64, 10)] * 2}, "net must be a Network, got Linear"),
+        ({"update": None}, "update must be a function, got NoneType"),
+        ({"data": [(1, 2), (3, 4)]}, "data must be a Dataset, .* got tuple"),
+        ({"callbacks": [print, print]}, r"callbacks must be a list of functions"),
+        ({"callbacks": [[print], [None]]}, r"callbacks must be a list of functions"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_trained_together_is_refused(changes, message):
@@ -197,5 +204,7 @@ def test_what_cannot_be_trained_together_is_refused(changes, message):
         "rngs": [np.random.default_rng(s) for s in range(2)],
         "steps": 2, "batch_size": 10, "learning_rate": 0.1,
     } | changes  # fmt: skip
-    with pytest.raises(ValueError, match=message):
-        fit_many(settings.pop("nets"), settings.pop("data"), **settings)
+    nets = [net.eval() for net in settings.pop("nets")]
+    with pytest.raises((TypeError, ValueError), match=message):
+        fit_many(nets, settings.pop("data"), **settings)
+    assert not any(layer.training for net in nets for layer in getattr(net, "layers", ()))

@@ -1,5 +1,6 @@
 """Data sets: their splits, their file formats, and a download that is interrupted."""
 
+import dataclasses
 import hashlib
 import io
 import os
@@ -12,7 +13,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cs231n_lib.data import FOLDER_VARIABLE, batches, cifar10, digits, downloads, load, load_cifar10
+from cs231n_lib.data import (
+    FOLDER_VARIABLE,
+    batches,
+    cifar10,
+    digits,
+    downloads,
+    faces,
+    load,
+    load_cifar10,
+    load_fashion_mnist,
+    photograph_patches,
+)
 
 ANIMALS = ["bird", "cat", "deer", "dog", "frog", "horse"]
 CLASSES = ["airplane", "automobile", *ANIMALS, "ship", "truck"]
@@ -174,6 +186,78 @@ def test_copies_of_a_file_are_refused(tmp_path):
     (folder / "test_batch.bin").write_bytes(content)
     with pytest.raises(ValueError, match=r"data_batch_1\.bin and test_batch\.bin are the same"):
         load_cifar10(folder)
+
+
+ODD = {  # what may lie in a folder, made by a function of its path, and what is said
+    "data_batch_2.bin~": (lambda path: path.touch(), "no copies of them"),
+    "data_batch_3.bin.part": (lambda path: path.touch(), "no copies of them"),
+    "data_batch_01.bin": (lambda path: path.touch(), "no copies of them"),
+    "data_batch_0.bin": (lambda path: path.touch(), "no copies of them"),
+    "data_batch_3.bin": (lambda path: path.mkdir(), "which is no file"),
+    "data_batch_4.bin": (lambda path: path.symlink_to("nowhere"), "which is no file"),
+    "data_batch_5.bin": (lambda path: path.symlink_to(path), "which is no file"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_whatever_else_is_named_like_a_file_of_records_is_refused_by_name(name, tmp_path):
+    folder, (make, message) = tmp_path / "cifar", ODD[name]
+    write_cifar10(folder)
+    make(folder / name)
+    with pytest.raises(ValueError, match=rf"got '{name}'.*; remove it$") as caught:
+        load_cifar10(folder)
+    assert message in str(caught.value)
+
+
+def test_a_file_may_be_a_link(tmp_path):
+    folder = tmp_path / "cifar"
+    write_cifar10(folder)
+    elsewhere = (folder / "data_batch_2.bin").rename(tmp_path / "elsewhere")
+    (folder / "data_batch_2.bin").symlink_to(elsewhere)
+    assert len(load_cifar10(folder).x_train) == 18
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"cat\n" * 10,
+        b"a\nb\nc",
+        "\n".join(CLASSES).replace("a", "\xe4").encode("latin-1"),
+        "\n".join(CLASSES).encode("utf-16"),
+    ],
+)
+def test_names_of_classes_that_are_none_are_refused(content, tmp_path):
+    folder = tmp_path / "cifar"
+    write_cifar10(folder)
+    (folder / "batches.meta.txt").write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"batches\.meta\.txt must hold the names of CIFAR-10's ten"
+    ):
+        load_cifar10(folder)
+
+
+def test_a_name_of_a_class_may_have_a_space(tmp_path):
+    folder = tmp_path / "cifar"
+    write_cifar10(folder)
+    text = (folder / "batches.meta.txt").read_text().replace(CLASSES[0], "jet plane")
+    (folder / "batches.meta.txt").write_text(text.replace("\n", "\r\n"))
+    assert load_cifar10(folder).classes == ("jet plane", *CLASSES[1:])
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"3", b"\xff", b'{"test_batch.bin": 3}'])
+def test_a_list_of_checksums_that_is_damaged_is_a_damaged_download(content, tmp_path):
+    folder = tmp_path / "cifar"
+    write_cifar10(folder)
+    (folder / "checksums.json").write_bytes(content)
+    with pytest.raises(ValueError, match="is not as it was downloaded; fetch CIFAR-10 again"):
+        load_cifar10(folder)
+
+
+@pytest.mark.parametrize("loader", [load_cifar10, load_fashion_mnist])
+def test_the_home_of_nobody_is_a_folder_that_is_not_there(loader):
+    with pytest.raises(FileNotFoundError, match="are not in ~nobody-of-this-name/data"):
+        loader("~nobody-of-this-name/data")
 
 
 def test_training_files_are_read_in_the_order_of_their_numbers(tmp_path):
@@ -411,3 +495,24 @@ def test_batches_that_cannot_be_filled_are_refused_at_once():
         batches(np.zeros((10, 1)), np.zeros(10), 11, np.random.default_rng(0))
     with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1, got 0"):
         batches(np.zeros((10, 1)), np.zeros(10), 0, np.random.default_rng(0))
+
+
+def test_every_example_has_a_label():
+    data = digits()
+    for part in ("train", "val", "test"):
+        labels = {f"y_{part}": getattr(data, f"y_{part}")[:-1]}
+        with pytest.raises(
+            ValueError, match=rf"the examples of {part} must have a label each, got"
+        ):
+            dataclasses.replace(data, **labels)
+    with pytest.raises(ValueError, match="must have a label each, got 250 examples and 249 labels"):
+        batches(data.x_val, data.y_val[1:], 5, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "a", None])
+@pytest.mark.parametrize("make", [digits, faces, photograph_patches])
+def test_a_seed_is_a_whole_number(make, seed):
+    with pytest.raises(
+        (TypeError, ValueError), match=r"^seed must be .*a whole number of at least 0"
+    ):
+        make(seed=seed)

@@ -152,6 +152,59 @@ def test_checkpoints_without_a_counter_load_as_in_pytorch(name):
     assert answers[0] == answers[1]
 
 
+@pytest.mark.parametrize("name", LAYERS)
+def test_inputs_may_be_given_by_the_name_that_pytorch_has_for_them(name):
+    expected, found = (
+        list(inspect.signature(made.forward).parameters) for made in LAYERS[name][::-1]
+    )
+    assert found == expected
+    pair(name, {})[0](**{found[1]: torch.ones(INPUTS[name][1][0])})
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_view_of_the_output_works_wherever_it_does_in_pytorch(name):
+    for shape in INPUTS[name][1]:
+        x = torch.randn(shape)
+        inputs = [x, x.movedim(0, -1).contiguous().movedim(-1, 0)] if x.dim() else [x]
+        if x.dim() == 4:
+            inputs.append(x.to(memory_format=torch.channels_last))
+        for given in inputs:
+            mine, other = (layer(given) for layer in pair(name, {}))
+            assert mine.is_contiguous() >= other.is_contiguous()
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_shapes_are_known_on_the_meta_device(name):
+    for shape in INPUTS[name][1]:
+        mine, other = (
+            layer.to("meta")(torch.empty(shape, device="meta")) for layer in pair(name, {})
+        )
+        assert (mine.shape, mine.dtype, mine.device) == (other.shape, other.dtype, other.device)
+
+
+@pytest.mark.parametrize("momentum", [0.3, None])
+@pytest.mark.parametrize("name", ["BatchNorm1d", "BatchNorm2d"])
+def test_a_layer_whose_counter_was_taken_away_goes_on_as_in_pytorch(name, momentum):
+    layers = pair(name, {"momentum": momentum})
+    x = torch.randn(INPUTS[name][1][0], generator=torch.Generator().manual_seed(0))
+    for layer in layers:
+        layer.num_batches_tracked = None
+        layer(x)
+        layer(x[:0])
+    for found, expected in zip(*(layer.buffers() for layer in layers), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_one_value_a_channel_is_refused_where_its_own_statistics_count():
+    for name in ("BatchNorm1d", "BatchNorm2d"):
+        x = torch.ones(1, 4, *[1] * (name == "BatchNorm2d") * 2)
+        for settings, training in (({}, True), ({"track_running_stats": False}, True),
+                                   ({"track_running_stats": False}, False)):  # fmt: skip
+            for layer in pair(name, settings):
+                with pytest.raises(ValueError, match=r"more than (one|1) value per channel"):
+                    layer.train(training)(x)
+
+
 @pytest.mark.parametrize("name", ["Dropout", "LeakyReLU", "ELU"])
 def test_what_is_not_supported_is_refused_with_a_sentence(name):
     with pytest.raises(ValueError, match=f"{name}: inplace must be off, got True; use PyTorch's"):

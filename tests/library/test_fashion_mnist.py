@@ -85,6 +85,9 @@ IMAGES, ANSWERS = list(fashion_mnist.FILES)[:2]
         ({IMAGES: CONTENTS[IMAGES] + b"x"}, "must be a whole IDX file of bytes"),
         ({IMAGES: b""}, "got 0 bytes that begin with ''"),
         ({IMAGES: b"<html>not found"}, "must be a whole IDX file"),
+        ({IMAGES: CONTENTS[IMAGES][:7]}, "must be a whole IDX file"),
+        ({ANSWERS: CONTENTS[ANSWERS][:4]}, "must be a whole IDX file"),
+        ({IMAGES: b"\0\0\x08\xff" + bytes(99)}, "must be a whole IDX file"),
         ({IMAGES: CONTENTS[ANSWERS]}, "pictures of 28 × 28 pixels with a label each, got arrays"),
         ({ANSWERS: idx(LABELS[:19])}, r"got arrays of shapes \(20, 28, 28\) and \(19,\)"),
         ({ANSWERS: idx(LABELS[:20] + 5)}, "must hold labels from 0 to 9, got 14"),
@@ -94,6 +97,13 @@ IMAGES, ANSWERS = list(fashion_mnist.FILES)[:2]
 def test_files_that_are_incomplete_or_others_are_refused(changes, message, packed, tmp_path):
     write(tmp_path / "mine", packed, **changes)
     with pytest.raises(ValueError, match=message):
+        load_fashion_mnist(tmp_path / "mine")
+
+
+def test_training_pictures_are_none_for_testing(tmp_path):
+    twice = dict(zip(CONTENTS, list(CONTENTS.values())[:2] * 2, strict=True))
+    write(tmp_path / "mine", **twice)
+    with pytest.raises(ValueError, match="must hold every picture once, but those for training"):
         load_fashion_mnist(tmp_path / "mine")
 
 

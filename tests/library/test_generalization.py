@@ -421,6 +421,27 @@ def test_a_refresh_forgets_stale_statistics_and_keeps_the_rest():
     assert all(torch.equal(w, state[name]) for name, w in theirs.named_parameters())
 
 
+@pytest.mark.parametrize("good", [0, 2])
+def test_a_refresh_that_fails_leaves_modes_and_settings(good):
+    ours, theirs = norm_net()
+    ours.eval().layers[0].training = True
+    theirs.eval()
+    next(iter(theirs.children())).train()
+
+    def held():
+        numpy = [
+            (layer.training, getattr(layer, "param", {}).get("momentum")) for layer in ours.layers
+        ]
+        return numpy, [(m.training, getattr(m, "momentum", None)) for m in theirs.modules()]
+
+    before, bad = held(), np.zeros((4, 999))
+    fine = [np.eye(4) * i for i in range(good)]
+    for module, net, of in ((in_numpy, ours, np.asarray), (in_torch, theirs, torch.Tensor)):
+        with pytest.raises((ValueError, RuntimeError)):
+            module.refresh_statistics(net, [of(x) for x in [*fine, bad]])
+    assert held() == before
+
+
 @each_framework
 def test_a_refresh_needs_a_batch(framework):
     module, _ = FRAMEWORKS[framework]

@@ -158,3 +158,24 @@ def test_settings_are_checked():
         StopEarly(0)
     with pytest.raises(ValueError, match="'kind'] must be 'uniform' or 'exponential'"):
         trained("numpy", Average(kind="mean"))
+
+
+@each_kind
+def test_an_average_of_nothing_or_of_another_network_changes_nothing(kind):
+    make, other = KINDS[kind][0], Average()
+    rng = np.random.default_rng(0)
+    small = Network([Affine(64, 10, rng)]) if kind == "numpy" else torch.nn.Linear(64, 10)
+    other(1, small, None)
+    for average, got in ((Average(), "none yet"), (other, r"\(10, 64\)|\(64, 10\)")):
+        net = make()
+        with pytest.raises(ValueError, match=f"the average must be that of this network.*{got}"):
+            average.apply(net, [DATA.x_train[:20]])
+        parameters = net.params if kind == "numpy" else dict(net.named_parameters())
+        fresh = make().params if kind == "numpy" else dict(make().named_parameters())
+        assert all((parameters[name] == fresh[name]).all() for name in fresh)
+
+
+@pytest.mark.parametrize("config", [{"kind": "mean"}, {"decay": 0.9}, {"beta": 2.0}])
+def test_settings_of_an_average_are_looked_at_before_the_training(config):
+    with pytest.raises(ValueError, match="config"):
+        Average(**config)

@@ -189,3 +189,90 @@ def test_a_kink_excuses_only_slopes_between_its_own():
 
     (row,) = check_gradients(UNCLEAR["kink"][0], five, {"x": np.array([0.0, 1.0])}).rows
     assert row.verdict == "wrong"
+
+
+def line(x):
+    return 3.0 * x, None
+
+
+def slope(dout, cache):
+    return 3.0 * dout
+
+
+POINT = {"x": np.array([1.0, -2.0])}
+REFUSED = {  # arguments that are none, with what is said
+    "a number for rng": ({"rng": 0}, TypeError, "rng must be a generator"),
+    "another generator": ({"rng": torch.Generator()}, TypeError, "rng must be a generator"),
+    "no tolerance": ({"tolerance": 0}, ValueError, "tolerance must be greater than 0, got 0"),
+    "NaN": ({"tolerance": np.nan}, ValueError, "tolerance must be greater than 0, got nan"),
+    "wrong N": ({"dout": np.ones(3)}, ValueError, r"dout must have the shape of the output, \(2,"),
+    "a number for dout": ({"dout": 1.0}, ValueError, "dout must have the shape of the output"),
+    "complex dout": ({"dout": np.ones(2) * 1j}, TypeError, "dout must hold real numbers"),
+    "complex x": ({"inputs": {"x": np.ones(2) * 1j}}, TypeError, "x must hold real numbers"),
+    "text": ({"inputs": {"x": np.array(["a"])}}, TypeError, "x must hold real numbers, got <U1"),
+    "None": ({"inputs": {"x": None}}, TypeError, "x must hold real numbers, got object"),
+    "a list": (
+        {"inputs": [np.ones(2)]},
+        TypeError,
+        "inputs must be a dict name -> array, got list",
+    ),
+    "no cache": ({"forward": lambda x: x}, TypeError, "forward must return a pair out, cache, got"),
+    "no out": ({"forward": lambda x: None}, TypeError, "forward must return a pair .* NoneType"),
+    "complex out": ({"forward": lambda x: (x * 1j, 0)}, TypeError, "must return real numbers"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_compared_is_refused_with_a_sentence(case):
+    changes, error, message = REFUSED[case]
+    arguments = {"forward": line, "backward": slope, "inputs": POINT} | changes
+    with pytest.raises(error, match=message):
+        check_gradients(**arguments)
+
+
+FORMS = {
+    "read-only": lambda a: np.broadcast_to(a[:1], a.shape),
+    "every second": lambda a: np.repeat(a, 2)[::2],
+    "backwards": lambda a: a[::-1],
+    "big-endian": lambda a: a.astype(">f4"),
+    "longdouble": lambda a: a.astype(np.longdouble),
+    "whole numbers": lambda a: a.astype(int),
+    "list": lambda a: a.tolist(),
+    "subclass": lambda a: a.view(np.ma.MaskedArray),
+    "tensor": torch.from_numpy,
+    "parameter": lambda a: torch.nn.Parameter(torch.from_numpy(a)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("which", ["inputs", "dout"])
+def test_arrays_may_come_in_any_form(which, form):
+    given = {"inputs": POINT, "dout": np.array([1.0, 2.0])}
+    given[which] = {"x": form(POINT["x"])} if which == "inputs" else form(given["dout"])
+    assert check_gradients(line, slope, **given).ok
+    assert relative_error(form(POINT["x"]), form(POINT["x"])) == 0
+
+
+def test_an_output_may_be_a_number():
+    def backward(dout, x):
+        return 2 * dout * x
+
+    for total in (float, np.float64, np.array):
+        report = check_gradients(lambda x, t=total: (t((x**2).sum()), x), backward, POINT)
+        assert report.ok
+
+
+@pytest.mark.parametrize("gradient", [np.ones(2) * 1j, np.array([None, 1]), ["a", "b"]])
+def test_a_gradient_of_something_else_is_wrong(gradient):
+    (row,) = check_gradients(line, lambda dout, cache: (gradient,), POINT).rows
+    assert row.verdict == "wrong" and "must hold real numbers" in row.detail
+
+
+def test_a_step_that_rounding_swallows_is_refused():
+    with pytest.raises(ValueError, match="h must be large enough to change 1"):
+        numerical_gradient(lambda x: x.sum(), np.ones(2), h=1e-30)
+
+
+@pytest.mark.parametrize(("a", "b"), [(np.inf, np.inf), (np.inf, 1.0), (-np.inf, np.nan)])
+def test_infinity_is_no_agreement(a, b):
+    assert np.isnan(relative_error(a, b)) and relative_error(1e308, -1e308) > 1

@@ -1,5 +1,6 @@
 """Normalization of half-precision numbers: computed in single precision, as frameworks do."""
 
+import copy
 import importlib
 
 import numpy as np
@@ -69,15 +70,41 @@ def test_half_inputs_give_what_single_ones_give(module, dtype, name, mean, size,
         np.testing.assert_array_equal(np.asarray(found[2]), np.asarray(expected[2]))
 
 
-def test_a_layer_in_half_precision_keeps_finite_statistics():
-    layer = modules.BatchNorm1d(4).half()
+LAYERS = {
+    "BatchNorm1d": ((4,), {}, (32, 4)),
+    "BatchNorm2d": ((4,), {}, (8, 4, 3, 5)),
+    "LayerNorm": ((4,), {}, (32, 4)),
+    "InstanceNorm2d": ((4,), {"affine": True, "track_running_stats": True}, (8, 4, 3, 5)),
+    "GroupNorm": ((2, 4), {}, (8, 4, 3, 5)),
+    "DecorrelatedBatchNorm": ((4,), {}, (32, 4)),
+}
+
+
+@pytest.mark.parametrize(("mean", "size"), [(0, 300.0), (0, 1e4), (3e4, 1.0), (0, 1.0), (0, 1e-4)])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_in_half_precision_does_what_one_in_single_does(name, dtype, mean, size):
+    args, options, shape = LAYERS[name]
+    half = getattr(modules, name)(*args, **options).to(dtype)
+    single = copy.deepcopy(half).float()
     generator = torch.Generator().manual_seed(0)
+    dout = torch.randn(shape, generator=generator).to(dtype)
     for _ in range(3):
-        out = layer((300 * torch.randn(32, 4, generator=generator)).half())
-    assert out.dtype == torch.float16 and 0.5 < out.float().std() < 2
-    assert layer.running_var.isfinite().all() and (layer.running_var > 1e4).all()
-    out.float().pow(2).sum().backward()
-    assert layer.weight.grad.dtype == torch.float16
+        x = (mean + size * torch.randn(shape, generator=generator)).to(dtype).requires_grad_()
+        out, expected = half(x), single(exact := x.detach().float().requires_grad_())
+        out.backward(dout)
+        expected.backward(dout.float())
+    found = out, x.grad, half.eval()(x)
+    assert all(tensor.dtype == dtype for tensor in (*found, *(p.grad for p in half.parameters())))
+    right = expected, exact.grad, single.eval()(exact)
+    bound, largest = 4 * torch.finfo(dtype).eps, torch.finfo(dtype).max
+    for pair in zip(found, right, strict=True):
+        value, other = (tensor.float().clamp(-largest, largest) for tensor in pair)
+        atol = bound * other.abs().max().item() + torch.finfo(dtype).tiny
+        torch.testing.assert_close(value, other, rtol=bound, atol=atol)
+    for value, other in zip(half.buffers(), single.buffers(), strict=True):
+        assert value.dtype == other.dtype and value.isfinite().all()
+        torch.testing.assert_close(value, other, rtol=1e-3, atol=1e-3 * float(other.abs().max()))
 
 
 LOSSES = {

@@ -260,7 +260,7 @@ def test_what_is_made_wrong_above_was_right(function):
 
 def test_arrays_of_both_libraries_do_not_mix():
     with pytest.raises(
-        TypeError, match="from one library, got x from PyTorch and gamma from NumPy"
+        TypeError, match="from one library, got this function from PyTorch and gamma from NumPy"
     ):
         in_torch.batchnorm_forward(torch.ones(4, 3), ONE, ONE, {})
 

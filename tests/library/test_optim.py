@@ -449,6 +449,12 @@ def test_settings_of_one_method_are_checked(impl, name, config, says):
         getattr(impl, name)(np.ones(2), np.ones(2), config)
 
 
+def of_its_own(module, value):
+    """Return an array as one of the module's library."""
+    own = module is in_torch and isinstance(value, np.ndarray)
+    return torch.from_numpy(value) if own else value
+
+
 @pytest.mark.parametrize(
     ("w", "dw", "error", "says"),
     [
@@ -461,19 +467,23 @@ def test_settings_of_one_method_are_checked(impl, name, config, says):
 @every_rule
 def test_bad_arrays_are_refused(name, w, dw, error, says):
     for module in (in_numpy, in_torch, tuned):
-        with pytest.raises(error, match=f"^{name}: {says}"):
-            getattr(module, name)(w, dw)
+        given = [of_its_own(module, value) for value in (w, dw)]
+        with pytest.raises(error, match=f"^{name}: {says.replace('int64', '.*int64')}"):
+            getattr(module, name)(*given)
 
 
 def test_arrays_of_two_libraries_are_refused():
-    with pytest.raises(TypeError, match="all arrays must come from one library, got w from NumPy"):
-        in_numpy.sgd(np.ones(1), torch.ones(1))
+    for module, w, dw in ((in_numpy, np.ones(1), torch.ones(1)), (in_torch, *2 * [np.ones(1)])):
+        with pytest.raises(TypeError, match="must come from one library, got this function from"):
+            module.sgd(w, dw)
+    with pytest.raises(TypeError, match="must come from one library, got w from NumPy and dw from"):
+        tuned.sgd(np.ones(1), torch.ones(1))
 
 
 @pytest.mark.parametrize("module", (in_numpy, in_torch))
 def test_a_gradient_that_is_no_function_is_refused(module):
     with pytest.raises(TypeError, match="nesterov_lookahead: gradient must be a function, got"):
-        module.nesterov_lookahead(np.ones(1), np.ones(1))
+        module.nesterov_lookahead(*2 * [of_its_own(module, np.ones(1))])
 
 
 # ---------------------------------------------------------------------------------- in place
@@ -541,6 +551,26 @@ def test_the_tuned_form_has_every_rule_that_is_given_a_gradient():
         return {n for n, p in parameters.items() if p[:3] == ["w", "dw", "config"] and n[0] != "_"}
 
     assert rules(tuned) == rules(in_numpy) == rules(in_torch) == set(NAMES)
+
+
+@every_implementation
+@every_rule
+@pytest.mark.parametrize("size", [0.0, 1e-7, 1e-4, 1.0, 1e3, 3e4])
+def test_steps_in_half_precision_are_those_in_single_precision_rounded(impl, name, size):
+    if not hasattr(impl.module, name):
+        pytest.skip("no such form")
+    rule, settings = getattr(impl.module, name), {"learning_rate": 0.01}
+    half, w, exact = np.linspace(-1, 1, 8).astype(np.float16), dict(settings), dict(settings)
+    for factor in (1.0, -0.5, 0.75):
+        dw = (factor * size * np.array([0, 1, -1, 1, 0.5, 0, 1, 1])).astype(np.float16)
+        arrays = [half, dw]
+        single = [a.astype(np.float32) for a in arrays]
+        if impl.tensors:
+            arrays, single = ([torch.from_numpy(a) for a in pair] for pair in (arrays, single))
+        (found, w), (expected, exact) = rule(*arrays, w), rule(*single, exact)
+        half, expected = np.asarray(found), np.asarray(expected)
+        assert half.dtype == np.float16 and np.isfinite(half).all()
+        np.testing.assert_allclose(half, expected, rtol=2**-10, atol=2**-10 * abs(expected).max())
 
 
 # ---------------------------------------------------------------------------------- devices

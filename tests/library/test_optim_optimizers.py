@@ -103,8 +103,106 @@ def test_dtypes_stay(name, options, dtype):
         step(theirs, expected, seed)
     assert {p.dtype for p in w} == {dtype}
     kept = [tensor for p in w for key, tensor in ours.state[p].items() if key != "step"]
-    assert all(tensor.dtype == dtype for tensor in kept)
+    assert all(tensor.dtype == torch.float32 for tensor in kept)  # which 16 bits could not hold
     assert_same(w, expected, bound=30 * torch.finfo(dtype).eps)  # three steps of some roundings
+
+
+@every_kind
+@pytest.mark.parametrize("size", [0.0, 1e-7, 1e-4, 1.0, 1e3, 3e4])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_step_in_half_precision_is_that_in_single_precision_rounded(name, options, dtype, size):
+    make, options = getattr(optimizers, name), options | {"lr": 1e-2}
+    if "eps" in options:
+        options["eps"] = 1e-8  # 0 in 16 bits
+    half = torch.nn.Parameter(torch.linspace(-1, 1, 8).to(dtype))
+    single = torch.nn.Parameter(half.detach().float())
+    ours, exact = make([half], **options), make([single], **options)
+    for factor in (1.0, -0.5, 0.75):
+        gradient = (factor * size * torch.tensor([0, 1, -1, 1, 0.5, 0, 1, 1])).to(dtype)
+        with torch.no_grad():
+            single.copy_(half)
+        half.grad, single.grad = gradient, gradient.float()
+        ours.step()
+        exact.step()
+        assert half.isfinite().all()
+        torch.testing.assert_close(half.detach(), single.detach().to(dtype), rtol=0, atol=0)
+        ours.load_state_dict(copy.deepcopy(ours.state_dict()))  # keeps what it kept
+
+
+@every_kind
+def test_a_run_in_half_precision_goes_to_pytorch_and_back(name, options):
+    (ours, w), (theirs, expected) = pair(name, options, dtype=torch.bfloat16)
+    for before, one, after, other in ((ours, w, theirs, expected), (theirs, expected, ours, w)):
+        step(before, one, 0)
+        hand_over(before, one, after, other)
+        step(after, other, 1)
+        assert all(p.isfinite().all() and p.dtype == torch.bfloat16 for p in other)
+
+
+@every_kind
+def test_parameters_of_a_group_may_differ_in_precision(name, options):
+    kinds = torch.float16, torch.float64, torch.bfloat16, torch.float32
+    together, alone = (
+        [torch.nn.Parameter(torch.linspace(-1, 1, 8).to(kind)) for kind in kinds] for _ in range(2)
+    )
+    make = getattr(optimizers, name)
+    one, others = make(together, **options), [make([w], **options) for w in alone]
+    for seed in range(3):
+        for w, v, other in zip(together, alone, others, strict=True):
+            w.grad = torch.randn(8, generator=torch.Generator().manual_seed(seed)).to(w.dtype)
+            v.grad = w.grad.clone()
+            other.step()
+        one.step()
+    for w, v, kind in zip(together, alone, kinds, strict=True):
+        assert w.dtype == kind
+        torch.testing.assert_close(w, v, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("fault", ["sparse", "complex", "maximize"])
+def test_a_step_that_is_refused_changes_no_parameter_and_no_state(name, fault):
+    good = torch.nn.Parameter(torch.ones(3))
+    odd = torch.nn.Parameter(torch.ones(3, dtype=torch.complex64 if fault == "complex" else None))
+    optimizer = getattr(optimizers, name)([{"params": [good]}, {"params": [odd]}], lr=0.1)
+    good.grad = torch.ones(3)
+    odd.grad = torch.ones_like(odd).to_sparse() if fault == "sparse" else torch.ones_like(odd)
+    optimizer.param_groups[1]["maximize"] = fault == "maximize"
+    before = repr(optimizer.state_dict())
+    with pytest.raises((RuntimeError, ValueError), match=f"^{name}: (gradients|maximize) must be"):
+        optimizer.step()
+    assert repr(optimizer.state_dict()) == before and (good == 1).all() and (odd == 1).all()
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_an_option_that_is_switched_on_later_is_refused_at_the_next_step(name):
+    make = getattr(optimizers, name)
+    for option, value in optimizers.options_that_are_off(name, make.options).items():
+        params = parameters()
+        optimizer = make(params, lr=0.1)
+        optimizer.param_groups[0][option] = not value
+        with pytest.raises(ValueError, match=rf"^{name}: {option} must be o(ff|n), got"):
+            step(optimizer, params, 0)
+        assert_same(params, parameters())
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_state_with_a_hole_or_of_another_kind_is_refused_and_changes_nothing(name):
+    make, params, others = getattr(optimizers, name), parameters(), parameters(1)
+    saved, optimizer = make(params, lr=0.1), make(others, lr=0.2)
+    step(saved, params, 0)
+    step(optimizer, others, 1)
+    before = copy.deepcopy(optimizer.state_dict())
+    states = [{}, {"state": {}}, {"param_groups": []}, {"state": {}, "param_groups": [{}]}]
+    for key in make.state_names:
+        for wrong in (None, "zero", 1.0):
+            states.append(copy.deepcopy(saved.state_dict()))
+            states[-1]["state"][0][key] = wrong
+    states.append(copy.deepcopy(saved.state_dict()))
+    states[-1]["state"][0]["step"] = "many"
+    for state in states:
+        with pytest.raises((TypeError, ValueError), match=f"^{name}: "):
+            optimizer.load_state_dict(state)
+        assert repr(optimizer.state_dict()) == repr(before)
 
 
 @every_kind

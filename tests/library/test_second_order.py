@@ -717,3 +717,33 @@ def test_on_a_gpu_the_result_stays_there(rng, function):
     for result, on_cpu in zip(results, expected, strict=True):
         assert result.is_cuda
         assert relative_difference(result.cpu().numpy(), on_cpu) < EXACT
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lr": -1.0}, "LBFGS: lr must be at least 0, got -1"),
+        ({"memory": 0}, "LBFGS: memory must be a whole number of at least 1, got 0"),
+        ({"params": [{"params": []}, {"params": []}]}, "LBFGS: all parameters are one vector"),
+    ],
+)
+def test_settings_of_lbfgs_are_looked_at(settings, message):
+    with pytest.raises(ValueError, match=message):
+        in_torch.LBFGS(**({"params": [torch.zeros(2, requires_grad=True)]} | settings))
+
+
+def test_a_parameter_without_a_gradient_stays_where_it_is():
+    w, idle = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
+    optimizer, alone = in_torch.LBFGS([w, idle], lr=0.25), torch.nn.Parameter(torch.ones(3))
+    other = in_torch.LBFGS([alone], lr=0.25)
+
+    def closure(parameter):
+        parameter.grad = None
+        loss = (parameter**4).sum()
+        loss.backward()
+        return loss
+
+    for _ in range(5):
+        optimizer.step(lambda: closure(w))
+        other.step(lambda: closure(alone))
+    assert (idle == 1).all() and torch.equal(w, alone) and (w.abs() < 1).all()

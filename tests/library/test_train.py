@@ -538,6 +538,22 @@ def test_an_interrupted_search_goes_on(tmp_path):
     assert done == [1.0, 2.0, "interrupted", 3.0, 4.0]
 
 
+@pytest.mark.parametrize("place", ["missing/search.json", "folder"])
+def test_a_file_that_cannot_be_written_is_refused_before_the_first_trial(place, tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="the path must be in a folder that exists"):
+        remembered(pytest.fail, tmp_path / place)
+
+
+@pytest.mark.parametrize("result", [None, "0.5 or so", [1.0, 2.0]])
+def test_a_trial_without_a_number_is_refused(result, tmp_path):
+    search = remembered(lambda x: result, tmp_path / "search.json")
+    for run in (lambda: search(1.0), lambda: compare(lambda s: 1.0, lambda s: result, [1, 2])):
+        with pytest.raises(TypeError, match="a trial must return a number, got"):
+            run()
+    assert not list(tmp_path.iterdir())
+
+
 def test_failed_trials_are_remembered_as_null(tmp_path):
     path = tmp_path / "table.json"
     remembered(lambda x: math.nan, path)(0.5)

@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from cs231n_lib.data import digits
+from cs231n_lib.generalization.callbacks import Average, Snapshots, StopEarly
 from cs231n_lib.layers.batched import fit_many
 from cs231n_lib.layers.network import Affine, Network, Noise, Normalization, ReLU
 from cs231n_lib.normalization.in_numpy import batchnorm_backward, batchnorm_forward
+from cs231n_lib.optim import optimizers
 from cs231n_lib.optim.in_numpy import adam
 from cs231n_lib.train import (
     History,
@@ -242,6 +244,190 @@ def test_a_state_of_something_else_is_refused_before_anything_changes(tmp_path):
             torch.nn.Linear(64, 10), DATA, batch_size=20, steps=3, learning_rate=0.1, rng=rng,
             save=torch_save, resume=True,
         )  # fmt: skip
+
+
+def whole_state(net, optimizer, callbacks, rng):
+    """Return all that a resumed training may change, as text."""
+    state = net.state() if isinstance(net, Network) else dict(net.state_dict())
+    held = [optimizer.state_dict()] if optimizer else []
+    held += [vars(callback) for callback in callbacks if hasattr(callback, "__dict__")]
+    return repr(bits([state, *held, torch.get_rng_state(), rng.bit_generator.state]))
+
+
+def refused_and_unchanged(net, message, save, callbacks=(), optimizer=None):
+    """Check that a training does not go on from `save`, and that nothing has changed."""
+    rng = np.random.default_rng(5)
+    before = whole_state(net, optimizer, callbacks, rng)
+    settings = {"batch_size": 20, "steps": 9, "rng": rng, "save": save, "callbacks": callbacks}
+    with pytest.raises(ValueError, match=message):
+        if isinstance(net, Network):
+            fit(net, DATA, learning_rate=0.1, resume=True, **settings)
+        else:
+            fit_torch(net, DATA, optimizer=optimizer, resume=True, **settings)
+    assert whole_state(net, optimizer, callbacks, rng) == before
+
+
+OTHER_MODELS = {
+    "wider": torch.nn.Linear(64, 17),
+    "another head": torch.nn.Sequential(*list(torch_model())[:3], torch.nn.Linear(16, 11)),
+    "deeper": torch.nn.Sequential(*torch_model(), torch.nn.Linear(10, 10)),
+}
+
+
+@pytest.mark.parametrize("model", OTHER_MODELS.values(), ids=OTHER_MODELS)
+def test_another_model_is_as_it_was_where_a_state_is_refused(model, tmp_path):
+    in_torch([Watch()], steps=2, save=tmp_path / "run")
+    optimizer = torch.optim.AdamW(model.parameters())
+    message = "the saved state is that of another model"
+    refused_and_unchanged(model, message, tmp_path / "run", [Watch()], optimizer)
+
+
+@pytest.mark.parametrize("module", [torch.optim, optimizers], ids=["torch", "ours"])
+@pytest.mark.parametrize("name", ["SGD", "RMSprop", "Adagrad"])
+def test_another_optimizer_is_as_it_was_where_a_state_is_refused(name, module, tmp_path):
+    in_torch([], steps=2, save=tmp_path / "run")
+    model = torch_model()
+    optimizer = getattr(module, name)(model.parameters(), lr=0.1)
+    refused_and_unchanged(
+        model, r"holds no '\w+'|betas must be off", tmp_path / "run", [], optimizer
+    )
+
+
+@in_both
+@pytest.mark.parametrize("other", [StopEarly(2), Average(), Snapshots(2, 2), nothing])
+def test_other_callbacks_and_all_beside_them_are_as_they_were(other, train, tmp_path):
+    train([Watch(), Watch()], steps=2, save=tmp_path / "run")
+    net = network(np.random.default_rng(1)) if train is in_numpy else torch_model()
+    optimizer = None if train is in_numpy else torch.optim.AdamW(net.parameters())
+    refused_and_unchanged(net, "run.json holds no training", tmp_path / "run", [Watch(), other],
+                          optimizer)  # fmt: skip
+
+
+def test_other_layers_without_parameters_are_refused():
+    rng = np.random.default_rng(0)
+    saved = network(rng).state()
+    for layers, message in (
+        ([0, 1, 3, 4], "must have 5 layers, got 4"),
+        ([0, 1, 2, 2, 4], "relu2 must remember"),
+    ):
+        own = network(rng)
+        net = Network([own.layers[i] for i in layers])
+        before = bits(net.state())
+        with pytest.raises(ValueError, match=message):
+            net.load_state(saved)
+        assert bits(net.state()) == before
+
+
+@pytest.mark.parametrize("name", ["run.json", "run.2.npz"])
+def test_files_that_were_cut_short_anywhere_are_refused_by_name(name, tmp_path):
+    in_numpy([], steps=2, save=tmp_path / "run")
+    content = (tmp_path / name).read_bytes()
+    for size in np.linspace(0, len(content) - 2, 40).astype(int):
+        (tmp_path / name).write_bytes(content[:size])
+        net = network(np.random.default_rng(1))
+        refused_and_unchanged(net, r"run\.json and the \.npz beside it", tmp_path / "run")
+
+
+def test_numbers_that_were_damaged_are_refused(tmp_path):
+    in_numpy([], steps=2, save=tmp_path / "run")
+    file = tmp_path / "run.2.npz"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    net = network(np.random.default_rng(1))
+    refused_and_unchanged(net, r"run\.json and the \.npz beside it", tmp_path / "run")
+
+
+@in_both
+@pytest.mark.parametrize("place", ["missing/run", "file/run", "folder"])
+def test_a_place_that_cannot_be_written_is_refused_before_the_first_step(place, train, tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder.json").mkdir()
+    watch = Watch()
+    with pytest.raises(OSError, match=r"^the path must be in a folder that exists"):
+        train([watch], steps=3, save=tmp_path / place)
+    assert not watch.seen and len(list(tmp_path.iterdir())) == 2
+
+
+@in_both
+@pytest.mark.parametrize("callbacks", [nothing, [None], [nothing, "stop"], 3])
+def test_callbacks_that_cannot_be_called_are_refused(callbacks, train):
+    with pytest.raises(TypeError, match=r"^callbacks must be a list of functions"):
+        train(callbacks, steps=1)
+
+
+@in_both
+def test_callbacks_may_come_from_a_generator(train):
+    watch = Watch()
+    train((callback for callback in [watch]), steps=3)
+    assert watch.seen == [1, 2, 3]
+
+
+@pytest.mark.parametrize("data", [(DATA.x_train, DATA.y_train), None, iter([])])
+def test_what_is_no_dataset_is_refused(data):
+    net, rng = network(np.random.default_rng(0)), np.random.default_rng(0)
+    with pytest.raises(TypeError, match=r"data must be a Dataset, .* got \w+"):
+        fit(net, data, steps=1, batch_size=2, learning_rate=0.1, rng=rng)
+
+
+def training(train, **changes):
+    rng = np.random.default_rng(0)
+    net = network(rng) if train is fit else torch_model()
+    settings = {
+        "net" if train is fit else "model": net,
+        "steps": 1,
+        "learning_rate": 0.1,
+        "rng": rng,
+    }
+    return train(**(settings | {"data": DATA, "batch_size": 20} | changes))
+
+
+@pytest.mark.parametrize(
+    ("train", "changes", "message"),
+    [
+        (fit, {"net": torch_model()}, "net must be a Network, got Sequential; .* with fit_torch"),
+        (fit, {"update": None}, "update must be a function, got NoneType"),
+        (
+            fit,
+            {"learning_rate": None, "schedule": "cosine"},
+            "schedule must be a function, got str",
+        ),
+        (fit_torch, {"model": network(np.random.default_rng(0))}, "model must be an nn.Module"),
+        (fit_torch, {"optimizer": "adam"}, "optimizer must be one of PyTorch, .* got 'adam'"),
+        (fit_torch, {"optimizer": torch.optim.SGD}, "optimizer must be one of PyTorch"),
+    ],
+)
+def test_parts_of_a_training_that_are_of_another_kind_are_refused(train, changes, message):
+    with pytest.raises(TypeError, match=message):
+        training(train, **changes)
+
+
+def test_an_optimizer_of_another_model_is_refused():
+    optimizer = torch.optim.SGD(torch_model().parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="the optimizer must have parameters of the model"):
+        training(fit_torch, optimizer=optimizer)
+    model = torch_model()
+    model[0].requires_grad_(False)
+    for part, learns in ((model[0], False), (model[3], True)):
+        optimizer = torch.optim.SGD(part.parameters(), lr=0.1)
+        if learns:
+            training(fit_torch, model=model, optimizer=optimizer)
+        else:
+            with pytest.raises(ValueError, match="the optimizer must have parameters"):
+                training(fit_torch, model=model, optimizer=optimizer)
+
+
+def test_a_rate_that_is_a_tensor_is_noted_as_a_number():
+    model = torch_model()
+    adam = torch.optim.Adam(model.parameters(), lr=torch.tensor(0.5))
+
+    def halve(step, net, history):
+        adam.param_groups[0]["lr"].mul_(0.5)
+
+    rng = np.random.default_rng(0)
+    history = fit_torch(model, DATA, steps=3, batch_size=20, rng=rng, optimizer=adam,
+                        callbacks=[halve])  # fmt: skip
+    assert history.rates == [0.5, 0.25, 0.125]
 
 
 def test_what_cannot_be_saved_is_named(tmp_path):

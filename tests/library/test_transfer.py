@@ -277,6 +277,16 @@ def test_features_do_not_depend_on_the_batch(n):
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("n", [3, 103])
+def test_examples_that_do_not_fit_leave_no_hook(n):
+    model = small_cnn(2)
+    with pytest.raises(RuntimeError, match="channels"):
+        extract_features(model, torch.zeros(n, 3, 16, 16), "stage2", True)
+    with pytest.raises(AttributeError, match="stage9"):
+        extract_features(model, torch.zeros(n, 1, 16, 16), "stage9", True)
+    assert not any(part._forward_hooks for part in model.modules())
+
+
 def test_extracting_leaves_nothing_behind():
     model, (x, _) = network().train(), examples(5)
     before = bits(model)
