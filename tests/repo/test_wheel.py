@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("autograder", "cs231n_lib", "notebooks")
+ABOUT = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
 TWO = ("00_getting_started", "02_batch_normalization")
 
 pytestmark = pytest.mark.slow  # it is built twice, and installed with what it needs
@@ -28,8 +30,21 @@ def command(*arguments, **options):
     )
 
 
-def built(folder, sources=ROOT):
+def copied(folder):
+    """Copy the sources, with times and permissions of their own: others may build at the time."""
+    sources = folder / "sources"
+    sources.mkdir(parents=True)
+    for name in SOURCES:
+        shutil.copytree(ROOT / name, sources / name, copy_function=shutil.copyfile,
+                        ignore=shutil.ignore_patterns("__pycache__"))  # fmt: skip
+    for name in ABOUT:
+        shutil.copyfile(ROOT / name, sources / name)
+    return sources
+
+
+def built(folder, sources=None):
     """Build the wheel as `make wheel` does, and return it."""
+    sources = sources or copied(folder)
     done = command(
         *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, sources),
         env=os.environ | {"SOURCE_DATE_EPOCH": "1700000000"},
@@ -54,20 +69,12 @@ def installed(tmp_path_factory, wheel):
     return folder / "bin" / "autograder"
 
 
-SOURCES = ("autograder", "cs231n_lib", "notebooks")
-ABOUT = ("setup.py", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE")
 BUILD_SDIST = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
 
 
 def sdist_of(folder, umask):
-    """Copy the sources to a new folder, with times and permissions of their own; build there."""
-    sources = folder / "sources"
-    sources.mkdir(parents=True)
-    for name in SOURCES:
-        shutil.copytree(ROOT / name, sources / name, copy_function=shutil.copyfile,
-                        ignore=shutil.ignore_patterns("__pycache__"))  # fmt: skip
-    for name in ABOUT:
-        shutil.copyfile(ROOT / name, sources / name)
+    """Copy the sources to a new folder and build there."""
+    sources = copied(folder)
     done = command(sys.executable, "-c", BUILD_SDIST, folder, cwd=sources, umask=umask)
     assert done.returncode == 0, done.stderr
     (archive,) = folder.glob("*.tar.gz")
