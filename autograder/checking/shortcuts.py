@@ -17,9 +17,11 @@ import re
 import sys
 import threading
 from collections.abc import Iterable, Iterator
-from types import FunctionType
+from types import CodeType, FunctionType
+from typing import Any
 
 KERNELS = {"interpolate": "upsample", "grid_sample": "grid_sampler"}  # where the name is another
+Refusal = tuple[FunctionType, dict[str, Any] | None, CodeType]  # defaults and code to give it
 AUTOGRAD = ("grad", "backward", "_make_dual")  # PyTorch's ways in: of reverse and forward mode
 
 
@@ -35,13 +37,15 @@ def blocked(names, autograd: bool = True):
         autograd: whether PyTorch may differentiate.
     """
     with contextlib.ExitStack() as stack:
+        refusals: list[Refusal] = []
         for name in names:
             owner, _, attribute = name.rpartition(".")
             module = sys.modules.get(owner)
             if hasattr(module, attribute):
-                for function in _functions(getattr(module, attribute)):
-                    _refuse(stack, function, _raiser(name))
+                refusals += _refusals(getattr(module, attribute), _raiser(name))
                 _set(stack, module, attribute, _raiser(name))
+        stack.callback(_give_code, [(f, f.__kwdefaults__, f.__code__) for f, *_ in refusals])
+        _give_code(refusals)
         if "torch" in sys.modules:
             _block_kernels(stack, kernels(names), () if autograd else AUTOGRAD)
         yield
@@ -53,6 +57,7 @@ def _set(stack, owner, attribute, value):
     setattr(owner, attribute, value)
 
 
+@functools.cache
 def _raiser(name):
     def forbidden(*args, **kwargs):
         raise Forbidden(
@@ -75,11 +80,22 @@ def _is_wrapper(function):
     return isinstance(getattr(function, "__wrapped__", None), FunctionType)
 
 
-def _refuse(stack, function, raiser):
-    """Have a function raise until `stack` ends, under whatever name somebody has kept it."""
-    code = _refused.__code__.replace(co_freevars=function.__code__.co_freevars)
-    _set(stack, function, "__kwdefaults__", {"raiser": raiser})
-    _set(stack, function, "__code__", code)
+@functools.cache  # a check has some dozen, again and again
+def _refusals(value, raiser) -> tuple[Refusal, ...]:
+    """What has to be given other code so that `value` raises, under whatever name it was kept."""
+    return tuple(
+        (
+            function,
+            {"raiser": raiser},
+            _refused.__code__.replace(co_freevars=function.__code__.co_freevars),
+        )
+        for function in (() if value is raiser else _functions(value))
+    )
+
+
+def _give_code(functions: Iterable[Refusal]) -> None:
+    for function, defaults, code in functions:
+        function.__kwdefaults__, function.__code__ = defaults, code
 
 
 def _refused(*args, raiser, **kwargs):
