@@ -42,8 +42,9 @@ def blocked(names, autograd: bool = True):
             owner, _, attribute = name.rpartition(".")
             module = sys.modules.get(owner)
             if hasattr(module, attribute):
-                refusals += _refusals(getattr(module, attribute), _raiser(name))
-                _set(stack, module, attribute, _raiser(name))
+                value, raiser = getattr(module, attribute), _raiser(name)
+                refusals += [_refusal(f, raiser) for f in _functions(value) if f is not raiser]
+                _set(stack, module, attribute, raiser)
         stack.callback(_give_code, [(f, f.__kwdefaults__, f.__code__) for f, *_ in refusals])
         _give_code(refusals)
         if "torch" in sys.modules:
@@ -80,17 +81,11 @@ def _is_wrapper(function):
     return isinstance(getattr(function, "__wrapped__", None), FunctionType)
 
 
-@functools.cache  # a check has some dozen, again and again
-def _refusals(value, raiser) -> tuple[Refusal, ...]:
-    """What has to be given other code so that `value` raises, under whatever name it was kept."""
-    return tuple(
-        (
-            function,
-            {"raiser": raiser},
-            _refused.__code__.replace(co_freevars=function.__code__.co_freevars),
-        )
-        for function in (() if value is raiser else _functions(value))
-    )
+@functools.cache  # the same again for every check
+def _refusal(function: FunctionType, raiser) -> Refusal:
+    """What a function has to be given to raise, under whatever name somebody has kept it."""
+    code = _refused.__code__.replace(co_freevars=function.__code__.co_freevars)
+    return function, {"raiser": raiser}, code
 
 
 def _give_code(functions: Iterable[Refusal]) -> None:
