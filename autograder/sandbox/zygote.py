@@ -434,8 +434,9 @@ class Process(process.Process):
             raise Infrastructure(f"The child did not start: {ready.get('why')}")
 
     def is_fit(self, limits: Limits) -> bool:
-        """Whether it still lives, and may use as much as that."""
-        return self.limits == limits and not _has_ended(self._handle, 0)
+        """Whether it still lives, with its warm process, and may use as much as that."""
+        lives = self._warm.is_alive() and not _has_ended(self._handle, 0)
+        return lives and self.limits == limits
 
     def _read(self, clock: Clock) -> dict:
         answer = super()._read(clock)
