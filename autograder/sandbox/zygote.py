@@ -28,6 +28,7 @@ import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -92,8 +93,8 @@ class Zygote:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def process(self, limits: Limits) -> Process:
-        """Return a child for one submission, to be used in a `with`."""
+    def process(self, limits: Limits) -> AbstractContextManager[Process]:
+        """Give a child to one submission."""
         return Process(self, limits)
 
     def start(self) -> None:
@@ -224,7 +225,7 @@ class Ahead(Zygote):
 
     @contextlib.contextmanager
     def process(self, limits: Limits) -> Iterator[Process]:
-        """Give a child to one submission.
+        """Give a child to one submission, which has started before where one could.
 
         Raises Infrastructure when it cannot be started, or when the warm process died with it.
         """
