@@ -46,8 +46,8 @@ def interleaved(functions, rounds):
     """Return {name: processor seconds of its calls}; in every round each function is called once.
 
     In an order that is drawn anew for every round: who comes next finds in the caches and in the
-    heap what the one before has left there. In one order for all rounds, the function after a fast
-    one that leaves little looks a third faster than the function after a slow one.
+    heap what the one before has left there. In one order for all rounds, ratios were wrong by up to
+    a quarter.
 
     Args:
         functions: dict name -> function without arguments; each is called once before to warm up.

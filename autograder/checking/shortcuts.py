@@ -21,8 +21,8 @@ from types import CodeType, FunctionType
 from typing import Any
 
 KERNELS = {"interpolate": "upsample", "grid_sample": "grid_sampler"}  # where the name is another
-Refusal = tuple[FunctionType, dict[str, Any] | None, CodeType]  # defaults and code to give it
 AUTOGRAD = ("grad", "backward", "_make_dual")  # PyTorch's ways in: of reverse and forward mode
+Refusal = tuple[FunctionType, dict[str, Any] | None, CodeType]  # defaults and code to give it
 
 
 class Forbidden(Exception):

@@ -55,6 +55,15 @@ LOOK_SECONDS = 0.25  # between two looks at the clock and at what a child wrote 
 CHUNK = 1 << 16  # bytes that are read at once; to make room for more takes longer than to read
 OWN = ("module", "added")  # roles of what students add to a lesson
 KILLED = signal.SIGKILL.name
+ENVIRONMENT = {  # of whatever executes a student's code
+    "PYTHONHASHSEED": "0",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    "LANG": "C.UTF-8",
+    "TZ": "UTC",
+    "TORCHDYNAMO_DISABLE": "1",  # no compiler is there: torch.compile changes nothing
+    **{f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")},
+}
 _HEADER = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '(?P<dtype>[<>|](?:f[248]|[iu][1248]|b1))', "
     rb"'fortran_order': (?P<order>True|False), "
@@ -587,21 +596,14 @@ def ended(status: int) -> Fault:
 
 def _environment(box: Path) -> dict[str, str]:
     """An environment without the grader's variables: no tokens, no paths to the course."""
-    threads = ("OMP", "MKL", "OPENBLAS", "NUMEXPR")
     return {
+        **ENVIRONMENT,
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), "/usr/bin", "/bin")),
         "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "HOME": str(box / "home"),
         "TMPDIR": str(box / "tmp"),
         "IPYTHONDIR": str(box / "home" / "ipython"),
         "MPLCONFIGDIR": str(_font_cache(box)),
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "LANG": "C.UTF-8",
-        "TZ": "UTC",
-        "TORCHDYNAMO_DISABLE": "1",  # no compiler is there: torch.compile changes nothing
-        **{f"{name}_NUM_THREADS": "1" for name in threads},
     }
 
 

@@ -570,28 +570,26 @@ class _Rebuild:
                     locked.append(name)
             elif kind == "solution" and self._lost_label(position, index):
                 unlabelled.append(name)
-        if len(locked) == 1:
-            self.problems.append(
-                f"The locked cell {locked[0]} was changed; the released one was used."
-            )
-        elif locked:
-            self.problems.append(
-                f"{len(locked)} locked cells were changed; the released ones were used: "
-                f"{listed(locked, 3)}."
-            )
-        if len(missing) == 1:
-            self.problems.append(
-                f"The cell {missing[0]} is missing; the released one was put back."
-            )
-        elif missing:
-            self.problems.append(
-                f"{len(missing)} cells are missing; the released ones were put back: "
-                f"{listed(missing, 3)}."
-            )
+        self._tell(
+            locked,
+            "The locked cell {names} was changed; the released one was used.",
+            "{count} locked cells were changed; the released ones were used: {names}.",
+        )
+        self._tell(
+            missing,
+            "The cell {names} is missing; the released one was put back.",
+            "{count} cells are missing; the released ones were put back: {names}.",
+        )
         if unlabelled:
             self.problems.append(
                 f"Found by what is defined, because the label was lost: {listed(unlabelled)}."
             )
+
+    def _tell(self, cells: list[str], one: str, several: str) -> None:
+        """Say one sentence of some cells, however many they are."""
+        if cells:
+            sentence = one if len(cells) == 1 else several
+            self.problems.append(sentence.format(count=len(cells), names=listed(cells, 3)))
 
     def _report_copies(self) -> None:
         """Say that a copy of an answer is where it does not count, such as after its check."""
