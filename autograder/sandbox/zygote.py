@@ -214,8 +214,8 @@ class Zygote:
 class Ahead(Zygote):
     """A warm process whose next child starts, and whose last one is removed, while others work.
 
-    To start and to remove takes a sixth of a submission's time. A child that waits has met nobody's code, and
-    nobody can reach it: for layers with namespaces only.
+    That takes a sixth of a submission's time. A child that waits has met nobody's code, and nobody
+    can reach it: for layers with namespaces only.
     """
 
     def __init__(self, *arguments, **options):
