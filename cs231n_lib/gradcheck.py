@@ -15,6 +15,7 @@ import numpy as np
 
 from cs231n_lib.errors import above, generator
 
+REAL = "biuf"  # kinds of dtypes
 STEP = float(
     np.cbrt(np.finfo(float).eps)
 )  # balances the rounding and the h² of centred differences
@@ -178,7 +179,7 @@ def _pair(result):
 def _real(name, value):
     """Return a copy in float64; refuse what is not made of real numbers."""
     array = np.asarray(value.detach() if hasattr(value, "detach") else value)
-    if array.dtype.kind not in "biuf":
+    if array.dtype.kind not in REAL:
         raise TypeError(f"{name} must hold real numbers, got {array.dtype} values: {value!r:.60}")
     return array.astype(float)
 
@@ -226,7 +227,7 @@ class _Line:
 
 
 def _compared(name, gradient, expected, tolerance, line):
-    if gradient.dtype.kind not in "biuf":
+    if gradient.dtype.kind not in REAL:
         return GradientCheck(name, "wrong", f"it must hold real numbers, got {gradient.dtype}")
     if gradient.shape != expected.shape:
         detail = f"its shape must be {expected.shape}, got {gradient.shape}"
@@ -252,7 +253,7 @@ def _compared(name, gradient, expected, tolerance, line):
 def _output(f, point, dout):
     result = f(point.copy())
     out = np.asarray(result[0] if isinstance(result, tuple) else result)
-    if out.dtype.kind not in "biuf":
+    if out.dtype.kind not in REAL:
         raise TypeError(f"f must return real numbers, got {out.dtype} values: {out!r:.60}")
     if dout is None and out.ndim:
         raise ValueError(
