@@ -954,7 +954,7 @@ for place in ("/dev/shm", "/tmp", "/own", "/kit", "/"):
 for function in (libc.shm_open, libc.sem_open, libc.mq_open):
     function(b"/left", os.O_CREAT | os.O_RDWR, 0o666, 1)
 libc.shmget(7, 4096, 0o1666), libc.semget(7, 1, 0o1666), libc.msgget(7, 0o1666)
-for call in (248, 249, 250):  # key rings
+for call in (248, 249, 250):  # key rings, where numbers are those of x86-64
     libc.syscall(call, b"user", b"left", b"x", 1, -3)
 try:
     import numpy
